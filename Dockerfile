@@ -1,0 +1,27 @@
+# A gateway for production: it needs MONGODB_URI, the URI of a MongoDB replica set or cluster.
+#   docker build -t turnwire .
+#   docker run -p 3000:3000 -e MONGODB_URI='mongodb://db1,db2,db3/?replicaSet=rs0' turnwire
+
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/turnwire
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY . .
+RUN /opt/turnwire/bin/pip install .
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="turnwire" org.opencontainers.image.licenses="MIT"
+RUN groupadd --system --gid 10001 turnwire \
+ && useradd --system --uid 10001 --gid turnwire --home-dir /nonexistent --shell /usr/sbin/nologin turnwire
+COPY --from=build /opt/turnwire /opt/turnwire
+ENV PATH="/opt/turnwire/bin:$PATH" \
+    PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    PORT=3000
+USER turnwire
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health/live\", timeout=2)"]
+ENTRYPOINT ["turnwire"]
+CMD ["serve"]

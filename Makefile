@@ -1,0 +1,56 @@
+# make demo   a gateway with an embedded database, and calls streamed through it
+# make test   all tests
+# make lint   style, format and types
+# The virtual environment in .venv is made when needed, and again when pyproject.toml has changed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed-demo
+	$(BIN)/turnwire demo
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+
+clean:
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+
+$(VENV)/installed-demo: $(VENV)/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@ $(VENV)/installed-demo
+
+# Debian and Ubuntu have Python's venv in a package of its own. It is installed here when that is possible.
+define MAKE_VENV
+usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+find_python() { for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+  if usable "$$python"; then printf '%s' "$$python"; return; fi; done; return 1; }
+if ! python=$$(find_python) && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo 'Installing python3 and python3-venv with apt-get.' >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >&2 && apt-get install -y -qq python3 python3-venv >&2
+fi
+if ! python=$$(find_python); then
+  echo 'Turnwire needs Python 3.11 or newer with its venv module; none was found.' >&2
+  echo 'On Debian or Ubuntu: sudo apt-get install python3 python3-venv' >&2
+  echo 'Or name one that is elsewhere: make PYTHON=/path/to/python3' >&2
+  exit 1
+fi
+rm -rf $(VENV)
+"$$python" -m venv $(VENV)
+endef
+export MAKE_VENV
+
+$(VENV)/made: pyproject.toml
+	@bash -euo pipefail -c "$$MAKE_VENV" </dev/null
+	@touch $@

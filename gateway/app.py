@@ -1,0 +1,53 @@
+"""The wiring of the application, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from gateway.config import Config
+from gateway.drain import drain as drain_hub
+from gateway.errors import EnvelopeRunner, error_envelopes
+from gateway.headers import add_headers
+from gateway.hub import Hub
+from gateway.keys import CONFIG, HUB, METRICS
+from gateway.metrics import Metrics
+from gateway.publisher import publish
+from gateway.rest import add_rest_routes
+from gateway.subscriber import subscribe
+from store.mongo import Store
+
+_SHUTDOWN_SECONDS = 1.0
+"""What handlers get to end by themselves after the drain."""
+
+
+def build_app(config: Config, store: Store) -> web.Application:
+    """The gateway on this store. Belongs to the event loop it starts in."""
+    app = web.Application(client_max_size=config.max_frame_bytes, middlewares=[error_envelopes])
+    app[CONFIG] = config
+    app[METRICS] = Metrics()
+
+    async def run_hub(app: web.Application) -> AsyncIterator[None]:
+        hub = app[HUB] = Hub(config, store, app[METRICS])
+        app[METRICS].watch(hub)
+        hub.start()
+        yield
+        await hub.stop()
+
+    app.cleanup_ctx.append(run_hub)
+    app.router.add_get("/sessions/{session_id}/publish", publish)
+    app.router.add_get("/subscribe", subscribe)
+    add_rest_routes(app)
+    add_headers(app)
+    return app
+
+
+def make_runner(app: web.Application, config: Config) -> web.AppRunner:
+    """What serves the app."""
+    return EnvelopeRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
+
+
+async def drain(app: web.Application) -> None:
+    """Let go of all connections, as on SIGTERM."""
+    await drain_hub(app[HUB])

@@ -1,0 +1,135 @@
+"""One round of appends to one session: what each event comes to, decided before and after the store's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from gateway.inbox import Append, Stored
+from protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
+from protocol.rules import Admitted, Duplicate, Ledger, same_event
+
+
+class _Plan(Struct):
+    """An append and what was decided for each of its events."""
+
+    append: Append
+    verdicts: list[Admitted | Duplicate | BadEvent]
+
+
+class AppendRound:
+    """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
+
+    __slots__ = ("_ledger", "_plans", "_stored", "first_seq")
+
+    def __init__(self, ledger: Ledger, stored: Mapping[int, Event]) -> None:
+        """`stored` holds the events at all candidate positions of the round's eventIds."""
+        self._ledger = ledger
+        self._stored = stored
+        self._plans: list[_Plan] = []
+        self.first_seq = ledger.head + 1
+
+    @staticmethod
+    def candidates(ledger: Ledger, appends: Iterable[Append]) -> set[int]:
+        """The positions that must be read before the round can be decided."""
+        return {
+            seq
+            for append in appends
+            for event in append.events
+            if isinstance(event, EventIn)
+            for seq in ledger.candidates(event.event_id)
+        }
+
+    def admit(self, append: Append, ended: SessionEnded | None) -> None:
+        """Decide an append. With `ended`, the session takes no new events; a REST append is then refused whole."""
+        verdicts: list[Admitted | Duplicate | BadEvent] = []
+        for event in append.events:
+            if isinstance(event, BadEvent):
+                verdicts.append(event)
+            elif ended is not None and not self._is_stored(event):
+                if append.done is not None:
+                    _fail(append, ended)
+                    return
+                verdicts.append(BadEvent(event.event_id, ended.code, ended.message))
+            else:
+                if event.timestamp is None:
+                    event.timestamp = append.received_at
+                verdicts.append(self._ledger.admit(event, self._stored))
+        self._plans.append(_Plan(append, verdicts))
+
+    def _is_stored(self, event: EventIn) -> bool:
+        return any(
+            self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id)
+        )
+
+    def refuse(self, event_id: str, reason: str) -> None:
+        """The store will never take this event."""
+        refused = BadEvent(event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
+        for plan in self._plans:
+            for index, event in enumerate(plan.append.events):
+                if isinstance(event, EventIn) and event.event_id == event_id:
+                    plan.verdicts[index] = refused
+
+    def answer(self, durable: Sequence[Event], foreign: Mapping[str, Event]) -> None:
+        """Tell every sender, in order. `durable` are the events that became durable in this round; `foreign` those
+        that were found in the log, by eventId. May leave `durable` empty when nobody asks for the events themselves.
+        """
+        by_seq = {event.seq: event for event in durable}
+        for plan in self._plans:
+            if plan.append.publisher is not None:
+                replies = [
+                    self._reply(event, verdict, foreign)
+                    for event, verdict in zip(plan.append.events, plan.verdicts, strict=True)
+                ]
+                plan.append.publisher.answered(replies, plan.append.weight)
+            else:
+                self._settle(plan, by_seq)
+
+    def _reply(
+        self, event: EventIn | BadEvent, verdict: Admitted | Duplicate | BadEvent, foreign: Mapping[str, Event]
+    ) -> AckItem | NackItem:
+        if isinstance(verdict, BadEvent) or isinstance(event, BadEvent):
+            bad = verdict if isinstance(verdict, BadEvent) else event
+            assert isinstance(bad, BadEvent)
+            return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
+        duplicate = isinstance(verdict, Duplicate)
+        same = verdict.same if isinstance(verdict, Duplicate) else True
+        found = foreign.get(event.event_id)
+        if found is not None and not same_event(found, event):
+            same = False
+        if not same:
+            message = f"event {event.event_id!r} is stored already with another type or payload"
+            return NackItem(event.event_id, ErrorCode.EVENT_CONFLICT, message, False)
+        return AckItem(event.event_id, self._seq(event, verdict), duplicate)
+
+    def _seq(self, event: EventIn, verdict: Admitted | Duplicate) -> int:
+        """Where the event stands now: what was numbered in this round may have moved up."""
+        if verdict.seq < self.first_seq:
+            return verdict.seq
+        return self._ledger.candidates(event.event_id)[0]
+
+    def _settle(self, plan: _Plan, by_seq: Mapping[int, Event]) -> None:
+        answers: list[Stored] = []
+        for event, verdict in zip(plan.append.events, plan.verdicts, strict=True):
+            if isinstance(verdict, BadEvent) or isinstance(event, BadEvent):
+                bad = verdict if isinstance(verdict, BadEvent) else event
+                assert isinstance(bad, BadEvent)
+                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
+                return
+            seq = self._seq(event, verdict)
+            answers.append(Stored(by_seq.get(seq) or self._stored[seq], isinstance(verdict, Duplicate)))
+        if plan.append.done is not None and not plan.append.done.done():
+            plan.append.done.set_result(answers)
+
+    def counts(self) -> tuple[int, list[ErrorCode]]:
+        """For the metrics: how many duplicates, and the codes of what was refused."""
+        verdicts = [verdict for plan in self._plans for verdict in plan.verdicts]
+        refused = [verdict.code for verdict in verdicts if isinstance(verdict, BadEvent)]
+        return sum(isinstance(verdict, Duplicate) for verdict in verdicts), refused
+
+
+def _fail(append: Append, error: TurnwireError) -> None:
+    if append.done is not None and not append.done.done():
+        append.done.set_exception(error)

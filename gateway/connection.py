@@ -1,0 +1,199 @@
+"""One WebSocket of either kind: its codec and outbox, what it reads, whether it is alive, and how it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+from msgspec import Raw
+
+from gateway.keys import CONFIG, HUB
+from gateway.outbox import Outbox, server_frame
+from protocol.codec import CODECS, JSON, Codec
+from protocol.errors import CloseCode, InvalidMessage, Overloaded, TurnwireError
+from protocol.messages import Error, Goaway, Message, Ping, Pong
+
+if TYPE_CHECKING:
+    from gateway.hub import Hub
+
+_CLOSE_SECONDS = 2.0
+"""How long a closing connection may take to hand over its last frames, and again to answer the close frame."""
+_MAX_REASON_BYTES = 120
+_PING_FRAME = b"\x89\x00"
+
+
+class Connection:
+    """One WebSocket. Owner: its request handler; anybody may `send` to it or ask it to close."""
+
+    patient = False
+    """Whether a lack of pongs is forgiven longer while the other side has unread frames."""
+
+    def __init__(self, request: web.Request) -> None:
+        config = request.app[CONFIG]
+        self.request = request
+        self.hub: Hub = request.app[HUB]
+        self.limits = self.hub.limits
+        self.codec: Codec = JSON
+        self.paused = False
+        """Whether we have stopped reading on purpose: then silence says nothing about the other side."""
+        self.closing: asyncio.Task[None] | None = None
+        self.last_received = 0.0
+        self.pinged_at: float | None = None
+        self.next_ping = 0.0
+        self._ws: web.WebSocketResponse[bool] = web.WebSocketResponse(
+            protocols=tuple(CODECS),
+            max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
+            compress=False,
+            autoping=False,
+            timeout=_CLOSE_SECONDS,
+            decode_text=False,
+        )
+        self._config = config
+        self._outbox: Outbox | None = None
+
+    def check(self) -> None:
+        """Raises InvalidMessage when the request is no WebSocket handshake, Overloaded when there are too many."""
+        try:
+            ready = self._ws.can_prepare(self.request)
+        except web.HTTPException:
+            ready = web.WebSocketReady(False, None)
+        if not ready:
+            raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
+        if self.hub.draining:
+            raise Overloaded("the gateway is going away; reconnect")
+        if len(self.hub.connections) + len(self.hub.followers) >= self._config.max_connections:
+            raise Overloaded(f"the gateway has its {self._config.max_connections} connections; try again later")
+
+    async def open(self) -> web.WebSocketResponse[bool]:
+        """Finish the handshake."""
+        await self._ws.prepare(self.request)
+        self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
+        self._outbox = Outbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
+        loop = asyncio.get_running_loop()
+        self.last_received = loop.time()
+        self.next_ping = self.last_received + self._config.ping_interval
+        self.hub.connections.add(self)
+        return self._ws
+
+    @property
+    def outbox(self) -> Outbox:
+        assert self._outbox is not None, "the connection is not open yet"
+        return self._outbox
+
+    async def _drain(self, frame: bytes) -> None:
+        head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
+        await self._ws.send_frame(frame[head:], WSMsgType(frame[0] & 0x0F))
+
+    def send(self, message: Message) -> None:
+        """Put a message into the outbox."""
+        self.outbox.put(self.frame(self.codec.encode(message)))
+
+    def frame(self, payload: bytes) -> bytes:
+        return server_frame(payload, text=self.codec.text)
+
+    def send_error(self, error: TurnwireError, ref: str | None = None) -> None:
+        self.send(Error(error.code, error.message, error.retryable, ref))
+
+    def answer_ping(self, ping: Ping) -> None:
+        self.send(Pong(ping.ref if isinstance(ping.ref, Raw) else ping.ref))
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
+        wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
+        clock = asyncio.get_running_loop().time
+        while self.closing is None:
+            message = await self._ws.receive()
+            self.last_received = clock()
+            self.pinged_at = None
+            if self.hub.draining and message.type in (wanted, other):
+                continue
+            if message.type is wanted:
+                if self.codec.text and not _is_utf8(message.data):
+                    self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+                    return
+                yield message.data
+            elif message.type is WSMsgType.PING:
+                await self._ws.pong(message.data)
+            elif message.type is other:
+                kind = "text" if self.codec.text else "binary"
+                self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
+                return
+            elif message.type is not WSMsgType.PONG:
+                return
+            if not self.outbox.has_room:  # it asks faster than it reads the answers
+                await self.outbox.room()
+
+    def check_alive(self, now: float) -> None:
+        """Ping when it is time; close when the pong is overdue. `now` is the loop's clock."""
+        if self.closing is not None:
+            return
+        if self.pinged_at is None:
+            if now >= self.next_ping:
+                self.next_ping = now + self._config.ping_interval
+                self.pinged_at = now
+                transport = self.request.transport
+                if transport is not None and not transport.is_closing():
+                    transport.write(_PING_FRAME)
+        elif self.paused:
+            self.pinged_at = now
+        else:
+            slow = self.patient and self.outbox.unread
+            allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
+            if now - self.pinged_at > allowed:
+                self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
+
+    def goaway(self, reason: str) -> None:
+        if self.closing is None:
+            self.send(Goaway(reason, round(self._config.reconnect_after * 1000)))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is in the outbox; the first call counts."""
+        if self.closing is None:
+            self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
+            self.closing.add_done_callback(_retrieve)
+
+    def abort(self) -> None:
+        """Cut the connection, if it is still there."""
+        transport = self.request.transport
+        if transport is not None and not transport.is_closing():
+            transport.abort()
+
+    async def _close(self, code: int, reason: str) -> None:
+        message = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore").encode()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.outbox.flushed()
+        except TimeoutError:
+            pass
+        self.outbox.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS * 2):
+                await self._ws.close(code=code, message=message, drain=False)
+        except (TimeoutError, ConnectionError, RuntimeError):
+            pass
+        self.abort()
+
+    async def finish(self) -> None:
+        """The handler's last step: nothing of the connection is left when this returns."""
+        self.hub.connections.discard(self)
+        if self.closing is None:
+            self.close(CloseCode.DONE, "")
+        assert self.closing is not None
+        await asyncio.wait([self.closing])
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""One session followed over Server-Sent Events: the replay, then live."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from gateway.event_batch import EventBatch
+from gateway.hub import Hub
+from gateway.live_session import LiveSession
+from gateway.outbox import Outbox
+from gateway.subscription import Subscription
+from protocol.codec import JSON
+from protocol.errors import InvalidMessage, Overloaded, StorageUnavailable
+
+_COMMENT_SECONDS = 15.0
+"""A comment is sent this often, so that proxies keep the connection and a dead one is noticed."""
+_RETRY_SECONDS = 0.2
+
+
+class SseFollower(Subscription):
+    """A session watched over SSE. Events carry their seq as `id`; other messages carry none, so `Last-Event-ID` is
+    always a seq."""
+
+    def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
+        super().__init__(live, after_seq, outbox)
+        self.wake = asyncio.Event()
+
+    def put_events(self, batch: EventBatch) -> int:
+        size = 0
+        for event in batch.events:
+            frame = b"event: event\nid: %d\ndata: %s\n\n" % (event.seq, JSON.encode(event))
+            self.outbox.put(frame)
+            size += len(frame)
+        return size
+
+    def put_signal(self, key: str, payload: dict[str, Any]) -> None:
+        data = JSON.encode_value({"sessionId": self.live.session_id, "key": key, "payload": payload})
+        self.outbox.put(b"event: signal\ndata: %s\n\n" % data, key=key)
+
+    def put_session(self) -> None:
+        self.outbox.put(b"event: session\ndata: %s\n\n" % JSON.encode(self.live.session()))
+
+    def put_caught_up(self) -> None:
+        self.outbox.put(b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor)
+
+    def fell_behind(self) -> None:
+        self.wake.set()
+
+    @property
+    def over(self) -> bool:
+        return self.closed or self.outbox.closed
+
+    def end(self) -> None:
+        """End the answer: the client reconnects with `Last-Event-ID`."""
+        self.close()
+        self.wake.set()
+
+
+async def follow_sse(request: web.Request, hub: Hub, session_id: str, after_seq: int) -> web.StreamResponse:
+    """The SSE answer. Raises SessionNotFound, StorageUnavailable, InvalidMessage for a cursor beyond the log."""
+    live = await hub.open(session_id)
+    if after_seq > live.record.last_seq:
+        raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {live.record.last_seq}")
+    if hub.draining or len(hub.followers) + len(hub.connections) >= hub.config.max_connections:
+        raise Overloaded("the gateway takes no more connections now; try again later")
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+    follower: SseFollower | None = None
+    try:
+        await response.prepare(request)
+        outbox = Outbox(response.write, None, hub.config.max_outbox_bytes)
+        follower = SseFollower(live, after_seq, outbox)
+        hub.followers.add(follower)
+        outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))
+        follower.start()
+        await _serve(request, follower)
+    finally:
+        if follower is not None:
+            hub.followers.discard(follower)
+            follower.close()
+            follower.outbox.close()
+    return response
+
+
+async def _serve(request: web.Request, follower: SseFollower) -> None:
+    outbox = follower.outbox
+    while not follower.over:
+        try:
+            async with asyncio.timeout(_COMMENT_SECONDS):
+                await follower.wake.wait()
+        except TimeoutError:
+            if request.transport is None or request.transport.is_closing():
+                return
+            outbox.put(b": still here\n\n", key="comment")
+            continue
+        follower.wake.clear()
+        while follower.behind and not follower.over:
+            await outbox.room()
+            try:
+                await follower.catch_up()
+            except StorageUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+    await outbox.flushed()

@@ -1,0 +1,179 @@
+"""Prometheus metrics: cheap counting where it is hot, and gauges read when somebody asks."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import prometheus_client
+from aiohttp import hdrs, web
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.health import storage_is_up
+from gateway.keys import METRICS
+from gateway.subscriber import SubscriberConnection
+from protocol.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from gateway.hub import Hub
+
+_COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_GONE = "499"
+"""Status of a request whose client left before it was answered, as nginx has it."""
+
+
+class Metrics:
+    """What one gateway counts. Belongs to its event loop; the counts of the hot path are plain integers."""
+
+    def __init__(self) -> None:
+        self.registry = prometheus_client.CollectorRegistry()
+        self.hub: Hub | None = None
+        self.storage_up = True
+        self.embedded_restarts: Callable[[], int] = int
+        """How often the embedded database has been restarted."""
+        self.events_stored = 0
+        self.events_duplicate = 0
+        self.nacks: Counter[ErrorCode] = Counter()
+        self.takeovers = 0
+        self.subscriber_switches = 0
+        self.frames_received = 0
+        self._commit_seconds = prometheus_client.Histogram(
+            "turnwire_commit_seconds",
+            "Seconds a commit of events took.",
+            buckets=_COMMIT_SECONDS,
+            registry=self.registry,
+        )
+        self._commit_events = prometheus_client.Histogram(
+            "turnwire_commit_events", "Events of one commit.", buckets=_COMMIT_EVENTS, registry=self.registry
+        )
+        self._requests = prometheus_client.Counter(
+            "turnwire_http_requests",
+            "HTTP requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._request_seconds = prometheus_client.Histogram(
+            "turnwire_http_request_seconds",
+            "Seconds from an HTTP request to the end of its answer; WebSockets and event streams are left out.",
+            ["method", "route"],
+            registry=self.registry,
+        )
+        self.registry.register(_AtScrape(self))
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.GCCollector(registry=self.registry)
+
+    def watch(self, hub: Hub) -> None:
+        """Read the gauges from this hub."""
+        self.hub = hub
+
+    def committed(self, events: int, seconds: float) -> None:
+        self.events_stored += events
+        self._commit_seconds.observe(seconds)
+        self._commit_events.observe(events)
+
+    def duplicates(self, count: int) -> None:
+        self.events_duplicate += count
+
+    def nacked(self, code: ErrorCode, count: int) -> None:
+        self.nacks[code] += count
+
+    def takeover(self) -> None:
+        self.takeovers += 1
+
+    def fell_behind(self) -> None:
+        self.subscriber_switches += 1
+
+    def frame_received(self) -> None:
+        self.frames_received += 1
+
+    def answered(self, method: str, route: str, status: str, seconds: float | None) -> None:
+        """An HTTP request was answered; `seconds` is None for what lives long."""
+        method = method if method in _METHODS else "OTHER"
+        self._requests.labels(method, route, status).inc()
+        if seconds is not None:
+            self._request_seconds.labels(method, route).observe(seconds)
+
+
+class _AtScrape(Collector):
+    """Plain integers and the hub's state, as metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        for name, text, count in (
+            ("events_stored", "Events made durable by this gateway.", metrics.events_stored),
+            ("events_duplicate", "Events received again and answered as first stored.", metrics.events_duplicate),
+            ("takeovers", "Publishers replaced by a newer one of their session.", metrics.takeovers),
+            ("subscriber_switches", "Subscriptions that fell behind and went on from the store.",
+             metrics.subscriber_switches),
+            ("frames_received", "WebSocket frames received.", metrics.frames_received),
+            ("embedded_restarts", "Restarts of the embedded database.", metrics.embedded_restarts()),
+        ):  # fmt: skip
+            yield CounterMetricFamily(f"turnwire_{name}", text, value=count)
+        nacks = CounterMetricFamily("turnwire_nacks", "Events refused, by code.", labels=["code"])
+        for code, count in metrics.nacks.items():
+            nacks.add_metric([code], count)
+        yield nacks
+        for name, text, value in (
+            ("storage_up", "Whether the database answers.", int(metrics.storage_up)),
+            *self._of_hub(),
+        ):
+            yield GaugeMetricFamily(f"turnwire_{name}", text, value=value)
+
+    def _of_hub(self) -> Iterator[tuple[str, str, int]]:
+        hub = self._metrics.hub
+        if hub is None:
+            return
+        connections = tuple(hub.connections)
+        subscribers = sum(isinstance(each, SubscriberConnection) for each in connections)
+        publishers = sum(live.publisher is not None for live in hub.live.values())
+        yield "publishers", "Publishers connected.", publishers
+        yield "subscribers", "Subscribers connected.", subscribers
+        yield "live_sessions", "Sessions held in memory.", len(hub.live)
+        yield "outbox_bytes", "Bytes waiting for WebSockets.", sum(each.outbox.size for each in connections)
+        yield "draining", "Whether the gateway is going away.", int(hub.draining)
+
+
+@web.middleware
+async def http_metrics(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Counts requests by method, route template and status."""
+    started = time.perf_counter()
+    status, seconds = _GONE, None
+    try:
+        response = await handler(request)
+        status = str(response.status)
+        if response.status != 101 and response.content_type != "text/event-stream":
+            seconds = time.perf_counter() - started
+        return response
+    except web.HTTPException as error:
+        status = str(error.status)
+        raise
+    finally:
+        resource = request.match_info.route.resource
+        route = "unmatched" if resource is None else resource.canonical
+        request.app[METRICS].answered(request.method, route, status, seconds)
+
+
+async def read_metrics(request: web.Request) -> web.Response:
+    metrics = request.app[METRICS]
+    metrics.storage_up = await storage_is_up(request.app)
+    encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+    body = encode(metrics.registry)  # type: ignore[arg-type]
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
+
+
+def add_metrics_route(app: web.Application) -> None:
+    """Also counts all requests, as they leave the other middlewares."""
+    app.middlewares.insert(0, http_metrics)
+    app.router.add_get("/metrics", read_metrics)

@@ -1,0 +1,160 @@
+"""One publisher socket: `GET /sessions/{sessionId}/publish`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.connection import Connection
+from gateway.deadline import storage_deadline
+from gateway.inbox import Append, Claim, End, SignalItem
+from gateway.keys import CONFIG, HUB
+from gateway.live_session import LiveSession, utc_now
+from protocol.codec import Batch
+from protocol.errors import CloseCode, InvalidMessage, TurnwireError
+from protocol.messages import (
+    Ack,
+    AckItem,
+    Complete,
+    Completed,
+    Nack,
+    NackItem,
+    Opened,
+    Ping,
+    PublisherCommand,
+    Session,
+    Signal,
+)
+from protocol.rules import check_end_reason, check_id, object_fault
+
+MAX_LANGUAGE_CHARS = 64
+
+
+class PublisherConnection(Connection):
+    """The connection that streams a session's events. Reads while it has room for what is not answered yet."""
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        self.epoch = 0
+        self.finished = False
+        """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._max_in_flight_bytes = 2 * self.limits.frame_bytes
+        self._room: asyncio.Future[None] | None = None
+
+    # Told by the session
+
+    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+        """These events have come to their end; in the order they were sent."""
+        self._in_flight -= len(replies)
+        self._in_flight_bytes -= weight
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        start = 0
+        while start < len(replies):
+            kind = type(replies[start])
+            end = start + 1
+            while end < len(replies) and type(replies[end]) is kind:
+                end += 1
+            run = list(replies[start:end])
+            self.send(Ack(run) if kind is AckItem else Nack(run))  # type: ignore[arg-type]
+            start = end
+
+    def superseded(self) -> None:
+        self.finished = True
+        self.close(CloseCode.SUPERSEDED, "a newer publisher has taken over the session")
+
+    def completed(self, session: Session) -> None:
+        self.finished = True
+        self.send(Completed(session))
+        self.close(CloseCode.DONE, "completed")
+
+    # The handler
+
+    async def run(self, live: LiveSession, opened: Opened) -> None:
+        """Serve the socket until it ends."""
+        self.send(opened)
+        if self.epoch == 0:
+            self.close(CloseCode.SESSION_ENDED, "the session has ended")
+        async for frame in self.frames():
+            try:
+                command = self.codec.decode_publisher(frame, self.limits)
+                self._take(live, command, len(frame))
+            except TurnwireError as error:
+                self.send_error(error)
+            self.hub.metrics.frame_received()
+            if self._is_full:
+                await self._wait_for_room()
+
+    def _take(self, live: LiveSession, command: PublisherCommand | Batch, size: int) -> None:
+        match command:
+            case Batch():
+                self._in_flight += len(command.events)
+                self._in_flight_bytes += size
+                live.submit(Append(command.events, size, utc_now(), publisher=self))
+            case Signal():
+                check_id(command.key, "key", self.limits)
+                if size > self.limits.event_bytes:
+                    raise InvalidMessage(f"a signal must have at most {self.limits.event_bytes} bytes, has {size}")
+                fault = object_fault(command.payload, self.limits.depth)
+                if fault is not None:
+                    raise InvalidMessage(f"payload{fault}")
+                live.submit(SignalItem(self, command.key, command.payload))
+            case Complete():
+                check_end_reason(command.reason, self.limits)
+                live.submit(End(command.status, command.reason, publisher=self))
+            case Ping():
+                self.answer_ping(command)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes
+
+    async def _wait_for_room(self) -> None:
+        """Leave the socket unread, so that TCP slows the client, until there is room."""
+        self.paused = True
+        while self._is_full and self.closing is None:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        self.paused = False
+        self._room = None
+
+    def close(self, code: int, reason: str) -> None:
+        super().close(code, reason)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+
+async def publish(request: web.Request) -> web.StreamResponse:
+    """Claim the session, then serve the socket. Refusals are HTTP answers, before the upgrade."""
+    hub = request.app[HUB]
+    session_id = request.match_info["session_id"]
+    connection = PublisherConnection(request)
+    connection.check()
+    check_id(session_id, "sessionId", hub.limits)
+    opened: asyncio.Future[Opened] = hub.loop.create_future()
+    async with storage_deadline(request.app[CONFIG].rest_timeout):
+        live = await _open(request, session_id)
+        live.submit(Claim(connection, opened))
+        first = await opened
+    try:
+        response = await connection.open()
+        await connection.run(live, first)
+    finally:
+        live.release(connection)
+        if connection in hub.connections:
+            await connection.finish()
+    return response
+
+
+async def _open(request: web.Request, session_id: str) -> LiveSession:
+    hub = request.app[HUB]
+    language = request.query.get("language")
+    if language is None:
+        return await hub.open(session_id)
+    if not 1 <= len(language) <= MAX_LANGUAGE_CHARS:
+        raise InvalidMessage(f"language must have 1 to {MAX_LANGUAGE_CHARS} characters")
+    return await hub.open_or_create(session_id, language)

@@ -1,0 +1,30 @@
+"""The HTTP routes other than the WebSockets."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.docs_page import add_pages
+from gateway.health import add_health_routes
+from gateway.metrics import add_metrics_route
+from gateway.openapi import add_openapi_route
+from gateway.rest_events import append_events, read_events
+from gateway.rest_sessions import complete_session, create_session, list_sessions, read_session
+
+_ID = "{session_id:[^/]*}"
+
+
+def add_rest_routes(app: web.Application) -> None:
+    """All routes of the REST side, with health, metrics, API document and pages. Needs CONFIG and METRICS."""
+    sessions = app.router.add_resource("/sessions")
+    sessions.add_route("POST", create_session)
+    _add_get(sessions, list_sessions)
+    _add_get(app.router.add_resource(f"/sessions/{_ID}"), read_session)
+    events = app.router.add_resource(f"/sessions/{_ID}/events")
+    events.add_route("POST", append_events)
+    _add_get(events, read_events)
+    app.router.add_resource(f"/sessions/{_ID}/complete").add_route("POST", complete_session)
+    add_health_routes(app)
+    add_metrics_route(app)
+    add_openapi_route(app)
+    add_pages(app)

@@ -1,0 +1,174 @@
+"""One subscriber socket: `GET /subscribe`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from gateway.connection import Connection
+from gateway.deadline import storage_deadline
+from gateway.event_batch import EventBatch
+from gateway.feed import FeedSubscription
+from gateway.keys import CONFIG
+from gateway.live_session import LiveSession
+from gateway.subscription import Subscription
+from protocol.errors import InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
+from protocol.messages import CaughtUp, Ping, SessionPush, Subscribe, Subscribed, SubscriberCommand, Unsubscribed
+from protocol.rules import check_id
+from store.on_demand import OnDemandTask
+
+MAX_REF_CHARS = 128
+_RETRY_SECONDS = 0.2
+
+
+class SessionSubscription(Subscription):
+    """A session watched over a WebSocket."""
+
+    def __init__(self, connection: SubscriberConnection, ref: str, live: LiveSession, after_seq: int) -> None:
+        super().__init__(live, after_seq, connection.outbox)
+        self.connection = connection
+        self.ref = ref
+
+    def put_events(self, batch: EventBatch) -> int:
+        size = 0
+        for frame in batch.frames(self.connection.codec, self.ref):
+            self.outbox.put(frame)
+            size += len(frame)
+        return size
+
+    def put_signal(self, key: str, payload: dict[str, Any]) -> None:
+        codec = self.connection.codec
+        encoded = codec.signal_frame(self.ref, self.live.session_id, key, codec.encode_value(payload))
+        self.outbox.put(self.connection.frame(encoded), key=(self.ref, key))
+
+    def put_session(self) -> None:
+        self.connection.send(SessionPush(self.ref, self.live.session()))
+
+    def put_caught_up(self) -> None:
+        self.connection.send(CaughtUp(self.ref, self.cursor))
+
+    def fell_behind(self) -> None:
+        self.connection.lags(self)
+
+
+class SubscriberConnection(Connection):
+    """A connection that watches sessions and the feed. Owner of its subscriptions."""
+
+    patient = True
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        self._max_subscriptions = request.app[CONFIG].max_subscriptions
+        self._subscriptions: dict[str, SessionSubscription | FeedSubscription] = {}
+        self._lagging: dict[SessionSubscription | FeedSubscription, None] = {}
+        self._pump = OnDemandTask(self._catch_up)
+
+    async def run(self) -> None:
+        """Serve the socket until it ends."""
+        async for frame in self.frames():
+            ref: str | None = None
+            try:
+                command = self.codec.decode_subscriber(frame, self.limits)
+                ref = getattr(command, "ref", None) if not isinstance(command, Ping) else None
+                await self._take(command)
+            except TurnwireError as error:
+                self.send_error(error, ref if ref and len(ref) <= MAX_REF_CHARS else None)
+            self.hub.metrics.frame_received()
+
+    async def _take(self, command: SubscriberCommand) -> None:
+        match command:
+            case Ping():
+                self.answer_ping(command)
+            case Subscribe():
+                self._check(command)
+                async with storage_deadline(self._config.rest_timeout):
+                    await (self._watch_feed(command) if command.feed else self._watch_session(command))
+            case _:
+                subscription = self._subscriptions.pop(command.ref, None)
+                if subscription is None:
+                    raise InvalidMessage(f"there is no subscription with ref {command.ref[:MAX_REF_CHARS]!r}")
+                self._lagging.pop(subscription, None)
+                subscription.close()
+                self.send(Unsubscribed(command.ref))
+
+    def _check(self, command: Subscribe) -> None:
+        if not 1 <= len(command.ref) <= MAX_REF_CHARS:
+            raise InvalidMessage(f"ref must have 1 to {MAX_REF_CHARS} characters, has {len(command.ref)}")
+        if command.ref in self._subscriptions:
+            raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
+        if len(self._subscriptions) >= self._max_subscriptions:
+            raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions")
+        if (command.session_id is None) == (command.feed is None):
+            raise InvalidMessage('subscribe needs either a sessionId or feed: "sessions"')
+        if command.feed is not None and command.after_seq is not None:
+            raise InvalidMessage("afterSeq goes with a sessionId, not with a feed")
+        if command.after_seq is not None and command.after_seq < 0:
+            raise InvalidMessage(f"afterSeq must be 0 or more, is {command.after_seq}")
+
+    async def _watch_session(self, command: Subscribe) -> None:
+        assert command.session_id is not None
+        check_id(command.session_id, "sessionId", self.limits)
+        live = await self.hub.open(command.session_id)
+        head = live.record.last_seq
+        after_seq = head if command.after_seq is None else command.after_seq
+        if after_seq > head:
+            raise InvalidMessage(f"afterSeq {after_seq} is beyond the session's lastSeq, which is {head}")
+        subscription = SessionSubscription(self, command.ref, live, after_seq)
+        self._subscriptions[command.ref] = subscription
+        self.send(Subscribed(command.ref, live.session(), head))
+        subscription.start()
+
+    async def _watch_feed(self, command: Subscribe) -> None:
+        subscription = FeedSubscription(self, command.ref, tuple(command.status or ()))
+        self._subscriptions[command.ref] = subscription
+        try:
+            await subscription.start()
+        except BaseException:
+            self._subscriptions.pop(command.ref, None)
+            subscription.close()
+            raise
+
+    def lags(self, subscription: SessionSubscription | FeedSubscription) -> None:
+        """This subscription has more to say than there is room for now."""
+        self._lagging[subscription] = None
+        self._pump.wake()
+
+    async def _catch_up(self) -> None:
+        """Serve the lagging subscriptions in turn, each a window at a time, as room appears."""
+        while self._lagging:
+            for subscription in tuple(self._lagging):
+                await self.outbox.room()
+                if self.closing is not None:
+                    self._lagging.clear()
+                    return
+                if subscription not in self._lagging:
+                    continue
+                try:
+                    done = await subscription.catch_up()
+                except StorageUnavailable:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                if done and not subscription.behind:
+                    self._lagging.pop(subscription, None)
+
+    async def finish(self) -> None:
+        self._pump.cancel()
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        self._subscriptions.clear()
+        self._lagging.clear()
+        await super().finish()
+
+
+async def subscribe(request: web.Request) -> web.StreamResponse:
+    """Serve a subscriber's socket."""
+    connection = SubscriberConnection(request)
+    connection.check()
+    response = await connection.open()
+    try:
+        await connection.run()
+    finally:
+        await connection.finish()
+    return response

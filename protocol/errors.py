@@ -1,0 +1,151 @@
+"""Error codes with their HTTP status, close code and retryable flag, and the exception that carries them."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes the gateway sends."""
+
+    DONE = 1000
+    GOING_AWAY = 1001
+    UNSUPPORTED_FRAME = 1003
+    BAD_UTF8 = 1007
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    RESTART = 1012
+    TRY_LATER = 1013
+    PROTOCOL_ERROR = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+    NO_PONG = 4408
+    SUPERSEDED = 4409
+    SESSION_ENDED = 4410
+    RATE_LIMITED = 4429
+
+
+class Facts(NamedTuple):
+    """What is fixed for an error code."""
+
+    status: int
+    """HTTP status."""
+    close: CloseCode
+    """Close code, where a connection ends because of it."""
+    retryable: bool
+
+
+class ErrorCode(StrEnum):
+    """Every `code` an error, a nack or an error envelope may carry."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_MESSAGE = "invalid_message"
+    INVALID_EVENT = "invalid_event"
+    TOO_LARGE = "too_large"
+    NOT_FOUND = "not_found"
+    EVENT_CONFLICT = "event_conflict"
+    SESSION_ENDED = "session_ended"
+    SUPERSEDED = "superseded"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    INTERNAL = "internal"
+
+    @property
+    def facts(self) -> Facts:
+        return FACTS[self]
+
+
+FACTS: dict[ErrorCode, Facts] = {
+    ErrorCode.INVALID_JSON: Facts(400, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.INVALID_MESSAGE: Facts(400, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.INVALID_EVENT: Facts(400, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.TOO_LARGE: Facts(413, CloseCode.TOO_BIG, False),
+    ErrorCode.NOT_FOUND: Facts(404, CloseCode.NOT_FOUND, False),
+    ErrorCode.EVENT_CONFLICT: Facts(409, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.SESSION_ENDED: Facts(409, CloseCode.SESSION_ENDED, False),
+    ErrorCode.SUPERSEDED: Facts(409, CloseCode.SUPERSEDED, False),
+    ErrorCode.UNAUTHENTICATED: Facts(401, CloseCode.UNAUTHENTICATED, False),
+    ErrorCode.FORBIDDEN: Facts(403, CloseCode.FORBIDDEN, False),
+    ErrorCode.RATE_LIMITED: Facts(429, CloseCode.RATE_LIMITED, True),
+    ErrorCode.OVERLOADED: Facts(503, CloseCode.TRY_LATER, True),
+    ErrorCode.STORAGE_UNAVAILABLE: Facts(503, CloseCode.TRY_LATER, True),
+    ErrorCode.INTERNAL: Facts(500, CloseCode.INTERNAL, True),
+}
+
+
+MESSAGE_CHARS = 400
+"""A message is cut here: it may quote what a client sent."""
+
+
+class TurnwireError(Exception):
+    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any."""
+
+    def __init__(self, code: ErrorCode, message: str, details: list[str] | None = None) -> None:
+        self.code = code
+        self.message = _cut(message)
+        self.details = None if details is None else [_cut(text) for text in details]
+        super().__init__(self.message)
+
+    @property
+    def retryable(self) -> bool:
+        return self.code.facts.retryable
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MESSAGE_CHARS else text[: MESSAGE_CHARS - 1] + "…"
+
+
+class InvalidJson(TurnwireError):
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INVALID_JSON, message)
+
+
+class InvalidMessage(TurnwireError):
+    """A command, body or query value that is not what the protocol asks for."""
+
+    def __init__(self, message: str, details: list[str] | None = None) -> None:
+        super().__init__(ErrorCode.INVALID_MESSAGE, message, details)
+
+
+class InvalidEvent(TurnwireError):
+    def __init__(self, message: str, details: list[str] | None = None) -> None:
+        super().__init__(ErrorCode.INVALID_EVENT, message, details)
+
+
+class TooLarge(TurnwireError):
+    """Something is over a limit of size; the message names the limit."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.TOO_LARGE, message)
+
+
+class SessionNotFound(TurnwireError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(ErrorCode.NOT_FOUND, f"there is no session {session_id!r}; create it with POST /sessions")
+
+
+class SessionEnded(TurnwireError):
+    def __init__(self, session_id: str, ended_at: str | None) -> None:
+        super().__init__(ErrorCode.SESSION_ENDED, f"session {session_id!r} ended at {ended_at} and takes no new events")
+
+
+class Superseded(TurnwireError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(ErrorCode.SUPERSEDED, f"a newer publisher has taken over session {session_id!r}")
+
+
+class Overloaded(TurnwireError):
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.OVERLOADED, message)
+
+
+class StorageUnavailable(TurnwireError):
+    """The store did not answer: what was asked may or may not have been done."""
+
+    def __init__(self, message: str = "the storage is away; try again") -> None:
+        super().__init__(ErrorCode.STORAGE_UNAVAILABLE, message)

@@ -1,0 +1,358 @@
+"""Every wire shape, as a msgspec Struct: resources, commands, replies and pushes.
+
+Field names are camelCase on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from protocol.errors import ErrorCode
+
+JsonObject = dict[str, Any]
+EventType = Literal["user_speech", "bot_speech", "system"]
+SessionStatus = Literal["initiated", "active", "completed", "failed"]
+InitialStatus = Literal["initiated", "active"]
+FinalStatus = Literal["completed", "failed"]
+Timestamp = Annotated[
+    str,
+    Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
+]
+
+
+class Shape(Struct, rename="camel"):
+    """Base of all wire shapes: camelCase names, unknown fields ignored."""
+
+
+# --- resources -------------------------------------------------------------------------------------------------------
+
+
+class Session(Shape):
+    """One conversation."""
+
+    session_id: str
+    status: SessionStatus
+    language: str
+    started_at: Timestamp
+    ended_at: Timestamp | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    last_seq: int = 0
+    last_event_at: Timestamp | None = None
+    end_reason: str | None = None
+
+
+class Event(Shape):
+    """One immutable record of a session, as stored."""
+
+    event_id: str
+    session_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: Timestamp
+    seq: int
+
+
+class EventIn(Shape):
+    """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
+
+    event_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class BadEvent(Struct, frozen=True):
+    """Stands where an event of a frame could not be taken; becomes a nack."""
+
+    event_id: str | None
+    code: ErrorCode
+    message: str
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The limits a publisher or a REST client meets. Sizes in bytes, of the encoded form received."""
+
+    id_chars: int = 256
+    event_bytes: int = 128 * 1024
+    frame_bytes: int = 1024 * 1024
+    depth: int = 64
+    metadata_bytes: int = 64 * 1024
+    batch_events: int = 500
+    in_flight: int = 256
+
+
+# --- publisher: client to gateway ------------------------------------------------------------------------------------
+
+
+class Append(Shape, tag_field="type", tag="append"):
+    """1 to 500 events, in order."""
+
+    events: list[EventIn]
+
+
+class Signal(Shape, tag_field="type", tag="signal"):
+    """Ephemeral: fanned out, never stored, never acked. A newer one of the same key voids an older one."""
+
+    key: str
+    payload: JsonObject
+
+
+class Complete(Shape, tag_field="type", tag="complete"):
+    """End the session, after all that was sent before it."""
+
+    status: FinalStatus = "completed"
+    reason: str | None = None
+
+
+class Ping(Shape, tag_field="type", tag="ping"):
+    ref: Raw | UnsetType = UNSET
+
+
+# --- publisher: gateway to client ------------------------------------------------------------------------------------
+
+
+class OpenedLimits(Shape):
+    max_in_flight: int
+    max_event_bytes: int
+    max_frame_bytes: int
+
+
+class Opened(Shape, tag_field="type", tag="opened"):
+    """First message: where the log stands. Drop what is stored, up to `lastEventId`, and send the rest again."""
+
+    session: Session
+    epoch: int
+    last_seq: int
+    last_event_id: str | None
+    limits: OpenedLimits
+    server_time: Timestamp
+
+
+class AckItem(Shape, omit_defaults=True):
+    event_id: str
+    seq: int
+    duplicate: bool = False
+
+
+class Ack(Shape, tag_field="type", tag="ack"):
+    """These events are durable, at these positions."""
+
+    acks: list[AckItem]
+
+
+class NackItem(Shape):
+    event_id: str | None
+    code: ErrorCode
+    message: str
+    retryable: bool
+
+
+class Nack(Shape, tag_field="type", tag="nack"):
+    """These events were refused for what they are; final."""
+
+    nacks: list[NackItem]
+
+
+class Completed(Shape, tag_field="type", tag="completed"):
+    session: Session
+
+
+# --- both sockets: gateway to client ---------------------------------------------------------------------------------
+
+
+class Pong(Shape, tag_field="type", tag="pong"):
+    ref: Raw | UnsetType = UNSET
+
+
+class Error(Shape, tag_field="type", tag="error", omit_defaults=True):
+    """Something about a message, a subscription or the connection; the connection lives on."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = field()
+    ref: str | None = None
+
+
+class Goaway(Shape, tag_field="type", tag="goaway"):
+    reason: str
+    reconnect_after_ms: int
+
+
+# --- subscriber: client to gateway -----------------------------------------------------------------------------------
+
+
+class Subscribe(Shape, tag_field="type", tag="subscribe", omit_defaults=True):
+    """Watch one session (`sessionId`, `afterSeq`) or the feed of sessions (`feed`, `status`)."""
+
+    ref: str
+    session_id: str | None = None
+    after_seq: int | None = None
+    feed: Literal["sessions"] | None = None
+    status: list[SessionStatus] | None = None
+
+
+class Unsubscribe(Shape, tag_field="type", tag="unsubscribe"):
+    ref: str
+
+
+# --- subscriber: gateway to client -----------------------------------------------------------------------------------
+
+
+class Subscribed(Shape, tag_field="type", tag="subscribed", omit_defaults=True):
+    """The subscription is live. `session` and `lastSeq` are absent for the feed."""
+
+    ref: str
+    session: Session | None = None
+    last_seq: int | UnsetType = UNSET
+
+
+class Events(Shape, tag_field="type", tag="events"):
+    ref: str
+    session_id: str
+    events: list[Event]
+
+
+class CaughtUp(Shape, tag_field="type", tag="caughtUp"):
+    """The replay has joined the live stream; `seq` is the last one delivered so far."""
+
+    ref: str
+    seq: int
+
+
+class SignalPush(Shape, tag_field="type", tag="signal"):
+    ref: str
+    session_id: str
+    key: str
+    payload: JsonObject
+
+
+class SessionPush(Shape, tag_field="type", tag="session"):
+    ref: str
+    session: Session
+
+
+class SessionsPush(Shape, tag_field="type", tag="sessions"):
+    ref: str
+    sessions: list[Session]
+
+
+class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
+    ref: str
+
+
+PublisherCommand = Append | Signal | Complete | Ping
+PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway
+SubscriberCommand = Subscribe | Unsubscribe | Ping
+SubscriberPush = (
+    Subscribed
+    | Events
+    | CaughtUp
+    | SignalPush
+    | SessionPush
+    | SessionsPush
+    | Unsubscribed
+    | Pong
+    | Error
+    | Goaway
+)
+Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush
+
+
+# --- REST ------------------------------------------------------------------------------------------------------------
+
+
+class CreateSession(Shape, forbid_unknown_fields=False):
+    """Body of `POST /sessions`."""
+
+    language: str
+    session_id: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    status: InitialStatus = "initiated"
+
+
+class CompleteSession(Shape):
+    """Body of `POST /sessions/{id}/complete`; may be absent."""
+
+    status: FinalStatus = "completed"
+    reason: str | None = None
+
+
+class EventBatchIn(Shape):
+    """Body of `POST /sessions/{id}/events` for several events."""
+
+    events: list[EventIn]
+
+
+class EventBatch(Shape):
+    events: list[Event]
+
+
+class EventPage(Shape):
+    """A window of the log in seq order; ask again with `afterSeq=nextAfterSeq`."""
+
+    events: list[Event]
+    last_seq: int
+    next_after_seq: int
+
+
+class SessionList(Shape):
+    sessions: list[Session]
+    next_cursor: str | None
+
+
+class HistoryEvent(Shape):
+    """An event inside its session: without `sessionId`."""
+
+    event_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: Timestamp
+    seq: int
+
+
+class PagePagination(Shape):
+    total: int
+    page: int
+    limit: int
+    total_pages: int
+
+
+class OffsetPagination(Shape):
+    total: int
+    limit: int
+    offset: int
+    has_more: bool
+
+
+class SessionHistory(Session, kw_only=True):
+    """A session with one page of its events."""
+
+    events: list[HistoryEvent]
+    pagination: PagePagination | OffsetPagination
+
+
+class ErrorEnvelope(Shape):
+    """Every error answer of the REST side."""
+
+    status_code: int
+    timestamp: Timestamp
+    path: str
+    method: str
+    error: str
+    message: str | list[str]
+    code: ErrorCode
+
+
+class Dependencies(Shape):
+    mongodb: Literal["up", "down"]
+
+
+class Health(Shape):
+    status: Literal["ok", "degraded", "down"]
+    timestamp: Timestamp
+    service: str
+    version: str
+    dependencies: Dependencies

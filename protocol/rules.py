@@ -1,0 +1,260 @@
+"""What may happen: limits of values, status transitions, and where an event stands in its session's log."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import MAXYEAR, MINYEAR, datetime
+from hashlib import blake2b
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from protocol.errors import InvalidEvent, InvalidMessage, TooLarge
+from protocol.messages import Event, EventIn, FinalStatus, JsonObject, Limits, SessionStatus, Signal
+from protocol.times import to_utc
+from protocol.values import fault_of, is_storable
+
+DIGEST_PAGE = 1000
+"""Events one page of a session's digest stands for."""
+
+_canonical = msgspec.json.Encoder(order="sorted", enc_hook=int).encode  # an int of a driver's own kind is an int
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def check_id(value: str, name: str, limits: Limits) -> None:
+    """Raises InvalidMessage unless `value` has 1 to `limits.id_chars` characters."""
+    if not 1 <= len(value) <= limits.id_chars:
+        raise InvalidMessage(f"{name} must have 1 to {limits.id_chars} characters, has {len(value)}")
+
+
+def check_event(event: EventIn, limits: Limits) -> None:
+    """Raises InvalidEvent, naming the field and the limit, for an event that must not be stored."""
+    if not 1 <= len(event.event_id) <= limits.id_chars:
+        raise InvalidEvent(f"eventId must have 1 to {limits.id_chars} characters, has {len(event.event_id)}")
+    fault = object_fault(event.payload, limits.depth)
+    if fault is not None:
+        raise InvalidEvent(f"payload{fault}")
+    if event.timestamp is not None:
+        check_timestamp(event.timestamp)
+
+
+def check_timestamp(moment: datetime) -> None:
+    """Raises InvalidEvent for an aware time that has no equal in UTC."""
+    if moment.tzinfo is None:
+        raise InvalidEvent("timestamp must have a UTC offset")
+    if not MINYEAR < moment.year < MAXYEAR:
+        try:
+            to_utc(moment)
+        except OverflowError:
+            raise InvalidEvent("timestamp must be within the years 1 to 9999 in UTC") from None
+
+
+def check_signal(signal: Signal, limits: Limits) -> None:
+    """Raises InvalidMessage for a signal that could not be given to every subscriber as it is."""
+    check_id(signal.key, "key", limits)
+    fault = object_fault(signal.payload, limits.depth)
+    if fault is not None:
+        raise InvalidMessage(f"payload{fault}")
+
+
+def check_metadata(metadata: JsonObject, limits: Limits) -> None:
+    """Raises InvalidMessage or TooLarge for metadata that must not be stored."""
+    fault = object_fault(metadata, limits.depth)
+    if fault is not None:
+        raise InvalidMessage(f"metadata{fault}")
+    if len(msgspec.json.encode(metadata)) > limits.metadata_bytes:
+        raise TooLarge(f"metadata is over the limit of {limits.metadata_bytes} bytes")
+
+
+def check_end_reason(reason: str | None, limits: Limits) -> None:
+    if reason is not None:
+        check_id(reason, "reason", limits)
+
+
+def object_fault(value: JsonObject, max_depth: int) -> str | None:
+    """What keeps a decoded JSON object from being stored and given back exactly; None when nothing does.
+
+    The text starts with the path of the offending value, as in `.a[3]: …`. The object itself is depth 1.
+    """
+    return None if is_storable(value, max_depth) else fault_of(value, max_depth)
+
+
+def same_event(stored: Event, event: EventIn) -> bool:
+    """Whether a client that sends `event` means the event stored: the same type and the same payload.
+
+    The timestamp does not count: the gateway may have given it.
+    """
+    if stored.type != event.type or stored.payload != event.payload:
+        return False
+    return _canonical(stored.payload) == _canonical(event.payload)  # tells 1, 1.0 and true apart
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def has_ended(status: SessionStatus) -> bool:
+    return status == "completed" or status == "failed"
+
+
+def status_after_event(status: SessionStatus) -> SessionStatus:
+    """An event makes an initiated session active and changes nothing else."""
+    return "active" if status == "initiated" else status
+
+
+def status_after_end(status: SessionStatus, wanted: FinalStatus) -> SessionStatus:
+    """The first end stands; a later one changes nothing."""
+    return status if has_ended(status) else wanted
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+class Admitted(Struct, frozen=True):
+    """A new event: it takes position `seq`."""
+
+    seq: int
+
+
+class Duplicate(Struct, frozen=True):
+    """The eventId is known, at position `seq`. `same` says whether type and payload are the same too."""
+
+    seq: int
+    same: bool
+
+
+def event_digest(event_id: str) -> int:
+    """8 bytes of BLAKE2b (RFC 7693) of the eventId, as an unsigned integer: how a long log remembers its ids."""
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
+
+
+def pack_digests(event_ids: Sequence[str]) -> bytes:
+    """The digests of these eventIds in order: 8 bytes each, little-endian."""
+    return _little_endian(array("Q", map(event_digest, event_ids))).tobytes()
+
+
+def _little_endian(digests: array[int]) -> array[int]:
+    """To this machine's order from little-endian, or back."""
+    if sys.byteorder == "big":
+        digests.byteswap()
+    return digests
+
+
+class Ledger:
+    """What the writer of a session knows of its log: the eventIds of 1…head, and the ones numbered but not yet durable.
+
+    A position may only be taken by a writer that knows the ids of all positions before it; that, and the store's
+    unique key on the position, is why a log has no doubles and no holes. Exact ids are kept for what was learned one
+    by one; older ones may be known by digest alone (`add_digests`), where a hit must be verified against the event.
+
+    Memory for each known event, measured on CPython 3.11 with 20-character ids: about 190 bytes exact, 100 by digest.
+    """
+
+    __slots__ = ("_digests", "_exact", "_pending", "head")
+
+    def __init__(self) -> None:
+        self.head = 0
+        """The highest seq known to be durable."""
+        self._exact: dict[str, int] = {}
+        self._digests: dict[int, int | list[int]] = {}
+        self._pending: dict[str, EventIn] = {}
+
+    @property
+    def next_seq(self) -> int:
+        return self.head + len(self._pending) + 1
+
+    def add_digests(self, packed: bytes) -> None:
+        """Learn the next positions after `head` by their digests (see `pack_digests`), before any is learned exactly."""
+        if self._exact or self._pending:
+            raise ValueError(f"digests come first, {len(self._exact)} known and {len(self._pending)} pending")
+        for digest in _little_endian(array("Q", packed)):
+            self.head += 1
+            self._add_digest(digest, self.head)
+
+    def _add_digest(self, digest: int, seq: int) -> None:
+        known = self._digests.setdefault(digest, seq)
+        if known != seq:
+            self._digests[digest] = [*known, seq] if isinstance(known, list) else [known, seq]
+
+    def learn(self, seq: int, event_id: str) -> None:
+        """Position `seq`, the one after head, is durable and holds `event_id`, whoever wrote it.
+
+        If it is ours it is no longer pending; what is pending moves up behind it.
+        """
+        if seq != self.head + 1:
+            raise ValueError(f"learned seq={seq}, expected={self.head + 1}")
+        self.head = seq
+        self._exact[event_id] = seq
+        self._pending.pop(event_id, None)
+
+    def candidates(self, event_id: str) -> list[int]:
+        """Durable positions that may hold this id; at most one does. Empty for a new id, pending or not."""
+        exact = self._exact.get(event_id)
+        if exact is not None:
+            return [exact]
+        if not self._digests:
+            return []
+        known = self._digests.get(event_digest(event_id), [])
+        return known if isinstance(known, list) else [known]
+
+    def admit(self, event: EventIn, stored: Mapping[int, Event]) -> Admitted | Duplicate:
+        """Where `event` stands. An admitted one is pending until `settle`, `learn` or `forget_pending`.
+
+        `stored` holds the events of `candidates(event.event_id)`.
+        """
+        pending = self._pending.get(event.event_id)
+        if pending is not None:
+            seq = self.head + 1 + list(self._pending).index(event.event_id)
+            same = pending.type == event.type and _canonical(pending.payload) == _canonical(event.payload)
+            return Duplicate(seq, same)
+        for seq in self.candidates(event.event_id):
+            found = stored[seq]
+            if found.event_id == event.event_id:
+                return Duplicate(seq, same_event(found, event))
+        admitted = Admitted(self.next_seq)
+        self._pending[event.event_id] = event
+        return admitted
+
+    def pending(self) -> Iterator[tuple[int, EventIn]]:
+        """The admitted events that are not yet durable, with the positions they are to take now."""
+        return enumerate(self._pending.values(), start=self.head + 1)
+
+    def settle(self) -> None:
+        """All that is pending has become durable at the positions given."""
+        for seq, event_id in enumerate(self._pending, start=self.head + 1):
+            self._exact[event_id] = seq
+        self.head += len(self._pending)
+        self._pending.clear()
+
+    def drop_pending(self, event_id: str) -> None:
+        """Give up one pending event; those behind it move up."""
+        self._pending.pop(event_id, None)
+
+    def forget_pending(self) -> None:
+        """Give up what is pending: it may or may not be stored, and the log will say."""
+        self._pending.clear()
+
+    def fold(self) -> list[bytes]:
+        """Turn full pages of exact ids into digests. Returns the packed pages, in order, each of DIGEST_PAGE ids.
+
+        The first page returned follows the positions known by digest already.
+        """
+        folded = self.head - len(self._exact)
+        pages = []
+        while self.head - folded >= DIGEST_PAGE:
+            ids = list(islice(self._exact, DIGEST_PAGE))
+            for event_id in ids:
+                self._add_digest(event_digest(event_id), self._exact.pop(event_id))
+            pages.append(pack_digests(ids))
+            folded += DIGEST_PAGE
+        return pages
+
+    @property
+    def folded_pages(self) -> int:
+        """How many pages are known by digest."""
+        return (self.head - len(self._exact)) // DIGEST_PAGE
+

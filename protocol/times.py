@@ -1,0 +1,44 @@
+"""Wire times: ISO-8601 UTC with milliseconds, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def format_time(moment: datetime) -> str:
+    """`2025-12-21T10:30:00.000Z`. `moment` is aware, or naive and meant as UTC."""
+    if moment.tzinfo is not None and moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The aware UTC datetime a wire time stands for.
+
+    Raises ValueError for anything that is not ISO-8601 with an offset, or that is beyond years 1 to 9999 in UTC.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset")
+    try:
+        return to_utc(moment)
+    except OverflowError:
+        raise ValueError(f"{text!r} is not within the years 1 to 9999 in UTC") from None
+
+
+def to_utc(moment: datetime) -> datetime:
+    """The same moment in UTC, cut to milliseconds. Raises OverflowError beyond years 1 to 9999."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_millis(moment: datetime) -> int:
+    """Whole milliseconds since 1970-01-01 UTC; negative before."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_millis(millis: int) -> datetime:
+    return _EPOCH + millis * _MILLISECOND

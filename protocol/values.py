@@ -1,0 +1,136 @@
+"""JSON values that can be stored and given back exactly, and what is wrong with the others.
+
+Three ways to the same answer, a property test holds them together: `PlainObject` is checked by msgspec while it decodes
+and knows only the ordinary; `is_storable` decides for any value; `fault_of` says where and why.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_FLOAT_MAX = 1.7976931348623157e308
+PLAIN_DEPTH = 6
+"""Levels of a `PlainObject`, itself the first."""
+_PATH_CHARS = 100
+_KEY_CHARS = 32
+
+JsonObject = dict[str, Any]
+
+
+def _plain_value(levels: int) -> Any:
+    """A type for msgspec: a value that holds at most `levels` levels of containers and breaks no rule of its own."""
+    integer = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
+    number = Annotated[float, Meta(ge=-_FLOAT_MAX, le=_FLOAT_MAX)]  # NaN is neither
+    scalar = None | bool | str | integer | number
+    value: Any = scalar
+    for _ in range(levels):
+        value = scalar | list[value] | dict[str, value]
+    return value
+
+
+if TYPE_CHECKING:
+    PlainObject = JsonObject
+else:
+    PlainObject = dict[str, _plain_value(PLAIN_DEPTH - 1)]
+"""What decodes as this is storable, unless a key holds NUL or an object both `$ref` and `$id`."""
+
+
+def is_storable(value: JsonObject, max_depth: int) -> bool:
+    """Whether a decoded JSON object can be stored and given back exactly. The object itself is depth 1."""
+    level: list[Any] = [value]
+    for _ in range(max_depth):
+        deeper: list[Any] = []
+        for container in level:
+            if type(container) is dict:
+                if not _has_storable_keys(container):
+                    return False
+                items = container.values()
+            else:
+                items = container
+            for item in items:
+                kind = type(item)
+                if kind is str or kind is bool or item is None:
+                    continue
+                if kind is dict or kind is list:
+                    deeper.append(item)
+                elif kind is int:
+                    if not INT64_MIN <= item <= INT64_MAX:
+                        return False
+                elif kind is not float or not -_FLOAT_MAX <= item <= _FLOAT_MAX:
+                    return False
+        if not deeper:
+            return True
+        level = deeper
+    return False
+
+
+def _has_storable_keys(container: dict[Any, Any]) -> bool:
+    try:
+        return "\0" not in "".join(container) and not ("$ref" in container and "$id" in container)
+    except TypeError:  # a key is no string
+        return False
+
+
+_Path = tuple["_Path", str | int] | None
+"""The keys and indices on the way to a value, the last one first."""
+
+
+def fault_of(value: JsonObject, max_depth: int) -> str:
+    """What is wrong with an object that is not storable.
+
+    The text starts with the path of the offending value, as in `.a[3]: …`.
+    """
+    stack: list[tuple[Any, int, _Path]] = [(value, 1, None)]
+    while stack:
+        container, depth, path = stack.pop()
+        if depth > max_depth:
+            return f": nested deeper than the limit of {max_depth} levels"
+        is_object = type(container) is dict
+        fault = _key_fault(container) if is_object else None
+        if fault is not None:
+            return f"{_written(path)}: {fault}"
+        for step, item in container.items() if is_object else enumerate(container):
+            if type(item) is dict or type(item) is list:
+                stack.append((item, depth + 1, (path, step)))
+            else:
+                fault = _scalar_fault(item)
+                if fault is not None:
+                    return f"{_written((path, step))}: {fault}"
+    raise AssertionError("the object is storable")
+
+
+def _key_fault(container: dict[Any, Any]) -> str | None:
+    for key in container:
+        if type(key) is not str:
+            return f"keys must be strings, found a {type(key).__name__}"
+        if "\0" in key:
+            return "a key must not contain the NUL character"
+    if "$ref" in container and "$id" in container:
+        return "an object with both '$ref' and '$id' cannot be stored (a MongoDB database reference)"
+    return None
+
+
+def _scalar_fault(item: object) -> str | None:
+    if item is None or type(item) is str or type(item) is bool:
+        return None
+    if type(item) is int:
+        return None if INT64_MIN <= item <= INT64_MAX else "an integer must fit in 64 bits, signed (int64)"
+    if type(item) is float:
+        return None if math.isfinite(item) else "a number must be finite"
+    return f"a {type(item).__name__} is not a JSON value"
+
+
+def _written(path: _Path) -> str:
+    parts: list[str] = []
+    while path is not None:
+        path, step = path
+        parts.append(f"[{step}]" if isinstance(step, int) else "." + _shortened(step, _KEY_CHARS))
+    return _shortened("".join(reversed(parts)), _PATH_CHARS)
+
+
+def _shortened(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -1,0 +1,29 @@
+"""`python die_with_parent.py PARENT_PID COMMAND …`: becomes COMMAND, which the kernel kills when the parent dies.
+
+Run as a script, before any import of ours, so that it costs a child next to nothing. It relies on Linux
+(PR_SET_PDEATHSIG, bound to the parent's thread that started the child); elsewhere COMMAND is just run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+            sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
+    if os.getppid() != parent:  # it died before the kernel was told to watch it
+        sys.exit("the parent process is gone")
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""The log of events: appended by group commit, read by computed keys.
+
+An event's key is `"<sessionId>/<seq, 10 digits>"`. It is the one unique key there is: a position is taken once, by
+whoever writes it first. Order, the absence of holes and the uniqueness of eventIds follow from it, given that a writer
+numbers an event only when it knows the ids of all positions before it (`protocol.rules.Ledger`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import bson
+from bson.errors import BSONError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError, WriteError
+
+from protocol.errors import StorageUnavailable
+from protocol.messages import Event, EventIn
+from protocol.rules import DIGEST_PAGE
+from protocol.times import format_time, from_millis, to_millis
+from store.group_commit import GroupCommit
+
+DUPLICATE_KEY = 11000
+READ_WINDOW = 50
+"""Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""
+MAX_COMMIT_BYTES = 4 * 1024 * 1024
+_OVERHEAD = 256
+"""Rough bytes of a stored event beside its payload, for the weight of a commit."""
+_BACKOFF_SECONDS = (0.05, 1.0)
+
+Document = dict[str, Any]
+_log = logging.getLogger("turnwire.store")
+
+
+def position_key(session_id: str, seq: int) -> str:
+    return f"{session_id}/{seq:010d}"
+
+
+def event_document(session_id: str, seq: int, event: EventIn, timestamp: datetime) -> Document:
+    """An event as it is stored. `timestamp` is aware."""
+    return {
+        "_id": position_key(session_id, seq),
+        "sessionId": session_id,
+        "seq": seq,
+        "eventId": event.event_id,
+        "type": event.type,
+        "payload": event.payload,
+        "timestamp": timestamp,
+    }
+
+
+def event_of(document: Document) -> Event:
+    return Event(
+        event_id=document["eventId"],
+        session_id=document["sessionId"],
+        type=document["type"],
+        payload=document["payload"],
+        timestamp=format_time(document["timestamp"]),
+        seq=document["seq"],
+    )
+
+
+class RefusedDocument(Exception):
+    """The database will never store this document, whatever the state of anything else."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"document {index} was refused: {reason}")
+        self.index = index
+        self.reason = reason
+
+
+class _Append:
+    """Consecutive events of one session, to be stored in order."""
+
+    __slots__ = ("documents", "done", "stored", "weight")
+
+    def __init__(self, documents: Sequence[Document], payload_bytes: int) -> None:
+        self.documents = documents
+        self.weight = payload_bytes + _OVERHEAD * len(documents)
+        self.stored = 0
+        """How many of the documents, from the first, are known to be durable."""
+        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def finish(self) -> None:
+        if not self.done.done():
+            self.done.set_result(self.stored)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class EventLog:
+    """Appends and reads events. Owner of the append lane: its group commit."""
+
+    def __init__(self, events: Any, digests: Any) -> None:
+        self._events = events
+        self._digests = digests
+        self._lane: GroupCommit[_Append] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
+        self.on_commit: Callable[[int, float], None] | None = None
+        """Told of each commit: events stored, seconds it took."""
+
+    async def append(self, session_id: str, documents: Sequence[Document], payload_bytes: int) -> int:
+        """Store consecutive documents of one session, in order; returns when it is known how far that went.
+
+        Returns how many of them, from the first, are durable. Fewer than all means that the position of the next one
+        is taken: read on from there. While the database is away this waits; it never gives up on its own, and a
+        caller that does leaves the outcome unknown. Raises RefusedDocument; of the others it is then not known.
+        """
+        append = _Append(documents, payload_bytes)
+        self._lane.submit(append)
+        return await append.done
+
+    async def read(self, session_id: str, first: int, last: int) -> list[Event]:
+        """The events at positions first…last, in seq order; positions that hold none are left out.
+
+        Costs the same wherever the positions are. Raises StorageUnavailable.
+        """
+        return await self.read_at(session_id, range(first, last + 1))
+
+    async def read_at(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
+        """The events at these positions, in seq order. Raises StorageUnavailable."""
+        documents = await self._find([position_key(session_id, seq) for seq in seqs])
+        return [event_of(document) for document in sorted(documents, key=lambda document: int(document["seq"]))]
+
+    async def head_after(self, session_id: str, known: int) -> list[Event]:
+        """The events after position `known`, as far as the log goes: what has been written that a writer has not seen.
+
+        Windows grow, so that the usual answer (nothing) costs one key.
+        """
+        found: list[Event] = []
+        width = 1
+        while True:
+            first = known + len(found) + 1
+            window = await self.read(session_id, first, first + width - 1)
+            found.extend(window)
+            if len(window) < width:
+                return found
+            width = min(width * 4, READ_WINDOW)
+
+    async def _find(self, keys: Sequence[str], projection: dict[str, int] | None = None) -> list[Document]:
+        documents: list[Document] = []
+        try:
+            for start in range(0, len(keys), READ_WINDOW):
+                window = list(keys[start : start + READ_WINDOW])
+                documents += await self._events.find({"_id": {"$in": window}}, projection).to_list(length=None)
+        except PyMongoError as error:
+            raise StorageUnavailable() from error
+        return documents
+
+    # Long logs: a page of DIGEST_PAGE positions is summed up in one small document, written once.
+
+    async def save_digest(self, session_id: str, page: int, ids: bytes, times: bytes) -> None:
+        """Keep the digests of the eventIds and the timestamps (8 bytes each) of a full page. Repeatable."""
+        document = {"_id": position_key(session_id, page), "ids": ids, "times": times}
+        try:
+            await self._digests.insert_one(document)
+        except WriteError as error:
+            if error.code != DUPLICATE_KEY:
+                raise StorageUnavailable() from error
+        except PyMongoError as error:
+            raise StorageUnavailable() from error
+
+    async def load_digests(self, session_id: str, last_seq: int) -> list[tuple[bytes, bytes]]:
+        """The (ids, times) of the full pages up to `last_seq`, from the first, as far as they were kept."""
+        keys = [position_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
+        found: dict[str, tuple[bytes, bytes]] = {}
+        try:
+            for start in range(0, len(keys), READ_WINDOW):
+                window = keys[start : start + READ_WINDOW]
+                for document in await self._digests.find({"_id": {"$in": window}}).to_list(length=None):
+                    found[document["_id"]] = (document["ids"], document["times"])
+        except PyMongoError as error:
+            raise StorageUnavailable() from error
+        pages = []
+        for key in keys:
+            if key not in found:
+                break
+            pages.append(found[key])
+        return pages
+
+    async def read_ids(self, session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
+        """(seq, eventId, timestamp) of the positions first…last that hold an event, in order."""
+        keys = [position_key(session_id, seq) for seq in range(first, last + 1)]
+        documents = await self._find(keys, {"seq": 1, "eventId": 1, "timestamp": 1})
+        return sorted((document["seq"], document["eventId"], document["timestamp"]) for document in documents)
+
+    async def order_by_time(self, session_id: str, last_seq: int) -> list[int]:
+        """The seqs 1…last_seq, ordered by timestamp, then seq. Raises StorageUnavailable."""
+        times = array("q")
+        for _, page in await self.load_digests(session_id, last_seq):
+            times.frombytes(page)
+        rest = await self.read_ids(session_id, len(times) + 1, last_seq)
+        times.extend(to_millis(timestamp) for _, _, timestamp in rest)
+        return sorted(range(1, len(times) + 1), key=lambda seq: times[seq - 1])
+
+    # The lane
+
+    async def _commit(self, batch: Sequence[_Append]) -> None:
+        """Bring every append of the batch to its end, through whatever trouble the database has."""
+        left = list(batch)
+        attempt = 0
+        while left:
+            try:
+                left = await self._insert(left)
+                attempt = 0
+            except (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError) as error:
+                left = self._drop_unencodable(left, error)
+            except PyMongoError as error:
+                # Unknown outcome: some, all or nothing may be stored, now or a little later.
+                if attempt == 0:
+                    _log.warning("storage trouble, %d appends wait and are tried again: %s", len(left), _brief(error))
+                await asyncio.sleep(_backoff(attempt))
+                attempt += 1
+                try:
+                    left = await self._read_back(left)
+                except StorageUnavailable:
+                    continue
+
+    async def _insert(self, appends: list[_Append]) -> list[_Append]:
+        """One ordered insert of all that is not stored yet. Returns the appends that are not settled."""
+        loop = asyncio.get_running_loop()
+        documents = [document for append in appends for document in append.documents[append.stored :]]
+        started = loop.time()
+        try:
+            await self._events.insert_many(documents, ordered=True)
+            stored, error = len(documents), None
+        except BulkWriteError as failure:
+            errors = failure.details.get("writeErrors")
+            if not errors:
+                raise  # only the write concern failed: stored, but not known to be durable
+            stored, error = int(errors[0]["index"]), errors[0]
+            if failure.details.get("writeConcernErrors"):
+                raise
+            if error["code"] != DUPLICATE_KEY and not _is_about_document(error):
+                raise
+        if self.on_commit is not None:
+            self.on_commit(stored, loop.time() - started)
+        return _settle(appends, stored, error)
+
+    def _drop_unencodable(self, appends: list[_Append], cause: Exception) -> list[_Append]:
+        """Fail the appends that hold what BSON cannot; a check before should have refused it."""
+        good = []
+        for append in appends:
+            for index, document in enumerate(append.documents[append.stored :], start=append.stored):
+                try:
+                    bson.encode(document)
+                except Exception as error:
+                    append.fail(RefusedDocument(index, str(error)))
+                    break
+            else:
+                good.append(append)
+        if len(good) == len(appends):  # not a document's fault: do not try for ever
+            for append in appends:
+                append.fail(cause)
+            return []
+        return good
+
+    async def _read_back(self, appends: list[_Append]) -> list[_Append]:
+        """After an unknown outcome: settle what is stored, or can no longer be; returns the rest.
+
+        Raises StorageUnavailable.
+        """
+        keys = [document["_id"] for append in appends for document in append.documents[append.stored :]]
+        found = {document["_id"]: document for document in await self._find(keys)}
+        left = []
+        for append in appends:
+            taken = False
+            for document in append.documents[append.stored :]:
+                there = found.get(document["_id"])
+                if there is None:
+                    break
+                if not _is_same(there, document):
+                    taken = True
+                    break
+                append.stored += 1
+            if taken or append.stored == len(append.documents):
+                append.finish()
+            else:
+                left.append(append)
+        return left
+
+    async def close(self) -> None:
+        """Stop writing. Appends that are not settled are cancelled."""
+        await self._lane.close()
+
+
+def _settle(appends: list[_Append], stored: int, error: dict[str, Any] | None) -> list[_Append]:
+    """Share out the `stored` documents of an ordered insert; returns the appends it did not come to."""
+    for position, append in enumerate(appends):
+        wanted = len(append.documents) - append.stored
+        if stored >= wanted:
+            append.stored += wanted
+            append.finish()
+            stored -= wanted
+            continue
+        append.stored += stored
+        if error is not None and error["code"] != DUPLICATE_KEY:
+            append.fail(RefusedDocument(append.stored, str(error.get("errmsg", "refused"))))
+        else:
+            append.finish()
+        return appends[position + 1 :]
+    return []
+
+
+def _is_about_document(error: dict[str, Any]) -> bool:
+    """Whether a write error is the document's own fault: BadValue, FailedToParse, TypeMismatch, Overflow,
+    InvalidBSON, DocumentValidationFailure, BSONObjectTooLarge, and the field-name errors."""
+    return error["code"] in {2, 9, 14, 15, 22, 52, 57, 121, 10334, 17280}
+
+
+def _is_same(stored: Document, ours: Document) -> bool:
+    return all(stored.get(field) == ours[field] for field in ("eventId", "type", "payload"))
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
+
+
+def _backoff(attempt: int) -> float:
+    low, high = _BACKOFF_SECONDS
+    return random.uniform(0.5, 1.0) * min(high, low * 2.0 ** min(attempt, 10))
+
+
+def pack_times(times: Sequence[int]) -> bytes:
+    """Milliseconds since 1970, 8 bytes each, as a digest page keeps them."""
+    return array("q", times).tobytes()
+
+
+def unpack_times(packed: bytes) -> list[datetime]:
+    return [from_millis(millis) for millis in array("q", packed)]

@@ -1,0 +1,53 @@
+"""A task that lives only while there is work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+_log = logging.getLogger("turnwire")
+
+
+class OnDemandTask:
+    """Runs `work` in a task of its own whenever it has been woken, one at a time.
+
+    `work` returns when it finds nothing more to do, with no await after it looked; so nothing put before a `wake` is
+    missed. What it raises is logged; the next wake starts it anew.
+    """
+
+    __slots__ = ("_stopped", "_task", "_work")
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def wake(self) -> None:
+        if self._task is None and not self._stopped:
+            self._task = asyncio.get_running_loop().create_task(self._main())
+
+    async def _main(self) -> None:
+        try:
+            await self._work()
+        except Exception:
+            _log.exception("unexpected error in %s", getattr(self._work, "__qualname__", self._work))
+        finally:
+            self._task = None
+
+    def cancel(self) -> None:
+        """End the work, now and for good."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """`cancel`, and wait for the end."""
+        task = self._task
+        self.cancel()
+        if task is not None:
+            await asyncio.wait([task])

@@ -1,0 +1,43 @@
+"""What every test may ask for: one real database server for the run, and a database of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+import uvloop
+from hypothesis import settings
+
+from store.embedded import EmbeddedDatabase
+
+# Storage and sockets take their own time; the limit of each test bounds it.
+settings.register_profile("turnwire", deadline=None, print_blob=True)
+settings.load_profile("turnwire")
+
+
+@pytest.fixture(scope="session")
+def database_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a database server that lives as long as the run, with test commands such as configureFailPoint.
+
+    Do not kill it: a test that wants that starts its own EmbeddedDatabase.
+    """
+    database = EmbeddedDatabase(tmp_path_factory.mktemp("database"), test_commands=True)
+    # A loop of its own, which only runs here: the tests have theirs, and none of them lives as long as the server.
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(database.start())
+    yield f"{database.uri}?heartbeatFrequencyMS=500"
+    loop.run_until_complete(database.stop())
+    loop.close()
+
+
+@pytest.fixture
+def database_name() -> str:
+    """The name of a database that no other test uses."""
+    return f"test-{uuid4().hex}"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The tests run on the event loop that the gateway runs on."""
+    return {"uvloop": uvloop.new_event_loop}

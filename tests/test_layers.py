@@ -1,0 +1,83 @@
+"""Which package may import which: the direction of the whole design."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+
+OURS = {"protocol", "store", "gateway", "turnwire"}
+MAY_IMPORT = {
+    "protocol": {"protocol"},
+    "store": {"protocol", "store"},
+    "turnwire": {"protocol", "turnwire"},
+    "gateway": OURS,
+}
+EVERYWHERE = [*sorted(OURS), "tests", "bench"]
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of all that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            yield node.module
+
+
+def top_level_imports(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_packages_import_only_what_stands_below_them(package: str) -> None:
+    assert modules(package)
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(beyond)
+        for path in modules(package)
+        if (beyond := top_level_imports(path) & OURS - MAY_IMPORT[package])
+    }
+    assert not wrong
+
+
+def test_the_protocol_is_pure() -> None:
+    allowed = (sys.stdlib_module_names | {"msgspec", "protocol"}) - {
+        "asyncio",
+        "io",
+        "os",
+        "socket",
+        "threading",
+        "time",
+    }
+    wrong = {path.name: sorted(top_level_imports(path) - allowed) for path in modules("protocol")}
+    assert not {name: beyond for name, beyond in wrong.items() if beyond}
+
+
+def test_the_store_knows_nothing_of_http() -> None:
+    assert not [path.name for path in modules("store") if "aiohttp" in top_level_imports(path)]
+
+
+def test_one_module_imports_motor() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for package in OURS
+        for path in modules(package)
+        if "motor" in top_level_imports(path)
+    }
+    assert found == {"store/mongo.py"}
+
+
+def test_the_embedded_database_is_never_imported() -> None:
+    found = [path for package in EVERYWHERE for path in modules(package) if "secantus" in top_level_imports(path)]
+    assert not found

@@ -1,0 +1,51 @@
+"""Where things are on a gateway: from the base URL a user gives to the URLs of sessions, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode
+
+from yarl import URL
+
+_HTTP = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_WEBSOCKET = {"http": "ws", "https": "wss"}
+
+
+class Address:
+    """The base of a gateway, as in `http://localhost:3000`, `wss://example.com` or `https://example.com/voice/`.
+
+    Raises ValueError for what is no such URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            base = URL(url)
+        except ValueError as error:
+            raise ValueError(f"{url!r} is not a URL: {error}") from None
+        if base.scheme not in _HTTP or not base.host:
+            raise ValueError(f"{url!r} is not the URL of a gateway, such as http://localhost:3000")
+        if base.query_string or base.fragment:
+            raise ValueError(f"{url!r}: the URL of a gateway has no query and no fragment")
+        self._scheme = _HTTP[base.scheme]
+        self._rest = f"://{base.raw_authority}{base.raw_path.rstrip('/')}"
+
+    def __str__(self) -> str:
+        return self._scheme + self._rest
+
+    def http(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
+        """The URL of a resource; each segment is percent-encoded whole, slashes too."""
+        return self._url(self._scheme, segments, query)
+
+    def websocket(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
+        return self._url(_WEBSOCKET[self._scheme], segments, query)
+
+    def _url(self, scheme: str, segments: Sequence[str], query: Sequence[tuple[str, str]]) -> URL:
+        path = "".join(f"/{_encoded(segment)}" for segment in segments)
+        search = f"?{urlencode(query)}" if query else ""
+        return URL(f"{scheme}{self._rest}{path}{search}", encoded=True)
+
+
+def _encoded(segment: str) -> str:
+    if segment in (".", ".."):  # URL parsers take these out of a path
+        return segment.replace(".", "%2E")
+    return quote(segment, safe="")
