@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.config import Config
 from gateway.drain import drain as drain_hub
-from gateway.errors import EnvelopeRunner, error_envelopes
+from gateway.errors import EnvelopeRunner, error_middleware
 from gateway.headers import add_headers
 from gateway.hub import Hub
 from gateway.keys import CONFIG, HUB, METRICS
@@ -24,7 +24,7 @@ _SHUTDOWN_SECONDS = 1.0
 
 def build_app(config: Config, store: Store) -> web.Application:
     """The gateway on this store. Belongs to the event loop it starts in."""
-    app = web.Application(client_max_size=config.max_frame_bytes, middlewares=[error_envelopes])
+    app = web.Application(client_max_size=config.max_frame_bytes, middlewares=[error_middleware])
     app[CONFIG] = config
     app[METRICS] = Metrics()
 
@@ -39,13 +39,13 @@ def build_app(config: Config, store: Store) -> web.Application:
     app.router.add_get("/sessions/{session_id}/publish", publish)
     app.router.add_get("/subscribe", subscribe)
     add_rest_routes(app)
-    add_headers(app)
+    add_headers(app, config)
     return app
 
 
 def make_runner(app: web.Application, config: Config) -> web.AppRunner:
     """What serves the app."""
-    return EnvelopeRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
+    return EnvelopeRunner(app, header_timeout=config.header_timeout, shutdown_timeout=_SHUTDOWN_SECONDS)
 
 
 async def drain(app: web.Application) -> None:

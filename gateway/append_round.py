@@ -60,9 +60,7 @@ class AppendRound:
         self._plans.append(_Plan(append, verdicts))
 
     def _is_stored(self, event: EventIn) -> bool:
-        return any(
-            self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id)
-        )
+        return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
 
     def refuse(self, event_id: str, reason: str) -> None:
         """The store will never take this event."""

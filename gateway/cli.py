@@ -56,7 +56,9 @@ def serve(
         typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
     ] = None,
 ) -> None:
-    """Run a gateway until Ctrl-C or SIGTERM; then it settles what is in flight and exits within ten seconds.
+    """Run a gateway until it is told to stop.
+
+    On Ctrl-C or SIGTERM it settles what is in flight and exits within ten seconds; on a second one it exits at once.
 
     \b
     On this machine alone, with an embedded database in ./turnwire-data:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
-from msgspec import Raw
 
 from gateway.keys import CONFIG, HUB
 from gateway.outbox import Outbox, server_frame
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 _CLOSE_SECONDS = 2.0
 """How long a closing connection may take to hand over its last frames, and again to answer the close frame."""
 _MAX_REASON_BYTES = 120
+_REPLIES_SHARE = 2.0
+"""Pushes keep within the outbox's bound; replies may go to twice that, then we stop reading who asks for more."""
 _PING_FRAME = b"\x89\x00"
 
 
@@ -97,7 +98,7 @@ class Connection:
         self.send(Error(error.code, error.message, error.retryable, ref))
 
     def answer_ping(self, ping: Ping) -> None:
-        self.send(Pong(ping.ref if isinstance(ping.ref, Raw) else ping.ref))
+        self.send(Pong(ping.ref))
 
     async def frames(self) -> AsyncIterator[bytes]:
         """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
@@ -122,8 +123,10 @@ class Connection:
                 return
             elif message.type is not WSMsgType.PONG:
                 return
-            if not self.outbox.has_room:  # it asks faster than it reads the answers
-                await self.outbox.room()
+            if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                self.paused = True
+                await self.outbox.room(_REPLIES_SHARE)
+                self.paused = False
 
     def check_alive(self, now: float) -> None:
         """Ping when it is time; close when the pong is overdue. `now` is the loop's clock."""

@@ -1,12 +1,17 @@
-"""A time limit for waiting on the storage."""
+"""Waiting for the storage: for a while, or for as long as it takes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from protocol.errors import StorageUnavailable
+
+T = TypeVar("T")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 @asynccontextmanager
@@ -17,3 +22,19 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise StorageUnavailable("the storage did not answer in time; try again") from None
+
+
+async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:
+    """Do it again and again while the storage is away; or until nobody waits for `wanted`, then its error is raised.
+
+    The operation must be one that may be done twice.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await operation()
+        except StorageUnavailable:
+            if wanted is not None and wanted.done():
+                raise
+            await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)

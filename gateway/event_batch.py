@@ -36,9 +36,7 @@ class EventBatch:
             lists = self._lists.get(codec)
             if lists is None:
                 lists = self._lists[codec] = _encode(codec, self.events)
-            frames = [
-                server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text) for part in lists
-            ]
+            frames = [server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text) for part in lists]
             self._frames[codec, ref] = frames
         return frames
 

@@ -12,7 +12,6 @@ from protocol.messages import Session, SessionsPush, SessionStatus, Subscribed
 from store.sessions import SessionQuery
 
 if TYPE_CHECKING:
-    from gateway.hub import Hub
     from gateway.live_session import LiveSession
     from gateway.subscriber import SubscriberConnection
 
@@ -126,4 +125,3 @@ class FeedSubscription:
     def close(self) -> None:
         self.connection.hub.feed.subscriptions.discard(self)
         self._pending.clear()
-

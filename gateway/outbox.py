@@ -87,8 +87,7 @@ class Outbox:
                 frame = entry[0]
                 entry[0] = b""
                 self.size -= len(frame)
-                if self.size <= self.max_bytes // 2:
-                    self._release()
+                self._release()
                 if frame:
                     await self._drain(frame)
         except (ConnectionError, RuntimeError):  # the socket is gone; its reader sees that too
@@ -102,9 +101,9 @@ class Outbox:
                 waiter.set_result(None)
         self._waiters.clear()
 
-    async def room(self) -> None:
-        """Wait until at most half of the bound is queued, or the outbox is closed."""
-        while self.size > self.max_bytes // 2 and not self.closed:
+    async def room(self, at_most: float = 0.5) -> None:
+        """Wait until no more than this share of the bound is queued, or the outbox is closed."""
+        while self.size > self.max_bytes * at_most and not self.closed:
             await self._changed()
 
     async def flushed(self) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway import app as application
 from gateway.config import Config, ConfigError
+from gateway.keys import METRICS
 from gateway.logs import configure_logging, hide_password
 from store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
 from store.mongo import Store
@@ -105,6 +106,8 @@ class _Gateway:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)
         app = application.build_app(self._config, store)
+        if (database := self._database) is not None:
+            app[METRICS].embedded_restarts = lambda: database.restarts
         runner = application.make_runner(app, self._config)
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()

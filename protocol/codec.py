@@ -6,30 +6,38 @@ decoded here too, so that limits are the same everywhere.
 
 from __future__ import annotations
 
-import re
+from datetime import MAXYEAR, MINYEAR
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+from protocol.encoding import Encoding
 from protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TooLarge, TurnwireError
 from protocol.messages import (
+    REF_CHARS,
     Append,
     BadEvent,
+    Complete,
     Event,
     EventIn,
     Limits,
-    Message,
+    Ping,
     PublisherCommand,
     PublisherReply,
     Shape,
+    Signal,
     SubscriberCommand,
     SubscriberPush,
 )
-from protocol.rules import check_event
+from protocol.pruning import prune_deep_json, prune_deep_msgpack
+from protocol.rules import check_end_reason, check_event, check_signal
+from protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
+_PRUNE_MARGIN = 16
+"""Levels kept beyond the limit, so that what is cut is always under something that is too deep itself."""
 
 T = TypeVar("T")
 
@@ -40,6 +48,16 @@ class Batch(Struct, frozen=True):
     events: list[EventIn | BadEvent]
 
 
+class _PlainEvent(EventIn):
+    """An event whose payload msgspec checks while it decodes."""
+
+    payload: PlainObject
+
+
+class _PlainAppend(Shape, tag_field="type", tag="append"):
+    events: list[_PlainEvent]
+
+
 class _RawAppend(Shape, tag_field="type", tag="append"):
     events: list[Raw]
 
@@ -48,93 +66,102 @@ class _RawBatch(Shape):
     events: list[Raw]
 
 
-class _OnlyId(Shape):
+class _Refs(Shape):
+    """What names the culprit in something that is no message."""
+
     event_id: Any = None
+    ref: Any = None
 
 
-class _EventsFrame(Shape, tag_field="type", tag="events"):
-    ref: str
-    session_id: str
-    events: Raw
-
-
-class _SessionFrame(Shape, tag_field="type", tag="session"):
-    ref: str
-    session: Raw
-
-
-class _SignalFrame(Shape, tag_field="type", tag="signal"):
-    ref: str
-    session_id: str
-    key: str
-    payload: Raw
-
-
-def _plain_int(value: object) -> object:
-    """Integers of a driver's own kind, such as a 64-bit one, are encoded as integers."""
-    if isinstance(value, int):
-        return int(value)
-    raise TypeError(f"cannot encode a {type(value).__name__}")
-
-
-class Codec:
+class Codec(Encoding):
     """Encodes and decodes one subprotocol's frames. Stateless, shared by all connections."""
 
     def __init__(self, subprotocol: str, format: Any, *, text: bool) -> None:
+        super().__init__(format)
         self.subprotocol = subprotocol
         self.text = text
         """Whether frames are text frames (else binary)."""
-        self._encoder = format.Encoder(enc_hook=_plain_int)
-        self._any_publisher_command = format.Decoder(PublisherCommand)
-        self._raw_append = format.Decoder(_RawAppend)
+        self._format = format
+        self._prune = prune_deep_json if text else prune_deep_msgpack
+        self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping)
+        self._publisher_command = format.Decoder(PublisherCommand)
+        self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping)
         self._raw_batch = format.Decoder(_RawBatch)
         self._event = format.Decoder(EventIn)
-        self._only_id = format.Decoder(_OnlyId)
+        self._refs = format.Decoder(_Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand)
+        self._any = format.Decoder()
+        self._stored_event = format.Decoder(Event)
         self._publisher_reply = format.Decoder(PublisherReply)
         self._subscriber_push = format.Decoder(SubscriberPush)
-        self._format = format
 
     # Gateway side
 
-    def decode_publisher(self, frame: bytes, limits: Limits) -> PublisherCommand | Batch:
+    def decode_publisher(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
         """A publisher's frame. An append comes back as a Batch whose events have been checked.
 
         Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
         """
         try:
-            command: PublisherCommand = self._any_publisher_command.decode(frame)
-        except (ValueError, RecursionError) as error:
-            return self._decode_event_by_event(frame, limits, error)
-        if type(command) is not Append:
-            return command
+            command = self._plain_command.decode(frame)
+        except (ValueError, RecursionError):
+            return self._decode_unusual(frame, limits)
+        if type(command) is not _PlainAppend:
+            return self._checked_command(command, limits)
         _check_count(len(command.events), limits)
-        if len(frame) > limits.event_bytes:  # one event may be over its limit: only their own bytes can tell
-            return self._decode_event_by_event(frame, limits, None)
-        return Batch([_checked(event, limits) for event in command.events])
+        if len(frame) > limits.event_bytes:  # one event may be over its limit: only its own bytes can tell
+            raws = self._decode(self._raw_command, frame, limits).events
+            if max(map(_size, raws)) > limits.event_bytes:
+                return Batch([self._decode_event(raw, limits) for raw in raws])
+        clear = limits.depth >= PLAIN_DEPTH and not self._may_hide_fault(frame, command)
+        return Batch([_from_plain(event, limits, clear) for event in command.events])
 
-    def _decode_event_by_event(self, frame: bytes, limits: Limits, cause: Exception | None) -> Batch:
-        """The slow path: something in the frame is wrong or large, and must not spoil the rest."""
-        if isinstance(cause, RecursionError) and self.text:
-            frame = prune_deep(frame, limits.depth + _PRUNE_MARGIN)
-            try:
-                command = self._any_publisher_command.decode(frame)
-            except (ValueError, RecursionError) as error:
-                cause = error
-            else:
-                if type(command) is not Append:
-                    return command  # type: ignore[return-value]
+    def _may_hide_fault(self, frame: bytes, command: _PlainAppend) -> bool:
+        """Whether a payload may break one of the rules that msgspec has not checked."""
+        if self.text:
+            return may_hide_fault(frame)
+        if NUL not in frame and DOLLAR not in frame:
+            return False
+        return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
+
+    def _decode_unusual(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
+        """The slow path: something in the frame is wrong or out of the ordinary, and must not spoil the rest."""
         try:
-            raws = self._raw_append.decode(frame).events
-        except (ValueError, RecursionError) as error:
-            raise as_turnwire_error(cause or error, limits) from None
-        _check_count(len(raws), limits)
+            command = self._decode(self._publisher_command, frame, limits)
+        except TurnwireError as error:
+            try:
+                command = self._decode(self._raw_command, frame, limits)
+            except TurnwireError:
+                raise error from None
+        if type(command) is not Append and type(command) is not _RawAppend:
+            return self._checked_command(command, limits)
+        _check_count(len(command.events), limits)
+        if type(command) is Append and len(frame) <= limits.event_bytes:
+            return Batch([_checked(event, limits) for event in command.events])
+        raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self._decode_event(raw, limits) for raw in raws])
+
+    def _checked_command(self, command: Any, limits: Limits) -> Signal | Complete | Ping:
+        if type(command) is Signal:
+            check_signal(command, limits)
+        elif type(command) is Complete:
+            check_end_reason(command.reason, limits)
+        else:
+            self._check_ping(command, limits)
+        checked: Signal | Complete | Ping = command
+        return checked
+
+    def _check_ping(self, ping: Ping, limits: Limits) -> None:
+        """Its ref is echoed as it came, undecoded: it must be a value that can be sent."""
+        if isinstance(ping.ref, Raw):
+            ref = self._decode(self._any, bytes(ping.ref), limits)
+            if not is_storable({"ref": ref}, limits.depth + 1):
+                raise InvalidMessage(f"ref must be a JSON value of no more than {limits.depth} levels, as in a payload")
 
     def _decode_event(self, raw: Raw, limits: Limits) -> EventIn | BadEvent:
         try:
-            if len(memoryview(raw)) > limits.event_bytes:
-                raise TooLarge(f"the event has {len(memoryview(raw))} bytes, over the limit of {limits.event_bytes}")
+            if _size(raw) > limits.event_bytes:
+                raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
             return _checked(self._event.decode(raw), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
@@ -144,7 +171,7 @@ class Codec:
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:
-            event_id = self._only_id.decode(raw).event_id
+            event_id = self._refs.decode(raw).event_id
         except (ValueError, RecursionError):
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
@@ -152,7 +179,17 @@ class Codec:
     def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand:
         """A subscriber's frame. Raises InvalidJson or InvalidMessage."""
         command: SubscriberCommand = self._decode(self._subscriber_command, frame, limits)
+        if isinstance(command, Ping):
+            self._check_ping(command, limits)
         return command
+
+    def ref_of(self, frame: bytes, limits: Limits) -> str | None:
+        """The ref of a subscriber's frame that `decode_subscriber` refused, where it has a valid one."""
+        try:
+            ref = self._decode(self._refs, frame, limits).ref
+        except TurnwireError:
+            return None
+        return ref if isinstance(ref, str) and 1 <= len(ref) <= REF_CHARS else None
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """A REST body. Raises InvalidJson or InvalidMessage."""
@@ -166,7 +203,7 @@ class Codec:
         """
         probe = self._decode(self._format.Decoder(dict[str, Raw]), body, limits)
         if "events" not in probe:
-            event = self._decode_event(Raw(body), limits)
+            event = self._decode_event(Raw(body.strip() if self.text else body), limits)
             if isinstance(event, BadEvent):
                 raise TurnwireError(event.code, event.message, [event.message])
             return [event], False
@@ -182,58 +219,50 @@ class Codec:
         return [event for event in decoded if isinstance(event, EventIn)], True
 
     def _decode(self, decoder: Any, data: bytes, limits: Limits) -> Any:
+        """Raises InvalidJson or InvalidMessage. What is too deep for the decoder comes back cut."""
         try:
-            return decoder.decode(data)
-        except RecursionError as error:
-            if not self.text:
-                raise as_turnwire_error(error, limits) from None
-            data = prune_deep(data, limits.depth + _PRUNE_MARGIN)
-        except ValueError as error:
-            raise as_turnwire_error(error, limits) from None
-        try:
-            return decoder.decode(data)
+            try:
+                return decoder.decode(data)
+            except RecursionError:
+                return decoder.decode(self._prune(data, limits.depth + _PRUNE_MARGIN))
         except (ValueError, RecursionError) as error:
             raise as_turnwire_error(error, limits) from None
-
-    def encode(self, message: Message | Shape) -> bytes:
-        frame: bytes = self._encoder.encode(message)
-        return frame
-
-    def encode_value(self, value: object) -> bytes:
-        """Any part of a message, to be put into several frames by the `…_frame` methods."""
-        encoded: bytes = self._encoder.encode(value)
-        return encoded
-
-    def events_frame(self, ref: str, session_id: str, events: bytes) -> bytes:
-        """An `events` push around a list of events that is already encoded."""
-        frame: bytes = self._encoder.encode(_EventsFrame(ref, session_id, Raw(events)))
-        return frame
-
-    def session_frame(self, ref: str, session: bytes) -> bytes:
-        """A `session` push around a session that is already encoded."""
-        frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session)))
-        return frame
-
-    def signal_frame(self, ref: str, session_id: str, key: str, payload: bytes) -> bytes:
-        """A `signal` push around a payload that is already encoded."""
-        frame: bytes = self._encoder.encode(_SignalFrame(ref, session_id, key, Raw(payload)))
-        return frame
 
     # Client side
 
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
         """Raises msgspec.DecodeError for what no gateway of this version sends."""
-        reply: PublisherReply = self._publisher_reply.decode(frame)
+        reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
         return reply
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
         """Raises msgspec.DecodeError for what no gateway of this version sends."""
-        push: SubscriberPush = self._subscriber_push.decode(frame)
+        push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
         return push
 
     def decode_event(self, data: bytes) -> Event:
-        event: Event = self._format.decode(data, type=Event)
+        """Raises msgspec.DecodeError for what no gateway of this version sends."""
+        event: Event = self._decode_trusted(self._stored_event, data)
         return event
+
+    def _decode_trusted(self, decoder: Any, data: bytes) -> Any:
+        try:
+            return decoder.decode(data)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error
+
+
+def _from_plain(plain: _PlainEvent, limits: Limits, clear: bool) -> EventIn | BadEvent:
+    """The event itself. `clear`: nothing in the frame can break a rule for payloads that msgspec does not check."""
+    moment = plain.timestamp
+    event = EventIn(plain.event_id, plain.type, plain.payload, moment)
+    if clear and 0 < len(event.event_id) <= limits.id_chars and (moment is None or MINYEAR < moment.year < MAXYEAR):
+        return event
+    return _checked(event, limits)
+
+
+def _size(raw: Raw) -> int:
+    return len(memoryview(raw))
 
 
 def _checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
@@ -259,34 +288,6 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
     if isinstance(error, UnicodeDecodeError):
         return InvalidJson(f"not valid UTF-8: {error.reason} at byte {error.start}")
     return InvalidJson(f"cannot be decoded: {error}")
-
-
-_PRUNE_MARGIN = 16
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
-
-
-def prune_deep(data: bytes, keep: int) -> bytes:
-    """The JSON text with every container below `keep` levels replaced by `null`.
-
-    For texts too deep for a recursive decoder: what is left still breaks the depth limit where the original did, so
-    the ordinary checks name the culprit, and what stands beside it is served.
-    """
-    kept: list[bytes] = []
-    depth = start = 0
-    for token in _TOKENS.finditer(data):
-        mark = data[token.start()]
-        if mark in b"[{":
-            depth += 1
-            if depth == keep + 1:
-                kept.append(data[start : token.start()])
-                kept.append(b"null")
-        elif mark in b"]}":
-            if depth == keep + 1:
-                start = token.end()
-            depth -= 1
-    if depth <= keep:
-        kept.append(data[start:])
-    return b"".join(kept)
 
 
 JSON = Codec(SUBPROTOCOL_JSON, msgspec.json, text=True)

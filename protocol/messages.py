@@ -21,6 +21,8 @@ Timestamp = Annotated[
     str,
     Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
 ]
+REF_CHARS = 128
+"""The most characters of a subscription's `ref`."""
 
 
 class Shape(Struct, rename="camel"):
@@ -247,16 +249,7 @@ PublisherCommand = Append | Signal | Complete | Ping
 PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway
 SubscriberCommand = Subscribe | Unsubscribe | Ping
 SubscriberPush = (
-    Subscribed
-    | Events
-    | CaughtUp
-    | SignalPush
-    | SessionPush
-    | SessionsPush
-    | Unsubscribed
-    | Pong
-    | Error
-    | Goaway
+    Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | Pong | Error | Goaway
 )
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush
 

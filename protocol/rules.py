@@ -168,7 +168,7 @@ class Ledger:
         return self.head + len(self._pending) + 1
 
     def add_digests(self, packed: bytes) -> None:
-        """Learn the next positions after `head` by their digests (see `pack_digests`), before any is learned exactly."""
+        """Learn the next positions after `head` by their digests (see `pack_digests`), before any is learned by id."""
         if self._exact or self._pending:
             raise ValueError(f"digests come first, {len(self._exact)} known and {len(self._pending)} pending")
         for digest in _little_endian(array("Q", packed)):
@@ -257,4 +257,3 @@ class Ledger:
     def folded_pages(self) -> int:
         """How many pages are known by digest."""
         return (self.head - len(self._exact)) // DIGEST_PAGE
-

@@ -17,12 +17,12 @@ from typing import Any
 
 import bson
 from bson.errors import BSONError
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError, WriteError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from protocol.errors import StorageUnavailable
 from protocol.messages import Event, EventIn
-from protocol.rules import DIGEST_PAGE
-from protocol.times import format_time, from_millis, to_millis
+from protocol.times import format_time, to_millis
+from store.digests import DigestStore, unpack_times
 from store.group_commit import GroupCommit
 
 DUPLICATE_KEY = 11000
@@ -98,9 +98,9 @@ class _Append:
 class EventLog:
     """Appends and reads events. Owner of the append lane: its group commit."""
 
-    def __init__(self, events: Any, digests: Any) -> None:
+    def __init__(self, events: Any, digests: DigestStore) -> None:
         self._events = events
-        self._digests = digests
+        self.digests = digests
         self._lane: GroupCommit[_Append] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
         self.on_commit: Callable[[int, float], None] | None = None
         """Told of each commit: events stored, seconds it took."""
@@ -153,37 +153,6 @@ class EventLog:
             raise StorageUnavailable() from error
         return documents
 
-    # Long logs: a page of DIGEST_PAGE positions is summed up in one small document, written once.
-
-    async def save_digest(self, session_id: str, page: int, ids: bytes, times: bytes) -> None:
-        """Keep the digests of the eventIds and the timestamps (8 bytes each) of a full page. Repeatable."""
-        document = {"_id": position_key(session_id, page), "ids": ids, "times": times}
-        try:
-            await self._digests.insert_one(document)
-        except WriteError as error:
-            if error.code != DUPLICATE_KEY:
-                raise StorageUnavailable() from error
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-
-    async def load_digests(self, session_id: str, last_seq: int) -> list[tuple[bytes, bytes]]:
-        """The (ids, times) of the full pages up to `last_seq`, from the first, as far as they were kept."""
-        keys = [position_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
-        found: dict[str, tuple[bytes, bytes]] = {}
-        try:
-            for start in range(0, len(keys), READ_WINDOW):
-                window = keys[start : start + READ_WINDOW]
-                for document in await self._digests.find({"_id": {"$in": window}}).to_list(length=None):
-                    found[document["_id"]] = (document["ids"], document["times"])
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-        pages = []
-        for key in keys:
-            if key not in found:
-                break
-            pages.append(found[key])
-        return pages
-
     async def read_ids(self, session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
         """(seq, eventId, timestamp) of the positions first…last that hold an event, in order."""
         keys = [position_key(session_id, seq) for seq in range(first, last + 1)]
@@ -193,8 +162,8 @@ class EventLog:
     async def order_by_time(self, session_id: str, last_seq: int) -> list[int]:
         """The seqs 1…last_seq, ordered by timestamp, then seq. Raises StorageUnavailable."""
         times = array("q")
-        for _, page in await self.load_digests(session_id, last_seq):
-            times.frombytes(page)
+        for _, page in await self.digests.load(session_id, last_seq):
+            times.extend(unpack_times(page))
         rest = await self.read_ids(session_id, len(times) + 1, last_seq)
         times.extend(to_millis(timestamp) for _, _, timestamp in rest)
         return sorted(range(1, len(times) + 1), key=lambda seq: times[seq - 1])
@@ -325,12 +294,3 @@ def _brief(error: Exception) -> str:
 def _backoff(attempt: int) -> float:
     low, high = _BACKOFF_SECONDS
     return random.uniform(0.5, 1.0) * min(high, low * 2.0 ** min(attempt, 10))
-
-
-def pack_times(times: Sequence[int]) -> bytes:
-    """Milliseconds since 1970, 8 bytes each, as a digest page keeps them."""
-    return array("q", times).tobytes()
-
-
-def unpack_times(packed: bytes) -> list[datetime]:
-    return [from_millis(millis) for millis in array("q", packed)]

@@ -37,7 +37,7 @@ def insert(uri: str, name: str) -> None:
         client["kept"]["things"].insert_one({"_id": name})
 
 
-def names(uri: str) -> list[object]:
+def names(uri: str) -> list[str]:
     with MongoClient[dict[str, object]](uri, timeoutMS=10_000) as client:
         return sorted(str(document["_id"]) for document in client["kept"]["things"].find())
 

@@ -122,6 +122,7 @@ class GatewayProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read_lines, args=(process,), daemon=True)
         self._reader.start()
@@ -143,6 +144,11 @@ class GatewayProcess:
         """SIGKILL, as in a crash."""
         self.process.kill()
         self.wait()
+
+    def interrupt(self, timeout: float = 15.0) -> int:
+        """SIGINT to its process group, as Ctrl-C on a terminal does, then its exit status."""
+        os.killpg(self.pid, signal.SIGINT)
+        return self.wait(timeout)
 
     def terminate(self, timeout: float = 15.0) -> int:
         """SIGTERM, then its exit status."""

@@ -1,0 +1,213 @@
+"""A live session's hold on its log: knows its eventIds, and brings new events into it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from array import array
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from gateway.append_round import AppendRound
+from gateway.deadline import persist
+from protocol.errors import Superseded
+from protocol.messages import Event, EventIn
+from protocol.rules import DIGEST_PAGE, Ledger
+from protocol.times import format_time, to_millis
+from store.digests import pack_times
+from store.event_log import READ_WINDOW, RefusedDocument, event_document
+from store.sessions import SessionRecord
+
+if TYPE_CHECKING:
+    from store.mongo import Store
+
+_log = logging.getLogger("turnwire.session")
+_INVISIBLE_SECONDS = 0.01
+
+
+class Durable(Struct):
+    """What became durable in one round, in seq order, ours and others'."""
+
+    events: list[tuple[int, EventIn] | Event] = field(default_factory=list)
+    foreign: dict[str, Event] = field(default_factory=dict)
+    """Those found in the log rather than written now, by eventId."""
+    record: SessionRecord | None = None
+    """The session as it stood in the store when somebody else's event was found."""
+
+    def last(self) -> tuple[int, str, datetime]:
+        """(seq, eventId, timestamp) of the last one."""
+        last = self.events[-1]
+        if isinstance(last, Event):
+            return last.seq, last.event_id, datetime.fromisoformat(last.timestamp)
+        return last[0], last[1].event_id, time_of(last[1])
+
+    def shaped(self, session_id: str) -> list[Event]:
+        """All of them as the wire has them."""
+        return [
+            each
+            if isinstance(each, Event)
+            else Event(
+                each[1].event_id,
+                session_id,
+                each[1].type,
+                each[1].payload,
+                format_time(time_of(each[1])),
+                each[0],
+            )
+            for each in self.events
+        ]
+
+
+class LogWriter:
+    """Writes one session's log. Owned by its LiveSession's task; nobody else calls it."""
+
+    def __init__(self, store: Store, record: SessionRecord) -> None:
+        self._store = store
+        self._record = record
+        self._ledger: Ledger | None = None
+        self._times = array("q")  # of the events behind the last full page, in seq order
+        self.full_pages: list[tuple[int, bytes, bytes]] = []
+        """(page, ids, times) of full pages of the log that have not been kept yet."""
+
+    @property
+    def _session_id(self) -> str:
+        return self._record.session_id
+
+    def forget(self) -> None:
+        """Drop what is known of the log; it is read again when it is needed."""
+        self._ledger = None
+
+    async def ledger(self) -> Ledger:
+        """The eventIds of the log up to the record's lastSeq: its full pages by digest, the rest one by one."""
+        if self._ledger is not None:
+            return self._ledger
+        ledger, times = Ledger(), array("q")
+        head = self._record.last_seq
+        log = self._store.events
+        for ids, _ in await persist(lambda: log.digests.load(self._session_id, head)):
+            ledger.add_digests(ids)
+        while ledger.head < head:
+            first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
+            for seq, event_id, timestamp in await persist(
+                lambda first=first, last=last: log.read_ids(self._session_id, first, last)  # type: ignore[misc]
+            ):
+                ledger.learn(seq, event_id)
+                times.append(to_millis(timestamp))
+            if ledger.head < last:
+                raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
+        self._ledger, self._times = ledger, times
+        self._fold(ledger)
+        return ledger
+
+    async def stored(self, seqs: set[int]) -> dict[int, Event]:
+        """The events at these positions."""
+        if not seqs:
+            return {}
+        found = await persist(lambda: self._store.events.read_at(self._session_id, seqs))
+        return {event.seq: event for event in found}
+
+    async def commit(self, ledger: Ledger, round_: AppendRound, weight: int) -> Durable:
+        """Bring all that is pending in the ledger into the log.
+
+        Raises Superseded, with what became durable so far, when a newer publisher has been at it.
+        """
+        await self._keep_time_order(ledger)
+        durable = Durable()
+        while pending := list(ledger.pending()):
+            documents = [event_document(self._session_id, seq, event, time_of(event)) for seq, event in pending]
+            try:
+                stored = await self._store.events.append(self._session_id, documents, weight)
+            except RefusedDocument as error:
+                refused = pending[error.index][1].event_id
+                _log.error("session %r: %s", self._session_id, error)
+                round_.refuse(refused, error.reason)
+                ledger.drop_pending(refused)
+                continue
+            if stored == len(documents):
+                ledger.settle()
+                durable.events += pending
+                break
+            for seq, event in pending[:stored]:
+                ledger.learn(seq, event.event_id)
+            durable.events += pending[:stored]
+            await self._read_on(ledger, durable)
+            if durable.record is not None and durable.record.epoch > self._record.epoch:
+                ledger.forget_pending()
+                raise SupersededWith(self._session_id, durable)
+        return durable
+
+    async def _read_on(self, ledger: Ledger, durable: Durable) -> None:
+        """The next position is taken: learn what stands there, and how the session stands."""
+        log = self._store.events
+        while not (found := await persist(lambda: log.head_after(self._session_id, ledger.head))):
+            await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
+        for event in found:
+            ledger.learn(event.seq, event.event_id)
+            durable.foreign[event.event_id] = event
+        durable.events += found
+        durable.record = await persist(lambda: self._store.sessions.load(self._session_id))
+        if durable.record is not None and not durable.record.time_ordered:
+            self._record.time_ordered = False
+
+    async def _keep_time_order(self, ledger: Ledger) -> None:
+        """Before an event is stored whose timestamp is before its predecessor's, that is noted on the session."""
+        last = self._record.last_event_at
+        if not self._record.time_ordered:
+            return
+        for _, event in ledger.pending():
+            time = time_of(event)
+            if last is not None and time < last:
+                self._record.time_ordered = False
+                await persist(lambda: self._store.sessions.mark_time_disordered(self._session_id))
+                return
+            last = time
+
+    def advanced(self, durable: Durable) -> bool:
+        """These events have moved the head. Returns whether a page has become full."""
+        ledger = self._ledger
+        if ledger is None:
+            return False
+        for each in durable.events:
+            if isinstance(each, Event) and each.seq > ledger.head:
+                ledger.learn(each.seq, each.event_id)
+        self._times.extend(
+            to_millis(datetime.fromisoformat(each.timestamp) if isinstance(each, Event) else time_of(each[1]))
+            for each in durable.events
+        )
+        return self._fold(ledger)
+
+    def _fold(self, ledger: Ledger) -> bool:
+        page = ledger.folded_pages
+        folded = ledger.fold()
+        for ids in folded:
+            self.full_pages.append((page, ids, pack_times(self._times[:DIGEST_PAGE])))
+            del self._times[:DIGEST_PAGE]
+            page += 1
+        return bool(folded)
+
+    async def save_full_pages(self) -> None:
+        """Keep the full pages in the store. Raises StorageUnavailable."""
+        while self.full_pages:
+            page, ids, times = self.full_pages[0]
+            await self._store.events.digests.save(self._session_id, page, ids, times)
+            self.full_pages.pop(0)
+
+
+class SupersededWith(Superseded):
+    def __init__(self, session_id: str, durable: Durable) -> None:
+        super().__init__(session_id)
+        self.durable = durable
+
+
+def time_of(event: EventIn) -> datetime:
+    """The timestamp of an admitted event."""
+    assert event.timestamp is not None, "given when it was admitted"
+    return event.timestamp
+
+
+def durable_of(events: Sequence[Event]) -> Durable:
+    """Events found in the log as what has become durable."""
+    return Durable(list(events))

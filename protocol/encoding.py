@@ -1,0 +1,65 @@
+"""Messages to frames of bytes, in one of the two formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Raw
+
+from protocol.messages import Message, Shape
+
+
+class _EventsFrame(Shape, tag_field="type", tag="events"):
+    ref: str
+    session_id: str
+    events: Raw
+
+
+class _SessionFrame(Shape, tag_field="type", tag="session"):
+    ref: str
+    session: Raw
+
+
+class _SignalFrame(Shape, tag_field="type", tag="signal"):
+    ref: str
+    session_id: str
+    key: str
+    payload: Raw
+
+
+def _plain_int(value: object) -> object:
+    """Integers of a driver's own kind, such as a 64-bit one, are encoded as integers."""
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(f"cannot encode a {type(value).__name__}")
+
+
+class Encoding:
+    """Encodes one subprotocol's frames. Stateless."""
+
+    def __init__(self, format: Any) -> None:
+        self._encoder = format.Encoder(enc_hook=_plain_int)
+
+    def encode(self, message: Message | Shape) -> bytes:
+        frame: bytes = self._encoder.encode(message)
+        return frame
+
+    def encode_value(self, value: object) -> bytes:
+        """Any part of a message, to be put into several frames by the `…_frame` methods."""
+        encoded: bytes = self._encoder.encode(value)
+        return encoded
+
+    def events_frame(self, ref: str, session_id: str, events: bytes) -> bytes:
+        """An `events` push around a list of events that is already encoded."""
+        frame: bytes = self._encoder.encode(_EventsFrame(ref, session_id, Raw(events)))
+        return frame
+
+    def session_frame(self, ref: str, session: bytes) -> bytes:
+        """A `session` push around a session that is already encoded."""
+        frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session)))
+        return frame
+
+    def signal_frame(self, ref: str, session_id: str, key: str, payload: bytes) -> bytes:
+        """A `signal` push around a payload that is already encoded."""
+        frame: bytes = self._encoder.encode(_SignalFrame(ref, session_id, key, Raw(payload)))
+        return frame
