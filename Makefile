@@ -23,16 +23,18 @@ clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@echo 'Installing Turnwire and the tools of its tests into $(VENV); this is done once and takes about a minute.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
 	@touch $@ $(VENV)/installed-demo
 
 # Debian and Ubuntu have Python's venv in a package of its own. It is installed here when that is possible.
 define MAKE_VENV
-usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+usable() { "$$1" -c 'import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 find_python() { for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
   if usable "$$python"; then printf '%s' "$$python"; return; fi; done; return 1; }
 if ! python=$$(find_python) && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from gateway.rest import add_rest_routes
 from gateway.subscriber import subscribe
 from store.mongo import Store
 
+_access_log = logging.getLogger("aiohttp.access")
 _SHUTDOWN_SECONDS = 1.0
 """What handlers get to end by themselves after the drain."""
 
@@ -44,8 +46,13 @@ def build_app(config: Config, store: Store) -> web.Application:
 
 
 def make_runner(app: web.Application, config: Config) -> web.AppRunner:
-    """What serves the app."""
-    return EnvelopeRunner(app, header_timeout=config.header_timeout, shutdown_timeout=_SHUTDOWN_SECONDS)
+    """What serves the app. Each request is logged at level debug only; the metrics count them."""
+    return EnvelopeRunner(
+        app,
+        header_timeout=config.header_timeout,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        access_log=_access_log if config.log_level == "debug" else None,
+    )
 
 
 async def drain(app: web.Application) -> None:

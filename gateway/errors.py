@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
 
 from gateway.headers import set_security_headers
 from gateway.keys import CONFIG
@@ -75,7 +76,7 @@ def error_response(
 
 def error_answer(request: web.BaseRequest, error: Exception, *, retry_after: float = 1.0) -> web.Response:
     """What a request is answered whose handling raised `error`. Unexpected ones are logged under an id."""
-    method, path = request.method, request.rel_url.raw_path
+    method, path = request.method, request.rel_url.raw_path or "/"
     if isinstance(error, TurnwireError) and error.code is not ErrorCode.INTERNAL:
         message: str | list[str] = error.message
         if error.details is not None:
@@ -231,8 +232,10 @@ class _Connection(web.RequestHandler):
             raise ConnectionError("the answer had begun")
         if status == 400:
             method, path = self._request_line()
-            text = (message or "bad request").split("\n", 1)[0].rstrip(": ")
-            fault = f"not a valid HTTP request: {text}"
+            fault = (message or "bad request").split("\n", 1)[0].rstrip(": ")
+            if isinstance(exc, LineTooLong):
+                fault = "the request line or a header is too long"
+            fault = f"not a valid HTTP request: {fault}"
             response = error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path)
         else:
             response = _internal_error(exc, request.method, request.rel_url.raw_path)
@@ -261,12 +264,13 @@ class _Server(web.Server):
 class EnvelopeRunner(web.AppRunner):
     """Serves an application so that even what is no valid HTTP request is answered with the envelope.
 
-    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request. A request line
-    has room for a percent-encoded id of the longest kind.
+    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request, and for the rest
+    of a body that nobody wanted. A request line has room for a percent-encoded id of the longest kind.
     """
 
     def __init__(self, app: web.Application, *, header_timeout: float, **kwargs: Any) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
+        kwargs.setdefault("lingering_time", header_timeout)
         kwargs.setdefault("max_line_size", max(8190, app[CONFIG].max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
         super().__init__(app, **kwargs)
         self._header_timeout = header_timeout

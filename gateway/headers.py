@@ -51,13 +51,13 @@ def page_headers(*styles: str) -> dict[str, str]:
 def add_headers(app: web.Application, config: Config) -> None:
     """Give every answer its headers. To be called when all routes have been added."""
     origins = config.cors_origins.split(",") if config.cors_origins else []
-    options = aiohttp_cors.ResourceOptions(
+    options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
         allow_credentials=False,
         allow_headers="*",
         expose_headers=_EXPOSED_HEADERS,
         max_age=_MAX_AGE,
     )
-    cors = aiohttp_cors.setup(app, defaults={origin: options for origin in origins})
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
     for route in list(app.router.routes()):
         if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
             cors.add(route)

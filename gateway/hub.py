@@ -184,8 +184,12 @@ class Hub:
         """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
         await self.lazy_fields.flush_statuses()
         records = await self.store.sessions.page(query)
-        current = [self.live[r.session_id].record if r.session_id in self.live else r for r in records]
-        return [record.session() for record in current if query.matches(record)]
+        return [self._as_now(record, query).session() for record in records]
+
+    def _as_now(self, record: SessionRecord, query: SessionQuery) -> SessionRecord:
+        """The live record, unless it has just left the filter: a page stays as full as the query found it."""
+        live = self.live.get(record.session_id)
+        return live.record if live is not None and query.matches(live.record) else record
 
     # --- told by live sessions ---------------------------------------------------------------------------------------
 

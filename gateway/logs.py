@@ -50,6 +50,8 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(level.upper())
     server = logging.getLogger("aiohttp.server")
     server.filters[:] = [_shorten_malformed_request]
+    # A line for each request is for debugging; metrics count them.
+    logging.getLogger("aiohttp.access").setLevel(logging.INFO if level == "debug" else logging.WARNING)
     # The driver tells of every heartbeat that fails; whoever waits for the storage says so once.
     logging.getLogger("pymongo").setLevel(logging.ERROR)
     logging.captureWarnings(True)

@@ -29,7 +29,7 @@ _TAGS = {
 }
 _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     400: ("What was asked for is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
-    404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'; create it with POST /sessions"),
+    404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body came too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),

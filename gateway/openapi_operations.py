@@ -53,7 +53,7 @@ def parameters(limits: Limits) -> Schema:
 
 
 def _parameter(name: str, description: str, schema: Schema, *, place: str = "query", example: Any = None) -> Schema:
-    made = {"name": name, "in": place, "description": description, "schema": schema}
+    made: Schema = {"name": name, "in": place, "description": description, "schema": schema}
     if place == "path":
         made["required"] = True
     return made if example is None else {**made, "example": example}
@@ -69,7 +69,7 @@ def _limit(description: str, default: int | None) -> Schema:
 
 
 def _operation(
-    operation_id: str, summary: str, description: str, tag: str, answers: Schema, errors: Sequence[int], **more: Any
+    operation_id: str, summary: str, description: str, *, tag: str, answers: Schema, errors: Sequence[int], **more: Any
 ) -> Schema:
     responses = {**answers, **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in errors}}
     return {
@@ -96,7 +96,7 @@ def _text(
 ) -> Schema:
     content = {media_type: {"schema": schema or {"type": "string"}}}
     answers: Schema = {"200": {"description": summary, "content": content}}
-    return _operation(operation_id, summary, summary + ".", "Service", answers, errors)
+    return _operation(operation_id, summary, summary + ".", tag="Service", answers=answers, errors=errors)
 
 
 def _health(operation_id: str, summary: str, description: str, *, down: bool = True) -> Schema:
@@ -104,7 +104,7 @@ def _health(operation_id: str, summary: str, description: str, *, down: bool = T
     if down:
         retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
         answers["503"] = _answer("It does not serve now.", "Health", retry_after)
-    return _operation(operation_id, summary, description, "Service", answers, (405, 500))
+    return _operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------
@@ -118,9 +118,9 @@ def _list_sessions(limits: Limits) -> Schema:
         "List sessions",
         "Newest first, by `startedAt`, then `sessionId`. Go on with `cursor=nextCursor` until that is null; sessions "
         "that start meanwhile do not shift the pages.",
-        "Sessions",
-        {"200": _answer("A page of sessions.", "SessionList")},
-        (400, 405, 500, 503),
+        tag="Sessions",
+        answers={"200": _answer("A page of sessions.", "SessionList")},
+        errors=(400, 405, 500, 503),
         parameters=[
             _parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
             _parameter("language", "Only sessions of exactly this language.", language),
@@ -137,9 +137,9 @@ def _create_session() -> Schema:
         "createSession",
         "Create a session",
         "Safe to repeat: an existing session is returned unchanged, with `Idempotent-Replayed: true`.",
-        "Sessions",
-        {"200": _answer("The session, new or existing.", "Session", _REPLAYED)},
-        _WRITE_ERRORS,
+        tag="Sessions",
+        answers={"200": _answer("The session, new or existing.", "Session", _REPLAYED)},
+        errors=_WRITE_ERRORS,
         requestBody=_body("CreateSession"),
     )
 
@@ -150,9 +150,9 @@ def _read_session() -> Schema:
         "Read a session with a page of its events",
         "Events by timestamp, then seq. Two styles of paging: `page` and `limit` (as when neither is given), or "
         "`offset` and `limit`; both at once are refused.",
-        "Sessions",
-        {"200": _answer("The session and the page.", "SessionHistory")},
-        _READ_ERRORS,
+        tag="Sessions",
+        answers={"200": _answer("The session and the page.", "SessionHistory")},
+        errors=_READ_ERRORS,
         parameters=[
             _integer("page", "The first one is 1, which is also the default.", None, 1),
             _integer("offset", "Events to skip.", None, 0),
@@ -168,9 +168,9 @@ def _complete_session() -> Schema:
         "End a session",
         "A session ends once: repeats answer with the first end, and `Idempotent-Replayed: true`. Without a body it "
         "ends as `completed`.",
-        "Sessions",
-        {"200": _answer("The session, ended.", "Session", _REPLAYED)},
-        (*_WRITE_ERRORS, 404),
+        tag="Sessions",
+        answers={"200": _answer("The session, ended.", "Session", _REPLAYED)},
+        errors=(*_WRITE_ERRORS, 404),
         requestBody=_body("CompleteSession", required=False),
     )
 
@@ -193,9 +193,9 @@ def _append_events(limits: Limits) -> Schema:
         f"All of them or none; at most {limits.batch_events}. Safe to repeat: an `eventId` that is stored is answered "
         "with the event first stored, unchanged; `Idempotent-Replayed: true` when that holds for all. An ended session "
         "takes events for a grace time.",
-        "Events",
-        {"201": answer},
-        (*_WRITE_ERRORS, 404, 409),
+        tag="Events",
+        answers={"201": answer},
+        errors=(*_WRITE_ERRORS, 404, 409),
         requestBody={"required": True, "content": {_JSON: {"schema": either, "examples": examples}}},
     )
 
@@ -215,9 +215,9 @@ def _read_events() -> Schema:
         f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
         f"line. `Accept: {SSE}` streams it and then follows it live: `event: event` with the seq as `id`, `caughtUp`, "
         "`session` and `signal`; reconnect with `Last-Event-ID`.",
-        "Events",
-        {"200": {"description": "Events, in the form asked for.", "content": content}},
-        _READ_ERRORS,
+        tag="Events",
+        answers={"200": {"description": "Events, in the form asked for.", "content": content}},
+        errors=_READ_ERRORS,
         parameters=[
             _integer("afterSeq", "Exclusive.", 0, 0),
             _limit("Events a window; streams have no limit.", DEFAULT_LIMIT),
@@ -230,7 +230,7 @@ def _read_events() -> Schema:
 
 
 def _socket(
-    operation_id: str, summary: str, description: str, sent: str, answered: str, errors: Sequence[int], **more: Any
+    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
 ) -> Schema:
     description += (
         f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. Its messages are the schemas "
@@ -238,7 +238,9 @@ def _socket(
     )
     answers = {"101": {"description": "The WebSocket is open."}}
     messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
-    return _operation(operation_id, summary, description, "WebSockets", answers, errors, **more, **messages)
+    return _operation(
+        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
+    )
 
 
 def _publish() -> Schema:
@@ -247,9 +249,9 @@ def _publish() -> Schema:
         "publish",
         "Publish a session's events",
         "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
-        "PublisherCommand",
-        "PublisherReply",
-        _READ_ERRORS,
+        sent="PublisherCommand",
+        answered="PublisherReply",
+        errors=_READ_ERRORS,
         parameters=[_parameter("language", "Creates the session when there is none.", language)],
     )
 
@@ -259,7 +261,7 @@ def _subscribe() -> Schema:
         "subscribe",
         "Watch sessions",
         "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
-        "SubscriberCommand",
-        "SubscriberPush",
-        (400, 405, 500, 503),
+        sent="SubscriberCommand",
+        answered="SubscriberPush",
+        errors=(400, 405, 500, 503),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
 
 from gateway.docs_page import add_pages
 from gateway.health import add_health_routes
@@ -10,6 +12,8 @@ from gateway.metrics import add_metrics_route
 from gateway.openapi import add_openapi_route
 from gateway.rest_events import append_events, read_events
 from gateway.rest_sessions import complete_session, create_session, list_sessions, read_session
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ID = "{session_id:[^/]*}"
 
@@ -28,3 +32,8 @@ def add_rest_routes(app: web.Application) -> None:
     add_metrics_route(app)
     add_openapi_route(app)
     add_pages(app)
+
+
+def _add_get(resource: web.Resource, handler: Handler) -> None:
+    resource.add_route(hdrs.METH_HEAD, handler)
+    resource.add_route(hdrs.METH_GET, handler)

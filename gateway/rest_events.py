@@ -82,9 +82,7 @@ async def _window(hub: Hub, session_id: str, after_seq: int, limit: int, last_se
     return json_answer(EventPage(events=events, last_seq=last_seq, next_after_seq=next_after_seq))
 
 
-async def _stream(
-    request: web.Request, hub: Hub, session_id: str, after_seq: int, last_seq: int
-) -> web.StreamResponse:
+async def _stream(request: web.Request, hub: Hub, session_id: str, after_seq: int, last_seq: int) -> web.StreamResponse:
     """The log up to `last_seq`, an event a line, in constant memory. A client that stops reading is cut off."""
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
     while True:

@@ -9,7 +9,7 @@ import asyncio
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -30,8 +30,10 @@ MAX_LANGUAGE_CHARS = 64
 
 T = TypeVar("T")
 
+_MILLISECOND = timedelta(milliseconds=1)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LOST_PLUS = re.compile(r"(.*:.*) (\d\d:?\d\d(?::?\d\d)?)")
+_JSON_TYPE = re.compile(r"application/(?:[^/]+\+)?json")
 _CURSOR = msgspec.json.Decoder(tuple[int, str])
 
 
@@ -101,14 +103,19 @@ class Query:
                 self.refuse(fault)
         return value
 
-    def moment(self, name: str) -> datetime | None:
-        """An ISO-8601 time with an offset, whose `+` may have become a space on the way."""
+    def moment(self, name: str, *, up: bool = False) -> datetime | None:
+        """An ISO-8601 time with an offset, whose `+` may have become a space on the way.
+
+        In whole milliseconds, as times are stored: cut, or the next one (`up`), so that an exclusive bound stays exact.
+        """
         value = self._value(name)
         if value is None:
             return None
         lost_plus = _LOST_PLUS.fullmatch(value)
+        text = f"{lost_plus[1]}+{lost_plus[2]}" if lost_plus else value
         try:
-            return parse_time(f"{lost_plus[1]}+{lost_plus[2]}" if lost_plus else value)
+            moment = parse_time(text)
+            return moment + _MILLISECOND if up and moment < datetime.fromisoformat(text) else moment
         except (ValueError, OverflowError):
             self.refuse(f"{name} must be an ISO-8601 time with an offset, such as 2025-12-21T10:30:00.000Z")
             return None
@@ -190,8 +197,7 @@ def _check_content_type(request: web.Request) -> None:
     if given is None:
         return
     media_type = request.content_type
-    is_json = media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
-    if not is_json or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+    if not _JSON_TYPE.fullmatch(media_type) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise web.HTTPUnsupportedMediaType(text="the body must be application/json in UTF-8")
 
 

@@ -92,7 +92,7 @@ async def list_sessions(request: web.Request) -> web.Response:
         status=() if status is None else (msgspec.convert(status, SessionStatus),),
         language=query.language(),
         started_after=query.moment("startedAfter"),
-        started_before=query.moment("startedBefore"),
+        started_before=query.moment("startedBefore", up=True),
         before=query.cursor(hub.config.limits),
     )
     query.check()
@@ -128,8 +128,9 @@ async def read_session(request: web.Request) -> web.Response:
         pagination = OffsetPagination(total=total, limit=limit, offset=offset, has_more=offset + limit < total)
     else:
         pagination = PagePagination(total=total, page=page, limit=limit, total_pages=math.ceil(total / limit))
-    fields = msgspec.structs.asdict(view.session)
-    return json_answer(SessionHistory(**fields, events=[_without_session(event) for event in events], pagination=pagination))
+    session = msgspec.structs.asdict(view.session)
+    page_events = [_without_session(event) for event in events]
+    return json_answer(SessionHistory(**session, events=page_events, pagination=pagination))
 
 
 async def _read_page(hub: Hub, view: View, offset: int, limit: int, *, descending: bool) -> list[Event]:

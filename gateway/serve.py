@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Final
@@ -56,6 +57,9 @@ async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -
             os._exit(128 + number)
         received.append(number)
         _log.info("stopping")
+        last_resort = threading.Timer(_STOP_SECONDS + 0.1, _end_process)
+        last_resort.daemon = True
+        last_resort.start()
         task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -157,6 +161,12 @@ class _Gateway:
         self._started.push_async_callback(site.stop)
         real_port: int = runner.addresses[0][1]
         return f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+
+
+def _end_process() -> None:
+    """For when a thread hangs in the driver, with a database that does not answer. What is acked is durable."""
+    _log.error("could not stop in order in %s s; ending at once", _STOP_SECONDS)
+    os._exit(0)
 
 
 def _raise_open_files_limit() -> None:

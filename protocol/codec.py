@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from protocol.encoding import Encoding
-from protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TooLarge, TurnwireError
+from protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from protocol.messages import (
     REF_CHARS,
     Append,
@@ -30,14 +30,12 @@ from protocol.messages import (
     SubscriberCommand,
     SubscriberPush,
 )
-from protocol.pruning import prune_deep_json, prune_deep_msgpack
 from protocol.rules import check_end_reason, check_event, check_signal
+from protocol.salvage import as_turnwire_error, decode_salvaging
 from protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
-_PRUNE_MARGIN = 16
-"""Levels kept beyond the limit, so that what is cut is always under something that is too deep itself."""
 
 T = TypeVar("T")
 
@@ -82,7 +80,6 @@ class Codec(Encoding):
         self.text = text
         """Whether frames are text frames (else binary)."""
         self._format = format
-        self._prune = prune_deep_json if text else prune_deep_msgpack
         self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping)
         self._publisher_command = format.Decoder(PublisherCommand)
         self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping)
@@ -107,14 +104,14 @@ class Codec(Encoding):
         except (ValueError, RecursionError):
             return self._decode_unusual(frame, limits)
         if type(command) is not _PlainAppend:
-            return self._checked_command(command, limits)
+            return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
         if len(frame) > limits.event_bytes:  # one event may be over its limit: only its own bytes can tell
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
                 return Batch([self._decode_event(raw, limits) for raw in raws])
         clear = limits.depth >= PLAIN_DEPTH and not self._may_hide_fault(frame, command)
-        return Batch([_from_plain(event, limits, clear) for event in command.events])
+        return Batch(_from_plain(command.events, limits, clear))
 
     def _may_hide_fault(self, frame: bytes, command: _PlainAppend) -> bool:
         """Whether a payload may break one of the rules that msgspec has not checked."""
@@ -134,16 +131,16 @@ class Codec(Encoding):
             except TurnwireError:
                 raise error from None
         if type(command) is not Append and type(command) is not _RawAppend:
-            return self._checked_command(command, limits)
+            return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
         if type(command) is Append and len(frame) <= limits.event_bytes:
             return Batch([_checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self._decode_event(raw, limits) for raw in raws])
 
-    def _checked_command(self, command: Any, limits: Limits) -> Signal | Complete | Ping:
+    def _checked_command(self, command: Any, size: int, limits: Limits) -> Signal | Complete | Ping:
         if type(command) is Signal:
-            check_signal(command, limits)
+            check_signal(command, size, limits)
         elif type(command) is Complete:
             check_end_reason(command.reason, limits)
         else:
@@ -219,14 +216,8 @@ class Codec(Encoding):
         return [event for event in decoded if isinstance(event, EventIn)], True
 
     def _decode(self, decoder: Any, data: bytes, limits: Limits) -> Any:
-        """Raises InvalidJson or InvalidMessage. What is too deep for the decoder comes back cut."""
-        try:
-            try:
-                return decoder.decode(data)
-            except RecursionError:
-                return decoder.decode(self._prune(data, limits.depth + _PRUNE_MARGIN))
-        except (ValueError, RecursionError) as error:
-            raise as_turnwire_error(error, limits) from None
+        """Raises InvalidJson or InvalidMessage. What the decoder gives up on comes back mended, to be refused later."""
+        return decode_salvaging(decoder, data, limits, text=self.text)
 
     # Client side
 
@@ -252,13 +243,18 @@ class Codec(Encoding):
             raise msgspec.DecodeError(str(error)) from error
 
 
-def _from_plain(plain: _PlainEvent, limits: Limits, clear: bool) -> EventIn | BadEvent:
-    """The event itself. `clear`: nothing in the frame can break a rule for payloads that msgspec does not check."""
-    moment = plain.timestamp
-    event = EventIn(plain.event_id, plain.type, plain.payload, moment)
-    if clear and 0 < len(event.event_id) <= limits.id_chars and (moment is None or MINYEAR < moment.year < MAXYEAR):
-        return event
-    return _checked(event, limits)
+def _from_plain(plain_events: list[_PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
+    """The events themselves. `clear`: nothing in them can break a rule for payloads that msgspec does not check."""
+    longest_id = limits.id_chars if clear else 0
+    events: list[EventIn | BadEvent] = []
+    for plain in plain_events:
+        event_id, moment = plain.event_id, plain.timestamp
+        event = EventIn(event_id, plain.type, plain.payload, moment)
+        if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
+            events.append(event)
+        else:
+            events.append(_checked(event, limits))
+    return events
 
 
 def _size(raw: Raw) -> int:
@@ -277,17 +273,6 @@ def _checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
 def _check_count(count: int, limits: Limits) -> None:
     if not 1 <= count <= limits.batch_events:
         raise InvalidMessage(f"events must hold 1 to {limits.batch_events} events, holds {count}")
-
-
-def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
-    """A decoder's error as one of ours: what is not even the format, or what is not a message of it."""
-    if isinstance(error, RecursionError):
-        return InvalidMessage(f"nested deeper than the limit of {limits.depth} levels")
-    if isinstance(error, msgspec.ValidationError):
-        return InvalidMessage(str(error), [str(error)])
-    if isinstance(error, UnicodeDecodeError):
-        return InvalidJson(f"not valid UTF-8: {error.reason} at byte {error.start}")
-    return InvalidJson(f"cannot be decoded: {error}")
 
 
 JSON = Codec(SUBPROTOCOL_JSON, msgspec.json, text=True)

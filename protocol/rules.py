@@ -54,8 +54,10 @@ def check_timestamp(moment: datetime) -> None:
             raise InvalidEvent("timestamp must be within the years 1 to 9999 in UTC") from None
 
 
-def check_signal(signal: Signal, limits: Limits) -> None:
-    """Raises InvalidMessage for a signal that could not be given to every subscriber as it is."""
+def check_signal(signal: Signal, size: int, limits: Limits) -> None:
+    """Raises InvalidMessage or TooLarge for a signal, of `size` bytes as received, that is not to be fanned out."""
+    if size > limits.event_bytes:
+        raise TooLarge(f"the signal has {size} bytes, over the limit of {limits.event_bytes}")
     check_id(signal.key, "key", limits)
     fault = object_fault(signal.payload, limits.depth)
     if fault is not None:
@@ -247,9 +249,10 @@ class Ledger:
         pages = []
         while self.head - folded >= DIGEST_PAGE:
             ids = list(islice(self._exact, DIGEST_PAGE))
-            for event_id in ids:
-                self._add_digest(event_digest(event_id), self._exact.pop(event_id))
-            pages.append(pack_digests(ids))
+            packed = pack_digests(ids)
+            for event_id, digest in zip(ids, _little_endian(array("Q", packed)), strict=True):
+                self._add_digest(digest, self._exact.pop(event_id))
+            pages.append(packed)
             folded += DIGEST_PAGE
         return pages
 

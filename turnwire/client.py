@@ -30,7 +30,7 @@ from protocol.messages import (
 )
 from turnwire.address import Address
 from turnwire.errors import Refused, Unreachable, refusal
-from turnwire.link import http_session
+from turnwire.link import http_session, what_broke
 
 _ANY = Limits()
 _LIST_PAGE = 100
@@ -78,6 +78,11 @@ class Client:
         if session_id is None:
             del body["sessionId"]
         return await self._json("POST", self._address.http("sessions"), Session, body)
+
+    @property
+    def url(self) -> str:
+        """The base of the gateway."""
+        return str(self._address)
 
     async def check(self) -> None:
         """Returns when there is a gateway that serves."""
@@ -154,7 +159,7 @@ class Client:
         except TimeoutError:
             raise Unreachable(f"{self._address} did not answer in time") from None
         except (OSError, aiohttp.ClientError) as error:
-            raise Unreachable(f"cannot reach {self._address}: {error}") from None
+            raise Unreachable(f"cannot reach {self._address}: {what_broke(error)}") from None
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal
 
 import aiohttp
@@ -86,7 +86,7 @@ async def follow_sessions(
     codec: Literal["json", "msgpack"] = "json",
     give_up_after: float | None = None,
     http: aiohttp.ClientSession | None = None,
-) -> AsyncIterator[Session]:
+) -> AsyncGenerator[Session, None]:
     """The sessions there are (the newest 500, oldest first), then each that begins or changes, for ever.
 
     With `status`, only those; one that leaves is given once more, as it is then. Who is slow gets the newest state of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -80,7 +81,7 @@ class Link:
                 self.codec.encode(message), WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
             )
         except (OSError, aiohttp.ClientError) as error:
-            raise Lost(f"the connection broke: {error}", self.retry_after) from None
+            raise Lost(f"the connection broke: {what_broke(error)}", self.retry_after) from None
 
     async def receive(self) -> bytes:
         """The next frame. Answers pings on the way. Raises Lost, or Refused when the gateway closed for good."""
@@ -109,7 +110,7 @@ class Link:
         try:
             await self._socket.send_frame(data, kind)
         except (OSError, aiohttp.ClientError) as error:
-            raise Lost(f"the connection broke: {error}", self.retry_after) from None
+            raise Lost(f"the connection broke: {what_broke(error)}", self.retry_after) from None
 
     def _ended(self, kind: WSMsgType, data: Any, extra: str | None) -> Refused | Lost:
         if kind is WSMsgType.CLOSE:
@@ -140,13 +141,22 @@ async def open_link(http: aiohttp.ClientSession, url: URL, codec: Codec) -> Asyn
     except TimeoutError:
         raise Lost(f"{url.origin()} did not answer within {HANDSHAKE_TIMEOUT:g} s") from None
     except (OSError, aiohttp.ClientError) as error:
-        raise Lost(f"cannot connect to {url.origin()}: {error}") from None
+        raise Lost(f"cannot connect to {url.origin()}: {what_broke(error)}") from None
     try:
         if socket.protocol != codec.subprotocol:
             raise Refused(f"{url.origin()} does not speak {codec.subprotocol}: is it a Turnwire gateway?")
         yield Link(socket, codec)
     finally:
         await socket.close()
+
+
+def what_broke(error: Exception) -> str:
+    """A connection's error in the words of the system, without the address, which those who raise it name."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "there is no host of that name"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
 
 
 def _refused_handshake(error: aiohttp.WSServerHandshakeError, url: URL) -> Lost | Refused:

@@ -84,8 +84,8 @@ async def stream(
 ) -> CallReport:
     """One recorded call through a publisher of its own, and what has become of it. Raises nothing of the client's.
 
-    No event carries a time of its own, and of what is stored already the first time stands: streaming a call again
-    adds nothing and conflicts with nothing, also when the session has ended in between.
+    Events have the times of their streaming, not of the recording. For one that is stored already the first time
+    stands: streaming a call again adds nothing and conflicts with nothing, also when the session has ended since.
     """
     report = CallReport(recording)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 import aiohttp
@@ -90,7 +90,7 @@ class Subscription:
         self._http = http
         self._log_end = 0
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
         patience = Patience(self._give_up_after)
         async with borrowed(self._http) as http:
             while not self._is_over():

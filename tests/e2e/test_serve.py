@@ -172,13 +172,13 @@ def test_without_a_database_it_stays_up_and_says_so_without_the_password(tmp_pat
         assert "secret" not in gateway.output
 
 
-def test_a_request_that_is_not_http_costs_one_line(tmp_path: Path) -> None:
+def test_a_request_that_is_not_http_leaves_nothing_of_itself_in_the_log(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         host, _, port = gateway.url.removeprefix("http://").partition(":")
         with closing(socket.create_connection((host, int(port)))) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nbearer-of-secrets\x00: x\r\n\r\n")
-            assert connection.recv(100).startswith(b"HTTP/1.")
-        gateway.wait_for_line("refused a malformed request from 127.0.0.1")
+            assert b" 400 Bad Request" in connection.recv(1000)
+        assert gateway.terminate() == 0
         assert "Traceback" not in gateway.output
         assert "bearer-of-secrets" not in gateway.output
 

@@ -158,8 +158,9 @@ class GatewayProcess:
     def wait(self, timeout: float = 15.0) -> int:
         """Its exit status, when it has ended and all its lines are read."""
         status = self.process.wait(timeout)
-        if self._reader is not None:
+        if self._reader is not None and self.process.stdout is not None:
             self._reader.join(timeout)
+            self.process.stdout.close()
         return status
 
     def __enter__(self) -> Self:
@@ -183,8 +184,6 @@ class GatewayProcess:
         if self._process is not None:
             self._process.kill()
             self.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
 
     def _read_lines(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

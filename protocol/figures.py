@@ -1,0 +1,78 @@
+"""Wire shapes of a conversation's figures: `GET /sessions/{id}/stats`. What each means is defined in docs/events.md."""
+
+from __future__ import annotations
+
+from protocol.messages import Interruptions, Shape
+
+
+class Turns(Shape):
+    """Runs of utterances of one side, in the order they began."""
+
+    total: int = 0
+    user: int = 0
+    bot: int = 0
+
+
+class Talk(Shape):
+    """Milliseconds of speech by side, from measured utterances. Shares are null when nobody is known to have spoken."""
+
+    user_ms: int = 0
+    bot_ms: int = 0
+    overlap_ms: int = 0
+    user_share: float | None = None
+    bot_share: float | None = None
+
+
+class Response(Shape):
+    """A response: the bot utterance `seq`, and the milliseconds from the user's stop to its start."""
+
+    seq: int
+    ms: int
+
+
+class Responses(Shape):
+    """Response latencies in milliseconds; null when there is none. Percentiles by nearest rank."""
+
+    count: int
+    last_ms: int | None
+    p50_ms: int | None
+    p95_ms: int | None
+    max_ms: int | None
+    each: list[Response]
+
+
+class Silences(Shape):
+    """Times of at least `threshold_ms` in which nobody spoke."""
+
+    count: int
+    total_ms: int
+    longest_ms: int
+    threshold_ms: int
+
+
+class Tools(Shape):
+    """Tool calls; `running` ones have been started and have neither completed nor failed."""
+
+    calls: int
+    failed: int
+    running: int
+
+
+class Figures(Shape, kw_only=True):
+    """A conversation in numbers, as far as its log goes."""
+
+    duration_ms: int
+    turns: Turns
+    talk: Talk
+    responses: Responses
+    interruptions: Interruptions
+    silences: Silences
+    tools: Tools
+    errors: int
+
+
+class SessionStats(Figures, kw_only=True):
+    """The figures of a session's events 1 to `last_seq`."""
+
+    session_id: str
+    last_seq: int

@@ -1,0 +1,155 @@
+"""Decoding frames that a decoder gives up on as a whole, although most of what they hold is good.
+
+What it stumbles over is replaced by something that decodes and is still wrong, so that the ordinary checks name the
+culprit and what stands beside it is served. All of it is done in one pass each, without recursion, and linear in the
+size of the frame. Malformed frames stay malformed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from protocol.errors import InvalidJson, InvalidMessage, TurnwireError
+from protocol.messages import Limits
+
+_MARGIN = 16
+"""Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""
+
+
+def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -> Any:
+    """What `data` is, in JSON (`text`) or MessagePack. Raises InvalidJson or InvalidMessage.
+
+    What is too deep for the decoder comes back cut, and never without a part that is over the depth limit; a lone
+    surrogate as bytes that are no UTF-8, which only a `msgspec.Raw` lets pass.
+    """
+    while True:
+        try:
+            return decoder.decode(data)
+        except (ValueError, RecursionError) as error:
+            mended = _mended(data, error, limits, text=text)
+            if mended == data:
+                raise as_turnwire_error(error, limits) from None
+            data = mended
+
+
+def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> bytes:
+    if isinstance(error, RecursionError):
+        return (prune_deep_json if text else prune_deep_msgpack)(data, limits.depth + _MARGIN)
+    if text and type(error) is msgspec.DecodeError:
+        return mark_lone_surrogates(data)
+    return data
+
+
+def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
+    """A decoder's error as one of ours: what is not even the format, or what is not a message of it."""
+    if isinstance(error, RecursionError):
+        return InvalidMessage(f"nested deeper than the limit of {limits.depth} levels")
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidMessage(str(error), [str(error)])
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidJson("strings must be valid Unicode: UTF-8 without lone surrogates")
+    return InvalidJson(f"cannot be decoded: {error}")
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+_LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rb"%s%s|(%s|%s)|\\." % (_HIGH, _LOW, _HIGH, _LOW), re.DOTALL)
+"""A pair of surrogates, (a lone one), or any other escape."""
+
+
+def mark_lone_surrogates(data: bytes) -> bytes:
+    """The JSON text with bytes that are no UTF-8 in place of every lone surrogate; of the same length."""
+    return _ESCAPES.sub(lambda escape: b"\xff" * 6 if escape[1] else escape[0], data)
+
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A whole string, or a bracket outside of strings. Every byte is looked at once: nothing in it can backtrack."""
+
+
+def prune_deep_json(data: bytes, keep: int) -> bytes:
+    """The JSON text with a `0` in place of every container below `keep` levels; of the same length."""
+    kept: list[bytes] = []
+    depth = start = 0
+    for token in _BRACKETS.finditer(data):
+        mark = data[token.start()]
+        if mark in b"[{":
+            depth += 1
+            if depth == keep + 1:
+                kept.append(data[start : token.start()])
+                start = token.start()
+        elif mark in b"]}":
+            if depth == keep + 1:
+                kept.append(b"0".ljust(token.end() - start))
+                start = token.end()
+            depth -= 1
+    kept.append(data[start:] if depth <= keep else b"0")
+    return b"".join(kept)
+
+
+# --- MessagePack -----------------------------------------------------------------------------------------------------
+
+
+_NIL = b"\xc0"
+_FIXED = {
+    0xCA: 5, 0xCB: 9,  # float
+    0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9,  # unsigned
+    0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9,  # signed
+    0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18,  # fixext
+}  # fmt: skip
+"""Bytes of the values of fixed size."""
+_SIZED = {
+    0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0),  # bin
+    0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),  # ext
+    0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),  # str
+}  # fmt: skip
+"""Bytes of the size that follows the mark, and of what stands before the content."""
+_COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+"""Arrays and maps: bytes of the count that follows the mark, and values for each of it."""
+
+
+def prune_deep_msgpack(data: bytes, keep: int) -> bytes:
+    """The MessagePack value with nil in place of every container below `keep` levels that is not empty."""
+    kept: list[bytes] = []
+    start = position = 0
+    left = [1]
+    """Values still to come: first of the frame itself, then of every open container."""
+    while left and position < len(data):
+        left[-1] -= 1
+        size, children = _msgpack_head(data, position)
+        if children:
+            left.append(children)
+            if len(left) == keep + 2:
+                kept += (data[start:position], _NIL)
+        position += size
+        while left and left[-1] == 0:
+            left.pop()
+            if len(left) == keep + 1:
+                start = position
+    return data if left else b"".join((*kept, data[start:]))
+
+
+def _msgpack_head(data: bytes, position: int) -> tuple[int, int]:
+    """How many bytes until the next value, and how many values are inside this one."""
+    mark = data[position]
+    if mark < 0x80 or mark >= 0xE0:
+        return 1, 0
+    if mark < 0x90:
+        return 1, 2 * (mark & 0x0F)
+    if mark < 0xA0:
+        return 1, mark & 0x0F
+    if mark < 0xC0:
+        return 1 + (mark & 0x1F), 0
+    after = position + 1
+    if mark in _SIZED:
+        width, extra = _SIZED[mark]
+        return 1 + width + extra + int.from_bytes(data[after : after + width]), 0
+    if mark in _COUNTED:
+        width, each = _COUNTED[mark]
+        return 1 + width, each * int.from_bytes(data[after : after + width])
+    return _FIXED.get(mark, 1), 0

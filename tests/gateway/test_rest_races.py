@@ -1,0 +1,79 @@
+"""REST: the same thing asked for many times at once is done once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.gateways import Gateway, Json, StartGateway, new_event
+
+TIMES = 50
+
+
+async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[Json]) -> list[tuple[int, Json, bool]]:
+    """Status, JSON and whether it was replayed, of one request for each body; all are under way together."""
+
+    async def one(gateway: Gateway, body: Json) -> tuple[int, Json, bool]:
+        async with gateway.request(method, path, json=body) as response:
+            return response.status, await response.json(), "Idempotent-Replayed" in response.headers
+
+    for gateway in gateways:  # a pool of 100 connections would do, but each of them is to be open already
+        assert isinstance(gateway.client.connector, aiohttp.TCPConnector)
+    asking = [one(gateways[n % len(gateways)], body) for n, body in enumerate(bodies)]
+    return await asyncio.gather(*asking)
+
+
+def only(answers: list[tuple[int, Json, bool]], status: int) -> Any:
+    """The one answer that all got; exactly one of them is no replay."""
+    assert {answered for answered, _, _ in answers} == {status}
+    assert [replayed for _, _, replayed in answers].count(False) == 1
+    bodies = [body for _, body, _ in answers]
+    assert all(body == bodies[0] for body in bodies)
+    return bodies[0]
+
+
+@pytest.fixture(params=[1, 2], ids=["one gateway", "two gateways"])
+async def gateways(request: pytest.FixtureRequest, start_gateway: StartGateway) -> list[Gateway]:
+    return [await start_gateway() for _ in range(request.param)]
+
+
+async def test_one_session_is_created(gateways: list[Gateway]) -> None:
+    bodies = [{"sessionId": "s", "language": "en", "metadata": {"n": n}} for n in range(TIMES)]
+    session = only(await at_once(gateways, "POST", "/sessions", bodies), 200)
+    listed = await gateways[0].get("/sessions")
+    assert listed["sessions"] == [session]
+
+
+async def test_a_session_ends_once(gateways: list[Gateway]) -> None:
+    session_id = await gateways[0].create()
+    bodies = [{"status": ("completed", "failed")[n % 2], "reason": f"r{n}"} for n in range(TIMES)]
+    session = only(await at_once(gateways, "POST", f"/sessions/{session_id}/complete", bodies), 200)
+    read = await gateways[0].get(f"/sessions/{session_id}")
+    assert {name: read[name] for name in session} == session
+    assert session["endedAt"] is not None
+
+
+async def test_one_event_is_stored(gateways: list[Gateway]) -> None:
+    session_id = await gateways[0].create()
+    path = f"/sessions/{session_id}/events"
+    event = only(await at_once(gateways, "POST", path, [new_event("e", {"n": n}) for n in range(TIMES)]), 201)
+    for gateway in gateways:
+        assert (await gateway.get(path))["events"] == [event]
+
+
+async def test_different_events_are_all_stored_without_holes(gateways: list[Gateway]) -> None:
+    session_id = await gateways[0].create()
+    path = f"/sessions/{session_id}/events"
+    bodies = [{"events": [new_event(f"{n}-{k}") for k in range(4)]} for n in range(TIMES)]
+    answers = await at_once(gateways, "POST", path, bodies)
+    assert {status for status, _, _ in answers} == {201}
+    events = [event for _, body, _ in answers for event in body["events"]]
+    assert sorted(event["seq"] for event in events) == list(range(1, 4 * TIMES + 1))
+    for _, body, _ in answers:
+        seqs = [event["seq"] for event in body["events"]]
+        assert seqs == sorted(seqs)
+    async with gateways[-1].request("GET", path, headers={"Accept": "application/x-ndjson"}) as response:
+        assert len((await response.text()).splitlines()) == 4 * TIMES

@@ -1,0 +1,256 @@
+"""REST: creating, reading, listing and ending sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+
+from protocol.messages import Session
+from protocol.times import parse_time
+from store.sessions import SessionRecord
+from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
+
+
+async def create(gateway: Gateway, body: Json) -> tuple[Json, str | None]:
+    """The session, and the header that says whether it was there before."""
+    async with gateway.request("POST", "/sessions", json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.json(), response.headers.get("Idempotent-Replayed")
+
+
+async def complete(gateway: Gateway, session_id: str, body: Json = None) -> tuple[Json, str | None]:
+    async with gateway.request("POST", f"/sessions/{session_id}/complete", json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.json(), response.headers.get("Idempotent-Replayed")
+
+
+# --- creating --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_new_session_is_answered_as_it_was_asked_for(gateway: Gateway) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    session, replayed = await create(gateway, {"sessionId": "call-1", "language": "de-DE", "metadata": {"a": [1]}})
+    assert replayed is None
+    started_at = session.pop("startedAt")
+    assert before <= parse_time(started_at) <= datetime.now(UTC)
+    assert session == {
+        "sessionId": "call-1",
+        "status": "initiated",
+        "language": "de-DE",
+        "endedAt": None,
+        "metadata": {"a": [1]},
+        "lastSeq": 0,
+        "lastEventAt": None,
+        "endReason": None,
+    }
+
+
+async def test_a_session_may_start_as_active(gateway: Gateway) -> None:
+    session, _ = await create(gateway, {"language": "en", "status": "active"})
+    assert session["status"] == "active"
+
+
+@pytest.mark.parametrize("without_id", [{}, {"sessionId": None}])
+async def test_without_an_id_the_gateway_makes_a_uuid7(gateway: Gateway, without_id: Json) -> None:
+    first, _ = await create(gateway, {"language": "en", **without_id})
+    second, _ = await create(gateway, {"language": "en", **without_id})
+    assert UUID(first["sessionId"]).version == 7
+    assert first["sessionId"] < second["sessionId"]
+
+
+async def test_an_existing_session_is_returned_unchanged(gateway: Gateway) -> None:
+    first, _ = await create(gateway, {"sessionId": "s", "language": "en", "metadata": {"n": 1}})
+    again, replayed = await create(
+        gateway, {"sessionId": "s", "language": "fr", "metadata": {"n": 2}, "status": "active"}
+    )
+    assert (again, replayed) == (first, "true")
+
+
+async def test_an_existing_session_is_returned_by_a_gateway_that_does_not_know_it(start_gateway: StartGateway) -> None:
+    first, _ = await create(await start_gateway(), {"sessionId": "s", "language": "en"})
+    again, replayed = await create(await start_gateway(), {"sessionId": "s", "language": "fr"})
+    assert (again, replayed) == (first, "true")
+
+
+async def test_fields_nobody_knows_are_ignored(gateway: Gateway) -> None:
+    session, _ = await create(gateway, {"language": "en", "endedAt": "now", "nobody": {"knows": 1}})
+    assert session["endedAt"] is None
+
+
+@pytest.mark.parametrize("length", [1, 256])
+async def test_ids_at_the_limits_are_served(gateway: Gateway, length: int) -> None:
+    session_id = "ä" * length
+    await gateway.create(session_id)
+    assert (await gateway.get(f"/sessions/{quote(session_id)}"))["sessionId"] == session_id
+
+
+@pytest.mark.parametrize(
+    "session_id",
+    ["a/b", "a/b/events", "/", "..", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
+)
+async def test_any_characters_may_be_in_an_id(gateway: Gateway, session_id: str) -> None:
+    await gateway.create(session_id)
+    path = f"/sessions/{quote(session_id, safe='')}".replace("..", "%2E%2E")
+    await gateway.post(f"{path}/events", new_event("e/1"), status=201)
+    session = await gateway.get(path)
+    assert session["sessionId"] == session_id
+    window = await gateway.get(f"{path}/events")
+    assert [event["sessionId"] for event in window["events"]] == [session_id]
+    ended, _ = await complete(gateway, quote(session_id, safe=""))
+    assert ended["sessionId"] == session_id
+
+
+# --- ending ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_ends_once_and_repeats_say_the_same(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    first, replayed = await complete(gateway, session_id, {"status": "failed", "reason": "hangup"})
+    assert (first["status"], first["endReason"], replayed) == ("failed", "hangup", None)
+    assert parse_time(first["endedAt"]) >= parse_time(first["startedAt"])
+    again, replayed = await complete(gateway, session_id, {"status": "completed", "reason": "other"})
+    assert (again, replayed) == (first, "true")
+    read = await gateway.get(f"/sessions/{session_id}")
+    assert {name: read[name] for name in first} == first
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
+async def test_the_body_of_complete_may_be_absent(gateway: Gateway, headers: dict[str, str]) -> None:
+    session_id = await gateway.create()
+    session = await gateway.ask("POST", f"/sessions/{session_id}/complete", headers=headers)
+    assert (session["status"], session["endReason"]) == ("completed", None)
+
+
+async def test_unknown_sessions_are_not_found(gateway: Gateway) -> None:
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/events"),
+        ("POST", "/complete"),
+    ):
+        envelope = await gateway.refused(method, f"/sessions/nobody{path}", 404)
+        assert envelope["code"] == "not_found"
+        assert "nobody" in envelope["message"]
+    assert (await gateway.refused("POST", "/sessions/nobody/events", 404, json=new_event("e")))["code"] == "not_found"
+
+
+# --- listing ---------------------------------------------------------------------------------------------------------
+
+
+async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: Json) -> list[str]:
+    """Sessions that all started at this moment, put into the store; their ids."""
+    ids = [new_id("s") for _ in range(count)]
+    for session_id in ids:
+        assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started_at, **fields))
+    return ids
+
+
+async def walk(gateway: Gateway, query: str) -> list[Json]:
+    """All sessions, page by page."""
+    sessions: list[Json] = []
+    cursor = ""
+    while True:
+        page = await gateway.get(f"/sessions?{query}{cursor}")
+        sessions += page["sessions"]
+        if page["nextCursor"] is None:
+            return sessions
+        assert page["sessions"]
+        cursor = f"&cursor={page['nextCursor']}"
+
+
+NOON = datetime(2025, 12, 21, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 12, 13, 100])
+async def test_pages_of_sessions_are_complete_though_many_started_at_once(gateway: Gateway, limit: int) -> None:
+    ids = await insert(gateway, NOON, 6)
+    later = await insert(gateway, NOON + timedelta(milliseconds=1), 3)
+    earlier = await insert(gateway, NOON - timedelta(days=400), 3)
+    sessions = await walk(gateway, f"limit={limit}")
+    wanted = sorted(later, reverse=True) + sorted(ids, reverse=True) + sorted(earlier, reverse=True)
+    assert [session["sessionId"] for session in sessions] == wanted
+
+
+async def test_sessions_that_start_meanwhile_do_not_shift_the_pages(gateway: Gateway) -> None:
+    ids = sorted(await insert(gateway, NOON, 4), reverse=True)
+    page = await gateway.get("/sessions?limit=2")
+    await gateway.create()
+    rest = await gateway.get(f"/sessions?limit=2&cursor={page['nextCursor']}")
+    assert [session["sessionId"] for session in page["sessions"] + rest["sessions"]] == ids
+    assert rest["nextCursor"] is None
+
+
+async def test_a_page_that_ends_with_the_last_session_has_no_cursor(gateway: Gateway) -> None:
+    await insert(gateway, NOON, 2)
+    assert (await gateway.get("/sessions?limit=2"))["nextCursor"] is None
+    assert await gateway.get("/sessions?startedAfter=2030-01-01T00:00:00Z") == {"sessions": [], "nextCursor": None}
+
+
+async def test_both_times_are_exclusive(gateway: Gateway) -> None:
+    for offset in (-2, -1, 0, 1, 2):
+        await insert(gateway, NOON + timedelta(milliseconds=offset), 1)
+    for query, wanted in (
+        ("startedAfter=2025-12-21T12:00:00.000Z", [1, 2]),
+        ("startedBefore=2025-12-21T12:00:00.000Z", [-2, -1]),
+        ("startedBefore=2025-12-21T12:00:00.000500Z", [-2, -1, 0]),
+        ("startedAfter=2025-12-21T11:59:59.999500Z", [0, 1, 2]),
+        ("startedAfter=2025-12-21T13:59:59.999%2B02:00&startedBefore=2025-12-21T14:00:00.001%2B02:00", [0]),
+        ("startedAfter=2025-12-21T13:59:59.999+02:00&startedBefore=2025-12-21T14:00:00.001+0200", [0]),
+        ("startedAfter=2025-12-21T12:00:00.002Z&startedBefore=2025-12-21T12:00:00.001Z", []),
+    ):
+        sessions = await walk(gateway, f"limit=2&{query}")
+        offsets = [(parse_time(each["startedAt"]) - NOON) // timedelta(milliseconds=1) for each in sessions]
+        assert offsets == sorted(wanted, reverse=True), query
+
+
+async def test_sessions_are_filtered_by_status_and_language(gateway: Gateway) -> None:
+    initiated = await gateway.create(language="de")
+    active = await gateway.create(language="de")
+    failed = await gateway.create(language="en")
+    await gateway.fill(active, 1)
+    await complete(gateway, failed, {"status": "failed"})
+
+    async def ids(query: str) -> set[str]:
+        return {session["sessionId"] for session in await walk(gateway, query)}
+
+    assert await ids("") == {initiated, active, failed}
+    assert await ids("status=initiated") == {initiated}
+    assert await ids("status=active") == {active}
+    assert await ids("status=failed") == {failed}
+    assert await ids("status=completed") == set()
+    assert await ids("language=de") == {initiated, active}
+    assert await ids("language=de&status=active") == {active}
+    assert await ids("language=fr") == set()
+
+
+async def test_a_listed_session_is_as_when_read(gateway: Gateway) -> None:
+    session_id = await gateway.create(metadata={"x": {"y": None}})
+    await gateway.fill(session_id, 3)
+    (listed,) = (await gateway.get("/sessions"))["sessions"]
+    read = await gateway.get(f"/sessions/{session_id}")
+    assert set(listed) == set(Session.__struct_encode_fields__)
+    assert listed == {name: read[name] for name in listed}
+    assert listed["lastSeq"] == 3
+
+
+async def test_unknown_query_parameters_are_ignored(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events"):
+        await gateway.get(f"{path}?nobody=knows&nobody=cares&Limit=x")
+
+
+async def test_sessions_created_while_pages_are_read_are_never_doubled(gateway: Gateway) -> None:
+    ids = set(await insert(gateway, NOON, 30))
+
+    async def create_some() -> None:
+        for _ in range(20):
+            await gateway.create()
+
+    creating = asyncio.create_task(create_some())
+    found = [session["sessionId"] for session in await walk(gateway, "limit=3")]
+    await creating
+    assert len(found) == len(set(found))
+    assert ids <= set(found)

@@ -1,0 +1,173 @@
+"""REST: a session's log as server-sent events, replayed and then followed live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway, new_event
+
+SSE = {"Accept": "text/event-stream"}
+Message = dict[str, Any]
+
+
+class Stream:
+    """The messages of one answer, by the rules a browser reads them."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+        self._content = response.content
+
+    async def message(self) -> Message | None:
+        """The next one with data: its `event`, `id` (or None) and decoded `data`. None at the end of the stream."""
+        fields: Message = {"event": "message", "id": None}
+        lines: list[str] = []
+        while line := await self._content.readline():
+            text = line.decode().rstrip("\r\n")
+            if text == "":
+                if lines:
+                    return {**fields, "data": json.loads("\n".join(lines))}
+                continue
+            name, _, value = text.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                lines.append(value)
+            elif name in ("event", "id"):
+                fields[name] = value
+        return None
+
+    async def until(self, event: str) -> list[Message]:
+        """The messages up to the first of this kind, included."""
+        messages: list[Message] = []
+        async with asyncio.timeout(20):
+            while not messages or messages[-1]["event"] != event:
+                message = await self.message()
+                assert message is not None, messages
+                messages.append(message)
+        return messages
+
+    async def events(self, count: int) -> list[Message]:
+        """The next events of the session; other messages between them are left out."""
+        found: list[Message] = []
+        while len(found) < count:
+            found += [message for message in await self.until("event") if message["event"] == "event"]
+        for message in found:
+            assert message["id"] == str(message["data"]["seq"])
+        return [message["data"] for message in found]
+
+
+@asynccontextmanager
+async def follow(gateway: Gateway, session_id: str, query: str = "", **headers: str) -> AsyncIterator[Stream]:
+    path = f"/sessions/{session_id}/events{query}"
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with gateway.request("GET", path, headers={**SSE, **named}) as response:
+        assert response.status == 200, await response.text()
+        assert response.content_type == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-store"
+        yield Stream(response)
+
+
+async def append(gateway: Gateway, session_id: str, event_id: str) -> Message:
+    stored: Message = await gateway.post(f"/sessions/{session_id}/events", new_event(event_id), status=201)
+    return stored
+
+
+async def test_the_log_is_replayed_and_then_followed(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    stored = await gateway.fill(session_id, 130)
+    async with follow(gateway, session_id) as stream:
+        assert await stream.events(130) == stored
+        (caught_up,) = await stream.until("caughtUp")
+        assert (caught_up["data"], caught_up["id"]) == ({"seq": 130}, None)
+        for n in range(3):
+            live = await append(gateway, session_id, f"live-{n}")
+            assert await stream.events(1) == [live]
+
+
+async def test_a_session_without_events_is_followed_from_its_first(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    async with follow(gateway, session_id) as stream:
+        await stream.until("caughtUp")
+        first = await append(gateway, session_id, "e1")
+        assert await stream.events(1) == [first]
+
+
+async def test_last_event_id_resumes_and_overrides_after_seq(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    stored = await gateway.fill(session_id, 10)
+    async with follow(gateway, session_id, "?afterSeq=7") as stream:
+        assert await stream.events(3) == stored[7:]
+    async with follow(gateway, session_id, "?afterSeq=7", Last_Event_ID="4") as stream:
+        assert await stream.events(6) == stored[4:]
+    async with follow(gateway, session_id, "?afterSeq=10") as stream:
+        await stream.until("caughtUp")
+        live = await append(gateway, session_id, "live")
+        assert await stream.events(1) == [live]
+
+
+async def test_a_reader_that_comes_back_again_and_again_misses_nothing(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+
+    async def write() -> None:
+        for n in range(60):
+            await append(gateway, session_id, f"e{n}")
+
+    writing = asyncio.create_task(write())
+    seqs: list[int] = []
+    while len(seqs) < 60:
+        async with follow(gateway, session_id, Last_Event_ID=str(seqs[-1] if seqs else 0)) as stream:
+            seqs += [event["seq"] for event in await stream.events(min(7, 60 - len(seqs)))]
+    await writing
+    assert seqs == list(range(1, 61))
+
+
+async def test_a_change_of_status_is_told(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    async with follow(gateway, session_id) as stream:
+        await stream.until("caughtUp")
+        await append(gateway, session_id, "e1")
+        await gateway.post(f"/sessions/{session_id}/complete", {"reason": "hangup"})
+        statuses: list[str] = []
+        while "completed" not in statuses:
+            statuses.append((await stream.until("session"))[-1]["data"]["status"])
+        assert statuses in (["active", "completed"], ["completed"])
+
+
+@pytest.mark.parametrize("header", ["-1", "x", "1.5", "", str(2**53 + 1), "1,2"])
+async def test_a_last_event_id_that_is_no_seq_is_refused(gateway: Gateway, header: str) -> None:
+    session_id = await gateway.create()
+    path = f"/sessions/{session_id}/events"
+    envelope = await gateway.refused("GET", path, 400, headers={**SSE, "Last-Event-ID": header})
+    assert envelope["code"] == "invalid_message"
+    assert "Last-Event-ID" in envelope["message"][0]
+
+
+async def test_a_cursor_beyond_the_log_is_refused(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    await gateway.fill(session_id, 2)
+    path = f"/sessions/{session_id}/events"
+    envelope = await gateway.refused("GET", f"{path}?afterSeq=3", 400, headers=SSE)
+    assert "afterSeq" in envelope["message"][0]
+    envelope = await gateway.refused("GET", path, 400, headers={**SSE, "Last-Event-ID": "3"})
+    assert "Last-Event-ID" in envelope["message"][0]
+
+
+async def test_an_unknown_session_cannot_be_followed(gateway: Gateway) -> None:
+    await gateway.refused("GET", "/sessions/nobody/events", 404, headers=SSE)
+
+
+async def test_a_gateway_that_goes_away_ends_the_stream(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway()
+    session_id = await gateway.create()
+    async with follow(gateway, session_id) as stream:
+        await stream.until("caughtUp")
+        stopping = asyncio.create_task(gateway.stop())
+        async with asyncio.timeout(10):
+            assert await stream.message() is None
+    await stopping

@@ -1,0 +1,414 @@
+"""The checker itself: it finds every kind of violation that is planted, and nothing in a history that is clean."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.checker import Kind, assert_clean, check
+from tests.support.history import (
+    Answer,
+    Entry,
+    Following,
+    History,
+    Publishing,
+    RestAppend,
+    Sending,
+    content_of,
+    load,
+    save,
+)
+
+pytestmark = pytest.mark.property
+
+
+def content(number: int) -> str:
+    return content_of("system", {"number": number})
+
+
+class Run:
+    """Makes the history that a faultless gateway leaves behind, step by step."""
+
+    def __init__(self, *, show_epochs: bool) -> None:
+        self.history = History("s")
+        self.epoch = 0
+        self.process = 0
+        self.show_epochs = show_epochs
+        self.pending: list[Sending] = []
+        self.made = 0
+        self.readers: dict[str, Following] = {}
+
+    def make(self, count: int) -> list[Sending]:
+        first, self.made = self.made, self.made + count
+        return [Sending(f"e{number}", content(number)) for number in range(first, self.made)]
+
+    def store(self, sendings: list[Sending], epoch: int | None) -> list[tuple[int, bool]]:
+        """Where each is, and whether it was there before."""
+        log = self.history.log
+        places = []
+        for sending in sendings:
+            at = next((entry.seq for entry in log if entry.event_id == sending.event_id), None)
+            if at is None:
+                shown = epoch if self.show_epochs else None
+                log.append(Entry(len(log) + 1, sending.event_id, sending.content, f"t{len(log)}", shown))
+            places.append((at or len(log), at is not None))
+        return places
+
+    def connect(self, *, same_gateway: bool) -> None:
+        self.process += not same_gateway
+        self.epoch += 1
+        log = self.history.log
+        last = log[-1].event_id if log else None
+        stored = {entry.event_id for entry in log}
+        self.pending = [sending for sending in self.pending if sending.event_id not in stored]
+        publishing = Publishing("bot", f"gateway-{self.process}", self.epoch, len(log), last)
+        self.history.publishings.append(publishing)
+        if self.pending:
+            self.send(self.pending, answered=len(self.pending))
+
+    def send(self, sendings: list[Sending], answered: int) -> None:
+        """All are stored; the answers to the last of them are lost with the connection."""
+        publishing = self.history.publishings[-1]
+        publishing.sent += sendings
+        self.pending = [] if answered == len(sendings) else sendings[answered:]
+        for sending, (seq, duplicate) in list(zip(sendings, self.store(sendings, self.epoch), strict=True))[:answered]:
+            publishing.answers.append(Answer(sending.event_id, seq, duplicate))
+
+    def send_bad(self) -> None:
+        publishing = self.history.publishings[-1]
+        publishing.sent += self.make(1)
+        publishing.answers.append(Answer(None, code="invalid_event"))
+
+    def rest(self, count: int) -> None:
+        sendings = self.make(count)
+        self.store(sendings, None)
+        self.history.rest.append(RestAppend("caller", sendings, [*self.history.log[-count:]]))
+
+    def follow(self, name: str, taken: int) -> None:
+        """A subscriber resumes from where it stands and is cut off after `taken` events."""
+        before = self.readers.get(name)
+        cursor = 0 if before is None else before.after_seq + len(before.received)
+        log = self.history.log
+        received = log[cursor : cursor + taken]
+        following = Following(name, cursor, list(received))
+        if cursor + taken >= len(log):
+            following.caught_up.append((len(received), len(log)))
+        self.readers[name] = following
+        self.history.followings.append(following)
+
+    def finish(self) -> History:
+        for name in list(self.readers):
+            self.follow(name, len(self.history.log))
+            self.history.must_have_all.add(name)
+        return self.history
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("send"), st.integers(1, 4), st.integers(0, 4)),
+    st.tuples(st.just("connect"), st.booleans()),
+    st.tuples(st.just("bad")),
+    st.tuples(st.just("rest"), st.integers(1, 3)),
+    st.tuples(st.just("follow"), st.sampled_from(["dashboard", "archive"]), st.integers(0, 6)),
+)
+
+
+@st.composite
+def clean_histories(draw: st.DrawFn) -> History:
+    """A session of two publisher connections or more, with something acked on each, and subscribers."""
+    run = Run(show_epochs=draw(st.booleans()))
+    run.connect(same_gateway=True)
+    run.send(run.make(3), answered=3)
+    for step in draw(st.lists(STEPS, max_size=12)):
+        match step:
+            case ("send", int(count), int(answered)):
+                run.send(run.make(count), min(count, answered))
+                if answered < count:  # the connection was lost
+                    run.connect(same_gateway=draw(st.booleans()))
+            case ("connect", bool(same)):
+                run.connect(same_gateway=same)
+            case ("bad",):
+                run.send_bad()
+            case ("rest", int(count)):
+                run.rest(count)
+            case ("follow", str(name), int(taken)):
+                run.follow(name, taken)
+    run.follow("dashboard", draw(st.integers(0, 6)))
+    run.connect(same_gateway=draw(st.booleans()))
+    run.send(run.make(2), answered=2)
+    run.rest(2)
+    return run.finish()
+
+
+@given(clean_histories())
+def test_a_clean_history_gives_an_empty_report(history: History) -> None:
+    assert check([history]) == []
+    assert_clean([history])
+
+
+@given(history=clean_histories())
+def test_a_history_is_the_same_after_it_was_written_to_a_file(
+    history: History, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("history") / "history"
+    save([history], path)
+    assert load(path) == [history]
+
+
+# --- planted violations: each changes a clean history in one way --------------------------------------------------------
+
+
+def renumber(entries: list[Entry]) -> list[Entry]:
+    return [
+        Entry(seq, each.event_id, each.content, each.timestamp, each.epoch) for seq, each in enumerate(entries, start=1)
+    ]
+
+
+def lose_the_last_event(history: History, _: int) -> None:
+    history.log.pop()
+
+
+def lose_what_opened_spoke_of(history: History, _: int) -> None:
+    history.publishings[-1].opened_seq = len(history.log) + 1
+
+
+def store_twice(history: History, at: int) -> None:
+    again = history.log[at % len(history.log)]
+    history.log.append(
+        Entry(len(history.log) + 1, again.event_id, again.content, again.timestamp, history.log[-1].epoch)
+    )
+
+
+def change_a_stored_payload(history: History, at: int) -> None:
+    index = at % len(history.log)
+    old = history.log[index]
+    history.log[index] = Entry(old.seq, old.event_id, content(-1), old.timestamp, old.epoch)
+
+
+def ack_what_is_stored_otherwise(history: History, _: int) -> None:
+    publishing = history.publishings[0]
+    publishing.sent[0] = Sending(publishing.sent[0].event_id, content(-1))
+    history.rest.append(RestAppend("other", [Sending(publishing.sent[0].event_id, history.log[0].content)]))
+
+
+def answer_rest_with_another_time(history: History, _: int) -> None:
+    stored = history.rest[-1].stored
+    assert stored is not None
+    stored[0] = Entry(stored[0].seq, stored[0].event_id, stored[0].content, "another time")
+
+
+def move_an_acked_event(history: History, _: int) -> None:
+    answers = history.publishings[0].answers
+    answers[0] = Answer(answers[0].event_id, (answers[0].seq or 0) + 1)
+
+
+def leave_a_hole(history: History, at: int) -> None:
+    index = at % (len(history.log) - 1)
+    history.log[index:] = [
+        Entry(each.seq + 1, each.event_id, each.content, each.timestamp, each.epoch) for each in history.log[index:]
+    ]
+
+
+def read_out_of_order(history: History, at: int) -> None:
+    index = at % (len(history.log) - 1)
+    history.log[index], history.log[index + 1] = history.log[index + 1], history.log[index]
+
+
+def swap_two_of_a_publisher(history: History, _: int) -> None:
+    history.log[0], history.log[1] = history.log[1], history.log[0]
+    history.log[:] = renumber(history.log)
+
+
+def skip_one_of_a_publisher(history: History, _: int) -> None:
+    del history.log[0]
+    history.log[:] = renumber(history.log)
+
+
+def store_for_the_old_after_the_new(history: History, _: int) -> None:
+    older = history.publishings[0]
+    epoch = older.epoch if history.log[0].epoch is not None else None
+    older.sent.append(Sending("late", content(-2)))
+    history.log.append(Entry(len(history.log) + 1, "late", content(-2), "t", epoch))
+
+
+def ack_the_old_after_the_new(history: History, _: int) -> None:
+    older = history.publishings[0]
+    older.sent = older.sent[: len(older.answers)]
+    last = next(entry for entry in reversed(history.log) if history.publishings[-1].sent[-1].event_id == entry.event_id)
+    older.sent.append(Sending(last.event_id, last.content))
+    older.answers.append(Answer(last.event_id, last.seq, True))
+
+
+def store_after_opened_on_one_gateway(history: History, _: int) -> None:
+    older, newer = history.publishings[-2:]
+    newer.gateway = older.gateway
+    seq = newer.opened_seq + 1
+    older.sent = older.sent[: len(older.answers)]
+    older.sent.append(Sending("late", content(-2)))
+    epoch = older.epoch if history.log[0].epoch is not None else None
+    history.log.insert(newer.opened_seq, Entry(seq, "late", content(-2), "t", epoch))
+    history.log[:] = renumber(history.log)
+
+
+def answer_twice(history: History, _: int) -> None:
+    answers = history.publishings[0].answers
+    answers.insert(0, answers[0])
+
+
+def answer_in_another_order(history: History, _: int) -> None:
+    answers = history.publishings[0].answers
+    answers[0], answers[1] = answers[1], answers[0]
+
+
+def ack_what_was_never_sent(history: History, _: int) -> None:
+    history.publishings[-1].answers.append(Answer(history.log[0].event_id, 1))
+
+
+def answer_rest_with_fewer(history: History, _: int) -> None:
+    stored = history.rest[-1].stored
+    assert stored is not None
+    stored.pop()
+
+
+def nack_for_storage_trouble(history: History, _: int) -> None:
+    history.publishings[-1].sent.append(Sending("held", content(-3)))
+    history.publishings[-1].answers.append(Answer("held", code="storage_unavailable", retryable=True))
+
+
+def nack_what_is_stored(history: History, _: int) -> None:
+    answers = history.publishings[0].answers
+    answers[0] = Answer(answers[0].event_id, code="session_ended")
+
+
+def open_with_another_last_event(history: History, _: int) -> None:
+    history.publishings[-1].opened_event_id = "e0" if history.log[0].event_id != "e0" else "e1"
+
+
+def open_behind_an_ack(history: History, _: int) -> None:
+    newer = history.publishings[-1]
+    newer.opened_seq, newer.opened_event_id = 1, history.log[0].event_id
+
+
+def full_following(history: History) -> Following:
+    """Of a subscriber that has seen the whole log."""
+    following = Following("watcher", 0, list(history.log), [(len(history.log), len(history.log))])
+    history.followings.append(following)
+    return following
+
+
+def deliver_with_a_hole(history: History, at: int) -> None:
+    received = full_following(history).received
+    del received[at % (len(received) - 1)]
+
+
+def deliver_again(history: History, at: int) -> None:
+    received = full_following(history).received
+    index = at % len(received)
+    received.insert(index, received[index])
+
+
+def deliver_out_of_order(history: History, at: int) -> None:
+    received = full_following(history).received
+    index = at % (len(received) - 1)
+    received[index], received[index + 1] = received[index + 1], received[index]
+
+
+def deliver_what_differs(history: History, at: int) -> None:
+    received = full_following(history).received
+    old = received[at % len(received)]
+    received[at % len(received)] = Entry(old.seq, old.event_id, old.content, "another time")
+
+
+def deliver_what_is_not_stored(history: History, _: int) -> None:
+    following = full_following(history)
+    following.received.append(Entry(len(history.log) + 1, "never stored", content(-4), "t"))
+
+
+def leave_a_subscriber_behind(history: History, at: int) -> None:
+    history.followings.append(Following("sleeper", 0, history.log[: at % len(history.log)]))
+    history.must_have_all.add("sleeper")
+
+
+def forget_a_subscriber(history: History, _: int) -> None:
+    history.must_have_all.add("never connected")
+
+
+def say_caught_up_too_early(history: History, at: int) -> None:
+    full_following(history).caught_up[0] = (at % len(history.log), len(history.log))
+
+
+def say_caught_up_twice(history: History, _: int) -> None:
+    caught_up = full_following(history).caught_up
+    caught_up.append(caught_up[0])
+
+
+def store_what_nobody_sent(history: History, _: int) -> None:
+    history.log.append(Entry(len(history.log) + 1, "from nowhere", content(-5), "t", history.log[-1].epoch))
+
+
+PLANTED: list[tuple[Callable[[History, int], None], Kind]] = [
+    (lose_the_last_event, Kind.LOST),
+    (lose_what_opened_spoke_of, Kind.LOST),
+    (store_twice, Kind.DOUBLED),
+    (change_a_stored_payload, Kind.CHANGED),
+    (ack_what_is_stored_otherwise, Kind.CHANGED),
+    (answer_rest_with_another_time, Kind.CHANGED),
+    (move_an_acked_event, Kind.MOVED),
+    (leave_a_hole, Kind.HOLE),
+    (read_out_of_order, Kind.HOLE),
+    (swap_two_of_a_publisher, Kind.MISORDERED),
+    (skip_one_of_a_publisher, Kind.SKIPPED),
+    (store_for_the_old_after_the_new, Kind.FENCED),
+    (ack_the_old_after_the_new, Kind.FENCED),
+    (store_after_opened_on_one_gateway, Kind.FENCED),
+    (answer_twice, Kind.MISANSWERED),
+    (answer_in_another_order, Kind.MISANSWERED),
+    (ack_what_was_never_sent, Kind.MISANSWERED),
+    (answer_rest_with_fewer, Kind.MISANSWERED),
+    (nack_for_storage_trouble, Kind.NOT_FINAL),
+    (nack_what_is_stored, Kind.REFUSED),
+    (open_with_another_last_event, Kind.MISOPENED),
+    (open_behind_an_ack, Kind.MISOPENED),
+    (deliver_with_a_hole, Kind.SUBSCRIBER_HOLE),
+    (deliver_out_of_order, Kind.SUBSCRIBER_HOLE),
+    (deliver_again, Kind.SUBSCRIBER_REPEAT),
+    (deliver_what_differs, Kind.DIVERGED),
+    (deliver_what_is_not_stored, Kind.NOT_DURABLE),
+    (leave_a_subscriber_behind, Kind.NOT_CAUGHT_UP),
+    (forget_a_subscriber, Kind.NOT_CAUGHT_UP),
+    (say_caught_up_too_early, Kind.WRONG_CAUGHT_UP),
+    (say_caught_up_twice, Kind.WRONG_CAUGHT_UP),
+    (store_what_nobody_sent, Kind.PHANTOM),
+]
+
+
+@pytest.mark.parametrize(("plant", "kind"), PLANTED, ids=lambda each: getattr(each, "__name__", ""))
+@given(data=st.data())
+def test_a_planted_violation_is_found(
+    plant: Callable[[History, int], None], kind: Kind, data: st.DataObject
+) -> None:
+    history = copy.deepcopy(data.draw(clean_histories()))
+    plant(history, data.draw(st.integers(0, 100)))
+    found = check([history])
+    assert kind in {violation.kind for violation in found}
+    with pytest.raises(AssertionError, match="violations"):
+        assert_clean([history])
+
+
+def test_every_kind_of_violation_is_planted() -> None:
+    assert {kind for _, kind in PLANTED} == set(Kind)
+
+
+def test_violations_of_one_session_are_not_blamed_on_another() -> None:
+    run = Run(show_epochs=False)
+    run.connect(same_gateway=True)
+    run.send(run.make(2), answered=2)
+    good, bad = run.finish(), copy.deepcopy(run.history)
+    bad.session_id = "bad"
+    bad.log.pop()
+    assert {violation.session_id for violation in check([good, bad])} == {"bad"}
+
+

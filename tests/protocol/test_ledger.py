@@ -1,0 +1,126 @@
+"""What the writer of a session knows of its log."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol import rules
+from protocol.messages import Event, EventIn, JsonObject
+from protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger, event_digest, pack_digests
+
+
+def event(event_id: str, payload: JsonObject | None = None) -> EventIn:
+    return EventIn(event_id, "system", payload or {})
+
+
+def stored(seq: int, event_id: str, payload: JsonObject | None = None) -> Event:
+    return Event(event_id, "s", "system", payload or {}, "2025-12-21T10:30:00.000Z", seq)
+
+
+def admitted(ledger: Ledger, *event_ids: str) -> list[Admitted | Duplicate]:
+    return [ledger.admit(event(event_id), {}) for event_id in event_ids]
+
+
+def pending(ledger: Ledger) -> list[tuple[int, str]]:
+    return [(seq, each.event_id) for seq, each in ledger.pending()]
+
+
+def test_new_events_take_the_next_positions() -> None:
+    ledger = Ledger()
+    assert admitted(ledger, "a", "b") == [Admitted(1), Admitted(2)]
+    assert (ledger.head, ledger.next_seq) == (0, 3)
+    ledger.settle()
+    assert (ledger.head, ledger.next_seq) == (2, 3)
+    assert admitted(ledger, "c") == [Admitted(3)]
+
+
+def test_an_event_sent_again_while_pending_is_a_duplicate_at_its_position() -> None:
+    ledger = Ledger()
+    admitted(ledger, "a", "b", "c")
+    assert ledger.admit(event("b"), {}) == Duplicate(2, same=True)
+    assert ledger.admit(event("b", {"x": 1}), {}) == Duplicate(2, same=False)
+    assert ledger.admit(EventIn("b", "user_speech", {}), {}) == Duplicate(2, same=False)
+    assert ledger.next_seq == 4
+
+
+def test_an_event_sent_again_when_durable_is_compared_with_what_is_stored() -> None:
+    ledger = Ledger()
+    admitted(ledger, "a", "b")
+    ledger.settle()
+    assert ledger.candidates("b") == [2]
+    assert ledger.admit(event("b"), {2: stored(2, "b")}) == Duplicate(2, same=True)
+    assert ledger.admit(event("b", {"n": 1}), {2: stored(2, "b", {"n": 1.0})}) == Duplicate(2, same=False)
+
+
+def test_what_others_wrote_moves_the_pending_events_up() -> None:
+    ledger = Ledger()
+    admitted(ledger, "a", "b")
+    ledger.learn(1, "foreign")
+    assert pending(ledger) == [(2, "a"), (3, "b")]
+    ledger.learn(2, "b")
+    assert pending(ledger) == [(3, "a")]
+    ledger.settle()
+    assert [ledger.candidates(event_id) for event_id in ("foreign", "b", "a")] == [[1], [2], [3]]
+
+
+def test_only_the_next_position_can_be_learned() -> None:
+    ledger = Ledger()
+    for seq in (0, 2):
+        with pytest.raises(ValueError, match=f"learned seq={seq}, expected=1"):
+            ledger.learn(seq, "a")
+
+
+def test_pending_events_may_be_given_up() -> None:
+    ledger = Ledger()
+    admitted(ledger, "a", "b", "c")
+    ledger.drop_pending("b")
+    assert pending(ledger) == [(1, "a"), (2, "c")]
+    ledger.forget_pending()
+    assert pending(ledger) == []
+    assert admitted(ledger, "b") == [Admitted(1)]
+
+
+def test_a_full_page_is_folded_into_digests_that_another_ledger_can_learn() -> None:
+    ledger = Ledger()
+    ids = [f"e{n}" for n in range(2 * DIGEST_PAGE + 5)]
+    admitted(ledger, *ids)
+    ledger.settle()
+    pages = ledger.fold()
+    assert pages == [pack_digests(ids[:DIGEST_PAGE]), pack_digests(ids[DIGEST_PAGE : 2 * DIGEST_PAGE])]
+    assert (ledger.folded_pages, ledger.fold()) == (2, [])
+    again = Ledger()
+    for page in pages:
+        again.add_digests(page)
+    assert (again.head, again.folded_pages) == (2 * DIGEST_PAGE, 2)
+    for seq in (1, DIGEST_PAGE, DIGEST_PAGE + 1, 2 * DIGEST_PAGE):
+        assert again.candidates(ids[seq - 1]) == ledger.candidates(ids[seq - 1]) == [seq]
+    assert again.admit(event("new"), {}) == Admitted(2 * DIGEST_PAGE + 1)
+
+
+def test_less_than_a_page_is_not_folded() -> None:
+    ledger = Ledger()
+    admitted(ledger, *(f"e{n}" for n in range(DIGEST_PAGE - 1)))
+    ledger.settle()
+    assert ledger.fold() == []
+
+
+def test_a_hit_by_digest_is_verified_against_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "event_digest", len)
+    ledger = Ledger()
+    ledger.add_digests(pack_digests(["a", "bb", "c"]))
+    assert ledger.candidates("x") == [1, 3]
+    log = {1: stored(1, "a"), 3: stored(3, "c")}
+    assert ledger.admit(event("c"), log) == Duplicate(3, same=True)
+    assert ledger.admit(event("x"), log) == Admitted(4)
+
+
+def test_digests_come_before_ids() -> None:
+    ledger = Ledger()
+    ledger.learn(1, "a")
+    with pytest.raises(ValueError, match="digests come first"):
+        ledger.add_digests(pack_digests(["b"]))
+
+
+def test_digests_are_8_bytes_little_endian_of_blake2b() -> None:
+    assert pack_digests(["a", "é"]).hex() == "40f89e395b66422f" + "cb1abf8beff3192f"
+    assert event_digest("a") == 0x2F42665B399EF840

@@ -1,0 +1,103 @@
+"""Bodies of REST requests: one event or several, sessions, and texts that name what is wrong."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from protocol.codec import JSON
+from protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
+from protocol.messages import CompleteSession, CreateSession, EventIn, Limits
+
+LIMITS = Limits()
+EVENT = {"eventId": "a", "type": "system", "payload": {"k": 1}}
+
+
+def decode(body: object) -> tuple[list[EventIn], bool]:
+    return JSON.decode_events_body(msgspec.json.encode(body), LIMITS)
+
+
+def test_one_event_is_no_batch() -> None:
+    assert decode(EVENT) == ([EventIn("a", "system", {"k": 1})], False)
+
+
+def test_several_events_are_a_batch_even_when_it_is_one() -> None:
+    assert decode({"events": [EVENT]}) == ([EventIn("a", "system", {"k": 1})], True)
+    assert [event.event_id for event in decode({"events": [EVENT, {**EVENT, "eventId": "b"}]})[0]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("count", [0, 501])
+def test_a_batch_has_1_to_500_events(count: int) -> None:
+    with pytest.raises(InvalidMessage, match="1 to 500"):
+        decode({"events": [EVENT] * count})
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({}, "eventId"),
+        ({**EVENT, "eventId": ""}, "1 to 256"),
+        ({**EVENT, "type": "user"}, "type"),
+        ({**EVENT, "payload": {"a": {"b\0": 1}}}, "NUL"),
+        ({**EVENT, "payload": None}, "payload"),
+        ({**EVENT, "timestamp": "2025-12-21T10:30:00"}, "timestamp"),
+        ({**EVENT, "timestamp": "0001-01-01T00:00:00+01:00"}, "timestamp"),
+    ],
+)
+def test_a_bad_event_is_named(event: object, text: str) -> None:
+    with pytest.raises(TurnwireError, match=text) as caught:
+        decode(event)
+    assert caught.value.code is ErrorCode.INVALID_EVENT
+    assert caught.value.details == [caught.value.message]
+
+
+def test_every_bad_event_of_a_batch_is_named() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        decode({"events": [{**EVENT, "type": "x"}, EVENT, {**EVENT, "eventId": ""}]})
+    assert caught.value.details is not None
+    assert [text.partition(":")[0] for text in caught.value.details] == ["events[0]", "events[2]"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,}', b"\xff", b'{"a":"\xff","events":[{]}', b"{} {}"])
+def test_what_is_no_json_is_invalid_json(body: bytes) -> None:
+    with pytest.raises(InvalidJson):
+        JSON.decode_events_body(body, LIMITS)
+
+
+@pytest.mark.parametrize("body", [[], None, 5, "a", [EVENT], {"events": {}}, {"events": None}, {"events": 5}])
+def test_what_is_no_object_of_events_is_invalid(body: object) -> None:
+    with pytest.raises(InvalidMessage):
+        decode(body)
+
+
+def test_the_body_of_a_new_session() -> None:
+    body = JSON.decode_body(
+        b'{"language":"en","sessionId":"s","metadata":{"a":1},"status":"active"}', CreateSession, LIMITS
+    )
+    assert body == CreateSession("en", "s", {"a": 1}, "active")
+    assert JSON.decode_body(b'{"language":"en"}', CreateSession, LIMITS) == CreateSession("en")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"{}", "language"),
+        (b'{"language":5}', "language"),
+        (b'{"language":"en","status":"completed"}', "status"),
+        (b'{"language":"en","metadata":[]}', "metadata"),
+        (b'{"language":"en","sessionId":7}', "sessionId"),
+    ],
+)
+def test_a_wrong_field_of_a_new_session_is_named(body: bytes, field: str) -> None:
+    with pytest.raises(InvalidMessage, match=field) as caught:
+        JSON.decode_body(body, CreateSession, LIMITS)
+    assert caught.value.details == [caught.value.message]
+
+
+def test_a_session_may_be_completed_or_failed() -> None:
+    assert JSON.decode_body(b"{}", CompleteSession, LIMITS) == CompleteSession("completed", None)
+    assert JSON.decode_body(b'{"status":"failed","reason":"r"}', CompleteSession, LIMITS) == CompleteSession(
+        "failed", "r"
+    )
+    with pytest.raises(InvalidMessage, match="status"):
+        JSON.decode_body(b'{"status":"active"}', CompleteSession, LIMITS)

@@ -1,0 +1,292 @@
+"""Frames a decoder gives up on as a whole: too deep, or with lone surrogates. Only the culprit is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from protocol import salvage
+from protocol.codec import JSON, MSGPACK, Batch
+from protocol.errors import ErrorCode, TurnwireError
+from protocol.messages import BadEvent, EventIn, Limits, Subscribe
+from protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
+
+LIMITS = Limits()
+DEPTHS = [70, 200, 900, 970, 985, 990, 995, 999, 1000, 1005, 2000, 30_000]
+"""Levels of a payload that are too many, around and beyond what the decoder can do."""
+
+
+def json_event(event_id: str, payload: bytes = b"{}") -> bytes:
+    return b'{"eventId":"%s","type":"system","payload":%s}' % (event_id.encode(), payload)
+
+
+def json_frame(*events: bytes) -> bytes:
+    return b'{"type":"append","events":[' + b",".join(events) + b"]}"
+
+
+def deep_json(levels: int) -> bytes:
+    return (
+        b'{"a":' * (levels // 2) + b"[" * (levels - levels // 2) + b"]" * (levels - levels // 2) + b"}" * (levels // 2)
+    )
+
+
+def msgpack_event(event_id: str, payload: bytes = b"\x80") -> bytes:
+    return b"\x83\xa7eventId" + msgspec.msgpack.encode(event_id) + b"\xa4type\xa6system\xa7payload" + payload
+
+
+def msgpack_frame(*events: bytes) -> bytes:
+    return b"\x82\xa4type\xa6append\xa6events" + bytes([0x90 + len(events)]) + b"".join(events)
+
+
+def deep_msgpack(levels: int) -> bytes:
+    return b"\x81\xa1a" * (levels // 2) + b"\x91" * (levels - levels // 2 - 1) + b"\x90"
+
+
+def outcome(result: object) -> list[str | tuple[str | None, ErrorCode]]:
+    assert isinstance(result, Batch)
+    return [each.event_id if isinstance(each, EventIn) else (each.event_id, each.code) for each in result.events]
+
+
+REFUSED = [("deep", ErrorCode.INVALID_EVENT)]
+
+
+# --- depth -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", DEPTHS)
+def test_an_event_that_is_too_deep_is_refused_and_the_others_are_taken(levels: int) -> None:
+    frame = json_frame(json_event("a"), json_event("deep", deep_json(levels)), json_event("z"))
+    assert outcome(JSON.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, "z"]
+    frame = msgpack_frame(msgpack_event("a"), msgpack_event("deep", deep_msgpack(levels)), msgpack_event("z"))
+    assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, "z"]
+
+
+@pytest.mark.parametrize("levels", DEPTHS)
+def test_the_message_names_the_limit_however_deep_it_is(levels: int) -> None:
+    batch = JSON.decode_publisher(json_frame(json_event("deep", deep_json(levels))), LIMITS)
+    assert isinstance(batch, Batch)
+    (found,) = batch.events
+    assert isinstance(found, BadEvent)
+    assert "64" in found.message
+
+
+def test_an_event_that_is_too_large_as_well_as_too_deep_is_refused() -> None:
+    frame = json_frame(json_event("a"), json_event("deep", deep_json(200_000)), json_event("z"))
+    assert outcome(JSON.decode_publisher(frame, LIMITS)) == ["a", ("deep", ErrorCode.TOO_LARGE), "z"]
+    frame = msgpack_frame(msgpack_event("a"), msgpack_event("deep", deep_msgpack(200_000)), msgpack_event("z"))
+    assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, "z"]
+
+
+def test_an_event_of_exactly_the_depth_limit_is_taken_beside_one_that_is_far_too_deep() -> None:
+    frame = json_frame(json_event("a", deep_json(64)), json_event("deep", deep_json(2000)), json_event("b", b"[]"))
+    assert outcome(JSON.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, ("b", ErrorCode.INVALID_EVENT)]
+    frame = msgpack_frame(msgpack_event("a", deep_msgpack(64)), msgpack_event("deep", deep_msgpack(2000)))
+    assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == ["a", *REFUSED]
+
+
+@pytest.mark.parametrize("levels", [65, 2000])
+def test_another_bad_event_before_it_changes_nothing(levels: int) -> None:
+    frame = json_frame(json_event("t", b"5"), json_event("deep", deep_json(levels)), json_event("z"))
+    assert outcome(JSON.decode_publisher(frame, LIMITS)) == [("t", ErrorCode.INVALID_EVENT), *REFUSED, "z"]
+    frame = msgpack_frame(msgpack_event("t", b"\x05"), msgpack_event("deep", deep_msgpack(levels)), msgpack_event("z"))
+    assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == [("t", ErrorCode.INVALID_EVENT), *REFUSED, "z"]
+
+
+def test_depth_in_a_field_that_is_ignored_does_not_matter() -> None:
+    deep = deep_json(5000)
+    frame = b'{"x":%s,"type":"append","y":%s,"events":[{"z":%s,"eventId":"a","type":"system","payload":{}}]}'
+    assert outcome(JSON.decode_publisher(frame % (deep, deep, deep), LIMITS)) == ["a"]
+    assert isinstance(JSON.decode_subscriber(b'{"type":"subscribe","ref":"a","x":%s}' % deep, LIMITS), Subscribe)
+
+
+def test_the_size_of_an_event_counts_what_was_cut_out_of_it() -> None:
+    large = b'{"z":%s,"eventId":"deep","type":"system","payload":{}}' % deep_json(70_000)
+    assert outcome(JSON.decode_publisher(json_frame(json_event("a"), large), LIMITS)) == [
+        "a",
+        ("deep", ErrorCode.TOO_LARGE),
+    ]
+
+
+def test_a_command_other_than_an_append_may_be_too_deep_as_well() -> None:
+    for deep in (deep_json(65), deep_json(3000)):
+        with pytest.raises(TurnwireError, match="64"):
+            JSON.decode_publisher(b'{"type":"signal","key":"k","payload":%s}' % deep, LIMITS)
+    for levels in (65, 3000):
+        frame = b"\x83\xa4type\xa6signal\xa3key\xa1k\xa7payload" + deep_msgpack(levels)
+        with pytest.raises(TurnwireError, match="64"):
+            MSGPACK.decode_publisher(frame, LIMITS)
+
+
+@pytest.mark.parametrize("deep", [b"[" * 5000, b'{"a":' * 5000, deep_json(5000)[:-1], b"[" * 300_000 + b"]"])
+def test_a_deep_frame_that_breaks_off_is_an_error(deep: bytes) -> None:
+    for frame in (deep, b'{"type":"append","events":[' + json_event("a") + b"," + deep):
+        with pytest.raises(TurnwireError):
+            JSON.decode_publisher(frame, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "deep", [b"\x91" * 5000, b"\x81\xa1a" * 5000, b"\xdd\xff\xff\xff\xff" * 5000, b"\x91" * 300_000]
+)
+def test_a_deep_messagepack_frame_that_breaks_off_is_an_error(deep: bytes) -> None:
+    for frame in (deep, msgpack_frame(msgpack_event("a"), msgpack_event("b"))[:-1] + deep):
+        with pytest.raises(TurnwireError):
+            MSGPACK.decode_publisher(frame, LIMITS)
+
+
+def test_a_deep_rest_body_is_refused_with_the_limit() -> None:
+    for levels in (65, 2000):
+        with pytest.raises(TurnwireError, match="64"):
+            JSON.decode_events_body(json_event("e", deep_json(levels)), LIMITS)
+        with pytest.raises(TurnwireError, match=r"events\[1\].*64"):
+            JSON.decode_events_body(
+                b'{"events":[%s,%s]}' % (json_event("a"), json_event("e", deep_json(levels))), LIMITS
+            )
+
+
+# --- lone surrogates -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [rb"\ud83d", rb"\uDE00", rb"\ud83d\ud83d", rb"a\uD83Db", rb"\\\ud83d", rb"\ud83d\n"])
+def test_an_event_with_a_lone_surrogate_is_refused_and_the_others_are_taken(wrong: bytes) -> None:
+    fine = rb'{"t":"\ud83d\ude00 \\ud83d \n"}'
+    frame = json_frame(json_event("a", fine), json_event("deep", b'{"t":"%s"}' % wrong), json_event("z", fine))
+    batch = JSON.decode_publisher(frame, LIMITS)
+    assert outcome(batch) == ["a", *REFUSED, "z"]
+    assert isinstance(batch, Batch)
+    assert isinstance(batch.events[0], EventIn)
+    assert batch.events[0].payload == {"t": "😀 \\ud83d \n"}
+
+
+def test_lone_surrogates_and_depth_in_one_frame() -> None:
+    surrogate, deep = json_event("deep", rb'{"t":"\ud83d"}'), json_event("deep", deep_json(3000))
+    for events in ([surrogate, deep], [deep, surrogate], [json_event("deep", b"5"), deep, surrogate]):
+        frame = json_frame(*events, json_event("z"))
+        assert outcome(JSON.decode_publisher(frame, LIMITS)) == [*REFUSED * len(events), "z"]
+
+
+def test_an_escape_that_is_cut_short_stays_malformed() -> None:
+    for wrong in (rb"\ud8", rb"\ud83", rb"\u", rb"\ud8zz", rb"\uzzzz", rb"\ud83d\ud"):
+        with pytest.raises(TurnwireError) as caught:
+            JSON.decode_publisher(json_frame(json_event("a", b'{"t":"%s"}' % wrong)), LIMITS)
+        assert caught.value.code is ErrorCode.INVALID_JSON
+
+
+def test_marking_keeps_pairs_and_length() -> None:
+    text = rb'["\ud83d\ude00","\\ud83d","\ud83d","\ude00\ud83d"]'
+    marked = mark_lone_surrogates(text)
+    assert len(marked) == len(text)
+    assert marked == b'["\\ud83d\\ude00","\\\\ud83d","' + b"\xff" * 6 + b'","' + b"\xff" * 12 + b'"]'
+
+
+# --- pruning ---------------------------------------------------------------------------------------------------------
+
+
+def depth_of(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max((depth_of(item) for item in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((depth_of(item) for item in value), default=0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("text", "pruned"),
+    [
+        (b"[[[1]]]", b"[[0  ]]"),
+        (b"[[[]]]", b"[[0 ]]"),
+        (b'[[[1],{"a":[]}],[2]]', b"[[0  ,0       ],[2]]"),
+        (b'[["]]]]",["[["]],"\\"[["]', b'[["]]]]",0     ],"\\"[["]'),
+        (b"[[1]]", b"[[1]]"),
+        (b"[[[1", b"[[0"),
+        (b"]]]]", b"]]]]"),
+        (b'"\\', b'"\\'),
+        (b"", b""),
+    ],
+)
+def test_pruning_puts_a_zero_in_place_of_what_is_deeper(text: bytes, pruned: bytes) -> None:
+    assert prune_deep_json(text, 2) == pruned
+
+
+def test_pruning_messagepack_puts_nil_in_place_of_what_is_deeper() -> None:
+    value = [[[1, [2]], {"a": {"b": [3]}}], "x", [4]]
+    pruned = msgspec.msgpack.decode(prune_deep_msgpack(msgspec.msgpack.encode(value), 2))
+    assert pruned == [[None, None], "x", [4]]
+
+
+def test_pruning_messagepack_reads_over_values_of_every_kind() -> None:
+    scalars = [
+        b"\x00", b"\x7f", b"\xe0", b"\xff", b"\xc0", b"\xc2", b"\xc3", b"\xa0", b"\xa2\x91\x91", b"\xbf" + b"\x91" * 31,
+        b"\xc4\x02\x91\x91", b"\xc5\x00\x02\x91\x91", b"\xc6\x00\x00\x00\x02\x91\x91",
+        b"\xc7\x02\x05\x91\x91", b"\xc8\x00\x02\x05\x91\x91", b"\xc9\x00\x00\x00\x02\x05\x91\x91",
+        b"\xca\x91\x91\x91\x91", b"\xcb" + b"\x91" * 8, b"\xcc\x91", b"\xcd\x91\x91", b"\xce" + b"\x91" * 4,
+        b"\xcf" + b"\x91" * 8, b"\xd0\x91", b"\xd1\x91\x91", b"\xd2" + b"\x91" * 4, b"\xd3" + b"\x91" * 8,
+        b"\xd4\x05\x91", b"\xd5\x05\x91\x91", b"\xd6\x05" + b"\x91" * 4, b"\xd7\x05" + b"\x91" * 8,
+        b"\xd8\x05" + b"\x91" * 16, b"\xd9\x02\x91\x91", b"\xda\x00\x02\x91\x91", b"\xdb\x00\x00\x00\x02\x91\x91",
+    ]  # fmt: skip
+    for scalar in scalars:
+        value = b"\x93" + scalar + b"\x92\xdc\x00\x01\x91\x01" + scalar + scalar
+        assert prune_deep_msgpack(value, 2) == b"\x93" + scalar + b"\x92\xc0" + scalar + scalar
+        assert prune_deep_msgpack(value, 9) == value
+    maps = b"\xdf\x00\x00\x00\x01\xa1a\xde\x00\x01\xa1b\xdd\x00\x00\x00\x01\x07"
+    assert prune_deep_msgpack(maps, 2) == b"\xdf\x00\x00\x00\x01\xa1a\xde\x00\x01\xa1b\xc0"
+
+
+@pytest.mark.parametrize("levels", [1, 3, 80, 81, 82, 200, 5000])
+def test_what_is_left_has_at_most_the_levels_kept(levels: int) -> None:
+    assert depth_of(json.loads(prune_deep_json(deep_json(levels), 80))) <= 80
+    assert depth_of(msgspec.msgpack.decode(prune_deep_msgpack(deep_msgpack(levels), 80))) <= 81  # [] is kept
+
+
+# A pattern or a loop that is not linear would take hours for these, and the time limit of a test would end it.
+
+HALF_MIB = 512 * 1024
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        b'"',
+        b"\\",
+        b'\\"',
+        b'"\\',
+        b"[",
+        b"]",
+        b"[]",
+        b"{}",
+        b'["',
+        b'"[',
+        b'{"a":',
+        b'"a"',
+        b'"\\\\',
+        b"\\u",
+        b"\\ud83d",
+        b"x",
+    ],
+)
+def test_half_a_mebibyte_of_any_json_is_read_in_one_pass(unit: bytes) -> None:
+    for data in (unit * (HALF_MIB // len(unit)), b'["' + unit * (HALF_MIB // len(unit))):
+        assert len(prune_deep_json(data, 80)) <= len(data)
+        assert len(mark_lone_surrogates(data)) == len(data)
+
+
+@pytest.mark.parametrize(
+    "unit", [b"\x91", b"\x90", b"\x81\xa1a", b"\xdd\x00\x00\x00\x02", b"\xdc\xff\xff", b"\x92\x90", b"\xc0"]
+)
+def test_every_messagepack_value_is_read_once(unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = 0
+    read = salvage._msgpack_head
+
+    def count(data: bytes, position: int) -> tuple[int, int]:
+        nonlocal heads
+        heads += 1
+        return read(data, position)
+
+    monkeypatch.setattr(salvage, "_msgpack_head", count)
+    for times in (10_000, 20_000, 40_000):
+        heads = 0
+        data = unit * times
+        prune_deep_msgpack(data, 80)
+        assert heads <= len(data)

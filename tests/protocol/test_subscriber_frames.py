@@ -1,0 +1,79 @@
+"""What becomes of a subscriber's frame, and whose subscription a refused one was about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from protocol.codec import JSON, MSGPACK, Codec
+from protocol.errors import ErrorCode, TurnwireError
+from protocol.messages import Limits, Ping, Subscribe, Unsubscribe
+
+LIMITS = Limits()
+both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
+
+
+def encode(codec: Codec, message: object) -> bytes:
+    return msgspec.json.encode(message) if codec is JSON else msgspec.msgpack.encode(message)
+
+
+@both
+@pytest.mark.parametrize(
+    ("message", "command"),
+    [
+        ({"type": "subscribe", "ref": "a", "sessionId": "s", "afterSeq": 3}, Subscribe("a", "s", 3)),
+        ({"type": "subscribe", "ref": "a", "sessionId": "s"}, Subscribe("a", "s")),
+        ({"type": "subscribe", "ref": "a", "feed": "sessions"}, Subscribe("a", feed="sessions")),
+        (
+            {"type": "subscribe", "ref": "a", "feed": "sessions", "status": ["active", "failed"]},
+            Subscribe("a", feed="sessions", status=["active", "failed"]),
+        ),
+        ({"type": "unsubscribe", "ref": "a", "extra": 1}, Unsubscribe("a")),
+        ({"type": "ping"}, Ping()),
+    ],
+)
+def test_commands_are_taken(codec: Codec, message: object, command: object) -> None:
+    assert codec.decode_subscriber(encode(codec, message), LIMITS) == command
+
+
+WRONG: list[dict[str, Any]] = [
+    {"type": "subscribe", "ref": "a", "sessionId": 5},
+    {"type": "subscribe", "ref": "a", "sessionId": "s", "afterSeq": "3"},
+    {"type": "subscribe", "ref": "a", "sessionId": "s", "afterSeq": 1.5},
+    {"type": "subscribe", "ref": "a", "feed": "events"},
+    {"type": "subscribe", "ref": "a", "feed": "sessions", "status": ["gone"]},
+    {"type": "subscribe", "ref": "a", "feed": "sessions", "status": "active"},
+    {"type": "watch", "ref": "a"},
+    {"type": "append", "ref": "a", "events": []},
+    {"ref": "a"},
+]
+
+
+@both
+@pytest.mark.parametrize("message", WRONG)
+def test_a_wrong_command_is_refused_and_its_ref_is_known(codec: Codec, message: dict[str, Any]) -> None:
+    frame = encode(codec, message)
+    with pytest.raises(TurnwireError) as caught:
+        codec.decode_subscriber(frame, LIMITS)
+    assert caught.value.code is ErrorCode.INVALID_MESSAGE
+    assert codec.ref_of(frame, LIMITS) == "a"
+
+
+@both
+@pytest.mark.parametrize("message", [{"type": "subscribe"}, {"ref": 5}, {"ref": ""}, {"ref": "r" * 129}, [], None, "a"])
+def test_without_a_valid_ref_there_is_none(codec: Codec, message: object) -> None:
+    frame = encode(codec, message)
+    with pytest.raises(TurnwireError):
+        codec.decode_subscriber(frame, LIMITS)
+    assert codec.ref_of(frame, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "frame", [b"", b"{", b'{"ref":"a"', b'{"type":"unsubscribe","ref":"\xff"}', b'{"ref":"\\ud800"}']
+)
+def test_what_is_no_json_has_no_ref(frame: bytes) -> None:
+    with pytest.raises(TurnwireError):
+        JSON.decode_subscriber(frame, LIMITS)
+    assert JSON.ref_of(frame, LIMITS) is None

@@ -1,0 +1,160 @@
+"""Gateways in the test's own process and event loop, on a real database and real sockets, and a client for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+from uuid import uuid4
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from gateway.app import build_app, drain, make_runner
+from gateway.config import Config
+from gateway.hub import Hub
+from gateway.keys import HUB
+from store.mongo import Store
+
+Json = Any
+
+
+class Gateway:
+    """A gateway that serves, and a client for it."""
+
+    def __init__(self, url: str, app: web.Application, runner: web.AppRunner, store: Store) -> None:
+        self.url = url
+        """As in `http://127.0.0.1:34567`."""
+        self.app = app
+        self.runner = runner
+        self.store = store
+        self.client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._stopped = False
+
+    @classmethod
+    async def start(cls, **settings: Any) -> Self:
+        """A gateway with these settings of Config, on a free port; ready when returned."""
+        config = Config(**{"port": 0, **settings})
+        assert config.mongodb_uri is not None
+        store = Store.connect(config.mongodb_uri, config.mongodb_database)
+        app = build_app(config, store)
+        runner = make_runner(app, config)
+        await runner.setup()
+        await web.TCPSite(runner, config.host, config.port).start()
+        gateway = cls(f"http://{config.host}:{runner.addresses[0][1]}", app, runner, store)
+        try:
+            async with asyncio.timeout(20):
+                while not gateway.hub.prepared:
+                    await asyncio.sleep(0.01)
+        except BaseException:
+            await gateway.stop()
+            raise
+        return gateway
+
+    async def stop(self) -> None:
+        """Drain and stop, as on SIGTERM. May be called twice."""
+        if not self._stopped:
+            self._stopped = True
+            await drain(self.app)
+            await self.client.close()
+            await self.runner.cleanup()
+            await self.store.close()
+
+    @property
+    def hub(self) -> Hub:
+        return self.app[HUB]
+
+    @property
+    def port(self) -> int:
+        port = URL(self.url).port
+        assert port is not None
+        return port
+
+    @property
+    def ws_url(self) -> str:
+        """As in `ws://127.0.0.1:34567`."""
+        return self.url.replace("http", "ws", 1)
+
+    def request(self, method: str, path: str, **arguments: Any) -> aiohttp.client._RequestContextManager:
+        """A request to `path`, which is percent-encoded already."""
+        return self.client.request(method, URL(self.url + path, encoded=True), **arguments)
+
+    async def ask(self, method: str, path: str, *, status: int = 200, **arguments: Any) -> Json:
+        """The JSON of the answer, which must have this status."""
+        async with self.request(method, path, **arguments) as response:
+            assert response.status == status, await response.text()
+            return await response.json()
+
+    async def get(self, path: str, **arguments: Any) -> Json:
+        return await self.ask("GET", path, **arguments)
+
+    async def post(self, path: str, body: Json, **arguments: Any) -> Json:
+        return await self.ask("POST", path, json=body, **arguments)
+
+    async def refused(self, method: str, path: str, status: int, **arguments: Any) -> Json:
+        """The envelope of an error answer, which must have this status and be whole."""
+        async with self.request(method, path, **arguments) as response:
+            assert response.status == status, await response.text()
+            envelope = await response.json()
+            check_envelope(envelope, status, response.headers)
+            assert envelope["method"] == method
+            assert envelope["path"] == path.partition("?")[0]
+            return envelope
+
+    async def create(self, session_id: str | None = None, **fields: Json) -> str:
+        """The id of a new session."""
+        session_id = session_id or new_id("s")
+        session = await self.post("/sessions", {"sessionId": session_id, "language": "en", **fields})
+        assert session["sessionId"] == session_id
+        return session_id
+
+    async def fill(self, session_id: str, count: int) -> list[Json]:
+        """Append the events e1, e2, … to an empty session; returns them as stored."""
+        stored: list[Json] = []
+        for first in range(1, count + 1, 500):
+            events = [new_event(f"e{n}", {"n": n}) for n in range(first, min(first + 500, count + 1))]
+            answer = await self.post(f"/sessions/{session_id}/events", {"events": events}, status=201)
+            stored += answer["events"]
+        return stored
+
+    async def send_raw(self, data: bytes, *, end: bool = False) -> bytes:
+        """What a connection of its own is answered to these bytes, up to its end, which the gateway must make.
+
+        `end` closes our direction after them.
+        """
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            if end:
+                writer.write_eof()
+            async with asyncio.timeout(20):
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+def new_id(prefix: str) -> str:
+    """An id that no other test uses."""
+    return f"{prefix}-{uuid4().hex[:12]}"
+
+
+def new_event(event_id: str, payload: Json = None, **fields: Json) -> Json:
+    """An event as a client sends it."""
+    return {"eventId": event_id, "type": "user_speech", "payload": {} if payload is None else payload, **fields}
+
+
+def check_envelope(envelope: Json, status: int, headers: Mapping[str, str]) -> None:
+    """It must have all fields of the protocol's error envelope, and no traces of our inside."""
+    assert set(envelope) == {"statusCode", "timestamp", "path", "method", "error", "message", "code"}
+    assert envelope["statusCode"] == status
+    assert headers["Content-Type"] == "application/json; charset=utf-8"
+    assert ("Retry-After" in headers) == (status in (429, 503))
+    texts = envelope["message"] if isinstance(envelope["message"], list) else [envelope["message"]]
+    assert texts
+    assert all(isinstance(text, str) and text for text in texts)
+    for trace in ("Traceback", "Error(", "site-packages", "object at 0x"):
+        assert all(trace not in text for text in texts), texts
+
+
+StartGateway = Callable[..., Awaitable[Gateway]]

@@ -1,0 +1,121 @@
+"""What happened to one session in a run, as its clients saw it: all that the checker needs, and nothing of the gateway.
+
+A history can be written to a file by a client in a process of its own, and be joined with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from protocol.messages import Event, EventIn
+
+
+def content_of(type_: str, payload: dict[str, Any]) -> str:
+    """Stands for the type and the payload: equal for equal ones, the order of keys and the kind of numbers included."""
+    return blake2b(msgspec.json.encode((type_, payload)), digest_size=8).hexdigest()
+
+
+class Sending(Struct, frozen=True, array_like=True, gc=False):
+    """One event as a client sent it."""
+
+    event_id: str
+    content: str
+
+
+class Answer(Struct, frozen=True, array_like=True, gc=False):
+    """An ack (with a seq) or a nack (with a code) of one sending."""
+
+    event_id: str | None
+    seq: int | None = None
+    duplicate: bool = False
+    code: str | None = None
+    retryable: bool = False
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """One stored event, as it was read, delivered or answered."""
+
+    seq: int
+    event_id: str
+    content: str
+    timestamp: str
+    epoch: int | None = None
+    """Of the publisher that stored it, where that is known for sure; clients cannot see it."""
+
+
+class Publishing(Struct, array_like=True):
+    """One publisher connection, from its `opened` on."""
+
+    client: str
+    """Who: over all its connections it sends new events in one order, and again from the first that is not stored."""
+    gateway: str
+    """Which gateway process."""
+    epoch: int
+    opened_seq: int
+    opened_event_id: str | None
+    sent: list[Sending] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+
+class RestAppend(Struct, array_like=True):
+    """One REST append. `stored` is its answer; None when there was none, or an error: then the outcome is unknown."""
+
+    client: str
+    sent: list[Sending]
+    stored: list[Entry] | None = None
+
+
+class Following(Struct, array_like=True):
+    """One subscription, from its `subscribed` on."""
+
+    client: str
+    after_seq: int
+    received: list[Entry] = field(default_factory=list)
+    caught_up: list[tuple[int, int]] = field(default_factory=list)
+    """For each `caughtUp`: how many events had come before it, and its seq."""
+
+
+class History(Struct):
+    """One session. The connections of one client are in the order of time."""
+
+    session_id: str
+    publishings: list[Publishing] = field(default_factory=list)
+    rest: list[RestAppend] = field(default_factory=list)
+    followings: list[Following] = field(default_factory=list)
+    must_have_all: set[str] = field(default_factory=set)
+    """Subscribers that were given the time to receive the whole log."""
+    log: list[Entry] = field(default_factory=list)
+    """The whole log at the end, in the order it was read."""
+
+    def join(self, other: History) -> None:
+        """Take over what another witness of the same session saw of it."""
+        assert other.session_id == self.session_id
+        self.publishings += other.publishings
+        self.rest += other.rest
+        self.followings += other.followings
+        self.must_have_all |= other.must_have_all
+
+
+def sending_of(event: EventIn) -> Sending:
+    return Sending(event.event_id, content_of(event.type, event.payload))
+
+
+def entry_of(event: Event) -> Entry:
+    return Entry(event.seq, event.event_id, content_of(event.type, event.payload), event.timestamp)
+
+
+def save(histories: Iterable[History], path: Path) -> None:
+    """Write them to a file, an earlier one of which is replaced in one step."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(msgspec.msgpack.encode(list(histories)))
+    unfinished.replace(path)
+
+
+def load(path: Path) -> list[History]:
+    return msgspec.msgpack.decode(path.read_bytes(), type=list[History])

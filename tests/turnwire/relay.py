@@ -1,0 +1,85 @@
+"""A network between a client and a gateway that breaks when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+
+async def eventually(condition: Callable[[], bool], timeout: float = 20.0) -> None:
+    """Returns when the condition holds. Raises TimeoutError when it does not come to that."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+class Relay:
+    """Carries TCP connections to a port of this machine. Owned by the test's loop."""
+
+    def __init__(self, target_port: int) -> None:
+        self.target_port = target_port
+        self.refusing = False
+        """New connections are closed at once."""
+        self.swallowing = False
+        """What the gateway sends is thrown away: its answers never arrive."""
+        self.swallowed = 0
+        """Bytes thrown away so."""
+        self.connections = 0
+        """How many connections have been carried so far."""
+        self._server: asyncio.Server | None = None
+        self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Break every connection, without a word to either side, and carry answers again."""
+        for pair in self._open:
+            for writer in pair:
+                writer.transport.abort()
+        self.swallowing = False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await eventually(lambda: not self._open)
+
+    async def _carry(self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter) -> None:
+        if self.refusing:
+            client_writer.transport.abort()
+            return
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except OSError:
+            client_writer.transport.abort()
+            return
+        self.connections += 1
+        pair = (client_writer, writer)
+        self._open.add(pair)
+        try:
+            await asyncio.gather(self._copy(client_reader, writer, False), self._copy(reader, client_writer, True))
+        finally:
+            self._open.discard(pair)
+            for end in pair:
+                end.transport.abort()
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_gateway: bool) -> None:
+        try:
+            while data := await reader.read(65536):
+                if from_gateway and self.swallowing:
+                    self.swallowed += len(data)
+                    continue
+                writer.write(data)
+                await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
+        except OSError:
+            writer.transport.abort()
