@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -10,6 +11,9 @@ from gateway.inbox import Append, Stored
 from protocol.errors import ErrorCode, SessionEnded, TurnwireError
 from protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
 from protocol.rules import Admitted, Duplicate, Ledger, same_event
+
+if TYPE_CHECKING:
+    from gateway.publisher import PublisherConnection
 
 
 class _Plan(Struct):
@@ -22,7 +26,7 @@ class _Plan(Struct):
 class AppendRound:
     """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
 
-    __slots__ = ("_ledger", "_plans", "_stored", "first_seq")
+    __slots__ = ("_ledger", "_plans", "_stored", "duplicates", "first_seq", "refused")
 
     def __init__(self, ledger: Ledger, stored: Mapping[int, Event]) -> None:
         """`stored` holds the events at all candidate positions of the round's eventIds."""
@@ -30,6 +34,10 @@ class AppendRound:
         self._stored = stored
         self._plans: list[_Plan] = []
         self.first_seq = ledger.head + 1
+        self.duplicates = 0
+        """Events answered that had been stored before."""
+        self.refused: list[ErrorCode] = []
+        """Why events were refused, one code for each."""
 
     @staticmethod
     def candidates(ledger: Ledger, appends: Iterable[Append]) -> set[int]:
@@ -75,32 +83,37 @@ class AppendRound:
         that were found in the log, by eventId. May leave `durable` empty when nobody asks for the events themselves.
         """
         by_seq = {event.seq: event for event in durable}
+        replies: dict[PublisherConnection, list[AckItem | NackItem]] = {}
         for plan in self._plans:
-            if plan.append.publisher is not None:
-                replies = [
-                    self._reply(event, verdict, foreign)
-                    for event, verdict in zip(plan.append.events, plan.verdicts, strict=True)
-                ]
-                plan.append.publisher.answered(replies, plan.append.weight)
-            else:
+            if plan.append.publisher is None:
                 self._settle(plan, by_seq)
+                continue
+            replies.setdefault(plan.append.publisher, []).extend(
+                self._reply(event, verdict, foreign)
+                for event, verdict in zip(plan.append.events, plan.verdicts, strict=True)
+            )
+        for publisher, its in replies.items():
+            weight = sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
+            publisher.answered(its, weight)
 
     def _reply(
         self, event: EventIn | BadEvent, verdict: Admitted | Duplicate | BadEvent, foreign: Mapping[str, Event]
     ) -> AckItem | NackItem:
-        if isinstance(verdict, BadEvent) or isinstance(event, BadEvent):
-            bad = verdict if isinstance(verdict, BadEvent) else event
-            assert isinstance(bad, BadEvent)
-            return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
+        if isinstance(verdict, BadEvent):
+            return self._nack(verdict.event_id, verdict.code, verdict.message)
+        assert isinstance(event, EventIn)
         duplicate = isinstance(verdict, Duplicate)
         same = verdict.same if isinstance(verdict, Duplicate) else True
         found = foreign.get(event.event_id)
-        if found is not None and not same_event(found, event):
-            same = False
-        if not same:
+        if not same or (found is not None and not same_event(found, event)):
             message = f"event {event.event_id!r} is stored already with another type or payload"
-            return NackItem(event.event_id, ErrorCode.EVENT_CONFLICT, message, False)
+            return self._nack(event.event_id, ErrorCode.EVENT_CONFLICT, message)
+        self.duplicates += duplicate
         return AckItem(event.event_id, self._seq(event, verdict), duplicate)
+
+    def _nack(self, event_id: str | None, code: ErrorCode, message: str) -> NackItem:
+        self.refused.append(code)
+        return NackItem(event_id, code, message, code.facts.retryable)
 
     def _seq(self, event: EventIn, verdict: Admitted | Duplicate) -> int:
         """Where the event stands now: what was numbered in this round may have moved up."""
@@ -111,21 +124,17 @@ class AppendRound:
     def _settle(self, plan: _Plan, by_seq: Mapping[int, Event]) -> None:
         answers: list[Stored] = []
         for event, verdict in zip(plan.append.events, plan.verdicts, strict=True):
-            if isinstance(verdict, BadEvent) or isinstance(event, BadEvent):
-                bad = verdict if isinstance(verdict, BadEvent) else event
-                assert isinstance(bad, BadEvent)
-                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
+            if isinstance(verdict, BadEvent):
+                self.refused.append(verdict.code)
+                _fail(plan.append, TurnwireError(verdict.code, verdict.message, [verdict.message]))
                 return
+            assert isinstance(event, EventIn)
+            duplicate = isinstance(verdict, Duplicate)
+            self.duplicates += duplicate
             seq = self._seq(event, verdict)
-            answers.append(Stored(by_seq.get(seq) or self._stored[seq], isinstance(verdict, Duplicate)))
+            answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
         if plan.append.done is not None and not plan.append.done.done():
             plan.append.done.set_result(answers)
-
-    def counts(self) -> tuple[int, list[ErrorCode]]:
-        """For the metrics: how many duplicates, and the codes of what was refused."""
-        verdicts = [verdict for plan in self._plans for verdict in plan.verdicts]
-        refused = [verdict.code for verdict in verdicts if isinstance(verdict, BadEvent)]
-        return sum(isinstance(verdict, Duplicate) for verdict in verdicts), refused
 
 
 def _fail(append: Append, error: TurnwireError) -> None:

@@ -1,4 +1,4 @@
-"""The pages for people: the start page at `/`, and `/docs`, an API reference made from the OpenAPI document."""
+"""The page `/docs`: how to begin, and an API reference made from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -28,46 +28,29 @@ curl {_BASE}/sessions/call-0001/events \\
 
 curl '{_BASE}/sessions/call-0001'"""
 _FOLLOW = f"curl -N -H 'Accept: text/event-stream' {_BASE}/sessions/call-0001/events"
-_FOOTER = '<p><a href="/">Start</a> · <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI</a></p>'
+_START = "\n".join(
+    (
+        '<section id="start">',
+        "<h2>Send the first event</h2>",
+        "<p>Create a session, append an event, and read both back. Put this gateway's address where the examples have "
+        f"<code>{_BASE}</code>. Every command may be repeated safely.</p>",
+        code_block(_FIRST_EVENT, "Commands that send the first event"),
+        "<h2>Watch it live</h2>",
+        code_block(_FOLLOW, "Command that follows a session"),
+        '<p>Or on the <a href="/">dashboard</a>.</p>',
+        "</section>",
+    )
+)
+_FOOTER = '<p><a href="/">Dashboard</a> · <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI</a></p>'
 
 
-def add_pages(app: web.Application) -> None:
-    described = document(app[CONFIG].limits)
-    pages = {"/": start_page(described), "/docs": reference_page(described)}
-    for path, page in pages.items():
-        app.router.add_get(path, _serve(page))
+def add_docs_page(app: web.Application) -> None:
+    page = reference_page(document(app[CONFIG].limits))
 
-
-def _serve(page: str) -> Any:
     async def read_page(_request: web.Request) -> web.Response:
         return html_answer(page)
 
-    return read_page
-
-
-def start_page(described: Schema) -> str:
-    info = described["info"]
-    about = f"{info['summary']}, version {info['version']}"
-    header = f'<h1>{escape(info["title"])}</h1>\n<p class="soft">{escape(about)}</p>'
-    main = "\n".join(
-        (
-            "<p>Voice bots publish the events of a conversation here, dashboards watch them live, and everything can "
-            "be read back in order. An answered event is durable.</p>",
-            "<ul>",
-            '<li><a href="/docs">API reference</a>, also as <a href="/openapi.json">OpenAPI document</a></li>',
-            '<li><a href="/health">Health</a></li>',
-            '<li><a href="/metrics">Metrics</a>, for Prometheus</li>',
-            "</ul>",
-            "<h2>Send the first event</h2>",
-            "<p>Create a session, append an event, and read both back. Put this gateway's address where the example "
-            f"has <code>{_BASE}</code>. Every command may be repeated safely.</p>",
-            code_block(_FIRST_EVENT, "Commands that send the first event"),
-            "<h2>Watch it live</h2>",
-            code_block(_FOLLOW, "Command that follows a session"),
-            f"<p>{inline('Dashboards use the WebSocket `/subscribe`, bots `/sessions/{sessionId}/publish`.')}</p>",
-        )
-    )
-    return page_of(info["title"], header, main, _FOOTER)
+    app.router.add_get("/docs", read_page)
 
 
 def reference_page(described: Schema) -> str:
@@ -75,7 +58,7 @@ def reference_page(described: Schema) -> str:
     title = f"{info['title']} API reference"
     operations = list(_operations(described))
     header = f'<h1>{escape(title)}</h1>\n<p class="soft">Version {escape(info["version"])}</p>'
-    parts = [paragraphs(info["description"]), _contents(described, operations)]
+    parts = [paragraphs(info["description"]), _contents(described, operations), _START]
     for tag in described["tags"]:
         parts.append(f"<h2>{escape(tag['name'])}</h2>\n<p>{inline(tag['description'])}</p>")
         parts += [

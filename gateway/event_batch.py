@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.outbox import server_frame
+from gateway.outbox import MAX_FRAME_BYTES, server_frame
 from protocol.codec import Codec
 from protocol.messages import Event
 
-MAX_FRAME_BYTES = 256 * 1024
-"""An `events` push is split when it would be larger, down to one event."""
+_ENVELOPE_BYTES = 8 * 1024
+"""What a frame may hold beside its events: the ref and the sessionId."""
 
 
 class EventBatch:
@@ -22,28 +22,31 @@ class EventBatch:
         self.session_id = events[0].session_id
         self.first = events[0].seq
         self.last = events[-1].seq
-        self._lists: dict[Codec, list[bytes]] = {}
-        self._frames: dict[tuple[Codec, str], list[bytes]] = {}
+        self._lists: dict[Codec, list[tuple[bytes, int]]] = {}
+        self._frames: dict[tuple[Codec, str], list[tuple[bytes, int]]] = {}
 
     def after(self, skipped: int) -> EventBatch:
         """The batch without its first `skipped` events."""
         return EventBatch(self.events[skipped:]) if skipped else self
 
-    def frames(self, codec: Codec, ref: str) -> list[bytes]:
-        """Whole WebSocket frames for subscribers of this codec and ref."""
+    def frames(self, codec: Codec, ref: str) -> list[tuple[bytes, int]]:
+        """Whole WebSocket frames for subscribers of this codec and ref, each with the seq of its last event."""
         frames = self._frames.get((codec, ref))
         if frames is None:
             lists = self._lists.get(codec)
             if lists is None:
                 lists = self._lists[codec] = _encode(codec, self.events)
-            frames = [server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text) for part in lists]
-            self._frames[codec, ref] = frames
+            frames = self._frames[codec, ref] = [
+                (server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text), last)
+                for part, last in lists
+            ]
         return frames
 
 
-def _encode(codec: Codec, events: Sequence[Event]) -> list[bytes]:
+def _encode(codec: Codec, events: Sequence[Event]) -> list[tuple[bytes, int]]:
+    """Lists of events, encoded, each with its last seq."""
     encoded = codec.encode_value(events)
-    if len(encoded) <= MAX_FRAME_BYTES or len(events) == 1:
-        return [encoded]
+    if len(encoded) <= MAX_FRAME_BYTES - _ENVELOPE_BYTES or len(events) == 1:
+        return [(encoded, events[-1].seq)]
     half = len(events) // 2
     return _encode(codec, events[:half]) + _encode(codec, events[half:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from aiohttp import web
 
@@ -11,9 +10,10 @@ from gateway.event_batch import EventBatch
 from gateway.hub import Hub
 from gateway.live_session import LiveSession
 from gateway.outbox import Outbox
-from gateway.subscription import Subscription
+from gateway.subscription import Frames, Subscription
 from protocol.codec import JSON
 from protocol.errors import InvalidMessage, Overloaded, StorageUnavailable
+from protocol.messages import JsonObject
 
 _COMMENT_SECONDS = 15.0
 """A comment is sent this often, so that proxies keep the connection and a dead one is noticed."""
@@ -28,23 +28,19 @@ class SseFollower(Subscription):
         super().__init__(live, after_seq, outbox)
         self.wake = asyncio.Event()
 
-    def put_events(self, batch: EventBatch) -> int:
-        size = 0
-        for event in batch.events:
-            frame = b"event: event\nid: %d\ndata: %s\n\n" % (event.seq, JSON.encode(event))
-            self.outbox.put(frame)
-            size += len(frame)
-        return size
+    def frames(self, batch: EventBatch) -> Frames:
+        frame = b"event: event\nid: %d\ndata: %s\n\n"
+        return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
 
-    def put_signal(self, key: str, payload: dict[str, Any]) -> None:
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         data = JSON.encode_value({"sessionId": self.live.session_id, "key": key, "payload": payload})
-        self.outbox.put(b"event: signal\ndata: %s\n\n" % data, key=key)
+        return b"event: signal\ndata: %s\n\n" % data
 
-    def put_session(self) -> None:
-        self.outbox.put(b"event: session\ndata: %s\n\n" % JSON.encode(self.live.session()))
+    def session_frame(self) -> bytes:
+        return b"event: session\ndata: %s\n\n" % JSON.encode(self.live.session())
 
-    def put_caught_up(self) -> None:
-        self.outbox.put(b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor)
+    def caught_up_frame(self) -> bytes:
+        return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
 
     def fell_behind(self) -> None:
         self.wake.set()
@@ -69,20 +65,27 @@ async def follow_sse(request: web.Request, hub: Hub, session_id: str, after_seq:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
-    follower: SseFollower | None = None
+
+    async def write(frame: bytes) -> None:
+        try:
+            async with asyncio.timeout(hub.config.slow_pong_timeout):
+                await response.write(frame)
+        except (TimeoutError, ConnectionError):
+            follower.end()
+            raise ConnectionResetError("the client is gone, or has stopped reading") from None
+
+    follower = SseFollower(live, after_seq, Outbox(write, None, hub.config.max_outbox_bytes))
+    hub.followers.add(follower)
+    live.watchers.add(follower)  # not yet told anything, but the session stays in memory
     try:
         await response.prepare(request)
-        outbox = Outbox(response.write, None, hub.config.max_outbox_bytes)
-        follower = SseFollower(live, after_seq, outbox)
-        hub.followers.add(follower)
-        outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))
+        follower.outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))
         follower.start()
         await _serve(request, follower)
     finally:
-        if follower is not None:
-            hub.followers.discard(follower)
-            follower.close()
-            follower.outbox.close()
+        hub.followers.discard(follower)
+        follower.close()
+        follower.outbox.close()
     return response
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from gateway.clock import utc_now
 from gateway.config import Config
 from gateway.connection import Connection
 from gateway.deadline import persist, storage_deadline
 from gateway.feed import Feed
 from gateway.inbox import Append, End, Stored
 from gateway.lazy_fields import LazyFields
-from gateway.live_session import LiveSession, utc_now
+from gateway.live_session import LiveSession
+from gateway.log_writer import rise, times_of
 from gateway.upkeep import Upkeep
 from protocol.errors import (
     ErrorCode,
@@ -24,7 +26,7 @@ from protocol.errors import (
     StorageUnavailable,
 )
 from protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session, SessionStatus
-from protocol.rules import has_ended, status_after_event
+from protocol.rules import status_after_event
 from store.mongo import Store
 from store.sessions import SessionQuery, SessionRecord
 
@@ -75,24 +77,26 @@ class Hub:
 
         Raises SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
         """
-        live = self.live.get(session_id)
-        if live is not None:
-            live.last_used = self.clock()
-            return live
-        opening = self._opening.get(session_id)
-        if opening is None:
-            opening = self._opening[session_id] = self.loop.create_future()
-            try:
-                record, lagged = await self._load(session_id)
-                live = self._adopt(record)
-                if lagged:
-                    self.lazy_fields.mark(live, status=True)
-                self._opening.pop(session_id).set_result(live)
-            except BaseException as error:
-                failure = error if isinstance(error, Exception) else StorageUnavailable()
-                self._fail_opening(session_id, failure)
-                raise
-        return await asyncio.shield(opening)
+        while (live := self.live.get(session_id)) is None:
+            opening = self._opening.get(session_id)
+            if opening is None:
+                return await self._open(session_id)
+            await asyncio.shield(opening)
+        live.last_used = self.clock()
+        return live
+
+    async def _open(self, session_id: str) -> LiveSession:
+        self._opening[session_id] = self.loop.create_future()
+        try:
+            record, lagged = await self._load(session_id)
+            live = self._adopt(record)
+        except BaseException as error:
+            self._fail_opening(session_id, error if isinstance(error, Exception) else StorageUnavailable())
+            raise
+        if lagged:
+            self.lazy_fields.mark(live, status=True)
+        self._opening.pop(session_id).set_result(live)
+        return live
 
     def _fail_opening(self, session_id: str, error: Exception) -> None:
         opening = self._opening.pop(session_id)
@@ -106,6 +110,7 @@ class Hub:
             raise SessionNotFound(session_id)
         found = await self.store.events.head_after(session_id, record.last_seq)
         if found:
+            record.time_ordered &= rise(record.last_event_at, times_of(found))
             record.last_seq = found[-1].seq
             record.last_event_at = datetime.fromisoformat(found[-1].timestamp)
         if record.last_seq:
@@ -126,7 +131,7 @@ class Hub:
         if not live.idle:
             return False
         self.live.pop(live.session_id, None)
-        live.forget_timers()
+        live.end.forget_timer()
         return True
 
     async def create(
@@ -139,7 +144,10 @@ class Hub:
         created = await self.store.sessions.create(record)
         if created and session_id not in self.live and session_id not in self._opening:
             self._adopt(record)
-        live = await self.open(session_id)
+        try:
+            live = await self.open(session_id)
+        except SessionNotFound:
+            live = await self.open(session_id)  # somebody's opening was under way, and had looked before
         if created:
             self.feed.changed(live, live.record.status)
         return live.session(), created
@@ -182,7 +190,8 @@ class Hub:
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
         """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
-        await self.lazy_fields.flush_statuses()
+        if query.status:
+            await self.lazy_fields.flush_statuses()
         records = await self.store.sessions.page(query)
         return [self._as_now(record, query).session() for record in records]
 
@@ -194,12 +203,8 @@ class Hub:
     # --- told by live sessions ---------------------------------------------------------------------------------------
 
     def session_changed(self, live: LiveSession, status_before: SessionStatus) -> None:
-        """Its lazy fields or its status are new. (An end is written at once, with all fields.)"""
-        status = live.record.status
-        if status != status_before and has_ended(status):
-            self.lazy_fields.written(live)
-        else:
-            self.lazy_fields.mark(live, status=status != status_before)
+        """Its lazy fields or its status are new."""
+        self.lazy_fields.mark(live, status=live.record.status != status_before)
         self.feed.changed(live, status_before)
 
     def count_round(self, duplicates: int, refused: Sequence[ErrorCode]) -> None:

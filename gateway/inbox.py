@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
+from store.sessions import SessionRecord
 
 if TYPE_CHECKING:
     from gateway.publisher import PublisherConnection
@@ -68,7 +69,13 @@ class Abandon(Struct, eq=False):
     """End the session if really nobody is there any more."""
 
 
-Item = Append | SignalItem | End | Claim | Abandon
+class Renew(Struct, eq=False):
+    """Somebody else has changed the session: this is how it stands in the store."""
+
+    stored: SessionRecord
+
+
+Item = Append | SignalItem | End | Claim | Abandon | Renew
 
 
 class Inbox:

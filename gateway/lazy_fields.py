@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from protocol.errors import StorageUnavailable
+from gateway.inbox import Renew
+from store.sessions import MAX_UPDATES
 
 if TYPE_CHECKING:
     from gateway.live_session import LiveSession
@@ -44,18 +45,26 @@ class LazyFields:
 
     async def flush_statuses(self) -> None:
         """Write those whose status is not in the store yet, before a query that filters by it."""
+        async with self._writing:
+            pass  # what is being written is no longer due, and not there yet
         await self._write([live for live, status in self._due.items() if status])
 
     async def _write(self, lives: Sequence[LiveSession]) -> None:
-        if not lives:
-            return
-        async with self._writing:
-            due = {live: self._due.pop(live) for live in lives if live in self._due}
-            try:
-                await self._sessions.save_lazy_fields([live.record for live in due])
-                for live in due:
-                    await live.log.save_full_pages()
-            except StorageUnavailable:
-                for live, status in due.items():
-                    self.mark(live, status=status)
-                raise
+        for start in range(0, len(lives), MAX_UPDATES):
+            async with self._writing:
+                await self._write_some(lives[start : start + MAX_UPDATES])
+
+    async def _write_some(self, lives: Sequence[LiveSession]) -> None:
+        due = {live: self._due.pop(live) for live in lives if live in self._due}
+        try:
+            ahead = await self._sessions.save_lazy_fields([live.record for live in due])
+            for live in due:
+                await live.log.save_full_pages()
+        except BaseException:
+            for live, status in due.items():
+                self.mark(live, status=status)
+            raise
+        for live in due:
+            if live.session_id in ahead:
+                self.mark(live)
+                live.submit(Renew(ahead[live.session_id]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -112,11 +112,11 @@ class LogWriter:
     async def commit(self, ledger: Ledger, round_: AppendRound, weight: int) -> Durable:
         """Bring all that is pending in the ledger into the log.
 
-        Raises Superseded, with what became durable so far, when a newer publisher has been at it.
+        Raises SupersededWith, with what became durable so far, when a newer publisher has been at it.
         """
-        await self._keep_time_order(ledger)
         durable = Durable()
         while pending := list(ledger.pending()):
+            await self._keep_time_order(durable, [time_of(event) for _, event in pending])
             documents = [event_document(self._session_id, seq, event, time_of(event)) for seq, event in pending]
             try:
                 stored = await self._store.events.append(self._session_id, documents, weight)
@@ -136,7 +136,7 @@ class LogWriter:
             await self._read_on(ledger, durable)
             if durable.record is not None and durable.record.epoch > self._record.epoch:
                 ledger.forget_pending()
-                raise SupersededWith(self._session_id, durable)
+                raise SupersededWith(self._session_id, durable, durable.record.epoch)
         return durable
 
     async def _read_on(self, ledger: Ledger, durable: Durable) -> None:
@@ -149,27 +149,21 @@ class LogWriter:
             durable.foreign[event.event_id] = event
         durable.events += found
         durable.record = await persist(lambda: self._store.sessions.load(self._session_id))
-        if durable.record is not None and not durable.record.time_ordered:
-            self._record.time_ordered = False
+        if durable.record is not None:
+            self._record.time_ordered &= durable.record.time_ordered
 
-    async def _keep_time_order(self, ledger: Ledger) -> None:
+    async def _keep_time_order(self, durable: Durable, times: Sequence[datetime]) -> None:
         """Before an event is stored whose timestamp is before its predecessor's, that is noted on the session."""
-        last = self._record.last_event_at
-        if not self._record.time_ordered:
-            return
-        for _, event in ledger.pending():
-            time = time_of(event)
-            if last is not None and time < last:
-                self._record.time_ordered = False
-                await persist(lambda: self._store.sessions.mark_time_disordered(self._session_id))
-                return
-            last = time
+        last = durable.last()[2] if durable.events else self._record.last_event_at
+        if self._record.time_ordered and not rise(last, times):
+            self._record.time_ordered = False
+            await persist(lambda: self._store.sessions.mark_time_disordered(self._session_id))
 
-    def advanced(self, durable: Durable) -> bool:
-        """These events have moved the head. Returns whether a page has become full."""
+    def advanced(self, durable: Durable) -> None:
+        """These events have moved the head."""
         ledger = self._ledger
         if ledger is None:
-            return False
+            return
         for each in durable.events:
             if isinstance(each, Event) and each.seq > ledger.head:
                 ledger.learn(each.seq, each.event_id)
@@ -177,16 +171,17 @@ class LogWriter:
             to_millis(datetime.fromisoformat(each.timestamp) if isinstance(each, Event) else time_of(each[1]))
             for each in durable.events
         )
-        return self._fold(ledger)
 
-    def _fold(self, ledger: Ledger) -> bool:
-        page = ledger.folded_pages
-        folded = ledger.fold()
-        for ids in folded:
+    def fold(self) -> None:
+        """Keep full pages of the log as digests alone, to be saved."""
+        if self._ledger is not None:
+            self._fold(self._ledger)
+
+    def _fold(self, ledger: Ledger) -> None:
+        first = ledger.folded_pages
+        for page, ids in enumerate(ledger.fold(), start=first):
             self.full_pages.append((page, ids, pack_times(self._times[:DIGEST_PAGE])))
             del self._times[:DIGEST_PAGE]
-            page += 1
-        return bool(folded)
 
     async def save_full_pages(self) -> None:
         """Keep the full pages in the store. Raises StorageUnavailable."""
@@ -197,9 +192,10 @@ class LogWriter:
 
 
 class SupersededWith(Superseded):
-    def __init__(self, session_id: str, durable: Durable) -> None:
+    def __init__(self, session_id: str, durable: Durable, epoch: int) -> None:
         super().__init__(session_id)
         self.durable = durable
+        self.epoch = epoch
 
 
 def time_of(event: EventIn) -> datetime:
@@ -208,6 +204,14 @@ def time_of(event: EventIn) -> datetime:
     return event.timestamp
 
 
-def durable_of(events: Sequence[Event]) -> Durable:
-    """Events found in the log as what has become durable."""
-    return Durable(list(events))
+def rise(last: datetime | None, times: Iterable[datetime]) -> bool:
+    """Whether none of these times is before the one before it, the first one not before `last`."""
+    for time in times:
+        if last is not None and time < last:
+            return False
+        last = time
+    return True
+
+
+def times_of(events: Iterable[Event]) -> Iterator[datetime]:
+    return (datetime.fromisoformat(event.timestamp) for event in events)

@@ -25,6 +25,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
         "/sessions/{sessionId}": {"parameters": [one], "get": _read_session()},
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
+        "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
@@ -38,7 +39,7 @@ def paths(limits: Limits) -> Schema:
         "/metrics": {"get": _text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
         "/openapi.json": {"get": _text("readApiDocument", "This document", _JSON, {"type": "object"})},
         "/docs": {"get": _text("readApiReference", "API reference, for people", "text/html")},
-        "/": {"get": _text("readStartPage", "Start page, for people", "text/html")},
+        "/": {"get": _text("readDashboard", "Dashboard, for people", "text/html")},
     }
 
 
@@ -159,6 +160,18 @@ def _read_session() -> Schema:
             _limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
             _parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
         ],
+    )
+
+
+def _read_stats() -> Schema:
+    return _operation(
+        "readStats",
+        "Read the figures of a conversation",
+        "Turns, talk time, response latencies, interruptions, silences, tool calls and errors, from the events 1 to "
+        "`lastSeq`. What each means, and the payload fields they are read from, is documented in `docs/events.md`.",
+        tag="Sessions",
+        answers={"200": _answer("The figures, as of now.", "SessionStats")},
+        errors=_READ_ERRORS,
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.rest_request import MAX_LANGUAGE_CHARS
 from protocol import messages
+from protocol.figures import SessionStats
 from protocol.messages import Limits
 from protocol.values import INT64_MAX, INT64_MIN
 
@@ -46,6 +47,25 @@ EXAMPLES: dict[str, Schema] = {
     "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
     "SessionList": {"sessions": [SESSION], "nextCursor": None},
     "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
+    "SessionStats": {
+        "sessionId": SESSION_ID,
+        "lastSeq": 12,
+        "durationMs": 21400,
+        "turns": {"total": 4, "user": 2, "bot": 2},
+        "talk": {"userMs": 6200, "botMs": 9800, "overlapMs": 300, "userShare": 0.3875, "botShare": 0.6125},
+        "responses": {
+            "count": 2,
+            "lastMs": 640,
+            "p50Ms": 640,
+            "p95Ms": 910,
+            "maxMs": 910,
+            "each": [{"seq": 4, "ms": 910}, {"seq": 9, "ms": 640}],
+        },
+        "interruptions": {"byUser": 1, "byBot": 0},
+        "silences": {"count": 1, "totalMs": 3400, "longestMs": 3400, "thresholdMs": 3000},
+        "tools": {"calls": 1, "failed": 0, "running": 0},
+        "errors": 0,
+    },
     "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
     "CompleteSession": {"status": "completed", "reason": "hangup"},
     "Health": {
@@ -69,6 +89,7 @@ _ANSWERED = (
     messages.OffsetPagination,
     messages.ErrorEnvelope,
     messages.Health,
+    SessionStats,
 )
 _SOCKET_MESSAGES = {
     "PublisherCommand": messages.PublisherCommand,
@@ -76,6 +97,7 @@ _SOCKET_MESSAGES = {
     "SubscriberCommand": messages.SubscriberCommand,
     "SubscriberPush": messages.SubscriberPush,
 }
+_PARTS_ANSWERED = {"Dependencies", "Turns", "Talk", "Responses", "Response", "Interruptions", "Silences", "Tools"}
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -88,7 +110,7 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     kinds = (*_SENT, *_ANSWERED, *_SOCKET_MESSAGES.values())
     tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
-    for name in {kind.__name__ for kind in _ANSWERED} | {"Dependencies"}:
+    for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
         made[name]["required"] = list(made[name]["properties"])
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from store.on_demand import OnDemandTask
 
+MAX_FRAME_BYTES = 256 * 1024
+"""Pushes are cut into frames of at most this, down to one event or session."""
 _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
 
@@ -27,7 +29,7 @@ def server_frame(payload: bytes, *, text: bool) -> bytes:
 class Outbox:
     """Frames on their way to one socket: straight to the transport while it keeps up, else queued here.
 
-    The bound is kept by those who have a choice: they ask `has_room` before they put, or await `room()`.
+    The bound is kept by those who have a choice: they ask `has_room` before each frame, or await `room()`.
     Owner of the queue: its drain task, which lives while there is something in it.
     """
 
@@ -51,7 +53,8 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        return self.size < self.max_bytes
+        """Whether a frame of the usual size keeps within the bound. So it is after `room()`."""
+        return self.size + min(MAX_FRAME_BYTES, self.max_bytes // 2) <= self.max_bytes
 
     @property
     def unread(self) -> bool:

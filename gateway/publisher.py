@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from gateway.clock import utc_now
 from gateway.connection import Connection
 from gateway.deadline import storage_deadline
 from gateway.inbox import Append, Claim, End, SignalItem
 from gateway.keys import CONFIG, HUB
-from gateway.live_session import LiveSession, utc_now
+from gateway.live_session import LiveSession
 from protocol.codec import Batch
 from protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from protocol.messages import (
@@ -27,7 +28,7 @@ from protocol.messages import (
     Session,
     Signal,
 )
-from protocol.rules import check_end_reason, check_id, object_fault
+from protocol.rules import check_id
 
 MAX_LANGUAGE_CHARS = 64
 
@@ -40,6 +41,7 @@ class PublisherConnection(Connection):
         self.epoch = 0
         self.finished = False
         """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
+        self._completing = False
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._max_in_flight_bytes = 2 * self.limits.frame_bytes
@@ -77,8 +79,6 @@ class PublisherConnection(Connection):
     async def run(self, live: LiveSession, opened: Opened) -> None:
         """Serve the socket until it ends."""
         self.send(opened)
-        if self.epoch == 0:
-            self.close(CloseCode.SESSION_ENDED, "the session has ended")
         async for frame in self.frames():
             try:
                 command = self.codec.decode_publisher(frame, self.limits)
@@ -91,23 +91,19 @@ class PublisherConnection(Connection):
 
     def _take(self, live: LiveSession, command: PublisherCommand | Batch, size: int) -> None:
         match command:
+            case Ping():
+                self.answer_ping(command)
+            case _ if self._completing:
+                pass  # after its end it has nothing more to say; what waits stays bounded
             case Batch():
                 self._in_flight += len(command.events)
                 self._in_flight_bytes += size
                 live.submit(Append(command.events, size, utc_now(), publisher=self))
             case Signal():
-                check_id(command.key, "key", self.limits)
-                if size > self.limits.event_bytes:
-                    raise InvalidMessage(f"a signal must have at most {self.limits.event_bytes} bytes, has {size}")
-                fault = object_fault(command.payload, self.limits.depth)
-                if fault is not None:
-                    raise InvalidMessage(f"payload{fault}")
                 live.submit(SignalItem(self, command.key, command.payload))
             case Complete():
-                check_end_reason(command.reason, self.limits)
+                self._completing = True
                 live.submit(End(command.status, command.reason, publisher=self))
-            case Ping():
-                self.answer_ping(command)
 
     @property
     def _is_full(self) -> bool:
@@ -136,15 +132,17 @@ async def publish(request: web.Request) -> web.StreamResponse:
     connection.check()
     check_id(session_id, "sessionId", hub.limits)
     opened: asyncio.Future[Opened] = hub.loop.create_future()
-    async with storage_deadline(request.app[CONFIG].rest_timeout):
-        live = await _open(request, session_id)
-        live.submit(Claim(connection, opened))
-        first = await opened
+    live: LiveSession | None = None
     try:
+        async with storage_deadline(request.app[CONFIG].rest_timeout):
+            live = await _open(request, session_id)
+            live.submit(Claim(connection, opened))
+            first = await opened
         response = await connection.open()
         await connection.run(live, first)
     finally:
-        live.release(connection)
+        if live is not None:
+            live.release(connection)
         if connection in hub.connections:
             await connection.finish()
     return response

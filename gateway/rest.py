@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-from gateway.docs_page import add_pages
+from gateway.dashboard import add_dashboard
+from gateway.docs_page import add_docs_page
 from gateway.health import add_health_routes
 from gateway.metrics import add_metrics_route
 from gateway.openapi import add_openapi_route
 from gateway.rest_events import append_events, read_events
 from gateway.rest_sessions import complete_session, create_session, list_sessions, read_session
+from gateway.rest_stats import read_stats
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,11 +29,13 @@ def add_rest_routes(app: web.Application) -> None:
     events = app.router.add_resource(f"/sessions/{_ID}/events")
     events.add_route("POST", append_events)
     _add_get(events, read_events)
+    _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), read_stats)
     app.router.add_resource(f"/sessions/{_ID}/complete").add_route("POST", complete_session)
     add_health_routes(app)
     add_metrics_route(app)
     add_openapi_route(app)
-    add_pages(app)
+    add_docs_page(app)
+    add_dashboard(app)
 
 
 def _add_get(resource: web.Resource, handler: Handler) -> None:

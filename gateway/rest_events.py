@@ -53,11 +53,11 @@ async def read_events(request: web.Request) -> web.StreamResponse:
     after_seq = query.integer("afterSeq", 0, low=0)
     limit = query.integer("limit", DEFAULT_LIMIT, low=1, high=MAX_LIMIT)
     last_event_id = request.headers.get("Last-Event-ID")
-    if media_type == SSE and last_event_id is not None:
-        resumed = plain_integer(last_event_id.strip())
+    if last_event_id is not None:
+        resumed = plain_integer(last_event_id)
         if resumed is None:
             query.refuse(f"Last-Event-ID must be an integer from 0 to {MAX_INTEGER}")
-        else:
+        elif media_type == SSE:
             after_seq = resumed
     query.check()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
 
 from aiohttp import web
 
@@ -13,13 +13,23 @@ from gateway.event_batch import EventBatch
 from gateway.feed import FeedSubscription
 from gateway.keys import CONFIG
 from gateway.live_session import LiveSession
-from gateway.subscription import Subscription
-from protocol.errors import InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
-from protocol.messages import CaughtUp, Ping, SessionPush, Subscribe, Subscribed, SubscriberCommand, Unsubscribed
+from gateway.subscription import Frames, Subscription
+from protocol.errors import CloseCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
+from protocol.messages import (
+    REF_CHARS,
+    CaughtUp,
+    JsonObject,
+    Ping,
+    SessionPush,
+    Subscribe,
+    Subscribed,
+    SubscriberCommand,
+    Unsubscribed,
+)
 from protocol.rules import check_id
 from store.on_demand import OnDemandTask
 
-MAX_REF_CHARS = 128
+_log = logging.getLogger("turnwire.subscriber")
 _RETRY_SECONDS = 0.2
 
 
@@ -31,23 +41,20 @@ class SessionSubscription(Subscription):
         self.connection = connection
         self.ref = ref
 
-    def put_events(self, batch: EventBatch) -> int:
-        size = 0
-        for frame in batch.frames(self.connection.codec, self.ref):
-            self.outbox.put(frame)
-            size += len(frame)
-        return size
+    def frames(self, batch: EventBatch) -> Frames:
+        return batch.frames(self.connection.codec, self.ref)
 
-    def put_signal(self, key: str, payload: dict[str, Any]) -> None:
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         codec = self.connection.codec
-        encoded = codec.signal_frame(self.ref, self.live.session_id, key, codec.encode_value(payload))
-        self.outbox.put(self.connection.frame(encoded), key=(self.ref, key))
+        return self.connection.frame(
+            codec.signal_frame(self.ref, self.live.session_id, key, codec.encode_value(payload))
+        )
 
-    def put_session(self) -> None:
-        self.connection.send(SessionPush(self.ref, self.live.session()))
+    def session_frame(self) -> bytes:
+        return self.connection.framed(SessionPush(self.ref, self.live.session()))
 
-    def put_caught_up(self) -> None:
-        self.connection.send(CaughtUp(self.ref, self.cursor))
+    def caught_up_frame(self) -> bytes:
+        return self.connection.framed(CaughtUp(self.ref, self.cursor))
 
     def fell_behind(self) -> None:
         self.connection.lags(self)
@@ -68,13 +75,10 @@ class SubscriberConnection(Connection):
     async def run(self) -> None:
         """Serve the socket until it ends."""
         async for frame in self.frames():
-            ref: str | None = None
             try:
-                command = self.codec.decode_subscriber(frame, self.limits)
-                ref = getattr(command, "ref", None) if not isinstance(command, Ping) else None
-                await self._take(command)
+                await self._take(self.codec.decode_subscriber(frame, self.limits))
             except TurnwireError as error:
-                self.send_error(error, ref if ref and len(ref) <= MAX_REF_CHARS else None)
+                self.send_error(error, self.codec.ref_of(frame, self.limits))
             self.hub.metrics.frame_received()
 
     async def _take(self, command: SubscriberCommand) -> None:
@@ -88,14 +92,14 @@ class SubscriberConnection(Connection):
             case _:
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
-                    raise InvalidMessage(f"there is no subscription with ref {command.ref[:MAX_REF_CHARS]!r}")
+                    raise InvalidMessage(f"there is no subscription with ref {command.ref[:REF_CHARS]!r}")
                 self._lagging.pop(subscription, None)
                 subscription.close()
                 self.send(Unsubscribed(command.ref))
 
     def _check(self, command: Subscribe) -> None:
-        if not 1 <= len(command.ref) <= MAX_REF_CHARS:
-            raise InvalidMessage(f"ref must have 1 to {MAX_REF_CHARS} characters, has {len(command.ref)}")
+        if not 1 <= len(command.ref) <= REF_CHARS:
+            raise InvalidMessage(f"ref must have 1 to {REF_CHARS} characters, has {len(command.ref)}")
         if command.ref in self._subscriptions:
             raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
         if len(self._subscriptions) >= self._max_subscriptions:
@@ -121,7 +125,7 @@ class SubscriberConnection(Connection):
         subscription.start()
 
     async def _watch_feed(self, command: Subscribe) -> None:
-        subscription = FeedSubscription(self, command.ref, tuple(command.status or ()))
+        subscription = FeedSubscription(self, command.ref, tuple(command.status or ()), summaries=command.summaries)
         self._subscriptions[command.ref] = subscription
         try:
             await subscription.start()
@@ -146,11 +150,14 @@ class SubscriberConnection(Connection):
                 if subscription not in self._lagging:
                     continue
                 try:
-                    done = await subscription.catch_up()
+                    await subscription.catch_up()
                 except StorageUnavailable:
                     await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                if done and not subscription.behind:
+                except Exception:
+                    _log.exception("a subscription cannot be served")
+                    self.close(CloseCode.INTERNAL, "the gateway failed; reconnect")
+                    return
+                if not subscription.behind:
                     self._lagging.pop(subscription, None)
 
     async def finish(self) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from gateway.event_batch import EventBatch
 from gateway.live_session import LiveSession
 from gateway.outbox import Outbox
 from protocol.errors import StorageUnavailable
+from protocol.messages import JsonObject
 from protocol.replay import Gap, overlap
 from store.event_log import READ_WINDOW
 
-_FIRST_WINDOW = 16
+_FIRST_WINDOW = 8
 _TARGET_BYTES = 256 * 1024
 """A window of the replay is made smaller when it held more than this."""
+
+Frames = Sequence[tuple[bytes, int]]
+"""Frames of consecutive events, each with the seq of its last one."""
 
 
 class Subscription(ABC):
@@ -29,41 +33,38 @@ class Subscription(ABC):
         self.live = live
         self.cursor = after_seq
         self.outbox = outbox
-        self.behind = False
+        self.behind = True  # until it is started
         self.closed = False
         self._window = _FIRST_WINDOW
         self._session_due = False
-        self._caught_up_due = False
+        self._caught_up_due = True
 
-    # What a kind of watcher does with it
-
-    @abstractmethod
-    def put_events(self, batch: EventBatch) -> int:
-        """Returns the bytes put."""
+    # What a kind of watcher makes of it
 
     @abstractmethod
-    def put_signal(self, key: str, payload: dict[str, Any]) -> None: ...
+    def frames(self, batch: EventBatch) -> Frames: ...
 
     @abstractmethod
-    def put_session(self) -> None: ...
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes: ...
 
     @abstractmethod
-    def put_caught_up(self) -> None: ...
+    def session_frame(self) -> bytes: ...
+
+    @abstractmethod
+    def caught_up_frame(self) -> bytes: ...
 
     @abstractmethod
     def fell_behind(self) -> None:
-        """Somebody must call `catch_up` until it says it is done."""
+        """Somebody must call `catch_up` until it is no longer behind."""
 
     # Told by the session
 
     def start(self) -> None:
         """Watch the session, from the cursor on."""
         self.live.watchers.add(self)
-        self._caught_up_due = True
         if self.cursor == self.live.record.last_seq:
             self._join()
         else:
-            self.behind = True
             self.fell_behind()
 
     def offer(self, batch: EventBatch) -> None:
@@ -72,46 +73,58 @@ class Subscription(ABC):
         try:
             skipped = overlap(self.cursor, batch.first, batch.last)
         except Gap:
-            skipped = -1
-        if skipped < 0 or not self.outbox.has_room:
-            self.behind = True
-            self.live.hub.metrics.fell_behind()
-            self.fell_behind()
+            self._fall_behind()
             return
         if batch.last > self.cursor:
-            self.put_events(batch.after(skipped))
-            self.cursor = batch.last
+            self._put(self.frames(batch.after(skipped)))
+        if batch.last > self.cursor:
+            self._fall_behind()
 
-    def signal(self, key: str, payload: dict[str, Any]) -> None:
+    def signal(self, key: str, payload: JsonObject) -> None:
         if not self.behind and self.outbox.has_room:
-            self.put_signal(key, payload)
+            self.outbox.put(self.signal_frame(key, payload), key=(self, key))
 
     def session_changed(self) -> None:
+        self._session_due = True
         if self.behind:
-            self._session_due = True
+            return
+        if self.outbox.has_room:
+            self._join()
         else:
-            self.put_session()
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        self.behind = True
+        self.live.hub.metrics.fell_behind()
+        self.fell_behind()
 
     # Driven by the watcher's own task
 
-    async def catch_up(self) -> bool:
-        """Put the next window from the store, or join the live stream. Returns whether it is live (or closed)."""
+    async def catch_up(self) -> None:
+        """To be called when the outbox has room: put the next window from the store, or join the live stream."""
         if self.closed:
-            return True
+            return
         head = self.live.record.last_seq
-        if self.cursor < head:
-            last = min(self.cursor + self._window, head)
-            events = await self.live.hub.store.events.read(self.live.session_id, self.cursor + 1, last)
-            if self.closed:
-                return True
-            if not events or overlap(self.cursor, events[0].seq, events[-1].seq):
-                raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
-            batch = EventBatch(events)
-            self._fit_window(len(events), self.put_events(batch))
-            self.cursor = batch.last
-            return False
-        self._join()
-        return True
+        if self.cursor == head:
+            self._join()
+            return
+        last = min(self.cursor + self._window, head)
+        events = await self.live.hub.store.events.read(self.live.session_id, self.cursor + 1, last)
+        if not events or events[0].seq != self.cursor + 1:
+            raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
+        frames = self.frames(EventBatch(events))
+        self._fit_window(len(events), sum(len(frame) for frame, _ in frames))
+        await self.outbox.room()
+        if not self.closed:
+            self._put(frames)
+
+    def _put(self, frames: Iterable[tuple[bytes, int]]) -> None:
+        """Put what there is room for, and move the cursor behind it."""
+        for frame, last in frames:
+            if not self.outbox.has_room:
+                return
+            self.outbox.put(frame)
+            self.cursor = last
 
     def _fit_window(self, count: int, size: int) -> None:
         """Large events are read a few at a time, so that a window stays small in memory."""
@@ -121,13 +134,14 @@ class Subscription(ABC):
             self._window = min(READ_WINDOW, self._window * 2)
 
     def _join(self) -> None:
+        """Be live, and say what is due."""
         self.behind = False
         if self._caught_up_due:
             self._caught_up_due = False
-            self.put_caught_up()
+            self.outbox.put(self.caught_up_frame())
         if self._session_due:
             self._session_due = False
-            self.put_session()
+            self.outbox.put(self.session_frame())
 
     def close(self) -> None:
         """Watch no more."""

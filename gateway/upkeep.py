@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.deadline import persist
 from gateway.inbox import Abandon
@@ -19,6 +20,8 @@ _log = logging.getLogger("turnwire.hub")
 _RETRY_SECONDS = 0.5
 _RECOVER_AT_ONCE = 8
 _RECOVER_CHUNK = 1000
+_BEATS = 4
+"""How often a publisher shows itself to other gateways in the time after which its session would be abandoned."""
 _FASTEST_TICK, _SLOWEST_TICK = 0.05, 1.0
 """Seconds."""
 
@@ -29,17 +32,38 @@ class Upkeep:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._tasks: list[asyncio.Task[None]] = []
+        self._next_beat = 0.0
 
     def start(self) -> None:
-        for work in (self._reach_database, self._tick_feed, self._keep_alive, self._flush, self._tend_sessions):
-            task = self._hub.loop.create_task(work(), name=work.__name__)
-            task.add_done_callback(_report)
-            self._tasks.append(task)
+        config = self._hub.config
+        self._next_beat = self._hub.clock() + config.abandon_after / _BEATS
+        self._begin(self._reach_database())
+        self._begin(self._repeat(config.feed_interval, self._tick_feed))
+        self._begin(self._repeat(_tick(min(config.ping_interval, config.pong_timeout) / 4), self._keep_alive))
+        self._begin(self._repeat(config.flush_interval, self._hub.lazy_fields.flush))
+        soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
+        self._begin(self._repeat(_tick(soonest / 8), self._tend_sessions))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._hub.loop.create_task(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeat(self, pause: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again and again. What fails once is tried again the next time."""
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await work()
+            except StorageUnavailable:
+                pass
+            except Exception:
+                _log.exception("unexpected error in %s", work)
 
     async def _reach_database(self) -> None:
         """Reach the database, however long it takes, then take up the sessions that had not ended."""
@@ -66,47 +90,30 @@ class Upkeep:
 
         async def recover(session_id: str) -> None:
             async with gate:
-                with suppress(StorageUnavailable, SessionNotFound, Overloaded):
-                    await self._hub.open(session_id)
+                with suppress(SessionNotFound, Overloaded):
+                    await persist(lambda: self._hub.open(session_id))
 
         for start in range(0, len(left), _RECOVER_CHUNK):
             await asyncio.gather(*(recover(session_id) for session_id in left[start : start + _RECOVER_CHUNK]))
 
     async def _tick_feed(self) -> None:
-        while True:
-            await asyncio.sleep(self._hub.config.feed_interval)
-            self._hub.feed.tick()
+        self._hub.feed.tick()
 
     async def _keep_alive(self) -> None:
-        pause = _tick(min(self._hub.config.ping_interval, self._hub.config.pong_timeout) / 4)
-        while True:
-            await asyncio.sleep(pause)
-            now = self._hub.clock()
-            for connection in tuple(self._hub.connections):
-                connection.check_alive(now)
-
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(self._hub.config.flush_interval)
-            with suppress(StorageUnavailable):
-                await self._hub.lazy_fields.flush()
+        now = self._hub.clock()
+        for connection in tuple(self._hub.connections):
+            connection.check_alive(now)
 
     async def _tend_sessions(self) -> None:
-        hub, config = self._hub, self._hub.config
-        pause = _tick(min(config.abandon_after, config.idle_evict, config.storage_timeout) / 8)
-        beat_every = config.abandon_after / 4
-        next_beat = hub.clock() + beat_every
-        while True:
-            await asyncio.sleep(pause)
-            now = hub.clock()
-            beat = now >= next_beat
-            if beat:
-                next_beat = now + beat_every
-            for live in tuple(hub.live.values()):
-                if live.publisher is not None:
-                    self._tend_published(live, now, beat=beat)
-                elif live not in hub.lazy_fields:
-                    self._tend_deserted(live, now)
+        hub, now = self._hub, self._hub.clock()
+        beat = now >= self._next_beat
+        if beat:
+            self._next_beat = now + hub.config.abandon_after / _BEATS
+        for live in tuple(hub.live.values()):
+            if live.publisher is not None:
+                self._tend_published(live, now, beat=beat)
+            elif live not in hub.lazy_fields:
+                self._tend_deserted(live, now)
 
     def _tend_published(self, live: LiveSession, now: float, *, beat: bool) -> None:
         """Let go of a publisher the storage keeps waiting too long; show other gateways that one is here."""
@@ -120,7 +127,7 @@ class Upkeep:
     def _tend_deserted(self, live: LiveSession, now: float) -> None:
         """End what is abandoned, evict what is idle."""
         config = self._hub.config
-        if live.record.epoch > 0 and not live.ended:
+        if live.deserted:
             if live.quiet_for(config.abandon_after) and live.busy_since is None:
                 live.submit(Abandon())
         elif live.idle and now - live.last_used > config.idle_evict:
@@ -133,4 +140,4 @@ def _tick(wanted: float) -> float:
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        _log.error("the hub's task %s ended", task.get_name(), exc_info=task.exception())
+        _log.error("the hub's task %s ended", task.get_coro(), exc_info=task.exception())

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from protocol.figures import Figures, Response, Responses, Silences, Talk, Tools, Turns
@@ -21,6 +22,8 @@ SILENCE_MS = 3000
 LINE_CHARS = 200
 """The most characters of a summary's last line."""
 _LATEST_MS = 10**12
+_LOOK_BACK = 100
+"""Utterances among which a summary looks for the last response."""
 
 Side = Literal["user", "bot"]
 _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
@@ -61,7 +64,10 @@ class Conversation:
         self.take(event.seq, event.type, event.payload, to_millis(parse_time(event.timestamp)))
 
     def take(self, seq: int, type: EventType, payload: JsonObject, at: int) -> None:
-        """`add`, for an event in parts. `at` is its timestamp in milliseconds since 1970. Raises ValueError for a hole."""
+        """`add`, for an event in parts; `at` is its timestamp, in milliseconds since 1970.
+
+        Raises ValueError when the events before it have not been added.
+        """
         if seq <= self.last_seq:
             return
         if seq != self.last_seq + 1:
@@ -88,7 +94,8 @@ class Conversation:
         if not measured:
             known = start if side == "bot" else end
             start = end = offset if known is None else known
-        assert start is not None and end is not None
+        assert start is not None
+        assert end is not None
         turn = _turn(payload)
         self._insert(_Utterance(start, seq, end, side, measured, turn))
         interrupted = payload.get("interrupted") is True
@@ -153,7 +160,8 @@ class Conversation:
 
     def figures(self) -> Figures:
         """All figures. Costs a pass over the utterances."""
-        responses = list(self._responses(self._utterances))
+        pairs = pairwise(self._utterances)
+        responses = [response for pair in pairs if (response := self._response(*pair)) is not None]
         ends = max((utterance.end for utterance in self._utterances), default=0)
         return Figures(
             duration_ms=max(self._last_offset, ends),
@@ -168,33 +176,33 @@ class Conversation:
 
     def summary(self) -> Summary:
         """What a row of a list needs. Costs the same however long the conversation is."""
-        newest = self._responses(_pairs_from_the_end(self._utterances))
         return Summary(
             through_seq=self.last_seq,
             turns=self._turns.total(),
             last_line=self._last_line,
-            response_ms=next((response.ms for response in newest), None),
+            response_ms=self._last_response_ms(),
             interruptions=self._interruptions(),
             tools_running=self._running.total(),
             tools_failed=self._tool_failures,
             errors=self._errors,
         )
 
-    def _responses(self, utterances: Iterable[_Utterance]) -> Iterator[Response]:
-        user: _Utterance | None = None
-        for utterance in utterances:
-            if utterance.side == "bot" and user is not None:
-                waited = self._response_ms(user, utterance)
-                if waited >= 0:
-                    yield Response(utterance.seq, waited)
-            user = utterance if utterance.side == "user" else None
+    def _response(self, before: _Utterance, after: _Utterance) -> Response | None:
+        """A response is a bot utterance that follows one of the user, and did not begin before that had ended."""
+        if before.side != "user" or after.side != "bot":
+            return None
+        waited = after.start - before.end
+        if not (before.measured and after.measured) and after.turn is not None:
+            waited = self._reported.get(after.turn, waited)
+        return Response(after.seq, waited) if waited >= 0 else None
 
-    def _response_ms(self, user: _Utterance, bot: _Utterance) -> int:
-        """Negative when the bot began before the user had stopped."""
-        reported = None if bot.turn is None else self._reported.get(bot.turn)
-        if reported is not None and not (user.measured and bot.measured):
-            return reported
-        return bot.start - user.end
+    def _last_response_ms(self) -> int | None:
+        utterances = self._utterances
+        for index in range(len(utterances) - 1, max(0, len(utterances) - _LOOK_BACK), -1):
+            response = self._response(utterances[index - 1], utterances[index])
+            if response is not None:
+                return response.ms
+        return None
 
     def _interruptions(self) -> Interruptions:
         """An interruption may be told by a mark, by an event, or by both: of each turn the greater number counts."""
@@ -217,7 +225,7 @@ class Conversation:
         points = [utterance.start for utterance in self._utterances if not utterance.measured]
         gaps = [
             after[0] - before[1]
-            for before, after in zip(spoken, spoken[1:], strict=False)
+            for before, after in pairwise(spoken)
             if after[0] - before[1] >= SILENCE_MS and not _any_between(points, before[1], after[0])
         ]
         return Silences(len(gaps), sum(gaps), max(gaps, default=0), SILENCE_MS)
@@ -263,13 +271,6 @@ def _responses_of(responses: list[Response]) -> Responses:
         max_ms=percentile(ordered, 1),
         each=responses,
     )
-
-
-def _pairs_from_the_end(utterances: list[_Utterance]) -> Iterator[_Utterance]:
-    """Neighbours, the last pair first."""
-    for index in range(len(utterances) - 1, 0, -1):
-        yield utterances[index - 1]
-        yield utterances[index]
 
 
 def _any_between(ordered: list[int], low: int, high: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from protocol.messages import Message, Shape
 
@@ -18,6 +18,7 @@ class _EventsFrame(Shape, tag_field="type", tag="events"):
 class _SessionFrame(Shape, tag_field="type", tag="session"):
     ref: str
     session: Raw
+    summary: Raw | UnsetType = UNSET
 
 
 class _SignalFrame(Shape, tag_field="type", tag="signal"):
@@ -54,9 +55,10 @@ class Encoding:
         frame: bytes = self._encoder.encode(_EventsFrame(ref, session_id, Raw(events)))
         return frame
 
-    def session_frame(self, ref: str, session: bytes) -> bytes:
-        """A `session` push around a session that is already encoded."""
-        frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session)))
+    def session_frame(self, ref: str, session: bytes, summary: bytes | None = None) -> bytes:
+        """A `session` push around a session, and a summary, that are already encoded."""
+        added = UNSET if summary is None else Raw(summary)
+        frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session), added))
         return frame
 
     def signal_frame(self, ref: str, session_id: str, key: str, payload: bytes) -> bytes:

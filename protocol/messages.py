@@ -57,6 +57,36 @@ class Event(Shape):
     seq: int
 
 
+class LastLine(Shape):
+    """The last text spoken: shortened. `duration_ms` is null when the utterance has not been measured."""
+
+    seq: int
+    side: Literal["user", "bot"]
+    text: str
+    interrupted: bool = False
+    duration_ms: int | None = None
+
+
+class Interruptions(Shape):
+    """How often who interrupted the other."""
+
+    by_user: int = 0
+    by_bot: int = 0
+
+
+class Summary(Shape, kw_only=True):
+    """What a list of conversations shows of one, as of `through_seq`. Definitions: docs/events.md."""
+
+    through_seq: int
+    turns: int
+    last_line: LastLine | None
+    response_ms: int | None
+    interruptions: Interruptions
+    tools_running: int
+    tools_failed: int
+    errors: int
+
+
 class EventIn(Shape):
     """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
 
@@ -187,13 +217,14 @@ class Goaway(Shape, tag_field="type", tag="goaway"):
 
 
 class Subscribe(Shape, tag_field="type", tag="subscribe", omit_defaults=True):
-    """Watch one session (`sessionId`, `afterSeq`) or the feed of sessions (`feed`, `status`)."""
+    """Watch one session (`sessionId`, `afterSeq`) or the feed of sessions (`feed`, `status`, `summaries`)."""
 
     ref: str
     session_id: str | None = None
     after_seq: int | None = None
     feed: Literal["sessions"] | None = None
     status: list[SessionStatus] | None = None
+    summaries: bool = False
 
 
 class Unsubscribe(Shape, tag_field="type", tag="unsubscribe"):
@@ -232,13 +263,19 @@ class SignalPush(Shape, tag_field="type", tag="signal"):
 
 
 class SessionPush(Shape, tag_field="type", tag="session"):
+    """`summary` is there for a feed that asked for it, once the conversation has been read."""
+
     ref: str
     session: Session
+    summary: Summary | UnsetType = UNSET
 
 
 class SessionsPush(Shape, tag_field="type", tag="sessions"):
+    """`summaries`, by sessionId, is there for a feed that asked for it; others follow in `session` messages."""
+
     ref: str
     sessions: list[Session]
+    summaries: dict[str, Summary] | UnsetType = UNSET
 
 
 class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):

@@ -13,17 +13,14 @@ import secrets
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-import bson
-from bson.errors import BSONError
-
-from store import die_with_parent
+from store import die_with_parent, op_msg
+from store.data_directory import DataDirectory
 
 _HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
@@ -33,8 +30,9 @@ _LOCKED_SECONDS: Final = 3.0
 """A child whose gateway was just killed may hold the directory for a moment longer."""
 _POLL_SECONDS: Final = 0.05
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
-_LOG_BYTES: Final = 4 * 1024 * 1024
-_OP_MSG: Final = 2013
+_ANSWER_SECONDS: Final = 2.0
+_SPARE_COLLECTIONS: Final = 32
+"""Collections that between them touch all of the tables that documents are spread over; 18 do in this version."""
 
 _log = logging.getLogger("turnwire.store")
 
@@ -48,7 +46,8 @@ class _PortTaken(EmbeddedDatabaseError):
 
 
 class _DirectoryLocked(EmbeddedDatabaseError):
-    pass
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another gateway is using this data directory: {path}")
 
 
 class EmbeddedDatabase:
@@ -61,13 +60,11 @@ class EmbeddedDatabase:
     def __init__(
         self, data_dir: Path, *, cache_size: str = "256M", test_commands: bool = False, log_file: Path | None = None
     ) -> None:
-        self.data_dir = data_dir.absolute()
         self.restarts = 0
         """How often a child that had died was replaced."""
         self._cache_size = cache_size
         self._test_commands = test_commands
-        self._log_file = log_file or self.data_dir / "database.log"
-        self._log_start = 0
+        self._directory = DataDirectory(data_dir, log_file)
         self._port = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -94,20 +91,51 @@ class EmbeddedDatabase:
     async def start(self) -> None:
         """Returns when the child answers. Raises EmbeddedDatabaseError, with no process left behind."""
         command = self._find_command()
-        self._make_directory()
         deadline = asyncio.get_running_loop().time() + _LOCKED_SECONDS
         while True:
-            self._port = _free_port()
             try:
-                await self._launch(command)
+                await self._start_once(command)
             except (_PortTaken, _DirectoryLocked):
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
                 await asyncio.sleep(_POLL_SECONDS)
+            except OSError as error:
+                raise EmbeddedDatabaseError(
+                    f"cannot use the data directory {self._directory.path}: {error.strerror}"
+                ) from None
             else:
                 break
         self._watcher = asyncio.create_task(self._watch(command), name="embedded database")
         self._watcher.add_done_callback(_report_failure)
+
+    async def _start_once(self, command: list[str]) -> None:
+        if not self._directory.take():
+            raise _DirectoryLocked(self._directory.path)
+        try:
+            is_new = self._directory.begin()
+            self._port = _free_port()
+            await self._launch(command)
+            if is_new:
+                await self._make_tables()
+                self._directory.finish()
+        except BaseException:
+            await self._end_child(0)
+            self._directory.release()
+            raise
+
+    async def _make_tables(self) -> None:
+        """Make now, while there is nothing to lose, the tables that are otherwise made when first written to.
+
+        A kill while one is made leaves a database that cannot be opened any more.
+        """
+        for name in range(_SPARE_COLLECTIONS):
+            await self._command({"create": str(name), "$db": "prepare"})
+        await self._command({"dropDatabase": 1, "$db": "prepare"})
+
+    async def _command(self, document: dict[str, Any]) -> None:
+        answer = await op_msg.command(_HOST, self._port, document, _READY_SECONDS)
+        if answer is None or not answer.get("ok"):
+            raise EmbeddedDatabaseError(f"the embedded database does not do {document}: {answer}")
 
     async def stop(self, kill_after: float = 5.0) -> None:
         """Stop the child, by force after `kill_after` seconds. Nothing acknowledged is lost either way. Repeatable."""
@@ -116,6 +144,7 @@ class EmbeddedDatabase:
             await asyncio.wait([self._watcher])
             self._watcher = None
         await self._end_child(kill_after)
+        self._directory.release()
 
     def _find_command(self) -> list[str]:
         places = os.pathsep.join(
@@ -129,48 +158,34 @@ class EmbeddedDatabase:
             )
         return [program]
 
-    def _make_directory(self) -> None:
-        try:
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.data_dir / "db").mkdir(mode=0o700, exist_ok=True)
-            self._config_file.write_text("# Empty on purpose: so the database looks for no other settings.\n")
-            self._log_file.open("ab").close()
-        except OSError as error:
-            raise EmbeddedDatabaseError(f"cannot use the data directory {self.data_dir}: {error.strerror}") from None
-
-    @property
-    def _config_file(self) -> Path:
-        return self.data_dir / "database.toml"
-
     async def _launch(self, command: list[str]) -> None:
         """Start a child and wait until it answers. Leaves none behind when it raises."""
         child = self._child = self._spawn(command)
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while await _answering_pid(self._port) != child.pid:  # another's answer does not count
+                while await _answering_pid(self._port) != child.pid:  # the answer of another does not count
                     self._raise_if_dead(child)
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             await self._end_child(0)
             raise EmbeddedDatabaseError(
-                f"the embedded database does not answer after {_READY_SECONDS:.0f} s; its log is {self._log_file}"
+                f"the embedded database gives no answer in {_READY_SECONDS:.0f} s; its log: {self._directory.log_file}"
             ) from None
         except BaseException:
             await self._end_child(0)
             raise
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        if self._log_file.stat().st_size > _LOG_BYTES:
-            self._log_file.replace(self._log_file.with_suffix(".old.log"))
+        directory = self._directory
         arguments = [
-            *("--config", str(self._config_file), "--host", _HOST, "--port", str(self._port)),
-            *("--storage-path", str(self.data_dir / "db"), "--cache-size", self._cache_size),
+            *("--config", str(directory.config_file), "--host", _HOST, "--port", str(self._port)),
+            *("--storage-path", str(directory.database), "--cache-size", self._cache_size),
             *("--sync-on-commit", "--log-level", "WARNING"),
             *(["--enable-test-commands"] if self._test_commands else []),
         ]
         guard = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
-        with self._log_file.open("ab") as log:
-            self._log_start = log.tell()
+        log = directory.open_log()
+        try:
             # A session of its own, so that Ctrl-C reaches the gateway alone, which then stops the child in order.
             return subprocess.Popen(
                 [*guard, *command, *arguments],
@@ -180,21 +195,21 @@ class EmbeddedDatabase:
                 env={**os.environ, "SECANTUS_FORCE_DURABLE": "1"},
                 start_new_session=True,
             )
+        finally:
+            os.close(log)
 
     def _raise_if_dead(self, child: subprocess.Popen[bytes]) -> None:
         status = child.poll()
         if status is None:
             return
-        with self._log_file.open("rb") as log:
-            log.seek(self._log_start)
-            tail = log.read()[-8192:].decode(errors="replace")
+        tail = self._directory.log_tail()
         if "already being managed by another process" in tail:
-            raise _DirectoryLocked(f"another gateway is using this data directory: {self.data_dir}")
+            raise _DirectoryLocked(self._directory.path)
         if "Address already in use" in tail:
             raise _PortTaken(f"port {self._port} of {_HOST} was taken by another process")
         last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "no output")
         raise EmbeddedDatabaseError(
-            f"the embedded database ended at once with status {status}: {last} (its log is {self._log_file})"
+            f"the embedded database ended at once with status {status}: {last} (its log: {self._directory.log_file})"
         )
 
     async def _watch(self, command: list[str]) -> None:
@@ -265,19 +280,7 @@ async def _knock(port: int) -> None:
 
 
 async def _answering_pid(port: int) -> int | None:
-    """The process id of the database server that answers on this port, within two seconds; None without one."""
-    body = b"\0" + bson.encode({"serverStatus": 1, "$db": "admin"})
-    message = struct.pack("<iiiiI", 20 + len(body), 1, 0, _OP_MSG, 0) + body
-    try:
-        async with asyncio.timeout(2.0):
-            reader, writer = await asyncio.open_connection(_HOST, port)
-            try:
-                writer.write(message)
-                head = await reader.readexactly(16)
-                reply = await reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
-            finally:
-                writer.close()
-        pid = bson.decode(reply[5:]).get("pid")
-    except (OSError, TimeoutError, EOFError, ValueError, BSONError):
-        return None
+    """The process id of the database server that answers on this port; None without one."""
+    answer = await op_msg.command(_HOST, port, {"serverStatus": 1, "$db": "admin"}, _ANSWER_SECONDS)
+    pid = None if answer is None else answer.get("pid")
     return pid if isinstance(pid, int) else None

@@ -138,7 +138,10 @@ class EventLog:
         while True:
             first = known + len(found) + 1
             window = await self.read(session_id, first, first + width - 1)
-            found.extend(window)
+            for event in window:
+                if event.seq != known + len(found) + 1:  # an event before it was stored while we were reading
+                    return found
+                found.append(event)
             if len(window) < width:
                 return found
             width = min(width * 4, READ_WINDOW)
@@ -231,24 +234,16 @@ class EventLog:
         return good
 
     async def _read_back(self, appends: list[_Append]) -> list[_Append]:
-        """After an unknown outcome: settle what is stored, or can no longer be; returns the rest.
+        """After an unknown outcome: end the appends whose next position is taken; returns the rest.
 
-        Raises StorageUnavailable.
+        An event there may be our own, or the same one written by another gateway, later and in a newer epoch: only
+        who reads on from there can tell. Raises StorageUnavailable.
         """
-        keys = [document["_id"] for append in appends for document in append.documents[append.stored :]]
-        found = {document["_id"]: document for document in await self._find(keys)}
+        keys = [append.documents[append.stored]["_id"] for append in appends]
+        taken = {document["_id"] for document in await self._find(keys, {"_id": 1})}
         left = []
-        for append in appends:
-            taken = False
-            for document in append.documents[append.stored :]:
-                there = found.get(document["_id"])
-                if there is None:
-                    break
-                if not _is_same(there, document):
-                    taken = True
-                    break
-                append.stored += 1
-            if taken or append.stored == len(append.documents):
+        for key, append in zip(keys, appends, strict=True):
+            if key in taken:
                 append.finish()
             else:
                 left.append(append)
@@ -281,10 +276,6 @@ def _is_about_document(error: dict[str, Any]) -> bool:
     """Whether a write error is the document's own fault: BadValue, FailedToParse, TypeMismatch, Overflow,
     InvalidBSON, DocumentValidationFailure, BSONObjectTooLarge, and the field-name errors."""
     return error["code"] in {2, 9, 14, 15, 22, 52, 57, 121, 10334, 17280}
-
-
-def _is_same(stored: Document, ours: Document) -> bool:
-    return all(stored.get(field) == ours[field] for field in ("eventId", "type", "payload"))
 
 
 def _brief(error: Exception) -> str:

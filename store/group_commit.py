@@ -53,6 +53,9 @@ class GroupCommit(Generic[S]):
                 for submission in batch:
                     if not submission.done.done():
                         submission.done.set_exception(error)
+            finally:  # cancelled: whether it was written stays unknown
+                for submission in batch:
+                    submission.done.cancel()
 
     def _cut(self) -> list[S]:
         batch = [self._waiting.popleft()]
@@ -63,7 +66,7 @@ class GroupCommit(Generic[S]):
         return batch
 
     async def close(self) -> None:
-        """Stop. What has not been written is cancelled."""
+        """Stop. What is not known to be written is cancelled."""
         self._closed = True
         await self._task.stop()
         while self._waiting:

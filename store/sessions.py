@@ -125,9 +125,10 @@ class SessionStore:
             raise StorageUnavailable() from error
         return None if document is None else _record(document)
 
-    async def claim(self, session_id: str, epoch: int) -> bool:
-        """Raise the epoch from `epoch` by one. False when it is not `epoch` any more."""
-        return await self._update({"_id": session_id, "epoch": epoch}, {"$set": {"epoch": epoch + 1}})
+    async def claim(self, record: SessionRecord) -> bool:
+        """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
+        known = {"epoch": record.epoch, "endedAt": record.ended_at, "timeOrdered": record.time_ordered}
+        return await self._update({"_id": record.session_id, **known}, {"$set": {"epoch": record.epoch + 1}})
 
     async def mark_time_disordered(self, session_id: str) -> None:
         """Note, before the first such event is stored, that timestamps do not rise with seq."""
@@ -150,17 +151,23 @@ class SessionStore:
             raise StorageUnavailable() from error
         return bool(result.matched_count)
 
-    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> None:
+    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord]:
         """Write lastSeq, lastEventAt, heartbeat and `active` of these sessions, in few bulks.
 
-        Never takes lastSeq back, and never touches the status of a session that has ended.
+        Never takes lastSeq back, and never touches the status of a session that has ended. Where the store knows more
+        than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored.
         """
+        ahead: dict[str, SessionRecord] = {}
         try:
             for start in range(0, len(records), MAX_UPDATES):
-                updates = [_lazy_update(record) for record in records[start : start + MAX_UPDATES]]
-                await self._sessions.bulk_write(updates, ordered=False)
+                bulk = {record.session_id: record for record in records[start : start + MAX_UPDATES]}
+                done = await self._sessions.bulk_write([_lazy_update(each) for each in bulk.values()], ordered=False)
+                if done.matched_count < len(bulk):
+                    stored = await self._sessions.find({"_id": {"$in": list(bulk)}}).to_list(length=None)
+                    ahead |= {each["_id"]: _record(each) for each in stored if _is_ahead(each, bulk[each["_id"]])}
         except PyMongoError as error:
             raise StorageUnavailable() from error
+        return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """One page. The cost follows the page's size, not the number of sessions.
@@ -188,8 +195,8 @@ class SessionStore:
         span = _FIRST_SPAN
         edge = upper or datetime.now(UTC)
         while len(found) < query.limit:
-            last_window = span >= _LONGEST_SPAN
-            lower = None if last_window else edge - span
+            lower = _before(edge, span)
+            last_window = lower is None
             if query.started_after is not None and (lower is None or lower <= query.started_after):
                 lower, last_window = query.started_after, True
             bounds: Document = {} if upper is None else {"$lt": upper}
@@ -224,6 +231,14 @@ class SessionStore:
         await self._creates.close()
 
 
+def _before(edge: datetime, span: timedelta) -> datetime | None:
+    """The start of a window; None for one that has none."""
+    try:
+        return None if span >= _LONGEST_SPAN else edge - span
+    except OverflowError:
+        return None
+
+
 def _lazy_fields(record: SessionRecord) -> Document:
     return {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at, "heartbeat": record.heartbeat}
 
@@ -235,6 +250,10 @@ def _lazy_update(record: SessionRecord) -> UpdateOne:
         condition["endedAt"] = None
         change["status"] = record.status
     return UpdateOne(condition, {"$set": change})
+
+
+def _is_ahead(stored: Document, record: SessionRecord) -> bool:
+    return stored["lastSeq"] > record.last_seq or (stored["endedAt"] is not None and record.ended_at is None)
 
 
 def _document(record: SessionRecord) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -105,7 +105,7 @@ class Client:
         started_after: str | None = None,
         started_before: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[Session]:
+    ) -> AsyncGenerator[Session, None]:
         """Sessions, newest first; all that match, or the first `limit`. Times are ISO-8601, exclusive."""
         filters = {
             "status": status,
@@ -132,7 +132,7 @@ class Client:
         query = [("afterSeq", str(after_seq)), ("limit", str(limit))]
         return await self._json("GET", self._address.http("sessions", session_id, "events", query=query), EventPage)
 
-    async def export(self, session_id: str, *, after_seq: int = 0) -> AsyncIterator[Event]:
+    async def export(self, session_id: str, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
         """The whole rest of the log as it stands now, streamed. Raises Unreachable when it breaks off on the way."""
         url = self._address.http("sessions", session_id, "events", query=[("afterSeq", str(after_seq))])
         headers = {"Accept": "application/x-ndjson"}

@@ -28,6 +28,8 @@ from protocol.messages import (
     EventIn,
     Events,
     Goaway,
+    Interruptions,
+    LastLine,
     Limits,
     Message,
     Nack,
@@ -48,6 +50,7 @@ from protocol.messages import (
     Subscribed,
     SubscriberCommand,
     SubscriberPush,
+    Summary,
     Unsubscribe,
     Unsubscribed,
 )
@@ -60,6 +63,16 @@ ENDED = Session("call-7", "completed", "en", NOW, "2025-12-21T10:31:00.000Z", {}
 FRESH = Session("call-8", "initiated", "de", NOW)
 HELLO = Event("e1", "call-7", "user_speech", {"text": "Grüezi 😀", "confidence": 0.93}, NOW, 1)
 REPLY = Event("e2", "call-7", "bot_speech", {"text": "Hello!", "turn": {"n": 1, "final": True, "via": None}}, LATER, 2)
+SUMMARY = Summary(
+    through_seq=2,
+    turns=2,
+    last_line=LastLine(2, "bot", "Hello!", interrupted=False, duration_ms=640),
+    response_ms=850,
+    interruptions=Interruptions(1, 0),
+    tools_running=1,
+    tools_failed=0,
+    errors=0,
+)
 
 PUBLISHER_SENDS: dict[str, Shape] = {
     "append": Append(
@@ -87,12 +100,13 @@ PUBLISHER_GETS: dict[str, Shape] = {
     "completed": Completed(ENDED),
     "pong": Pong(),
     "error": Error(ErrorCode.INVALID_MESSAGE, "events must hold 1 to 500 events, holds 0", False),
-    "goaway": Goaway("the gateway restarts", 500),
+    "goaway": Goaway("restart", 500),
 }
 SUBSCRIBER_SENDS: dict[str, Shape] = {
     "subscribe": Subscribe("a", "call-7", 0),
     "subscribe_live": Subscribe("a", "call-7"),
     "subscribe_feed": Subscribe("f", feed="sessions", status=["initiated", "active"]),
+    "subscribe_summaries": Subscribe("f", feed="sessions", summaries=True),
     "unsubscribe": Unsubscribe("a"),
 }
 SUBSCRIBER_GETS: dict[str, Shape] = {
@@ -103,6 +117,8 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "signal_push": SignalPush("a", "call-7", "interim", {"text": "Grüe"}),
     "session": SessionPush("a", ENDED),
     "sessions": SessionsPush("f", [FRESH, LIVE]),
+    "session_summary": SessionPush("f", LIVE, SUMMARY),
+    "sessions_summaries": SessionsPush("f", [LIVE, FRESH], {"call-7": SUMMARY}),
     "unsubscribed": Unsubscribed("a"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
@@ -195,6 +211,8 @@ def test_pushes_around_parts_encoded_before_are_the_same_frames(codec: Codec) ->
     events = codec.encode_value([HELLO, REPLY])
     assert codec.events_frame("a", "call-7", events) == codec.encode(ALL["events"])
     assert codec.session_frame("a", codec.encode_value(ENDED)) == codec.encode(ALL["session"])
+    session, summary = codec.encode_value(LIVE), codec.encode_value(SUMMARY)
+    assert codec.session_frame("f", session, summary) == codec.encode(ALL["session_summary"])
     payload = codec.encode_value({"text": "Grüe"})
     assert codec.signal_frame("a", "call-7", "interim", payload) == codec.encode(ALL["signal_push"])
 

@@ -46,6 +46,11 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
 
 
+def damage(data_dir: Path) -> None:
+    """Leave a database that cannot be opened."""
+    (data_dir / "db" / "WiredTiger.turtle").write_text("damaged")
+
+
 async def until(condition: Callable[[], bool], what: str) -> None:
     await asyncio.to_thread(wait_until, condition, what)
 
@@ -83,6 +88,40 @@ async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_pat
         assert database.pid not in {None, first}
         await asyncio.to_thread(insert, uri, "after")
         assert await asyncio.to_thread(names, uri) == ["after", "before"]
+
+
+async def test_what_a_kill_left_half_made_in_the_first_start_is_made_again(tmp_path: Path) -> None:
+    """A database killed while it makes its tables may never open again; nothing can have been stored in it."""
+    first = EmbeddedDatabase(tmp_path)
+    starting = asyncio.create_task(first.start())
+    await until((tmp_path / "db.unfinished").exists, "the first start")
+    starting.cancel()  # kills the child
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    damage(tmp_path)
+    async with EmbeddedDatabase(tmp_path) as database:
+        await asyncio.to_thread(insert, database.uri, "a")
+    async with EmbeddedDatabase(tmp_path) as again:
+        assert await asyncio.to_thread(names, again.uri) == ["a"]
+
+
+async def test_a_database_that_was_ready_once_is_never_removed(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path):
+        pass
+    damage(tmp_path)
+    files = set((tmp_path / "db").iterdir())
+    with pytest.raises(EmbeddedDatabaseError, match="ended at once"):
+        await EmbeddedDatabase(tmp_path).start()
+    assert set((tmp_path / "db").iterdir()) == files
+
+
+async def test_after_the_first_start_no_write_makes_a_table(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path) as database:
+        before = set((tmp_path / "db").glob("*.wt"))
+        with MongoClient[dict[str, object]](database.uri, timeoutMS=10_000) as client:
+            for number in range(100):
+                client[f"database-{number}"]["things"].insert_one({"_id": "a"})
+        assert set((tmp_path / "db").glob("*.wt")) == before
 
 
 async def test_stop_in_the_middle_of_a_restart_leaves_no_process(tmp_path: Path) -> None:
@@ -136,12 +175,20 @@ async def test_two_on_one_directory_is_said_plainly_and_harms_nothing(tmp_path: 
         assert await asyncio.to_thread(names, database.uri) == ["a"]
 
 
+async def test_a_database_that_outlived_its_gateway_is_not_opened_twice(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path / "first"):
+        (tmp_path / "second").mkdir()
+        (tmp_path / "second" / "db").symlink_to(tmp_path / "first" / "db")
+        with pytest.raises(EmbeddedDatabaseError, match="another gateway is using this data directory"):
+            await EmbeddedDatabase(tmp_path / "second").start()
+
+
 async def test_a_directory_that_was_in_use_a_moment_ago_can_be_taken_over(tmp_path: Path) -> None:
     first = EmbeddedDatabase(tmp_path)
     await first.start()
     second = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(second.start())
-    await until(lambda: second.pid is not None, "the second one's first try")
+    await asyncio.sleep(0)  # its first try
     await first.stop()
     await starting
     assert second.pid is not None

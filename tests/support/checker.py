@@ -138,15 +138,16 @@ class _SessionCheck:
 
     def _acks(self) -> Iterator[tuple[Kind, str]]:
         for publishing in self.history.publishings:
-            sent = {sending.event_id: sending.content for sending in publishing.sent}
-            for answer in _acks_of(publishing):
+            for sending, answer in zip(publishing.sent, publishing.answers, strict=False):
+                if answer.seq is None:
+                    continue
                 entries = self.by_id.get(answer.event_id or "", [])
                 what = f"{_name(publishing)}: {answer.event_id!r} acked at seq={answer.seq}"
                 if not entries:
                     yield Kind.LOST, f"{what} is not in the log"
                 elif all(entry.seq != answer.seq for entry in entries):
                     yield Kind.MOVED, f"{what} is at {entries[0].seq}"
-                elif sent.get(answer.event_id or "") != entries[0].content:
+                elif sending.content != entries[0].content:
                     yield Kind.CHANGED, f"{what} is stored with another content than this client sent"
 
     def _rest_answers(self) -> Iterator[tuple[Kind, str]]:
@@ -169,7 +170,8 @@ class _SessionCheck:
         refused: set[str] = set()
         for publishing in self.history.publishings:
             order[publishing.client].update((sending.event_id, None) for sending in publishing.sent)
-            refused.update(answer.event_id for answer in publishing.answers if answer.code and answer.event_id)
+            answered = zip(publishing.sent, publishing.answers, strict=False)
+            refused.update(sending.event_id for sending, answer in answered if answer.code)
         for append in self.history.rest:
             order[append.client].update((sending.event_id, None) for sending in append.sent)
         for client, event_ids in order.items():

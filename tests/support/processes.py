@@ -187,7 +187,8 @@ class GatewayProcess:
 
     def _read_lines(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        self.lines.extend(line.rstrip("\n") for line in process.stdout)
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
 
     def _find(self, text: str) -> str | None:
         return next((line for line in self.lines[self._first_line :] if text in line), None)

@@ -79,7 +79,7 @@ class Relay:
                     continue
                 writer.write(data)
                 await writer.drain()
-            if writer.can_write_eof():
+            if not writer.transport.is_closing():
                 writer.write_eof()
         except OSError:
             writer.transport.abort()

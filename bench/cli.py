@@ -1,0 +1,86 @@
+"""The command line of the bench: `make bench`, or `python -m bench --help`."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec import structs
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.measures import Measures
+from bench.meter import Figures
+from bench.processes import BenchError, Processes
+from bench.report import make_report, print_report, save_report
+from bench.scale import FULL, SHORT
+
+RESULTS = Path(__file__).parent / "results"
+
+app = typer.Typer(add_completion=False)
+
+
+class Measure(StrEnum):
+    INSERT = "insert"
+    INGEST = "ingest"
+    PACED = "paced"
+    FANOUT = "fanout"
+    IDLE = "idle"
+    HISTORY = "history"
+    REST = "rest"
+    LIFECYCLE = "lifecycle"
+    REPLAY = "replay"
+
+
+@app.command()
+def bench(
+    measure: Annotated[list[Measure] | None, typer.Argument(help="What to measure; all, if left out.")] = None,
+    *,
+    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="How often; the median counts.  [3]")] = None,
+    short: Annotated[bool, typer.Option("--short", help="A very short run, to see that everything works.")] = False,
+    save: Annotated[str | None, typer.Option(metavar="NAME", help="Write results/NAME.json and .txt.")] = None,
+    results: Annotated[Path, typer.Option(metavar="DIR", help="Where --save writes.")] = RESULTS,
+    replay: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Recorded calls, NDJSON or NDJSON.gz, to replay.")
+    ] = None,
+    mongodb_uri: Annotated[str | None, typer.Option(help="Run on this MongoDB, not on the embedded database.")] = None,
+    database_pid: Annotated[
+        int | None, typer.Option(help="Its process, if it is one of this machine, to count its CPU time.")
+    ] = None,
+) -> None:
+    """Measure the gateway next to the floors: what the same work costs with nothing of ours in it."""
+    console = Console()
+    scale = SHORT if short else FULL
+    if rounds is not None:
+        scale = structs.replace(scale, rounds=rounds)
+    measures = Measures(Processes(mongodb_uri, database_pid), scale, replay and replay.absolute())
+    names = [each.value for each in measure or Measure]
+    try:
+        found = asyncio.run(_run(measures, names, scale.rounds, console))
+    except BenchError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    report = make_report(found, mongodb_uri)
+    print_report(report, console)
+    if save is not None:
+        for path in save_report(report, results, save):
+            console.print(f"written: {path}", highlight=False)
+
+
+async def _run(measures: Measures, names: list[str], rounds: int, console: Console) -> list[Figures]:
+    """Round by round, so that what is compared is measured side by side."""
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    found: list[Figures] = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=rounds * len(names))
+        for number in range(1, rounds + 1):
+            figures: Figures = {}
+            for name in names:
+                progress.update(task, description=f"round {number}: {name}")
+                figures |= await measures.named()[name]()
+                progress.advance(task)
+            found.append(figures)
+    return found

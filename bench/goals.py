@@ -1,0 +1,111 @@
+"""What the figures should be: mostly ratios to floors of the same round, so that they mean the same on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+from msgspec import Struct
+
+from bench.meter import Figures
+
+
+class Goal(Struct, frozen=True):
+    name: str
+    value: Callable[[Figures], float]
+    """Of one round. Raises KeyError where something it needs was not measured."""
+    goal: float
+    stretch: float
+    at_least: bool = False
+    """Else: at most."""
+    unit: str = ""
+
+    def met(self, value: float, wanted: float) -> bool:
+        return value >= wanted if self.at_least else value <= wanted
+
+
+def _ingest(per_frame: int) -> Callable[[Figures], float]:
+    return lambda found: (
+        found[f"ingest_{per_frame}.server_us"] / (found[f"sink_{per_frame}.server_us"] + found["insert.client_us_100"])
+    )
+
+
+def _ratio(above: str, below: str) -> Callable[[Figures], float]:
+    return lambda found: found[above] / found[below]
+
+
+def _fanout(subscribers: int) -> Callable[[Figures], float]:
+    return _ratio(f"fanout_{subscribers}.server_us", f"fanout_floor_{subscribers}.server_us")
+
+
+def _figure(name: str) -> Callable[[Figures], float]:
+    return lambda found: found[name]
+
+
+def _depth(kind: str) -> Callable[[Figures], float]:
+    return _ratio(f"history.{kind}_10000_cpu_us", f"history.{kind}_100_cpu_us")
+
+
+GOALS = [
+    Goal("ingest, 1 a frame: CPU / (sink + insert at 100)", _ingest(1), 1.3, 1.0),
+    Goal("ingest, 10 a frame: CPU / (sink + insert at 100)", _ingest(10), 1.3, 0.9),
+    Goal(
+        "durable events/s / insert floor at 100",
+        _ratio("ingest_10.events_per_s", "insert.documents_per_s_100"), 0.8, 0.95, at_least=True,
+    ),
+    Goal(
+        "paced 200/s: ack p50 / single insert p50",
+        _ratio("paced_200.ack_p50_ms", "insert.paced_insert_p50_ms"), 2, 1.2,
+    ),
+    Goal("paced 200/s: ack p99", _figure("paced_200.ack_p99_ms"), 25, 10, unit="ms"),
+    Goal("paced 200/s: subscriber beyond the ack, p50", _figure("paced_200.beyond_ack_p50_ms"), 2, 0.5, unit="ms"),
+    Goal("fan-out to 1,000: CPU a delivery / floor", _fanout(1000), 1.2, 0.9),
+    Goal("fan-out to 100: CPU a delivery / floor", _fanout(100), 2, 1.3),
+    Goal("memory of 8,000 idle connections / floor", _ratio("idle.bytes_8000", "idle_floor.bytes_8000"), 1.3, 1.1),
+    Goal("history pages: CPU at 10,000 / at 100 events", _depth("page"), 1.5, 1.2),
+    Goal("history windows: CPU at 10,000 / at 100 events", _depth("window"), 1.5, 1.2),
+    Goal(
+        "whole calls a day, millions", lambda found: found["calls.calls_per_day"] / 1e6, 10, 15, at_least=True, unit="M"
+    ),
+    Goal("REST POST: CPU / floor", _ratio("rest.server_us", "rest_floor.server_us"), 1.6, 1.3),
+]  # fmt: skip
+
+
+class Outcome(Struct, frozen=True):
+    name: str
+    value: float
+    """The median of the rounds."""
+    lowest: float
+    highest: float
+    goal: float
+    stretch: float
+    unit: str
+    at_least: bool
+    met: bool
+    stretch_met: bool
+
+
+def outcomes(rounds: list[Figures]) -> list[Outcome]:
+    """The goals for which everything was measured."""
+    found = []
+    for goal in GOALS:
+        try:
+            values = [goal.value(figures) for figures in rounds]
+        except KeyError:
+            continue
+        value = median(values)
+        found.append(
+            Outcome(
+                name=goal.name,
+                value=value,
+                lowest=min(values),
+                highest=max(values),
+                goal=goal.goal,
+                stretch=goal.stretch,
+                unit=goal.unit,
+                at_least=goal.at_least,
+                met=goal.met(value, goal.goal),
+                stretch_met=goal.met(value, goal.stretch),
+            )
+        )
+    return found

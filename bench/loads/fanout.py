@@ -1,0 +1,96 @@
+"""One publisher and many subscribers: each event is sent when all have got the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+from msgspec import Struct
+
+from bench.events import append_frame, long_call
+from bench.meter import Figures, Meter, Target, percentile
+from bench.wire import Socket, client_frame
+
+_AT_ONCE = 100
+
+
+class Fanout(Struct, frozen=True, kw_only=True, tag=True):
+    target: Target
+    prefix: str
+    subscribers: int
+    events: int
+
+    async def run(self) -> Figures:
+        """CPU for each delivery, and the time from sending an event until the last subscriber has it."""
+        session_id = f"{self.prefix}-0"
+        frames = [client_frame(append_frame([event])) for event in long_call(session_id, self.events).events]
+        counts = _Counts(self.subscribers)
+        path = f"/sessions/{session_id}/publish?language=en"
+        publisher = await Socket.connect(self.target.address, path, counts.take_reply)
+        await counts.wait(lambda: counts.opened)
+        subscribers = await self._subscribe(session_id, counts)
+        meter, spans, warm = Meter(self.target), [], len(frames) // 10
+        for number, frame in enumerate(frames, start=1):
+            if number == warm + 1:
+                meter.start()
+            began = time.perf_counter()
+            publisher.write(frame)
+            await counts.wait(partial(counts.all_have, number))
+            if number > warm:
+                spans.append(time.perf_counter() - began)
+        meter.stop()
+        for socket in [publisher, *subscribers]:
+            socket.close()
+        deliveries = (len(frames) - warm) * self.subscribers
+        return {**meter.per(deliveries, "deliveries"), "all_p50_ms": percentile(spans, 0.5) * 1e3}
+
+    async def _subscribe(self, session_id: str, counts: _Counts) -> list[Socket]:
+        command = {"type": "subscribe", "ref": "a", "sessionId": session_id}
+        frame = client_frame(msgspec.json.encode(command))
+        sockets: list[Socket] = []
+        while len(sockets) < self.subscribers:
+            some = min(_AT_ONCE, self.subscribers - len(sockets))
+            connecting = (Socket.connect(self.target.address, "/subscribe", counts.take_push) for _ in range(some))
+            connected = await asyncio.gather(*connecting)
+            for socket in connected:
+                socket.write(frame)
+            sockets += connected
+        await counts.wait(lambda: counts.joined == self.subscribers)
+        return sockets
+
+
+class _Counts:
+    """What has come in, over all sockets. Wakes whoever waits when it may be what he waits for."""
+
+    def __init__(self, subscribers: int) -> None:
+        self.opened = False
+        self.joined = self.acked = self.delivered = 0
+        self._subscribers = subscribers
+        self._event = asyncio.Event()
+
+    def all_have(self, events: int) -> bool:
+        return self.acked >= events and self.delivered >= events * self._subscribers
+
+    async def wait(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._event.clear()
+            await self._event.wait()
+
+    def take_reply(self, payload: bytes) -> None:
+        if payload.startswith(b'{"type":"ack"'):
+            self.acked += payload.count(b'"seq":')
+        elif payload.startswith(b'{"type":"opened"'):
+            self.opened = True
+        self._event.set()
+
+    def take_push(self, payload: bytes) -> None:
+        if payload.startswith(b'{"type":"events"'):
+            self.delivered += 1
+            if self.delivered % self._subscribers == 0:
+                self._event.set()
+        elif payload.startswith(b'{"type":"caughtUp"'):
+            self.joined += 1
+            self._event.set()

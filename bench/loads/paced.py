@@ -1,0 +1,103 @@
+"""Events at a steady rate over many sessions, each with a subscriber: how long until ack and delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+from msgspec import Struct
+
+from bench.events import append_frame, long_call
+from bench.meter import Figures, Meter, Target, latencies_ms, percentile
+from bench.wire import Socket, client_frame
+
+
+class Paced(Struct, frozen=True, kw_only=True, tag=True):
+    target: Target
+    prefix: str
+    rate: float
+    """Events a second, over all sessions."""
+    seconds: float
+    sessions: int = 50
+
+    async def run(self) -> Figures:
+        """Latencies from sending to the ack, and from the ack to the subscriber."""
+        session_count = min(self.sessions, max(1, round(self.rate * self.seconds)))
+        sessions = [_Session(self, number) for number in range(session_count)]
+        for session in sessions:
+            await session.open()
+        meter = Meter(self.target)
+        meter.start()
+        loop = asyncio.get_running_loop()
+        began, count = loop.time() + 0.05, round(self.rate * self.seconds)
+        for number in range(count):
+            loop.call_at(began + number / self.rate, sessions[number % session_count].send)
+        await asyncio.sleep(count / self.rate)
+        for session in sessions:
+            await session.wait_for_all()
+        meter.stop()
+        acks = [acked - sent for each in sessions for sent, acked in zip(each.sent, each.acked, strict=True)]
+        beyond = [seen - acked for each in sessions for acked, seen in zip(each.acked, each.seen, strict=True)]
+        figures = {**meter.per(count, "events"), **latencies_ms("ack", acks)}
+        return {
+            **figures,
+            "beyond_ack_p50_ms": percentile(beyond, 0.5) * 1e3,
+            "beyond_ack_p99_ms": percentile(beyond, 0.99) * 1e3,
+        }
+
+
+class _Session:
+    """A publisher and a subscriber of one session. Times are those of this process."""
+
+    def __init__(self, load: Paced, number: int) -> None:
+        self._load = load
+        self._session_id = f"{load.prefix}-{number}"
+        call = long_call(self._session_id, round(load.rate * load.seconds / min(load.sessions, 50)) + 50)
+        self._frames = [client_frame(append_frame([event])) for event in call.events]
+        self.sent: list[float] = []
+        self.acked: list[float] = []
+        self.seen: list[float] = []
+        self._changed = asyncio.Event()
+        self._ready = 0
+
+    async def open(self) -> None:
+        address = self._load.target.address
+        path = f"/sessions/{self._session_id}/publish?language=en"
+        self._publisher = await Socket.connect(address, path, self._take_reply)
+        await self._until_ready(1)
+        self._subscriber = await Socket.connect(address, "/subscribe", self._take_push)
+        command = {"type": "subscribe", "ref": "a", "sessionId": self._session_id}
+        self._subscriber.write(client_frame(msgspec.json.encode(command)))
+        await self._until_ready(2)
+
+    async def _until_ready(self, stage: int) -> None:
+        while self._ready < stage:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def send(self) -> None:
+        frame = self._frames[len(self.sent)]
+        self.sent.append(time.perf_counter())
+        self._publisher.write(frame)
+
+    async def wait_for_all(self) -> None:
+        while min(len(self.acked), len(self.seen)) < len(self.sent):
+            self._changed.clear()
+            await self._changed.wait()
+        self._publisher.close()
+        self._subscriber.close()
+
+    def _take_reply(self, payload: bytes) -> None:
+        if payload.startswith(b'{"type":"ack"'):
+            self.acked += [time.perf_counter()] * payload.count(b'"seq":')
+        elif payload.startswith(b'{"type":"opened"'):
+            self._ready = 1
+        self._changed.set()
+
+    def _take_push(self, payload: bytes) -> None:
+        if payload.startswith(b'{"type":"events"'):
+            self.seen += [time.perf_counter()] * len(msgspec.json.decode(payload)["events"])
+        elif payload.startswith(b'{"type":"caughtUp"'):
+            self._ready = 2
+        self._changed.set()

@@ -1,0 +1,153 @@
+"""The measures: each runs loads against a fresh gateway, or a floor, and says what it found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from uuid import uuid4
+
+from bench.loads.calls import Calls
+from bench.loads.fanout import Fanout
+from bench.loads.idle import Idle
+from bench.loads.ingest import Ingest
+from bench.loads.insert import Insert
+from bench.loads.paced import Paced
+from bench.loads.requests import History, Posts
+from bench.meter import Figures
+from bench.processes import Processes
+from bench.scale import Scale
+
+_SETTLE_SECONDS = 0.5
+"""For a gateway that has just started, to be done with its start."""
+
+
+class Measures:
+    """Each method is one measure, floors included; figures are named `group.figure`."""
+
+    def __init__(self, processes: Processes, scale: Scale, replay: Path | None) -> None:
+        self._processes = processes
+        self._scale = scale
+        self._replay = replay
+
+    def named(self) -> dict[str, Callable[[], Awaitable[Figures]]]:
+        return {
+            "insert": self.insert,
+            "ingest": self.ingest,
+            "paced": self.paced,
+            "fanout": self.fanout,
+            "idle": self.idle,
+            "history": self.history,
+            "rest": self.rest,
+            "lifecycle": self.lifecycle,
+            "replay": self.replay,
+        }
+
+    async def insert(self) -> Figures:
+        async with self._processes.database() as (target, name):
+            load = Insert(target=target, database=name, prefix=_prefix(), batches=self._scale.inserts)
+            return _grouped("insert", await self._processes.load(load))
+
+    async def ingest(self) -> Figures:
+        figures: Figures = {}
+        for per_frame, events in self._scale.ingest_events.items():
+            async with self._processes.floor("sink") as target:
+                sunk = events * self._scale.sink_factor
+                load = Ingest(target=target, prefix=_prefix(), events=sunk, per_frame=per_frame)
+                figures |= _grouped(f"sink_{per_frame}", await self._processes.load(load))
+            async with self._processes.gateway() as (target, data_dir):
+                await asyncio.sleep(_SETTLE_SECONDS)
+                before = _size(data_dir)
+                load = Ingest(target=target, prefix=_prefix(), events=events, per_frame=per_frame)
+                found = await self._processes.load(load)
+                if before:
+                    found["disk_bytes"] = (_size(data_dir) - before) / (events * load.sessions)
+                figures |= _grouped(f"ingest_{per_frame}", found)
+        return figures
+
+    async def paced(self) -> Figures:
+        figures: Figures = {}
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            for rate in self._scale.paced_rates:
+                load = Paced(target=target, prefix=_prefix(), rate=rate, seconds=self._scale.paced_seconds)
+                figures |= _grouped(f"paced_{rate}", await self._processes.load(load))
+        return figures
+
+    async def fanout(self) -> Figures:
+        figures: Figures = {}
+        for subscribers, events in self._scale.fanout.items():
+            async with self._processes.floor("fanout") as target:
+                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
+                figures |= _grouped(f"fanout_floor_{subscribers}", await self._processes.load(load))
+            async with self._processes.gateway() as (target, _):
+                await asyncio.sleep(_SETTLE_SECONDS)
+                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
+                figures |= _grouped(f"fanout_{subscribers}", await self._processes.load(load))
+        return figures
+
+    async def idle(self) -> Figures:
+        async with self._processes.floor("idle") as target:
+            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle)
+            figures = _grouped("idle_floor", await self._processes.load(load))
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle)
+            figures |= _grouped("idle", await self._processes.load(load))
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Idle(target=target, prefix=_prefix(), steps=[self._scale.idle_publishers], publish=True)
+            figures |= _grouped("idle_publishers", await self._processes.load(load))
+        return figures
+
+    async def history(self) -> Figures:
+        async with self._processes.gateway() as (target, _):
+            lengths, repeats = self._scale.history, self._scale.history_repeats
+            load = History(target=target, prefix=_prefix(), lengths=lengths, repeats=repeats)
+            return _grouped("history", await self._processes.load(load))
+
+    async def rest(self) -> Figures:
+        async with self._processes.floor("rest") as target:
+            load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)
+            figures = _grouped("rest_floor", await self._processes.load(load))
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)
+            return figures | _grouped("rest", await self._processes.load(load))
+
+    async def lifecycle(self) -> Figures:
+        return await self._calls({"calls": 64, "calls_in_turns": 1}, self._scale.calls, None)
+
+    async def replay(self) -> Figures:
+        return await self._calls({"replay": 64}, self._scale.replayed, self._replay)
+
+    async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
+        """`groups`: what each is called → events in flight of a call."""
+        figures: Figures = {}
+        for group, in_flight in groups.items():
+            async with self._processes.gateway() as (target, _):
+                await asyncio.sleep(_SETTLE_SECONDS)
+                load = Calls(
+                    target=target,
+                    prefix=_prefix(),
+                    calls=calls,
+                    concurrency=self._scale.call_concurrency,
+                    in_flight=in_flight,
+                    file=None if file is None else str(file),
+                )
+                figures |= _grouped(group, await self._processes.load(load))
+        return figures
+
+
+def _prefix() -> str:
+    return f"bench-{uuid4().hex[:8]}"
+
+
+def _grouped(group: str, figures: Figures) -> Figures:
+    return {f"{group}.{name}": value for name, value in figures.items()}
+
+
+def _size(directory: Path) -> int:
+    """Bytes of the files of the embedded database; 0 where it is not ours."""
+    database = directory / "db"
+    return sum(path.stat().st_size for path in database.rglob("*") if path.is_file())

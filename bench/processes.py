@@ -1,0 +1,165 @@
+"""The processes of a bench: gateways, databases, floors and loads, each started fresh and ended again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import psutil
+import pymongo
+
+from bench.floors import READY
+from bench.load import SECONDS, Load
+from bench.meter import Figures, Target
+from gateway.config import Config, environment_name
+from store.embedded import EmbeddedDatabase
+
+_ROOT = Path(__file__).resolve().parents[1]
+_START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.02
+
+
+class BenchError(Exception):
+    """A process of the bench failed; the text has what it wrote."""
+
+
+class Processes:
+    """Starts what is measured. With `mongodb_uri` on that server, in databases of its own that are dropped again."""
+
+    def __init__(self, mongodb_uri: str | None = None, database_pid: int | None = None) -> None:
+        self._mongodb_uri = mongodb_uri
+        self._database_pid = database_pid
+
+    @asynccontextmanager
+    async def gateway(self) -> AsyncIterator[tuple[Target, Path]]:
+        """A gateway on a fresh database, and its data directory."""
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
+            data_dir = Path(name)
+            environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console"}
+            database = f"bench-{uuid4().hex[:12]}"
+            if self._mongodb_uri is not None:
+                environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
+            command = ["-m", "gateway", "serve", "--port", "0"]
+            async with _server(command, data_dir, environment) as (url, pid):
+                try:
+                    yield Target(url, pid, self._database_pid or _child(pid)), data_dir
+                finally:
+                    self._drop(database)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[tuple[Target, str]]:
+        """A fresh database with no gateway: its URI as a target, and a database's name."""
+        name = f"bench-{uuid4().hex[:12]}"
+        if self._mongodb_uri is not None:
+            yield Target(self._mongodb_uri, os.getpid(), self._database_pid), name
+            self._drop(name)
+            return
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as directory:
+            async with EmbeddedDatabase(Path(directory)) as embedded:
+                yield Target(embedded.uri, os.getpid(), embedded.pid), name
+
+    @asynccontextmanager
+    async def floor(self, name: str) -> AsyncIterator[Target]:
+        """A bare server of `bench.floors`."""
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as directory:
+            async with _server(["-m", "bench.floors", name], Path(directory), {}) as (url, pid):
+                yield Target(url, pid)
+
+    async def load(self, load: Load) -> Figures:
+        """Run a load in a process of its own."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.load"),
+            cwd=_ROOT,
+            env=_environment({}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(SECONDS + _START_SECONDS):
+                output, errors = await process.communicate(msgspec.json.encode(load))
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise BenchError(f"{type(load).__name__} failed:\n{errors.decode(errors='replace')[-4000:]}")
+        return msgspec.json.decode(output, type=Figures)
+
+    def _drop(self, database: str) -> None:
+        if self._mongodb_uri is not None:
+            with pymongo.MongoClient[dict[str, object]](self._mongodb_uri) as client:
+                client.drop_database(database)
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without any setting of a gateway, then `extra`."""
+    settings = {environment_name(field) for field in Config.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in settings}
+    return {**inherited, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", **extra}
+
+
+def _child(pid: int) -> int | None:
+    """The embedded database of a gateway."""
+    children = psutil.Process(pid).children()
+    return children[0].pid if children else None
+
+
+@asynccontextmanager
+async def _server(
+    arguments: Sequence[str], directory: Path, extra: Mapping[str, str]
+) -> AsyncIterator[tuple[str, int]]:
+    """A server's URL and process id. It runs in `directory`, so that no `.env` of ours is read."""
+    log_file = directory / "output.log"
+    process = _spawn(arguments, directory, extra, log_file)
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while (url := _url(log_file)) is None:
+                if process.poll() is not None:
+                    raise BenchError(f"{' '.join(arguments)} ended:\n{log_file.read_text(errors='replace')}")
+                await asyncio.sleep(_POLL_SECONDS)
+        yield url, process.pid
+    finally:
+        await _end(process)
+
+
+def _spawn(
+    arguments: Sequence[str], directory: Path, extra: Mapping[str, str], log_file: Path
+) -> subprocess.Popen[bytes]:
+    with log_file.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=directory,
+            env=_environment(extra),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _url(log_file: Path) -> str | None:
+    _, found, rest = log_file.read_text(errors="replace").partition(READY)
+    url, line_end, _ = rest.partition("\n")
+    return url.split()[0] if found and line_end else None
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            while process.poll() is None:
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        process.kill()
+        process.wait()

@@ -1,0 +1,67 @@
+"""How much of everything a bench does."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    rounds: int
+    """Everything is measured so often, floors and gateway in turn; what counts is the median."""
+    ingest_events: dict[int, int]
+    """Events a frame → events of each of the 50 sessions."""
+    sink_factor: int
+    """The sink gets so many times more: it is that much faster."""
+    inserts: dict[str, int]
+    """Size of a batch → batches."""
+    paced_rates: list[int]
+    paced_seconds: float
+    fanout: dict[int, int]
+    """Subscribers → events."""
+    idle: list[int]
+    idle_publishers: int
+    history: list[int]
+    history_repeats: int
+    posts: int
+    calls: int
+    call_concurrency: int
+    replayed: int
+
+
+FULL = Scale(
+    rounds=3,
+    ingest_events={1: 500, 10: 1000},
+    sink_factor=4,
+    inserts={"1": 400, "10": 200, "100": 150},
+    paced_rates=[200, 500, 1000],
+    paced_seconds=5.0,
+    fanout={100: 600, 1000: 100},
+    idle=[2000, 8000],
+    idle_publishers=1000,
+    history=[100, 1000, 10_000],
+    history_repeats=10,
+    posts=6400,
+    calls=1500,
+    call_concurrency=100,
+    replayed=400,
+)
+"""A few minutes."""
+
+SHORT = Scale(
+    rounds=1,
+    ingest_events={1: 20, 10: 40},
+    sink_factor=1,
+    inserts={"1": 20, "10": 5, "100": 2},
+    paced_rates=[200],
+    paced_seconds=0.3,
+    fanout={10: 20, 40: 10},
+    idle=[50, 100],
+    idle_publishers=20,
+    history=[100, 200],
+    history_repeats=1,
+    posts=256,
+    calls=40,
+    call_concurrency=10,
+    replayed=20,
+)
+"""Shows that everything runs; its figures mean nothing."""

@@ -1,0 +1,50 @@
+import { callName, isLive } from "./calls.js";
+import { callHref } from "./route.js";
+import { duration, latency, Moment, spokenDuration } from "./times.js";
+import { html } from "./view.js";
+
+const COLUMNS = ["State", "Call", "Last line", "Turns", "Response", "Duration"];
+
+export function Columns() {
+  return html`<div class="call-columns" role="rowgroup"><div role="row" class="call-grid">
+    ${COLUMNS.map((name) => html`<div role="columnheader" key=${name}>${name}</div>`)}
+  </div></div>`;
+}
+
+/** One call: a row on a wide screen, a card on a narrow one. `now` is on the gateway's clock. */
+export function CallRow({ row, now, focusable, onFocus }) {
+  const { session, summary, reasons } = row;
+  const { sessionId, status, startedAt, endedAt, language } = session;
+  const name = callName(session);
+  const lasted = (endedAt ? Date.parse(endedAt) : now) - Date.parse(startedAt);
+  return html`<div role="row" class=${`call-grid call-row ${isLive(row) ? "live" : "ended"} ${row.urgency ? "urgent" : ""}`}>
+    <div role="cell" class="state"><span class=${`dot ${status}`}></span><span class="state-word">${status}</span></div>
+    <div role="cell" class="who">
+      <a class="call-link" href=${callHref(sessionId)} data-call=${sessionId} tabindex=${focusable ? 0 : -1}
+        onFocus=${() => onFocus(sessionId)}>${name}</a>
+      <span class="id">${name === sessionId ? language : `${sessionId} · ${language}`}</span>
+    </div>
+    <div role="cell" class="said">
+      <${LastLine} row=${row} />
+      ${reasons.length > 0 &&
+      html`<span class="reasons">${reasons.map((reason) => html`<span class=${`reason ${reason.kind}`} key=${reason.kind}>${reason.label}</span>`)}</span>`}
+    </div>
+    <div role="cell" class="turns"><span class="unit">turns </span>${summary ? summary.turns : "–"}</div>
+    <div role="cell" class="latency"><span class="unit">response </span>${latency(summary?.responseMs)}</div>
+    <div role="cell" class="duration">
+      <span aria-label=${spokenDuration(lasted)} role="img">${duration(lasted)}</span>
+      <span class="started"><${Moment} at=${endedAt ?? startedAt} /></span>
+    </div>
+  </div>`;
+}
+
+function LastLine({ row }) {
+  const line = row.summary?.lastLine;
+  if (!line) {
+    const text = row.session.lastSeq === 0 ? "nothing said yet" : `${row.session.lastSeq} events`;
+    return html`<span class="line none">${text}</span>`;
+  }
+  return html`<span class=${`line ${line.side} ${line.interrupted ? "cut" : ""}`} title=${line.text}>
+    <span class="side">${line.side === "user" ? "User" : "Bot"}</span> <q>${line.text}</q>
+  </span>`;
+}

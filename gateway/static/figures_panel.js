@@ -1,0 +1,107 @@
+// The figures of a call, as the gateway has computed them, and what is known of its session.
+import { color } from "./colors.js";
+import { EXPORTS, exportCall } from "./export.js";
+import { Plot } from "./plot.js";
+import { latency, Moment } from "./times.js";
+import { html, useMemo, useState } from "./view.js";
+
+export function FiguresPanel({ log, figures }) {
+  return html`<aside class="figures" aria-label="Figures">
+    ${figures ? html`<${Figures} figures=${figures} />` : html`<p class="nothing">Figures come when the call has been read.</p>`}
+    <${Export} log=${log} />
+    <${Details} session=${log.session} />
+  </aside>`;
+}
+
+function Figures({ figures }) {
+  const { turns, talk, responses, interruptions, silences, tools, errors } = figures;
+  return html`<h2>Response latency</h2>
+    <dl class="tiles">
+      <${Tile} name="median" value=${latency(responses.p50Ms)} />
+      <${Tile} name="p95" value=${latency(responses.p95Ms)} />
+      <${Tile} name="longest" value=${latency(responses.maxMs)} />
+    </dl>
+    ${responses.count > 1 && html`<${LatencyPlot} responses=${responses} />`}
+    <h2>Talk</h2>
+    <${TalkShare} talk=${talk} />
+    <dl class="tiles">
+      <${Tile} name="turns" value=${turns.total} />
+      <${Tile} name="of the user" value=${turns.user} />
+      <${Tile} name="of the bot" value=${turns.bot} />
+      <${Tile} name="interrupted by user" value=${interruptions.byUser} warn=${interruptions.byUser >= 3} />
+      <${Tile} name="by bot" value=${interruptions.byBot} warn=${interruptions.byBot > 0} />
+      <${Tile} name="at once" value=${latency(talk.overlapMs)} />
+      <${Tile} name=${`silences over ${silences.thresholdMs / 1000} s`} value=${silences.count} />
+      <${Tile} name="longest" value=${silences.count ? latency(silences.longestMs) : "–"} />
+    </dl>
+    <h2>Tools</h2>
+    <dl class="tiles">
+      <${Tile} name="calls" value=${tools.calls} />
+      <${Tile} name="failed" value=${tools.failed} bad=${tools.failed > 0} />
+      <${Tile} name="errors" value=${errors} bad=${errors > 0} />
+    </dl>`;
+}
+
+function Tile({ name, value, bad = false, warn = false }) {
+  return html`<div class=${bad ? "bad" : warn ? "warn" : ""}><dt>${name}</dt><dd>${value}</dd></div>`;
+}
+
+function TalkShare({ talk }) {
+  if (talk.userShare === null) return html`<p class="nothing">Nobody's talk has been measured.</p>`;
+  const [user, bot] = [Math.round(talk.userShare * 100), Math.round(talk.botShare * 100)];
+  return html`<div class="share" role="img" aria-label=${`Talk: user ${user} %, bot ${bot} %`}>
+    <div class="user" style=${{ flexGrow: talk.userShare }}>${user >= 15 && `User ${user} %`}</div>
+    <div class="bot" style=${{ flexGrow: talk.botShare }}>${bot >= 15 && `Bot ${bot} %`}</div>
+  </div>
+  <p class="share-times">${latency(talk.userMs)} and ${latency(talk.botMs)}</p>`;
+}
+
+function LatencyPlot({ responses }) {
+  const { each, p50Ms, p95Ms } = responses;
+  const data = useMemo(() => {
+    const times = each.map((response) => response.ms);
+    return [each.map((_, index) => index + 1), times, times.map(() => p50Ms), times.map(() => p95Ms)];
+  }, [responses]);
+  const options = () => ({
+    height: 150,
+    legend: { show: false },
+    scales: { x: { time: false, range: (_, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_, __, high) => [0, Math.max(500, high * 1.1)] } },
+    axes: [{ values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
+    series: [
+      {},
+      { label: "response", stroke: color("bot"), width: 1.5, points: { show: each.length < 80, size: 6, fill: color("bot") } },
+      { label: "median", stroke: color("soft"), width: 1, dash: [4, 4], points: { show: false } },
+      { label: "p95", stroke: color("warn"), width: 1, dash: [4, 4], points: { show: false } },
+    ],
+  });
+  const label = `Response latency of ${responses.count} responses: median ${latency(p50Ms)}, p95 ${latency(p95Ms)}`;
+  return html`<${Plot} options=${options} data=${data} label=${label} />`;
+}
+
+function Export({ log }) {
+  const [failure, setFailure] = useState(null);
+  const run = async (format) => {
+    setFailure(null);
+    try {
+      await exportCall(log.sessionId, format);
+    } catch (error) {
+      setFailure(error.message);
+    }
+  };
+  return html`<h2>Export</h2>
+    <p class="exports">
+      ${Object.keys(EXPORTS).map((format) => html`<button type="button" key=${format} onClick=${() => run(format)}>${format.toUpperCase()}</button>`)}
+    </p>
+    ${failure && html`<p class="notice" role="alert">${failure}</p>`}`;
+}
+
+function Details({ session }) {
+  return html`<h2>Session</h2>
+    <dl class="details">
+      <dt>Id</dt><dd><code>${session.sessionId}</code></dd>
+      <dt>Started</dt><dd><${Moment} at=${session.startedAt} full /></dd>
+      <dt>Ended</dt><dd><${Moment} at=${session.endedAt} full /></dd>
+      <dt>Language</dt><dd>${session.language}</dd>
+      ${Object.entries(session.metadata).map(([name, value]) => html`<dt key=${name}>${name}</dt><dd>${typeof value === "string" ? value : JSON.stringify(value)}</dd>`)}
+    </dl>`;
+}

@@ -1,0 +1,35 @@
+// The gateway's REST side, below the page's own address.
+
+/** Milliseconds to add to this machine's clock for the gateway's, from the `Date` of its last answer. */
+export let clockOffset = 0;
+
+export class RestError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export function sessionPath(sessionId, rest = "") {
+  return `sessions/${encodeURIComponent(sessionId)}${rest}`;
+}
+
+/** The answer; throws RestError for one that is an error, and TypeError without a connection. */
+export async function ask(path, { accept = "application/json", signal } = {}) {
+  const response = await fetch(new URL(path, document.baseURI), { headers: { accept }, signal });
+  const date = Date.parse(response.headers.get("date") ?? "");
+  // The header is cut to seconds: a difference below that is none.
+  if (date) clockOffset = Math.abs(date + 500 - Date.now()) < 1500 ? 0 : date + 500 - Date.now();
+  if (response.ok) return response;
+  let text = response.statusText;
+  try {
+    text = [(await response.json()).message].flat().join("; ");
+  } catch {
+    // not an envelope of ours: a proxy's answer
+  }
+  throw new RestError(response.status, text);
+}
+
+export async function askJson(path, options) {
+  return (await ask(path, options)).json();
+}

@@ -1,0 +1,41 @@
+// Preact with htm: what every component is written with.
+import { h, render } from "./vendor/preact.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact-hooks.js";
+import htm from "./vendor/htm.js";
+
+export const html = htm.bind(h);
+export { render, useEffect, useLayoutEffect, useMemo, useRef, useState };
+
+/** Render again whenever the observable has changed. */
+export function useObservable(observable) {
+  const [, setVersion] = useState(observable.version);
+  useEffect(() => {
+    setVersion(observable.version); // it may have changed between the rendering and now
+    return observable.watch(() => setVersion(observable.version));
+  }, [observable]);
+  return observable;
+}
+
+/** Render again every so many milliseconds; returns the present time. */
+export function useClock(interval = 1000) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), interval);
+    return () => clearInterval(timer);
+  }, [interval]);
+  return now;
+}
+
+/** Whether a media query holds, as it changes. */
+export function useMedia(query) {
+  const media = useMemo(() => window.matchMedia(query), [query]);
+  const [matches, setMatches] = useState(media.matches);
+  useEffect(() => {
+    const update = () => setMatches(media.matches);
+    media.addEventListener("change", update);
+    return () => media.removeEventListener("change", update);
+  }, [media]);
+  return matches;
+}
+
+export const NARROW = "(max-width: 760px)";

@@ -1,0 +1,89 @@
+"""The folder of an embedded database: used by one process at a time, and never left half made."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+_LOG_BYTES: Final = 4 * 1024 * 1024
+_EMPTY_CONFIG: Final = "# Empty on purpose: so the database looks for no other settings.\n"
+
+
+class DataDirectory:
+    """The paths in the folder, its lock, and whether the database in it was ever ready.
+
+    A database that is killed while it makes its tables can never be opened again. So until it was ready for the first
+    time a file marks it as unfinished; nothing can have been stored in it, and the next start makes a new one.
+    """
+
+    def __init__(self, path: Path, log_file: Path | None = None) -> None:
+        self.path = path.absolute()
+        self.database = self.path / "db"
+        self.config_file = self.path / "database.toml"
+        self.log_file = log_file or self.path / "database.log"
+        self._unfinished = self.path / "db.unfinished"
+        self._lock: int | None = None
+        self._log_start = 0
+
+    def take(self) -> bool:
+        """Make the folder if need be and lock it. False when another process has it. Raises OSError."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._lock = lock
+        self.config_file.write_text(_EMPTY_CONFIG)
+        return True
+
+    def release(self) -> None:
+        """Unlock; the kernel does so too when the process dies. Repeatable."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def begin(self) -> bool:
+        """Whether the database is new, and `finish` is to be called when it is ready. One left unfinished is removed.
+
+        Only for who has the lock. Raises OSError.
+        """
+        if self._unfinished.exists():
+            shutil.rmtree(self.database, ignore_errors=True)
+        elif self.database.exists():
+            return False
+        self._unfinished.touch()
+        self._flush()
+        self.database.mkdir(mode=0o700)
+        return True
+
+    def finish(self) -> None:
+        """From now on the database is kept."""
+        self._unfinished.unlink()
+        self._flush()
+
+    def open_log(self) -> int:
+        """A file descriptor to append to the log, which starts anew when it has become long."""
+        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".old.log"))
+        log = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._log_start = os.fstat(log).st_size
+        return log
+
+    def log_tail(self) -> str:
+        """The end of what was logged since `open_log`."""
+        with self.log_file.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()[-8192:].decode(errors="replace")
+
+    def _flush(self) -> None:
+        """Make what the folder lists durable."""
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

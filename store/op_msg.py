@@ -1,0 +1,30 @@
+"""One command to a MongoDB server over a connection of its own: what starting a server needs, before any driver."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any, Final
+
+import bson
+from bson.errors import BSONError
+
+_OP_MSG: Final = 2013
+
+
+async def command(host: str, port: int, document: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    """The server's answer to a command such as `{"ping": 1, "$db": "admin"}`; None without one in that time."""
+    body = b"\0" + bson.encode(document)
+    message = struct.pack("<iiiiI", 20 + len(body), 1, 0, _OP_MSG, 0) + body
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(message)
+                head = await reader.readexactly(16)
+                reply = await reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
+            finally:
+                writer.close()
+        return bson.decode(reply[5:])
+    except (OSError, TimeoutError, EOFError, ValueError, BSONError):
+        return None

@@ -1,0 +1,191 @@
+"""The OpenAPI document: valid, complete, and true to what is served. The pages made from it."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import msgspec
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gateway.openapi import document
+from gateway.openapi_schemas import EXAMPLES
+from protocol import messages
+from protocol.codec import JSON
+from protocol.errors import ErrorCode
+from protocol.messages import Limits
+from tests.support.gateways import Gateway, StartGateway, new_event
+
+DOCUMENT = document(Limits())
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, item[method]) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item
+    ]
+
+
+def validator(schema: dict[str, Any]) -> OAS31Validator:
+    return OAS31Validator({**schema, "components": DOCUMENT["components"]})
+
+
+async def test_the_document_is_served_and_valid(gateway: Gateway) -> None:
+    served = await gateway.get("/openapi.json")
+    assert served == DOCUMENT
+    OpenAPIV31SpecValidator(served).validate()
+
+
+async def test_every_route_is_described_and_nothing_else(gateway: Gateway) -> None:
+    served = {
+        (route.method.lower(), route.resource.canonical.replace("{session_id}", "{sessionId}"))
+        for route in gateway.app.router.routes()
+        if route.resource is not None and route.method not in ("HEAD", "OPTIONS")
+    }
+    assert served == {(method, path) for method, path, _ in operations()}
+
+
+async def test_the_document_says_the_limits_in_force(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_id_chars=40, max_batch_events=7, max_depth=5)
+    served = await gateway.get("/openapi.json")
+    schemas = served["components"]["schemas"]
+    assert served["components"]["parameters"]["sessionId"]["schema"]["maxLength"] == 40
+    assert schemas["EventIn"]["properties"]["eventId"]["maxLength"] == 40
+    assert schemas["EventBatchIn"]["properties"]["events"]["maxItems"] == 7
+    assert "at most 5 levels" in schemas["JsonObject"]["description"]
+
+
+def test_operations_have_their_own_ids_and_all_have_texts() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+    for _, _, operation in operations():
+        assert operation["summary"]
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (operation["operationId"], parameter["name"])
+
+
+def test_every_example_is_valid() -> None:
+    for name, example in EXAMPLES.items():
+        validator({"$ref": f"#/components/schemas/{name}"}).validate(example)
+    for response in DOCUMENT["components"]["responses"].values():
+        body = response["content"]["application/json"]
+        validator(body["schema"]).validate(body["example"])
+
+
+def test_examples_decode_as_the_shapes_they_stand_for() -> None:
+    for name in ("CreateSession", "CompleteSession", "Session", "Event", "SessionList", "EventPage", "Health"):
+        kind = getattr(messages, name)
+        assert msgspec.json.decode(JSON.encode(msgspec.convert(EXAMPLES[name], kind)), type=kind)
+
+
+def test_every_error_code_and_status_is_described() -> None:
+    described = set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
+    assert described == {code.value for code in ErrorCode}
+    for name, response in DOCUMENT["components"]["responses"].items():
+        example = response["content"]["application/json"]["example"]
+        assert example["statusCode"] == int(name.removeprefix("Error"))
+        assert example["code"] in described
+
+
+def test_websockets_are_described_with_their_messages() -> None:
+    for path in ("/subscribe", "/sessions/{sessionId}/publish"):
+        operation = DOCUMENT["paths"][path]["get"]
+        assert "101" in operation["responses"]
+        for side in ("x-client-sends", "x-gateway-sends"):
+            name = operation[side]["$ref"].rpartition("/")[2]
+            assert DOCUMENT["components"]["schemas"][name]["discriminator"]["propertyName"] == "type"
+
+
+@pytest.mark.parametrize("query", ["", "?offset=0"])
+async def test_answers_are_as_described(gateway: Gateway, query: str) -> None:
+    session_id = await gateway.create(metadata={"a": {"b": [1, None]}})
+    path = f"/sessions/{session_id}"
+    event = await gateway.post(f"{path}/events", new_event("e"), status=201)
+    for name, answer in (
+        ("Event", event),
+        ("SessionHistory", await gateway.get(path + query)),
+        ("EventPage", await gateway.get(f"{path}/events")),
+        ("SessionList", await gateway.get("/sessions")),
+        ("Session", await gateway.post(f"{path}/complete", {})),
+        ("Health", await gateway.get("/health")),
+        ("ErrorEnvelope", await gateway.refused("GET", "/sessions/nobody", 404)),
+    ):
+        validator({"$ref": f"#/components/schemas/{name}"}).validate(answer)
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Ids, links and whether the elements are nested as they must."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self._open.append(tag)
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.append(value)
+            if name == "href" and value and tag == "a":
+                self.links.append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def read_page(gateway: Gateway, path: str) -> Page:
+    async with gateway.request("GET", path) as response:
+        assert (response.status, response.content_type) == (200, "text/html")
+        return Page(await response.text())
+
+
+async def test_the_reference_has_every_operation_and_schema(gateway: Gateway) -> None:
+    page = await read_page(gateway, "/docs")
+    assert len(page.ids) == len(set(page.ids))
+    for _, path, operation in operations():
+        assert operation["operationId"] in page.ids
+        assert path in page.text
+    for name in DOCUMENT["components"]["schemas"]:
+        assert f"schema-{name}" in page.ids
+
+
+async def test_links_of_the_reference_lead_somewhere(gateway: Gateway) -> None:
+    page = await read_page(gateway, "/docs")
+    assert page.links
+    for link in set(page.links):
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            async with gateway.request("GET", link) as response:
+                assert response.status == 200
+
+
+async def test_the_commands_that_send_the_first_event_work(gateway: Gateway) -> None:
+    page = await read_page(gateway, "/docs")
+    commands = re.findall(r"curl (\S+)(?: \\\n\s+-H '(\S+): (\S+)' \\\n\s+-d '(.+)')?", page.text)
+    statuses = []
+    for url, name, value, body in commands[:3]:
+        path = url.strip("'").removeprefix("http://127.0.0.1:3000")
+        if path.startswith("/") and name:
+            async with gateway.request("POST", path, data=body.encode(), headers={name: value}) as response:
+                statuses.append(response.status)
+    assert statuses == [200, 201]
+    assert (await gateway.get("/sessions/call-0001"))["lastSeq"] == 1

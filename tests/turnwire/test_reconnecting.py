@@ -1,0 +1,220 @@
+"""The publisher over connections that break, and gateways that are away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway
+from tests.turnwire.relay import Relay, eventually
+from turnwire import Acked, Client, Publisher, errors
+
+
+async def numbers(gateway: Gateway, session_id: str = "call") -> list[int]:
+    async with Client(gateway.url) as client:
+        return [event.payload["n"] async for event in client.export(session_id)]
+
+
+async def test_events_survive_broken_connections_in_order_and_once(gateway: Gateway, relay: Relay) -> None:
+    acks: list[Acked] = []
+    async with Publisher(relay.url, "call", on_ack=acks.append) as call:
+        for n in range(300):
+            await call.send("user_speech", {"n": n})
+            if n % 60 == 30:
+                relay.cut()
+                await eventually(lambda: not call.connected)
+    assert await numbers(gateway) == list(range(300))
+    assert [ack.seq for ack in acks] == list(range(1, 301))
+
+
+async def test_events_whose_acks_were_lost_are_not_sent_again(gateway: Gateway, relay: Relay) -> None:
+    acks: list[Acked] = []
+    async with Publisher(relay.url, "call", on_ack=acks.append) as call:
+        await call.send("system", {"n": 0})
+        await call.flush()
+        relay.swallowing = True
+        for n in range(1, 4):
+            await call.send("system", {"n": n})
+        await eventually(lambda: relay.swallowed > 0 and gateway.hub.connections != set())
+        await stored(gateway, 4)
+        relay.cut()
+        await call.flush()
+    assert await numbers(gateway) == [0, 1, 2, 3]
+    assert [(ack.seq, ack.duplicate) for ack in acks] == [(seq, False) for seq in range(1, 5)]
+
+
+async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gateway: Gateway, relay: Relay) -> None:
+    acks: list[Acked] = []
+    async with Publisher(relay.url, "call", on_ack=acks.append) as call:
+        relay.swallowing = True
+        await call.send("system", {"n": 0})
+        await stored(gateway, 1)
+        await gateway.post("/sessions/call/events", {"eventId": "x", "type": "system", "payload": {"n": 9}}, status=201)
+        relay.cut()
+        await call.flush()
+    assert await numbers(gateway) == [0, 9]
+    assert [(ack.seq, ack.duplicate) for ack in acks] == [(1, True)]
+
+
+async def stored(gateway: Gateway, count: int) -> None:
+    """Returns when the session has so many events."""
+    async with asyncio.timeout(20):
+        while (await gateway.get("/sessions/call"))["lastSeq"] < count:
+            await asyncio.sleep(0.005)
+
+
+async def test_the_end_is_asked_for_again_when_its_answer_was_lost(gateway: Gateway, relay: Relay) -> None:
+    async with Publisher(relay.url, "call") as call:
+        await call.send("system", {"n": 0})
+        await call.flush()
+        relay.swallowing = True
+        ending = asyncio.create_task(call.complete(reason="done"))
+        async with asyncio.timeout(20):
+            while (await gateway.get("/sessions/call"))["status"] != "completed":
+                await asyncio.sleep(0.005)
+        relay.cut()
+        session = await ending
+    assert (session.status, session.end_reason, session.last_seq) == ("completed", "done", 1)
+
+
+async def test_the_end_is_known_from_the_log_when_the_session_takes_no_more(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(end_grace=0)
+    acks: list[Acked] = []
+    async with Relay(gateway.port) as relay, Publisher(relay.url, "call", on_ack=acks.append) as call:
+        relay.swallowing = True
+        await call.send("system", {"n": 0})
+        await call.send("system", {"n": 1})
+        ending = asyncio.create_task(call.complete())
+        async with asyncio.timeout(20):
+            while (await gateway.get("/sessions/call"))["status"] != "completed":
+                await asyncio.sleep(0.005)
+        relay.cut()
+        assert (await ending).last_seq == 2
+    assert [ack.seq for ack in acks] == [1, 2]
+
+
+async def test_events_that_came_too_late_are_named(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(end_grace=0)
+    async with Relay(gateway.port) as relay:
+        call = Publisher(relay.url, "call")
+        await call.open()
+        await call.send("system", {"n": 0})
+        await call.flush()
+        relay.refusing = True
+        relay.cut()
+        await eventually(lambda: not call.connected)
+        await call.send("system", {"n": 1}, "late")
+        await gateway.post("/sessions/call/complete", {})
+        relay.refusing = False
+        with pytest.raises(errors.SessionEnded, match="1 came too late"):
+            await call.flush()
+        await call.close()
+    assert [event.event_id for event in call.unanswered()] == ["late"]
+    assert await numbers(gateway) == [0]
+
+
+async def test_signals_are_dropped_while_the_gateway_is_away(gateway: Gateway, relay: Relay) -> None:
+    async with Publisher(relay.url, "call") as call:
+        relay.refusing = True
+        relay.cut()
+        await eventually(lambda: not call.connected)
+        await call.signal("a", {"n": 1})
+        assert not call._delivery._signals
+        relay.refusing = False
+
+
+async def test_a_full_outbox_waits_for_the_gateway(gateway: Gateway, relay: Relay) -> None:
+    async with Publisher(relay.url, "call", max_outbox=2) as call:
+        relay.refusing = True
+        relay.cut()
+        await eventually(lambda: not call.connected)
+        await call.send("system", {"n": 0})
+        await call.send("system", {"n": 1})
+        with pytest.raises(TimeoutError):
+            await call.send("system", {"n": 99}, timeout=0.05)
+        with pytest.raises(TimeoutError):
+            await call.flush(timeout=0.05)
+        waiting = asyncio.create_task(call.send("system", {"n": 2}))
+        relay.refusing = False
+        await waiting
+    assert await numbers(gateway) == [0, 1, 2]
+
+
+async def test_a_gateway_that_drains_is_come_back_to(
+    start_gateway: StartGateway, database_uri: str, database_name: str
+) -> None:
+    first = await start_gateway(reconnect_after=0)
+    async with Relay(first.port) as relay, Publisher(relay.url, "call") as call:
+        for n in range(50):
+            await call.send("system", {"n": n})
+        second = await start_gateway()
+        relay.target_port = second.port
+        await first.stop()
+        for n in range(50, 100):
+            await call.send("system", {"n": n})
+        await call.flush()
+        assert await numbers(second) == list(range(100))
+
+
+async def test_a_gateway_without_room_is_tried_again(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_connections=1)
+    async with Publisher(gateway.url, "one"):
+        waiting = asyncio.create_task(publish_one(gateway.url, "call"))
+        await eventually(lambda: any(task.get_name() == "publisher of call" for task in asyncio.all_tasks()))
+    await waiting
+    assert await numbers(gateway) == [0]
+
+
+async def publish_one(url: str, session_id: str) -> None:
+    async with Publisher(url, session_id) as call:
+        await call.send("system", {"n": 0})
+
+
+async def test_a_gateway_that_is_not_there_yet_is_waited_for(gateway: Gateway, relay: Relay) -> None:
+    relay.refusing = True
+    waiting = asyncio.create_task(publish_one(relay.url, "call"))
+    await eventually(lambda: any(task.get_name() == "publisher of call" for task in asyncio.all_tasks()))
+    relay.refusing = False
+    await waiting
+    assert await numbers(gateway) == [0]
+
+
+async def test_patience_at_the_start_ends() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(errors.Unreachable, match="connection refused"):
+        async with Publisher(url, "call", connect_timeout=0.3):
+            pass
+
+
+async def test_patience_with_a_gateway_that_went_away_ends_if_it_is_to(gateway: Gateway, relay: Relay) -> None:
+    call = Publisher(relay.url, "call", give_up_after=0.3)
+    await call.open()
+    relay.refusing = True
+    relay.cut()
+    await call.send("system", {"n": 0}, "e1")
+    with pytest.raises(errors.Unreachable, match=r"gave up after 0\.3 s"):
+        await call.flush()
+    await call.close()
+    assert [event.event_id for event in call.unanswered()] == ["e1"]
+
+
+async def test_two_publishers_do_not_fight(gateway: Gateway, relay: Relay) -> None:
+    """The one that was superseded while it was away takes over once, as the newer, and the other stops for good."""
+    async with Publisher(relay.url, "call") as first:
+        relay.refusing = True
+        relay.cut()
+        await eventually(lambda: not first.connected)
+        second = Publisher(gateway.url, "call")
+        await second.open()
+        relay.refusing = False
+        await first.send("system", {"n": 1})
+        await first.flush()
+        await eventually(lambda: not second.connected)
+        with pytest.raises(errors.Superseded):
+            await second.complete()
+        await second.close()
+    assert await numbers(gateway) == [1]
