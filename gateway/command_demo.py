@@ -76,10 +76,11 @@ async def _stream_calls(url: str, once: bool) -> bool:
         total = sum(len(call.events) for call in calls)
         typer.echo(f"{times(len(calls), 'call')}, {times(total, 'event')}: {stored:,} stored")
         return all(report.is_whole for report in reports)
-    _introduce(url, len(calls))
+    first = [_renamed(call) for call in calls]
+    typer.echo(_introduction(url, len(calls), first[0].session_id))
     async with asyncio.TaskGroup() as group:
-        for index, call in enumerate(calls):
-            group.create_task(_repeat(url, call, index * BETWEEN_STARTS))
+        for index, call in enumerate(first):
+            group.create_task(_repeat(url, call, calls[index], index * BETWEEN_STARTS))
     return True
 
 
@@ -88,17 +89,17 @@ async def _stream_once(url: str, calls: Sequence[Recording]) -> list[CallReport]
         return await asyncio.gather(*(stream(url, _renamed(call), speed=0, http=http) for call in calls))
 
 
-async def _repeat(url: str, call: Recording, delay: float) -> None:
-    """The call over and over, each time as a new session."""
+async def _repeat(url: str, call: Recording, script: Recording, delay: float) -> None:
+    """The call, and then its script over and over, each time as a new session."""
     await asyncio.sleep(delay)
     while True:
-        renamed = _renamed(call)
         began = datetime.now(UTC).strftime("%H:%M:%S")
-        typer.echo(f"  {began}  {renamed.session_id}  {call.metadata.get('topic', '')}")
-        report = await stream(url, renamed, speed=1, interim=True)
+        typer.echo(f"  {began}  {call.session_id}  {call.metadata.get('topic', '')}")
+        report = await stream(url, call, speed=1, interim=True)
         if report.error is not None:
-            typer.echo(f"  {printable(f'{renamed.session_id}: {report.error}')}", err=True)
+            typer.echo(f"  {printable(f'{call.session_id}: {report.error}')}", err=True)
         await asyncio.sleep(BETWEEN_ROUNDS)
+        call = _renamed(script)
 
 
 def _renamed(call: Recording) -> Recording:
@@ -106,10 +107,9 @@ def _renamed(call: Recording) -> Recording:
     return msgspec.structs.replace(call, session_id=f"{call.session_id}-{stamp}")
 
 
-def _introduce(url: str, calls: int) -> None:
+def _introduction(url: str, calls: int, session_id: str) -> str:
     at = "" if url == "http://127.0.0.1:3000" else f" --url {url}"
-    typer.echo(
-        f"""Turnwire runs at {url}, with {times(calls, "scripted call")} going on, over and over. Ctrl-C stops it.
+    return f"""Turnwire runs at {url} with {times(calls, "scripted call")}, over and over. Ctrl-C stops it.
 
 Open
   {url}/         the dashboard: every call, live
@@ -117,15 +117,14 @@ Open
 
 Type, in another terminal
   turnwire tail{at}
-  turnwire tail SESSION{at}
-  curl {url}/sessions?status=active
-  curl {url}/sessions/SESSION/events
-  curl -N -H 'Accept: text/event-stream' {url}/sessions/SESSION/events
-  curl -X POST {url}/sessions -H 'Content-Type: application/json' -d '{{"sessionId": "mine", "language": "en"}}'
+  turnwire tail {session_id}{at}
+  curl '{url}/sessions?status=active'
+  curl '{url}/sessions/{session_id}/events'
+  curl -N -H 'Accept: text/event-stream' '{url}/sessions/{session_id}/events'
+  curl -X POST '{url}/sessions' -H 'Content-Type: application/json' -d '{{"sessionId": "mine", "language": "en"}}'
 
-SESSION stands for one of these:
+Calls that begin
 """
-    )
 
 
 def run_demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:

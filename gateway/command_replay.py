@@ -30,6 +30,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     speed: float
     concurrency: int
     complete: bool
+    interim: bool
     codec: Literal["json", "msgpack"]
 
 
@@ -94,6 +95,7 @@ async def _replay(
                         recording,
                         speed=options.speed,
                         complete=options.complete,
+                        interim=options.interim,
                         codec=options.codec,
                         give_up_after=GIVE_UP_AFTER,
                         on_ack=on_ack,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
-from rich.console import Console, Group
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,12 @@ MOST_HELD = 1000
 """Sessions kept for the table; those unchanged for longest leave first."""
 _CLOCK = slice(11, 23)
 """The time of day in a wire time."""
-_SPEAKERS = {"user_speech": ("user", "cyan"), "bot_speech": ("bot", "green"), "system": ("·", "bright_black")}
+Line = tuple[Text, Text, Text]
+"""When, who, what."""
+_GREY = "bright_black"
+_INTERIM = "bright_black italic"
+_SPEAKERS = {"user_speech": ("user", "cyan"), "bot_speech": ("bot", "green")}
+_SIDE = re.compile(r"(user)|(bot|agent|assistant)", re.IGNORECASE)
 _COLORS = {"active": "green", "initiated": "yellow", "completed": "bright_black", "failed": "red"}
 
 
@@ -58,7 +64,7 @@ async def _tail_session(url: str, session_id: str, after_seq: int, as_json: bool
         async with aclosing(aiter(subscription)) as events:
             async for event in events:
                 interim.settle(event)
-                console.print(event_line(event))
+                console.print(_layout(console, [event_line(event)]))
     console.print(_end_line(subscription))
 
 
@@ -67,43 +73,58 @@ class _Interim:
 
     def __init__(self, live: Live | None) -> None:
         self._live = live
-        self._lines: dict[str, Text] = {}
+        self._lines: dict[str, Line] = {}
 
     def take(self, signal: SignalPush) -> None:
         self._lines.pop(signal.key, None)
-        self._lines[signal.key] = _line("", signal.key, _said(signal.payload), "bright_black italic")
+        self._lines[signal.key] = _line("", _side(signal.key) or signal.key, _said(signal.payload), _GREY, _INTERIM)
         self._draw()
 
     def settle(self, event: Event) -> None:
-        """An event voids what was said on the way to it."""
-        if event.type != "system" and self._lines:
-            self._lines.clear()
+        """What was said for good voids what was heard on the way: the signals of the same side."""
+        void = [key for key in self._lines if event.type != "system" and _side(key) == _side(event.type)]
+        for key in void:
+            del self._lines[key]
+        if void:
             self._draw()
 
     def _draw(self) -> None:
         if self._live is not None:
-            self._live.update(Group(*self._lines.values()), refresh=True)
+            self._live.update(_layout(self._live.console, self._lines.values()), refresh=True)
 
 
-def event_line(event: Event) -> Text:
+def event_line(event: Event) -> Line:
     """An event as a line of a transcript."""
-    _, color = _SPEAKERS[event.type]
     clock = event.timestamp[_CLOCK]
     if event.type == "system":
-        return _line(clock, "system", _what_happened(event.payload), color)
-    text = _line(clock, event.type, _said(event.payload), color)
+        return _line(clock, "·", _what_happened(event.payload), _GREY, _GREY)
+    speaker, color = _SPEAKERS[event.type]
+    interim = event.payload.get("final") is False
+    clock, who, text = _line(clock, speaker, _said(event.payload), color, _GREY if interim else "")
     if event.payload.get("interrupted") is True:
         text.append(" —", style="yellow")
-    return text
+    return clock, who, text
 
 
-def _line(clock: str, who: str, text: str, style: str) -> Text:
-    speaker = _SPEAKERS.get(who, (who, style))[0]
-    line = Text()
-    line.append(f"{clock:12}  ", style="bright_black")
-    line.append(f"{printable(speaker):5} ", style=style if style != "bright_black italic" else "bright_black")
-    line.append(printable(text), style=style if who in ("system",) or "italic" in style else "")
-    return line
+def _line(clock: str, who: str, text: str, who_style: str, text_style: str) -> Line:
+    return Text(clock, style=_GREY), Text(printable(who), style=who_style), Text(printable(text), style=text_style)
+
+
+def _layout(console: Console, lines: Iterable[Line]) -> RenderableType:
+    """The lines in columns; on a terminal long texts wrap within theirs."""
+    grid = Table.grid(padding=(0, 2 if console.is_terminal else 1))
+    grid.add_column(width=_CLOCK.stop - _CLOCK.start, no_wrap=True)
+    grid.add_column(min_width=4, max_width=20, no_wrap=True)
+    grid.add_column()
+    for line in lines:
+        grid.add_row(*line)
+    return grid
+
+
+def _side(name: str) -> str:
+    """Whose signals of this key, or events of this type, are: `user`, `bot`, or nobody's."""
+    found = _SIDE.match(name)
+    return "" if found is None else "user" if found[1] else "bot"
 
 
 def _said(payload: JsonObject) -> str:
@@ -116,6 +137,8 @@ def _what_happened(payload: JsonObject) -> str:
     if not isinstance(name, str):
         return _compact(payload)
     rest = {key: value for key, value in payload.items() if key != "event"}
+    if isinstance(rest.get("name"), str):
+        name = f"{name} {rest.pop('name')}"
     return f"{name} {_compact(rest)}" if rest else name
 
 

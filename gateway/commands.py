@@ -54,6 +54,7 @@ def replay(
     calls: Annotated[int | None, typer.Option(min=1, help="Only so many calls of the file.  [all]")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many calls go on at a time.")] = 50,
     complete: Annotated[bool, typer.Option(help="End each session after its last event, or leave it open.")] = True,
+    interim: Annotated[bool, typer.Option("--interim", help="Send what was heard on the way as signals.")] = False,
     prefix: Prefix = "",
     encoding: Annotated[Encoding, typer.Option(help="How frames are encoded.")] = Encoding.JSON,
     url: Url = DEFAULT_URL,
@@ -82,6 +83,7 @@ def replay(
         speed=speed,
         concurrency=concurrency,
         complete=complete,
+        interim=interim,
         codec=encoding.value,
     )
     if not replay(load_calls(file, calls, prefix), options):

@@ -227,11 +227,13 @@ class Connection:
 
     async def finish(self) -> None:
         """The handler's last step: nothing of the connection is left when this returns."""
-        self.hub.connections.discard(self)
         if self.closing is None:
             self.close(CloseCode.DONE, "")
         assert self.closing is not None
-        await asyncio.wait([self.closing])
+        try:
+            await asyncio.wait([self.closing])
+        finally:
+            self.hub.connections.discard(self)
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

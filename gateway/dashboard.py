@@ -73,21 +73,19 @@ def _answer(request: web.Request, asset: Asset) -> web.Response:
     """A browser keeps the file, and asks each time whether it is still the same."""
     headers = {
         hdrs.CACHE_CONTROL: "no-cache",
+        hdrs.ETAG: f'W/"{asset.etag}"',  # one for both encodings
         hdrs.VARY: f"{hdrs.ACCEPT_ENCODING}, {hdrs.ORIGIN}",
         "Content-Security-Policy": POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     known = request.if_none_match or ()
     if any(tag.value in (asset.etag, "*") for tag in known):
-        response = web.Response(status=304, headers=headers)
-    else:
-        body = asset.body
-        if asset.packed is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-            headers[hdrs.CONTENT_ENCODING] = "gzip"
-            body = asset.packed
-        response = web.Response(body=body, headers=headers, content_type=asset.content_type, charset=_charset(asset))
-    response.etag = web.ETag(asset.etag, is_weak=True)  # one tag for both encodings
-    return response
+        return web.Response(status=304, headers=headers)
+    body = asset.body
+    if asset.packed is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        body = asset.packed
+    return web.Response(body=body, headers=headers, content_type=asset.content_type, charset=_charset(asset))
 
 
 def _charset(asset: Asset) -> str | None:

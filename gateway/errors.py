@@ -264,8 +264,8 @@ class _Server(web.Server):
 class EnvelopeRunner(web.AppRunner):
     """Serves an application so that even what is no valid HTTP request is answered with the envelope.
 
-    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request, and for the rest
-    of a body that nobody wanted. A request line has room for a percent-encoded id of the longest kind.
+    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request, and for the
+    rest of a body that nobody wanted. A request line has room for a percent-encoded id of the longest kind.
     """
 
     def __init__(self, app: web.Application, *, header_timeout: float, **kwargs: Any) -> None:

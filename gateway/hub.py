@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gateway.follow import SseFollower
     from gateway.metrics import Metrics
 
-_SETTLE_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 
 
 class View(Struct, frozen=True):
@@ -140,6 +140,9 @@ class Hub:
         """The session of this id, and whether it was created now; one that exists is returned as it is."""
         if session_id in self.live:
             return self.live[session_id].session(), False
+        async with storage_deadline(self.config.rest_timeout):
+            while not self.prepared:  # the embedded database hangs when an index is built while sessions come in
+                await asyncio.sleep(_POLL_SECONDS)
         record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
         created = await self.store.sessions.create(record)
         if created and session_id not in self.live and session_id not in self._opening:
@@ -218,7 +221,7 @@ class Hub:
     async def settle(self) -> None:
         """Wait until nothing is in flight, then write what is lazy."""
         while any(live.waiting_events or live.busy_since is not None for live in self.live.values()):
-            await asyncio.sleep(_SETTLE_POLL_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         while self.lazy_fields:
             await persist(self.lazy_fields.flush)
 

@@ -172,6 +172,7 @@ class Conversation:
             silences=self._silences(),
             tools=Tools(self._tool_calls, self._tool_failures, self._running.total()),
             errors=self._errors,
+            last_line=self._last_line,
         )
 
     def summary(self) -> Summary:

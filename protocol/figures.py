@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.messages import Interruptions, Shape
+from protocol.messages import Interruptions, LastLine, Shape
 
 
 class Turns(Shape):
@@ -69,6 +69,7 @@ class Figures(Shape, kw_only=True):
     silences: Silences
     tools: Tools
     errors: int
+    last_line: LastLine | None
 
 
 class SessionStats(Figures, kw_only=True):

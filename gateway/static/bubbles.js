@@ -1,6 +1,6 @@
 // One item of a transcript, as it is shown.
 import { callHref } from "./route.js";
-import { duration, latency, Moment } from "./times.js";
+import { bothClocks, duration, latency, Moment } from "./times.js";
 import { html } from "./view.js";
 
 const NAMES = { user: "User", bot: "Bot" };
@@ -10,14 +10,17 @@ export function Item({ item, index, count, view }) {
   const isTarget = view.target !== null && item.seqs.includes(view.target);
   const body = { speech: Bubble, tool: ToolChip, chip: Chip, signal: SignalBubble }[item.kind];
   return html`<div role="listitem" aria-posinset=${index + 1} aria-setsize=${count}
-    class=${`item ${item.kind} ${item.side ?? ""} ${isTarget ? "target" : ""}`}><${body} item=${item} view=${view} /></div>`;
+    class=${`item is-${item.kind} ${item.side ?? ""} ${isTarget ? "target" : ""}`}><${body} item=${item} view=${view} /></div>`;
 }
 
 function Place({ item, view }) {
   const seq = item.seqs[0];
   return html`<a class="seq" href=${callHref(view.sessionId, seq)} aria-label=${`Event ${seq}`}>#${seq}</a>
-    <span class="at">${duration(item.began ?? item.at)}</span>
-    <span class="clock"><${Moment} at=${item.timestamp} /></span>`;
+    <time class="at" datetime=${item.timestamp} title=${bothClocks(item.timestamp)}>${duration(item.began ?? item.at)}</time>`;
+}
+
+function Clock({ item }) {
+  return html`<span class="clock"><${Moment} at=${item.timestamp} /></span>`;
 }
 
 function Bubble({ item, view }) {
@@ -31,6 +34,7 @@ function Bubble({ item, view }) {
       ${response !== undefined && html`<span class="response" title="From the user's stop to the bot's start">after ${latency(response)}</span>`}
       ${item.interim && html`<span>interim</span>`}
       ${item.interrupted && html`<span class="cut-word">interrupted</span>`}
+      <${Clock} item=${item} />
     </div>
   </div>`;
 }
@@ -46,10 +50,13 @@ function SignalBubble({ item }) {
 /** A chip that can be unfolded; stays so while it is out of sight. */
 function Folded({ item, view, kind, summary, children }) {
   const onToggle = (event) => view.toggle(item.key, event.currentTarget.open);
-  return html`<details class=${`chip ${kind}`} open=${view.open.has(item.key)} onToggle=${onToggle}>
-    <summary>${summary} <span class="meta"><${Place} item=${item} view=${view} /></span></summary>
-    <div class="inside">${children}</div>
-  </details>`;
+  return html`<div class="chip-line">
+    <details class=${`chip ${kind}`} open=${view.open.has(item.key)} onToggle=${onToggle}>
+      <summary>${summary}</summary>
+      <div class="inside">${children}</div>
+    </details>
+    <span class="meta"><${Place} item=${item} view=${view} /></span>
+  </div>`;
 }
 
 const TOOL_WORDS = { running: "running …", completed: "done", failed: "failed" };

@@ -41,10 +41,11 @@ export function CallPage({ sessionId, seq, connection }) {
     ${log.session && html`<section class="stage" aria-label="Timeline">
       <${Lanes} transcript=${transcript} version=${log.version} playhead=${playhead} onPick=${pick} />
       <${Player} transcript=${transcript} playhead=${playhead} setPlayhead=${setPlayhead} />
-      <${GoTo} log=${log} target=${target} />
+      ${!narrow && html`<${GoTo} log=${log} target=${target} />`}
     </section>`}
     ${narrow && html`<div class="tabs" role="group" aria-label="Part of the call">
       ${["transcript", "figures"].map((name) => html`<button type="button" key=${name} aria-pressed=${tab === name} onClick=${() => setTab(name)}>${name}</button>`)}
+      <${GoTo} log=${log} target=${target} />
     </div>`}
     ${log.session && html`<div class="panes">
       <${TranscriptPane} log=${log} playhead=${playhead} responseOf=${figures.responseOf} target=${target} />
@@ -91,7 +92,7 @@ function GoTo({ log, target }) {
     if (seq > 0) route.go(callHref(log.sessionId, seq));
   };
   return html`<form class="go-to" onSubmit=${submit}>
-    <label>Go to # <input name="seq" type="number" min="1" inputmode="numeric" defaultValue=${target.seq ?? ""} key=${target.seq} /></label>
+    <label><span class="words">Go to </span># <input name="seq" type="number" min="1" inputmode="numeric" defaultValue=${target.seq ?? ""} key=${target.seq} /></label>
     <button type="submit">Go</button>
     ${target.missing && html`<span role="status">Event ${target.seq} is not there yet.</span>`}
   </form>`;

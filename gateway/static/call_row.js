@@ -1,7 +1,7 @@
 import { callName, isLive } from "./calls.js";
 import { callHref } from "./route.js";
 import { duration, latency, Moment, spokenDuration } from "./times.js";
-import { html } from "./view.js";
+import { html, useEffect } from "./view.js";
 
 const COLUMNS = ["State", "Call", "Last line", "Turns", "Response", "Duration"];
 
@@ -12,7 +12,8 @@ export function Columns() {
 }
 
 /** One call: a row on a wide screen, a card on a narrow one. `now` is on the gateway's clock. */
-export function CallRow({ row, now, focusable, onFocus }) {
+export function CallRow({ calls, row, now, focusable, onFocus }) {
+  useEffect(() => calls.lookInto(row), [row, row.session.endedAt]);
   const { session, summary, reasons } = row;
   const { sessionId, status, startedAt, endedAt, language } = session;
   const name = callName(session);

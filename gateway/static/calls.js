@@ -15,6 +15,8 @@ export class Calls extends Observable {
   #settling = null;
   #cursor = null;
   #snapshot = [];
+  #wanted = new Set();
+  #looking = false;
 
   constructor(connection) {
     super(150);
@@ -120,6 +122,32 @@ export class Calls extends Observable {
     this.changed();
   }
 
+  /** What an ended call was about, which the feed did not tell: asked for while its row is in view, one at a time. */
+  lookInto(row) {
+    if (isLive(row) || row.summary || row.looked || row.session.lastSeq === 0) return () => {};
+    this.#wanted.add(row);
+    this.#look();
+    return () => this.#wanted.delete(row);
+  }
+
+  async #look() {
+    if (this.#looking) return;
+    this.#looking = true;
+    for (let row = first(this.#wanted); row !== undefined; row = first(this.#wanted)) {
+      this.#wanted.delete(row);
+      try {
+        const stats = await askJson(sessionPath(row.session.sessionId, "/stats"));
+        row.looked = true;
+        row.summary ??= summaryOf(stats);
+        row.haystack = null;
+        this.changed();
+      } catch {
+        break; // it is asked for again when its row comes into view again
+      }
+    }
+    this.#looking = false;
+  }
+
   // Both
 
   #know(session, summary) {
@@ -141,6 +169,17 @@ export class Calls extends Observable {
     ended.sort((a, b) => (a.session.startedAt < b.session.startedAt ? -1 : 1));
     for (const row of ended.slice(0, ended.length - MOST_ENDED)) this.rows.delete(row.session.sessionId);
   }
+}
+
+function first(set) {
+  for (const each of set) return each;
+  return undefined;
+}
+
+/** The feed's summary of a call, from its figures. */
+function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, tools, errors }) {
+  const { running: toolsRunning, failed: toolsFailed } = tools;
+  return { throughSeq: lastSeq, turns: turns.total, lastLine, responseMs: responses.lastMs, interruptions, toolsRunning, toolsFailed, errors };
 }
 
 function makeRow(session, summary = null) {

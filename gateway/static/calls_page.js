@@ -24,7 +24,7 @@ export function CallsPage({ calls }) {
   const shown = groups.attention.length + groups.live.length + groups.recent.length;
   return html`<main class="calls" aria-labelledby="calls-title">
     <h1 id="calls-title" class="sr-only">Calls</h1>
-    <${Filters} calls=${calls} groups=${groups} setFilter=${setFilter} />
+    ${calls.rows.size > 0 && html`<${Filters} groups=${groups} setFilter=${setFilter} />`}
     ${calls.failure && html`<p class="notice" role="alert">${calls.failure}</p>`}
     ${calls.rows.size === 0
       ? calls.loaded && html`<${NoCalls} />`
@@ -64,7 +64,7 @@ function compare(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function Filters({ calls, groups, setFilter }) {
+function Filters({ groups, setFilter }) {
   const search = useRef(null);
   useEffect(() => {
     const onKey = (event) => {
@@ -117,8 +117,9 @@ function CallTable({ calls, groups, now }) {
   const focusedExists = places.some((index) => items[index].row.session.sessionId === kept.focused);
   const tabStop = focusedExists ? kept.focused : items[places[0]]?.row.session.sessionId;
 
+  const focus = () => table.current.querySelector(`[data-call="${CSS.escape(kept.focused)}"]`)?.focus({ preventScroll: true });
   useEffect(() => {
-    if (target?.focus) table.current.querySelector(`[data-call="${CSS.escape(kept.focused)}"]`)?.focus({ preventScroll: true });
+    if (target) focus();
   }, [target]);
   useEffect(() => {
     if (kept.focused && focusedExists) goTo(places.findIndex((index) => items[index].row.session.sessionId === kept.focused));
@@ -127,7 +128,8 @@ function CallTable({ calls, groups, now }) {
   function goTo(place) {
     const index = places[Math.max(0, Math.min(places.length - 1, place))];
     kept.focused = items[index].row.session.sessionId;
-    setTarget({ index, align: "nearest", nonce: {}, focus: true });
+    setTarget({ index, align: "nearest", nonce: {} });
+    focus(); // at once if it is drawn already, so that the next key finds it
   }
 
   function onKeyDown(event) {
@@ -144,7 +146,7 @@ function CallTable({ calls, groups, now }) {
     if (item.kind === "heading") return html`<${Heading} item=${item} />`;
     if (item.kind === "older") return html`<${Older} calls=${calls} />`;
     const focusable = item.row.session.sessionId === tabStop;
-    return html`<${CallRow} row=${item.row} now=${now} focusable=${focusable} onFocus=${(id) => (kept.focused = id)} />`;
+    return html`<${CallRow} calls=${calls} row=${item.row} now=${now} focusable=${focusable} onFocus=${(id) => (kept.focused = id)} />`;
   };
   return html`<div class="call-table" role="table" aria-label="Calls" aria-rowcount=${places.length} ref=${table} onKeyDown=${onKeyDown}>
     <${Columns} />

@@ -9,7 +9,7 @@ function commands() {
 
 curl ${base}/sessions/my-first-call/events \\
   -H 'Content-Type: application/json' \\
-  -d '{"eventId": "e1", "type": "user_speech", "payload": {"text": "Hello?", "final": true, "turn": 1}}'`;
+  -d '{"eventId": "e1", "type": "user_speech", "payload": {"text": "Hello?"}}'`;
 }
 
 export function NoCalls() {

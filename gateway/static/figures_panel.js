@@ -31,7 +31,7 @@ function Figures({ figures }) {
       <${Tile} name="interrupted by user" value=${interruptions.byUser} warn=${interruptions.byUser >= 3} />
       <${Tile} name="by bot" value=${interruptions.byBot} warn=${interruptions.byBot > 0} />
       <${Tile} name="at once" value=${latency(talk.overlapMs)} />
-      <${Tile} name=${`silences over ${silences.thresholdMs / 1000} s`} value=${silences.count} />
+      <${Tile} name=${`silences, ${silences.thresholdMs / 1000} s+`} value=${silences.count} />
       <${Tile} name="longest" value=${silences.count ? latency(silences.longestMs) : "–"} />
     </dl>
     <h2>Tools</h2>
@@ -62,14 +62,14 @@ function LatencyPlot({ responses }) {
     const times = each.map((response) => response.ms);
     return [each.map((_, index) => index + 1), times, times.map(() => p50Ms), times.map(() => p95Ms)];
   }, [responses]);
-  const options = () => ({
+  const options = (uPlot) => ({
     height: 150,
     legend: { show: false },
     scales: { x: { time: false, range: (_, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_, __, high) => [0, Math.max(500, high * 1.1)] } },
-    axes: [{ values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
+    axes: [{ size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
     series: [
       {},
-      { label: "response", stroke: color("bot"), width: 1.5, points: { show: each.length < 80, size: 6, fill: color("bot") } },
+      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, paths: uPlot.paths.bars({ size: [0.6, 14, 2] }), points: { show: false } },
       { label: "median", stroke: color("soft"), width: 1, dash: [4, 4], points: { show: false } },
       { label: "p95", stroke: color("warn"), width: 1, dash: [4, 4], points: { show: false } },
     ],

@@ -4,6 +4,7 @@ import { Observable } from "./observable.js";
 import { Plot } from "./plot.js";
 import { bucketsBetween, parseMetrics, quantile, valueOf } from "./prometheus.js";
 import { ask, askJson } from "./rest.js";
+import { clock } from "./times.js";
 import { html, useEffect, useMemo, useObservable } from "./view.js";
 
 const EVERY_MS = 2000;
@@ -100,7 +101,7 @@ function between(before, after, seconds) {
     p95: ms(0.95),
     p99: ms(0.99),
     batch: commits ? Math.max(0, stored) / commits : null,
-    batchLargest: quantile(sizes, 0.95),
+    batchLargest: quantile(sizes, 0.95, { whole: true }),
   };
 }
 
@@ -108,8 +109,8 @@ const PLOTS = [
   { title: "Events a second", unit: number, lines: { events: ["stored", "bot"] } },
   { title: "Ack latency, to durable", unit: millis, lines: { p50: ["median", "bot"], p95: ["p95", "user"], p99: ["p99", "warn"] } },
   { title: "Connections and sessions", unit: number, lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], live: ["live sessions", "soft"] } },
-  { title: "Outbox", unit: bytes, lines: { outbox: ["waiting", "bot"] } },
-  { title: "Events of one commit", unit: number, lines: { batch: ["mean", "bot"], batchLargest: ["p95", "user"] } },
+  { title: "Outbox", unit: bytes, least: 1024, lines: { outbox: ["waiting", "bot"] } },
+  { title: "Events of one commit", unit: number, least: 4, lines: { batch: ["mean", "bot"], batchLargest: ["p95 at most", "user"] } },
   { title: "Database", unit: (value) => (value === 1 ? "up" : value === 0 ? "down" : ""), lines: { storage: ["answers", "good"] }, top: 1.2 },
 ];
 
@@ -136,7 +137,7 @@ export function GatewayPage() {
   useObservable(readings);
   const storage = readings.last("storage");
   return html`<main class="gateway" aria-labelledby="gateway-title">
-    <h1 id="gateway-title">Gateway${readings.health && html` <span class="version">${readings.health.version}</span>`}</h1>
+    <h1 id="gateway-title">Gateway${/^\d/.test(readings.health?.version) && !readings.health.version.includes("unknown") && html` <span class="version">${readings.health.version}</span>`}</h1>
     ${readings.failure && html`<p class="notice" role="alert">${readings.failure}</p>`}
     ${storage === 0 && html`<p class="notice" role="alert">The database does not answer. Events are held until it does.</p>`}
     <div class="plots">${PLOTS.map((plot) => html`<${Panel} key=${plot.title} plot=${plot} readings=${readings} />`)}</div>
@@ -152,9 +153,9 @@ function Panel({ plot, readings }) {
     legend: { show: false },
     scales: {
       x: { range: (_, low, high) => [Math.min(low ?? high, high - 60), high] },
-      y: { range: (_, __, high) => [0, plot.top ?? Math.max(1, (high ?? 0) * 1.15)] },
+      y: { range: (_, __, high) => [0, plot.top ?? Math.max(plot.least ?? 1, (high ?? 0) * 1.15)] },
     },
-    axes: [{}, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)) }],
+    axes: [{ size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)) }],
     series: [{}, ...names.map((name) => ({ label: plot.lines[name][0], stroke: color(plot.lines[name][1]), width: 1.75, points: { show: false }, spanGaps: false }))],
   });
   const now = names.map((name) => `${plot.lines[name][0]} ${plot.unit(readings.last(name))}`).join(", ");

@@ -23,7 +23,7 @@ function styled(options) {
   return { padding: [8, 8, 0, 0], cursor: { y: false, drag: { x: false, y: false } }, ...options, axes: options.axes.map((own) => ({ ...axis, ...own })) };
 }
 
-/** `options()` gives uPlot's, without a width; `data` is uPlot's; `label` says to a screen reader what is seen. */
+/** `options(uPlot)` gives uPlot's, without a width; `data` is uPlot's; `label` says to a screen reader what is seen. */
 export function Plot({ options, data, label }) {
   const holder = useRef(null);
   const plot = useRef(null);
@@ -36,7 +36,7 @@ export function Plot({ options, data, label }) {
     const observer = new ResizeObserver(() => plot.current?.setSize({ width: holder.current.clientWidth, height: plot.current.height }));
     loadPlots().then((Plots) => {
       if (gone) return;
-      const made = styled(options());
+      const made = styled(options(Plots));
       plot.current = new Plots({ ...made, width: holder.current.clientWidth }, latest.current, holder.current);
       observer.observe(holder.current);
     }, () => {});

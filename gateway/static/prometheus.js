@@ -32,8 +32,8 @@ export function bucketsBetween(before, after, name) {
   }));
 }
 
-/** A percentile of such buckets, taken as evenly filled; null when they are empty. */
-export function quantile(buckets, share) {
+/** A percentile of such buckets, taken as evenly filled, or as their bound if `whole`; null when they are empty. */
+export function quantile(buckets, share, { whole = false } = {}) {
   const total = buckets.at(-1)?.count ?? 0;
   if (!total) return null;
   const rank = share * total;
@@ -41,7 +41,7 @@ export function quantile(buckets, share) {
   for (const { upTo, count } of buckets) {
     if (count >= rank) {
       if (upTo === Infinity) return from;
-      return count === below ? upTo : from + ((upTo - from) * (rank - below)) / (count - below);
+      return whole || count === below ? upTo : from + ((upTo - from) * (rank - below)) / (count - below);
     }
     [below, from] = [count, upTo];
   }

@@ -5,6 +5,9 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+/** The time of day, of milliseconds since 1970. */
+export const clock = (ms) => CLOCK.format(new Date(ms));
+
 const two = (number) => String(number).padStart(2, "0");
 
 /** As in `0:07`, `12:40` or `1:02:03`. */
@@ -33,10 +36,17 @@ function isToday(date) {
   return new Date().toDateString() === date.toDateString();
 }
 
+const inUtc = (at) => `${at.replace("T", " ").replace("Z", "")} UTC`;
+
+/** A moment in the viewer's zone and in UTC, as text. */
+export function bothClocks(at) {
+  return `${FULL.format(new Date(at))}, ${inUtc(at)}`;
+}
+
 /** A moment: the time of day, with the day when that is not today. */
 export function Moment({ at, full = false }) {
   if (!at) return html`<span>–</span>`;
   const date = new Date(at);
   const text = full ? FULL.format(date) : isToday(date) ? CLOCK.format(date) : `${DAY.format(date)}, ${CLOCK.format(date)}`;
-  return html`<time datetime=${at} title=${`${at.replace("T", " ").replace("Z", "")} UTC`}>${text}</time>`;
+  return html`<time datetime=${at} title=${inUtc(at)}>${text}</time>`;
 }

@@ -310,6 +310,14 @@ def test_what_messagepack_has_and_json_has_not_is_a_bad_event(value: bytes) -> N
     assert (bad(found).event_id, bad(found).code) == ("x", ErrorCode.INVALID_EVENT)
 
 
+@pytest.mark.parametrize("escaped", range(2**4))
+def test_no_way_to_write_a_key_hides_it(escaped: int) -> None:
+    key = "".join(f"\\u{ord(char):04x}" if escaped >> bit & 1 else char for bit, char in enumerate("$ref"))
+    frame = b'{"type":"append","events":[{"eventId":"x","type":"system","payload":{"%s":1,"$id":2}}]}' % key.encode()
+    (found,) = batch(JSON, frame)
+    assert "$ref" in bad(found).message
+
+
 def test_a_message_that_quotes_a_client_is_cut() -> None:
     found = bad(decoded(JSON, append(event("x", type="t" * 50_000), event("y")))[0])
     assert len(found.message) <= 400

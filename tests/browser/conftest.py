@@ -1,0 +1,90 @@
+"""A real browser, and a page in it that fails its test by an error on its console or a request to anybody else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from tests.gateway.conftest import gateway, start_gateway
+
+__all__ = ["gateway", "start_gateway"]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDE = {"width": 1440, "height": 900}
+NARROW = {"width": 400, "height": 800}
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+def find_chromium() -> str:
+    """Raises AssertionError, saying what to do, when there is none."""
+    path = os.environ.get("TURNWIRE_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    assert path, "these tests need chromium: install Debian's package, or name one in TURNWIRE_CHROMIUM"
+    return path
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(_FLAGS))
+        yield browser
+        await browser.close()
+
+
+class _Watch:
+    """What a page must not do."""
+
+    def __init__(self, origin: str, allowed: tuple[str, ...]) -> None:
+        self.faults: list[str] = []
+        self._origin = origin
+        self._allowed = allowed
+
+    def console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(text in message.text for text in self._allowed):
+            self.faults.append(f"console: {message.text}")
+
+    def error(self, error: Any) -> None:
+        self.faults.append(f"uncaught: {error}")
+
+    def request(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and url.netloc != self._origin:
+            self.faults.append(f"request to {request.url}")
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
+    """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected."""
+    watches: list[_Watch] = []
+
+    async def open_one(
+        url: str, *, size: dict[str, int] | None = None, scheme: str = "light", allowed: tuple[str, ...] = ()
+    ) -> Page:
+        options: dict[str, Any] = {"viewport": size or WIDE, "color_scheme": scheme, "reduced_motion": "reduce"}
+        context = await browser.new_context(**options)
+        page = await context.new_page()
+        page.set_default_timeout(15_000)
+        watch = _Watch(urlsplit(url).netloc, allowed)
+        watches.append(watch)
+        page.on("console", watch.console)
+        page.on("pageerror", watch.error)
+        page.on("request", watch.request)
+        await page.goto(url)
+        return page
+
+    yield open_one
+    assert [fault for watch in watches for fault in watch.faults] == []

@@ -1,0 +1,184 @@
+"""What a person does on the page: by keyboard, with a screen reader, on a phone, below a prefix."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import NARROW, WIDE, OpenPage
+from tests.support.gateways import Gateway, new_event
+from tests.support.prefix_proxy import prefix_proxy
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+SPOKEN = [
+    ("system", {"event": "call.started"}),
+    ("bot_speech", {"text": "Hello, how can I help?", "turn": 0, "startedMs": 500, "endedMs": 2500}),
+    ("user_speech", {"text": "=1+1, please", "turn": 1, "startedMs": 3000, "endedMs": 4000}),
+    ("system", {"event": "tool.started", "name": "add", "arguments": {"a": 9007199254740993}}),
+    ("system", {"event": "tool.failed", "name": "add", "durationMs": 120, "error": {"message": "too much"}}),
+    ("bot_speech", {"text": "I cannot", "turn": 1, "startedMs": 4900, "endedMs": 5600, "interrupted": True}),
+    ("system", {"event": "interruption", "by": "user", "turn": 1, "unsaid": "do that"}),
+    ("user_speech", {"text": "Pity.", "turn": 2, "startedMs": 5500, "endedMs": 6100}),
+    ("bot_speech", {"text": "Sorry!", "turn": 2, "startedMs": 6700, "endedMs": 7300}),
+    ("system", {"event": "metrics.turn", "turn": 2, "llmMs": 310}),
+    ("system", {"event": "error", "message": "the line is bad"}),
+    ("system", {"event": "new.kind", "any": ["thing"]}),
+]
+
+
+async def have_calls(gateway: Gateway) -> None:
+    """An ended call and two live ones."""
+    for name in ("done", "talk", "talk-2"):
+        await gateway.create(name, metadata={"bot": f"Bot of {name}"})
+        events = [new_event(f"e{n}", payload, type=type) for n, (type, payload) in enumerate(SPOKEN, start=1)]
+        await gateway.post(f"/sessions/{name}/events", {"events": events}, status=201)
+    await gateway.post("/sessions/done/complete", {"reason": "hangup"})
+
+
+async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -> None:
+    await have_calls(gateway)
+    page = await open_page(gateway.url)
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await page.keyboard.press("/")
+    await expect(page.get_by_label("Search calls")).to_be_focused()
+    await page.keyboard.type("bot of")
+    for _ in range(3):
+        await page.keyboard.press("Tab")
+    links = page.locator(".call-link")
+    await expect(links.nth(0)).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(links.nth(1)).to_be_focused()
+    await page.keyboard.press("End")
+    await expect(links.nth(2)).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    chosen = await links.nth(1).text_content()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(chosen or "")
+    await page.get_by_role("button", name="Replay").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Home")
+    await page.get_by_role("button", name="Pause").press("Enter")
+    await expect(page.locator(".item")).to_have_count(1)
+    await page.get_by_role("button", name="End", exact=True).press("Enter")
+    await expect(page.locator(".item")).to_have_count(11)
+    summary = page.locator(".tool-failed summary")
+    await summary.press("Enter")
+    await expect(page.get_by_text("too much")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(links.nth(1)).to_be_focused()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"])
+async def test_axe_finds_no_serious_fault(
+    gateway: Gateway, open_page: OpenPage, size: dict[str, int], scheme: str
+) -> None:
+    page = await open_page(gateway.url, size=size, scheme=scheme)
+    await expect(page.get_by_role("heading", name="No calls yet")).to_be_visible()
+    await check_access(page)
+    await have_calls(gateway)
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await check_access(page)
+    await page.goto(f"{gateway.url}/#/s/talk?seq=3")
+    await expect(page.locator(".figures")).to_contain_text("900 ms")
+    await page.locator(".tool-failed summary").click()
+    await check_access(page)
+    await page.goto(f"{gateway.url}/#/gateway")
+    await expect(page.locator(".uplot")).to_have_count(6)
+    await check_access(page)
+
+
+async def check_access(page: Page) -> None:
+    """No serious fault, and nothing that makes the page wider than the screen."""
+    await page.evaluate(AXE)
+    found = await page.evaluate("async () => (await axe.run()).violations")
+    faults = [
+        f"{fault['id']}: {fault['nodes'][0]['html']} {fault['nodes'][0]['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert faults == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: OpenPage, tmp_path: Path) -> None:
+    await have_calls(gateway)
+    page = await open_page(f"{gateway.url}/#/s/done")
+    texts = {}
+    for form in ("NDJSON", "JSON", "CSV", "TXT"):
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name=form, exact=True).click()
+        file = await download.value
+        assert file.suggested_filename == f"done.{form.lower()}"
+        await file.save_as(tmp_path / form)
+        texts[form] = (tmp_path / form).read_bytes().decode()
+    events = [json.loads(line) for line in texts["NDJSON"].splitlines()]
+    assert [event["payload"] for event in events] == [payload for _, payload in SPOKEN]
+    assert json.loads(texts["JSON"]) == events
+    rows = texts["CSV"].split("\r\n")
+    assert rows[0] == "seq,timestamp,type,event,turn,text,interrupted,payload"
+    assert len(rows) == len(SPOKEN) + 2
+    assert ",\"'=1+1, please\"," in rows[3]
+    assert "9007199254740993" in texts["JSON"]
+    assert texts["TXT"].splitlines()[5].endswith("Bot: I cannot [interrupted]")
+
+
+async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: OpenPage) -> None:
+    await gateway.create("fine")
+    await gateway.post("/sessions/fine/events", new_event("e1", {"text": "Hi", "turn": 1}), status=201)
+    await have_calls(gateway)
+    page = await open_page(gateway.url)
+    headings = page.locator(".group h2")
+    await expect(headings).to_have_text(["Attention 2", "Live 1", "Recent 1"])
+    await expect(page.locator(".call-row").first.locator(".reason")).to_have_text(["tool error", "error"])
+
+
+async def test_a_waiting_user_makes_a_call_stalled(gateway: Gateway, open_page: OpenPage) -> None:
+    await gateway.create("talk")
+    page = await open_page(gateway.url)
+    await page.clock.install()
+    await gateway.post("/sessions/talk/events", new_event("e1", {"text": "Hello?", "turn": 1}), status=201)
+    await expect(page.locator(".call-row")).to_contain_text("Hello?")
+    await expect(page.locator(".reason")).to_have_count(0)
+    await page.clock.fast_forward(12_000)
+    await expect(page.locator(".reason")).to_have_text("stalled")
+
+
+async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPage) -> None:
+    await have_calls(gateway)
+    async with prefix_proxy("/voice", gateway.port) as url:
+        page = await open_page(f"{url}/")
+        await expect(page.locator(".connection")).to_have_text("LIVE")
+        await page.get_by_role("link", name="Bot of talk", exact=True).click()
+        await expect(page.get_by_text("Hello, how can I help?").first).to_be_visible()
+        await expect(page.get_by_label("Figures", exact=True)).to_contain_text("900 ms")
+
+
+async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
+    page = await open_page(f"{gateway.url}/#/gateway")
+    rate = page.get_by_label("Events a second").first
+    await expect(rate.locator("strong")).to_have_text("0")
+    await have_calls(gateway)
+    await expect(rate.locator("strong")).to_have_text(re.compile(r"[1-9]"))
+    await expect(page.get_by_label("Database").first).to_contain_text("up")
+    await expect(page.get_by_label("Connections and sessions").first).to_contain_text("subscribers 1")
+
+
+async def test_the_colours_can_be_chosen(gateway: Gateway, open_page: OpenPage) -> None:
+    page = await open_page(gateway.url, scheme="light")
+    back = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(back)
+    button = page.get_by_role("button", name="Colours")
+    await button.click()
+    await button.click()
+    dark = await page.evaluate(back)
+    assert dark != light
+    await page.reload()
+    await expect(button).to_be_visible()
+    assert await page.evaluate(back) == dark

@@ -1,0 +1,296 @@
+"""The commands that use a gateway, run as people run them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support.processes import ROOT, GatewayProcess, clean_environment, wait_until
+
+pytestmark = pytest.mark.e2e
+
+DEMO_CALLS = ROOT / "turnwire" / "data" / "demo.ndjson"
+CALLS = [json.loads(line) for line in DEMO_CALLS.read_text(encoding="utf-8").splitlines()]
+EVENTS = sum(len(call["events"]) for call in CALLS)
+
+
+@pytest.fixture(scope="module")
+def gateway(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway for this file; the tests use sessions of their own."""
+    with start_gateway(database_uri, tmp_path_factory.mktemp("gateway")) as process:
+        yield process
+
+
+def start_gateway(database_uri: str, data_dir: Path, port: int = 0, **env: str) -> GatewayProcess:
+    database = f"test-{uuid4().hex}"
+    return GatewayProcess(data_dir, mongodb_uri=database_uri, mongodb_database=database, port=port, env=env)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(*args: str, url: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *args],
+        cwd=ROOT,
+        env=clean_environment({"TURNWIRE_URL": url}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def turnwire(*args: str, url: str, status: int = 0) -> str:
+    """What the command writes; it must end with this status. Its errors are one line."""
+    with running(*args, url=url) as process:
+        out, err = process.communicate(timeout=50)
+    assert process.returncode == status, out + err
+    assert "Traceback" not in err
+    return out if status == 0 else out + err
+
+
+def summary(text: str) -> dict[str, str]:
+    """The table that a replay ends with."""
+    return {line[:26].strip(): line[26:].strip() for line in text.splitlines()}
+
+
+def check_whole(gateway: GatewayProcess, prefix: str) -> None:
+    found = turnwire("verify", "--expect", str(DEMO_CALLS), "--prefix", prefix, url=gateway.url)
+    assert f"{len(CALLS)} sessions, {EVENTS} events: none missing, none doubled" in found
+
+
+# replay
+
+
+def test_a_second_replay_adds_nothing(gateway: GatewayProcess) -> None:
+    replay = ["replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "twice-"]
+    first = summary(turnwire(*replay, url=gateway.url))
+    assert first["calls"] == str(len(CALLS))
+    assert first["acks"] == first["events"] == str(EVENTS)
+    assert first["duplicates, stored before"] == first["nacks"] == first["without an answer"] == "0"
+    assert first["ack latency p50, p95, p99"].endswith(" ms")
+    check_whole(gateway, "twice-")
+
+    second = summary(turnwire(*replay, "--encoding", "msgpack", url=gateway.url))
+    assert second["acks"] == second["duplicates, stored before"] == str(EVENTS)
+    check_whole(gateway, "twice-")
+
+
+def test_a_replay_adds_nothing_to_sessions_that_take_no_more(database_uri: str, tmp_path: Path) -> None:
+    with start_gateway(database_uri, tmp_path, TURNWIRE_END_GRACE="0") as gateway:
+        replay = ["replay", str(DEMO_CALLS), "--speed", "0"]
+        turnwire(*replay, url=gateway.url)
+        second = summary(turnwire(*replay, url=gateway.url))
+        assert second["acks"] == second["duplicates, stored before"] == str(EVENTS)
+        check_whole(gateway, "")
+
+
+def test_calls_keep_their_pace(gateway: GatewayProcess) -> None:
+    began = time.monotonic()
+    turnwire("replay", str(DEMO_CALLS), "--calls", "1", "--speed", "20", "--prefix", "paced-", url=gateway.url)
+    assert time.monotonic() - began > CALLS[0]["events"][-1]["offsetMs"] / 1000 / 20
+
+
+def test_a_replay_lives_through_a_gateway_that_is_killed(database_uri: str, tmp_path: Path) -> None:
+    with (
+        start_gateway(database_uri, tmp_path, port=free_port()) as gateway,
+        running("replay", str(DEMO_CALLS), "--speed", "12", url=gateway.url) as replay,
+    ):
+        for _ in range(2):
+            wait_for_events(gateway, 5)
+            gateway.kill()
+            gateway.start()
+        out, err = replay.communicate(timeout=50)
+        assert replay.returncode == 0, out + err
+        assert summary(out)["acks"] == str(EVENTS)
+        check_whole(gateway, "")
+
+
+def test_a_replay_that_was_killed_goes_on_when_it_is_run_again(gateway: GatewayProcess) -> None:
+    with running("replay", str(DEMO_CALLS), "--speed", "10", "--prefix", "again-", url=gateway.url) as replay:
+        wait_until(lambda: "again-" in turnwire_sessions(gateway), "a session of the replay")
+        replay.kill()
+    turnwire("replay", str(DEMO_CALLS), "--speed", "40", "--prefix", "again-", url=gateway.url)
+    check_whole(gateway, "again-")
+
+
+def test_without_completing_the_sessions_stay_open(gateway: GatewayProcess) -> None:
+    turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "open-", "--no-complete", url=gateway.url)
+    assert turnwire_sessions(gateway, "status=active").count("open-") == len(CALLS)
+
+
+def test_an_event_that_is_refused_fails_the_replay(gateway: GatewayProcess, tmp_path: Path) -> None:
+    call = json.loads(json.dumps(CALLS[0]))
+    file = tmp_path / "calls.ndjson"
+    file.write_text(json.dumps(call))
+    turnwire("replay", str(file), "--speed", "0", "--prefix", "changed-", url=gateway.url)
+    call["events"][3]["payload"]["text"] = "Something else"
+    file.write_text(json.dumps(call))
+    said = turnwire("replay", str(file), "--speed", "0", "--prefix", "changed-", url=gateway.url, status=1)
+    assert summary(said)["nacks"] == "1"
+    assert "changed-demo-restaurant: 14 of 15 events stored: 1 nack, the first for demo-restaurant-004" in said
+    faults = turnwire("verify", "--expect", str(file), "--prefix", "changed-", url=gateway.url, status=1)
+    assert "seq 4, 'demo-restaurant-004', is not what was recorded" in faults
+
+
+def turnwire_sessions(gateway: GatewayProcess, query: str = "limit=100") -> str:
+    with urllib.request.urlopen(f"{gateway.url}/sessions?{query}", timeout=20) as response:
+        body: str = response.read().decode()
+        return body
+
+
+def wait_for_events(gateway: GatewayProcess, more: int) -> None:
+    """Returns when that many events have been added."""
+    began = stored_events(gateway)
+    wait_until(lambda: stored_events(gateway) >= began + more, f"{more} more events")
+
+
+def stored_events(gateway: GatewayProcess) -> int:
+    sessions: list[Any] = json.loads(turnwire_sessions(gateway))["sessions"]
+    return sum(session["lastSeq"] for session in sessions)
+
+
+# tail
+
+
+def test_a_session_is_printed_as_a_transcript(gateway: GatewayProcess) -> None:
+    turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "tailed-", url=gateway.url)
+    lines = turnwire("tail", "tailed-demo-werkstatt", url=gateway.url).splitlines()
+    assert len(lines) == len(CALLS[-1]["events"]) + 1
+    assert lines[0].endswith('·     call.started {"from":"+49 30 5550 7711"}')
+    assert lines[2].endswith(
+        "user  Grüß Gott, an meinem Lastenrad schleift die hintere Bremse. Wann könnte ich vorbeikommen?"
+    )
+    assert lines[-1].startswith("completed (user_hangup) at ")
+
+    events = turnwire("tail", "tailed-demo-werkstatt", "--after-seq", "14", "--json", url=gateway.url).splitlines()
+    assert [json.loads(event)["seq"] for event in events] == [15, 16]
+
+
+def test_a_live_session_is_followed_to_its_end(gateway: GatewayProcess) -> None:
+    replay = ["replay", str(DEMO_CALLS), "--calls", "1", "--speed", "15", "--prefix", "live-"]
+    with running(*replay, url=gateway.url):
+        wait_until(lambda: "live-demo-restaurant" in turnwire_sessions(gateway), "the session")
+        lines = turnwire("tail", "live-demo-restaurant", url=gateway.url).splitlines()
+    assert len(lines) == len(CALLS[0]["events"]) + 1
+
+
+def test_changes_of_sessions_are_printed_as_lines(gateway: GatewayProcess) -> None:
+    turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "fed-", url=gateway.url)
+    with running("tail", "--status", "completed", url=gateway.url) as tail:
+        assert tail.stdout is not None
+        line = tail.stdout.readline()
+    assert "completed" in line
+    assert line.endswith(" events\n")
+
+
+def test_text_of_others_cannot_drive_the_terminal(gateway: GatewayProcess, tmp_path: Path) -> None:
+    nasty = {"text": "\x1b[2J\x07 gone\r\nnext \u202e", "final": True}
+    event = {"eventId": "e1", "type": "user_speech", "payload": nasty, "offsetMs": 0}
+    file = tmp_path / "calls.ndjson"
+    file.write_text(json.dumps({"sessionId": "nasty", "language": "en", "events": [event]}))
+    turnwire("replay", str(file), url=gateway.url)
+    first = turnwire("tail", "nasty", url=gateway.url).splitlines()[0].rstrip()
+    assert first.endswith("user   [2J  gone  next")
+
+
+# verify
+
+
+def test_all_sessions_are_verified(gateway: GatewayProcess) -> None:
+    turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "all-", "--calls", "1", url=gateway.url)
+    assert turnwire("verify", "all-demo-restaurant", url=gateway.url) == (
+        "1 session, 15 events: none missing, none doubled\n"
+    )
+    assert "none missing, none doubled" in turnwire("verify", "--all", url=gateway.url)
+
+
+def test_what_is_missing_of_a_recording_is_a_fault(gateway: GatewayProcess) -> None:
+    said = turnwire("verify", "--expect", str(DEMO_CALLS), "--prefix", "never-", url=gateway.url, status=1)
+    assert "never-demo-parcel: there is no such session" in said
+    assert f"{EVENTS} missing" in said
+
+
+# demo
+
+
+def test_the_demo_can_be_run_once(tmp_path: Path) -> None:
+    said = turnwire("demo", "--once", "--port", "0", url="http://127.0.0.1:1")
+    assert said == f"{len(CALLS)} calls, {EVENTS} events: {EVENTS} stored\n"
+
+
+def test_the_demo_streams_until_it_is_interrupted(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running("demo", "--port", "0", "--data-dir", str(data), url="") as demo:
+        assert demo.stdout is not None
+        said = ""
+        while "table booking" not in said:
+            line = demo.stdout.readline()
+            assert line, said
+            said += line
+        url = said.split()[3]
+        for wanted in (f"{url}/", f"{url}/docs", "turnwire tail", "curl", "Ctrl-C"):
+            assert wanted in said
+        with running("tail", "--json", url=url) as tail:
+            assert tail.stdout is not None
+            assert json.loads(tail.stdout.readline())["sessionId"].startswith("demo-")
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(15) == 0
+    assert data.is_dir()
+
+
+# mistakes
+
+
+@pytest.mark.parametrize("args", [["replay", str(DEMO_CALLS)], ["tail"], ["tail", "x"], ["verify", "--all"]])
+def test_without_a_gateway_one_line_says_what_to_do(args: list[str]) -> None:
+    said = turnwire(*args, url="http://127.0.0.1:1", status=1)
+    assert said == (
+        "turnwire: cannot reach http://127.0.0.1:1: connection refused; "
+        "start a gateway with `turnwire serve`, or name another with --url\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["replay", "/nowhere/calls.ndjson"], "turnwire: cannot read /nowhere/calls.ndjson: No such file or directory"),
+        (["replay", str(ROOT / "LICENSE")], "line 1: "),
+        (["tail", "nobody"], "turnwire: there is no session 'nobody'"),
+        (["tail", "nobody", "--url", "{url}/elsewhere"], "is not a Turnwire gateway"),
+        (["verify", "nobody", "--expect", str(DEMO_CALLS)], "turnwire: there is no session 'nobody' in "),
+    ],
+)
+def test_a_mistake_is_one_line(gateway: GatewayProcess, args: list[str], said: str) -> None:
+    args = [arg.replace("{url}", gateway.url) for arg in args]
+    output = turnwire(*args, url=gateway.url, status=1)
+    assert said in output
+    assert output.count("\n") == 1
+
+
+def test_a_wrong_url_is_a_usage_error() -> None:
+    said = turnwire("tail", "--url", "localhost:3000", url="", status=2)
+    assert "is not the URL of a gateway, such as http://localhost:3000" in said.replace("\n", " ")

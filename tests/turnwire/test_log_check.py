@@ -1,0 +1,99 @@
+"""What `turnwire verify` says of logs that are not whole."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from gateway.command_verify import Findings, LogCheck
+from protocol.messages import Event, Session
+from turnwire.recording import RecordedEvent, Recording
+
+START, END = "2026-01-01T10:00:00.000Z", "2026-01-01T10:10:00.000Z"
+
+
+def session(last_seq: int, **fields: object) -> Session:
+    whole = Session("s", "completed", "en", START, END, last_seq=last_seq, last_event_at=moment(last_seq))
+    return structs.replace(whole, **fields)
+
+
+def moment(seq: int) -> str:
+    return f"2026-01-01T10:00:{seq:02d}.000Z"
+
+
+def event(seq: int, event_id: str | None = None, timestamp: str | None = None, session_id: str = "s") -> Event:
+    return Event(event_id or f"e{seq}", session_id, "system", {"n": seq}, timestamp or moment(seq), seq)
+
+
+def check(of: Session, events: list[Event], recording: Recording | None = None) -> Findings:
+    log = LogCheck(of, recording)
+    for one in events:
+        log.take(one)
+    return log.finish()
+
+
+def recording(*seqs: int) -> Recording:
+    return Recording("s", "en", [RecordedEvent(f"e{seq}", "system", {"n": seq}, 0) for seq in seqs])
+
+
+def test_a_whole_log_has_no_faults() -> None:
+    found = check(session(3), [event(seq) for seq in (1, 2, 3)], recording(1, 2, 3))
+    assert found == Findings("s", events=3)
+
+
+def test_holes_are_counted() -> None:
+    found = check(session(7), [event(seq) for seq in (2, 3, 6)])
+    assert found.missing == 4
+    assert found.faults == ["seq 1 is missing", "seqs 4 to 5 are missing", "seq 7 is missing"]
+
+
+def test_doubles_are_counted() -> None:
+    found = check(session(3), [event(1), event(2), event(2), event(3, "e1")])
+    assert found.doubled == 3
+    assert found.faults == [
+        "seq 2 comes after seq 2",
+        "eventId 'e2' is there twice, the second time at seq 2",
+        "eventId 'e1' is there twice, the second time at seq 3",
+    ]
+
+
+def test_events_that_arrived_while_reading_are_no_fault() -> None:
+    live = session(1, status="active", ended_at=None)
+    assert check(live, [event(1), event(2)]).faults == []
+
+
+def test_a_time_that_goes_back_is_a_note() -> None:
+    found = check(session(3), [event(1), event(2, timestamp=START), event(3)])
+    assert found.faults == []
+    assert found.backwards == 1
+
+
+def test_times_that_cannot_be_are_faults() -> None:
+    assert check(session(1), [event(1, timestamp="noon")]).faults == ["the timestamp of seq 1 is no time: 'noon'"]
+    assert check(session(1, last_event_at=START), [event(1)]).faults == [
+        f"lastEventAt is {START}, and its event has {moment(1)}"
+    ]
+    assert check(session(0, last_event_at=START), []).faults == [f"there is no event, and lastEventAt is {START}"]
+    assert check(session(1, ended_at=START, started_at=END), [event(1)]).faults == [
+        f"endedAt {START} is before startedAt {END}"
+    ]
+
+
+def test_a_status_that_does_not_fit_is_a_fault() -> None:
+    assert check(session(1, ended_at=None), [event(1)]).faults == ["the status is completed, and endedAt is None"]
+    assert check(session(1, status="initiated", ended_at=None), [event(1)]).faults == [
+        "the status is initiated, and there are 1 events"
+    ]
+
+
+def test_events_of_another_session_are_a_fault() -> None:
+    assert check(session(1), [event(1, session_id="t")]).faults == ["seq 1 belongs to session 't'"]
+
+
+def test_a_recording_is_compared_event_by_event() -> None:
+    assert check(session(1), [event(1)], recording(1, 2)).faults == ["the recorded event 'e2' is missing"]
+    assert check(session(2), [event(1, "e2"), event(2, "e1")], recording(1, 2)).faults == [
+        "seq 1, 'e2', is not what was recorded",
+        "seq 2, 'e1', is not what was recorded",
+        "the events are not in the order of the recording",
+    ]
+    assert check(session(2), [event(1), event(2)], recording(1)).faults == []
