@@ -6,18 +6,32 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint browser clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev browser
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+# The tests of the dashboard use a real browser.
+browser:
+	@for name in "$$TURNWIRE_CHROMIUM" chromium chromium-browser google-chrome-stable google-chrome; do \
+	  if command -v "$$name" >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing chromium with apt-get.' >&2; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends chromium >&2; \
+	else \
+	  echo 'The tests need Chromium: install it, or name one by TURNWIRE_CHROMIUM=/path/to/chromium' >&2; \
+	  exit 1; \
+	fi
 
 clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

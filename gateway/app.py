@@ -38,7 +38,7 @@ def build_app(config: Config, store: Store) -> web.Application:
         await hub.stop()
 
     app.cleanup_ctx.append(run_hub)
-    app.router.add_get("/sessions/{session_id}/publish", publish)
+    app.router.add_get("/sessions/{session_id:[^/]*}/publish", publish)
     app.router.add_get("/subscribe", subscribe)
     add_rest_routes(app)
     add_headers(app, config)

@@ -45,7 +45,7 @@ async def check_gateway(client: Client) -> None:
     except NotAllowed:
         raise
     except Refused as error:
-        raise Refused(f"{client.url} is not a Turnwire gateway ({error}); name another with --url") from None
+        raise Refused(f"there is no Turnwire gateway here ({error}); name one with --url") from None
 
 
 def output() -> Console:

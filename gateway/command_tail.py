@@ -100,10 +100,10 @@ def event_line(event: Event) -> Line:
         return _line(clock, "·", _what_happened(event.payload), _GREY, _GREY)
     speaker, color = _SPEAKERS[event.type]
     interim = event.payload.get("final") is False
-    clock, who, text = _line(clock, speaker, _said(event.payload), color, _GREY if interim else "")
+    line = _line(clock, speaker, _said(event.payload), color, _GREY if interim else "")
     if event.payload.get("interrupted") is True:
-        text.append(" —", style="yellow")
-    return clock, who, text
+        line[-1].append(" —", style="yellow")
+    return line
 
 
 def _line(clock: str, who: str, text: str, who_style: str, text_style: str) -> Line:

@@ -13,6 +13,7 @@ from gateway.deadline import storage_deadline
 from gateway.inbox import Append, Claim, End, SignalItem
 from gateway.keys import CONFIG, HUB
 from gateway.live_session import LiveSession
+from gateway.rest_request import session_id_of
 from protocol.codec import Batch
 from protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from protocol.messages import (
@@ -127,10 +128,9 @@ class PublisherConnection(Connection):
 async def publish(request: web.Request) -> web.StreamResponse:
     """Claim the session, then serve the socket. Refusals are HTTP answers, before the upgrade."""
     hub = request.app[HUB]
-    session_id = request.match_info["session_id"]
     connection = PublisherConnection(request)
     connection.check()
-    check_id(session_id, "sessionId", hub.limits)
+    session_id = session_id_of(request, hub.limits)
     opened: asyncio.Future[Opened] = hub.loop.create_future()
     live: LiveSession | None = None
     try:

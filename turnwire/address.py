@@ -27,6 +27,8 @@ class Address:
         if base.query_string or base.fragment:
             raise ValueError(f"{url!r}: the URL of a gateway has no query and no fragment")
         self._scheme = _HTTP[base.scheme]
+        self.origin = str(base.with_scheme(self._scheme).origin())
+        """The gateway's scheme, host and port, to be shown: without a user's name and password."""
         self._rest = f"://{base.raw_authority}{base.raw_path.rstrip('/')}"
 
     def __str__(self) -> str:

@@ -79,11 +79,6 @@ class Client:
             del body["sessionId"]
         return await self._json("POST", self._address.http("sessions"), Session, body)
 
-    @property
-    def url(self) -> str:
-        """The base of the gateway."""
-        return str(self._address)
-
     async def check(self) -> None:
         """Returns when there is a gateway that serves."""
         await self._json("GET", self._address.http("health", "ready"), dict[str, Any])
@@ -157,9 +152,9 @@ class Client:
                     raise await _error(response)
                 yield response
         except TimeoutError:
-            raise Unreachable(f"{self._address} did not answer in time") from None
+            raise Unreachable(f"{self._address.origin} did not answer in time") from None
         except (OSError, aiohttp.ClientError) as error:
-            raise Unreachable(f"cannot reach {self._address}: {what_broke(error)}") from None
+            raise Unreachable(f"cannot reach {self._address.origin}: {what_broke(error)}") from None
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -174,7 +169,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         parts.append(rest)
         size += len(rest)
         if size > _LINE_LIMIT:
-            raise Refused(f"a line of {response.url} is over {_LINE_LIMIT} bytes")
+            raise Refused(f"a line of {response.url.path} is over {_LINE_LIMIT} bytes")
     if size:
         yield b"".join(parts)
 
@@ -197,4 +192,4 @@ def _decoded(data: bytes, kind: type[T], url: URL) -> T:
     try:
         return JSON.decode_body(data, kind, _ANY)
     except TurnwireError as error:
-        raise Refused(f"{url} did not answer as a Turnwire gateway does: {error.message}") from None
+        raise Refused(f"{url.origin()} did not answer as a Turnwire gateway does: {error.message}") from None

@@ -14,7 +14,8 @@ from turnwire.address import Address
 from turnwire.client import Client
 from turnwire.errors import SessionNotFound, Unreachable, refusal
 from turnwire.link import Link, Lost, borrowed, codec_named, open_link
-from turnwire.subscriber import Patience, decoded_push
+from turnwire.patience import Patience
+from turnwire.subscriber import decoded_push
 
 _REF = "1"
 
@@ -49,7 +50,7 @@ class _Feed:
         if isinstance(push, Error):
             raise Lost(push.message) if push.retryable else refusal(push.message, push.code)
         if isinstance(push, SessionsPush):
-            patience.reset()
+            patience.progress()
             missed = self._live.keys() - {session.session_id for session in push.sessions}
             for session in reversed(push.sessions):
                 self._know(session)

@@ -9,13 +9,13 @@ import aiohttp
 import msgspec
 
 from protocol.codec import Codec
-from protocol.messages import Error, Goaway, JsonObject, Opened, PublisherReply
+from protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
 from turnwire.address import Address
-from turnwire.backoff import Backoff
 from turnwire.client import Client
 from turnwire.delivery import Delivery
 from turnwire.errors import SessionEnded, Unreachable, refusal
 from turnwire.link import Link, Lost, open_link
+from turnwire.patience import Patience
 
 log = logging.getLogger("turnwire")
 
@@ -56,18 +56,15 @@ class PublisherLoop:
         self._codec = codec
         self._delivery = delivery
         self._http = http
-        self._connect_timeout = connect_timeout
+        self._patience = Patience(connect_timeout)
         self._give_up_after = give_up_after
-        self._backoff = Backoff()
         self._created = metadata is None
-        self._down_since = 0.0
         self._answered_at = 0.0
 
     async def run(self) -> None:
         """Returns when the session has been completed. Raises SessionEnded when it ended otherwise, Unreachable when
         patience is over, Refused when the gateway says no for good.
         """
-        self._down_since = _now()
         while not self._delivery.ended:
             try:
                 try:
@@ -75,7 +72,7 @@ class PublisherLoop:
                 except SessionEnded as ended:
                     await self._settle_from_log(ended)
             except Lost as lost:
-                await self._pause(lost)
+                await self._patience.pause(lost)
 
     async def _connect(self) -> None:
         """One connection, from its handshake to its end."""
@@ -86,15 +83,16 @@ class PublisherLoop:
         async with open_link(self._http, url, self._codec) as link:
             opened = await self._opening(link)
             since = _now()
+            self._patience.limit = self._give_up_after
             self._delivery.connected(opened, since)
             self._announce()
             try:
                 await self._exchange(link)
             finally:
                 self._delivery.disconnected()
-                self._down_since = _now()
-                if self._down_since - since >= STEADY:
-                    self._backoff.reset()
+                self._patience.seen()
+                if _now() - since >= STEADY:
+                    self._patience.progress()
 
     async def _create(self) -> None:
         try:
@@ -142,10 +140,10 @@ class PublisherLoop:
                 continue
             if isinstance(reply, Goaway):
                 link.retry_after = reply.reconnect_after_ms / 1000
-            else:
-                self._backoff.reset()
             self._answered_at = _now()
             self._delivery.received(reply, self._answered_at)
+            if isinstance(reply, Ack | Nack):
+                self._patience.progress()
             self._announce()
 
     async def _send(self, link: Link) -> None:
@@ -188,14 +186,6 @@ class PublisherLoop:
         if late:
             message += f"; {late} came too late and are not stored"
         raise SessionEnded(message, code=ended.code, status=ended.status, close_code=ended.close_code)
-
-    async def _pause(self, lost: Lost) -> None:
-        delay = self._backoff.next_delay(lost.retry_after)
-        patience = self._connect_timeout if self._delivery.opened is None else self._give_up_after
-        if patience is not None and _now() + delay > self._down_since + patience:
-            raise Unreachable(f"gave up after {patience:g} s: {lost}") from None
-        log.info("session %r: %s; next attempt in %.1f s", self._session_id, lost, delay)
-        await asyncio.sleep(delay)
 
     def _announce(self) -> None:
         self.work.set()

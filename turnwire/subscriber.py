@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal
@@ -26,34 +25,13 @@ from protocol.messages import (
 from protocol.replay import Gap, overlap
 from protocol.rules import has_ended
 from turnwire.address import Address
-from turnwire.backoff import Backoff
-from turnwire.errors import Unreachable, refusal
+from turnwire.errors import refusal
 from turnwire.link import Link, Lost, borrowed, codec_named, open_link
+from turnwire.patience import Patience
 
 log = logging.getLogger("turnwire")
 
 _REF = "1"
-
-
-class Patience:
-    """Waits between attempts, and knows when to give up. Raises Unreachable then."""
-
-    def __init__(self, give_up_after: float | None) -> None:
-        self._give_up_after = give_up_after
-        self._backoff = Backoff()
-        self._good_at = _now()
-
-    def reset(self) -> None:
-        """The connection works."""
-        self._backoff.reset()
-        self._good_at = _now()
-
-    async def pause(self, lost: Lost) -> None:
-        delay = self._backoff.next_delay(lost.retry_after)
-        if self._give_up_after is not None and _now() + delay > self._good_at + self._give_up_after:
-            raise Unreachable(f"gave up after {self._give_up_after:g} s: {lost}") from None
-        log.info("%s; next attempt in %.1f s", lost, delay)
-        await asyncio.sleep(delay)
 
 
 class Subscription:
@@ -117,7 +95,8 @@ class Subscription:
             return []
         if isinstance(push, Error):
             raise Lost(push.message) if push.retryable else refusal(push.message, push.code)
-        patience.reset()
+        if isinstance(push, Events | CaughtUp):
+            patience.progress()
         if isinstance(push, Events):
             try:
                 known = overlap(self.last_seq, push.events[0].seq, push.events[-1].seq)
@@ -197,7 +176,3 @@ def decoded_push(link: Link, frame: bytes) -> SubscriberPush | None:
     if isinstance(push, Goaway):
         link.retry_after = push.reconnect_after_ms / 1000
     return push
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -33,12 +33,13 @@ export function Plot({ options, data, label }) {
 
   useEffect(() => {
     let gone = false;
-    const observer = new ResizeObserver(() => plot.current?.setSize({ width: holder.current.clientWidth, height: plot.current.height }));
+    const element = holder.current;
+    const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: plot.current.height }));
     loadPlots().then((Plots) => {
       if (gone) return;
       const made = styled(options(Plots));
-      plot.current = new Plots({ ...made, width: holder.current.clientWidth }, latest.current, holder.current);
-      observer.observe(holder.current);
+      plot.current = new Plots({ ...made, width: element.clientWidth }, latest.current, element);
+      observer.observe(element);
     }, () => {});
     return () => {
       gone = true;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -139,15 +140,16 @@ async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: O
     await expect(page.locator(".call-row").first.locator(".reason")).to_have_text(["tool error", "error"])
 
 
-async def test_a_waiting_user_makes_a_call_stalled(gateway: Gateway, open_page: OpenPage) -> None:
-    await gateway.create("talk")
+async def test_a_user_who_waits_and_a_long_silence_are_told_of(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url)
-    await page.clock.install()
-    await gateway.post("/sessions/talk/events", new_event("e1", {"text": "Hello?", "turn": 1}), status=201)
-    await expect(page.locator(".call-row")).to_contain_text("Hello?")
-    await expect(page.locator(".reason")).to_have_count(0)
-    await page.clock.fast_forward(12_000)
-    await expect(page.locator(".reason")).to_have_text("stalled")
+    for name, seconds in (("fresh", 0), ("waiting", 12), ("quiet", 40)):
+        await gateway.create(name)
+        spoken_at = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+        kind = "bot_speech" if name == "quiet" else "user_speech"
+        event = new_event("e1", {"text": f"I am {name}", "turn": 1}, type=kind, timestamp=spoken_at)
+        await gateway.post(f"/sessions/{name}/events", event, status=201)
+    rows = page.locator(".call-row")
+    await expect(rows).to_have_text([re.compile("waiting.*stalled"), re.compile("quiet.*long silence"), re.compile("fresh")])
 
 
 async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPage) -> None:

@@ -1,4 +1,4 @@
-"""WebSocket clients for tests: one that behaves, and one made of bytes that does as it is told. All waits have limits."""
+"""WebSocket clients for tests: one that behaves, and one of bytes that does as it is told. All waits have limits."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Socket:
 
     async def rest(self) -> tuple[list[Json], int]:
         """What comes until the connection is closed, and the close code."""
-        messages = []
+        messages: list[Json] = []
         while True:
             message = await self.ws.receive(timeout=SECONDS)
             if message.type is WSMsgType.CLOSE:

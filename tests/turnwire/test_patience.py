@@ -1,0 +1,80 @@
+"""How long clients wait between attempts, and when they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from protocol.errors import CloseCode, ErrorCode
+from turnwire import errors
+from turnwire.backoff import LONGEST, Backoff
+from turnwire.errors import final_close
+from turnwire.link import Lost
+from turnwire.patience import Patience
+
+
+def delays(count: int, asked: float | None = None) -> list[float]:
+    backoff = Backoff()
+    return [backoff.next_delay(asked) for _ in range(count)]
+
+
+def test_waits_double_up_to_the_longest_each_a_little_at_random() -> None:
+    for index, delay in enumerate(delays(20)):
+        longest = min(LONGEST, 0.2 * 2**index)
+        assert longest / 2 <= delay <= longest
+    assert len({delays(1)[0] for _ in range(50)}) > 40
+
+
+def test_progress_makes_the_next_wait_short_again() -> None:
+    backoff = Backoff()
+    for _ in range(10):
+        backoff.next_delay()
+    backoff.reset()
+    assert backoff.next_delay() <= 0.2
+
+
+def test_what_the_gateway_asks_for_is_waited_at_least() -> None:
+    assert all(delay >= 3 for delay in delays(20, asked=3))
+    assert delays(1, asked=3)[0] <= 3.2
+    assert delays(1, asked=0)[0] <= 0.2
+
+
+async def test_patience_without_a_limit_has_none() -> None:
+    patience = Patience(None)
+    await patience.pause(Lost("away"))
+
+
+async def test_patience_ends_at_its_limit() -> None:
+    patience = Patience(0.05)
+    with pytest.raises(errors.Unreachable, match=r"gave up after 0\.05 s: away"):
+        await patience.pause(Lost("away"))
+
+
+@pytest.mark.parametrize("code", [1001, 1012, 1013, 4408, 4429, 1006, 1011, 4999])
+def test_after_some_closes_a_client_reconnects(code: int) -> None:
+    assert final_close(code) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "word"),
+    [
+        (CloseCode.DONE, errors.Refused, None),
+        (CloseCode.UNSUPPORTED_FRAME, errors.Refused, ErrorCode.INVALID_MESSAGE),
+        (CloseCode.BAD_UTF8, errors.Refused, ErrorCode.INVALID_JSON),
+        (CloseCode.TOO_BIG, errors.Refused, ErrorCode.TOO_LARGE),
+        (CloseCode.PROTOCOL_ERROR, errors.Refused, ErrorCode.INVALID_MESSAGE),
+        (CloseCode.UNAUTHENTICATED, errors.NotAllowed, ErrorCode.UNAUTHENTICATED),
+        (CloseCode.FORBIDDEN, errors.NotAllowed, ErrorCode.FORBIDDEN),
+        (CloseCode.NOT_FOUND, errors.SessionNotFound, ErrorCode.NOT_FOUND),
+        (CloseCode.SUPERSEDED, errors.Superseded, ErrorCode.SUPERSEDED),
+        (CloseCode.SESSION_ENDED, errors.SessionEnded, ErrorCode.SESSION_ENDED),
+    ],
+)
+def test_after_others_it_stops_with_an_error_of_its_kind(
+    code: CloseCode, kind: Callable[..., errors.Refused], word: ErrorCode | None
+) -> None:
+    error = final_close(code, "so it is")
+    assert type(error) is kind
+    assert (error.code, error.close_code) == (word, code)
+    assert "so it is" in str(error)
