@@ -29,7 +29,6 @@ from protocol.messages import (
     Session,
     Signal,
 )
-from protocol.rules import check_id
 
 MAX_LANGUAGE_CHARS = 64
 

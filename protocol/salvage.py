@@ -57,15 +57,15 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-_LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
-_ESCAPES = re.compile(rb"%s%s|(%s|%s)|\\." % (_HIGH, _LOW, _HIGH, _LOW), re.DOTALL)
-"""A pair of surrogates, (a lone one), or any other escape."""
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_UP_TO_LONE = re.compile(rb"((?:[^\\]++|%s|(?!%s)\\.?)*+)(%s)?" % (_PAIR, _LONE, _LONE), re.DOTALL)
+"""All there is (up to a lone surrogate, and that). It matches wherever it is tried, so nothing is looked at twice."""
 
 
 def mark_lone_surrogates(data: bytes) -> bytes:
     """The JSON text with bytes that are no UTF-8 in place of every lone surrogate; of the same length."""
-    return _ESCAPES.sub(lambda escape: b"\xff" * 6 if escape[1] else escape[0], data)
+    return _UP_TO_LONE.sub(lambda found: found[1] + b"\xff" * 6 if found[2] else found[1], data)
 
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -96,6 +96,8 @@ def prune_deep_json(data: bytes, keep: int) -> bytes:
 
 
 _NIL = b"\xc0"
+_SINGLE_BYTES = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*+", re.DOTALL)
+"""Values of one byte each: small integers, constants, and what is empty."""
 _FIXED = {
     0xCA: 5, 0xCB: 9,  # float
     0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9,  # unsigned
@@ -120,13 +122,18 @@ def prune_deep_msgpack(data: bytes, keep: int) -> bytes:
     left = [1]
     """Values still to come: first of the frame itself, then of every open container."""
     while left and position < len(data):
-        left[-1] -= 1
-        size, children = _msgpack_head(data, position)
-        if children:
-            left.append(children)
-            if len(left) == keep + 2:
-                kept += (data[start:position], _NIL)
-        position += size
+        after = _SINGLE_BYTES.match(data, position, position + left[-1]).end()  # type: ignore[union-attr] # always
+        if after > position:
+            left[-1] -= after - position
+            position = after
+        else:
+            left[-1] -= 1
+            size, children = _msgpack_head(data, position)
+            if children:
+                left.append(children)
+                if len(left) == keep + 2:
+                    kept += (data[start:position], _NIL)
+            position += size
         while left and left[-1] == 0:
             left.pop()
             if len(left) == keep + 1:

@@ -143,7 +143,9 @@ async def test_a_call_of_ten_thousand_events_is_shown_in_windows_and_any_seq_can
     await gateway.create("long")
     for first in range(1, 10_001, 500):
         events = [
-            new_event(f"e{seq}", {"text": f"line {seq}", "turn": seq, "startedMs": seq * 900, "endedMs": seq * 900 + 700})
+            new_event(
+                f"e{seq}", {"text": f"line {seq}", "turn": seq, "startedMs": seq * 900, "endedMs": seq * 900 + 700}
+            )
             for seq in range(first, first + 500)
         ]
         await gateway.post("/sessions/long/events", {"events": events}, status=201)

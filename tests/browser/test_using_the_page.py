@@ -125,7 +125,7 @@ async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: Ope
     rows = texts["CSV"].split("\r\n")
     assert rows[0] == "seq,timestamp,type,event,turn,text,interrupted,payload"
     assert len(rows) == len(SPOKEN) + 2
-    assert ",\"'=1+1, please\"," in rows[3]
+    assert ',"\'=1+1, please",' in rows[3]
     assert "9007199254740993" in texts["JSON"]
     assert texts["TXT"].splitlines()[5].endswith("Bot: I cannot [interrupted]")
 
@@ -149,7 +149,9 @@ async def test_a_user_who_waits_and_a_long_silence_are_told_of(gateway: Gateway,
         event = new_event("e1", {"text": f"I am {name}", "turn": 1}, type=kind, timestamp=spoken_at)
         await gateway.post(f"/sessions/{name}/events", event, status=201)
     rows = page.locator(".call-row")
-    await expect(rows).to_have_text([re.compile("waiting.*stalled"), re.compile("quiet.*long silence"), re.compile("fresh")])
+    await expect(rows).to_have_text(
+        [re.compile("waiting.*stalled"), re.compile("quiet.*long silence"), re.compile("fresh")]
+    )
 
 
 async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPage) -> None:

@@ -21,13 +21,12 @@ class Relay:
         self.target_port = target_port
         self.refusing = False
         """New connections are closed at once."""
-        self.swallowing = False
-        """What the gateway sends is thrown away: its answers never arrive."""
-        self.swallowed = 0
-        """Bytes thrown away so."""
         self.connections = 0
         """How many connections have been carried so far."""
+        self.carried = 0
+        """Bytes, in both directions."""
         self._server: asyncio.Server | None = None
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
 
     @property
@@ -36,11 +35,14 @@ class Relay:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self) -> None:
-        """Break every connection, without a word to either side, and carry answers again."""
+        """Break every connection, without a word to either side."""
         for pair in self._open:
             for writer in pair:
                 writer.transport.abort()
-        self.swallowing = False
+
+    def swallow(self) -> None:
+        """Throw away what the gateway sends over the present connections: its answers never arrive."""
+        self._swallowed |= {writer for writer, _ in self._open}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -65,20 +67,19 @@ class Relay:
         pair = (client_writer, writer)
         self._open.add(pair)
         try:
-            await asyncio.gather(self._copy(client_reader, writer, False), self._copy(reader, client_writer, True))
+            await asyncio.gather(self._copy(client_reader, writer), self._copy(reader, client_writer))
         finally:
             self._open.discard(pair)
             for end in pair:
                 end.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_gateway: bool) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
-                if from_gateway and self.swallowing:
-                    self.swallowed += len(data)
-                    continue
-                writer.write(data)
-                await writer.drain()
+                if writer not in self._swallowed:
+                    self.carried += len(data)
+                    writer.write(data)
+                    await writer.drain()
             if not writer.transport.is_closing():
                 writer.write_eof()
         except OSError:

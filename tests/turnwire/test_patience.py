@@ -75,6 +75,7 @@ def test_after_others_it_stops_with_an_error_of_its_kind(
     code: CloseCode, kind: Callable[..., errors.Refused], word: ErrorCode | None
 ) -> None:
     error = final_close(code, "so it is")
+    assert error is not None
     assert type(error) is kind
     assert (error.code, error.close_code) == (word, code)
     assert "so it is" in str(error)

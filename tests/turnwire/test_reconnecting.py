@@ -34,10 +34,9 @@ async def test_events_whose_acks_were_lost_are_not_sent_again(gateway: Gateway, 
     async with Publisher(relay.url, "call", on_ack=acks.append) as call:
         await call.send("system", {"n": 0})
         await call.flush()
-        relay.swallowing = True
+        relay.swallow()
         for n in range(1, 4):
             await call.send("system", {"n": n})
-        await eventually(lambda: relay.swallowed > 0 and gateway.hub.connections != set())
         await stored(gateway, 4)
         relay.cut()
         await call.flush()
@@ -48,7 +47,7 @@ async def test_events_whose_acks_were_lost_are_not_sent_again(gateway: Gateway, 
 async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gateway: Gateway, relay: Relay) -> None:
     acks: list[Acked] = []
     async with Publisher(relay.url, "call", on_ack=acks.append) as call:
-        relay.swallowing = True
+        relay.swallow()
         await call.send("system", {"n": 0})
         await stored(gateway, 1)
         await gateway.post("/sessions/call/events", {"eventId": "x", "type": "system", "payload": {"n": 9}}, status=201)
@@ -56,6 +55,37 @@ async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gatewa
         await call.flush()
     assert await numbers(gateway) == [0, 9]
     assert [(ack.seq, ack.duplicate) for ack in acks] == [(1, True)]
+
+
+async def test_a_gateway_that_never_answers_is_connected_to_again(
+    gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("turnwire.publisher_loop.ANSWER_TIMEOUT", 0.2)
+    async with Publisher(relay.url, "call") as call:
+        relay.swallow()
+        await call.send("system", {"n": 0})
+        await call.flush()
+    assert await numbers(gateway) == [0]
+    assert relay.connections == 2
+
+
+async def test_a_connection_that_has_gone_silent_is_opened_again(
+    gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("turnwire.link.QUIET", 0.1)
+    async with Publisher(relay.url, "call") as call:
+        relay.swallow()
+        await eventually(lambda: relay.connections == 2)
+        await call.send("system", {"n": 0})
+    assert await numbers(gateway) == [0]
+
+
+async def test_a_quiet_connection_is_kept(gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnwire.link.QUIET", 0.05)
+    async with Publisher(relay.url, "call"):
+        quiet_since = relay.carried
+        await eventually(lambda: relay.carried > quiet_since + 50)  # pings and pongs, of some bytes each
+    assert relay.connections == 1
 
 
 async def stored(gateway: Gateway, count: int) -> None:
@@ -69,7 +99,7 @@ async def test_the_end_is_asked_for_again_when_its_answer_was_lost(gateway: Gate
     async with Publisher(relay.url, "call") as call:
         await call.send("system", {"n": 0})
         await call.flush()
-        relay.swallowing = True
+        relay.swallow()
         ending = asyncio.create_task(call.complete(reason="done"))
         async with asyncio.timeout(20):
             while (await gateway.get("/sessions/call"))["status"] != "completed":
@@ -83,7 +113,7 @@ async def test_the_end_is_known_from_the_log_when_the_session_takes_no_more(star
     gateway = await start_gateway(end_grace=0)
     acks: list[Acked] = []
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call", on_ack=acks.append) as call:
-        relay.swallowing = True
+        relay.swallow()
         await call.send("system", {"n": 0})
         await call.send("system", {"n": 1})
         ending = asyncio.create_task(call.complete())
