@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,28 +27,46 @@ class _Plan(Struct):
 class AppendRound:
     """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
 
-    __slots__ = ("_ledger", "_plans", "_stored", "duplicates", "first_seq", "refused")
+    __slots__ = ("_ledger", "_plain", "_plain_ids", "_plans", "duplicates", "first_seq", "refused", "stored")
 
-    def __init__(self, ledger: Ledger, stored: Mapping[int, Event]) -> None:
-        """`stored` holds the events at all candidate positions of the round's eventIds."""
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._stored = stored
         self._plans: list[_Plan] = []
+        self._plain: Sequence[Append] = ()
+        """The appends of a round in which all is good and new, so that nothing need be noted for each event."""
+        self._plain_ids: list[str] = []
+        self.stored: Mapping[int, Event] = {}
+        """The events at all `candidates`; to be given before `admit`."""
         self.first_seq = ledger.head + 1
         self.duplicates = 0
         """Events answered that had been stored before."""
         self.refused: list[ErrorCode] = []
         """Why events were refused, one code for each."""
 
-    @staticmethod
-    def candidates(ledger: Ledger, appends: Iterable[Append]) -> set[int]:
-        """The positions that must be read before the round can be decided."""
+    def admit_plain(self, appends: Sequence[Append]) -> bool:
+        """Decide the whole round at once, as usual: all is good and new. Else nothing is done, and False returned."""
+        events: list[EventIn] = []
+        for append in appends:
+            for event in append.events:
+                if isinstance(event, BadEvent):
+                    return False
+                if event.timestamp is None:
+                    event.timestamp = append.received_at
+                events.append(event)
+        if self._ledger.admit_new(events) is None:
+            return False
+        self._plain = appends
+        self._plain_ids = [event.event_id for event in events]
+        return True
+
+    def candidates(self, appends: Iterable[Append]) -> set[int]:
+        """The positions that must be read before the appends of a round that is not plain can be decided."""
         return {
             seq
             for append in appends
             for event in append.events
             if isinstance(event, EventIn)
-            for seq in ledger.candidates(event.event_id)
+            for seq in self._ledger.candidates(event.event_id)
         }
 
     def admit(self, append: Append, ended: SessionEnded | None) -> None:
@@ -64,14 +83,15 @@ class AppendRound:
             else:
                 if event.timestamp is None:
                     event.timestamp = append.received_at
-                verdicts.append(self._ledger.admit(event, self._stored))
+                verdicts.append(self._ledger.admit(event, self.stored))
         self._plans.append(_Plan(append, verdicts))
 
     def _is_stored(self, event: EventIn) -> bool:
-        return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
+        return any(self.stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
 
     def refuse(self, event_id: str, reason: str) -> None:
         """The store will never take this event."""
+        self._note_each()
         refused = BadEvent(event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
         for plan in self._plans:
             for index, event in enumerate(plan.append.events):
@@ -82,6 +102,11 @@ class AppendRound:
         """Tell every sender, in order. `durable` are the events that became durable in this round; `foreign` those
         that were found in the log, by eventId. May leave `durable` empty when nobody asks for the events themselves.
         """
+        publisher = self._plain[0].publisher if self._plain else None
+        if publisher is not None and not foreign and all(append.publisher is publisher for append in self._plain):
+            self._answer_plain(publisher)
+            return
+        self._note_each()
         by_seq = {event.seq: event for event in durable}
         replies: dict[PublisherConnection, list[AckItem | NackItem]] = {}
         for plan in self._plans:
@@ -95,6 +120,17 @@ class AppendRound:
         for publisher, its in replies.items():
             weight = sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
             publisher.answered(its, weight)
+
+    def _answer_plain(self, publisher: PublisherConnection) -> None:
+        """All is stored, in the order of the round, from its first position on."""
+        acks = list(map(AckItem, self._plain_ids, count(self.first_seq)))
+        publisher.acked(acks, sum(append.weight for append in self._plain))
+
+    def _note_each(self) -> None:
+        """Note for each event of a plain round what was decided: something is out of the ordinary after all."""
+        seqs = count(self.first_seq)
+        self._plans += [_Plan(append, [Admitted(next(seqs)) for _ in append.events]) for append in self._plain]
+        self._plain = ()
 
     def _reply(
         self, event: EventIn | BadEvent, verdict: Admitted | Duplicate | BadEvent, foreign: Mapping[str, Event]
@@ -132,7 +168,7 @@ class AppendRound:
             duplicate = isinstance(verdict, Duplicate)
             self.duplicates += duplicate
             seq = self._seq(event, verdict)
-            answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
+            answers.append(Stored(by_seq.get(seq) or self.stored[seq], duplicate))
         if plan.append.done is not None and not plan.append.done.done():
             plan.append.done.set_result(answers)
 

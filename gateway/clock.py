@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import datetime
+
+from protocol.times import from_millis
+
+
+class _Clock:
+    """Keeps the last answer: what happens within a millisecond shares one datetime, which is made once."""
+
+    __slots__ = ("_millis", "_now")
+
+    def __init__(self) -> None:
+        self._millis = 0
+        self._now = from_millis(0)
+
+    def now(self) -> datetime:
+        millis = time.time_ns() // 1_000_000
+        if millis != self._millis:
+            self._millis, self._now = millis, from_millis(millis)
+        return self._now
+
+
+_clock = _Clock()
 
 
 def utc_now() -> datetime:
     """Now, in whole milliseconds."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return _clock.now()

@@ -36,9 +36,11 @@ def demo_calls() -> list[Recording]:
 def demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:
     """Serve and stream until interrupted, or all calls once, quickly. Without `data_dir`, in one that is removed.
 
-    Whether every event was stored. Raises ServeError and ConfigError.
+    Always on an embedded database: scripted calls have no place among real ones. Whether every event was stored. Raises
+    ServeError and ConfigError.
     """
     configure_logging("warning", config.log_format)
+    config = config.model_copy(update={"mongodb_uri": None})
     if data_dir is not None:
         return run(_demo(config, once))
     with tempfile.TemporaryDirectory(prefix="turnwire-demo-", ignore_cleanup_errors=True) as folder:
@@ -109,7 +111,9 @@ def _renamed(call: Recording) -> Recording:
 
 def _introduction(url: str, calls: int, session_id: str) -> str:
     at = "" if url == "http://127.0.0.1:3000" else f" --url {url}"
-    return f"""Turnwire runs at {url} with {times(calls, "scripted call")}, over and over. Ctrl-C stops it.
+    return f"""{url}/
+
+The dashboard is there, with {times(calls, "scripted call")} going on, over and over. Ctrl-C stops it.
 
 Open
   {url}/         the dashboard: every call, live

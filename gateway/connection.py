@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from gateway.keys import CONFIG, HUB
 from gateway.outbox import Outbox, server_frame
@@ -206,9 +206,10 @@ class Connection:
         with suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(_CLOSE_SECONDS * 2):
                 await self._ws.close(code=code, message=message, drain=False)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._hang_up()
+        if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._hang_up()
         self.abort()
 
     async def _hang_up(self) -> None:

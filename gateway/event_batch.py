@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.outbox import MAX_FRAME_BYTES, server_frame
+from gateway.outbox import server_frame
 from protocol.codec import Codec
 from protocol.messages import Event
 
@@ -29,13 +29,16 @@ class EventBatch:
         """The batch without its first `skipped` events."""
         return EventBatch(self.events[skipped:]) if skipped else self
 
-    def frames(self, codec: Codec, ref: str) -> list[tuple[bytes, int]]:
-        """Whole WebSocket frames for subscribers of this codec and ref, each with the seq of its last event."""
+    def frames(self, codec: Codec, ref: str, max_bytes: int) -> list[tuple[bytes, int]]:
+        """Whole WebSocket frames for subscribers of this codec and ref, each with the seq of its last event.
+
+        They have at most `max_bytes`, which is the same for all, or a single event.
+        """
         frames = self._frames.get((codec, ref))
         if frames is None:
             lists = self._lists.get(codec)
             if lists is None:
-                lists = self._lists[codec] = _encode(codec, self.events)
+                lists = self._lists[codec] = _encode(codec, self.events, max_bytes - _ENVELOPE_BYTES)
             frames = self._frames[codec, ref] = [
                 (server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text), last)
                 for part, last in lists
@@ -43,10 +46,10 @@ class EventBatch:
         return frames
 
 
-def _encode(codec: Codec, events: Sequence[Event]) -> list[tuple[bytes, int]]:
+def _encode(codec: Codec, events: Sequence[Event], max_bytes: int) -> list[tuple[bytes, int]]:
     """Lists of events, encoded, each with its last seq."""
     encoded = codec.encode_value(events)
-    if len(encoded) <= MAX_FRAME_BYTES - _ENVELOPE_BYTES or len(events) == 1:
+    if len(encoded) <= max_bytes or len(events) == 1:
         return [(encoded, events[-1].seq)]
     half = len(events) // 2
-    return _encode(codec, events[:half]) + _encode(codec, events[half:])
+    return _encode(codec, events[:half], max_bytes) + _encode(codec, events[half:], max_bytes)

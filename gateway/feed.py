@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from gateway.outbox import MAX_FRAME_BYTES, server_frame
+from gateway.outbox import server_frame
 from gateway.summaries import Summaries
 from protocol.codec import Codec
 from protocol.messages import Session, SessionsPush, SessionStatus, Subscribed, Summary
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 MAX_SNAPSHOT = 500
 """Sessions a feed begins with."""
-_MAX_PART_BYTES = MAX_FRAME_BYTES - 1024
-_SUMMARY_BYTES = 1024
-"""A generous guess."""
+_SUMMARY_BYTES = _ENVELOPE_BYTES = 1024
+"""Generous guesses."""
 
 
 class Change:
@@ -109,7 +108,7 @@ class FeedSubscription:
         size = 0
         for session in sessions:
             encoded = len(self.connection.codec.encode_value(session)) + self._summarised * _SUMMARY_BYTES
-            if size + encoded > _MAX_PART_BYTES and parts[-1]:
+            if size + encoded > self.connection.outbox.frame_bytes - _ENVELOPE_BYTES and parts[-1]:
                 parts.append([])
                 size = 0
             parts[-1].append(session)

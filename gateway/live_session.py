@@ -167,10 +167,12 @@ class LiveSession:
         if not appends:
             return
         ledger = await self.log.ledger()
-        round_ = AppendRound(ledger, await self.log.stored(AppendRound.candidates(ledger, appends)))
-        ended = None if self.end.takes_events else SessionEnded(self.session_id, self.session().ended_at)
-        for append in appends:
-            round_.admit(append, ended)
+        round_ = AppendRound(ledger)
+        if not (self.end.takes_events and round_.admit_plain(appends)):
+            round_.stored = await self.log.stored(round_.candidates(appends))
+            ended = None if self.end.takes_events else SessionEnded(self.session_id, self.session().ended_at)
+            for append in appends:
+                round_.admit(append, ended)
         try:
             durable = await self.log.commit(ledger, round_, sum(append.weight for append in appends))
         except SupersededWith as error:

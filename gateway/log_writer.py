@@ -18,7 +18,7 @@ from protocol.messages import Event, EventIn
 from protocol.rules import DIGEST_PAGE, Ledger
 from protocol.times import format_time, to_millis
 from store.digests import pack_times
-from store.event_log import READ_WINDOW, RefusedDocument, event_document
+from store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from store.sessions import SessionRecord
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class LogWriter:
         durable = Durable()
         while pending := list(ledger.pending()):
             await self._keep_time_order(durable, [time_of(event) for _, event in pending])
-            documents = [event_document(self._session_id, seq, event, time_of(event)) for seq, event in pending]
+            documents = event_documents(self._session_id, pending)
             try:
                 stored = await self._store.events.append(self._session_id, documents, weight)
             except RefusedDocument as error:
@@ -167,10 +167,12 @@ class LogWriter:
         for each in durable.events:
             if isinstance(each, Event) and each.seq > ledger.head:
                 ledger.learn(each.seq, each.event_id)
-        self._times.extend(
-            to_millis(datetime.fromisoformat(each.timestamp) if isinstance(each, Event) else time_of(each[1]))
-            for each in durable.events
-        )
+        last, millis = None, 0
+        for each in durable.events:
+            moment = datetime.fromisoformat(each.timestamp) if isinstance(each, Event) else time_of(each[1])
+            if moment is not last:  # those of one frame share theirs
+                last, millis = moment, to_millis(moment)
+            self._times.append(millis)
 
     def fold(self) -> None:
         """Keep full pages of the log as digests alone, to be saved."""
@@ -206,11 +208,8 @@ def time_of(event: EventIn) -> datetime:
 
 def rise(last: datetime | None, times: Iterable[datetime]) -> bool:
     """Whether none of these times is before the one before it, the first one not before `last`."""
-    for time in times:
-        if last is not None and time < last:
-            return False
-        last = time
-    return True
+    given = list(times)
+    return sorted(given) == given and (last is None or not given or last <= given[0])
 
 
 def times_of(events: Iterable[Event]) -> Iterator[datetime]:

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from store.on_demand import OnDemandTask
 
-MAX_FRAME_BYTES = 256 * 1024
-"""Pushes are cut into frames of at most this, down to one event or session."""
+_MAX_FRAME_BYTES = 256 * 1024
 _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
 
@@ -52,9 +51,14 @@ class Outbox:
         """Bytes queued."""
 
     @property
+    def frame_bytes(self) -> int:
+        """What pushes are cut into, down to one event or session."""
+        return min(_MAX_FRAME_BYTES, self.max_bytes // 2)
+
+    @property
     def has_room(self) -> bool:
-        """Whether a frame of the usual size keeps within the bound. So it is after `room()`."""
-        return self.size + min(MAX_FRAME_BYTES, self.max_bytes // 2) <= self.max_bytes
+        """Whether a frame of `frame_bytes` keeps within the bound. So it is after `room()`."""
+        return self.size + self.frame_bytes <= self.max_bytes
 
     @property
     def unread(self) -> bool:

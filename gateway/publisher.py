@@ -51,10 +51,7 @@ class PublisherConnection(Connection):
 
     def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """These events have come to their end; in the order they were sent."""
-        self._in_flight -= len(replies)
-        self._in_flight_bytes -= weight
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        self._settle(len(replies), weight)
         start = 0
         while start < len(replies):
             kind = type(replies[start])
@@ -64,6 +61,17 @@ class PublisherConnection(Connection):
             run = list(replies[start:end])
             self.send(Ack(run) if kind is AckItem else Nack(run))  # type: ignore[arg-type]
             start = end
+
+    def acked(self, acks: list[AckItem], weight: int) -> None:
+        """These events are durable; in the order they were sent."""
+        self._settle(len(acks), weight)
+        self.send(Ack(acks))
+
+    def _settle(self, count: int, weight: int) -> None:
+        self._in_flight -= count
+        self._in_flight_bytes -= weight
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def superseded(self) -> None:
         self.finished = True

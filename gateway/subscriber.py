@@ -42,7 +42,7 @@ class SessionSubscription(Subscription):
         self.ref = ref
 
     def frames(self, batch: EventBatch) -> Frames:
-        return batch.frames(self.connection.codec, self.ref)
+        return batch.frames(self.connection.codec, self.ref, self.outbox.frame_bytes)
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         codec = self.connection.codec

@@ -73,9 +73,7 @@ class Upkeep:
             try:
                 await hub.store.prepare()
                 hub.prepared = True
-            except StorageUnavailable as error:
-                if not told:
-                    _log.warning("the database cannot be reached; trying until it can: %s", error.message[:300])
+            except StorageUnavailable:
                 told = True
                 await asyncio.sleep(_RETRY_SECONDS)
         if told:

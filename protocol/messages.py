@@ -46,7 +46,7 @@ class Session(Shape):
     end_reason: str | None = None
 
 
-class Event(Shape):
+class Event(Shape, gc=False):
     """One immutable record of a session, as stored."""
 
     event_id: str
@@ -87,7 +87,7 @@ class Summary(Shape, kw_only=True):
     errors: int
 
 
-class EventIn(Shape):
+class EventIn(Shape, gc=False):
     """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
 
     event_id: str
@@ -163,7 +163,7 @@ class Opened(Shape, tag_field="type", tag="opened"):
     server_time: Timestamp
 
 
-class AckItem(Shape, omit_defaults=True):
+class AckItem(Shape, omit_defaults=True, gc=False):
     event_id: str
     seq: int
     duplicate: bool = False

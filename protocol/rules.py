@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime
 from hashlib import blake2b
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 from msgspec import Struct
@@ -116,13 +116,13 @@ def status_after_end(status: SessionStatus, wanted: FinalStatus) -> SessionStatu
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
-class Admitted(Struct, frozen=True):
+class Admitted(Struct, frozen=True, gc=False):
     """A new event: it takes position `seq`."""
 
     seq: int
 
 
-class Duplicate(Struct, frozen=True):
+class Duplicate(Struct, frozen=True, gc=False):
     """The eventId is known, at position `seq`. `same` says whether type and payload are the same too."""
 
     seq: int
@@ -221,14 +221,26 @@ class Ledger:
         self._pending[event.event_id] = event
         return admitted
 
+    def admit_new(self, events: Sequence[EventIn]) -> int | None:
+        """Admit all of these where it is plain that none is known: the seq of the first. Else nothing is done: None."""
+        new = {event.event_id: event for event in events}
+        if len(new) < len(events) or not self._exact.keys().isdisjoint(new):
+            return None
+        if self._pending and not self._pending.keys().isdisjoint(new):
+            return None
+        if self._digests and not self._digests.keys().isdisjoint(map(event_digest, new)):
+            return None
+        first = self.next_seq
+        self._pending.update(new)
+        return first
+
     def pending(self) -> Iterator[tuple[int, EventIn]]:
         """The admitted events that are not yet durable, with the positions they are to take now."""
         return enumerate(self._pending.values(), start=self.head + 1)
 
     def settle(self) -> None:
         """All that is pending has become durable at the positions given."""
-        for seq, event_id in enumerate(self._pending, start=self.head + 1):
-            self._exact[event_id] = seq
+        self._exact.update(zip(self._pending, count(self.head + 1)))
         self.head += len(self._pending)
         self._pending.clear()
 

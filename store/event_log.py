@@ -41,17 +41,20 @@ def position_key(session_id: str, seq: int) -> str:
     return f"{session_id}/{seq:010d}"
 
 
-def event_document(session_id: str, seq: int, event: EventIn, timestamp: datetime) -> Document:
-    """An event as it is stored. `timestamp` is aware."""
-    return {
-        "_id": position_key(session_id, seq),
-        "sessionId": session_id,
-        "seq": seq,
-        "eventId": event.event_id,
-        "type": event.type,
-        "payload": event.payload,
-        "timestamp": timestamp,
-    }
+def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]]) -> list[Document]:
+    """Events, each with its seq and an aware timestamp, as they are stored."""
+    return [
+        {
+            "_id": f"{session_id}/{seq:010d}",  # position_key, without the call
+            "sessionId": session_id,
+            "seq": seq,
+            "eventId": event.event_id,
+            "type": event.type,
+            "payload": event.payload,
+            "timestamp": event.timestamp,
+        }
+        for seq, event in events
+    ]
 
 
 def event_of(document: Document) -> Event:

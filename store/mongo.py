@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from datetime import UTC
 from typing import Any
 
@@ -19,6 +21,9 @@ from store.event_log import EventLog
 from store.sessions import SessionStore
 
 PING_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
+"""How long closing may take; a database that hangs is left to notice by itself."""
+_POLL_SECONDS = 0.005
 _OPTIONS: dict[str, Any] = {
     "heartbeatFrequencyMS": 2000,
     "serverSelectionTimeoutMS": 5000,
@@ -91,4 +96,9 @@ class Store:
     async def close(self) -> None:
         await self.events.close()
         await self.sessions.close()
-        self._client.close()
+        # Closing says goodbye to the database, which may hang; a thread of its own keeps that from holding us up.
+        closing = threading.Thread(target=self._client.close, name="close-mongo", daemon=True)
+        closing.start()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while closing.is_alive() and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)

@@ -64,6 +64,8 @@ class Publisher:
         """
         if not session_id:
             raise ValueError("the session id must not be empty")
+        if metadata is not None and language is None:
+            raise ValueError("metadata is for a new session, which needs a language")
         self.session_id = session_id
         self._address = Address(url)
         self._codec = codec_named(codec)

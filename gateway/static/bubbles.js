@@ -28,7 +28,7 @@ function Bubble({ item, view }) {
   const classes = ["bubble", item.interim && "interim", item.interrupted && "cut"].filter(Boolean).join(" ");
   return html`<div class=${classes}>
     <span class="sr-only">${NAMES[item.side]}: </span>
-    ${item.text === null ? html`<pre class="raw">${JSON.stringify(item.payload, null, 1)}</pre>` : html`<p dir="auto">${item.text}</p>`}
+    ${item.text === null ? html`<pre class="raw">${JSON.stringify(item.payload, null, 1)}</pre>` : html`<p dir="auto"><${Said} item=${item} /></p>`}
     <div class="meta">
       <${Place} item=${item} view=${view} />
       ${response !== undefined && html`<span class="response" title="From the user's stop to the bot's start">after ${latency(response)}</span>`}
@@ -37,6 +37,12 @@ function Bubble({ item, view }) {
       <${Clock} item=${item} />
     </div>
   </div>`;
+}
+
+/** The text; its end struck out, when an interruption has told that it was not heard. */
+function Said({ item: { text, unsaid } }) {
+  const heard = typeof unsaid === "string" && unsaid && text.endsWith(unsaid) ? text.slice(0, -unsaid.length) : text;
+  return html`${heard}${heard !== text && html`<s>${unsaid}</s>`}`;
 }
 
 function SignalBubble({ item }) {

@@ -11,22 +11,26 @@ export function Columns() {
   </div></div>`;
 }
 
+// A row whose state changes often moves in the same frame, by moveBefore(), and Chromium then misses what the change
+// means for elements inside of it. So each element has the classes it is drawn by itself.
+
 /** One call: a row on a wide screen, a card on a narrow one. `now` is on the gateway's clock. */
 export function CallRow({ calls, row, now, focusable, onFocus }) {
   useEffect(() => calls.lookInto(row), [row, row.session.endedAt]);
   const { session, summary, reasons } = row;
   const { sessionId, status, startedAt, endedAt, language } = session;
   const name = callName(session);
+  const age = isLive(row) ? "live" : "ended";
   const lasted = (endedAt ? Date.parse(endedAt) : now) - Date.parse(startedAt);
-  return html`<div role="row" class=${`call-grid call-row ${isLive(row) ? "live" : "ended"} ${row.urgency ? "urgent" : ""}`}>
+  return html`<div role="row" class=${`call-grid call-row ${age} ${row.urgency ? "urgent" : ""}`}>
     <div role="cell" class="state"><span class=${`dot ${status}`}></span><span class="state-word">${status}</span></div>
     <div role="cell" class="who">
-      <a class="call-link" href=${callHref(sessionId)} data-call=${sessionId} tabindex=${focusable ? 0 : -1}
+      <a class=${`call-link ${age}`} href=${callHref(sessionId)} data-call=${sessionId} tabindex=${focusable ? 0 : -1}
         onFocus=${() => onFocus(sessionId)}>${name}</a>
       <span class="id">${name === sessionId ? language : `${sessionId} · ${language}`}</span>
     </div>
     <div role="cell" class="said">
-      <${LastLine} row=${row} />
+      <${LastLine} row=${row} age=${age} />
       ${reasons.length > 0 &&
       html`<span class="reasons">${reasons.map((reason) => html`<span class=${`reason ${reason.kind}`} key=${reason.kind}>${reason.label}</span>`)}</span>`}
     </div>
@@ -39,13 +43,13 @@ export function CallRow({ calls, row, now, focusable, onFocus }) {
   </div>`;
 }
 
-function LastLine({ row }) {
+function LastLine({ row, age }) {
   const line = row.summary?.lastLine;
   if (!line) {
     const text = row.session.lastSeq === 0 ? "nothing said yet" : `${row.session.lastSeq} events`;
     return html`<span class="line none">${text}</span>`;
   }
-  return html`<span class=${`line ${line.side} ${line.interrupted ? "cut" : ""}`} title=${line.text}>
-    <span class="side">${line.side === "user" ? "User" : "Bot"}</span> <q>${line.text}</q>
+  return html`<span class=${`line ${age}`} title=${line.text}>
+    <span class=${`side ${line.side}`}>${line.side === "user" ? "User" : "Bot"}</span> <q class=${line.interrupted ? "cut" : ""}>${line.text}</q>
   </span>`;
 }

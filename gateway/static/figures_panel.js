@@ -50,8 +50,8 @@ function TalkShare({ talk }) {
   if (talk.userShare === null) return html`<p class="nothing">Nobody's talk has been measured.</p>`;
   const [user, bot] = [Math.round(talk.userShare * 100), Math.round(talk.botShare * 100)];
   return html`<div class="share" role="img" aria-label=${`Talk: user ${user} %, bot ${bot} %`}>
-    <div class="user" style=${{ flexGrow: talk.userShare }}>${user >= 15 && `User ${user} %`}</div>
-    <div class="bot" style=${{ flexGrow: talk.botShare }}>${bot >= 15 && `Bot ${bot} %`}</div>
+    ${user > 0 && html`<div class="user" style=${{ flexGrow: talk.userShare }}>${user >= 15 && `User ${user} %`}</div>`}
+    ${bot > 0 && html`<div class="bot" style=${{ flexGrow: talk.botShare }}>${bot >= 15 && `Bot ${bot} %`}</div>`}
   </div>
   <p class="share-times">${latency(talk.userMs)} and ${latency(talk.botMs)}</p>`;
 }

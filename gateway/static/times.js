@@ -2,11 +2,12 @@
 import { html } from "./view.js";
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const PLOT_CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** The time of day, of milliseconds since 1970. */
-export const clock = (ms) => CLOCK.format(new Date(ms));
+/** The time of day, short, of milliseconds since 1970. */
+export const clock = (ms) => PLOT_CLOCK.format(new Date(ms));
 
 const two = (number) => String(number).padStart(2, "0");
 

@@ -132,12 +132,16 @@ export class Transcript {
     for (let index = this.items.length - 1; index >= 0; index -= 1) {
       const item = this.items[index];
       if (item.kind !== "speech" || item.side !== side) continue;
-      if (payload.turn === undefined || item.turn === payload.turn) this.items[index] = { ...item, interrupted: true };
+      if (payload.turn === undefined || item.turn === payload.turn) {
+        this.items[index] = { ...item, interrupted: true, unsaid: payload.unsaid };
+      }
       break;
     }
     const span = this.spans.findLast((each) => each.side === side);
     if (!span || (payload.turn !== undefined && span.turn !== payload.turn)) return;
     span.interrupted = true;
-    if (isTime(payload.atMs) && payload.atMs >= span.start && payload.atMs < span.end) span.end = payload.atMs;
+    if (!isTime(payload.atMs) || payload.atMs < span.start || payload.atMs >= span.end) return;
+    span.end = payload.atMs;
+    this.end = this.spans.reduce((end, each) => Math.max(end, each.end), this.#at);
   }
 }

@@ -197,7 +197,6 @@ async def test_a_bad_event_is_nacked_and_spoils_nothing(
 
 async def test_one_event_nested_too_deep_spoils_nothing(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
-    deep = '{"a":' * 64 + "1" + "}" * 64
     for depth, good in ((63, True), (64, True), (65, False), (5000, False)):
         deep = '{"a":' * depth + "1" + "}" * depth
         event = f'{{"eventId":"d{depth}","type":"system","payload":{deep}}}'

@@ -107,6 +107,7 @@ async def test_ids_that_start_alike_are_different_sessions(gateway: Gateway) -> 
         await board.subscribe(session_id, 0, ref=session_id)
         (event,) = await board.events(1, ref=session_id)
         assert event["eventId"] == f"e{number}"
+        await board.next("caughtUp")
 
 
 async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway: StartGateway) -> None:

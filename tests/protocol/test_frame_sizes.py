@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
+from protocol.codec import JSON, Batch, Codec
 from protocol.errors import ErrorCode, TooLarge, TurnwireError
-from protocol.messages import BadEvent, EventIn, Limits
+from protocol.messages import BadEvent, EventIn
 from protocol.rules import check_metadata
-
-LIMITS = Limits()
-both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
-
-
-def encode(codec: Codec, message: object) -> bytes:
-    return msgspec.json.encode(message) if codec is JSON else msgspec.msgpack.encode(message)
+from tests.protocol.frames import LIMITS, both, encode
 
 
 def event_of(codec: Codec, size: int, event_id: str = "big") -> dict[str, Any]:

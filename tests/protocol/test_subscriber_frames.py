@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from protocol.codec import JSON, MSGPACK, Codec
+from protocol.codec import JSON, Codec
 from protocol.errors import ErrorCode, TurnwireError
-from protocol.messages import Limits, Ping, Subscribe, Unsubscribe
-
-LIMITS = Limits()
-both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
-
-
-def encode(codec: Codec, message: object) -> bytes:
-    return msgspec.json.encode(message) if codec is JSON else msgspec.msgpack.encode(message)
+from protocol.messages import Ping, Subscribe, Unsubscribe
+from tests.protocol.frames import LIMITS, both, encode
 
 
 @both

@@ -34,6 +34,9 @@ class Socket:
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
 
+    def acked(self, acks: Sequence[AckItem], weight: int) -> None:
+        self.answered(acks, weight)
+
     def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         if self.gone or self.publishing is None:
             return

@@ -178,8 +178,6 @@ class LoadPublisher(Client):
                     frame = frame_of(message)
                     if frame is not None:
                         self._hear(publishing, self.codec.decode_publisher_reply(frame))
-                        if self._finishing and not self.waiting:
-                            return CloseCode.DONE
             return ws.close_code
         finally:
             if sending is not None:
@@ -214,6 +212,9 @@ class LoadPublisher(Client):
                     events = [self.waiting[index].event for index in range(first, self._sent)]
                     publishing.sent += map(sending_of, events)
                     await self.send(ws, Append(events))
+                if self._finishing and not self.waiting:
+                    await ws.close()
+                    return
                 self._work.clear()
                 await self._work.wait()
         except (ConnectionError, aiohttp.ClientError):
