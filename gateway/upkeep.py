@@ -22,6 +22,7 @@ _RECOVER_AT_ONCE = 8
 _RECOVER_CHUNK = 1000
 _BEATS = 4
 """How often a publisher shows itself to other gateways in the time after which its session would be abandoned."""
+_HELD_UP_TICKS = 3
 _FASTEST_TICK, _SLOWEST_TICK = 0.05, 1.0
 """Seconds."""
 
@@ -33,13 +34,14 @@ class Upkeep:
         self._hub = hub
         self._tasks: list[asyncio.Task[None]] = []
         self._next_beat = 0.0
+        self._kept_alive = 0.0
 
     def start(self) -> None:
         config = self._hub.config
         self._next_beat = self._hub.clock() + config.abandon_after / _BEATS
         self._begin(self._reach_database())
         self._begin(self._repeat(config.feed_interval, self._tick_feed))
-        self._begin(self._repeat(_tick(min(config.ping_interval, config.pong_timeout) / 4), self._keep_alive))
+        self._begin(self._repeat(self._alive_tick, self._keep_alive))
         self._begin(self._repeat(config.flush_interval, self._hub.lazy_fields.flush))
         soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
         self._begin(self._repeat(_tick(soonest / 8), self._tend_sessions))
@@ -97,8 +99,15 @@ class Upkeep:
     async def _tick_feed(self) -> None:
         self._hub.feed.tick()
 
+    @property
+    def _alive_tick(self) -> float:
+        return _tick(min(self._hub.config.ping_interval, self._hub.config.pong_timeout) / 4)
+
     async def _keep_alive(self) -> None:
-        now = self._hub.clock()
+        now, before = self._hub.clock(), self._kept_alive
+        self._kept_alive = now
+        if now - before > _HELD_UP_TICKS * self._alive_tick:
+            return  # we have been held up ourselves: what has arrived meanwhile is read first
         for connection in tuple(self._hub.connections):
             connection.check_alive(now)
 

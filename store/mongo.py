@@ -26,6 +26,7 @@ CLOSE_SECONDS = 1.0
 _POLL_SECONDS = 0.005
 _OPTIONS: dict[str, Any] = {
     "heartbeatFrequencyMS": 2000,
+    "connectTimeoutMS": 5000,  # also of heartbeats: the default lets connections that died silently hang for 20 s more
     "serverSelectionTimeoutMS": 5000,
     "timeoutMS": 10_000,
     "maxIdleTimeMS": 240_000,

@@ -79,12 +79,21 @@ export class Calls extends Observable {
     this.#unconfirmed.clear();
     const lookUp = async () => {
       for (let id = missing.pop(); id !== undefined; id = missing.pop()) {
-        const { events, pagination, ...session } = await askJson(sessionPath(id, "?limit=1"));
-        this.#know(session);
-        this.changed();
+        await this.#lookUp(id);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lookUp));
+  }
+
+  async #lookUp(id) {
+    try {
+      const { events, pagination, ...session } = await askJson(sessionPath(id, "?limit=1"));
+      this.#know(session);
+    } catch (error) {
+      if (error.status === 404) this.rows.delete(id); // another database
+      else this.#unconfirmed.add(id); // for after the next reconnect
+    }
+    this.changed();
   }
 
   async #loadLive(status, oldest) {

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.gateway.conftest import gateway, start_gateway
+from tests.support.processes import wait_until
 
 __all__ = ["gateway", "start_gateway"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _FLAGS = (
+    "--headless",
+    "--no-first-run",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -24,6 +29,8 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+expect.set_options(timeout=10_000)
+
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 800}
 
@@ -37,10 +44,27 @@ def find_chromium() -> str:
     return path
 
 
+@pytest.fixture(scope="session")
+def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a chromium that lives as long as the run; each page gets a profile of its own in it."""
+    folder = tmp_path_factory.mktemp("chromium")
+    command = [find_chromium(), *_FLAGS, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    port = folder / "DevToolsActivePort"
+    try:
+        wait_until(lambda: port.exists() and "\n" in port.read_text(), "the address of chromium's DevTools", 30)
+        yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+async def browser(devtools: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(_FLAGS))
+        browser = await playwright.chromium.connect_over_cdp(devtools)
         yield browser
         await browser.close()
 
@@ -70,12 +94,14 @@ class _Watch:
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
     """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected."""
     watches: list[_Watch] = []
+    contexts: list[BrowserContext] = []
 
     async def open_one(
         url: str, *, size: dict[str, int] | None = None, scheme: str = "light", allowed: tuple[str, ...] = ()
     ) -> Page:
         options: dict[str, Any] = {"viewport": size or WIDE, "color_scheme": scheme, "reduced_motion": "reduce"}
         context = await browser.new_context(**options)
+        contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(15_000)
         watch = _Watch(urlsplit(url).netloc, allowed)
@@ -87,4 +113,6 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         return page
 
     yield open_one
+    for context in contexts:
+        await context.close()
     assert [fault for watch in watches for fault in watch.faults] == []

@@ -29,7 +29,9 @@ SETTLED_SECONDS = 0.5
 """After a database has stopped, what it had answered by then may take this long to reach the clients."""
 
 
-async def gateway_kills(directory: Path, seed: int, *, kills: int, publishers: int = 20, embedded: bool = False) -> None:
+async def gateway_kills(
+    directory: Path, seed: int, *, kills: int, publishers: int = 20, embedded: bool = False
+) -> None:
     """kill -9 of the gateway every 3 to 5 seconds; with `embedded`, its database dies with it."""
     target = Target()
     back: list[float] = []

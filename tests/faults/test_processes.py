@@ -1,4 +1,4 @@
-"""Gateways and databases that are killed, stopped and drained under load: nothing acked is lost, doubled, disordered."""
+"""Gateways and databases are killed, stopped and drained under load: nothing acked is lost, doubled or disordered."""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ async def test_large_files_are_packed_for_those_who_unpack(gateway: Gateway) -> 
 @pytest.mark.parametrize(
     "path",
     ["/static/", "/static", "/static/vendor", "/static/vendor/", "/static/../dashboard.py",
-     "/static/%2e%2e/dashboard.py", "/static/..%2fdashboard.py", "/static//etc/passwd", "/static/index.html", "/static/none.js"],
+     "/static/%2e%2e/dashboard.py", "/static/..%2fdashboard.py", "/static//etc/passwd",
+     "/static/index.html", "/static/none.js"],
 )  # fmt: skip
 async def test_nothing_else_is_served_and_nothing_is_listed(gateway: Gateway, path: str) -> None:
     await gateway.refused("GET", path, 404)

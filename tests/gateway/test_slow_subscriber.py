@@ -108,7 +108,7 @@ async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGatewa
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    raw, connection = await slow_subscriber(gateway)
+    raw, _ = await slow_subscriber(gateway)
     await subscribe(raw, session_id, 0)
     (subscription,) = gateway.hub.live[session_id].watchers
     count = 0

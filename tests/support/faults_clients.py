@@ -1,4 +1,4 @@
-"""The clients of the world in one process: publishers that resend, REST callers that repeat, subscribers that resume."""
+"""The clients of the one-process world: publishers that resend, REST callers that repeat, subscribers that resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of the database at the level of Motor's collections, with the faults of a replica set, for runs in one process.
+"""A model of the database at the level of Motor's collections, with the faults of a replica set.
 
 What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
 that. Reads see the majority, unique keys the primary. Every operation takes a seeded while, and may be lost on its way,

@@ -30,6 +30,8 @@ class Gateway:
         self.runner = runner
         self.store = store
         self.client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self.sockets: list[aiohttp.ClientWebSocketResponse[Any]] = []
+        """WebSockets of the client that are closed when it stops."""
         self._stopped = False
 
     @classmethod
@@ -57,6 +59,7 @@ class Gateway:
         if not self._stopped:
             self._stopped = True
             await drain(self.app)
+            await asyncio.gather(*(socket.close() for socket in self.sockets))
             await self.client.close()
             await self.runner.cleanup()
             await self.store.close()

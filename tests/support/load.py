@@ -133,6 +133,9 @@ class LoadPublisher(Client):
             producing.cancel()
             await asyncio.wait([producing])
 
+    def told_opened(self) -> None:
+        """It has a connection."""
+
     def finish(self) -> None:
         """Make no more events, and end when all are answered."""
         self._finishing = True
@@ -192,6 +195,7 @@ class LoadPublisher(Client):
         publishing = Publishing(self.name, self.target.process, opened.epoch, opened.last_seq, opened.last_event_id)
         self.history.publishings.append(publishing)
         self.opened_at.append(asyncio.get_running_loop().time())
+        self.told_opened()
         if any(each.event.event_id == opened.last_event_id for each in self.waiting):
             while self.waiting.popleft().event.event_id != opened.last_event_id:
                 pass

@@ -78,6 +78,12 @@ class Fleet:
             self.subscribers.append(subscriber)
             self._tasks.append(asyncio.create_task(subscriber.run()))
 
+    def add(self, history: History, publisher: LoadPublisher) -> None:
+        """One more session, with a publisher of its own making."""
+        self.histories.append(history)
+        self.publishers.append(publisher)
+        self._tasks.append(asyncio.create_task(publisher.run()))
+
     def _fork(self) -> Random:
         return Random(self.random.random())
 

@@ -52,7 +52,9 @@ class Socket:
     @classmethod
     async def connect(cls, gateway: Gateway, path: str, *, protocols: Iterable[str] = (), **options: Any) -> Self:
         url = URL(gateway.url + path, encoded=True)
-        return cls(await gateway.client.ws_connect(url, protocols=protocols, max_msg_size=0, **options))
+        ws = await gateway.client.ws_connect(url, protocols=protocols, max_msg_size=0, **options)
+        gateway.sockets.append(ws)
+        return cls(ws)
 
     async def send(self, *messages: Json) -> None:
         for message in messages:

@@ -1,0 +1,111 @@
+"""The page's pure modules, each by itself, where they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.conftest import OpenPage
+from tests.support.gateways import Gateway
+
+Json = Any
+
+
+@pytest.fixture
+async def page(gateway: Gateway, open_page: OpenPage) -> Page:
+    return await open_page(gateway.url)
+
+
+async def transcript(page: Page, *payloads: tuple[str, Json], offsets: tuple[int, ...] = ()) -> Json:
+    """The items and spans of a call of these events, a second apart unless `offsets` are given."""
+    events = [
+        {
+            "seq": seq,
+            "type": kind,
+            "payload": payload,
+            "timestamp": f"2025-12-21T10:30:{offsets[seq - 1] if offsets else seq:02}.000Z",
+        }
+        for seq, (kind, payload) in enumerate(payloads, start=1)
+    ]
+    script = """async (events) => {
+      const { Transcript } = await import("./static/transcript.js");
+      const transcript = new Transcript();
+      for (const event of events) transcript.add(event);
+      const places = events.map((event) => transcript.indexOfSeq(event.seq));
+      return { items: transcript.items, spans: transcript.spans, end: transcript.end, places };
+    }"""
+    return await page.evaluate(script, events)
+
+
+async def test_a_final_text_takes_the_place_of_its_interim(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("user_speech", {"text": "I", "final": False, "turn": 1}),
+        ("system", {"event": "typing"}),
+        ("user_speech", {"text": "I would", "final": False, "turn": 1}),
+        ("user_speech", {"text": "I would.", "final": True, "turn": 1}),
+        ("user_speech", {"text": "Next.", "turn": 2}),
+    )
+    assert [item.get("text") for item in read["items"]] == ["I would.", None, "Next."]
+    assert [item["seqs"] for item in read["items"]] == [[1, 3, 4], [2], [5]]
+    assert read["places"] == [0, 1, 0, 0, 2]
+    assert len(read["spans"]) == 2
+
+
+async def test_a_tools_end_finds_its_start(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("system", {"event": "tool.started", "name": "a"}),
+        ("system", {"event": "tool.started", "name": "a", "callId": "x"}),
+        ("system", {"event": "tool.failed", "name": "a", "callId": "x"}),
+        ("system", {"event": "tool.completed", "name": "a", "durationMs": 70}),
+        ("system", {"event": "tool.completed", "name": "b"}),
+    )
+    states = [(item["name"], item["state"], item["seqs"], item.get("duration")) for item in read["items"]]
+    assert states == [("a", "completed", [1, 4], 70), ("a", "failed", [2, 3], 1000), ("b", "completed", [5], None)]
+
+
+async def test_the_clock_of_the_call_goes_by_what_is_measured_and_never_back(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("bot_speech", {"text": "a", "startedMs": 500, "endedMs": 4000, "turn": 0}),
+        ("system", {"event": "interruption", "turn": 0, "atMs": 2500, "unsaid": "x"}),
+        ("user_speech", {"text": "b", "startedMs": 2000, "endedMs": 3000}),
+        ("system", {"event": "note"}),
+        ("bot_speech", {"text": "c", "startedMs": 3100, "endedMs": 3500}),
+    )
+    assert [item["at"] for item in read["items"]] == [500, 2500, 3000, 4000, 4000]
+    assert (read["items"][0]["interrupted"], read["items"][0]["unsaid"]) == (True, "x")
+    assert [(span["start"], span["end"]) for span in read["spans"]] == [(500, 2500), (2000, 3000), (3100, 3500)]
+
+
+async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(page: Page) -> None:
+    def metrics(first: int, second: int, total: int) -> str:
+        counts = f'h_bucket{{le="0.1"}} {first}\nh_bucket{{le="0.2"}} {second}\nh_bucket{{le="+Inf"}} {total}\n'
+        return f"# HELP h Seconds.\n{counts}up 1\n"
+
+    script = """async ([before, after]) => {
+      const { bucketsBetween, parseMetrics, quantile, valueOf } = await import("./static/prometheus.js");
+      const [old, now] = [parseMetrics(before), parseMetrics(after)];
+      const buckets = bucketsBetween(old, now, "h");
+      const shares = [0.25, 0.5, 0.75, 1].map((share) => quantile(buckets, share));
+      const others = [quantile(buckets, 0.5, { whole: true }), quantile([], 0.5)];
+      return [...shares, ...others, valueOf(now, "up"), valueOf(now, "no")];
+    }"""
+    found = await page.evaluate(script, [metrics(5, 5, 5), metrics(7, 9, 9)])
+    assert found == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.1, None, 1, None])
+    restarted = await page.evaluate(script, [metrics(500, 500, 500), metrics(2, 4, 4)])
+    assert restarted[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
+
+
+async def test_addresses_name_any_session(page: Page) -> None:
+    script = """async (id) => {
+      const { callHref, parseRoute } = await import("./static/route.js");
+      return [parseRoute(callHref(id, 42)), parseRoute("#/s/%"), parseRoute(""), parseRoute("#/gateway")];
+    }"""
+    for session_id in ("call-1", "a/b?c#d%", "日本語 🎙"):
+        named, *others = await page.evaluate(script, session_id)
+        assert named == {"page": "call", "sessionId": session_id, "seq": 42}
+        assert [other["page"] for other in others] == ["calls", "calls", "gateway"]

@@ -1,0 +1,99 @@
+"""Runs in which the way to the database, or the database's answers, are broken under load."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.support.failpoints import failing
+from tests.support.faults_rig import database_in, gateway_on, now, serving
+from tests.support.load import Target
+from tests.support.load_fleet import Fleet, report
+from tests.support.proxy import Fault, Proxy, every
+
+WRITES = {"insert", "update"}
+
+
+async def broken_network(directory: Path, seed: int, *, seconds: float, silence: float) -> None:
+    """Everything a network does, one after the other, each for so many seconds; silence and half-open connections for
+    `silence` seconds, which should be beyond the driver's timeout now and then."""
+    target = Target()
+    async with database_in(directory / "database") as database:
+        async with Proxy(int(database.uri.rstrip("/").rpartition(":")[2]), seed) as proxy:
+            gateway = gateway_on(directory / "gateway", f"{proxy.uri}&timeoutMS=3000&connectTimeoutMS=2000")
+            async with (
+                serving(gateway, target),
+                Fleet(target, seed, publishers=12, subscribers_each=1, rate=25, prefix="network") as fleet,
+            ):
+                await fleet.all_acked(since=0.0)
+                for fault in Fault:
+                    proxy.plan = every(fleet.random.randint(3, 6), WRITES, fault)
+                    await asyncio.sleep(seconds)
+                proxy.plan = lambda command: None
+                assert set(proxy.done) == set(Fault), f"only {proxy.done} happened"
+                recovered = await _breakages(proxy, fleet, seconds, silence)
+                await fleet.settle()
+        cuts = sum(proxy.done.values())
+        report(
+            "network", seed, message_faults=cuts, recoveries_s=[round(each, 1) for each in recovered], **fleet.figures()
+        )
+
+
+async def _breakages(proxy: Proxy, fleet: Fleet, seconds: float, silence: float) -> list[float]:
+    """Returns how long after each all publishers had acks again."""
+    recovered = []
+
+    async def over() -> None:
+        began = now()
+        await fleet.all_acked(since=began)
+        recovered.append(now() - began)
+
+    proxy.cut()
+    await over()
+    proxy.silence()
+    await asyncio.sleep(silence)
+    proxy.silence(False)
+    await over()
+    proxy.half_open()
+    await over()
+    proxy.delay = 0.2
+    await asyncio.sleep(seconds)
+    proxy.delay = 0.0
+    await over()
+    proxy.slicing = True
+    await asyncio.sleep(seconds)
+    proxy.slicing = False
+    await over()
+    return recovered
+
+
+FAILURES: list[dict[str, Any]] = [
+    {"errorCode": 10107},  # NotWritablePrimary
+    {"errorCode": 91},  # ShutdownInProgress
+    {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
+    {"closeConnection": True},
+    {"blockConnection": True, "blockTimeMS": 400},
+]
+
+
+async def failing_commands(directory: Path, seed: int, *, seconds: float) -> None:
+    """The database itself fails inserts and updates, in each way for so many seconds, in bursts."""
+    target = Target()
+    recovered: list[float] = []
+    async with database_in(directory / "database", test_commands=True) as database:
+        uri = f"{database.uri}?heartbeatFrequencyMS=500"
+        async with (
+            serving(gateway_on(directory / "gateway", uri), target),
+            Fleet(target, seed, publishers=12, subscribers_each=1, rate=25, prefix="failing") as fleet,
+        ):
+            await fleet.all_acked(since=0.0)
+            for how in FAILURES:
+                for command in sorted(WRITES):
+                    async with failing(uri, command, times=fleet.random.randint(1, 6), **how):
+                        await asyncio.sleep(seconds)
+                    began = now()
+                    await fleet.all_acked(since=began)
+                    recovered.append(now() - began)
+            await fleet.settle()
+        report("failing-commands", seed, ways=len(recovered), slowest_recovery_s=max(recovered), **fleet.figures())
