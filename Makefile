@@ -12,7 +12,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 test: $(VENV)/installed-dev browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -56,14 +56,14 @@ def bench(
     scale = SHORT if short else FULL
     if rounds is not None:
         scale = structs.replace(scale, rounds=rounds)
-    measures = Measures(Processes(mongodb_uri, database_pid), scale, replay and replay.absolute())
+    measures = Measures(Processes(mongodb_uri, database_pid, share=short), scale, replay and replay.absolute())
     names = [each.value for each in measure or Measure]
     try:
         found = asyncio.run(_run(measures, names, scale.rounds, console))
     except BenchError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
-    report = make_report(found, mongodb_uri)
+    report = make_report(found, mongodb_uri, judged=not short)
     print_report(report, console)
     if save is not None:
         for path in save_report(report, results, save):
@@ -75,12 +75,15 @@ async def _run(measures: Measures, names: list[str], rounds: int, console: Conso
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: list[Figures] = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=rounds * len(names))
-        for number in range(1, rounds + 1):
-            figures: Figures = {}
-            for name in names:
-                progress.update(task, description=f"round {number}: {name}")
-                figures |= await measures.named()[name]()
-                progress.advance(task)
-            found.append(figures)
+        try:
+            task = progress.add_task("", total=rounds * len(names))
+            for number in range(1, rounds + 1):
+                figures: Figures = {}
+                for name in names:
+                    progress.update(task, description=f"round {number}: {name}")
+                    figures |= await measures.named()[name]()
+                    progress.advance(task)
+                found.append(figures)
+        finally:
+            await measures.close()
     return found

@@ -43,6 +43,9 @@ class Measures:
             "replay": self.replay,
         }
 
+    async def close(self) -> None:
+        await self._processes.close()
+
     async def insert(self) -> Figures:
         async with self._processes.database() as (target, name):
             load = Insert(target=target, database=name, prefix=_prefix(), batches=self._scale.inserts)
@@ -88,15 +91,21 @@ class Measures:
 
     async def idle(self) -> Figures:
         async with self._processes.floor("idle") as target:
-            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle)
+            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle, seconds=self._scale.idle_seconds)
             figures = _grouped("idle_floor", await self._processes.load(load))
         async with self._processes.gateway() as (target, _):
             await asyncio.sleep(_SETTLE_SECONDS)
-            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle)
+            load = Idle(target=target, prefix=_prefix(), steps=self._scale.idle, seconds=self._scale.idle_seconds)
             figures |= _grouped("idle", await self._processes.load(load))
         async with self._processes.gateway() as (target, _):
             await asyncio.sleep(_SETTLE_SECONDS)
-            load = Idle(target=target, prefix=_prefix(), steps=[self._scale.idle_publishers], publish=True)
+            load = Idle(
+                target=target,
+                prefix=_prefix(),
+                steps=[self._scale.idle_publishers],
+                seconds=self._scale.idle_seconds,
+                publish=True,
+            )
             figures |= _grouped("idle_publishers", await self._processes.load(load))
         return figures
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,15 +34,34 @@ class BenchError(Exception):
 
 
 class Processes:
-    """Starts what is measured. With `mongodb_uri` on that server, in databases of its own that are dropped again."""
+    """Starts what is measured. With `mongodb_uri` on that server, in databases of its own that are dropped again.
 
-    def __init__(self, mongodb_uri: str | None = None, database_pid: int | None = None) -> None:
+    With `share` all measures have the same gateway, which `close` ends: quicker, and of no use for figures.
+    """
+
+    def __init__(self, mongodb_uri: str | None = None, database_pid: int | None = None, *, share: bool = False) -> None:
         self._mongodb_uri = mongodb_uri
         self._database_pid = database_pid
+        self._share = share
+        self._shared: tuple[Target, Path] | None = None
+        self._open = AsyncExitStack()
+
+    async def close(self) -> None:
+        await self._open.aclose()
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[tuple[Target, Path]]:
         """A gateway on a fresh database, and its data directory."""
+        if self._share:
+            if self._shared is None:
+                self._shared = await self._open.enter_async_context(self._fresh_gateway())
+            yield self._shared
+            return
+        async with self._fresh_gateway() as fresh:
+            yield fresh
+
+    @asynccontextmanager
+    async def _fresh_gateway(self) -> AsyncIterator[tuple[Target, Path]]:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
             data_dir = Path(name)
             environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console"}

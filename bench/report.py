@@ -30,7 +30,8 @@ class Report(Struct, frozen=True):
     goals: list[Outcome]
 
 
-def make_report(rounds: list[Figures], mongodb_uri: str | None) -> Report:
+def make_report(rounds: list[Figures], mongodb_uri: str | None, *, judged: bool) -> Report:
+    """Unless `judged`, the figures are not held against the goals."""
     names = dict.fromkeys(name for figures in rounds for name in figures)
     return Report(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,12 +40,13 @@ def make_report(rounds: list[Figures], mongodb_uri: str | None) -> Report:
         versions={package: version(package) for package in _PACKAGES},
         rounds=rounds,
         medians={name: median(figures[name] for figures in rounds if name in figures) for name in names},
-        goals=outcomes(rounds),
+        goals=outcomes(rounds) if judged else [],
     )
 
 
 def print_report(report: Report, console: Console) -> None:
-    console.print(_goals_table(report))
+    if report.goals:
+        console.print(_goals_table(report))
     console.print(_figures_table(report))
     console.print(f"{report.machine}; {report.database}; medians of {len(report.rounds)} rounds", style="dim")
 

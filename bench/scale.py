@@ -20,6 +20,8 @@ class Scale(Struct, frozen=True, kw_only=True):
     """Subscribers → events."""
     idle: list[int]
     idle_publishers: int
+    idle_seconds: float
+    """How long they are silent."""
     history: list[int]
     history_repeats: int
     posts: int
@@ -38,6 +40,7 @@ FULL = Scale(
     fanout={100: 600, 1000: 100},
     idle=[2000, 8000],
     idle_publishers=1000,
+    idle_seconds=3.0,
     history=[100, 1000, 10_000],
     history_repeats=10,
     posts=6400,
@@ -51,17 +54,18 @@ SHORT = Scale(
     rounds=1,
     ingest_events={1: 20, 10: 40},
     sink_factor=1,
-    inserts={"1": 20, "10": 5, "100": 2},
+    inserts={"1": 10, "10": 2, "100": 1},
     paced_rates=[200],
     paced_seconds=0.3,
     fanout={10: 20, 40: 10},
     idle=[50, 100],
     idle_publishers=20,
+    idle_seconds=0.1,
     history=[100, 200],
     history_repeats=1,
-    posts=256,
-    calls=40,
+    posts=128,
+    calls=20,
     call_concurrency=10,
-    replayed=20,
+    replayed=10,
 )
 """Shows that everything runs; its figures mean nothing."""

@@ -22,7 +22,8 @@ async def claim(live: LiveSession, item: Claim) -> None:
     """
     if item.done.done():
         return
-    if live.end.takes_events:
+    claimed = item.created and live.record.epoch == 1 and live.publisher is None
+    if live.end.takes_events and not claimed:
         await _raise_epoch(live, item)
     if live.end.takes_events:
         older, live.publisher = live.publisher, item.publisher

@@ -140,10 +140,28 @@ class Hub:
         """The session of this id, and whether it was created now; one that exists is returned as it is."""
         if session_id in self.live:
             return self.live[session_id].session(), False
+        record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
+        live, created = await self._create(record)
+        return live.session(), created
+
+    async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
+        """For a publisher that gives a language: its session, and whether it was created now: it is claimed then.
+
+        It is written first and looked for afterwards: most calls are new, and one write does for creation and claim.
+        """
+        if session_id in self.live or session_id in self._opening:
+            try:
+                return await self.open(session_id), False
+            except SessionNotFound:
+                pass
+        return await self._create(SessionRecord(session_id, language, utc_now(), epoch=1))
+
+    async def _create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
+        """The session of this id, and whether it was created now, as this record has it."""
+        session_id = record.session_id
         async with storage_deadline(self.config.rest_timeout):
             while not self.prepared:  # the embedded database hangs when an index is built while sessions come in
                 await asyncio.sleep(_POLL_SECONDS)
-        record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
         created = await self.store.sessions.create(record)
         if created and session_id not in self.live and session_id not in self._opening:
             self._adopt(record)
@@ -153,15 +171,7 @@ class Hub:
             live = await self.open(session_id)  # somebody's opening was under way, and had looked before
         if created:
             self.feed.changed(live, live.record.status)
-        return live.session(), created
-
-    async def open_or_create(self, session_id: str, language: str) -> LiveSession:
-        """For a publisher that gives a language: its session, created when there is none."""
-        try:
-            return await self.open(session_id)
-        except SessionNotFound:
-            await self.create(session_id=session_id, language=language, metadata={}, status="initiated")
-            return await self.open(session_id)
+        return live, created
 
     # --- REST --------------------------------------------------------------------------------------------------------
 

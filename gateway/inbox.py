@@ -63,6 +63,8 @@ class Claim(Struct, eq=False):
 
     publisher: PublisherConnection
     done: asyncio.Future[Opened]
+    created: bool = False
+    """Whether the session was created for this publisher, with the epoch raised to 1 for it."""
 
 
 class Abandon(Struct, eq=False):

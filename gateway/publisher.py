@@ -142,8 +142,8 @@ async def publish(request: web.Request) -> web.StreamResponse:
     live: LiveSession | None = None
     try:
         async with storage_deadline(request.app[CONFIG].rest_timeout):
-            live = await _open(request, session_id)
-            live.submit(Claim(connection, opened))
+            live, created = await _open(request, session_id)
+            live.submit(Claim(connection, opened, created))
             first = await opened
         response = await connection.open()
         await connection.run(live, first)
@@ -155,11 +155,12 @@ async def publish(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _open(request: web.Request, session_id: str) -> LiveSession:
+async def _open(request: web.Request, session_id: str) -> tuple[LiveSession, bool]:
+    """The session, and whether it was created for this publisher."""
     hub = request.app[HUB]
     language = request.query.get("language")
     if language is None:
-        return await hub.open(session_id)
+        return await hub.open(session_id), False
     if not 1 <= len(language) <= MAX_LANGUAGE_CHARS:
         raise InvalidMessage(f"language must have 1 to {MAX_LANGUAGE_CHARS} characters")
     return await hub.open_or_create(session_id, language)

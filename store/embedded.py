@@ -30,6 +30,7 @@ _LOCKED_SECONDS: Final = 3.0
 """A child whose gateway was just killed may hold the directory for a moment longer."""
 _POLL_SECONDS: Final = 0.05
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
+_POLLS_PER_PROBE: Final = 20
 _ANSWER_SECONDS: Final = 2.0
 _SPARE_COLLECTIONS: Final = 32
 """Collections that between them touch all of the tables that documents are spread over; 18 do in this version."""
@@ -217,8 +218,7 @@ class EmbeddedDatabase:
         shortest, longest = _BACKOFF_SECONDS
         pause = shortest
         while True:
-            while self.pid is not None:
-                await asyncio.sleep(_POLL_SECONDS)
+            await self._until_dead()
             status = self._child.returncode if self._child is not None else None
             _log.warning("the embedded database died with status %s and is started again", status)
             await asyncio.sleep(pause)
@@ -231,6 +231,16 @@ class EmbeddedDatabase:
                 pause = shortest
                 self.restarts += 1
                 _log.warning("the embedded database answers again")
+
+    async def _until_dead(self) -> None:
+        """Returns when the child has died. One whose storage engine has given up, as on a full disk, is killed."""
+        polls = 0
+        while (child := self._child) is not None and child.poll() is None:
+            await asyncio.sleep(_POLL_SECONDS)
+            polls += 1
+            if polls % _POLLS_PER_PROBE == 0 and await op_msg.is_broken(_HOST, self._port, _ANSWER_SECONDS):
+                _log.error("the embedded database fails at everything, as it does when the disk is full")
+                child.kill()
 
     async def _end_child(self, kill_after: float) -> None:
         child = self._child

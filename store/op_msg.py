@@ -1,4 +1,4 @@
-"""One command to a MongoDB server over a connection of its own: what starting a server needs, before any driver."""
+"""One command to a MongoDB server over a connection of its own: what keeping a server needs, before any driver."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import bson
 from bson.errors import BSONError
 
 _OP_MSG: Final = 2013
+_INTERNAL_ERROR: Final = 1
 
 
 async def command(host: str, port: int, document: dict[str, Any], seconds: float) -> dict[str, Any] | None:
@@ -28,3 +29,10 @@ async def command(host: str, port: int, document: dict[str, Any], seconds: float
         return bson.decode(reply[5:])
     except (OSError, TimeoutError, EOFError, ValueError, BSONError):
         return None
+
+
+async def is_broken(host: str, port: int, seconds: float) -> bool:
+    """Whether the server answers, but cannot even look for something that is not there."""
+    query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
+    answer = await command(host, port, query, seconds)
+    return answer is not None and answer.get("code") == _INTERNAL_ERROR

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, field
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from protocol.errors import StorageUnavailable
 from protocol.messages import FinalStatus, JsonObject, Session, SessionStatus
 from protocol.rules import has_ended
 from protocol.times import format_time
-from store.group_commit import GroupCommit
+from store.session_writes import Creations, Endings
 
-DUPLICATE_KEY = 11000
-MAX_CREATES = 200
-"""Sessions created in one insert."""
 MAX_UPDATES = 100
 """Lazy updates in one bulk."""
 _FIRST_SPAN = timedelta(seconds=2)
@@ -79,14 +75,10 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
         """Whether the filters of status and language let this session through."""
         return (not self.status or record.status in self.status) and self.language in (None, record.language)
 
-
-class _Create:
-    __slots__ = ("document", "done", "weight")
-
-    def __init__(self, record: SessionRecord) -> None:
-        self.document = _document(record)
-        self.weight = 1
-        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def spans(self, moment: datetime) -> bool:
+        """Whether sessions that started at this moment are within the bounds of time."""
+        after, before = self.started_after, self.started_before
+        return (after is None or moment > after) and (before is None or moment < before)
 
 
 class SessionStore:
@@ -95,28 +87,12 @@ class SessionStore:
 
     def __init__(self, sessions: Any) -> None:
         self._sessions = sessions
-        self._creates: GroupCommit[_Create] = GroupCommit(self._insert, max_weight=MAX_CREATES)
+        self._creations = Creations(sessions)
+        self._endings = Endings(sessions)
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. False when there is one of this id already: that one is left as it is."""
-        create = _Create(record)
-        self._creates.submit(create)
-        return bool(await create.done)
-
-    async def _insert(self, batch: Sequence[_Create]) -> None:
-        failed: set[int] = set()
-        try:
-            await self._sessions.insert_many([create.document for create in batch], ordered=False)
-        except BulkWriteError as error:
-            errors = error.details.get("writeErrors", [])
-            if error.details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in errors):
-                raise StorageUnavailable() from error
-            failed = {each["index"] for each in errors}
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-        for index, create in enumerate(batch):
-            if not create.done.done():
-                create.done.set_result(int(index not in failed))
+        return await self._creations.create(_document(record))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         try:
@@ -142,7 +118,7 @@ class SessionStore:
         `unchanged` names stored fields (by their stored names) that must still have these values.
         """
         change = {**_lazy_fields(record), "status": status, "endedAt": ended_at, "endReason": reason}
-        return await self._update({"_id": record.session_id, "endedAt": None, **unchanged}, {"$set": change})
+        return await self._endings.end({"_id": record.session_id, "endedAt": None, **unchanged}, change)
 
     async def _update(self, condition: Document, change: Document) -> bool:
         try:
@@ -184,8 +160,9 @@ class SessionStore:
         upper = query.started_before
         if query.before is not None:
             same_moment, before_id = query.before
-            ties = await self._window({**condition, "startedAt": same_moment}, limit=0)
-            found = [record for record in ties if record.session_id < before_id]
+            if query.spans(same_moment):
+                ties = await self._window({**condition, "startedAt": same_moment}, limit=0)
+                found = [record for record in ties if record.session_id < before_id]
             upper = same_moment if upper is None else min(upper, same_moment)
         return await self._fill(found, condition, query, upper)
 
@@ -228,7 +205,8 @@ class SessionStore:
         return [document["_id"] for document in sorted(documents, key=lambda document: document["startedAt"])]
 
     async def close(self) -> None:
-        await self._creates.close()
+        await self._creations.close()
+        await self._endings.close()
 
 
 def _before(edge: datetime, span: timedelta) -> datetime | None:

@@ -23,7 +23,7 @@ class Insert(Struct, frozen=True, kw_only=True, tag=True):
     batches: dict[str, int]
     """Size of a batch → how many of them."""
     paced: int = 200
-    """Single inserts a second, for what one takes when the database is not busy; a second's worth of them."""
+    """Single inserts a second, for what one takes when the database is not busy; as many as the smallest batches."""
 
     async def run(self) -> Figures:
         return await asyncio.to_thread(self._run)
@@ -52,7 +52,7 @@ class Insert(Struct, frozen=True, kw_only=True, tag=True):
     def _paced_inserts(self, events: Any) -> list[float]:
         spans = []
         due = time.perf_counter()
-        for document in self._documents("paced", self.paced):
+        for document in self._documents("paced", max(self.batches.values())):
             due += 1 / self.paced
             time.sleep(max(0.0, due - time.perf_counter()))
             began = time.perf_counter()

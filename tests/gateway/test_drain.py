@@ -147,7 +147,7 @@ async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: Sta
     await board.subscribe(session_id, 0)
     for number in range(100):
         await bot.append(f"e{number}")
-    await here.stop()
+    await drain(here.app)
     messages, _ = await bot.rest()
     acked = [each["seq"] for message in messages if message["type"] == "ack" for each in message["acks"]]
     assert acked == list(range(1, len(acked) + 1))

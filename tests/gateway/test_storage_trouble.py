@@ -20,7 +20,6 @@ TROUBLES: list[dict[str, Any]] = [
     {"errorCode": 11600},  # InterruptedAtShutdown
     {"errorCode": 13},  # Unauthorized: no fault of the network, and none of the event
     {"closeConnection": True},
-    {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
 ]
 
 
@@ -58,6 +57,36 @@ async def test_there_is_no_answer_while_it_lasts_and_one_ack_each_after_it(
     answers = await bot.answers(60)
     assert [(a["type"], a["eventId"], a["seq"]) for a in answers] == [("ack", e, n) for n, e in enumerate(ids, start=1)]
     assert [event["eventId"] for event in await board.events(60)] == ids
+    await assert_whole(gateway, session_id, ids)
+
+
+async def test_a_write_whose_concern_fails_is_acked_once_when_a_majority_read_shows_it(
+    gateway: Gateway, database_uri: str
+) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    ids = [f"e{n}" for n in range(60)]
+    lagging = {"code": 64, "errmsg": "waiting for replication timed out"}
+    async with failing(database_uri, "insert", writeConcernError=lagging):
+        await bot.append(*ids)
+        answers = await bot.answers(60)
+        await nothing_comes(bot)
+    assert [(a["type"], a["eventId"], a["seq"]) for a in answers] == [("ack", e, n) for n, e in enumerate(ids, start=1)]
+    await assert_whole(gateway, session_id, ids)
+
+
+async def test_what_is_stored_but_not_confirmed_is_acked_once_it_is_read_back(
+    gateway: Gateway, database_uri: str
+) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    ids = [f"e{n}" for n in range(60)]
+    error = {"code": 100, "errmsg": "not enough data-bearing nodes"}
+    async with failing(database_uri, "insert", times=3, writeConcernError=error):
+        for start in range(0, 60, 20):
+            await bot.append(*ids[start : start + 20])
+        answers = await bot.answers(60)
+    assert [(a["type"], a["eventId"], a["seq"]) for a in answers] == [("ack", e, n) for n, e in enumerate(ids, start=1)]
     await assert_whole(gateway, session_id, ids)
 
 

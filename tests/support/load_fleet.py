@@ -133,6 +133,12 @@ class Fleet:
             lines = (await answer.read()).splitlines()
         return [entry_of(JSON.decode_event(line)) for line in lines]
 
+    async def status_of(self, session_id: str) -> str:
+        async with self.http.get(f"{self.target.url}/sessions/{session_id}?limit=1") as answer:
+            assert answer.status == 200, await answer.text()
+            status: str = (await answer.json())["status"]
+            return status
+
     # Figures
 
     def acks(self, since: float, until: float) -> int:
@@ -151,10 +157,12 @@ class Fleet:
         """What the run came to."""
         stored = sum(len(history.log) for history in self.histories)
         delivered = sum(len(each.received) for history in self.histories for each in history.followings)
+        answers = (answer for history in self.histories for each in history.publishings for answer in each.answers)
+        acks = sum(answer.seq is not None for answer in answers)
         latencies = self.latencies()
         return {
             "stored": stored,
-            "acks": len(latencies),
+            "acks": acks,
             "delivered": delivered,
             "claims": sum(len(history.publishings) for history in self.histories),
             "p50_ms": round(percentile(latencies, 0.5) * 1000, 1),

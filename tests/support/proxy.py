@@ -35,8 +35,11 @@ class DatabaseProxy:
         """Break all connections and take no new ones; or take them again."""
         self._refusing = refusing
         if refusing:
-            for writer in self._writers:
-                writer.transport.abort()
+            self._break_all()
+
+    def _break_all(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -45,21 +48,21 @@ class DatabaseProxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in tuple(self._carrying):
-            task.cancel()
-        await asyncio.gather(*self._carrying, return_exceptions=True)
+        self._break_all()
+        await asyncio.gather(*self._carrying)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._carrying.add(task)
         ends = [writer]
+        self._writers.add(writer)
         try:
             if self._refusing:
                 return
             there = await asyncio.open_connection(self._target.hostname, self._target.port)
             ends.append(there[1])
-            self._writers.update(ends)
+            self._writers.add(there[1])
             with suppress(OSError, asyncio.IncompleteReadError):
                 while True:
                     request = await _message(reader)

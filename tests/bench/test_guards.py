@@ -1,0 +1,204 @@
+"""What the path of an event costs, in things that can be counted: commands, frames, blocks of memory. Not in time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from gateway.app import build_app, make_runner
+from gateway.config import Config
+from store.mongo import Store
+from tests.support.gateways import Gateway, Json, new_event, new_id
+
+
+class Commands(CommandListener):
+    """The commands the driver sends, as `insert events`; in order."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        collection = event.command.get(event.command_name)
+        if isinstance(collection, str):
+            self.sent.append(f"{event.command_name} {collection}")
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    def taken(self) -> list[str]:
+        """What was sent since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture
+async def gateway(database_uri: str, database_name: str, commands: Commands) -> AsyncIterator[Gateway]:
+    """A gateway whose commands are counted, and which writes lazy fields only when it goes away."""
+    config = Config(port=0, mongodb_uri=database_uri, mongodb_database=database_name, flush_interval=60)
+    client: Any = AsyncIOMotorClient(database_uri, event_listeners=[commands], io_loop=asyncio.get_running_loop())
+    store = Store(client, database_name)
+    app = build_app(config, store)
+    runner = make_runner(app, config)
+    await runner.setup()
+    await web.TCPSite(runner, config.host, config.port).start()
+    gateway = Gateway(f"http://{config.host}:{runner.addresses[0][1]}", app, runner, store)
+    async with asyncio.timeout(20):
+        while not gateway.hub.prepared:
+            await asyncio.sleep(0.01)
+        await gateway.get("/sessions")  # behind it the start has asked for all it wants to know
+    commands.taken()
+    yield gateway
+    await gateway.stop()
+
+
+async def publisher(gateway: Gateway, session_id: str, query: str = "?language=en") -> aiohttp.ClientWebSocketResponse:
+    socket = await gateway.client.ws_connect(f"{gateway.ws_url}/sessions/{session_id}/publish{query}")
+    assert (await socket.receive_json())["type"] == "opened"
+    return socket
+
+
+async def send(socket: aiohttp.ClientWebSocketResponse, *events: Json) -> None:
+    await socket.send_str(msgspec.json.encode({"type": "append", "events": events}).decode())
+
+
+async def acks(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[int]:
+    """How many events each frame acks, until all of `count` are acked."""
+    frames: list[int] = []
+    while sum(frames) < count:
+        reply = await socket.receive_json()
+        assert reply["type"] == "ack"
+        frames.append(len(reply["acks"]))
+    return frames
+
+
+async def test_one_event_is_one_command(gateway: Gateway, commands: Commands) -> None:
+    socket = await publisher(gateway, new_id("s"))
+    commands.taken()
+    for number in range(5):
+        await send(socket, new_event(f"e{number}"))
+        await acks(socket, 1)
+    assert commands.taken() == ["insert events"] * 5
+
+
+async def test_a_frame_of_events_is_one_command_and_one_answer(gateway: Gateway, commands: Commands) -> None:
+    socket = await publisher(gateway, new_id("s"))
+    commands.taken()
+    await send(socket, *(new_event(f"e{number}", {"text": "word " * 10}) for number in range(200)))
+    assert await acks(socket, 200) == [200]
+    assert commands.taken() == ["insert events"]
+
+
+async def test_frames_sent_together_share_commands_and_answers(gateway: Gateway, commands: Commands) -> None:
+    socket = await publisher(gateway, new_id("s"))
+    commands.taken()
+    for number in range(100):
+        await send(socket, new_event(f"e{number}"))
+    frames = await acks(socket, 100)
+    inserts = commands.taken()
+    assert set(inserts) == {"insert events"}
+    assert len(frames) == len(inserts), "each commit is answered by one frame"
+    assert len(inserts) <= 20
+
+
+async def test_sessions_share_commands(gateway: Gateway, commands: Commands) -> None:
+    sockets = await asyncio.gather(*(publisher(gateway, new_id("s")) for _ in range(40)))
+    created = commands.taken()
+    assert set(created) == {"insert sessions"}
+    assert len(created) <= 20
+    for socket in sockets:
+        await send(socket, new_event("e1"))
+    await asyncio.gather(*(acks(socket, 1) for socket in sockets))
+    inserts = commands.taken()
+    assert set(inserts) == {"insert events"}
+    assert len(inserts) <= 20
+    for socket in sockets:
+        await socket.send_str('{"type":"complete"}')
+    await asyncio.gather(*(socket.receive_json() for socket in sockets))
+    ends = commands.taken()
+    assert set(ends) == {"update sessions"}
+    assert len(ends) <= 20
+
+
+async def test_a_whole_call_is_one_creation_its_events_and_one_end(gateway: Gateway, commands: Commands) -> None:
+    socket = await publisher(gateway, new_id("s"))
+    await send(socket, *(new_event(f"e{number}") for number in range(27)))
+    await acks(socket, 27)
+    await socket.send_str('{"type":"complete"}')
+    assert (await socket.receive_json())["type"] == "completed"
+    assert commands.taken() == ["insert sessions", "insert events", "update sessions"]
+
+
+async def test_events_appended_by_rest_are_one_command(gateway: Gateway, commands: Commands) -> None:
+    session_id = await gateway.create()
+    commands.taken()
+    events = [new_event(f"e{number}") for number in range(100)]
+    await gateway.post(f"/sessions/{session_id}/events", {"events": events}, status=201)
+    assert commands.taken() == ["insert events"]
+
+
+async def test_a_page_costs_the_same_commands_at_any_depth(gateway: Gateway, commands: Commands) -> None:
+    session_id = await gateway.create()
+    await gateway.fill(session_id, 600)
+    commands.taken()
+    for page in (1, 15, 30):
+        await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")
+        assert commands.taken() == ["find events"]
+
+
+async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, commands: Commands) -> None:
+    session_id = new_id("s")
+    socket = await publisher(gateway, session_id)
+    subscribers = [await gateway.client.ws_connect(f"{gateway.ws_url}/subscribe") for _ in range(20)]
+    for subscriber in subscribers:
+        await subscriber.send_json({"type": "subscribe", "ref": "a", "sessionId": session_id})
+        assert [(await subscriber.receive_json())["type"] for _ in range(2)] == ["subscribed", "caughtUp"]
+    commands.taken()
+    await send(socket, *(new_event(f"e{number}") for number in range(50)))
+    await acks(socket, 50)
+    for subscriber in subscribers:
+        pushed = await subscriber.receive_json()
+        assert [event["seq"] for event in pushed["events"]] == list(range(1, 51)), "one frame for each commit"
+    assert commands.taken() == ["insert events"]
+
+
+async def test_a_stored_event_leaves_little_in_memory(gateway: Gateway) -> None:
+    """Its eventId, its seq and its time are what a live session keeps of it."""
+    socket = await publisher(gateway, new_id("s"))
+    before = 0
+    for first in (0, 400):
+        await send(socket, *(new_event(f"event-{first + n}", {"text": "word " * 10, "n": [n]}) for n in range(400)))
+        await acks(socket, 400)
+        gc.collect()
+        blocks, before = sys.getallocatedblocks() - before, sys.getallocatedblocks()
+    assert blocks / 400 < 6
+
+
+async def test_the_path_of_an_event_makes_no_cycles(gateway: Gateway) -> None:
+    """So the collector has nothing to find there, and may run seldom."""
+    socket = await publisher(gateway, new_id("s"))
+    gc.collect()
+    gc.disable()
+    try:
+        await send(socket, *(new_event(f"e{number}", {"text": "word", "n": [number]}) for number in range(500)))
+        await acks(socket, 500)
+        assert gc.collect() < 500
+    finally:
+        gc.enable()

@@ -1,0 +1,237 @@
+"""The log of events: batches, taken positions, documents that cannot be stored, and reading."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from protocol.errors import StorageUnavailable
+from protocol.messages import EventIn
+from store.event_log import READ_WINDOW, RefusedDocument, event_documents
+from store.mongo import Store
+from tests.support.failpoints import failing
+from tests.support.proxy import DatabaseProxy
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def documents(session_id: str, first: int, count: int, **payload: Any) -> list[dict[str, Any]]:
+    """Documents at the positions from `first` on; the ids are those of the positions."""
+    events = [
+        EventIn(f"{session_id}-e{seq}", "system", {"n": seq, **payload}, START + timedelta(seconds=seq))
+        for seq in range(first, first + count)
+    ]
+    return event_documents(session_id, enumerate(events, start=first))
+
+
+async def append(store: Store, session_id: str, first: int, count: int = 1, **payload: Any) -> int:
+    return await store.events.append(session_id, documents(session_id, first, count, **payload), 10 * count)
+
+
+async def write(store: Store, session_id: str, count: int) -> list[int]:
+    """Append the events 1 to `count` as a writer does: told that a position is taken, it reads on. The answers."""
+    answers: list[int] = []
+    head = 0
+    while head < count:
+        answers.append(await append(store, session_id, head + 1, count - head))
+        head += answers[-1]
+        found = await store.events.head_after(session_id, head)
+        assert [event.event_id for event in found] == [f"{session_id}-e{head + n + 1}" for n in range(len(found))]
+        head += len(found)
+    assert await seqs(store, session_id) == list(range(1, count + 1))
+    return answers
+
+
+async def seqs(store: Store, session_id: str, last: int = 20) -> list[int]:
+    return [event.seq for event in await store.events.read(session_id, 1, last)]
+
+
+async def test_what_arrives_while_one_insert_is_under_way_makes_the_next(store: Store) -> None:
+    commits: list[int] = []
+    store.events.on_commit = lambda stored, seconds: commits.append(stored)
+    results = await asyncio.gather(*(append(store, f"s{n}", 1, 2) for n in range(100)))
+    assert results == [2] * 100
+    assert sum(commits) == 200
+    assert len(commits) <= 3
+
+
+async def test_an_idle_log_commits_at_once(store: Store) -> None:
+    commits: list[int] = []
+    store.events.on_commit = lambda stored, seconds: commits.append(stored)
+    for seq in range(1, 4):
+        assert await append(store, "s", seq) == 1
+    assert commits == [1, 1, 1]
+
+
+async def test_a_commit_has_a_bound_of_bytes(store: Store) -> None:
+    commits: list[int] = []
+    store.events.on_commit = lambda stored, seconds: commits.append(stored)
+    appends = [store.events.append(f"s{n}", documents(f"s{n}", 1, 1), 1024 * 1024) for n in range(10)]
+    await asyncio.gather(*appends)
+    assert sum(commits) == 10
+    assert max(commits) <= 4
+
+
+async def test_a_taken_position_harms_only_its_session(store: Store) -> None:
+    await append(store, "taken", 2, by="another")
+    results = await asyncio.gather(*(append(store, session_id, 1, 3) for session_id in ("a", "taken", "b", "c")))
+    assert results == [3, 1, 3, 3]
+    assert await seqs(store, "taken") == [1, 2]
+    (_, second) = await store.events.read("taken", 1, 2)
+    assert second.payload == {"n": 2, "by": "another"}
+    for session_id in ("a", "b", "c"):
+        assert await seqs(store, session_id) == [1, 2, 3]
+
+
+async def test_several_taken_positions_in_one_batch_are_all_told(store: Store) -> None:
+    for session_id in ("a", "c", "e"):
+        await append(store, session_id, 1, by="another")
+    results = await asyncio.gather(*(append(store, session_id, 1, 2) for session_id in "abcdef"))
+    assert results == [0, 2, 0, 2, 0, 2]
+
+
+@pytest.mark.parametrize("poison", [{"n": 2**64}, {"a\0b": 1}, {"x": object()}, {"x" * 10: {1, 2}}])
+async def test_a_document_that_bson_cannot_hold_fails_alone(store: Store, poison: dict[str, Any]) -> None:
+    bad = documents("bad", 1, 3)
+    bad[1]["payload"] = poison
+    results = await asyncio.gather(
+        append(store, "a", 1, 2), store.events.append("bad", bad, 30), append(store, "b", 1, 2), return_exceptions=True
+    )
+    assert (results[0], results[2]) == (2, 2)
+    assert isinstance(results[1], RefusedDocument)
+    assert results[1].index == 1
+    assert await seqs(store, "bad") == []
+
+
+async def test_a_document_the_database_refuses_fails_alone(store: Store) -> None:
+    deep: Any = 1
+    for _ in range(150):
+        deep = {"d": deep}
+    bad = documents("bad", 1, 3)
+    bad[1]["payload"] = {"deep": deep}
+    results = await asyncio.gather(
+        append(store, "a", 1, 2), store.events.append("bad", bad, 30), append(store, "b", 1, 2), return_exceptions=True
+    )
+    assert (results[0], results[2]) == (2, 2)
+    if isinstance(results[1], RefusedDocument):  # the server has its own limit
+        assert results[1].index == 1
+        assert await seqs(store, "bad") == [1]
+
+
+async def test_a_document_too_large_for_the_database_fails_alone(store: Store) -> None:
+    bad = documents("bad", 1, 1, text="x" * (17 * 1024 * 1024))
+    results = await asyncio.gather(
+        append(store, "a", 1, 2), store.events.append("bad", bad, 30), return_exceptions=True
+    )
+    assert results[0] == 2
+    assert isinstance(results[1], RefusedDocument)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"errorCode": 10107},
+        {"errorCode": 2},
+        {"closeConnection": True},
+        {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
+        {"writeConcernError": {"code": 100, "errmsg": "not enough data-bearing nodes"}},
+    ],
+    ids=str,
+)
+async def test_trouble_only_delays_an_append(store: Store, database_uri: str, trouble: dict[str, Any]) -> None:
+    async with failing(database_uri, "insert", times=2, **trouble):
+        await asyncio.gather(*(write(store, session_id, 5) for session_id in "ab"))
+
+
+@pytest.mark.parametrize("retries", ["true", "false"])
+async def test_what_was_stored_before_the_answer_got_lost_is_told_as_taken(
+    database_uri: str, database_name: str, retries: str
+) -> None:
+    """Whether the driver's retry meets it or we look ourselves. Who reads on then finds its own events."""
+    async with DatabaseProxy(database_uri) as proxy:
+        store = Store.connect(f"{proxy.uri}&retryWrites={retries}", database_name)
+        try:
+            proxy.lose_answer_to("insert")
+            assert await asyncio.gather(*(write(store, session_id, 5) for session_id in "ab")) == [[0], [0]]
+            assert proxy.lost == 1
+        finally:
+            await store.close()
+
+
+async def test_reading_leaves_out_what_is_not_there(store: Store) -> None:
+    await append(store, "s", 1, 5)
+    assert await seqs(store, "s", 3) == [1, 2, 3]
+    assert [event.seq for event in await store.events.read("s", 4, 400)] == [4, 5]
+    assert await store.events.read("s", 6, 10) == []
+    assert await store.events.read("other", 1, 10) == []
+    assert [event.seq for event in await store.events.read_at("s", [5, 9, 1, 3])] == [1, 3, 5]
+
+
+async def test_an_event_comes_back_as_it_was_given(store: Store) -> None:
+    payload = {"i": 2**63 - 1, "f": 1.0, "s": "ü\0", "l": [True, None, {"x": -0.0}], "": {"$set": 1, "a.b": []}}
+    event = EventIn("e", "bot_speech", payload, datetime(1969, 7, 20, 20, 17, 40, 123456, UTC))
+    await store.events.append("s/1", event_documents("s/1", [(1, event)]), 1)
+    (found,) = await store.events.read("s/1", 1, 1)
+    assert repr(found.payload) == repr(payload)
+    assert (found.event_id, found.session_id, found.type, found.seq) == ("e", "s/1", "bot_speech", 1)
+    assert found.timestamp == "1969-07-20T20:17:40.123Z"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 6, 20, 21, 22, 70, 71, 72, 130])
+async def test_the_head_is_found_from_anywhere(store: Store, count: int) -> None:
+    if count:
+        await append(store, "s", 1, count)
+    for known in {0, count // 2, max(0, count - 1), count}:
+        found = await store.events.head_after("s", known)
+        assert [event.seq for event in found] == list(range(known + 1, count + 1))
+
+
+async def test_the_head_ends_at_a_position_that_is_not_there_yet(store: Store) -> None:
+    await append(store, "s", 1, 3)
+    await append(store, "s", 5, 30)
+    assert [event.seq for event in await store.events.head_after("s", 0)] == [1, 2, 3]
+    assert await store.events.head_after("s", 3) == []
+
+
+async def test_ids_are_read_in_order(store: Store) -> None:
+    await append(store, "s", 1, READ_WINDOW + 20)
+    found = await store.events.read_ids("s", 3, READ_WINDOW + 10)
+    assert [(seq, event_id) for seq, event_id, _ in found] == [(n, f"s-e{n}") for n in range(3, READ_WINDOW + 11)]
+    assert found[0][2] == START + timedelta(seconds=3)
+
+
+async def test_order_by_time_breaks_ties_by_seq(store: Store) -> None:
+    times = [5, 3, 5, 1, 3, 3, 9, 0]
+    batch = documents("s", 1, len(times))
+    for document, seconds in zip(batch, times, strict=True):
+        document["timestamp"] = START + timedelta(seconds=seconds)
+    await store.events.append("s", batch, 10)
+    assert await store.events.order_by_time("s", len(times)) == [8, 4, 2, 5, 6, 1, 3, 7]
+    assert await store.events.order_by_time("s", 3) == [2, 1, 3]
+    assert await store.events.order_by_time("s", 0) == []
+
+
+async def test_reads_raise_when_the_database_is_away(store: Store, database_uri: str) -> None:
+    async with failing(database_uri, "find", errorCode=13):
+        with pytest.raises(StorageUnavailable):
+            await store.events.read("s", 1, 5)
+        with pytest.raises(StorageUnavailable):
+            await store.events.head_after("s", 0)
+        with pytest.raises(StorageUnavailable):
+            await store.events.order_by_time("s", 5)
+
+
+async def test_closing_cancels_what_is_not_known_to_be_stored(database_uri: str, database_name: str) -> None:
+    store = Store.connect(database_uri, database_name)
+    async with failing(database_uri, "insert", errorCode=10107):
+        appends = [asyncio.create_task(append(store, f"s{n}", 1)) for n in range(3)]
+        await asyncio.sleep(0)
+        late = asyncio.create_task(append(store, "late", 1))
+        await asyncio.sleep(0.1)
+        await store.close()
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*appends, late, return_exceptions=True)
+    assert {type(result) for result in results} == {asyncio.CancelledError}
