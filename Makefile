@@ -1,23 +1,33 @@
 # make demo   a gateway with an embedded database, and calls streamed through it
-# make test   all tests
+# make test   all tests but the long ones against processes that are killed, stopped and cut off
+# make faults those; some minutes, on a machine that does nothing else
 # make lint   style, format and types
+# make bench  the gateway next to what the same work costs without it; some minutes, on a machine that does nothing else
+#             make bench ARGS='--save NAME' keeps the result; ARGS=--help tells of the rest
 # The virtual environment in .venv is made when needed, and again when pyproject.toml has changed.
 
 VENV := .venv
 BIN := $(VENV)/bin
+FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: demo test lint browser clean
+.PHONY: demo test faults lint bench browser clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 test: $(VENV)/installed-dev browser
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
+
+faults: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(FAULT_RUNS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m bench $(ARGS)
 
 # The tests of the dashboard use a real browser.
 browser:

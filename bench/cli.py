@@ -58,32 +58,39 @@ def bench(
         scale = structs.replace(scale, rounds=rounds)
     measures = Measures(Processes(mongodb_uri, database_pid, share=short), scale, replay and replay.absolute())
     names = [each.value for each in measure or Measure]
+    found: list[Figures] = []
+    failed = False
     try:
-        found = asyncio.run(_run(measures, names, scale.rounds, console))
-    except BenchError as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from None
-    report = make_report(found, mongodb_uri, judged=not short)
+        failed = asyncio.run(_run(measures, names, scale.rounds, found, console))
+    except KeyboardInterrupt:
+        console.print("stopped; this is what had been measured", style="red")
+        failed = True
+    report = make_report([figures for figures in found if figures], mongodb_uri, judged=not short)
     print_report(report, console)
     if save is not None:
         for path in save_report(report, results, save):
             console.print(f"written: {path}", highlight=False)
+    if failed:
+        raise typer.Exit(1)
 
 
-async def _run(measures: Measures, names: list[str], rounds: int, console: Console) -> list[Figures]:
-    """Round by round, so that what is compared is measured side by side."""
+async def _run(measures: Measures, names: list[str], rounds: int, found: list[Figures], console: Console) -> bool:
+    """Round by round, so that what is compared is measured side by side. Whether a measure failed; the rest goes on."""
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    found: list[Figures] = []
+    failed = False
     with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=rounds * len(names))
         try:
-            task = progress.add_task("", total=rounds * len(names))
             for number in range(1, rounds + 1):
-                figures: Figures = {}
+                found.append({})
                 for name in names:
                     progress.update(task, description=f"round {number}: {name}")
-                    figures |= await measures.named()[name]()
+                    try:
+                        found[-1] |= await measures.named()[name]()
+                    except BenchError as error:
+                        progress.console.print(str(error), style="red", markup=False)
+                        failed = True
                     progress.advance(task)
-                found.append(figures)
         finally:
             await measures.close()
-    return found
+    return failed

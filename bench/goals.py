@@ -71,6 +71,13 @@ GOALS = [
 ]  # fmt: skip
 
 
+def _value(goal: Goal, figures: Figures) -> float | None:
+    try:
+        return goal.value(figures)
+    except KeyError:
+        return None
+
+
 class Outcome(Struct, frozen=True):
     name: str
     value: float
@@ -86,12 +93,11 @@ class Outcome(Struct, frozen=True):
 
 
 def outcomes(rounds: list[Figures]) -> list[Outcome]:
-    """The goals for which everything was measured."""
+    """The goals for which everything was measured, in one round at least."""
     found = []
     for goal in GOALS:
-        try:
-            values = [goal.value(figures) for figures in rounds]
-        except KeyError:
+        values = [value for figures in rounds if (value := _value(goal, figures)) is not None]
+        if not values:
             continue
         value = median(values)
         found.append(

@@ -69,6 +69,9 @@ class Metrics:
             ["method", "route"],
             registry=self.registry,
         )
+        # The series that there are: looking one up by its labels takes the package longer than counting.
+        self._answer_counts: dict[tuple[str, str, str], prometheus_client.Counter] = {}
+        self._answer_times: dict[tuple[str, str], prometheus_client.Histogram] = {}
         self.registry.register(_AtScrape(self))
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
@@ -100,9 +103,15 @@ class Metrics:
     def answered(self, method: str, route: str, status: str, seconds: float | None) -> None:
         """An HTTP request was answered; `seconds` is None for what lives long."""
         method = method if method in _METHODS else "OTHER"
-        self._requests.labels(method, route, status).inc()
+        count = self._answer_counts.get((method, route, status))
+        if count is None:
+            count = self._answer_counts[method, route, status] = self._requests.labels(method, route, status)
+        count.inc()
         if seconds is not None:
-            self._request_seconds.labels(method, route).observe(seconds)
+            times = self._answer_times.get((method, route))
+            if times is None:
+                times = self._answer_times[method, route] = self._request_seconds.labels(method, route)
+            times.observe(seconds)
 
 
 class _AtScrape(Collector):

@@ -41,7 +41,8 @@ class Outbox:
         that way."""
         self._drain = drain
         self._transport = transport
-        self._frames: deque[list[bytes]] = deque()
+        self._frames: deque[list[bytes]] | None = None
+        """Made when it is first needed, and kept: an empty one has 760 bytes, and most connections never queue."""
         self._replaceable: dict[object, list[bytes]] = {}
         self._task = OnDemandTask(self._run)
         self._waiters: list[asyncio.Future[None]] = []
@@ -83,6 +84,8 @@ class Outbox:
                 self.size -= len(older[0])
                 older[0] = b""
             self._replaceable[key] = entry
+        if self._frames is None:
+            self._frames = deque()
         self._frames.append(entry)
         self.size += len(frame)
         self._task.wake()
@@ -126,7 +129,7 @@ class Outbox:
     def close(self) -> None:
         """Drop what is queued and all that is put from now on."""
         self.closed = True
-        self._frames.clear()
+        self._frames = None
         self._replaceable.clear()
         self.size = 0
         self._task.cancel()

@@ -84,6 +84,7 @@ class Codec(Encoding):
         self._publisher_command = format.Decoder(PublisherCommand)
         self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping)
         self._raw_batch = format.Decoder(_RawBatch)
+        self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
         self._refs = format.Decoder(_Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand)
@@ -198,7 +199,7 @@ class Codec(Encoding):
 
         Raises InvalidEvent with a text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
-        probe = self._decode(self._format.Decoder(dict[str, Raw]), body, limits)
+        probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
             event = self._decode_event(Raw(body.strip() if self.text else body), limits)
             if isinstance(event, BadEvent):

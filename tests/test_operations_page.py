@@ -13,7 +13,7 @@ def test_the_settings_table_holds_every_setting_with_its_default_and_meaning() -
     table = PAGE.read_text().split("## Settings", 1)[1]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     expected = [
-        f"| `{environment_name(name)}` | {'' if field.default is None else f'`{field.default}`'} | {field.description} |"
-        for name, field in Config.model_fields.items()
+        f"| `{environment_name(name)}` | {'' if each.default is None else f'`{each.default}`'} | {each.description} |"
+        for name, each in Config.model_fields.items()
     ]
     assert rows == expected

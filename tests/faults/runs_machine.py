@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Protocol
 
-from tests.support.faults_rig import FAST_HEARTBEAT, MIB, database_in, gateway_on, now, serving
+from store.embedded import EmbeddedDatabase
+from tests.support.faults_rig import FAST_HEARTBEAT, database_in, gateway_on, now, serving
 from tests.support.load import Target
 from tests.support.load_fleet import Fleet, report
 from tests.support.processes import ROOT
@@ -20,45 +23,49 @@ DAY = 24 * HOUR
 
 
 def faketime_library() -> Path | None:
-    """Debian's package faketime keeps it where the linker does not look."""
-    command = shutil.which("faketime")
-    if command is None:
-        return None
-    folders = [Path("/usr/lib"), Path("/usr/local/lib")]
-    return next((found for folder in folders for found in folder.glob("**/faketime/libfaketimeMT.so.1")), None)
+    """The library of Debian's package faketime, installed when that can be; None when it cannot."""
 
+    def find() -> Path | None:
+        return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
-def install_faketime() -> Path:
-    """The library; installed by apt-get when it is not there. Raises AssertionError when that cannot be."""
-    if faketime_library() is None:
+    if find() is None and os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", "faketime"], check=False, capture_output=True)
-    library = faketime_library()
-    assert library is not None, "libfaketime is needed: apt-get install faketime"
-    return library
+    return find()
 
 
-SLEEP_AS_USUAL = """
+# Under libfaketime 0.9.10 the system call behind Python's time.sleep fails with EINVAL.
+_SLEEP_AS_USUAL = """
 import threading, time
 time.sleep = lambda seconds: threading.Event().wait(seconds) and None
 """
-"""Under libfaketime 0.9.10 the system call behind Python's time.sleep fails with EINVAL."""
+_WITHOUT_LIBRARY = """
+import os, pathlib, time
+true = time.time_ns
+offset = lambda: int(pathlib.Path(os.environ["FAKETIME_TIMESTAMP_FILE"]).read_text().strip().rstrip("s"))
+time.time_ns = lambda: true() + offset() * 1_000_000_000
+time.time = lambda: time.time_ns() / 1e9
+"""
 
 
 class FakeClock:
-    """The wall clock of Python processes that are started with `env`; the monotonic one stays true."""
+    """The wall clock of Python processes that are started with `env`, which look at it anew every second.
 
-    def __init__(self, directory: Path, library: Path) -> None:
-        (directory / "sitecustomize.py").write_text(SLEEP_AS_USUAL)
+    The monotonic one stays true. Where libfaketime cannot be had, Python's own clock is changed.
+    """
+
+    def __init__(self, directory: Path, library: Path | None) -> None:
+        (directory / "sitecustomize.py").write_text(_WITHOUT_LIBRARY if library is None else _SLEEP_AS_USUAL)
         self._file = directory / "clock"
         self.jump(0)
         self.env = {
-            "LD_PRELOAD": str(library),
             "PYTHONPATH": f"{directory}{os.pathsep}{ROOT}",
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_RESET": "1",
         }
+        if library is not None:
+            self.env["LD_PRELOAD"] = str(library)
 
     def jump(self, seconds: int) -> None:
         """Set it to this offset from the true time."""
@@ -67,79 +74,113 @@ class FakeClock:
         unfinished.replace(self._file)
 
 
-async def clock_jumps(directory: Path, seed: int, *, seconds: float) -> None:
-    """The wall clock of the gateway and of its database goes back an hour, forward a day and back again."""
+async def clock_jumps(directory: Path, seed: int, *, seconds: float, rate: float, whole_machine: bool = False) -> None:
+    """The gateway's wall clock goes back an hour, forward a day and back again; `whole_machine`: its database's too."""
     target = Target()
-    clock = FakeClock(directory, install_faketime())
-    gateway = gateway_on(directory / "gateway", None, env=clock.env)
-    async with (
-        serving(gateway, target),
-        Fleet(target, seed, publishers=10, subscribers_each=1, rate=25, prefix="clock") as fleet,
-    ):
+    clock = FakeClock(directory, faketime_library())
+    async with AsyncExitStack() as running:
+        uri = None
+        if not whole_machine:
+            database = await running.enter_async_context(database_in(directory / "database"))
+            uri = f"{database.uri}?{FAST_HEARTBEAT}"
+        await running.enter_async_context(serving(gateway_on(directory / "gateway", uri, env=clock.env), target))
+        fleet = await running.enter_async_context(
+            Fleet(target, seed, publishers=10, subscribers_each=1, rate=rate, prefix="clock")
+        )
         await fleet.all_acked(since=0.0)
         for offset in (-HOUR, DAY, 0):
             clock.jump(offset)
             await asyncio.sleep(seconds)
             await fleet.all_acked(since=now())
-        clients = (*fleet.publishers, *fleet.subscribers)
-        closes = [code for client in clients for code in client.closes]
+        closes = [code for client in (*fleet.publishers, *fleet.subscribers) for code in client.closes]
         assert not closes, f"clients were closed with {closes}"
         statuses = {await fleet.status_of(history.session_id) for history in fleet.histories}
         assert statuses == {"active"}
         await fleet.settle()
         days = {entry.timestamp[:10] for history in fleet.histories for entry in history.log}
         assert len(days) > 1, "the gateway's clock did not jump"
-    report("clock-jumps", seed, days=len(days), **fleet.figures())
+        report("clock-jumps", seed, days=len(days), whole_machine=whole_machine, **fleet.figures())
+
+
+class Disk(Protocol):
+    """What holds a database, and can be full."""
+
+    def fill(self) -> None: ...
+    def free(self) -> None: ...
+
+
+class SmallDisk:
+    """A file system of its own, filled with ballast."""
+
+    def __init__(self, mount: Path) -> None:
+        self._ballast = mount / "ballast"
+
+    def fill(self) -> None:
+        with self._ballast.open("ab", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(64 * 1024)):
+                pass
+
+    def free(self) -> None:
+        self._ballast.unlink()
+
+
+class NoMoreWrites:
+    """Where nothing can be mounted: the kernel refuses all writes to files of the database's process."""
+
+    def __init__(self, database: EmbeddedDatabase) -> None:
+        self._database = database
+
+    def fill(self) -> None:
+        self._limit(0)
+
+    def free(self) -> None:
+        self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, size: int) -> None:
+        if self._database.pid is not None:
+            resource.prlimit(self._database.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @contextmanager
-def small_disk(directory: Path, mebibytes: int) -> Iterator[Path]:
-    """A file system of this size; needs root."""
-    mount = directory / "disk"
-    mount.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs"]
-    subprocess.run(["mount", *options, str(mount)], check=True, capture_output=True)
+def mounted(directory: Path, mebibytes: int) -> Iterator[bool]:
+    """Mount a file system of this size there; False where that is not allowed."""
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(directory)]
+    done = (
+        shutil.which("mount") is not None and subprocess.run(command, check=False, capture_output=True).returncode == 0
+    )
     try:
-        yield mount
+        yield done
     finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True, capture_output=True)
+        if done:
+            subprocess.run(["umount", "-l", str(directory)], check=True, capture_output=True)
 
 
-async def full_disk(directory: Path, seed: int, *, seconds: float) -> None:
+async def full_disk(directory: Path, seed: int, *, seconds: float, mount: bool = True) -> None:
     """The disk of the database is full for a while: no acks then, and all goes on when there is space again."""
     target = Target()
-    with small_disk(directory, 96) as disk:
+    place = directory / "disk"
+    with mounted(place, 96) if mount else nullcontext(False) as is_mounted:
         async with (
-            database_in(disk / "database") as database,
+            database_in(place / "database") as database,
             serving(gateway_on(directory / "gateway", f"{database.uri}?{FAST_HEARTBEAT}"), target),
-            Fleet(target, seed, publishers=10, subscribers_each=1, rate=50, prefix="disk") as fleet,
+            Fleet(target, seed, publishers=20, subscribers_each=1, rate=50, prefix="disk") as fleet,
         ):
+            disk: Disk = SmallDisk(place) if is_mounted else NoMoreWrites(database)
             await fleet.all_acked(since=0.0)
-            ballast = disk / "ballast"
-            filled = _fill(ballast)
+            disk.fill()
             last = now()
             while last > now() - 1.0:  # what the database has set aside is used up first
-                _fill(ballast)
+                disk.fill()
                 await asyncio.sleep(0.1)
                 last = max((came for each in fleet.publishers for came, _ in each.acked), default=0.0)
             stopped = now()
             await asyncio.sleep(seconds)
             assert fleet.acks(stopped, now()) == 0, "there were acks with the disk full"
-            ballast.unlink()
+            disk.free()
             freed = now()
             await fleet.all_acked(since=freed)
             recovered = now() - freed
             await fleet.settle()
-            figures = {"filled_mib": filled / MIB, "recovered_s": recovered, "restarts": database.restarts}
+            figures = {"mounted": is_mounted, "recovered_s": recovered, "restarts": database.restarts}
             report("full-disk", seed, seconds=seconds, **figures, **fleet.figures())
-
-
-def _fill(ballast: Path) -> int:
-    """Take all space there is left; returns the bytes taken in all."""
-    with ballast.open("ab", buffering=0) as file:
-        try:
-            while file.write(bytes(64 * 1024)):
-                pass
-        except OSError:
-            return os.fstat(file.fileno()).st_size
-    raise AssertionError("the disk has no end")

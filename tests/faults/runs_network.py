@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.failpoints import failing
+from tests.support.faults_proxy import Fault, Proxy, every
 from tests.support.faults_rig import database_in, gateway_on, now, serving
 from tests.support.load import Target
 from tests.support.load_fleet import Fleet, report
-from tests.support.proxy import Fault, Proxy, every
 
 WRITES = {"insert", "update"}
 

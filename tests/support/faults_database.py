@@ -12,7 +12,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from random import Random
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pymongo import UpdateOne
 from pymongo.errors import (
@@ -40,6 +40,8 @@ class MemoryDatabase:
         self.majority: dict[str, dict[str, Document]] = defaultdict(dict)
         self.primary: dict[str, dict[str, Document]] = defaultdict(dict)
         self.term = 0
+        self.away = False
+        """Whether nobody reaches it."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
@@ -90,6 +92,9 @@ class Line:
     def close(self) -> None:
         self.cut = True
 
+    def _is_dead(self) -> bool:
+        return self.cut
+
     async def pause(self, longest: float = 0.02) -> None:
         await asyncio.sleep(self._random.uniform(0, longest))
 
@@ -97,11 +102,11 @@ class Line:
         term = self.database.term
         fault = self._fault()
         await self.pause()
-        if self.cut or fault is not None or term != self.database.term:
+        if self._is_dead() or fault is not None or term != self.database.term:
             raise AutoReconnect("the read was lost")
         result = look()
         await self.pause()
-        if self.cut:
+        if self._is_dead():
             raise AutoReconnect("the answer was lost")
         return result
 
@@ -109,7 +114,7 @@ class Line:
         """Carry out a write. The steps are those between which others may come."""
         fault = self._fault()
         await self.pause()
-        if self.cut or fault == "refused":
+        if self._is_dead() or fault == "refused":
             raise AutoReconnect("the write was lost on its way")
         serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault))
         self._served.add(serving)
@@ -118,7 +123,7 @@ class Line:
             await self.pause()
             raise NetworkTimeout("no answer; it will be carried out yet")
         result = await asyncio.shield(serving)
-        if self.cut or fault in ("answer lost", "cut short"):
+        if fault in ("answer lost", "cut short") or self._is_dead():
             raise AutoReconnect("the answer was lost")
         return result
 
@@ -128,6 +133,8 @@ class Line:
             serving.exception()
 
     def _fault(self) -> str | None:
+        if self.database.away:
+            return "refused"
         return self._random.choice(_FAULTS) if self._random.random() < self.trouble else None
 
     async def _serve(self, steps: Steps, fault: str | None) -> Any:
@@ -216,9 +223,11 @@ class Collection:
         def steps() -> Steps:
             matched = 0
             for update in updates:
+                condition: Document = dict(update._filter)
+                change: Document = cast(Document, update._doc)["$set"]
                 for document in list(self._primary.values()):
-                    if _matches(document, update._filter):
-                        self._line.database.put(self._name, {**document, **update._doc["$set"]})
+                    if _matches(document, condition):
+                        self._line.database.put(self._name, {**document, **change})
                         matched += 1
                         break
                 yield

@@ -113,9 +113,10 @@ class World:
             writing = [group.create_task(writer) for writer in writers]
             reading = [group.create_task(reader) for reader in readers]
             trouble = group.create_task(self._make_trouble())
-            await self.pause(4.0)
-            self.end_trouble()
+            await self.pause(6.0)
             trouble.cancel()
+            await asyncio.wait([trouble])
+            self.end_trouble()
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await asyncio.wait(writing)
                 for gateway in self.gateways:  # those of several that have not heard of the others' events
@@ -129,16 +130,22 @@ class World:
 
     def end_trouble(self) -> None:
         self.trouble = 0.0
+        self.database.away = False
         for gateway in self.gateways:
             gateway.line.trouble = 0.0
 
     async def _make_trouble(self) -> None:
         while True:
             await self.pause(1.5)
-            if self.random.random() < 0.5:
-                self.database.fail_over()
-            else:
-                await self.gateway().crash()
+            match self.random.choice(["failover", "failover", "crash", "crash", "away"]):
+                case "failover":
+                    self.database.fail_over()
+                case "crash":
+                    await self.gateway().crash()
+                case "away":
+                    self.database.away = True
+                    await self.pause(5.0)  # beyond the patience of some
+                    self.database.away = False
 
     def head(self, session_id: str) -> int:
         return sum(document["sessionId"] == session_id for document in self.database.majority["events"].values())

@@ -91,7 +91,7 @@ class Fleet:
         """Wait until every publisher has connected after this moment of the loop's clock."""
         for publisher in self.publishers:
             await publisher.until(
-                lambda publisher=publisher: publisher.opened_at and publisher.opened_at[-1] >= since,  # type: ignore[misc]
+                lambda publisher=publisher: publisher.opened_at and publisher.opened_at[-1] >= since,
                 timeout,
                 "connected again",
             )
@@ -100,7 +100,7 @@ class Fleet:
         """Wait until every publisher has had an ack after this moment of the loop's clock."""
         for publisher in self.publishers:
             await publisher.until(
-                lambda publisher=publisher: publisher.acked and publisher.acked[-1][0] >= since,  # type: ignore[misc]
+                lambda publisher=publisher: publisher.acked and publisher.acked[-1][0] >= since,
                 timeout,
                 "an ack",
             )
@@ -113,7 +113,7 @@ class Fleet:
         for publisher in self.publishers:
             publisher.finish()
         for publisher in self.publishers:
-            await publisher.until(lambda publisher=publisher: not publisher.waiting, timeout, "all answered")  # type: ignore[misc]
+            await publisher.until(lambda publisher=publisher: not publisher.waiting, timeout, "all answered")
         for history in self.histories:
             history.log = await self.read_log(history.session_id)
         heads = {history.session_id: len(history.log) for history in self.histories}

@@ -61,7 +61,7 @@ class IdleCrowd:
             await asyncio.gather(*(self._connect_one(path) for path in self._paths[start : start + at_once]))
 
     async def _connect_one(self, path: str) -> None:
-        host, port = self._address.hostname, self._address.port
+        host, port = self._address.hostname or "", self._address.port or 80
         handshake = _HANDSHAKE.format(path=path, host=f"{host}:{port}").encode()
         _, connection = await asyncio.get_running_loop().create_connection(lambda: _Idle(handshake), host, port)
         self._connections.append(connection)

@@ -1,0 +1,20 @@
+"""The machine's clock jumps and its disk is full: order, ids and acks hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import runs_machine as runs
+
+pytestmark = [pytest.mark.faults, pytest.mark.e2e]
+SEED = 1
+
+
+async def test_the_clock_jumps_back_and_forth(tmp_path: Path) -> None:
+    await runs.clock_jumps(tmp_path, SEED, seconds=1.2, rate=25)
+
+
+async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+    await runs.full_disk(tmp_path, SEED, seconds=1.0)

@@ -1,0 +1,20 @@
+"""The way to the database is cut, silent, slow or half-open, and the database fails commands: acks stay true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import runs_network as runs
+
+pytestmark = [pytest.mark.faults, pytest.mark.e2e]
+SEED = 1
+
+
+async def test_the_network_to_the_database_breaks_in_every_way(tmp_path: Path) -> None:
+    await runs.broken_network(tmp_path, SEED, seconds=0.6, silence=3.5)
+
+
+async def test_the_database_fails_inserts_and_updates_in_every_way(tmp_path: Path) -> None:
+    await runs.failing_commands(tmp_path, SEED, seconds=0.3)

@@ -1,0 +1,71 @@
+"""Ends and creations of many sessions share their writes, and each still learns its own outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from store.mongo import Store
+from store.sessions import SessionRecord
+
+STARTED = datetime(2025, 12, 21, 10, 30, tzinfo=UTC)
+ENDED = datetime(2025, 12, 21, 10, 31, tzinfo=UTC)
+EARLIER = datetime(2025, 12, 21, 10, 30, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(database_uri: str, database_name: str) -> AsyncIterator[Store]:
+    store = Store.connect(database_uri, database_name)
+    await store.prepare()
+    yield store
+    await store.close()
+
+
+def records(count: int) -> list[SessionRecord]:
+    return [SessionRecord(f"s{number}", "en", STARTED, epoch=1) for number in range(count)]
+
+
+async def test_each_creation_is_told_apart_in_one_insert(store: Store) -> None:
+    some = records(30)
+    assert await asyncio.gather(*(store.sessions.create(record) for record in some[10:20])) == [True] * 10
+    created = await asyncio.gather(*(store.sessions.create(record) for record in some))
+    assert created == [not 10 <= number < 20 for number in range(30)]
+
+
+async def test_each_end_is_told_apart_in_one_bulk(store: Store) -> None:
+    some = records(30)
+    await asyncio.gather(*(store.sessions.create(record) for record in some))
+    for number in (3, 17):
+        assert await store.sessions.end(some[number], "failed", EARLIER, "first")
+    stood = await asyncio.gather(*(store.sessions.end(record, "completed", ENDED, None) for record in some))
+    assert [number for number in range(30) if not stood[number]] == [3, 17]
+    for number, record in enumerate(some):
+        stored = await store.sessions.load(record.session_id)
+        assert stored is not None
+        expected = ("failed", EARLIER, "first") if number in (3, 17) else ("completed", ENDED, None)
+        assert (stored.status, stored.ended_at, stored.end_reason) == expected
+
+
+async def test_an_end_with_conditions_that_do_not_hold_changes_nothing(store: Store) -> None:
+    some = records(5)
+    await asyncio.gather(*(store.sessions.create(record) for record in some))
+    stood = await asyncio.gather(
+        *(
+            store.sessions.end(record, "failed", ENDED, "abandoned", epoch=n, heartbeat=0)
+            for n, record in enumerate(some)
+        )
+    )
+    assert stood == [False, True, False, False, False]
+    stored = await store.sessions.load("s0")
+    assert stored is not None
+    assert (stored.status, stored.ended_at) == ("initiated", None)
+
+
+async def test_an_end_of_no_session_does_not_stand(store: Store) -> None:
+    here, nowhere = records(2)
+    await store.sessions.create(here)
+    ends = (store.sessions.end(record, "completed", ENDED, None) for record in (here, nowhere))
+    assert await asyncio.gather(*ends) == [True, False]
