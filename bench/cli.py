@@ -20,7 +20,7 @@ from bench.scale import FULL, SHORT
 
 RESULTS = Path(__file__).parent / "results"
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 class Measure(StrEnum):

@@ -72,11 +72,11 @@ class Connection:
 
     def check(self) -> None:
         """Raises InvalidMessage when the request is no handshake of ours, Overloaded when no connection is taken."""
-        if not self._ws.can_prepare(self.request):
-            raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
         asked = self.request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
         if asked and not CODECS.keys() & set(asked):
             raise InvalidMessage(f"the subprotocols served are {' and '.join(CODECS)}, or none for the first")
+        if not self._ws.can_prepare(self.request):
+            raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
         self._check_capacity()
 
     def _check_capacity(self) -> None:

@@ -40,9 +40,9 @@ class _Errors(logging.Handler):
 async def _play(seed: int, gateways: int) -> World:
     world = World(seed, gateways=gateways)
     await world.create_sessions()
-    bots = [Bot(world, "old", "s0", 25), Bot(world, "new", "s0", 15), Bot(world, "other", "s1", 20)]
+    bots = [Bot(world, name, "s0", 15) for name in ("one", "two", "three")] + [Bot(world, "other", "s1", 20)]
     writers = [bot.run() for bot in bots] + [Caller(world, session_id, 6).run() for session_id in world.histories]
-    dashboards = [Dashboard(world, "one", "s0"), Dashboard(world, "two", "s0"), Dashboard(world, "three", "s1")]
+    dashboards = [Dashboard(world, name, session_id) for name in ("left", "right") for session_id in world.histories]
     await world.play(writers, [dashboard.run() for dashboard in dashboards])
     return world
 

@@ -198,8 +198,8 @@ async def fill(store: Store, seed: int, count: int) -> list[SessionRecord]:
 
 
 async def test_a_walk_by_cursor_is_the_whole_sorted_list(store: Store) -> None:
-    records = await fill(store, 3, 150)
-    for limit in (1, 7, 100):
+    records = await fill(store, 3, 60)
+    for limit in (2, 7, 100):
         for status in ([], ["active"], ["completed", "failed"]):
             walked: list[str] = []
             query = SessionQuery(limit=limit, status=status)  # type: ignore[arg-type]
@@ -222,7 +222,7 @@ async def test_many_sessions_of_the_same_moment_are_walked_in_order(store: Store
 
 
 async def test_any_page_is_what_sorting_everything_gives(store: Store) -> None:
-    records = await fill(store, 11, 120)
+    records = await fill(store, 11, 90)
     moments = sorted({each.started_at for each in records})
     some = st.none() | st.sampled_from(moments) | st.sampled_from(moments).map(lambda m: m + timedelta(milliseconds=1))
     queries = st.builds(
@@ -236,7 +236,7 @@ async def test_any_page_is_what_sorting_everything_gives(store: Store) -> None:
     )
     examples: list[SessionQuery] = []
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(queries)
     def draw(query: SessionQuery) -> None:
         examples.append(query)

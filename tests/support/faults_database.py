@@ -30,6 +30,7 @@ Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
+_SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
 class MemoryDatabase:
@@ -96,6 +97,8 @@ class Line:
         return self.cut
 
     async def pause(self, longest: float = 0.02) -> None:
+        if self._random.random() < _SLOW_SHARE:
+            longest = max(longest, _SLOW_SECONDS)
         await asyncio.sleep(self._random.uniform(0, longest))
 
     async def read(self, look: Callable[[], Any]) -> Any:
@@ -159,6 +162,8 @@ class Line:
             if self._random.random() < 0.3:
                 await self.pause()
         if fault == "no majority":
+            if self._random.random() < 0.5:  # as when the primary has lost touch with the others
+                self.database.fail_over()
             raise self._without_majority(failure)
         if not await self.database.replicate():
             raise NotPrimaryError("not primary any more")
