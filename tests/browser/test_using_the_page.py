@@ -165,6 +165,7 @@ async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPa
         await page.get_by_role("link", name="Bot of talk", exact=True).click()
         await expect(page.get_by_text("Hello, how can I help?").first).to_be_visible()
         await expect(page.get_by_label("Figures", exact=True)).to_contain_text("900 ms")
+        await page.close()  # before the proxy, or it would miss it
 
 
 async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
