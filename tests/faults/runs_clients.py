@@ -157,6 +157,7 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
             before, stopped = rss(gateway.pid), now()
             await asyncio.sleep(seconds)
             grown, resumed = rss(gateway.pid) - before, now()
+            assert await fleet.metric("turnwire_subscriber_switches_total") >= 1, "the subscriber was never behind"
             big.finish()
             await big.until(lambda: not big.waiting, 30.0, "all answered")
             await _read(ws, following, lambda: len(following.received) == len(big.acked))

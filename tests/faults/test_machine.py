@@ -13,7 +13,7 @@ SEED = 1
 
 
 async def test_the_clock_jumps_back_and_forth(tmp_path: Path) -> None:
-    await runs.clock_jumps(tmp_path, SEED, seconds=1.2, rate=25)
+    await runs.clock_jumps(tmp_path, SEED, seconds=0.5, rate=25)
 
 
 async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import pytest
 from tests.faults.races import play_schedules
 
 pytestmark = pytest.mark.faults
-SCHEDULES = 150
 
 
-@pytest.mark.parametrize("gateways", [1, 2])
-def test_no_schedule_loses_doubles_or_disorders_an_acked_event(gateways: int) -> None:
-    play_schedules(range(SCHEDULES), gateways)
+@pytest.mark.parametrize(("gateways", "schedules"), [(1, 100), (2, 250)])
+def test_no_schedule_loses_doubles_or_disorders_an_acked_event(gateways: int, schedules: int) -> None:
+    play_schedules(range(schedules), gateways)

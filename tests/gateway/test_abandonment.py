@@ -51,12 +51,12 @@ async def test_one_whose_publisher_is_there_goes_on_however_silent(start_gateway
 
 
 async def test_events_by_rest_and_a_publisher_that_comes_back_keep_it_going(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(**QUICK)
+    gateway = await start_gateway(**QUICK | {"abandon_after": 2.5})
     by_rest, by_socket = new_id("s"), new_id("s")
     for session_id in (by_rest, by_socket):
         await (await publisher(gateway, session_id)).close()
-    for number in range(8):
-        await asyncio.sleep(0.1)
+    for number in range(10):  # longer than that in all
+        await asyncio.sleep(0.3)
         await gateway.post(f"/sessions/{by_rest}/events", new_event(f"e{number}"), status=201)
         await (await publisher(gateway, by_socket)).close()
     assert await status_of(gateway, by_rest) == ("active", None)

@@ -184,6 +184,26 @@ async def test_one_that_reads_slowly_gets_the_latest_of_each_session_within_the_
     raw.close()
 
 
+async def test_what_it_begins_with_is_held_within_the_bound_too(start_gateway: StartGateway) -> None:
+    bound = 300_000
+    gateway = await start_gateway(max_outbox_bytes=bound)
+    metadata = {"text": "x" * 60_000}
+    ids = set(await asyncio.gather(*(gateway.create(metadata=metadata) for _ in range(150))))
+    raw = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)
+    (connection,) = gateway.hub.connections
+    await raw.send(FEED)
+    await until(lambda: connection.outbox.size > 0, "the outbox to fill")
+    await gateway.create("late")
+    assert (await raw.receive())["type"] == "subscribed"
+    found: list[str] = []
+    while len(found) < 150:
+        assert connection.outbox.size <= bound
+        found += [session["sessionId"] for session in (await raw.receive())["sessions"]]
+    assert set(found) == ids
+    assert (await raw.receive())["session"]["sessionId"] == "late"  # changes come after it
+    raw.close()
+
+
 async def test_large_metadata_splits_what_it_begins_with(gateway: Gateway) -> None:
     ids = {await gateway.create(metadata={"text": "x" * 60_000}) for _ in range(12)}
     board = await subscriber(gateway)

@@ -9,6 +9,7 @@ import pytest
 from protocol import rules
 from protocol.errors import Overloaded, SessionNotFound
 from protocol.messages import EventIn
+from store.sessions import SessionRecord
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, publisher, subscriber, until
@@ -107,18 +108,30 @@ async def test_a_session_evicted_while_others_wait_for_it_is_opened_again(start_
     assert all(await asyncio.gather(*(use(number) for number in range(40))))
 
 
-async def test_creating_while_somebody_looks_for_it_creates(gateway: Gateway, database_uri: str) -> None:
+async def test_creating_while_somebody_looks_for_it_creates(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     session_id = new_id("s")
-    async with failing(database_uri, "find", blockConnection=True, blockTimeMS=200, times=1):
-        looking = asyncio.create_task(gateway.hub.open(session_id))
-        await asyncio.sleep(0)
-        session, created = await gateway.hub.create(
-            session_id=session_id, language="en", metadata={}, status="initiated"
-        )
-    assert (session.session_id, created) == (session_id, True)
-    await asyncio.wait([looking])
-    if looking.exception() is None:
-        assert looking.result() is gateway.hub.live[session_id]
+    sessions, created = gateway.hub.store.sessions, asyncio.Event()
+    load = sessions.load
+
+    async def load_slowly(session_id: str) -> SessionRecord | None:
+        found = await load(session_id)
+        await created.wait()
+        return found
+
+    monkeypatch.setattr(sessions, "load", load_slowly)
+    looking = asyncio.create_task(gateway.hub.open(session_id))
+    await until(lambda: looking.done() or session_id in gateway.hub._opening, "the look")
+    creating = asyncio.create_task(
+        gateway.hub.create(session_id=session_id, language="en", metadata={}, status="initiated")
+    )
+    async with asyncio.timeout(SECONDS):
+        while await load(session_id) is None:
+            await asyncio.sleep(0.005)
+    created.set()
+    session, now = await creating
+    assert (session.session_id, now) == (session_id, True)
+    with pytest.raises(SessionNotFound):
+        await looking
 
 
 async def test_creating_at_once_creates_once(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ import pytest
 from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
-from tests.support.sockets import PING, PONG, RawSocket, client_frame, publish_path, publisher, until
+from tests.support.sockets import PING, PONG, TEXT, RawSocket, client_frame, publish_path, publisher, until
 
 QUICK = {"ping_interval": 0.1, "pong_timeout": 0.2}
 
@@ -45,7 +45,7 @@ async def test_a_gateway_that_was_held_up_itself_reads_first_what_has_arrived(st
     for _ in range(3):
         while (await raw.frame())[0] != PING:
             pass
-        await raw.write(client_frame(b"", PONG))
+        raw.write_at_once(client_frame(b"", PONG))
         time.sleep(0.5)  # noqa: ASYNC251 # holds up the whole loop, the gateway's too
     await raw.send({"type": "ping", "ref": 1})
     assert (await raw.receive()) == {"type": "pong", "ref": 1}
@@ -100,19 +100,41 @@ async def test_a_subscriber_with_unread_frames_is_given_longer(start_gateway: St
 
 
 async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.5, slow_pong_timeout=60)
+    gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.6, slow_pong_timeout=60)
     raw, session_id = await fill_up(gateway)
-    await asyncio.sleep(0.7)  # longer than pong_timeout, while frames are unread
+    (connection,) = [each for each in gateway.hub.connections if each.patient]
+    await asyncio.sleep(0.8)  # longer than pong_timeout, while frames are unread
     cursor, head = 0, gateway.hub.live[session_id].record.last_seq
-    while cursor < head:  # now it reads, and answers pings as it comes to them
-        opcode, payload = await raw.frame()
-        if opcode == PING:
-            await raw.write(client_frame(payload, PONG))
-        elif b'"type":"events"' in payload[:40]:
-            cursor += payload.count(b'"eventId"')
+    while cursor < head:
+        _, payload = await raw.frame()
+        cursor += payload.count(b'"eventId"')
+    await until(lambda: not connection.outbox.unread, "all to be sent")
+    await asyncio.sleep(0.2)  # it takes its time to come to our ping
+    assert connection.closing is None
+    await raw.write(client_frame(b"", PONG))
     await raw.send({"type": "ping", "ref": 1})
-    while (frame := await raw.frame()) != (1, b'{"type":"pong","ref":1}'):
-        assert frame[0] in (1, PING)
+    while (frame := await raw.frame()) != (TEXT, b'{"type":"pong","ref":1}'):
+        assert frame[0] in (TEXT, PING)
+    raw.close()
+
+
+async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.2, slow_pong_timeout=60, max_outbox_bytes=20_000)
+    raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
+    (connection,) = gateway.hub.connections
+    assert (await raw.receive())["type"] == "opened"
+
+    async def flood() -> None:
+        for number in range(1500):
+            await raw.send({"type": "ping", "ref": f"{number}" + "x" * 10_000})
+
+    flooding = asyncio.create_task(flood())
+    await until(lambda: connection.outbox.size > 40_000, "the outbox to be over its bound")
+    await asyncio.sleep(0.8)  # several times pong_timeout
+    assert connection.closing is None
+    for number in range(1500):
+        assert (await raw.receive())["ref"].startswith(f"{number}x")
+    await flooding
     raw.close()
 
 

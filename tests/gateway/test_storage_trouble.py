@@ -90,7 +90,7 @@ async def test_what_is_stored_but_not_confirmed_is_acked_once_it_is_read_back(
     await assert_whole(gateway, session_id, ids)
 
 
-@pytest.mark.parametrize("commands", [("find",), ("insert", "find"), ("insert", "find", "update", "bulkWrite")])
+@pytest.mark.parametrize("commands", [("find",), ("insert", "find")])
 async def test_reads_that_fail_only_delay(gateway: Gateway, database_uri: str, commands: tuple[str, ...]) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)

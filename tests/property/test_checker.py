@@ -126,6 +126,10 @@ def store_after_opened_on_one_gateway(history: History, _: int) -> None:
     history.log[:] = renumber(history.log)
 
 
+def open_two_with_one_epoch(history: History, _: int) -> None:
+    history.publishings[-1].epoch = history.publishings[-2].epoch
+
+
 def answer_twice(history: History, _: int) -> None:
     answers = history.publishings[0].answers
     answers.insert(0, answers[0])
@@ -237,6 +241,7 @@ PLANTED: list[tuple[Callable[[History, int], None], Kind]] = [
     (store_for_the_old_after_the_new, Kind.FENCED),
     (ack_the_old_after_the_new, Kind.FENCED),
     (store_after_opened_on_one_gateway, Kind.FENCED),
+    (open_two_with_one_epoch, Kind.SHARED_EPOCH),
     (answer_twice, Kind.MISANSWERED),
     (answer_in_another_order, Kind.MISANSWERED),
     (ack_what_was_never_sent, Kind.MISANSWERED),

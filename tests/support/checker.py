@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MISORDERED = "publisher order broken"
     SKIPPED = "stored without what the publisher had sent before it"
     FENCED = "stored or acked for a fenced epoch"
+    SHARED_EPOCH = "one epoch, several publishers"
     MISANSWERED = "answers that are not one for each sending, in order"
     NOT_FINAL = "a nack that is not final"
     REFUSED = "nacked and stored"
@@ -222,6 +223,10 @@ class _SessionCheck:
     def _fencing(self) -> Iterator[tuple[Kind, str]]:
         begun: dict[int, tuple[int, int]] = {}  # seq → the newest epoch that surely stored something before it, where
         newest = (0, 0)
+        claimed = Counter(publishing.epoch for publishing in self.history.publishings)
+        for epoch, times in claimed.items():
+            if times > 1:
+                yield Kind.SHARED_EPOCH, f"{times} publishers were opened with epoch {epoch}"
         for entry in self.history.log:
             begun[entry.seq] = newest
             if self._newest_epoch(entry) < newest[0]:

@@ -113,13 +113,13 @@ class Line:
             raise AutoReconnect("the answer was lost")
         return result
 
-    async def write(self, steps: Callable[[], Steps]) -> Any:
+    async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
         """Carry out a write. The steps are those between which others may come."""
         fault = self._fault()
         await self.pause()
         if self._is_dead() or fault == "refused":
             raise AutoReconnect("the write was lost on its way")
-        serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault))
+        serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault, bulk=bulk))
         self._served.add(serving)
         serving.add_done_callback(self._finished)
         if fault == "late":
@@ -140,7 +140,7 @@ class Line:
             return "refused"
         return self._random.choice(_FAULTS) if self._random.random() < self.trouble else None
 
-    async def _serve(self, steps: Steps, fault: str | None) -> Any:
+    async def _serve(self, steps: Steps, fault: str | None, *, bulk: bool) -> Any:
         if fault == "late":
             await self.pause(_LATEST_SECONDS)
         term = self.database.term
@@ -164,18 +164,21 @@ class Line:
         if fault == "no majority":
             if self._random.random() < 0.5:  # as when the primary has lost touch with the others
                 self.database.fail_over()
-            raise self._without_majority(failure)
+            raise _without_majority(failure, bulk=bulk)
         if not await self.database.replicate():
             raise NotPrimaryError("not primary any more")
         if failure is not None:
             raise failure
         return result
 
-    def _without_majority(self, failure: PyMongoError | None) -> PyMongoError:
-        details = {"code": 64, "errmsg": "waiting for replication timed out"}
-        if isinstance(failure, BulkWriteError):
-            return BulkWriteError({**failure.details, "writeConcernErrors": [details]})
-        return WriteConcernError("waiting for replication timed out", 64, details)
+
+def _without_majority(failure: PyMongoError | None, *, bulk: bool) -> PyMongoError:
+    trouble = {"code": 64, "errmsg": "waiting for replication timed out"}
+    if isinstance(failure, BulkWriteError):
+        return BulkWriteError({**failure.details, "writeConcernErrors": [trouble]})
+    if bulk:
+        return BulkWriteError({"writeErrors": [], "writeConcernErrors": [trouble], "nInserted": 0})
+    return WriteConcernError("waiting for replication timed out", 64, trouble)
 
 
 class Collection:
@@ -207,7 +210,7 @@ class Collection:
             if errors:
                 raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nInserted": 0})
 
-        await self._line.write(steps)
+        await self._line.write(steps, bulk=True)
 
     async def insert_one(self, document: Document) -> None:
         def steps() -> Steps:
@@ -216,15 +219,18 @@ class Collection:
             self._put(copy.deepcopy(document))
             yield
 
-        await self._line.write(steps)
+        await self._line.write(steps, bulk=False)
 
     def _put(self, document: Document) -> None:
         self._line.database.put(self._name, document)
 
     async def update_one(self, condition: Document, change: Document) -> Matched:
-        return await self.bulk_write([UpdateOne(condition, change)])
+        return await self._update([UpdateOne(condition, change)], bulk=False)
 
     async def bulk_write(self, updates: Sequence[UpdateOne], ordered: bool = True) -> Matched:
+        return await self._update(updates, bulk=True)
+
+    async def _update(self, updates: Sequence[UpdateOne], *, bulk: bool) -> Matched:
         def steps() -> Steps:
             matched = 0
             for update in updates:
@@ -238,7 +244,7 @@ class Collection:
                 yield
             return Matched(matched)
 
-        result: Matched = await self._line.write(steps)
+        result: Matched = await self._line.write(steps, bulk=bulk)
         return result
 
     async def create_index(self, keys: object) -> None:

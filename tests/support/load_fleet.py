@@ -139,6 +139,12 @@ class Fleet:
             status: str = (await answer.json())["status"]
             return status
 
+    async def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        async with self.http.get(f"{self.target.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
     # Figures
 
     def acks(self, since: float, until: float) -> int:

@@ -192,6 +192,10 @@ class RawSocket:
     async def write(self, data: bytes) -> None:
         await asyncio.wait_for(self._loop.sock_sendall(self._sock, data), SECONDS)
 
+    def write_at_once(self, data: bytes) -> None:
+        """Without giving the loop a turn, so that the gateway cannot have read it yet."""
+        assert self._sock.send(data) == len(data)
+
     async def _read_more(self) -> None:
         data = await asyncio.wait_for(self._loop.sock_recv(self._sock, 1 << 18), SECONDS)
         if not data:
@@ -221,9 +225,6 @@ class RawSocket:
         while (frame := await self.frame())[0] != CLOSE:
             pass
         return int.from_bytes(frame[1][:2])
-
-    def shrink_sending(self, size: int) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def close(self) -> None:
         self._sock.close()
