@@ -101,7 +101,7 @@ class Config(BaseSettings):
 
     max_id_chars: int = Field(256, ge=36, le=1024, description="Longest sessionId and eventId, in characters.")
     max_event_bytes: int = Field(128 * _KIB, ge=_KIB, le=8 * _MIB, description="Largest event as sent, in bytes.")
-    max_frame_bytes: int = Field(_MIB, ge=_KIB, le=16 * _MIB, description="Largest frame or REST body, in bytes.")
+    max_frame_bytes: int = Field(_MIB, ge=_KIB, le=8 * _MIB, description="Largest frame or REST body, in bytes.")
     max_depth: int = Field(64, ge=1, le=90, description="Deepest nesting of a payload or of metadata.")
     max_metadata_bytes: int = Field(64 * _KIB, ge=2, le=_MIB, description="Largest metadata of a session, in bytes.")
     max_batch_events: int = Field(500, ge=1, le=5000, description="Most events in one append.")

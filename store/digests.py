@@ -10,8 +10,8 @@ from pymongo.errors import PyMongoError, WriteError
 
 from protocol.errors import StorageUnavailable
 from protocol.rules import DIGEST_PAGE
+from store.inserts import DUPLICATE_KEY
 
-DUPLICATE_KEY = 11000
 _PAGES_AT_ONCE = 50
 
 

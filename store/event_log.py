@@ -17,15 +17,15 @@ from typing import Any
 
 import bson
 from bson.errors import BSONError
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from protocol.errors import StorageUnavailable
 from protocol.messages import Event, EventIn
 from protocol.times import format_time, to_millis
 from store.digests import DigestStore, unpack_times
 from store.group_commit import GroupCommit
+from store.inserts import DUPLICATE_KEY, OrderedInsert
 
-DUPLICATE_KEY = 11000
 READ_WINDOW = 50
 """Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
@@ -101,9 +101,11 @@ class _Append:
 class EventLog:
     """Appends and reads events. Owner of the append lane: its group commit."""
 
-    def __init__(self, events: Any, digests: DigestStore) -> None:
-        self._events = events
-        self.digests = digests
+    def __init__(self, database: Any) -> None:
+        """On the collections `events` and `digests` of a Motor database."""
+        self._events = database["events"]
+        self._insert_ordered = OrderedInsert(database, "events")
+        self.digests = DigestStore(database["digests"])
         self._lane: GroupCommit[_Append] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
         self.on_commit: Callable[[int, float], None] | None = None
         """Told of each commit: events stored, seconds it took."""
@@ -180,11 +182,17 @@ class EventLog:
         """Bring every append of the batch to its end, through whatever trouble the database has."""
         left = list(batch)
         attempt = 0
+        at_most = sum(len(append.documents) for append in batch)
         while left:
             try:
-                left = await self._insert(left)
+                left = await self._insert(left, at_most)
                 attempt = 0
-            except (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError) as error:
+            except DocumentTooLarge as error:
+                if at_most == 1:
+                    left[0].fail(RefusedDocument(left[0].stored, str(error)))
+                    left = left[1:]
+                at_most = max(1, at_most // 2)  # what is within the bound as JSON can be over the driver's as BSON
+            except (BSONError, OverflowError, TypeError, ValueError) as error:
                 left = self._drop_unencodable(left, error)
             except PyMongoError as error:
                 # Unknown outcome: some, all or nothing may be stored, now or a little later.
@@ -197,23 +205,13 @@ class EventLog:
                 except StorageUnavailable:
                     continue
 
-    async def _insert(self, appends: list[_Append]) -> list[_Append]:
-        """One ordered insert of all that is not stored yet. Returns the appends that are not settled."""
+    async def _insert(self, appends: list[_Append], at_most: int) -> list[_Append]:
+        """One ordered insert of what is not stored yet. Returns the appends that are not settled."""
         loop = asyncio.get_running_loop()
         documents = [document for append in appends for document in append.documents[append.stored :]]
+        del documents[at_most:]
         started = loop.time()
-        try:
-            await self._events.insert_many(documents, ordered=True)
-            stored, error = len(documents), None
-        except BulkWriteError as failure:
-            errors = failure.details.get("writeErrors")
-            if not errors:
-                raise  # only the write concern failed: stored, but not known to be durable
-            stored, error = int(errors[0]["index"]), errors[0]
-            if failure.details.get("writeConcernErrors"):
-                raise
-            if error["code"] != DUPLICATE_KEY and not _is_about_document(error):
-                raise
+        stored, error = await self._insert_ordered(documents)
         if self.on_commit is not None:
             self.on_commit(stored, loop.time() - started)
         return _settle(appends, stored, error)
@@ -258,27 +256,21 @@ class EventLog:
 
 
 def _settle(appends: list[_Append], stored: int, error: dict[str, Any] | None) -> list[_Append]:
-    """Share out the `stored` documents of an ordered insert; returns the appends it did not come to."""
+    """Share out the `stored` documents of an ordered insert; returns the appends it did not come to the end of."""
     for position, append in enumerate(appends):
-        wanted = len(append.documents) - append.stored
-        if stored >= wanted:
-            append.stored += wanted
-            append.finish()
-            stored -= wanted
-            continue
-        append.stored += stored
-        if error is not None and error["code"] != DUPLICATE_KEY:
-            append.fail(RefusedDocument(append.stored, str(error.get("errmsg", "refused"))))
-        else:
-            append.finish()
-        return appends[position + 1 :]
+        taken = min(stored, len(append.documents) - append.stored)
+        append.stored += taken
+        stored -= taken
+        if append.stored < len(append.documents):
+            if error is None:
+                return appends[position:]
+            if error["code"] != DUPLICATE_KEY:
+                append.fail(RefusedDocument(append.stored, str(error.get("errmsg", "refused"))))
+            else:
+                append.finish()
+            return appends[position + 1 :]
+        append.finish()
     return []
-
-
-def _is_about_document(error: dict[str, Any]) -> bool:
-    """Whether a write error is the document's own fault: BadValue, FailedToParse, TypeMismatch, Overflow,
-    InvalidBSON, DocumentValidationFailure, BSONObjectTooLarge, and the field-name errors."""
-    return error["code"] in {2, 9, 14, 15, 22, 52, 57, 121, 10334, 17280}
 
 
 def _brief(error: Exception) -> str:

@@ -16,7 +16,6 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from protocol.errors import StorageUnavailable
-from store.digests import DigestStore
 from store.event_log import EventLog
 from store.sessions import SessionStore
 
@@ -59,7 +58,7 @@ class Store:
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
-        self.events = EventLog(self._db["events"], DigestStore(self._db["digests"]))
+        self.events = EventLog(self._db)
         self.sessions = SessionStore(self._db["sessions"])
 
     @classmethod

@@ -11,8 +11,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from protocol.errors import StorageUnavailable
 from store.group_commit import GroupCommit
+from store.inserts import DUPLICATE_KEY
 
-DUPLICATE_KEY = 11000
 MAX_CREATES = 200
 """Sessions created in one insert."""
 MAX_ENDS = 20

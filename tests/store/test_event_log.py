@@ -130,6 +130,19 @@ async def test_a_document_too_large_for_the_database_fails_alone(store: Store) -
     assert isinstance(results[1], RefusedDocument)
 
 
+async def test_documents_too_large_together_are_stored_in_parts(store: Store) -> None:
+    large = documents("large", 1, 7, text="x" * (5 * 1024 * 1024))
+    results = await asyncio.gather(append(store, "a", 1, 2), store.events.append("large", large, 70))
+    assert list(results) == [2, 7]
+    assert await seqs(store, "large") == list(range(1, 8))
+    large[2]["payload"]["text"] *= 4
+    for document in large:
+        document["_id"] = document["_id"].replace("large", "again")
+    with pytest.raises(RefusedDocument) as refused:
+        await store.events.append("again", large, 70)
+    assert refused.value.index == 2
+
+
 @pytest.mark.parametrize(
     "trouble",
     [

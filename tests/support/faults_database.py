@@ -90,6 +90,19 @@ class Line:
     def __getitem__(self, name: str) -> Collection:
         return Collection(self, name)
 
+    async def command(self, command: Document) -> Document:
+        """The one command the stores send themselves."""
+        try:
+            await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
+        except BulkWriteError as error:
+            concern = error.details["writeConcernErrors"]
+            return {
+                "ok": 1,
+                "writeErrors": error.details["writeErrors"],
+                **({"writeConcernError": concern[0]} if concern else {}),
+            }
+        return {"ok": 1}
+
     def close(self) -> None:
         self.cut = True
 
