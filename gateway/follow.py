@@ -24,6 +24,8 @@ class SseFollower(Subscription):
     """A session watched over SSE. Events carry their seq as `id`; other messages carry none, so `Last-Event-ID` is
     always a seq."""
 
+    __slots__ = ("wake",)
+
     def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
         super().__init__(live, after_seq, outbox)
         self.wake = asyncio.Event()

@@ -90,6 +90,19 @@ class Outbox:
         self.size += len(frame)
         self._task.wake()
 
+    def offer(self, frame: bytes) -> bool:
+        """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
+        transport = self._transport
+        if transport is not None and not self._task.running and not self.closed:
+            if transport.get_write_buffer_size() < _DIRECT_BYTES:
+                if not transport.is_closing():
+                    transport.write(frame)
+                return True
+        elif not self.has_room:
+            return False
+        self.put(frame)
+        return True
+
     async def _run(self) -> None:
         try:
             while self._frames:

@@ -36,13 +36,17 @@ _RETRY_SECONDS = 0.2
 class SessionSubscription(Subscription):
     """A session watched over a WebSocket."""
 
+    __slots__ = ("codec", "connection", "frame_bytes", "ref")
+
     def __init__(self, connection: SubscriberConnection, ref: str, live: LiveSession, after_seq: int) -> None:
         super().__init__(live, after_seq, connection.outbox)
         self.connection = connection
         self.ref = ref
+        self.codec = connection.codec
+        self.frame_bytes = connection.outbox.frame_bytes
 
     def frames(self, batch: EventBatch) -> Frames:
-        return batch.frames(self.connection.codec, self.ref, self.outbox.frame_bytes)
+        return batch.frames(self.codec, self.ref, self.frame_bytes)
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         codec = self.connection.codec

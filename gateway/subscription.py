@@ -29,6 +29,8 @@ class Subscription(ABC):
     the head and the offers move in one step (see LiveSession).
     """
 
+    __slots__ = ("_caught_up_due", "_session_due", "_window", "behind", "closed", "cursor", "live", "outbox")
+
     def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
         self.live = live
         self.cursor = after_seq
@@ -70,14 +72,15 @@ class Subscription(ABC):
     def offer(self, batch: EventBatch) -> None:
         if self.behind:
             return
-        try:
-            skipped = overlap(self.cursor, batch.first, batch.last)
-        except Gap:
-            self._fall_behind()
-            return
-        if batch.last > self.cursor:
-            self._put(self.frames(batch.after(skipped)))
-        if batch.last > self.cursor:
+        if batch.first != self.cursor + 1:  # it usually is
+            if batch.last <= self.cursor:
+                return
+            try:
+                batch = batch.after(overlap(self.cursor, batch.first, batch.last))
+            except Gap:
+                self._fall_behind()
+                return
+        if not self._put(self.frames(batch)):
             self._fall_behind()
 
     def signal(self, key: str, payload: JsonObject) -> None:
@@ -118,13 +121,14 @@ class Subscription(ABC):
         if not self.closed:
             self._put(frames)
 
-    def _put(self, frames: Iterable[tuple[bytes, int]]) -> None:
-        """Put what there is room for, and move the cursor behind it."""
+    def _put(self, frames: Iterable[tuple[bytes, int]]) -> bool:
+        """Put what there is room for, and move the cursor behind it. Whether that was all."""
+        put = self.outbox.offer
         for frame, last in frames:
-            if not self.outbox.has_room:
-                return
-            self.outbox.put(frame)
+            if not put(frame):
+                return False
             self.cursor = last
+        return True
 
     def _fit_window(self, count: int, size: int) -> None:
         """Large events are read a few at a time, so that a window stays small in memory."""
