@@ -12,6 +12,7 @@ from protocol.errors import StorageUnavailable
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_TOO_LATE = "the storage did not answer in time; try again"
 
 
 @asynccontextmanager
@@ -21,7 +22,21 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise StorageUnavailable("the storage did not answer in time; try again") from None
+        raise StorageUnavailable(_TOO_LATE) from None
+
+
+async def answered(future: asyncio.Future[T], seconds: float) -> T:
+    """The future's result. Raises StorageUnavailable when it takes longer, as `storage_deadline`, and at less cost."""
+    timer = future.get_loop().call_later(seconds, _expire, future)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(StorageUnavailable(_TOO_LATE))
 
 
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import aiohttp_cors
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from gateway.config import Config
 
@@ -32,13 +33,19 @@ SECURITY_HEADERS = {
     "X-Permitted-Cross-Domain-Policies": "none",
     "X-XSS-Protection": "0",
 }
-"""What an answer has unless it brings its own. Any origin may read an answer: who may call is said by CORS."""
+"""What an answer has unless it is a page, which brings its own policies. Any origin may read an answer: who may call is
+said by CORS."""
+_PREPARED = CIMultiDict(SECURITY_HEADERS)
 
 
 def set_security_headers(response: web.StreamResponse) -> None:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers[hdrs.SERVER] = "turnwire"
+    headers = response.headers
+    if hdrs.CONTENT_SECURITY_POLICY in headers:  # a page, which has some of its own
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+    else:
+        headers.extend(_PREPARED)
+    headers[hdrs.SERVER] = "turnwire"
 
 
 def page_headers(*styles: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from gateway.clock import utc_now
 from gateway.config import Config
 from gateway.connection import Connection
-from gateway.deadline import persist, storage_deadline
+from gateway.deadline import answered, persist, storage_deadline
 from gateway.feed import Feed
 from gateway.inbox import Append, End, Stored
 from gateway.lazy_fields import LazyFields
@@ -181,25 +181,31 @@ class Hub:
         record = live.record if live is not None else (await self._load(session_id))[0]
         return View(record.session(), record.time_ordered)
 
-    async def append(self, session_id: str, events: Sequence[EventIn]) -> list[Stored]:
-        """Append all of these or none; the answers are in order. Raises SessionNotFound, SessionEnded,
-        StorageUnavailable (then they may or may not be stored), Overloaded."""
+    async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
+        """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
+        SessionNotFound, SessionEnded, StorageUnavailable (then they may or may not be stored), Overloaded."""
+        end = self.clock() + self.config.rest_timeout
+        live = await self._open_in_time(session_id)
+        if live.waiting_events > 4 * max(self.limits.in_flight, self.limits.batch_events):
+            raise Overloaded(f"session {session_id!r} has too many events waiting; try again")
         done: asyncio.Future[list[Stored]] = self.loop.create_future()
-        async with storage_deadline(self.config.rest_timeout):
-            live = await self.open(session_id)
-            if live.waiting_events > 4 * max(self.limits.in_flight, self.limits.batch_events):
-                raise Overloaded(f"session {session_id!r} has too many events waiting; try again")
-            weight = sum(_payload_weight(event.payload) for event in events)
-            live.submit(Append(list(events), weight, utc_now(), done=done))
-            return await done
+        live.submit(Append(events, weight, utc_now(), done=done))
+        return await answered(done, end - self.clock())
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
         """End the session, once. Returns it, and whether this call ended it."""
+        end = self.clock() + self.config.rest_timeout
+        live = await self._open_in_time(session_id)
         done: asyncio.Future[tuple[Session, bool]] = self.loop.create_future()
-        async with storage_deadline(self.config.rest_timeout):
-            live = await self.open(session_id)
-            live.submit(End(status, reason, done=done))
-            return await done
+        live.submit(End(status, reason, done=done))
+        return await answered(done, end - self.clock())
+
+    async def _open_in_time(self, session_id: str) -> LiveSession:
+        live = self.live.get(session_id)
+        if live is None:
+            async with storage_deadline(self.config.rest_timeout):
+                live = await self.open(session_id)
+        return live
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
         """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
@@ -239,7 +245,3 @@ class Hub:
         """End all tasks. What is not settled by now gets no answer."""
         await self._upkeep.stop()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
-
-
-def _payload_weight(payload: JsonObject) -> int:
-    return 64 + 32 * len(payload)

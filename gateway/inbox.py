@@ -40,6 +40,8 @@ class Append(Struct, eq=False):
     publisher: PublisherConnection | None = None
     done: asyncio.Future[list[Stored]] | None = None
     """Settled for REST, which has no publisher."""
+    taken_at: float = 0.0
+    """When it was read from its publisher's socket, on the loop's clock."""
 
 
 class SignalItem(Struct, eq=False):

@@ -183,6 +183,8 @@ class LiveSession:
         events = self._advance(durable, needed=any(append.done is not None for append in appends))
         round_.answer(events, durable.foreign)
         self.hub.count_round(round_.duplicates, round_.refused)
+        if appends[0].publisher is not None:
+            self.hub.metrics.acked(self.hub.clock() - appends[0].taken_at)
         self.log.fold()
         if self.log.full_pages:
             self.hub.lazy_fields.mark(self)

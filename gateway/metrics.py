@@ -22,7 +22,7 @@ from protocol.errors import ErrorCode
 if TYPE_CHECKING:
     from gateway.hub import Hub
 
-_COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_STORAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GONE = "499"
@@ -51,7 +51,13 @@ class Metrics:
         self._commit_seconds = prometheus_client.Histogram(
             "turnwire_commit_seconds",
             "Seconds a commit of events took.",
-            buckets=_COMMIT_SECONDS,
+            buckets=_STORAGE_SECONDS,
+            registry=self.registry,
+        )
+        self._ack_seconds = prometheus_client.Histogram(
+            "turnwire_ack_seconds",
+            "Seconds from the receipt of a publisher's events to their ack; of those acked together the longest.",
+            buckets=_STORAGE_SECONDS,
             registry=self.registry,
         )
         self._commit_events = prometheus_client.Histogram(
@@ -84,6 +90,9 @@ class Metrics:
         self.events_stored += events
         self._commit_seconds.observe(seconds)
         self._commit_events.observe(events)
+
+    def acked(self, seconds: float) -> None:
+        self._ack_seconds.observe(seconds)
 
     def duplicates(self, count: int) -> None:
         self.events_duplicate += count

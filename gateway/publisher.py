@@ -106,7 +106,7 @@ class PublisherConnection(Connection):
             case Batch():
                 self._in_flight += len(command.events)
                 self._in_flight_bytes += size
-                live.submit(Append(command.events, size, utc_now(), publisher=self))
+                live.submit(Append(command.events, size, utc_now(), publisher=self, taken_at=self.hub.clock()))
             case Signal():
                 live.submit(SignalItem(self, command.key, command.payload))
             case Complete():

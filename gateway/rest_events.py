@@ -38,8 +38,9 @@ async def append_events(request: web.Request) -> web.Response:
     hub = request.app[HUB]
     limits = hub.config.limits
     session_id = session_id_of(request, limits)
-    events, is_batch = JSON.decode_events_body(not_empty(await read_body(request)), limits)
-    stored = await hub.append(session_id, events)
+    body = not_empty(await read_body(request))
+    events, is_batch = JSON.decode_events_body(body, limits)
+    stored = await hub.append(session_id, events, len(body))
     replayed = all(each.duplicate for each in stored)
     answer = EventBatch(events=[each.event for each in stored]) if is_batch else stored[0].event
     return json_answer(answer, status=201, replayed=replayed)

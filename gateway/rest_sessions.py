@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 import uuid_utils
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from gateway.keys import HUB
 from gateway.rest_request import (
@@ -43,16 +44,16 @@ if TYPE_CHECKING:
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 """Header of an answer to a request that had been carried out before."""
+_JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json; charset=utf-8"})
+_JSON_REPLAYED = CIMultiDict({**_JSON, **REPLAYED})
 DEFAULT_LIST_LIMIT = 20
 DEFAULT_PAGE_LIMIT = 20
 DEFAULT_OFFSET_LIMIT = 50
 
 
 def json_answer(shape: Shape, *, status: int = 200, replayed: bool = False) -> web.Response:
-    headers = REPLAYED if replayed else None
-    return web.Response(
-        status=status, body=JSON.encode(shape), content_type="application/json", charset="utf-8", headers=headers
-    )
+    headers = (_JSON_REPLAYED if replayed else _JSON).copy()
+    return web.Response(status=status, body=JSON.encode(shape), headers=headers)
 
 
 async def create_session(request: web.Request) -> web.Response:

@@ -14,7 +14,8 @@ from gateway.health import StorageProbe
 from gateway.keys import METRICS
 from protocol.errors import ErrorCode
 from protocol.times import parse_time
-from tests.support.gateways import Gateway, Json, new_event
+from tests.support.gateways import Gateway, Json, new_event, new_id
+from tests.support.sockets import publisher
 
 
 @asynccontextmanager
@@ -159,6 +160,17 @@ async def test_events_are_counted(gateway: Gateway) -> None:
     assert value("turnwire_commit_seconds_count") == value("turnwire_commit_events_count") >= 1
     assert value("turnwire_live_sessions") == 1
     assert value("turnwire_storage_up") == 1
+
+
+async def test_the_time_to_an_ack_is_measured_for_publishers(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    for number in range(3):
+        await bot.acked(f"e{number}")
+    await gateway.post(f"/sessions/{session_id}/events", new_event("by-rest"), status=201)
+    value = await scrape(gateway)
+    assert value("turnwire_ack_seconds_count") == 3
+    assert value("turnwire_ack_seconds_sum") > 0
 
 
 async def test_requests_are_counted_by_route_and_never_by_path(gateway: Gateway) -> None:

@@ -238,9 +238,9 @@ async def test_what_the_database_refuses_is_refused_alone(gateway: Gateway) -> N
     session_id, other = await gateway.create(), await gateway.create()
     poison = EventIn("poison", "system", {"n": 2**64})
     results = await asyncio.gather(
-        gateway.hub.append(session_id, [EventIn("a", "system", {}), poison, EventIn("b", "system", {})]),
-        gateway.hub.append(session_id, [EventIn("c", "system", {})]),
-        gateway.hub.append(other, [EventIn("d", "system", {})]),
+        gateway.hub.append(session_id, [EventIn("a", "system", {}), poison, EventIn("b", "system", {})], 50),
+        gateway.hub.append(session_id, [EventIn("c", "system", {})], 50),
+        gateway.hub.append(other, [EventIn("d", "system", {})], 50),
         return_exceptions=True,
     )
     assert "cannot be stored" in str(results[0])

@@ -182,7 +182,7 @@ class Caller:
         append = RestAppend("caller", [sending_of(event) for event in events])
         self.history.rest.append(append)
         try:
-            stored = await self.world.gateway().hub.append(self.history.session_id, events)
+            stored = await self.world.gateway().hub.append(self.history.session_id, events, 50 * len(events))
         except TurnwireError:
             return False
         append.stored = [entry_of(each.event) for each in stored]
