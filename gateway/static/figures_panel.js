@@ -56,12 +56,16 @@ function TalkShare({ talk }) {
   <p class="share-times">${latency(talk.userMs)} and ${latency(talk.botMs)}</p>`;
 }
 
+const MOST_BARS = 60;
+
 function LatencyPlot({ responses }) {
   const { each, p50Ms, p95Ms } = responses;
   const data = useMemo(() => {
     const times = each.map((response) => response.ms);
     return [each.map((_, index) => index + 1), times, times.map(() => p50Ms), times.map(() => p95Ms)];
   }, [responses]);
+  const bars = (uPlot) => ({ paths: uPlot.paths.bars({ size: [0.6, 14, 2] }), points: { show: false } });
+  const dots = { paths: () => null, points: { show: true, size: 3, width: 0, fill: color("bot") } };
   const options = (uPlot) => ({
     height: 150,
     legend: { show: false },
@@ -69,7 +73,7 @@ function LatencyPlot({ responses }) {
     axes: [{ size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
     series: [
       {},
-      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, paths: uPlot.paths.bars({ size: [0.6, 14, 2] }), points: { show: false } },
+      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, ...(each.length > MOST_BARS ? dots : bars(uPlot)) },
       { label: "median", stroke: color("soft"), width: 1, dash: [4, 4], points: { show: false } },
       { label: "p95", stroke: color("warn"), width: 1, dash: [4, 4], points: { show: false } },
     ],
