@@ -5,9 +5,10 @@ import { Plot } from "./plot.js";
 import { latency, Moment } from "./times.js";
 import { html, useMemo, useState } from "./view.js";
 
-export function FiguresPanel({ log, figures }) {
+export function FiguresPanel({ log, figures, failure }) {
+  const none = failure ? `There are no figures. ${failure}` : "Figures come when the call has been read.";
   return html`<aside class="figures" aria-label="Figures">
-    ${figures ? html`<${Figures} figures=${figures} />` : html`<p class="nothing">Figures come when the call has been read.</p>`}
+    ${figures ? html`<${Figures} figures=${figures} />` : html`<p class="nothing">${none}</p>`}
     <${Export} log=${log} />
     <${Details} session=${log.session} />
   </aside>`;
@@ -79,7 +80,7 @@ function LatencyPlot({ responses }) {
     ],
   });
   const label = `Response latency of ${responses.count} responses: median ${latency(p50Ms)}, p95 ${latency(p95Ms)}`;
-  return html`<${Plot} options=${options} data=${data} label=${label} />`;
+  return html`<${Plot} key=${each.length > MOST_BARS} options=${options} data=${data} label=${label} />`;
 }
 
 function Export({ log }) {
