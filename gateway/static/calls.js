@@ -25,6 +25,7 @@ export class Calls extends Observable {
     this.loadingOlder = false;
     this.olderLeft = false;
     this.failure = null;
+    this.connection = connection;
     connection.subscribe(this);
     this.loadOlder(true);
   }

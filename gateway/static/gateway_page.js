@@ -3,7 +3,7 @@ import { color } from "./colors.js";
 import { Observable } from "./observable.js";
 import { Plot } from "./plot.js";
 import { bucketsBetween, parseMetrics, quantile, valueOf } from "./prometheus.js";
-import { ask, askJson } from "./rest.js";
+import { ask, askJson, RestError } from "./rest.js";
 import { clock } from "./times.js";
 import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "./view.js";
 
@@ -46,7 +46,8 @@ class Readings extends Observable {
       if (!document.hidden) await this.#take();
       this.failure = null;
     } catch (error) {
-      this.failure = `The gateway's metrics cannot be read: ${error.message}`;
+      const reason = error instanceof RestError ? error.message : "it does not answer.";
+      this.failure = `The gateway's metrics cannot be read: ${reason}`;
       this.#push(Date.now(), {});
       this.#before = null;
     }
