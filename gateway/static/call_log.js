@@ -4,6 +4,7 @@ import { sideOfSignal, Transcript } from "./transcript.js";
 
 const UNKNOWN_RETRY_MS = 2000;
 const FIGURES_MS = 1500;
+const FIGURES_MOST_MS = 60000;
 
 /** One call as the gateway tells it: every event once, in order, over as many connections as that takes. */
 export class CallLog extends Observable {
@@ -20,6 +21,7 @@ export class CallLog extends Observable {
     this.head = 0;
     this.caughtUp = false;
     this.failure = null;
+    this.absent = false;
     this.#connection = connection;
     this.#end = connection.subscribe(this);
   }
@@ -37,6 +39,7 @@ export class CallLog extends Observable {
       this.session = message.session;
       this.head = message.lastSeq;
       this.failure = null;
+      this.absent = false;
     } else if (message.type === "events") {
       this.#take(message.events);
     } else if (message.type === "caughtUp") {
@@ -83,7 +86,7 @@ export class CallLog extends Observable {
       this.lastSeq = 0;
       this.#connection.renew(this);
     } else if (error.code === "not_found") {
-      this.failure = "There is no call of this id yet. It appears here when it begins.";
+      this.absent = true;
       this.#connection.renew(this, UNKNOWN_RETRY_MS);
     } else {
       this.failure = error.message;
@@ -98,11 +101,13 @@ export class CallFigures extends Observable {
   #timer = null;
   #closed = false;
   #asking = null;
+  #failures = 0;
 
   constructor(log) {
     super();
     this.#log = log;
     this.figures = null;
+    this.failure = null;
     this.responseOf = new Map();
     this.unwatch = log.watch(() => this.#due());
     this.#due();
@@ -128,11 +133,15 @@ export class CallFigures extends Observable {
       const figures = await askJson(sessionPath(this.#log.sessionId, "/stats"), { signal: this.#asking.signal });
       this.figures = figures;
       this.responseOf = new Map(figures.responses.each.map((response) => [response.seq, response.ms]));
-      this.changed();
-    } catch {
-      // the connection says what is wrong; the next event or reconnect asks again
+      this.failure = null;
+      this.#failures = 0;
+    } catch (error) {
+      if (this.#closed) return;
+      this.failure = error.message;
+      this.#failures += 1;
     }
-    const pause = Math.max(FIGURES_MS, 10 * (performance.now() - began));
+    this.changed();
+    const pause = Math.min(FIGURES_MOST_MS, Math.max(FIGURES_MS, 10 * (performance.now() - began)) * 2 ** this.#failures);
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#due();

@@ -38,18 +38,19 @@ export function CallPage({ sessionId, seq, connection }) {
   return html`<main class=${`call ${narrow ? `narrow tab-${tab}` : ""}`} aria-labelledby="call-title">
     <${CallHead} log=${log} />
     ${log.failure && html`<p class="notice" role="alert">${log.failure}</p>`}
+    ${log.absent && html`<p class="absent" role="status">There is no call of this id yet. It appears here when it begins.</p>`}
     ${log.session && html`<section class="stage" aria-label="Timeline">
       <${Lanes} transcript=${transcript} version=${log.version} playhead=${playhead} onPick=${pick} />
       <${Player} transcript=${transcript} playhead=${playhead} setPlayhead=${setPlayhead} />
       ${!narrow && html`<${GoTo} log=${log} target=${target} />`}
     </section>`}
-    ${narrow && html`<div class="tabs" role="group" aria-label="Part of the call">
+    ${narrow && log.session && html`<div class="tabs" role="group" aria-label="Part of the call">
       ${["transcript", "figures"].map((name) => html`<button type="button" key=${name} aria-pressed=${tab === name} onClick=${() => setTab(name)}>${name}</button>`)}
       <${GoTo} log=${log} target=${target} />
     </div>`}
     ${log.session && html`<div class="panes">
       <${TranscriptPane} log=${log} playhead=${playhead} responseOf=${figures.responseOf} target=${target} />
-      <${FiguresPanel} log=${log} figures=${figures.figures} />
+      <${FiguresPanel} log=${log} figures=${figures.figures} failure=${figures.failure} />
     </div>`}
   </main>`;
 }
@@ -64,11 +65,12 @@ function useTarget(log, seq) {
 function CallHead({ log }) {
   const now = useClock(1000) + clockOffset;
   const { session } = log;
-  if (!session) return html`<header class="call-head"><h1 id="call-title">${log.sessionId}</h1></header>`;
+  const back = html`<a class="back" href="#/" aria-label="Back to the calls">←</a>`;
+  if (!session) return html`<header class="call-head">${back}<div class="title"><h1 id="call-title">${log.sessionId}</h1></div></header>`;
   const lasted = (session.endedAt ? Date.parse(session.endedAt) : now) - Date.parse(session.startedAt);
   const name = callName(session);
   return html`<header class="call-head">
-    <a class="back" href="#/" aria-label="Back to the calls">←</a>
+    ${back}
     <div class="title">
       <h1 id="call-title">${name}</h1>
       ${name !== session.sessionId && html`<span class="id">${session.sessionId}</span>`}

@@ -46,7 +46,7 @@ export function CallRow({ calls, row, now, focusable, onFocus }) {
 function LastLine({ row, age }) {
   const line = row.summary?.lastLine;
   if (!line) {
-    const text = row.session.lastSeq === 0 ? "nothing said yet" : `${row.session.lastSeq} events`;
+    const text = row.session.lastSeq === 0 ? "nothing said yet" : row.session.lastSeq === 1 ? "1 event" : `${row.session.lastSeq} events`;
     return html`<span class="line none">${text}</span>`;
   }
   return html`<span class=${`line ${age}`} title=${line.text}>

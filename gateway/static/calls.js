@@ -1,5 +1,5 @@
 import { Observable } from "./observable.js";
-import { askJson, sessionPath } from "./rest.js";
+import { askJson, RestError, sessionPath } from "./rest.js";
 
 const LIVE = ["initiated", "active"];
 const SNAPSHOT = 500;
@@ -25,6 +25,7 @@ export class Calls extends Observable {
     this.loadingOlder = false;
     this.olderLeft = false;
     this.failure = null;
+    this.connection = connection;
     connection.subscribe(this);
     this.loadOlder(true);
   }
@@ -150,8 +151,9 @@ export class Calls extends Observable {
         row.summary ??= summaryOf(stats);
         row.haystack = null;
         this.changed();
-      } catch {
-        break; // it is asked for again when its row comes into view again
+      } catch (error) {
+        if (!(error instanceof RestError)) break; // it is asked for again when its row comes into view again
+        row.looked = true;
       }
     }
     this.#looking = false;

@@ -14,13 +14,15 @@ const kept = { text: "", status: "", language: "", focused: null };
 
 export function CallsPage({ calls }) {
   useObservable(calls);
+  useObservable(calls.connection);
   const now = useClock(1000) + clockOffset;
   const [, setFilterVersion] = useState(0);
   const setFilter = (change) => {
     Object.assign(kept, change);
     setFilterVersion((version) => version + 1);
   };
-  const groups = grouped(calls, now);
+  // While nothing is heard of the gateway, nobody knows whether a call has gone quiet.
+  const groups = grouped(calls, calls.connection.trueAt + clockOffset);
   const shown = groups.attention.length + groups.live.length + groups.recent.length;
   return html`<main class="calls" aria-labelledby="calls-title">
     <h1 id="calls-title" class="sr-only">Calls</h1>

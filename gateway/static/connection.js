@@ -19,6 +19,7 @@ export class Connection extends Observable {
   #counter = 0;
   #attempt = 0;
   #heard = 0;
+  #opened = 0;
   #advised = null;
   #timer = null;
 
@@ -68,6 +69,11 @@ export class Connection extends Observable {
     if (this.#socket === null) this.#open();
   }
 
+  /** The moment that the page is true of: now, or when it last heard of the gateway. */
+  get trueAt() {
+    return this.state === "live" ? Date.now() : Date.now() - (performance.now() - this.#heard);
+  }
+
   get isOpen() {
     return this.#socket !== null && this.#socket.readyState === WebSocket.OPEN;
   }
@@ -83,7 +89,7 @@ export class Connection extends Observable {
     };
     socket.onmessage = (frame) => this.#take(JSON.parse(frame.data));
     socket.onclose = () => this.#closed(socket);
-    this.#heard = performance.now();
+    this.#opened = performance.now();
     this.changed();
   }
 
@@ -118,7 +124,7 @@ export class Connection extends Observable {
 
   #beat() {
     if (!this.isOpen) return;
-    const silence = performance.now() - this.#heard;
+    const silence = performance.now() - Math.max(this.#heard, this.#opened);
     if (silence > DEAD_MS) {
       const socket = this.#socket;
       this.state = "stale";

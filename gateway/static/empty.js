@@ -26,7 +26,7 @@ export function NoCalls() {
     <pre tabindex="0" role="region" aria-label="Commands that send the first call"><code>${text}</code></pre>
     <p class="row">
       ${window.isSecureContext && html`<button type="button" onClick=${copy}>${copied ? "Copied" : "Copy"}</button>`}
-      <span>Or let scripted calls run: <code>turnwire demo</code>. More in the <a href="docs">API reference</a>.</span>
+      <span>Or see scripted calls in a gateway of their own: <code>turnwire demo</code>. More in the <a href="docs">API reference</a>.</span>
     </p>
   </section>`;
 }

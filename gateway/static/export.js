@@ -1,4 +1,5 @@
-// A call as a file. The events are read from the gateway once more, as text: numbers too large for JavaScript stay whole.
+// A call as a file. The events are read from the gateway once more, as text: in NDJSON and JSON, numbers too large for
+// JavaScript stay whole.
 import { ask, sessionPath } from "./rest.js";
 
 export const EXPORTS = {
@@ -40,12 +41,18 @@ function cell(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** A payload without a text: what it is about first. */
+function named(payload) {
+  const { event, ...others } = payload;
+  return typeof event === "string" ? `${event} ${JSON.stringify(others)}` : JSON.stringify(payload);
+}
+
 export function toText(lines) {
   return lines
     .map((line) => {
       const { timestamp, type, payload } = JSON.parse(line);
       const who = { user_speech: "User", bot_speech: "Bot", system: "–" }[type];
-      const said = typeof payload.text === "string" ? payload.text : JSON.stringify(payload);
+      const said = typeof payload.text === "string" ? payload.text : named(payload);
       return `${timestamp}  ${who}: ${said}${payload.interrupted === true ? " [interrupted]" : ""}\n`;
     })
     .join("");

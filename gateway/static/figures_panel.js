@@ -5,9 +5,10 @@ import { Plot } from "./plot.js";
 import { latency, Moment } from "./times.js";
 import { html, useMemo, useState } from "./view.js";
 
-export function FiguresPanel({ log, figures }) {
+export function FiguresPanel({ log, figures, failure }) {
+  const none = failure ? `There are no figures. ${failure}` : "Figures come when the call has been read.";
   return html`<aside class="figures" aria-label="Figures">
-    ${figures ? html`<${Figures} figures=${figures} />` : html`<p class="nothing">Figures come when the call has been read.</p>`}
+    ${figures ? html`<${Figures} figures=${figures} />` : html`<p class="nothing">${none}</p>`}
     <${Export} log=${log} />
     <${Details} session=${log.session} />
   </aside>`;
@@ -56,12 +57,16 @@ function TalkShare({ talk }) {
   <p class="share-times">${latency(talk.userMs)} and ${latency(talk.botMs)}</p>`;
 }
 
+const MOST_BARS = 60;
+
 function LatencyPlot({ responses }) {
   const { each, p50Ms, p95Ms } = responses;
   const data = useMemo(() => {
     const times = each.map((response) => response.ms);
     return [each.map((_, index) => index + 1), times, times.map(() => p50Ms), times.map(() => p95Ms)];
   }, [responses]);
+  const bars = (uPlot) => ({ paths: uPlot.paths.bars({ size: [0.6, 14, 2] }), points: { show: false } });
+  const dots = { paths: () => null, points: { show: true, size: 3, width: 0, fill: color("bot") } };
   const options = (uPlot) => ({
     height: 150,
     legend: { show: false },
@@ -69,13 +74,13 @@ function LatencyPlot({ responses }) {
     axes: [{ size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
     series: [
       {},
-      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, paths: uPlot.paths.bars({ size: [0.6, 14, 2] }), points: { show: false } },
+      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, ...(each.length > MOST_BARS ? dots : bars(uPlot)) },
       { label: "median", stroke: color("soft"), width: 1, dash: [4, 4], points: { show: false } },
       { label: "p95", stroke: color("warn"), width: 1, dash: [4, 4], points: { show: false } },
     ],
   });
   const label = `Response latency of ${responses.count} responses: median ${latency(p50Ms)}, p95 ${latency(p95Ms)}`;
-  return html`<${Plot} options=${options} data=${data} label=${label} />`;
+  return html`<${Plot} key=${each.length > MOST_BARS} options=${options} data=${data} label=${label} />`;
 }
 
 function Export({ log }) {

@@ -3,9 +3,9 @@ import { color } from "./colors.js";
 import { Observable } from "./observable.js";
 import { Plot } from "./plot.js";
 import { bucketsBetween, parseMetrics, quantile, valueOf } from "./prometheus.js";
-import { ask, askJson } from "./rest.js";
+import { ask, askJson, RestError } from "./rest.js";
 import { clock } from "./times.js";
-import { html, useEffect, useMemo, useObservable } from "./view.js";
+import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "./view.js";
 
 const EVERY_MS = 2000;
 const KEPT = 150;
@@ -24,6 +24,7 @@ class Readings extends Observable {
     this.series = Object.fromEntries(SERIES.map((name) => [name, []]));
     this.failure = null;
     this.health = null;
+    this.measuresAcks = true;
   }
 
   start() {
@@ -45,7 +46,8 @@ class Readings extends Observable {
       if (!document.hidden) await this.#take();
       this.failure = null;
     } catch (error) {
-      this.failure = `The gateway's metrics cannot be read: ${error.message}`;
+      const reason = error instanceof RestError ? error.message : "it does not answer.";
+      this.failure = `The gateway's metrics cannot be read: ${reason}`;
       this.#push(Date.now(), {});
       this.#before = null;
     }
@@ -55,7 +57,8 @@ class Readings extends Observable {
 
   async #take() {
     const samples = parseMetrics(await (await ask("metrics", { accept: "text/plain" })).text());
-    this.health ??= await askJson("health");
+    this.health ??= await askJson("health").catch(() => null); // an error while the database is away
+    this.measuresAcks = measuresAcks(samples);
     const at = Date.now();
     const before = this.#before;
     const seconds = (at - this.#beforeAt) / 1000;
@@ -81,14 +84,13 @@ class Readings extends Observable {
   }
 }
 
-/** The name of the histogram of ack latencies: from receipt to ack where the gateway measures that, else of commits. */
-function ackHistogram(samples) {
-  return samples.has("turnwire_ack_seconds_bucket") ? "turnwire_ack_seconds" : "turnwire_commit_seconds";
-}
+const ACKS = "turnwire_ack_seconds";
+
+const measuresAcks = (samples) => samples.has(`${ACKS}_bucket`);
 
 function between(before, after, seconds) {
   const stored = valueOf(after, "turnwire_events_stored_total") - valueOf(before, "turnwire_events_stored_total");
-  const times = bucketsBetween(before, after, ackHistogram(after));
+  const times = bucketsBetween(before, after, measuresAcks(after) ? ACKS : "turnwire_commit_seconds");
   const sizes = bucketsBetween(before, after, "turnwire_commit_events");
   const commits = sizes.at(-1)?.count ?? 0;
   const ms = (share) => {
@@ -107,11 +109,11 @@ function between(before, after, seconds) {
 
 const PLOTS = [
   { title: "Events a second", unit: number, lines: { events: ["stored", "bot"] } },
-  { title: "Ack latency, to durable", unit: millis, lines: { p50: ["median", "bot"], p95: ["p95", "user"], p99: ["p99", "warn"] } },
-  { title: "Connections and sessions", unit: number, lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], live: ["live sessions", "soft"] } },
+  { title: "Ack latency", about: ({ measuresAcks }) => (measuresAcks ? "from receipt to ack" : "of commits: acks are not measured"), unit: millis, lines: { p50: ["median", "bot"], p95: ["p95", "user"], p99: ["p99", "warn"] } },
+  { title: "Connections and sessions", unit: number, lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], live: ["sessions", "soft"] } },
   { title: "Outbox", unit: bytes, least: 1024, lines: { outbox: ["waiting", "bot"] } },
   { title: "Events of one commit", unit: number, least: 4, lines: { batch: ["mean", "bot"], batchLargest: ["p95 at most", "user"] } },
-  { title: "Database", unit: (value) => (value === 1 ? "up" : value === 0 ? "down" : ""), lines: { storage: ["answers", "good"] }, top: 1.2 },
+  { title: "Database", unit: (value) => (value === 1 ? "up" : value === 0 ? "down" : ""), lines: { storage: ["answers", "good"] }, top: 1.2, ticks: [0, 1] },
 ];
 
 function number(value) {
@@ -119,13 +121,20 @@ function number(value) {
 }
 
 function millis(value) {
-  return value === null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return value === null ? "–" : value === 0 ? "0 ms" : value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 function bytes(value) {
   if (value === null) return "–";
   if (value < 1024) return `${Math.round(value)} B`;
   return value < 1048576 ? `${(value / 1024).toFixed(1)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
+}
+
+/** The places in a series where a value has none beside it, so that no line shows it. */
+function withoutNeighbours(plot, series) {
+  const values = plot.data[series];
+  const none = (at) => (values[at] ?? null) === null;
+  return values.flatMap((_, at) => (!none(at) && none(at - 1) && none(at + 1) ? [at] : []));
 }
 
 export function GatewayPage() {
@@ -148,19 +157,20 @@ export function GatewayPage() {
 function Panel({ plot, readings }) {
   const names = Object.keys(plot.lines);
   const data = useMemo(() => [readings.times.slice(), ...names.map((name) => readings.series[name].slice())], [readings.version]);
+  const narrow = useMedia(NARROW);
   const options = () => ({
-    height: 150,
+    height: narrow ? 150 : 200,
     legend: { show: false },
     scales: {
       x: { range: (_, low, high) => [Math.min(low ?? high, high - 60), high] },
       y: { range: (_, __, high) => [0, plot.top ?? Math.max(plot.least ?? 1, (high ?? 0) * 1.15)] },
     },
-    axes: [{ size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)) }],
-    series: [{}, ...names.map((name) => ({ label: plot.lines[name][0], stroke: color(plot.lines[name][1]), width: 1.75, points: { show: false }, spanGaps: false }))],
+    axes: [{ size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)), ...(plot.ticks && { splits: plot.ticks }) }],
+    series: [{}, ...names.map((name) => ({ label: plot.lines[name][0], stroke: color(plot.lines[name][1]), width: 1.75, points: { show: true, size: 4, filter: withoutNeighbours }, spanGaps: false }))],
   });
   const now = names.map((name) => `${plot.lines[name][0]} ${plot.unit(readings.last(name))}`).join(", ");
   return html`<section class="panel" aria-label=${plot.title}>
-    <h2>${plot.title}</h2>
+    <h2>${plot.title}${plot.about && html` <span class="about">${plot.about(readings)}</span>`}</h2>
     <ul class="now">${names.map((name) => html`<li key=${name}><span class=${`key ${plot.lines[name][1]}`}></span>${plot.lines[name][0]} <strong>${plot.unit(readings.last(name))}</strong></li>`)}</ul>
     <${Plot} options=${options} data=${data} label=${`${plot.title}: ${now}`} />
   </section>`;

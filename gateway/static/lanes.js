@@ -1,14 +1,17 @@
 // Who spoke when: two lanes over the time of the call.
 import { color, useTheme } from "./colors.js";
 import { duration } from "./times.js";
-import { html, useLayoutEffect, useRef, useState } from "./view.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const LANE = 22;
 const GAP = 4;
 const LABEL = 38;
 const AXIS = 18;
 const HEIGHT = 2 * LANE + GAP + AXIS;
+const TOP = { user: 0, bot: LANE + GAP };
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000];
+
+const CROWDED_PX = 3;
 
 /** `playhead` is null at the end. `onPick(ms)` is told of a click. */
 export function Lanes({ transcript, version, playhead, onPick }) {
@@ -22,20 +25,28 @@ export function Lanes({ transcript, version, playhead, onPick }) {
     return () => observer.disconnect();
   }, []);
   useLayoutEffect(() => {
-    if (width) draw(canvas.current, width, transcript, end, playhead);
-  }, [width, theme, version, playhead, transcript]);
+    if (width) draw(canvas.current, width, transcript, end);
+  }, [width, theme, version, transcript]);
 
   const pick = (event) => {
     const x = event.clientX - canvas.current.getBoundingClientRect().left - LABEL;
     onPick(Math.max(0, Math.min(1, x / (width - LABEL))) * end);
   };
-  const counts = { user: 0, bot: 0 };
-  for (const span of transcript.spans) counts[span.side] += 1;
-  const label = `Who spoke when, over ${duration(end)}: ${counts.user} utterances of the user, ${counts.bot} of the bot`;
-  return html`<canvas class="lanes" ref=${canvas} role="img" aria-label=${label} style=${{ height: `${HEIGHT}px` }} onClick=${pick} />`;
+  const label = useMemo(() => spokenLabel(transcript, end), [version, transcript]);
+  // What is to come is an element over the canvas: it moves twenty times a second in a replay, and a long call takes long to draw.
+  const left = `${Math.round(LABEL + ((playhead ?? 0) / end) * (width - LABEL - 1))}px`;
+  return html`<div class="lanes">
+    <canvas ref=${canvas} role="img" aria-label=${label} style=${{ height: `${HEIGHT}px` }} onClick=${pick} />
+    ${playhead !== null && html`<i class="to-come" style=${{ left, height: `${2 * LANE + GAP}px` }} />`}
+  </div>`;
 }
 
-function draw(canvas, width, transcript, end, playhead) {
+function spokenLabel({ spans }, end) {
+  const users = spans.filter((span) => span.side === "user").length;
+  return `Who spoke when, over ${duration(end)}: ${users} utterances of the user, ${spans.length - users} of the bot`;
+}
+
+function draw(canvas, width, { spans, marks }, end) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(HEIGHT * ratio);
@@ -45,42 +56,55 @@ function draw(canvas, width, transcript, end, playhead) {
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
   const x = (ms) => LABEL + (ms / end) * (width - LABEL - 1);
-  const y = { user: 0, bot: LANE + GAP };
-  context.fillStyle = color("track");
-  for (const side of ["user", "bot"]) context.fillRect(LABEL, y[side], width - LABEL, LANE);
-  context.fillStyle = color("soft");
+  const colors = Object.fromEntries(["track", "soft", "user", "bot", "warn", "bad"].map((name) => [name, color(name)]));
+  context.fillStyle = colors.track;
+  for (const side of ["user", "bot"]) context.fillRect(LABEL, TOP[side], width - LABEL, LANE);
+  context.fillStyle = colors.soft;
   context.fillText("User", 0, LANE / 2);
   context.fillText("Bot", 0, LANE * 1.5 + GAP);
-  for (const span of transcript.spans) drawSpan(context, span, x, y[span.side]);
-  drawOverlaps(context, transcript.spans, x);
-  drawAxis(context, x, end, width);
-  for (const mark of transcript.marks) {
-    context.fillStyle = color("bad");
-    context.fillRect(x(mark.at) - 1, LANE + GAP / 2 - 5, 3, 10);
-  }
-  if (playhead === null) return;
-  context.fillStyle = color("front");
-  context.fillRect(x(playhead) - 0.75, 0, 1.5, 2 * LANE + GAP);
-  context.globalAlpha = 0.55;
-  context.fillStyle = color("box");
-  context.fillRect(x(playhead) + 1, 0, width - x(playhead), 2 * LANE + GAP);
-  context.globalAlpha = 1;
+  if (spans.length * CROWDED_PX > 2 * (width - LABEL)) drawCrowd(context, spans, x, width, colors);
+  else for (const span of spans) drawSpan(context, span, x, colors);
+  drawOverlaps(context, spans, x, colors);
+  drawAxis(context, x, end, width, colors);
+  context.fillStyle = colors.bad;
+  for (const mark of marks) context.fillRect(x(mark.at) - 1, LANE + GAP / 2 - 5, 3, 10);
 }
 
-function drawSpan(context, span, x, y) {
+function drawSpan(context, span, x, colors) {
+  const top = TOP[span.side];
   const [from, to] = [x(span.start), Math.max(x(span.end), x(span.start) + 1.5)];
-  context.fillStyle = color(span.side);
+  context.fillStyle = colors[span.side];
   context.beginPath();
-  context.roundRect(from, y + 2, to - from, LANE - 4, Math.min(4, (to - from) / 2));
+  context.roundRect(from, top + 2, to - from, LANE - 4, Math.min(4, (to - from) / 2));
   context.fill();
   if (!span.interrupted) return;
-  context.fillStyle = color("warn");
-  context.fillRect(to - 2.5, y, 2.5, LANE);
+  context.fillStyle = colors.warn;
+  context.fillRect(to - 2.5, top, 2.5, LANE);
+}
+
+/** More spans than there is room to tell them apart: each pixel is as strong as its part of the time was spoken in. */
+function drawCrowd(context, spans, x, width, colors) {
+  for (const side of ["user", "bot"]) {
+    const spoken = new Float32Array(Math.ceil(width) + 1);
+    for (const span of spans) {
+      if (span.side !== side) continue;
+      const [from, to] = [x(span.start), x(span.end)];
+      for (let pixel = Math.floor(from); pixel < to; pixel += 1) {
+        spoken[pixel] += Math.min(to, pixel + 1) - Math.max(from, pixel);
+      }
+    }
+    context.fillStyle = colors[side];
+    spoken.forEach((part, pixel) => {
+      context.globalAlpha = Math.min(1, part);
+      if (part) context.fillRect(pixel, TOP[side] + 2, 1, LANE - 4);
+    });
+    context.globalAlpha = 1;
+  }
 }
 
 /** Where both spoke at once: barge-in. Spans begin nearly in order, so a few before each are enough to look at. */
-function drawOverlaps(context, spans, x) {
-  context.fillStyle = color("warn");
+function drawOverlaps(context, spans, x, colors) {
+  context.fillStyle = colors.warn;
   context.globalAlpha = 0.35;
   for (let index = 1; index < spans.length; index += 1) {
     for (let before = Math.max(0, index - 4); before < index; before += 1) {
@@ -92,10 +116,10 @@ function drawOverlaps(context, spans, x) {
   context.globalAlpha = 1;
 }
 
-function drawAxis(context, x, end, width) {
+function drawAxis(context, x, end, width, colors) {
   const wanted = (end / 1000) * (70 / (width - LABEL));
   const step = (STEPS.find((seconds) => seconds >= wanted) ?? Math.ceil(wanted / 36000) * 36000) * 1000;
-  context.fillStyle = color("soft");
+  context.fillStyle = colors.soft;
   for (let ms = 0; ms <= end; ms += step) {
     context.fillRect(x(ms), 2 * LANE + GAP, 1, 4);
     const text = duration(ms);

@@ -3,6 +3,7 @@
 /** Milliseconds to add to this machine's clock for the gateway's, from the `Date` of its last answer. */
 export let clockOffset = 0;
 
+/** `status` is 0 for what was not even asked. */
 export class RestError extends Error {
   constructor(status, message) {
     super(message);
@@ -10,7 +11,11 @@ export class RestError extends Error {
   }
 }
 
+/** Throws RestError for the two ids that have no address in a browser. */
 export function sessionPath(sessionId, rest = "") {
+  if (sessionId === "." || sessionId === "..") {
+    throw new RestError(0, `Browsers take “${sessionId}” in an address for a folder, so this page cannot ask for the session by REST.`);
+  }
   return `sessions/${encodeURIComponent(sessionId)}${rest}`;
 }
 

@@ -29,7 +29,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 800}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import signal
 import socket
 from pathlib import Path
 
@@ -90,6 +92,30 @@ async def test_the_page_recovers_from_a_killed_gateway_with_nothing_missing_and_
             assert await page.evaluate(SHOWN_SEQS) == list(range(1, 31))
             await page.goto(f"{process.url}/#/")
             await expect(page.locator(".call-row")).to_contain_text("line 30")
+
+
+async def test_while_the_gateway_is_silent_the_page_says_stale_and_blames_no_call_for_it(
+    database_uri: str, database_name: str, tmp_path: Path, open_page: OpenPage
+) -> None:
+    async with GatewayProcess(tmp_path, mongodb_uri=database_uri, mongodb_database=database_name) as process:
+        lost = ("WebSocket connection to", "net::ERR_")
+        async with Publisher(process.url, "call-1") as call:
+            page = await open_page(process.url, allowed=lost)
+            state = page.locator(".connection")
+            await _say(call, 1, 1)
+            row = page.locator(".call-row")
+            await expect(row).to_contain_text("line 1")
+            process.process.send_signal(signal.SIGSTOP)
+            try:
+                await expect(state).to_have_text("stale", timeout=30_000)
+                lasted = row.locator(".duration").get_by_role("img")
+                await expect(lasted).to_have_text(re.compile(r"^0:[1-5]\d$"), timeout=30_000)
+                await expect(row.locator(".reason")).to_have_count(0)
+            finally:
+                process.process.send_signal(signal.SIGCONT)
+            await expect(state).to_have_text("LIVE", timeout=30_000)
+            await _say(call, 2, 2)
+            await expect(row).to_contain_text("line 2")
 
 
 async def _say(call: Publisher, first: int, last: int, *, flush: bool = True) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -14,6 +16,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import NARROW, WIDE, OpenPage
 from tests.support.gateways import Gateway, new_event
 from tests.support.prefix_proxy import prefix_proxy
+from turnwire import Publisher
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 SPOKEN = [
@@ -130,7 +133,9 @@ async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: Ope
     assert len(rows) == len(SPOKEN) + 2
     assert ',"\'=1+1, please",' in rows[3]
     assert "9007199254740993" in texts["JSON"]
-    assert texts["TXT"].splitlines()[5].endswith("Bot: I cannot [interrupted]")
+    lines = texts["TXT"].splitlines()
+    assert lines[5].endswith("Bot: I cannot [interrupted]")
+    assert lines[6].endswith(': interruption {"by":"user","turn":1,"unsaid":"do that"}')
 
 
 async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: OpenPage) -> None:
@@ -143,18 +148,36 @@ async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: O
     await expect(page.locator(".call-row").first.locator(".reason")).to_have_text(["tool error", "error"])
 
 
-async def test_a_user_who_waits_and_a_long_silence_are_told_of(gateway: Gateway, open_page: OpenPage) -> None:
+FUTURE = -3600  # these do not come to be silent while they are looked at
+ATTENTION: dict[str, tuple[int, list[tuple[Any, dict[str, Any]]], list[str]]] = {
+    "waiting": (12, [("user_speech", {"text": "Hello?", "turn": 1})], ["stalled"]),
+    "tooling": (11, [("system", {"event": "tool.started", "name": "find"})], ["stalled"]),
+    "quiet": (40, [("bot_speech", {"text": "Please hold", "turn": 1})], ["long silence"]),
+    "broken": (FUTURE, [("system", {"event": "tool.failed", "name": "find"})], ["tool error"]),
+    "cut": (
+        FUTURE,
+        [("bot_speech", {"text": "As I said", "turn": turn, "interrupted": True}) for turn in (1, 2, 3)],
+        ["interrupted 3"],
+    ),
+    "fine": (FUTURE, [("bot_speech", {"text": "Good bye", "turn": 1, "interrupted": True})], []),
+}
+"""By session: how many seconds ago these events came, and what is said of it; the gravest first."""
+
+
+async def test_what_asks_for_attention_comes_first_the_gravest_before_the_others(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     page = await open_page(gateway.url)
-    for name, seconds in (("fresh", 0), ("waiting", 12), ("quiet", 40)):
-        await gateway.create(name)
-        spoken_at = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-        kind = "bot_speech" if name == "quiet" else "user_speech"
-        event = new_event("e1", {"text": f"I am {name}", "turn": 1}, type=kind, timestamp=spoken_at)
-        await gateway.post(f"/sessions/{name}/events", event, status=201)
-    rows = page.locator(".call-row")
-    await expect(rows).to_have_text(
-        [re.compile("waiting.*stalled"), re.compile("quiet.*long silence"), re.compile("fresh")]
-    )
+    async with AsyncExitStack() as calls:
+        for name, (seconds, events, _) in reversed(ATTENTION.items()):
+            call = await calls.enter_async_context(Publisher(gateway.url, name))
+            for kind, payload in events:
+                await call.send(kind, payload, timestamp=datetime.now(UTC) - timedelta(seconds=seconds))
+            await call.flush(timeout=30)
+        expected = [re.compile(f"{name}.*{' '.join(reasons)}") for name, (_, _, reasons) in ATTENTION.items()]
+        await expect(page.locator(".call-row")).to_have_text(expected)
+        await expect(page.locator(".group h2")).to_have_text(["Attention 5", "Live 1"])
+        await expect(page.locator(".call-row").last.locator(".reason")).to_have_count(0)
 
 
 async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPage) -> None:
@@ -166,6 +189,32 @@ async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPa
         await expect(page.get_by_text("Hello, how can I help?").first).to_be_visible()
         await expect(page.get_by_label("Figures", exact=True)).to_contain_text("900 ms")
         await page.close()  # before the proxy, or it would miss it
+
+
+@pytest.mark.parametrize("session_id", [".", ".."])
+async def test_a_session_that_browsers_take_for_a_folder_is_shown_with_a_note(
+    gateway: Gateway, open_page: OpenPage, session_id: str
+) -> None:
+    async with Publisher(gateway.url, session_id, metadata={"bot": "Dotty"}) as call:
+        await call.send("bot_speech", {"text": "Hello from nowhere", "turn": 0})
+        await call.flush(timeout=30)
+        page = await open_page(gateway.url)
+        await expect(page.locator(".call-row")).to_contain_text("Hello from nowhere")
+        await page.get_by_role("link", name="Dotty").click()
+        await expect(page.locator(".bubble")).to_contain_text("Hello from nowhere")
+        await expect(page.locator(".figures")).to_contain_text("cannot ask for the session by REST")
+        await page.get_by_role("button", name="TXT").click()
+        await expect(page.get_by_role("alert")).to_contain_text("cannot ask for the session by REST")
+
+
+async def test_a_call_that_is_not_there_yet_appears_when_it_begins(gateway: Gateway, open_page: OpenPage) -> None:
+    page = await open_page(f"{gateway.url}/#/s/tomorrow")
+    await expect(page.get_by_role("status").filter(has_text="no call of this id yet")).to_be_visible()
+    await expect(page.get_by_role("link", name="Back to the calls")).to_be_visible()
+    await gateway.create("tomorrow")
+    await gateway.post("/sessions/tomorrow/events", new_event("e1", {"text": "Here I am", "turn": 1}), status=201)
+    await expect(page.locator(".bubble")).to_contain_text("Here I am")
+    await expect(page.get_by_text("no call of this id yet")).to_have_count(0)
 
 
 async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
