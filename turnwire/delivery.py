@@ -169,11 +169,9 @@ class Delivery:
     def settle(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
         """The session has ended, and its log holds `stored` of what is in the outbox. The rest stays there."""
         self.session, self.ended = session, True
-        for entry in self.outbox.close():
-            event = stored.get(entry.event_id)
-            if event is None:
-                self.outbox.add(entry)
-            elif same_event(event, self._event(entry)):
+        for entry in self.outbox.take_out(stored):
+            event = stored[entry.event_id]
+            if same_event(event, self._event(entry)):
                 self._acked(entry, event.seq, True, now)
             else:
                 message = f"event {entry.event_id!r} is stored with another type or payload"

@@ -220,6 +220,16 @@ def test_the_first_sending_counts_for_the_latency() -> None:
     assert taken.first_sent == 3.0
 
 
+def test_some_are_taken_out_and_the_others_wait_in_their_order() -> None:
+    outbox = Outbox(10)
+    for event_id in "abcd":
+        outbox.add(entry(event_id))
+    outbox.next_frame(max_in_flight=2, max_bytes=10_000, now=0)
+    assert [taken.event_id for taken in outbox.take_out({"b", "d", "x"})] == ["b", "d"]
+    assert outbox.in_flight == 0
+    assert [taken.event_id for taken in outbox.next_frame(max_in_flight=9, max_bytes=10_000, now=0)] == ["a", "c"]
+
+
 def test_it_holds_no_more_than_its_capacity() -> None:
     outbox = Outbox(2)
     outbox.add(entry("a"))
@@ -228,7 +238,6 @@ def test_it_holds_no_more_than_its_capacity() -> None:
     assert outbox.is_full
     with pytest.raises(OverflowError):
         outbox.add(entry("c"))
-    assert [taken.event_id for taken in outbox.close()] == ["a", "b"]
-    assert len(outbox) == 0
+    assert [taken.event_id for taken in outbox] == ["a", "b"]
     with pytest.raises(ValueError, match="1 or more"):
         Outbox(0)
