@@ -150,6 +150,8 @@ class OpenedLimits(Shape):
     max_in_flight: int
     max_event_bytes: int
     max_frame_bytes: int
+    max_batch_events: int = 500
+    """Events of one `append`."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):

@@ -114,7 +114,12 @@ class Delivery:
             self._signalled = True
             return Signal(key, self._signals.pop(key))
         limits = self.opened.limits
-        frame = self.outbox.next_frame(max_in_flight=limits.max_in_flight, max_bytes=limits.max_frame_bytes, now=now)
+        frame = self.outbox.next_frame(
+            max_in_flight=limits.max_in_flight,
+            max_events=limits.max_batch_events,
+            max_bytes=limits.max_frame_bytes,
+            now=now,
+        )
         if frame:
             return _Append([Raw(entry.data) for entry in frame])
         if self.ending is not None and len(self.outbox) == self.outbox.in_flight:

@@ -8,7 +8,6 @@ from itertools import chain
 
 from msgspec import Struct
 
-MAX_FRAME_EVENTS = 500
 FRAME_OVERHEAD = 64
 """Bytes of an append frame around its events, at most; each event takes one more."""
 
@@ -72,9 +71,7 @@ class Outbox:
         if self.is_full:
             raise OverflowError(f"the outbox holds {len(self)} events already")
 
-    def next_frame(
-        self, *, max_in_flight: int, max_bytes: int, now: float, max_events: int = MAX_FRAME_EVENTS
-    ) -> list[Entry]:
+    def next_frame(self, *, max_in_flight: int, max_events: int, max_bytes: int, now: float) -> list[Entry]:
         """The events to send next in one frame; they are in flight from now on. Empty when none may be sent.
 
         A single event over `max_bytes` gets a frame of its own: the gateway has to say what it thinks of it.
