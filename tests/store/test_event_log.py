@@ -28,7 +28,8 @@ def documents(session_id: str, first: int, count: int, **payload: Any) -> list[d
 
 
 async def append(store: Store, session_id: str, first: int, count: int = 1, **payload: Any) -> int:
-    return await store.events.append(session_id, documents(session_id, first, count, **payload), 10 * count)
+    appended = await store.events.append(session_id, documents(session_id, first, count, **payload), 10 * count)
+    return appended.stored
 
 
 async def write(store: Store, session_id: str, count: int) -> list[int]:
