@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
-from tests.support.sockets import publisher
+from tests.support.sockets import publisher, subscriber, until
 
 
 @pytest.fixture
@@ -71,6 +71,41 @@ async def test_a_publisher_hears_that_the_other_gateway_has_stored_its_event(her
         ("ack", 2, False),
         ("nack", None, False),
     ]
+
+
+async def test_reading_a_session_shows_what_the_other_gateway_has_done(here: Gateway, there: Gateway) -> None:
+    session_id = await in_both(here, there)
+    path = f"/sessions/{session_id}"
+    board = await subscriber(there)
+    await board.subscribe(session_id, 0)
+    await board.next("caughtUp")
+    for n in (1, 2):
+        event, _ = await post_event(here, session_id, new_event(f"e{n}"))
+        seen = await there.get(path)
+        assert (seen["status"], seen["lastSeq"], seen["lastEventAt"]) == ("active", n, event["timestamp"])
+        assert seen["pagination"]["total"] == n
+        assert [event["eventId"] for event in await board.events(n, n - 1)] == [f"e{n}"]  # it has caught up by that
+    async with there.request("GET", f"{path}/events", headers={"Accept": "application/x-ndjson"}) as response:
+        assert len((await response.text()).splitlines()) == 2
+    ended = await here.post(f"{path}/complete", {"reason": "hangup"})
+    seen = await there.get(path)
+    assert {name: seen[name] for name in ended} == ended
+    assert (await board.next_of("session"))["session"] == ended
+
+
+async def test_a_session_left_by_its_publisher_is_read_as_the_next_one_elsewhere_leaves_it(
+    here: Gateway, there: Gateway
+) -> None:
+    session_id = await here.create()
+    first = await publisher(here, session_id)
+    await first.acked("a")
+    await first.close()
+    await until(lambda: here.hub.live[session_id].publisher is None, "its leaving")
+    second = await publisher(there, session_id)
+    await second.acked("b", "c")
+    seen = await here.get(f"/sessions/{session_id}")
+    assert [event["eventId"] for event in seen["events"]] == ["a", "b", "c"]
+    await until(lambda: here.hub.live[session_id].record.epoch == 2, "the news of the other publisher")
 
 
 @pytest.mark.faults
