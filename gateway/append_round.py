@@ -100,7 +100,7 @@ class AppendRound:
 
     def answer(self, durable: Sequence[Event], foreign: Mapping[str, Event]) -> None:
         """Tell every sender, in order. `durable` are the events that became durable in this round; `foreign` those
-        that were found in the log, by eventId. May leave `durable` empty when nobody asks for the events themselves.
+        that others have written, by eventId. May leave `durable` empty when nobody asks for the events themselves.
         """
         publisher = self._plain[0].publisher if self._plain else None
         if publisher is not None and not foreign and all(append.publisher is publisher for append in self._plain):
@@ -111,7 +111,7 @@ class AppendRound:
         replies: dict[PublisherConnection, list[AckItem | NackItem]] = {}
         for plan in self._plans:
             if plan.append.publisher is None:
-                self._settle(plan, by_seq)
+                self._settle(plan, by_seq, foreign)
                 continue
             replies.setdefault(plan.append.publisher, []).extend(
                 self._reply(event, verdict, foreign)
@@ -138,9 +138,9 @@ class AppendRound:
         if isinstance(verdict, BadEvent):
             return self._nack(verdict.event_id, verdict.code, verdict.message)
         assert isinstance(event, EventIn)
-        duplicate = isinstance(verdict, Duplicate)
         same = verdict.same if isinstance(verdict, Duplicate) else True
         found = foreign.get(event.event_id)
+        duplicate = isinstance(verdict, Duplicate) or found is not None
         if not same or (found is not None and not same_event(found, event)):
             message = f"event {event.event_id!r} is stored already with another type or payload"
             return self._nack(event.event_id, ErrorCode.EVENT_CONFLICT, message)
@@ -157,7 +157,7 @@ class AppendRound:
             return verdict.seq
         return self._ledger.candidates(event.event_id)[0]
 
-    def _settle(self, plan: _Plan, by_seq: Mapping[int, Event]) -> None:
+    def _settle(self, plan: _Plan, by_seq: Mapping[int, Event], foreign: Mapping[str, Event]) -> None:
         answers: list[Stored] = []
         for event, verdict in zip(plan.append.events, plan.verdicts, strict=True):
             if isinstance(verdict, BadEvent):
@@ -165,7 +165,7 @@ class AppendRound:
                 _fail(plan.append, TurnwireError(verdict.code, verdict.message, [verdict.message]))
                 return
             assert isinstance(event, EventIn)
-            duplicate = isinstance(verdict, Duplicate)
+            duplicate = isinstance(verdict, Duplicate) or event.event_id in foreign
             self.duplicates += duplicate
             seq = self._seq(event, verdict)
             answers.append(Stored(by_seq.get(seq) or self.stored[seq], duplicate))

@@ -17,9 +17,9 @@ from aiohttp.http_exceptions import LineTooLong
 
 from gateway.headers import set_security_headers
 from gateway.keys import CONFIG
+from protocol.bodies import ErrorEnvelope
 from protocol.codec import JSON
 from protocol.errors import ErrorCode, TurnwireError
-from protocol.messages import ErrorEnvelope
 from protocol.times import format_time
 
 _log = logging.getLogger("turnwire")

@@ -12,8 +12,8 @@ from aiohttp import hdrs, web
 
 from gateway import __version__
 from gateway.keys import HUB
+from protocol.bodies import Dependencies, Health
 from protocol.codec import JSON
-from protocol.messages import Dependencies, Health
 from protocol.times import format_time
 
 SERVICE = "turnwire"

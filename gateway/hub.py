@@ -14,7 +14,7 @@ from gateway.config import Config
 from gateway.connection import Connection
 from gateway.deadline import answered, persist, storage_deadline
 from gateway.feed import Feed
-from gateway.inbox import Append, End, Stored
+from gateway.inbox import Append, End, Renew, Stored
 from gateway.lazy_fields import LazyFields
 from gateway.live_session import LiveSession
 from gateway.log_writer import rise, times_of
@@ -62,6 +62,8 @@ class Hub:
         self.draining = False
         self.prepared = False
         """Whether the database has been reached and has its indexes."""
+        self._is_alone = config.mongodb_uri is None
+        """Whether the database is our embedded one, which no other gateway uses."""
         self._opening: dict[str, asyncio.Future[LiveSession]] = {}
         self._upkeep = Upkeep(self)
         store.events.on_commit = metrics.committed
@@ -104,10 +106,17 @@ class Hub:
         opening.exception()  # whoever waits for it gets it; nobody need
 
     async def _load(self, session_id: str) -> tuple[SessionRecord, bool]:
-        """The record, with its lazy fields brought up to the head of the log, and whether they were behind."""
+        """The record, with its lazy fields brought up to the head of the log, and whether they were behind.
+
+        What a live session knows of the log is not read again.
+        """
         record = await self.store.sessions.load(session_id)
         if record is None:
             raise SessionNotFound(session_id)
+        live = self.live.get(session_id)
+        if live is not None and live.record.last_seq > record.last_seq:
+            record.last_seq, record.last_event_at = live.record.last_seq, live.record.last_event_at
+            record.time_ordered &= live.record.time_ordered
         found = await self.store.events.head_after(session_id, record.last_seq)
         if found:
             record.time_ordered &= rise(record.last_event_at, times_of(found))
@@ -176,10 +185,20 @@ class Hub:
     # --- REST --------------------------------------------------------------------------------------------------------
 
     async def view(self, session_id: str) -> View:
-        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
+        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable.
+
+        This gateway knows best when it has the database for itself, or the publisher. Else another gateway may have
+        changed the session, and the store says.
+        """
         live = self.live.get(session_id)
-        record = live.record if live is not None else (await self._load(session_id))[0]
-        return View(record.session(), record.time_ordered)
+        if live is None or not (self._is_alone or live.publisher is not None):
+            stored, _ = await self._load(session_id)
+            live = self.live.get(session_id)
+            if live is None or live.is_behind(stored):
+                if live is not None:
+                    live.submit(Renew(stored))
+                return View(stored.session(), stored.time_ordered)
+        return View(live.record.session(), live.record.time_ordered)
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
         """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises

@@ -90,6 +90,11 @@ class LiveSession:
         at_work = self._inbox or self._task.running or self.log.full_pages
         return not (self.publisher or self.watchers or self.deserted or at_work)
 
+    def is_behind(self, stored: SessionRecord) -> bool:
+        """Whether somebody else has changed it since we last heard of it."""
+        ended = has_ended(stored.status) and not self.ended
+        return ended or stored.last_seq > self.record.last_seq or stored.epoch > self.record.epoch
+
     def quiet_for(self, seconds: float) -> bool:
         """Whether there has been no publisher and no event for so long."""
         return self.publisher is None and self.hub.clock() - self.last_active >= seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from gateway.append_round import AppendRound
 from gateway.deadline import persist
 from protocol.errors import Superseded
 from protocol.messages import Event, EventIn
-from protocol.rules import DIGEST_PAGE, Ledger
+from protocol.rules import DIGEST_PAGE, Ledger, same_event
 from protocol.times import format_time, to_millis
 from store.digests import pack_times
 from store.event_log import READ_WINDOW, RefusedDocument, event_documents
@@ -33,7 +33,7 @@ class Durable(Struct):
 
     events: list[tuple[int, EventIn] | Event] = field(default_factory=list)
     foreign: dict[str, Event] = field(default_factory=dict)
-    """Those found in the log rather than written now, by eventId."""
+    """Those that others have written, by eventId."""
     record: SessionRecord | None = None
     """The session as it stood in the store when somebody else's event was found."""
 
@@ -119,13 +119,14 @@ class LogWriter:
             await self._keep_time_order(durable, [time_of(event) for _, event in pending])
             documents = event_documents(self._session_id, pending)
             try:
-                stored = await self._store.events.append(self._session_id, documents, weight)
+                appended = await self._store.events.append(self._session_id, documents, weight)
             except RefusedDocument as error:
                 refused = pending[error.index][1].event_id
                 _log.error("session %r: %s", self._session_id, error)
                 round_.refuse(refused, error.reason)
                 ledger.drop_pending(refused)
                 continue
+            stored = appended.stored
             if stored == len(documents):
                 ledger.settle()
                 durable.events += pending
@@ -133,20 +134,24 @@ class LogWriter:
             for seq, event in pending[:stored]:
                 ledger.learn(seq, event.event_id)
             durable.events += pending[:stored]
-            await self._read_on(ledger, durable)
+            await self._read_on(ledger, durable, dict(pending[stored:]) if appended.unsure else {})
             if durable.record is not None and durable.record.epoch > self._record.epoch:
                 ledger.forget_pending()
                 raise SupersededWith(self._session_id, durable, durable.record.epoch)
         return durable
 
-    async def _read_on(self, ledger: Ledger, durable: Durable) -> None:
-        """The next position is taken: learn what stands there, and how the session stands."""
+    async def _read_on(self, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]) -> None:
+        """The next position is taken: learn what stands there, and how the session stands.
+
+        `tried` are events of ours that may have been stored where they were to go, without our hearing of it.
+        """
         log = self._store.events
         while not (found := await persist(lambda: log.head_after(self._session_id, ledger.head))):
             await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
         for event in found:
             ledger.learn(event.seq, event.event_id)
-            durable.foreign[event.event_id] = event
+            if not _is_stored_from(event, tried.get(event.seq)):
+                durable.foreign[event.event_id] = event
         durable.events += found
         durable.record = await persist(lambda: self._store.sessions.load(self._session_id))
         if durable.record is not None:
@@ -204,6 +209,13 @@ def time_of(event: EventIn) -> datetime:
     """The timestamp of an admitted event."""
     assert event.timestamp is not None, "given when it was admitted"
     return event.timestamp
+
+
+def _is_stored_from(found: Event, tried: EventIn | None) -> bool:
+    """Whether this is the event that was tried, as we wrote it."""
+    if tried is None or found.event_id != tried.event_id:
+        return False
+    return same_event(found, tried) and found.timestamp == format_time(time_of(tried))
 
 
 def rise(last: datetime | None, times: Iterable[datetime]) -> bool:

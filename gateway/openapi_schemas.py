@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.rest_request import MAX_LANGUAGE_CHARS
-from protocol import messages
+from protocol import bodies, messages
 from protocol.figures import SessionStats
 from protocol.messages import Limits
 
@@ -77,18 +77,18 @@ EXAMPLES: dict[str, Schema] = {
     },
 }
 
-_SENT = (messages.CreateSession, messages.CompleteSession, messages.EventIn, messages.EventBatchIn)
+_SENT = (bodies.CreateSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
 _ANSWERED = (
     messages.Session,
     messages.Event,
-    messages.EventBatch,
-    messages.EventPage,
-    messages.SessionList,
-    messages.HistoryEvent,
-    messages.PagePagination,
-    messages.OffsetPagination,
-    messages.ErrorEnvelope,
-    messages.Health,
+    bodies.EventBatch,
+    bodies.EventPage,
+    bodies.SessionList,
+    bodies.HistoryEvent,
+    bodies.PagePagination,
+    bodies.OffsetPagination,
+    bodies.ErrorEnvelope,
+    bodies.Health,
     SessionStats,
 )
 _SOCKET_MESSAGES = {

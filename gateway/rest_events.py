@@ -20,9 +20,10 @@ from gateway.rest_request import (
     wanted_type,
 )
 from gateway.rest_sessions import json_answer
+from protocol.bodies import EventBatch, EventPage
 from protocol.codec import JSON
 from protocol.errors import InvalidMessage
-from protocol.messages import Event, EventBatch, EventPage
+from protocol.messages import Event
 
 if TYPE_CHECKING:
     from gateway.hub import Hub

@@ -21,20 +21,18 @@ from gateway.rest_request import (
     read_body,
     session_id_of,
 )
-from protocol.codec import JSON
-from protocol.errors import InvalidMessage
-from protocol.messages import (
+from protocol.bodies import (
     CompleteSession,
     CreateSession,
-    Event,
     HistoryEvent,
     OffsetPagination,
     PagePagination,
     SessionHistory,
     SessionList,
-    SessionStatus,
-    Shape,
 )
+from protocol.codec import JSON
+from protocol.errors import InvalidMessage
+from protocol.messages import Event, SessionStatus, Shape
 from protocol.rules import check_end_reason, check_id, check_metadata
 from protocol.times import parse_time
 from store.sessions import SessionQuery

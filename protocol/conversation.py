@@ -6,14 +6,13 @@ so are the payload conventions read here. Whatever does not follow them is passe
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from protocol.figures import Figures, Response, Responses, Silences, Talk, Tools, Turns
+from protocol.figures import Figures, Response, Silences, Talk, Tools, Turns, responses_of
 from protocol.messages import Event, EventType, Interruptions, JsonObject, LastLine, Summary
 from protocol.times import parse_time, to_millis
 
@@ -167,7 +166,7 @@ class Conversation:
             duration_ms=max(self._last_offset, ends),
             turns=Turns(self._turns.total(), self._turns["user"], self._turns["bot"]),
             talk=self._talk(),
-            responses=_responses_of(responses),
+            responses=responses_of(responses),
             interruptions=self._interruptions(),
             silences=self._silences(),
             tools=Tools(self._tool_calls, self._tool_failures, self._running.total()),
@@ -255,23 +254,6 @@ _SYSTEM: dict[str, Callable[[Conversation, JsonObject], None]] = {
     "tool.failed": Conversation._tool_ended,
     "error": Conversation._error,
 }
-
-
-def percentile(ordered: list[int], share: float) -> int | None:
-    """By nearest rank: the smallest of the values that at least this share of them do not exceed."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
-
-
-def _responses_of(responses: list[Response]) -> Responses:
-    ordered = sorted(response.ms for response in responses)
-    return Responses(
-        count=len(ordered),
-        last_ms=responses[-1].ms if responses else None,
-        p50_ms=percentile(ordered, 0.5),
-        p95_ms=percentile(ordered, 0.95),
-        max_ms=percentile(ordered, 1),
-        each=responses,
-    )
 
 
 def _any_between(ordered: list[int], low: int, high: int) -> bool:

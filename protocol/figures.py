@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from protocol.messages import Interruptions, LastLine, Shape
 
 
@@ -77,3 +79,20 @@ class SessionStats(Figures, kw_only=True):
 
     session_id: str
     last_seq: int
+
+
+def percentile(ordered: list[int], share: float) -> int | None:
+    """By nearest rank: the smallest of the values that at least this share of them do not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def responses_of(responses: list[Response]) -> Responses:
+    ordered = sorted(response.ms for response in responses)
+    return Responses(
+        count=len(ordered),
+        last_ms=responses[-1].ms if responses else None,
+        p50_ms=percentile(ordered, 0.5),
+        p95_ms=percentile(ordered, 0.95),
+        max_ms=percentile(ordered, 1),
+        each=responses,
+    )

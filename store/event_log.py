@@ -17,6 +17,7 @@ from typing import Any
 
 import bson
 from bson.errors import BSONError
+from msgspec import Struct
 from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from protocol.errors import StorageUnavailable
@@ -77,16 +78,24 @@ class RefusedDocument(Exception):
         self.reason = reason
 
 
+class Appended(Struct, frozen=True):
+    """How many documents of an append, from the first, are durable, and whether the next one may be too, unheard of."""
+
+    stored: int
+    unsure: bool
+
+
 class _Append:
     """Consecutive events of one session, to be stored in order."""
 
-    __slots__ = ("documents", "done", "stored", "weight")
+    __slots__ = ("documents", "done", "stored", "unsure", "weight")
 
     def __init__(self, documents: Sequence[Document], payload_bytes: int) -> None:
         self.documents = documents
         self.weight = payload_bytes + _OVERHEAD * len(documents)
         self.stored = 0
         """How many of the documents, from the first, are known to be durable."""
+        self.unsure = False
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def finish(self) -> None:
@@ -110,16 +119,16 @@ class EventLog:
         self.on_commit: Callable[[int, float], None] | None = None
         """Told of each commit: events stored, seconds it took."""
 
-    async def append(self, session_id: str, documents: Sequence[Document], payload_bytes: int) -> int:
+    async def append(self, session_id: str, documents: Sequence[Document], payload_bytes: int) -> Appended:
         """Store consecutive documents of one session, in order; returns when it is known how far that went.
 
-        Returns how many of them, from the first, are durable. Fewer than all means that the position of the next one
-        is taken: read on from there. While the database is away this waits; it never gives up on its own, and a
-        caller that does leaves the outcome unknown. Raises RefusedDocument; of the others it is then not known.
+        Fewer stored than all means that the position of the next one is taken: read on from there. While the database
+        is away this waits; it never gives up on its own, and a caller that does leaves the outcome unknown. Raises
+        RefusedDocument; of the others it is then not known.
         """
         append = _Append(documents, payload_bytes)
         self._lane.submit(append)
-        return await append.done
+        return Appended(await append.done, append.unsure)
 
     async def read(self, session_id: str, first: int, last: int) -> list[Event]:
         """The events at positions first…last, in seq order; positions that hold none are left out.
@@ -198,6 +207,8 @@ class EventLog:
                 # Unknown outcome: some, all or nothing may be stored, now or a little later.
                 if attempt == 0:
                     _log.warning("storage trouble, %d appends wait and are tried again: %s", len(left), _brief(error))
+                for append in left:
+                    append.unsure = True
                 await asyncio.sleep(_backoff(attempt))
                 attempt += 1
                 try:

@@ -11,6 +11,7 @@ from turnwire.client import Client
 from turnwire.delivery import Acked
 from turnwire.feed import follow_sessions
 from turnwire.publisher import Publisher
+from turnwire.spooled_outbox import SpooledCall, read_spool
 from turnwire.subscriber import Subscription, subscribe
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "Publisher",
     "Session",
     "SignalPush",
+    "SpooledCall",
     "Subscription",
     "errors",
     "follow_sessions",
+    "read_spool",
     "subscribe",
 ]

@@ -29,7 +29,10 @@ class Address:
         self._scheme = _HTTP[base.scheme]
         self.origin = str(base.with_scheme(self._scheme).origin())
         """The gateway's scheme, host and port, to be shown: without a user's name and password."""
-        self._rest = f"://{base.raw_authority}{base.raw_path.rstrip('/')}"
+        path = base.raw_path.rstrip("/")
+        self.shown = self.origin + path
+        """The whole of it, to be shown: without a user's name and password."""
+        self._rest = f"://{base.raw_authority}{path}"
 
     def __str__(self) -> str:
         return self._scheme + self._rest

@@ -11,23 +11,16 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from protocol.codec import JSON
-from protocol.errors import TurnwireError
-from protocol.messages import (
+from protocol.bodies import (
     CompleteSession,
     CreateSession,
     ErrorEnvelope,
-    Event,
     EventPage,
-    FinalStatus,
-    InitialStatus,
-    JsonObject,
-    Limits,
-    Session,
     SessionList,
-    SessionStatus,
-    Shape,
 )
+from protocol.codec import JSON
+from protocol.errors import TurnwireError
+from protocol.messages import Event, FinalStatus, InitialStatus, JsonObject, Limits, Session, SessionStatus, Shape
 from turnwire.address import Address
 from turnwire.errors import Refused, Unreachable, refusal
 from turnwire.link import http_session, what_broke

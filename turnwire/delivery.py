@@ -114,7 +114,12 @@ class Delivery:
             self._signalled = True
             return Signal(key, self._signals.pop(key))
         limits = self.opened.limits
-        frame = self.outbox.next_frame(max_in_flight=limits.max_in_flight, max_bytes=limits.max_frame_bytes, now=now)
+        frame = self.outbox.next_frame(
+            max_in_flight=limits.max_in_flight,
+            max_events=limits.max_batch_events,
+            max_bytes=limits.max_frame_bytes,
+            now=now,
+        )
         if frame:
             return _Append([Raw(entry.data) for entry in frame])
         if self.ending is not None and len(self.outbox) == self.outbox.in_flight:
@@ -169,11 +174,9 @@ class Delivery:
     def settle(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
         """The session has ended, and its log holds `stored` of what is in the outbox. The rest stays there."""
         self.session, self.ended = session, True
-        for entry in self.outbox.close():
-            event = stored.get(entry.event_id)
-            if event is None:
-                self.outbox.add(entry)
-            elif same_event(event, self._event(entry)):
+        for entry in self.outbox.take_out(stored):
+            event = stored[entry.event_id]
+            if same_event(event, self._event(entry)):
                 self._acked(entry, event.seq, True, now)
             else:
                 message = f"event {entry.event_id!r} is stored with another type or payload"

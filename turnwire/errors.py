@@ -24,6 +24,13 @@ class InvalidEvent(ClientError, ValueError):
     """`send` or `signal` was given something that is not JSON or is over the gateway's limits; nothing was queued."""
 
 
+class SpoolError(ClientError):
+    """The file of a publisher's unsent events cannot be used: locked, of another call, not a spool, or the disk fails.
+
+    From `send`: the event was not queued.
+    """
+
+
 class PublisherClosed(ClientError):
     """The publisher takes nothing more: it was closed, or its session was asked to end."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 
 from msgspec import Struct
 
-MAX_FRAME_EVENTS = 500
 FRAME_OVERHEAD = 64
 """Bytes of an append frame around its events, at most; each event takes one more."""
 
@@ -30,10 +29,9 @@ class Outbox:
     """Events in the order taken: first those in flight on the present connection, then those waiting.
 
     Each leaves once, from the front: by the gateway's answer (`answered`), or when a new connection shows that it is
-    stored (`reconnected`). Bounded by `capacity` events.
+    stored (`reconnected`), or when its session has ended and the log has it (`take_out`). Bounded by `capacity` events.
 
-    Not a safe place: it lives in memory. One that also keeps the entries on disk can stand here instead: they enter at
-    `add` and leave at `answered` and `reconnected`, nowhere else.
+    It lives in memory, and is gone with the process; a SpooledOutbox is not.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -58,19 +56,28 @@ class Outbox:
     def is_full(self) -> bool:
         return len(self) >= self.capacity
 
+    def open(self) -> None:
+        """To be called once, before anything else; what is there then was left by another process."""
+
+    def release(self) -> None:
+        """To be called when it is not used any more."""
+
     def add(self, entry: Entry) -> None:
         """Take one more. Raises OverflowError when full."""
-        if self.is_full:
-            raise OverflowError(f"the outbox holds {len(self)} events already")
+        self._check_room()
         self._waiting.append(entry)
 
-    def next_frame(self, *, max_in_flight: int, max_bytes: int, now: float) -> list[Entry]:
+    def _check_room(self) -> None:
+        if self.is_full:
+            raise OverflowError(f"the outbox holds {len(self)} events already")
+
+    def next_frame(self, *, max_in_flight: int, max_events: int, max_bytes: int, now: float) -> list[Entry]:
         """The events to send next in one frame; they are in flight from now on. Empty when none may be sent.
 
         A single event over `max_bytes` gets a frame of its own: the gateway has to say what it thinks of it.
         """
         frame: list[Entry] = []
-        room = min(max_in_flight - len(self._flying), MAX_FRAME_EVENTS)
+        room = min(max_in_flight - len(self._flying), max_events)
         size = FRAME_OVERHEAD
         while self._waiting and len(frame) < room:
             entry = self._waiting[0]
@@ -114,9 +121,9 @@ class Outbox:
         self._flying.clear()
         return stored
 
-    def close(self) -> list[Entry]:
-        """Take out everything, in order."""
-        left = list(self)
+    def take_out(self, event_ids: Collection[str]) -> list[Entry]:
+        """Take out the events of these ids, in order. The others wait."""
+        everything = list(self)
         self._flying.clear()
-        self._waiting.clear()
-        return left
+        self._waiting = deque(entry for entry in everything if entry.event_id not in event_ids)
+        return [entry for entry in everything if entry.event_id in event_ids]

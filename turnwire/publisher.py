@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, overload
 
@@ -17,7 +18,8 @@ from turnwire.errors import EventsRejected, PublisherClosed
 from turnwire.event_encoder import EventEncoder
 from turnwire.link import codec_named, http_session
 from turnwire.outbox import Outbox
-from turnwire.publisher_loop import PublisherLoop
+from turnwire.publisher_loop import Call, PublisherLoop
+from turnwire.spooled_outbox import SpooledOutbox
 
 FAREWELL = 2.0
 """Seconds a publisher that is left by an exception gives to what it still holds."""
@@ -52,6 +54,7 @@ class Publisher:
         metadata: JsonObject | None = None,
         codec: Literal["json", "msgpack"] = "json",
         max_outbox: int = 1000,
+        spool: str | Path | None = None,
         connect_timeout: float | None = 30.0,
         give_up_after: float | None = None,
         on_ack: Callable[[Acked], None] | None = None,
@@ -60,6 +63,7 @@ class Publisher:
     ) -> None:
         """`url` is the gateway's, http or ws. `language=None`: the session must exist. `metadata` is for a new session.
 
+        `spool` names a file that keeps what has no answer beyond this process: entering sends what is in it, first.
         `http` brings headers, TLS and proxies, and is left open. Raises ValueError for a wrong argument.
         """
         if not session_id:
@@ -67,14 +71,15 @@ class Publisher:
         if metadata is not None and language is None:
             raise ValueError("metadata is for a new session, which needs a language")
         self.session_id = session_id
-        self._address = Address(url)
+        self._call = Call(Address(url), session_id, language, metadata, connect_timeout, give_up_after)
         self._codec = codec_named(codec)
         self._encoder = EventEncoder(self._codec)
-        self._delivery = Delivery(self._codec, Outbox(max_outbox), on_ack, on_nack)
-        self._language = language
-        self._metadata = metadata
-        self._connect_timeout = connect_timeout
-        self._give_up_after = give_up_after
+        outbox = Outbox(max_outbox)
+        if spool is not None:
+            outbox = SpooledOutbox(
+                max_outbox, Path(spool), gateway=self._call.address.shown, session_id=session_id, codec=self._codec
+            )
+        self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
         self._http = http
         self._own_http: aiohttp.ClientSession | None = None
         self._loop: PublisherLoop | None = None
@@ -104,20 +109,12 @@ class Publisher:
         """What entering does; `close` must follow."""
         if self._task is not None:
             raise PublisherClosed("a publisher can be opened once")
+        self._delivery.outbox.open()
+        self._taken = self.pending
         http = self._http
         if http is None:
             http = self._own_http = http_session()
-        self._loop = PublisherLoop(
-            self._address,
-            self.session_id,
-            self._language,
-            self._metadata,
-            codec=self._codec,
-            delivery=self._delivery,
-            http=http,
-            connect_timeout=self._connect_timeout,
-            give_up_after=self._give_up_after,
-        )
+        self._loop = PublisherLoop(self._call, codec=self._codec, delivery=self._delivery, http=http)
         self._task = asyncio.create_task(self._run(self._loop), name=f"publisher of {self.session_id}")
         try:
             await self._until(lambda: self._delivery.opened is not None)
@@ -128,9 +125,12 @@ class Publisher:
     async def close(self) -> None:
         """Disconnect at once; what has no ack may or may not be stored. The session goes on."""
         self._fail(PublisherClosed("the publisher has been closed"))
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+        finally:
+            self._delivery.outbox.release()
         if self._own_http is not None:
             await self._own_http.close()
 
@@ -207,7 +207,8 @@ class Publisher:
         """Queue one event and return its id. Waits while the outbox is full.
 
         Without `event_id` it gets a UUID, without `timestamp` the present time. Raises InvalidEvent for what is not
-        JSON or is too large, and PublisherClosed after `complete`. Timed out or cancelled, it has queued nothing.
+        JSON or is too large, SpoolError when it cannot be spooled, and PublisherClosed after `complete`. Timed out or
+        cancelled, it has queued nothing.
         """
         if isinstance(type, EventIn):
             given = type

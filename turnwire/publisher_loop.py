@@ -7,6 +7,7 @@ import logging
 
 import aiohttp
 import msgspec
+from msgspec import Struct
 
 from protocol.codec import Codec
 from protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
@@ -29,36 +30,31 @@ STEADY = 5.0
 """A connection that has lasted this many seconds makes the next attempt a first one."""
 
 
+class Call(Struct, frozen=True):
+    """The session a publisher is for, where it is, and how many seconds without a gateway are too many."""
+
+    address: Address
+    session_id: str
+    language: str | None
+    metadata: JsonObject | None
+    connect_timeout: float | None
+    give_up_after: float | None
+
+
 class PublisherLoop:
     """Runs one Delivery over connections to one session. `run` owns the delivery; everything else is plain state."""
 
-    def __init__(
-        self,
-        address: Address,
-        session_id: str,
-        language: str | None,
-        metadata: JsonObject | None,
-        *,
-        codec: Codec,
-        delivery: Delivery,
-        http: aiohttp.ClientSession,
-        connect_timeout: float | None,
-        give_up_after: float | None,
-    ) -> None:
+    def __init__(self, call: Call, *, codec: Codec, delivery: Delivery, http: aiohttp.ClientSession) -> None:
         self.work = asyncio.Event()
         """Set when there may be something to send."""
         self.changed = asyncio.Event()
         """Set and cleared at once at every change, to wake who waits for one."""
-        self._address = address
-        self._session_id = session_id
-        self._language = language
-        self._metadata = metadata
+        self._call = call
         self._codec = codec
         self._delivery = delivery
         self._http = http
-        self._patience = Patience(connect_timeout)
-        self._give_up_after = give_up_after
-        self._created = metadata is None
+        self._patience = Patience(call.connect_timeout)
+        self._created = call.metadata is None
         self._answered_at = 0.0
 
     async def run(self) -> None:
@@ -78,12 +74,12 @@ class PublisherLoop:
         """One connection, from its handshake to its end."""
         if not self._created:
             await self._create()
-        query = [] if self._language is None else [("language", self._language)]
-        url = self._address.websocket("sessions", self._session_id, "publish", query=query)
+        query = [] if self._call.language is None else [("language", self._call.language)]
+        url = self._call.address.websocket("sessions", self._call.session_id, "publish", query=query)
         async with open_link(self._http, url, self._codec) as link:
             opened = await self._opening(link)
             since = _now()
-            self._patience.limit = self._give_up_after
+            self._patience.limit = self._call.give_up_after
             self._delivery.connected(opened, since)
             self._announce()
             try:
@@ -96,8 +92,8 @@ class PublisherLoop:
 
     async def _create(self) -> None:
         try:
-            client = Client(str(self._address), http=self._http)
-            await client.create(self._session_id, self._language or "en", metadata=self._metadata)
+            client = Client(str(self._call.address), http=self._http)
+            await client.create(self._call.session_id, self._call.language or "en", metadata=self._call.metadata)
         except Unreachable as error:
             raise Lost(str(error)) from None
         self._created = True
@@ -171,18 +167,18 @@ class PublisherLoop:
 
     async def _settle_from_log(self, ended: SessionEnded) -> None:
         """What was in the outbox when the session ended may have been stored: the log says."""
-        client = Client(str(self._address), http=self._http)
+        client = Client(str(self._call.address), http=self._http)
         wanted = {entry.event_id for entry in self._delivery.outbox}
         try:
-            session = await client.get(self._session_id)
+            session = await client.get(self._call.session_id)
             stored = {}
             if wanted:
-                stored = {e.event_id: e async for e in client.export(self._session_id) if e.event_id in wanted}
+                stored = {e.event_id: e async for e in client.export(self._call.session_id) if e.event_id in wanted}
         except Unreachable as error:
             raise Lost(str(error)) from None
         self._delivery.settle(session, stored, _now())
         late = len(self._delivery.outbox)
-        message = f"session {self._session_id!r} ended at {session.ended_at} and takes no new events"
+        message = f"session {self._call.session_id!r} ended at {session.ended_at} and takes no new events"
         if late:
             message += f"; {late} came too late and are not stored"
         raise SessionEnded(message, code=ended.code, status=ended.status, close_code=ended.close_code)

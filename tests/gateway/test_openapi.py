@@ -13,10 +13,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.openapi import document
 from gateway.openapi_schemas import EXAMPLES
-from protocol import messages
+from protocol import bodies, messages
 from protocol.codec import JSON
 from protocol.errors import ErrorCode
-from protocol.messages import Limits
+from protocol.messages import Limits, Shape
 from tests.support.gateways import Gateway, StartGateway, new_event
 
 DOCUMENT = document(Limits())
@@ -78,9 +78,13 @@ def test_every_example_is_valid() -> None:
 
 
 def test_examples_decode_as_the_shapes_they_stand_for() -> None:
-    for name in ("CreateSession", "CompleteSession", "Session", "Event", "SessionList", "EventPage", "Health"):
-        kind = getattr(messages, name)
-        assert msgspec.json.decode(JSON.encode(msgspec.convert(EXAMPLES[name], kind)), type=kind)
+    kinds: list[type[Shape]] = [
+        *(bodies.CreateSession, bodies.CompleteSession, bodies.SessionList, bodies.EventPage, bodies.Health),
+        *(messages.Session, messages.Event),
+    ]
+    for kind in kinds:
+        example = msgspec.convert(EXAMPLES[kind.__name__], kind)
+        assert msgspec.json.decode(JSON.encode(example), type=kind) == example
 
 
 def test_every_error_code_and_status_is_described() -> None:

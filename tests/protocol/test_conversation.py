@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.conversation import LINE_CHARS, SILENCE_MS, Conversation, percentile
+from protocol.conversation import LINE_CHARS, SILENCE_MS, Conversation
+from protocol.figures import percentile
 from protocol.messages import Event, EventType, LastLine
 
 BEGAN = 1_766_313_000_000

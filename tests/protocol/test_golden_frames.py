@@ -86,8 +86,8 @@ PUBLISHER_SENDS: dict[str, Shape] = {
     "ping": Ping(),
 }
 PUBLISHER_GETS: dict[str, Shape] = {
-    "opened": Opened(LIVE, 3, 2, "e2", OpenedLimits(256, 131_072, 1_048_576), LATER),
-    "opened_empty": Opened(FRESH, 1, 0, None, OpenedLimits(256, 131_072, 1_048_576), NOW),
+    "opened": Opened(LIVE, 3, 2, "e2", OpenedLimits(256, 131_072, 1_048_576, 500), LATER),
+    "opened_empty": Opened(FRESH, 1, 0, None, OpenedLimits(256, 131_072, 1_048_576, 500), NOW),
     "ack": Ack([AckItem("e2", 2), AckItem("e1", 1, duplicate=True)]),
     "nack": Nack(
         [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from protocol.bodies import CompleteSession, CreateSession
 from protocol.codec import JSON
 from protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
-from protocol.messages import CompleteSession, CreateSession, EventIn, Limits
+from protocol.messages import EventIn, Limits
 
 LIMITS = Limits()
 EVENT = {"eventId": "a", "type": "system", "payload": {"k": 1}}

@@ -8,8 +8,8 @@ from typing import Self
 
 import aiohttp
 
+from protocol.bodies import CreateSession
 from protocol.codec import JSON
-from protocol.messages import CreateSession
 from tests.support.checker import assert_clean
 from tests.support.history import Entry, History, entry_of
 from tests.support.load import LoadPublisher, Target, percentile

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from turnwire.outbox import FRAME_OVERHEAD, MAX_FRAME_EVENTS, Entry, Outbox, OutOfStep
+from turnwire.outbox import FRAME_OVERHEAD, Entry, Outbox, OutOfStep
 
 pytestmark = pytest.mark.property
 
@@ -56,7 +56,7 @@ class World:
 
     def send(self) -> None:
         if self.connected:
-            frame = self.outbox.next_frame(max_in_flight=self.max_in_flight, max_bytes=200, now=0)
+            frame = self.outbox.next_frame(max_in_flight=self.max_in_flight, max_events=500, max_bytes=200, now=0)
             assert self.outbox.in_flight <= self.max_in_flight
             if frame:
                 self.frames.append([taken.event_id for taken in frame])
@@ -143,10 +143,12 @@ def test_what_the_gateway_has_is_not_sent_again() -> None:
     outbox.reconnected(7, "before")
     for event_id in "abcd":
         outbox.add(entry(event_id))
-    outbox.next_frame(max_in_flight=3, max_bytes=10_000, now=0)
+    outbox.next_frame(max_in_flight=3, max_events=500, max_bytes=10_000, now=0)
     stored = outbox.reconnected(9, "b")
     assert [(taken.event_id, seq) for taken, seq in stored] == [("a", 8), ("b", 9)]
-    assert [taken.event_id for taken in outbox.next_frame(max_in_flight=9, max_bytes=10_000, now=0)] == ["c", "d"]
+    assert [
+        taken.event_id for taken in outbox.next_frame(max_in_flight=9, max_events=500, max_bytes=10_000, now=0)
+    ] == ["c", "d"]
 
 
 @pytest.mark.parametrize(
@@ -165,9 +167,9 @@ def test_when_in_doubt_everything_is_sent_again(last_seq: int, last_id: str, why
     outbox.reconnected(7, "before")
     for event_id in "abcd":
         outbox.add(entry(event_id))
-    outbox.next_frame(max_in_flight=3, max_bytes=10_000, now=0)
+    outbox.next_frame(max_in_flight=3, max_events=500, max_bytes=10_000, now=0)
     assert outbox.reconnected(last_seq, last_id) == [], why
-    again = outbox.next_frame(max_in_flight=9, max_bytes=10_000, now=0)
+    again = outbox.next_frame(max_in_flight=9, max_events=500, max_bytes=10_000, now=0)
     assert [taken.event_id for taken in again] == list("abcd")
 
 
@@ -177,7 +179,7 @@ def test_an_answer_out_of_turn_is_noticed() -> None:
         outbox.answered("a", 1)
     outbox.add(entry("a"))
     outbox.add(entry("b"))
-    outbox.next_frame(max_in_flight=2, max_bytes=10_000, now=0)
+    outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
     with pytest.raises(OutOfStep, match="the turn of 'a'"):
         outbox.answered("b", 1)
 
@@ -185,7 +187,7 @@ def test_an_answer_out_of_turn_is_noticed() -> None:
 def test_an_answer_without_an_id_is_for_the_oldest_in_flight() -> None:
     outbox = Outbox(10)
     outbox.add(entry("a"))
-    outbox.next_frame(max_in_flight=2, max_bytes=10_000, now=0)
+    outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
     assert outbox.answered(None).event_id == "a"
 
 
@@ -195,29 +197,41 @@ def test_frames_are_within_their_limit_unless_one_event_is_over_it(sizes: list[i
     for index, size in enumerate(sizes):
         outbox.add(entry(str(index), size))
     seen: list[int] = []
-    while frame := outbox.next_frame(max_in_flight=1000, max_bytes=max_bytes, now=0):
+    while frame := outbox.next_frame(max_in_flight=1000, max_events=500, max_bytes=max_bytes, now=0):
         seen += [len(taken.data) for taken in frame]
         assert len(frame) == 1 or FRAME_OVERHEAD + sum(len(taken.data) + 1 for taken in frame) <= max_bytes
     assert seen == sizes
 
 
-def test_a_frame_has_no_more_events_than_the_protocol_allows() -> None:
+def test_a_frame_has_no_more_events_than_the_gateway_allows() -> None:
     outbox = Outbox(2000)
     for index in range(1200):
         outbox.add(entry(str(index)))
     counts = []
-    while frame := outbox.next_frame(max_in_flight=5000, max_bytes=10**9, now=0):
+    while frame := outbox.next_frame(max_in_flight=5000, max_events=500, max_bytes=10**9, now=0):
         counts.append(len(frame))
-    assert counts == [MAX_FRAME_EVENTS, MAX_FRAME_EVENTS, 200]
+    assert counts == [500, 500, 200]
 
 
 def test_the_first_sending_counts_for_the_latency() -> None:
     outbox = Outbox(10)
     outbox.add(entry("a"))
-    outbox.next_frame(max_in_flight=1, max_bytes=10_000, now=3.0)
+    outbox.next_frame(max_in_flight=1, max_events=500, max_bytes=10_000, now=3.0)
     outbox.reconnected(0, None)
-    (taken,) = outbox.next_frame(max_in_flight=1, max_bytes=10_000, now=9.0)
+    (taken,) = outbox.next_frame(max_in_flight=1, max_events=500, max_bytes=10_000, now=9.0)
     assert taken.first_sent == 3.0
+
+
+def test_some_are_taken_out_and_the_others_wait_in_their_order() -> None:
+    outbox = Outbox(10)
+    for event_id in "abcd":
+        outbox.add(entry(event_id))
+    outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
+    assert [taken.event_id for taken in outbox.take_out({"b", "d", "x"})] == ["b", "d"]
+    assert outbox.in_flight == 0
+    assert [
+        taken.event_id for taken in outbox.next_frame(max_in_flight=9, max_events=500, max_bytes=10_000, now=0)
+    ] == ["a", "c"]
 
 
 def test_it_holds_no_more_than_its_capacity() -> None:
@@ -228,7 +242,6 @@ def test_it_holds_no_more_than_its_capacity() -> None:
     assert outbox.is_full
     with pytest.raises(OverflowError):
         outbox.add(entry("c"))
-    assert [taken.event_id for taken in outbox.close()] == ["a", "b"]
-    assert len(outbox) == 0
+    assert [taken.event_id for taken in outbox] == ["a", "b"]
     with pytest.raises(ValueError, match="1 or more"):
         Outbox(0)

@@ -97,6 +97,15 @@ async def test_no_more_is_in_flight_and_no_frame_is_larger_than_the_gateway_allo
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(100))
 
 
+async def test_no_frame_has_more_events_than_the_gateway_allows(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_batch_events=5)
+    async with Publisher(gateway.url, "call") as call:
+        for n in range(203):
+            await call.send("system", {"n": n})
+        assert (await call.complete()).last_seq == 203
+    assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(203))
+
+
 async def test_sending_waits_while_the_outbox_is_full_and_keeps_the_order_of_its_callers(gateway: Gateway) -> None:
     async with Publisher(gateway.url, "call", max_outbox=3) as call:
         await asyncio.gather(*(call.send("system", {"n": n}) for n in range(200)))

@@ -1,0 +1,232 @@
+"""The file of a spool: what it says after any writing, cut or damaged anywhere, and who may have it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from turnwire.errors import SpoolError
+from turnwire.spool_file import MAGIC, SpoolFile, SpoolOwner, recover
+
+RECORD_BYTES = 9
+"""of an event's record, beside the event itself"""
+OWNER = SpoolOwner("http://gateway", "call", "turnwire.v1.json")
+
+
+class Model:
+    """A spool file, what it must hold, and all that it has held since it was last written anew."""
+
+    def __init__(self, path: Path, slack: int) -> None:
+        self.path = path
+        self.file = SpoolFile(path, OWNER, slack=slack, rewrite_slack=2 * slack)
+        self.file.open()
+        self.file.replace([])
+        self.events: list[bytes] = []
+        self.states: list[tuple[int, list[bytes]]] = []
+        """(bytes of the file, the events it held then)"""
+        self._note()
+
+    def add(self, event: bytes) -> None:
+        self.file.add(event)
+        self.events.append(event)
+        self._note()
+
+    def leave(self, number: int) -> None:
+        leaving, self.events = self.events[:number], self.events[number:]
+        size = self.path.stat().st_size
+        self.file.left(leaving)
+        if self.path.stat().st_size < size:
+            self.states.clear()
+        self._note()
+        if self.file.is_wasteful:
+            self.file.replace(self.events)
+            size = self.path.stat().st_size
+            self.states = [
+                (size - sum(RECORD_BYTES + len(event) for event in self.events[number:]), self.events[:number])
+                for number in range(len(self.events) + 1)
+            ]
+
+    def _note(self) -> None:
+        self.states.append((self.path.stat().st_size, list(self.events)))
+
+    def held_at(self, size: int) -> list[bytes]:
+        """What the first `size` bytes of the file say."""
+        return next((events for end, events in reversed(self.states) if end <= size), [])
+
+
+ACTS = st.lists(st.one_of(st.binary(max_size=60), st.integers(1, 6)), max_size=40)
+
+
+@pytest.mark.property
+@given(acts=ACTS, slack=st.integers(0, 400), data=st.data())
+@settings(max_examples=300)
+def test_cut_anywhere_it_holds_what_it_held_when_it_was_that_long(
+    acts: list[bytes | int], slack: int, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        model = Model(Path(directory, "spool"), slack)
+        for act in acts:
+            if isinstance(act, bytes):
+                model.add(act)
+            else:
+                model.leave(act)
+        written = model.path.read_bytes()
+        assert recover(written).events == model.events
+        cut = data.draw(st.integers(0, len(written)), label="cut")
+        assert recover(written[:cut]).events == model.held_at(cut)
+
+        flipped = data.draw(st.integers(len(MAGIC), len(written) - 1), label="damaged byte")
+        damaged = bytearray(written)
+        damaged[flipped] ^= data.draw(st.integers(1, 255), label="by")
+        assert recover(bytes(damaged)).events == model.held_at(flipped)
+        model.file.release()
+
+
+@pytest.mark.property
+@given(acts=ACTS, cut_off=st.integers(0, 120), more=st.lists(st.binary(max_size=30), max_size=5))
+@settings(max_examples=150)
+def test_after_a_cut_it_goes_on_behind_what_is_whole(acts: list[bytes | int], cut_off: int, more: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "spool")
+        model = Model(path, 10**9)
+        model.add(b"first")
+        for act in acts:
+            if isinstance(act, bytes):
+                model.add(act)
+            else:
+                model.leave(act)
+        model.add(b"last")
+        size = max(path.stat().st_size - cut_off, model.states[0][0])
+        os.truncate(path, size)
+        model.file.release()
+
+        again = SpoolFile(path, OWNER)
+        held = again.open().events
+        assert held == model.held_at(size)
+        for event in more:
+            again.add(event)
+        again.left(held[:1])
+        assert recover(path.read_bytes()).events == (held + more)[len(held[:1]) :]
+        again.release()
+
+
+def test_it_stays_small_while_events_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    file = SpoolFile(path, OWNER, rewrite_slack=10_000)
+    file.open()
+    file.replace([])
+    waiting: list[bytes] = []
+    largest = 0
+    for number in range(5_000):
+        waiting.append(b"%d" % number * 20)
+        file.add(waiting[-1])
+        if len(waiting) > 20:
+            file.left([waiting.pop(0)])
+            if file.is_wasteful:
+                file.replace(waiting)
+        largest = max(largest, path.stat().st_size)
+    assert recover(path.read_bytes()).events == waiting
+    assert largest < 20_000
+    file.release()
+    assert recover(path.read_bytes()).events == waiting
+
+
+def test_an_empty_one_is_cut_back_to_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    file = SpoolFile(path, OWNER, slack=1000)
+    file.open()
+    file.replace([])
+    beginning = path.read_bytes()
+    file.add(b"x" * 2000)
+    file.add(b"last")
+    file.left([b"x" * 2000])
+    assert recover(path.read_bytes()).events == [b"last"]
+    file.left([b"last"])
+    assert path.read_bytes() == beginning
+    file.add(b"next")
+    assert recover(path.read_bytes()).events == [b"next"]
+    file.release()
+
+
+def test_an_empty_one_is_removed_when_it_is_released(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool", OWNER)
+    file.open()
+    file.replace([])
+    file.add(b"event")
+    file.left([b"event"])
+    file.release()
+    file.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool", OWNER)
+    file.open()
+    file.replace([])
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o600
+    file.release()
+
+
+def test_one_at_a_time_has_it(tmp_path: Path) -> None:
+    first, second = (SpoolFile(tmp_path / "spool", OWNER) for _ in range(2))
+    first.open()
+    first.replace([b"event"])
+    with pytest.raises(SpoolError, match="another publisher is using it"):
+        second.open()
+    first.replace([b"event", b"other"])
+    with pytest.raises(SpoolError, match="another publisher is using it"):
+        second.open()
+    first.release()
+    assert second.open().events == [b"event", b"other"]
+    second.release()
+
+
+@pytest.mark.parametrize("content", [b"RIFF....WAVE", b"Turnwire spool 9\nwhatever"])
+def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(content)
+    with pytest.raises(SpoolError, match="not a spool"):
+        SpoolFile(path, OWNER).open()
+    assert path.read_bytes() == content
+
+
+def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="no such file or directory"):
+        SpoolFile(tmp_path / "nowhere" / "spool", OWNER).open()
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """As when the disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_the_disk_does_not_take_was_never_there_and_spoils_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    file = SpoolFile(path, OWNER)
+    file.open()
+    file.replace([])
+    big = b"x" * (8 << 20)
+    file.add(big)
+    with no_file_beyond((8 << 20) + 500):
+        with pytest.raises(SpoolError, match="cannot be written"):
+            file.add(b"y" * 1000)
+        file.add(b"small")
+        with pytest.raises(SpoolError, match="cannot be written anew"):
+            file.replace([big, big])
+    file.add(b"after")
+    assert recover(path.read_bytes()).events == [big, b"small", b"after"]
+    file.release()
