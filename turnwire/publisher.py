@@ -206,9 +206,8 @@ class Publisher:
     ) -> str:
         """Queue one event and return its id. Waits while the outbox is full.
 
-        Without `event_id` it gets a UUID, without `timestamp` the present time. Raises InvalidEvent for what is not
-        JSON or is too large, SpoolError when it cannot be spooled, and PublisherClosed after `complete`. Timed out or
-        cancelled, it has queued nothing.
+        Without `event_id` it gets a UUID, without `timestamp` the present time. Raises InvalidEvent, SpoolError, and
+        PublisherClosed after `complete`. Timed out or cancelled, it has queued nothing.
         """
         if isinstance(type, EventIn):
             given = type

@@ -201,7 +201,7 @@ def test_changes_of_sessions_are_printed_as_lines(gateway: GatewayProcess) -> No
         assert tail.stdout is not None
         line = tail.stdout.readline()
     assert "completed" in line
-    assert line.endswith(" events\n")
+    assert line.endswith((" event\n", " events\n"))  # the newest call may be that of another test
 
 
 def test_text_of_others_cannot_drive_the_terminal(gateway: GatewayProcess, tmp_path: Path) -> None:
