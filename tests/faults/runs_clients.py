@@ -156,8 +156,10 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
             await _read(ws, following, lambda: now() >= begun + seconds)
             before, stopped = rss(gateway.pid), now()
             await asyncio.sleep(seconds)
+            async with asyncio.timeout(60):  # what the kernel's buffers take differs, and so does the pace
+                while await fleet.metric("turnwire_subscriber_switches_total") == 0:
+                    await asyncio.sleep(0.2)
             grown, resumed = rss(gateway.pid) - before, now()
-            assert await fleet.metric("turnwire_subscriber_switches_total") >= 1, "the subscriber was never behind"
             big.finish()
             await big.until(lambda: not big.waiting, 30.0, "all answered")
             await _read(ws, following, lambda: len(following.received) == len(big.acked))
