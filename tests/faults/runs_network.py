@@ -22,7 +22,7 @@ async def broken_network(directory: Path, seed: int, *, seconds: float, silence:
     target = Target()
     async with database_in(directory / "database") as database:
         async with Proxy(port_of(database), seed) as proxy:
-            gateway = gateway_on(directory / "gateway", f"{proxy.uri}&timeoutMS=3000&connectTimeoutMS=2000")
+            gateway = gateway_on(directory / "gateway", f"{proxy.uri}&timeoutMS=2000&connectTimeoutMS=1500")
             async with (
                 serving(gateway, target),
                 Fleet(target, seed, publishers=12, subscribers_each=1, rate=25, prefix="network") as fleet,

@@ -112,6 +112,9 @@ class Pace:
             await asyncio.sleep(_POLL_SECONDS)
             self._late.append((began, now() - began - _POLL_SECONDS))
 
-    def worst(self, since: float, until: float) -> float:
-        """Seconds, between these moments of the loop's clock."""
-        return max((late for when, late in self._late if since <= when < until), default=0.0)
+    def behind(self, since: float = 0.0, until: float = float("inf")) -> float:
+        """Seconds that an ack may be late for no fault of the gateway's, between these moments of the loop's clock.
+
+        For one ack, client, gateway and database wait for the machine in turn, the database twice.
+        """
+        return 4 * max((late for when, late in self._late if since <= when < until), default=0.0)
