@@ -14,7 +14,7 @@ from gateway.config import Config
 from gateway.connection import Connection
 from gateway.deadline import persist, storage_deadline
 from gateway.feed import Feed
-from gateway.inbox import Append, End, Stored
+from gateway.inbox import Append, End, ReadOn, Stored
 from gateway.lazy_fields import LazyFields
 from gateway.live_session import LiveSession
 from gateway.log_writer import rise, times_of
@@ -173,11 +173,25 @@ class Hub:
             self.feed.changed(live, live.record.status)
         return live, created
 
+    async def bring_up_to_date(self, live: LiveSession) -> None:
+        """A session whose publisher is not here may be written by another gateway: look whether its log goes on.
+
+        Raises StorageUnavailable.
+        """
+        following = live.record.last_seq + 1
+        if live.publisher is None and await self.store.events.read(live.session_id, following, following):
+            async with storage_deadline(self.config.rest_timeout):
+                done: asyncio.Future[None] = self.loop.create_future()
+                live.submit(ReadOn(done))
+                await done
+
     # --- REST --------------------------------------------------------------------------------------------------------
 
     async def view(self, session_id: str) -> View:
         """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
         live = self.live.get(session_id)
+        if live is not None:
+            await self.bring_up_to_date(live)
         record = live.record if live is not None else (await self._load(session_id))[0]
         return View(record.session(), record.time_ordered)
 

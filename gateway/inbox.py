@@ -77,7 +77,13 @@ class Renew(Struct, eq=False):
     stored: SessionRecord
 
 
-Item = Append | SignalItem | End | Claim | Abandon | Renew
+class ReadOn(Struct, eq=False):
+    """Another gateway has stored events behind our head."""
+
+    done: asyncio.Future[None]
+
+
+Item = Append | SignalItem | End | Claim | Abandon | Renew | ReadOn
 
 
 class Inbox:

@@ -11,7 +11,7 @@ from gateway.append_round import AppendRound
 from gateway.claiming import claim
 from gateway.deadline import persist
 from gateway.event_batch import EventBatch
-from gateway.inbox import Abandon, Append, Claim, End, Inbox, Item, Renew, SignalItem
+from gateway.inbox import Abandon, Append, Claim, End, Inbox, Item, ReadOn, Renew, SignalItem
 from gateway.log_writer import Durable, LogWriter, SupersededWith, rise, times_of
 from gateway.session_end import SessionEnd
 from protocol.conversation import Conversation
@@ -149,6 +149,10 @@ class LiveSession:
                 await self.end.abandon()
             case Renew():
                 await self.renew(taken.stored)
+            case ReadOn():
+                await self.read_on()
+                if not taken.done.done():
+                    taken.done.set_result(None)
 
     def is_fenced(self, publisher: PublisherConnection | None) -> bool:
         """Whether nothing of this sender is to be taken any more. REST, which is None, never is."""
