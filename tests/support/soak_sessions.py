@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
+from pathlib import Path
 from random import Random
 
 import aiohttp
@@ -14,7 +15,7 @@ from msgspec import Struct, field
 
 from protocol.messages import Session
 from tests.support.checker import check
-from tests.support.history import Entry, History
+from tests.support.history import Entry, History, save
 from tests.support.load import LoadPublisher, Target
 from tests.support.load_subscriber import LoadSubscriber
 from tests.support.soak_clients import RestCaller, RestClient
@@ -56,7 +57,8 @@ class Tally(Struct):
                 return milliseconds
         return 0
 
-    def add(self, history: History, publishers: Iterable[LoadPublisher]) -> None:
+    def add(self, history: History, publishers: Iterable[LoadPublisher], directory: Path) -> None:
+        """Judge it. The history of one that contradicts the promise is kept in the directory."""
         answers = [answer for publishing in history.publishings for answer in publishing.answers]
         self.sessions += 1
         self.stored += len(history.log)
@@ -68,7 +70,14 @@ class Tally(Struct):
         for publisher in publishers:
             self.latencies.update(int(took * 1000) for _, took in publisher.acked)
         self.finished.append(Finished(history.session_id, len(history.log), digest_of(history.log)))
-        self.violations += map(str, check([history]))
+        violations = [str(violation) for violation in check([history])]
+        self.violations += violations
+        if violations:
+            kept = directory / f"{history.session_id}.history"
+            save([history], kept)
+            print(
+                *violations[:10], f"{len(violations)} violations, the history is kept in {kept}", sep="\n", flush=True
+            )
 
 
 def digest_of(log: list[Entry]) -> bytes:
@@ -116,7 +125,7 @@ class SoakSession:
         """Another publisher claims the session; the owner claims it back, and so on until this one has to finish."""
         return self._publisher(f"t{len(self.publishers)}", 20.0)
 
-    async def end(self, tally: Tally) -> None:
+    async def end(self, tally: Tally, directory: Path) -> None:
         """Let all come to the end of what they have, complete the session, and judge it.
 
         Raises TimeoutError for a client that does not get there, AssertionError for an answer that should not be.
@@ -137,7 +146,7 @@ class SoakSession:
             await subscriber.reach(len(self.history.log), SETTLE_SECONDS)
             await subscriber.stop()
         await asyncio.gather(*self._tasks)
-        await asyncio.to_thread(tally.add, self.history, self.publishers)
+        await asyncio.to_thread(tally.add, self.history, self.publishers, directory)
 
     def _judge_end(self, ended: Session, again: Session) -> None:
         assert ended.status == again.status == "completed", f"{ended} and {again}"

@@ -112,7 +112,7 @@ class SoakWorld:
             with suppress(TimeoutError):
                 async with asyncio.timeout(random.uniform(shortest, LIFE_SECONDS[1])):
                     await self.over.wait()
-            await session.end(self.tally)
+            await session.end(self.tally, self._directory)
             self.sessions.remove(session)
             if self.over.is_set():
                 return
