@@ -1,6 +1,8 @@
 # make demo   a gateway with an embedded database, and calls streamed through it
-# make test   all tests but the long ones against processes that are killed, stopped and cut off
-# make faults those; some minutes, on a machine that does nothing else
+# make test   all tests
+# make faults of these the fault runs alone: processes killed, stopped and cut off under load; two minutes
+# make soak   twenty minutes under load with a random fault every five seconds
+#             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms plays the fault runs, longer, instead
 # make lint   style, format and types
 # make bench  the gateway next to what the same work costs without it; some minutes, on a machine that does nothing else
 #             make bench ARGS='--save NAME' keeps the result; ARGS=--help tells of the rest
@@ -10,16 +12,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: demo test faults lint bench browser clean
+.PHONY: demo test faults soak lint bench browser faketime clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
-test: $(VENV)/installed-dev browser
+# The fault runs come by themselves: they load the machine, and some of what they measure is time.
+test: $(VENV)/installed-dev browser faketime
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
-
-faults: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(FAULT_RUNS)
+
+faults: $(VENV)/installed-dev faketime
+	$(BIN)/python -m pytest $(FAULT_RUNS)
+
+soak: $(VENV)/installed-dev faketime
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -41,6 +48,15 @@ browser:
 	else \
 	  echo 'The tests need Chromium: install it, or name one by TURNWIRE_CHROMIUM=/path/to/chromium' >&2; \
 	  exit 1; \
+	fi
+
+# One fault run sets the clock of a gateway by libfaketime, or, where that cannot be had, Python's own in it.
+faketime:
+	@if ! ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] \
+	    && command -v apt-get >/dev/null; then \
+	  echo 'Installing faketime with apt-get.' >&2; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime; } >&2 || true; \
 	fi
 
 clean:

@@ -62,7 +62,7 @@ class Hub:
         self.draining = False
         self.prepared = False
         """Whether the database has been reached and has its indexes."""
-        self._is_alone = config.mongodb_uri is None
+        self.is_alone = config.mongodb_uri is None
         """Whether the database is our embedded one, which no other gateway uses."""
         self._opening: dict[str, asyncio.Future[LiveSession]] = {}
         self._upkeep = Upkeep(self)
@@ -182,23 +182,28 @@ class Hub:
             self.feed.changed(live, live.record.status)
         return live, created
 
+    async def bring_up_to_date(self, live: LiveSession) -> None:
+        """Take over what another gateway may have done to the session. Raises StorageUnavailable.
+
+        Costs nothing when the publisher is here, which then knows best, or when nobody else uses the database.
+        """
+        if self.is_alone or live.publisher is not None:
+            return
+        stored, _ = await self._load(live.session_id)
+        if live.is_behind(stored):
+            done: asyncio.Future[None] = self.loop.create_future()
+            live.submit(Renew(stored, done))
+            await answered(done, self.config.rest_timeout)
+
     # --- REST --------------------------------------------------------------------------------------------------------
 
     async def view(self, session_id: str) -> View:
-        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable.
-
-        This gateway knows best when it has the database for itself, or the publisher. Else another gateway may have
-        changed the session, and the store says.
-        """
+        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
         live = self.live.get(session_id)
-        if live is None or not (self._is_alone or live.publisher is not None):
-            stored, _ = await self._load(session_id)
-            live = self.live.get(session_id)
-            if live is None or live.is_behind(stored):
-                if live is not None:
-                    live.submit(Renew(stored))
-                return View(stored.session(), stored.time_ordered)
-        return View(live.record.session(), live.record.time_ordered)
+        if live is not None:
+            await self.bring_up_to_date(live)
+        record = live.record if live is not None else (await self._load(session_id))[0]
+        return View(record.session(), record.time_ordered)
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
         """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises

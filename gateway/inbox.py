@@ -77,6 +77,8 @@ class Renew(Struct, eq=False):
     """Somebody else has changed the session: this is how it stands in the store."""
 
     stored: SessionRecord
+    done: asyncio.Future[None] | None = None
+    """Settled when we are as far."""
 
 
 Item = Append | SignalItem | End | Claim | Abandon | Renew

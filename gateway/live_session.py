@@ -154,6 +154,8 @@ class LiveSession:
                 await self.end.abandon()
             case Renew():
                 await self.renew(taken.stored)
+                if taken.done is not None and not taken.done.done():
+                    taken.done.set_result(None)
 
     def is_fenced(self, publisher: PublisherConnection | None) -> bool:
         """Whether nothing of this sender is to be taken any more. REST, which is None, never is."""

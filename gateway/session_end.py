@@ -35,6 +35,8 @@ class SessionEnd:
         ended_now = False if live.ended else await self._end(item.status, item.reason)
         if item.publisher is not None:
             item.publisher.completed(live.session())
+        elif live.publisher is None and not live.hub.is_alone:  # it may have been at another gateway
+            await live.read_on()
         if item.done is not None and not item.done.done():
             item.done.set_result((live.session(), ended_now))
 

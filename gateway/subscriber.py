@@ -119,6 +119,7 @@ class SubscriberConnection(Connection):
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
         live = await self.hub.open(command.session_id)
+        await self.hub.bring_up_to_date(live)
         head = live.record.last_seq
         after_seq = head if command.after_seq is None else command.after_seq
         if after_seq > head:

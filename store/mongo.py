@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from datetime import UTC
@@ -45,6 +46,12 @@ _TYPES = TypeRegistry([_PlainInt()])
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=_TYPES)
 
 
+def options_beside(uri: str) -> dict[str, Any]:
+    """Our options for the driver but those that the URI sets."""
+    given = {part.partition("=")[0].lower() for part in re.split("[&;]", uri.partition("?")[2])}
+    return {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
+
+
 class Store:
     """All that is durable, on one database. Belongs to the event loop it was made in."""
 
@@ -67,10 +74,9 @@ class Store:
 
         Options in the URI win over the defaults here, except for the write and read concerns.
         """
-        lowered = uri.lower()
-        options = {name: value for name, value in _OPTIONS.items() if f"{name.lower()}=" not in lowered}
+        options = {"appname": app_name, "io_loop": asyncio.get_running_loop(), **options_beside(uri)}
         try:
-            client = AsyncIOMotorClient(uri, appname=app_name, io_loop=asyncio.get_running_loop(), **options)
+            client = AsyncIOMotorClient(uri, **options)
         except (PyMongoError, ValueError) as error:
             raise ValueError(f"MONGODB_URI cannot be used: {error}") from None
         return cls(client, database)

@@ -157,6 +157,12 @@ async def test_events_appended_by_rest_are_one_command(gateway: Gateway, command
 async def test_a_page_costs_the_same_commands_at_any_depth(gateway: Gateway, commands: Commands) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 600)
+    asking_others = ["find sessions", "find events"]  # the session, and whether its log goes on: others may write
+    commands.taken()
+    for page in (1, 15, 30):
+        await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")
+        assert commands.taken() == [*asking_others, "find events"]
+    await publisher(gateway, session_id, "")
     commands.taken()
     for page in (1, 15, 30):
         await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")

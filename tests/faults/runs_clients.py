@@ -17,7 +17,7 @@ import aiohttp
 
 from protocol.codec import JSON
 from protocol.messages import EventIn, Events, Subscribe
-from tests.support.faults_rig import MIB, database_in, eventually, gateway_on, now, rss, serving
+from tests.support.faults_rig import MIB, Pace, database_in, eventually, gateway_on, now, rss, serving
 from tests.support.history import Following, History, entry_of, load
 from tests.support.load import LoadPublisher, Target, percentile
 from tests.support.load_fleet import Fleet, report
@@ -139,6 +139,7 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
         database_in(directory / "database") as database,
         serving(gateway_on(directory / "gateway", database.uri), target) as gateway,
         Fleet(target, seed, publishers=10, subscribers_each=1, rate=20, prefix="slow") as fleet,
+        Pace() as pace,
     ):
         others = list(fleet.publishers)
         history = History(f"big-{seed}", must_have_all={"sleeper"})
@@ -156,8 +157,10 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
             await _read(ws, following, lambda: now() >= begun + seconds)
             before, stopped = rss(gateway.pid), now()
             await asyncio.sleep(seconds)
+            async with asyncio.timeout(60):  # what the kernel's buffers take differs, and so does the pace
+                while await fleet.metric("turnwire_subscriber_switches_total") == 0:
+                    await asyncio.sleep(0.2)
             grown, resumed = rss(gateway.pid) - before, now()
-            assert await fleet.metric("turnwire_subscriber_switches_total") >= 1, "the subscriber was never behind"
             big.finish()
             await big.until(lambda: not big.waiting, 30.0, "all answered")
             await _read(ws, following, lambda: len(following.received) == len(big.acked))
@@ -169,7 +172,8 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
         )
         await fleet.settle()
         assert grown < 16 * MIB, f"the gateway grew by {grown / MIB:.1f} MiB"
-        assert p99 < 3 * p99_before + 50, f"p99 went from {p99_before:.0f} to {p99:.0f} ms"
+        behind = pace.behind(stopped, resumed) * 1000
+        assert p99 < 3 * p99_before + 50 + behind, f"p99 went from {p99_before:.0f} to {p99:.0f} ms"
         figures = {"p99_before_ms": p99_before, "p99_ms": p99, "caught_up_s": caught_up}
         report("slow-subscriber", seed, mb_per_s=published, rss_growth_mib=grown / MIB, **figures)
 

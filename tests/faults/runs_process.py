@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.support.faults_rig import (
     FAST_HEARTBEAT,
     MIB,
+    Pace,
     database_in,
     eventually,
     gateway_on,
@@ -69,6 +70,7 @@ async def database_kills(directory: Path, seed: int, *, kills: int, embedded: bo
         async with (
             serving(gateway, target),
             Fleet(target, seed, publishers=20, subscribers_each=1, rate=25, prefix="dbkills") as fleet,
+            Pace() as pace,
         ):
             await fleet.all_acked(since=0.0)
             for number in range(1, kills + 1):
@@ -80,7 +82,7 @@ async def database_kills(directory: Path, seed: int, *, kills: int, embedded: bo
                 await fleet.all_acked(since=dead + SETTLED_SECONDS)
                 resumes.append(now() - dead - recoveries[-1])
             await fleet.settle()
-            assert max(resumes) < 5.0, f"seconds from the recovery to acks for all: {resumes}"
+            assert max(resumes) < 5.0 + pace.behind(), f"seconds from the recovery to acks for all: {resumes}"
             figures = {"slowest_recovery_s": max(recoveries), "slowest_resume_s": max(resumes)}
             report("database-kills", seed, kills=kills, embedded=embedded, **figures, **fleet.figures())
 
@@ -93,6 +95,7 @@ async def database_stop(directory: Path, seed: int, *, seconds: float) -> None:
         async with (
             serving(gateway, target),
             Fleet(target, seed, publishers=20, subscribers_each=1, rate=50, prefix="stop") as fleet,
+            Pace() as pace,
         ):
             await fleet.all_acked(since=0.0)
             await asyncio.sleep(1.0)
@@ -108,13 +111,14 @@ async def database_stop(directory: Path, seed: int, *, seconds: float) -> None:
             resumed = now() - continued
             await fleet.settle()
             assert grown < 32 * MIB, f"the gateway grew by {grown / MIB:.1f} MiB"
-            assert fleet.first_ack(continued) < 2.0, f"the first ack came {fleet.first_ack(continued):.2f} s after"
+            first = fleet.first_ack(continued)
+            assert first < 2.0 + pace.behind(since=continued), f"the first ack came {first:.2f} s after"
             closes = sorted({str(code) for publisher in fleet.publishers for code in publisher.closes})
             report(
                 "database-stop",
                 seed,
                 seconds=seconds,
-                first_ack_s=fleet.first_ack(continued),
+                first_ack_s=first,
                 all_acked_s=resumed,
                 rss_growth_mib=grown / MIB,
                 closes=",".join(closes),

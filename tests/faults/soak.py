@@ -1,7 +1,8 @@
-"""All fault runs in their long forms, again and again: `python -m tests.faults.soak --minutes 20 --seed N`.
+"""One long run under load with a random fault every few seconds: `python -m tests.faults.soak --minutes 20 --seed N`.
 
-Every round has seeds of its own, which it prints. The first broken promise ends the soak with exit status 1; the
-directory of that run is kept and named.
+Sessions live for a minute or two; each is completed, and judged with all that its clients have seen. At the end the
+logs of all are read once more. Exit status 0 means that no promise was broken. `--long-forms` plays the long forms of
+the single fault runs instead, again and again.
 """
 
 from __future__ import annotations
@@ -13,70 +14,157 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable, Callable
-from itertools import count
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import uvloop
 
-from tests.faults import runs_clients, runs_machine, runs_network, runs_process
-from tests.faults.races import play_schedules
+from tests.faults.long_forms import RUNS, play_long_forms
+from tests.faults.soak_faults import SoakFaults
+from tests.support.faults_rig import eventually, now
+from tests.support.load_fleet import report
+from tests.support.soak_sessions import SoakSession, reread
+from tests.support.soak_world import SoakWorld
 
-Run = Callable[[Path, int], Awaitable[None]]
-
-RUNS: dict[str, Run] = {
-    "gateway-kills": lambda path, seed: runs_process.gateway_kills(path, seed, kills=10),
-    "gateway-kills-embedded": lambda path, seed: runs_process.gateway_kills(path, seed, kills=5, embedded=True),
-    "database-kills": lambda path, seed: runs_process.database_kills(path, seed, kills=8, embedded=False),
-    "database-kills-embedded": lambda path, seed: runs_process.database_kills(path, seed, kills=8, embedded=True),
-    "database-stop": lambda path, seed: runs_process.database_stop(path, seed, seconds=30.0),
-    "drain": lambda path, seed: runs_process.drains(path, seed, rounds=6),
-    "storm": lambda path, seed: runs_process.reconnection_storm(path, seed, clients=500, rounds=3),
-    "network": lambda path, seed: runs_network.broken_network(path, seed, seconds=5.0, silence=12.0),
-    "failing-commands": lambda path, seed: runs_network.failing_commands(path, seed, seconds=2.0),
-    "takeovers": lambda path, seed: runs_clients.takeovers(path, seed, count=500),
-    "slow-subscriber": lambda path, seed: runs_clients.slow_subscriber(path, seed, seconds=30.0),
-    "idle-crowd": lambda path, seed: runs_clients.idle_crowd(path, seed, idle=5000, pings=15),
-    "clock-jumps": lambda path, seed: runs_machine.clock_jumps(path, seed, seconds=5.0, rate=5, whole_machine=True),
-    "full-disk": lambda path, seed: runs_machine.full_disk(path, seed, seconds=10.0),
-}
+FAULT_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
+RECOVERY_SECONDS = 120.0
+"""All publishers must have acks again within this time after a fault, whatever happens meanwhile."""
+SESSIONS = 20
 
 
-async def run_once(name: str, seed: int) -> bool:
-    """Whether it kept all promises. Its directory is removed then."""
-    directory = Path(tempfile.mkdtemp(prefix=f"turnwire-{name}-"))
+class Soak:
+    """One run. Owner of its faults and its figures."""
+
+    def __init__(self, world: SoakWorld, seed: int) -> None:
+        self._world = world
+        self._random = Random(seed)
+        self._faults = SoakFaults(world, Random(self._random.random()))
+        self._done: Counter[str] = Counter()
+        self._slowest = (0.0, "none")
+        self._began = now()
+
+    async def run(self, minutes: float) -> list[str]:
+        """All that is wrong. Raises TimeoutError or AssertionError for what ends the run."""
+        async with asyncio.TaskGroup() as group:
+            sessions = group.create_task(self._world.serve_sessions())
+            progress = group.create_task(self._tell_progress())
+            await self._make_faults(self._began + minutes * 60, group)
+            self._world.over.set()
+            await sessions
+            progress.cancel()
+        took = now() - self._began
+        wrong = [*self._world.tally.violations, *await self._reread()]
+        self._report(took, wrong)
+        return wrong
+
+    async def _make_faults(self, end: float, group: asyncio.TaskGroup) -> None:
+        next_one = now() + FAULT_SECONDS
+        left: list[str] = []
+        while next_one < end:
+            await asyncio.sleep(next_one - now())
+            left = left or self._random.sample(sorted(self._faults.kinds), len(self._faults.kinds))  # each has its turn
+            kind = left.pop()
+            await self._faults.kinds[kind]()
+            self._done[kind] += 1
+            group.create_task(self._measure_recovery(kind, now()))
+            next_one = max(next_one + FAULT_SECONDS, now())
+
+    async def _measure_recovery(self, kind: str, since: float) -> None:
+        for session in self._world.living:
+            await eventually(
+                lambda session=session: _has_recovered(session, since),  # type: ignore[misc]
+                f"acks for {session.history.session_id} after {kind}",
+                RECOVERY_SECONDS,
+            )
+        self._slowest = max(self._slowest, (now() - since, kind))
+
+    async def _tell_progress(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self._world.measure()
+            tally, seconds = self._world.tally, now() - self._began
+            print(
+                f"{seconds:5.0f} s: acks={self._world.acks} sessions_judged={tally.sessions} stored={tally.stored} "
+                f"violations={len(tally.violations)} faults={self._done.total()}",
+                flush=True,
+            )
+
+    async def _reread(self) -> list[str]:
+        """What has changed in the logs of all sessions, some of which were judged long ago."""
+        print("the logs of all sessions are read once more", flush=True)
+        finished = self._world.tally.finished
+        shares = [finished[start::4] for start in range(4)]
+        found = await asyncio.gather(*(reread(self._world.rest, share) for share in shares))
+        return [text for texts in found for text in texts]
+
+    def _report(self, took: float, wrong: list[str]) -> None:
+        tally = self._world.tally
+        for kind, times in sorted(self._done.items()):
+            print(f"  {kind}: {times}")
+        for text in wrong[:50]:
+            print(text)
+        report(
+            "soak",
+            self._world.seed,
+            minutes=took / 60,
+            sessions=tally.sessions,
+            events=tally.stored,
+            events_per_s=tally.stored / took,
+            acks=tally.acks,
+            duplicates_answered=tally.duplicates,
+            delivered=tally.delivered,
+            claims=tally.claims,
+            subscriptions=tally.subscriptions,
+            p50_ms=tally.percentile(0.5),
+            p99_ms=tally.percentile(0.99),
+            faults=self._done.total(),
+            slowest_recovery_s=self._slowest[0],
+            slowest_after=self._slowest[1],
+            gateway_peak_rss_mib=self._world.peak_rss / 2**20,
+            violations=len(wrong),
+        )
+
+
+def _has_recovered(session: SoakSession, since: float) -> bool:
+    acked = session.owner.acked
+    return not session.live or (bool(acked) and acked[-1][0] >= since)
+
+
+async def _soak(directory: Path, minutes: float, seed: int, rate: float) -> list[str]:
+    async with SoakWorld.running(directory, seed, sessions=SESSIONS, rate=rate) as world:
+        return await Soak(world, seed).run(minutes)
+
+
+def soak(minutes: float, seed: int, rate: float) -> bool:
+    """Whether no promise was broken; the directory of the run is removed then."""
+    directory = Path(tempfile.mkdtemp(prefix="turnwire-soak-"))
     try:
-        await RUNS[name](directory, seed)
-    except Exception:
+        kept = not uvloop.run(_soak(directory, minutes, seed, rate))
+    except BaseException:
         traceback.print_exc()
-        print(f"FAULTS {name} seed={seed}: FAILED, see {directory}", flush=True)
-        return False
-    await asyncio.to_thread(shutil.rmtree, directory)
-    return True
-
-
-def soak(minutes: float, seed: int, names: list[str]) -> bool:
-    """Rounds of all runs until the time is over; at least one of the first."""
-    end = time.monotonic() + minutes * 60
-    for number in count(seed):
-        for gateways in (1, 2):
-            play_schedules(range(number * 1000, number * 1000 + 300), gateways)
-        for name in names:
-            if not uvloop.run(run_once(name, number)):
-                return False
-            if time.monotonic() >= end:
-                return True
-    return True
+        kept = False
+    if kept:
+        shutil.rmtree(directory)
+    print(f"FAULTS soak seed={seed}: " + ("all promises were kept" if kept else f"FAILED, see {directory}"), flush=True)
+    return kept
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fault runs in their long forms.")
+    parser = argparse.ArgumentParser(description="One long run under load with a random fault every five seconds.")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
-    parser.add_argument("--only", choices=RUNS, action="append", help="may be given several times")
+    parser.add_argument("--rate", type=float, default=1100.0, help="events a second, of all publishers together")
+    parser.add_argument("--long-forms", action="store_true", help="the long forms of the single fault runs instead")
+    parser.add_argument("--only", choices=RUNS, action="append", help="with --long-forms; may be given several times")
     given = parser.parse_args()
     print(f"FAULTS soak: {given.minutes:g} minutes from seed {given.seed}", flush=True)
-    sys.exit(0 if soak(given.minutes, given.seed, given.only or list(RUNS)) else 1)
+    if given.long_forms or given.only:
+        kept = play_long_forms(given.minutes, given.seed, given.only or list(RUNS))
+    else:
+        kept = soak(given.minutes, given.seed, given.rate)
+    sys.exit(0 if kept else 1)
 
 
 if __name__ == "__main__":

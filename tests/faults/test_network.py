@@ -13,7 +13,7 @@ SEED = 1
 
 
 async def test_the_network_to_the_database_breaks_in_every_way(tmp_path: Path) -> None:
-    await runs.broken_network(tmp_path, SEED, seconds=0.6, silence=3.5)
+    await runs.broken_network(tmp_path, SEED, seconds=0.5, silence=2.5)
 
 
 async def test_the_database_fails_inserts_and_updates_in_every_way(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -85,3 +86,35 @@ def pid_of(database: EmbeddedDatabase) -> int:
     pid = database.pid
     assert pid is not None, "the database does not run"
     return pid
+
+
+def port_of(database: EmbeddedDatabase) -> int:
+    return int(database.uri.rstrip("/").rpartition(":")[2])
+
+
+class Pace:
+    """How far this machine is behind by itself: in the block, how late a wait of a few milliseconds comes back."""
+
+    def __init__(self) -> None:
+        self._late: list[tuple[float, float]] = []  # when, and by how many seconds
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _watch(self) -> None:
+        while True:
+            began = now()
+            await asyncio.sleep(_POLL_SECONDS)
+            self._late.append((began, now() - began - _POLL_SECONDS))
+
+    def behind(self, since: float = 0.0, until: float = float("inf")) -> float:
+        """Seconds that an ack may be late for no fault of the gateway's, between these moments of the loop's clock.
+
+        For one ack, client, gateway and database wait for the machine in turn, the database twice.
+        """
+        return 4 * max((late for when, late in self._late if since <= when < until), default=0.0)

@@ -7,8 +7,11 @@ says is stored and sends the rest again.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -65,14 +68,26 @@ class Client:
         self.closes: list[int | None] = []
         """How each connection ended: the close code, or None for one that broke or was never made."""
         self.news = asyncio.Event()
+        self.process = "none"
+        """The gateway process that the last connection was made to."""
+        self._ws: aiohttp.ClientWebSocketResponse[Any] | None = None
 
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse[Any]:
-        return await self.http.ws_connect(
+        self.process = self.target.process
+        self._ws = await self.http.ws_connect(
             self.target.ws_url + path,
             protocols=[self.codec.subprotocol],
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
         )
+        return self._ws
+
+    def drop(self) -> None:
+        """Break the connection, if there is one, without a closing handshake."""
+        transport = None if self._ws is None or self._ws.closed else self._ws.get_extra_info("socket")
+        if transport is not None and transport.fileno() >= 0:
+            with socket.socket(fileno=os.dup(transport.fileno())) as connection, suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     async def send(self, ws: aiohttp.ClientWebSocketResponse[Any], message: Any) -> None:
         frame = self.codec.encode(message)
@@ -192,7 +207,7 @@ class LoadPublisher(Client):
         opened = None if frame is None else self.codec.decode_publisher_reply(frame)
         if not isinstance(opened, Opened):
             return None
-        publishing = Publishing(self.name, self.target.process, opened.epoch, opened.last_seq, opened.last_event_id)
+        publishing = Publishing(self.name, self.process, opened.epoch, opened.last_seq, opened.last_event_id)
         self.history.publishings.append(publishing)
         self.opened_at.append(asyncio.get_running_loop().time())
         self.told_opened()

@@ -65,6 +65,13 @@ class Fleet:
         async with self.http.post(f"{self.target.url}/sessions", data=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
 
+    async def create_unnamed(self) -> str:
+        """Create a session whose sessionId the gateway makes; returns that."""
+        async with self.http.post(f"{self.target.url}/sessions", json={"language": "en"}) as answer:
+            assert answer.status == 200, await answer.text()
+            session_id: str = (await answer.json())["sessionId"]
+            return session_id
+
     def _add_clients(self, history: History) -> None:
         publisher = LoadPublisher(
             self.http, self.target, f"p-{history.session_id}", self._fork(), history=history, rate=self._rate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import Any
 
 import aiohttp
 
@@ -23,8 +22,10 @@ class LoadSubscriber(Client):
         self.history = history
         self.cursor = 0
         self.received_at: list[float] = []
+        self.reading = asyncio.Event()
+        """Whether it takes what arrives; cleared, it leaves all of it to the network and the gateway."""
+        self.reading.set()
         self._stopping = False
-        self._ws: aiohttp.ClientWebSocketResponse[Any] | None = None
 
     async def run(self) -> None:
         while not self._stopping:
@@ -37,12 +38,13 @@ class LoadSubscriber(Client):
 
     async def stop(self) -> None:
         self._stopping = True
+        self.reading.set()
         if self._ws is not None:
             await self._ws.close()
 
     async def _serve(self) -> int | None:
         try:
-            ws = self._ws = await self.connect("/subscribe")
+            ws = await self.connect("/subscribe")
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
         async with ws:
@@ -52,6 +54,7 @@ class LoadSubscriber(Client):
                 return None
             following = Following(self.name, self.cursor)
             async for message in ws:
+                await self.reading.wait()
                 frame = frame_of(message)
                 if frame is not None:
                     push = self.codec.decode_subscriber_push(frame)

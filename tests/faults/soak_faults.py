@@ -1,0 +1,188 @@
+"""The faults of a soak. Each takes a few seconds, and is over when its function returns; recovery follows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from tests.faults.runs_machine import NoMoreWrites
+from tests.faults.runs_network import FAILURES, WRITES
+from tests.support.failpoints import failing
+from tests.support.faults_proxy import Fault, every
+from tests.support.faults_rig import eventually, kill, now, paused, pid_of
+from tests.support.load import Client
+from tests.support.soak_world import SoakWorld
+
+DATABASE_SECONDS = 60.0
+"""The longest a database may take to come back."""
+
+
+class SoakFaults:
+    """Everything that may happen to the world, by name; all that is left open is decided by `random`."""
+
+    def __init__(self, world: SoakWorld, random: Random) -> None:
+        self._world = world
+        self._random = random
+        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
+            "gateway-kill": self.gateway_kill,
+            "gateway-drain": self.gateway_drain,
+            "gateway-sleep": self.gateway_sleep,
+            "database-kill": self.database_kill,
+            "database-stop": self.database_stop,
+            "disk-full": self.disk_full,
+            "failing-commands": self.failing_commands,
+            "network-messages": self.network_messages,
+            "network-cut": self.network_cut,
+            "network-silence": self.network_silence,
+            "network-half-open": self.network_half_open,
+            "network-delay": self.network_delay,
+            "network-slicing": self.network_slicing,
+            "takeovers": self.takeovers,
+            "publishers-dropped": self.publishers_dropped,
+            "subscribers-dropped": self.subscribers_dropped,
+            "subscribers-asleep": self.subscribers_asleep,
+            "storm": self.storm,
+        }
+
+    async def _wait(self, low: float, high: float) -> None:
+        await asyncio.sleep(self._random.uniform(low, high))
+
+    # Gateways
+
+    def _port(self) -> int:
+        """The present gateway's port, or any."""
+        return self._random.choice([0, int(self._world.gateway.url.rpartition(":")[2])])
+
+    async def gateway_kill(self) -> None:
+        """kill -9, and a new one in its place."""
+        dead, port = self._world.gateway, self._port()
+        await kill(dead)
+        await self._world.succeed(port)
+        self._world.forget(dead)
+
+    async def gateway_drain(self) -> None:
+        """SIGTERM. Its successor is there before, or comes after on the same port."""
+        old, port = self._world.gateway, self._port()
+        if not port:
+            await self._world.succeed()
+        began = now()
+        status = await asyncio.to_thread(old.terminate)
+        assert status == 0, old.output
+        assert now() - began < 10.0, f"the exit took {now() - began:.1f} s"
+        if port:
+            await self._world.succeed(port)
+        self._world.forget(old)
+
+    async def gateway_sleep(self) -> None:
+        """It is stopped, all go on with another one, and it wakes with what it had in hand; then it is told to go."""
+        old = self._world.gateway
+        async with paused(old.pid):
+            await self._world.succeed()
+            self._drop(self._world.clients)
+            await self._wait(0.5, 2.0)
+        await self._wait(0.2, 1.0)
+        status = await asyncio.to_thread(old.terminate)
+        assert status == 0, old.output
+        self._world.forget(old)
+
+    # The database
+
+    async def database_kill(self) -> None:
+        await self._database_again(lambda: os.kill(pid_of(self._world.database), signal.SIGKILL))
+
+    async def _database_again(self, end: Callable[[], None]) -> None:
+        restarts = self._world.database.restarts
+        end()
+        await eventually(
+            lambda: self._world.database.restarts > restarts, "the database again", timeout=DATABASE_SECONDS
+        )
+
+    async def database_stop(self) -> None:
+        async with paused(pid_of(self._world.database)):
+            await self._wait(0.5, 3.0)
+
+    async def disk_full(self) -> None:
+        """No write to a file works; the database may die of it, and come back where writes work again."""
+        database = self._world.database
+        disk, pid = NoMoreWrites(database), database.pid
+        disk.fill()
+        await self._wait(0.5, 2.0)
+        if database.pid == pid:
+            disk.free()
+        await eventually(lambda: database.pid is not None, "the database again", timeout=DATABASE_SECONDS)
+
+    async def failing_commands(self) -> None:
+        how, command = self._random.choice(FAILURES), self._random.choice(sorted(WRITES))
+        async with failing(self._world.database.uri, command, times=self._random.randint(1, 6), **how):
+            await self._wait(0.5, 2.0)
+
+    # The network to the database
+
+    async def network_messages(self) -> None:
+        fault = self._random.choice(list(Fault))
+        self._world.proxy.plan = every(self._random.randint(2, 6), WRITES, fault)
+        await self._wait(1.0, 2.0)
+        self._world.proxy.plan = lambda command: None
+
+    async def network_cut(self) -> None:
+        for _ in range(self._random.randint(1, 5)):
+            self._world.proxy.cut()
+            await self._wait(0.0, 0.3)
+
+    async def network_silence(self) -> None:
+        self._world.proxy.silence()
+        await self._wait(0.5, 4.0)  # the driver's patience ends after 3
+        self._world.proxy.silence(False)
+
+    async def network_half_open(self) -> None:
+        self._world.proxy.half_open()
+
+    async def network_delay(self) -> None:
+        self._world.proxy.delay = 0.2
+        await self._wait(1.0, 2.0)
+        self._world.proxy.delay = 0.0
+
+    async def network_slicing(self) -> None:
+        self._world.proxy.slicing = True
+        await self._wait(1.0, 2.0)
+        self._world.proxy.slicing = False
+
+    # Clients
+
+    async def takeovers(self) -> None:
+        """In some sessions two publishers take the session from each other."""
+        living = self._world.living
+        thieves = [each.take_over() for each in self._random.sample(living, min(len(living), 4))]
+        await self._wait(0.5, 2.0)
+        for thief in thieves:
+            thief.finish()
+
+    def _drop(self, clients: list[Client], share: float = 1.0) -> None:
+        for client in clients:
+            if self._random.random() < share:
+                client.drop()
+
+    async def publishers_dropped(self) -> None:
+        self._drop([client for each in self._world.sessions for client in each.publishers], 0.5)
+
+    async def subscribers_dropped(self) -> None:
+        self._drop([client for each in self._world.sessions for client in each.subscribers], 0.5)
+
+    async def subscribers_asleep(self) -> None:
+        """Half of them do not read for a while."""
+        subscribers = [client for each in self._world.sessions for client in each.subscribers]
+        asleep = self._random.sample(subscribers, len(subscribers) // 2)
+        for subscriber in asleep:
+            subscriber.reading.clear()
+        await self._wait(2.0, 4.0)
+        for subscriber in asleep:
+            subscriber.reading.set()
+
+    async def storm(self) -> None:
+        """All connections are gone at once, several times."""
+        for _ in range(self._random.randint(1, 3)):
+            self._drop(self._world.clients)
+            await self._wait(0.0, 0.5)
