@@ -162,11 +162,12 @@ async def test_a_page_costs_the_same_commands_at_any_depth(gateway: Gateway, com
     for page in (1, 15, 30):
         await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")
         assert commands.taken() == [*asking_others, "find events"]
-    await publisher(gateway, session_id, "")
+    bot = await publisher(gateway, session_id, "")
     commands.taken()
     for page in (1, 15, 30):
         await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")
         assert commands.taken() == ["find events"]
+    await bot.close()
 
 
 async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, commands: Commands) -> None:
