@@ -95,8 +95,8 @@ class Line:
         try:
             await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
         except BulkWriteError as error:
-            concerns = error.details["writeConcernErrors"]
-            return {"ok": 1, "writeErrors": error.details["writeErrors"], "writeConcernError": next(iter(concerns), None)}
+            errors, concerns = error.details["writeErrors"], error.details["writeConcernErrors"]
+            return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
         return {"ok": 1}
 
     def close(self) -> None:
