@@ -239,9 +239,10 @@ class Hub:
         return [self._as_now(record, query).session() for record in records]
 
     def _as_now(self, record: SessionRecord, query: SessionQuery) -> SessionRecord:
-        """The live record, unless it has just left the filter: a page stays as full as the query found it."""
+        """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
+        full as the query found it."""
         live = self.live.get(record.session_id)
-        return live.record if live is not None and query.matches(live.record) else record
+        return record if live is None or live.is_behind(record) or not query.matches(live.record) else live.record
 
     # --- told by live sessions ---------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ async def read_conversation(hub: Hub, session_id: str) -> Conversation:
     live = hub.live.get(session_id)
     if live is not None:
         live.last_used = hub.clock()
+        await hub.bring_up_to_date(live)
         while (conversation := await read_window(live)).last_seq < live.record.last_seq:
             pass
         return conversation

@@ -43,6 +43,16 @@ async def test_it_ends_with_all_its_events(here: Gateway, session_id: str) -> No
     assert (await here.post(f"/sessions/{session_id}/complete", {}))["lastSeq"] == 4
 
 
+async def test_its_figures_are_of_all_events(here: Gateway, session_id: str) -> None:
+    assert (await here.get(f"/sessions/{session_id}/stats"))["lastSeq"] == 4
+
+
+async def test_the_list_has_its_end(here: Gateway, session_id: str, bot: Socket) -> None:
+    await bot.ask({"type": "complete"}, "completed")
+    listed = {each["sessionId"]: each for each in (await here.get("/sessions"))["sessions"]}
+    assert (listed[session_id]["status"], listed[session_id]["lastSeq"]) == ("completed", 4)
+
+
 async def test_a_subscriber_resumes_beyond_what_was_known(here: Gateway, session_id: str) -> None:
     board = await subscriber(here)
     assert (await board.subscribe(session_id, 3))["lastSeq"] == 4
