@@ -223,6 +223,7 @@ async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: O
     await expect(rate.locator("strong")).to_have_text("0")
     await have_calls(gateway)
     await expect(rate.locator("strong")).to_have_text(re.compile(r"[1-9]"))
+    await expect(page.get_by_label("Ack latency").first).to_contain_text("from receipt to ack")
     await expect(page.get_by_label("Database").first).to_contain_text("up")
     await expect(page.get_by_label("Connections and sessions").first).to_contain_text("subscribers 1")
 
