@@ -9,7 +9,7 @@ import { clockOffset } from "./rest.js";
 import { callHref, route } from "./route.js";
 import { duration, Moment, spokenDuration } from "./times.js";
 import { sideOfSignal } from "./transcript.js";
-import { html, NARROW, useClock, useEffect, useMedia, useMemo, useObservable, useRef, useState } from "./view.js";
+import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useMemo, useObservable, useRef, useState } from "./view.js";
 import { WindowedList } from "./windowed.js";
 
 export function CallPage({ sessionId, seq, connection }) {
@@ -18,7 +18,7 @@ export function CallPage({ sessionId, seq, connection }) {
   useEffect(() => () => (figures.close(), log.close()), [log]);
   useObservable(log);
   useObservable(figures);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKey = (event) => {
       if (event.key === "Escape" && !/^(INPUT|SELECT)$/.test(event.target.tagName)) route.go("#/");
     };

@@ -4,7 +4,7 @@ import { CallRow, Columns } from "./call_row.js";
 import { haystack, isLive } from "./calls.js";
 import { NoCalls, NothingFound } from "./empty.js";
 import { clockOffset } from "./rest.js";
-import { html, NARROW, useClock, useEffect, useMedia, useObservable, useRef, useState } from "./view.js";
+import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useObservable, useRef, useState } from "./view.js";
 import { WindowedList } from "./windowed.js";
 
 const STATUSES = { "": "All states", live: "Live", initiated: "Initiated", active: "Active", completed: "Completed", failed: "Failed" };
@@ -68,7 +68,7 @@ function compare(a, b) {
 
 function Filters({ groups, setFilter }) {
   const search = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => { // the key works as soon as the field is to be seen
     const onKey = (event) => {
       if (event.key !== "/" || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
       event.preventDefault();

@@ -151,7 +151,8 @@ async def test_two_hundred_calls_at_once_are_listed_and_only_what_is_in_view_is_
         await page.get_by_label("Language").select_option("")
         assert 10 < await page.locator(".call-row").count() < 60
         await page.locator(".call-scroller").evaluate("(list) => list.scrollTo(0, list.scrollHeight)")
-        await expect(page.locator(".windowed-item").last).to_have_attribute("data-index", "200")
+        # 200 calls, the button, and a heading or two as soon as some count as stalled.
+        await expect(page.locator(".windowed-item").last).to_have_attribute("data-index", re.compile("20[0-4]"))
         subscribers = await gateway.client.get(f"{gateway.url}/metrics")
         assert "turnwire_subscribers 1.0" in await subscribers.text()
         quiet.set()
