@@ -153,7 +153,7 @@ class Ledger:
     unique key on the position, is why a log has no doubles and no holes. Exact ids are kept for what was learned one
     by one; older ones may be known by digest alone (`add_digests`), where a hit must be verified against the event.
 
-    Memory for each known event, measured on CPython 3.11 with 20-character ids: about 190 bytes exact, 100 by digest.
+    Memory for each known event, by tracemalloc on CPython 3.11: some 120 bytes, 135 for a UUID that is kept exact.
     """
 
     __slots__ = ("_digests", "_exact", "_pending", "head")
