@@ -17,13 +17,13 @@ FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
-# The fault runs come by themselves: they load the machine, and some of what they measure is time.
+# The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
 test: $(VENV)/installed-dev browser faketime
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
-	$(BIN)/python -m pytest $(FAULT_RUNS)
+	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 faults: $(VENV)/installed-dev faketime
-	$(BIN)/python -m pytest $(FAULT_RUNS)
+	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 soak: $(VENV)/installed-dev faketime
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
