@@ -162,7 +162,10 @@ function Panel({ plot, readings }) {
     height: narrow ? 150 : 200,
     legend: { show: false },
     scales: {
-      x: { range: (_, low, high) => [Math.min(low ?? high, high - 60), high] },
+      x: { range: ({ data: [times] }) => { // of a single reading uPlot would make a whole day
+        const now = times.at(-1) ?? Date.now() / 1000;
+        return [Math.min(times[0] ?? now, now - 60), now];
+      } },
       y: { range: (_, __, high) => [0, plot.top ?? Math.max(plot.least ?? 1, (high ?? 0) * 1.15)] },
     },
     axes: [{ size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)), ...(plot.ticks && { splits: plot.ticks }) }],
