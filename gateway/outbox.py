@@ -92,13 +92,7 @@ class Outbox:
 
     def offer(self, frame: bytes) -> bool:
         """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
-        transport = self._transport
-        if transport is not None and not self._task.running and not self.closed:
-            if transport.get_write_buffer_size() < _DIRECT_BYTES:
-                if not transport.is_closing():
-                    transport.write(frame)
-                return True
-        elif not self.has_room:
+        if self._task.running and not self.has_room:  # what is not queued goes to the transport, and needs none
             return False
         self.put(frame)
         return True
