@@ -11,8 +11,8 @@ RUN /opt/turnwire/bin/pip install .
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="turnwire" org.opencontainers.image.licenses="MIT"
-RUN groupadd --system --gid 10001 turnwire \
- && useradd --system --uid 10001 --gid turnwire --home-dir /nonexistent --shell /usr/sbin/nologin turnwire
+RUN groupadd --gid 10001 turnwire \
+ && useradd --uid 10001 --gid turnwire --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin turnwire
 COPY --from=build /opt/turnwire /opt/turnwire
 ENV PATH="/opt/turnwire/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
