@@ -9,8 +9,8 @@ from aiohttp import web
 
 from gateway.config import Config
 from gateway.drain import drain as drain_hub
-from gateway.errors import EnvelopeRunner, error_middleware
 from gateway.headers import add_headers
+from gateway.http_server import HttpRunner
 from gateway.hub import Hub
 from gateway.keys import CONFIG, HUB, METRICS
 from gateway.metrics import Metrics
@@ -26,7 +26,7 @@ _SHUTDOWN_SECONDS = 1.0
 
 def build_app(config: Config, store: Store) -> web.Application:
     """The gateway on this store. Belongs to the event loop it starts in."""
-    app = web.Application(client_max_size=config.max_frame_bytes, middlewares=[error_middleware])
+    app = web.Application(client_max_size=config.max_frame_bytes)
     app[CONFIG] = config
     app[METRICS] = Metrics()
 
@@ -38,16 +38,16 @@ def build_app(config: Config, store: Store) -> web.Application:
         await hub.stop()
 
     app.cleanup_ctx.append(run_hub)
+    add_rest_routes(app)
     app.router.add_get("/sessions/{session_id:[^/]*}/publish", publish)
     app.router.add_get("/subscribe", subscribe)
-    add_rest_routes(app)
     add_headers(app, config)
     return app
 
 
 def make_runner(app: web.Application, config: Config) -> web.AppRunner:
     """What serves the app. Each request is logged at level debug only; the metrics count them."""
-    return EnvelopeRunner(
+    return HttpRunner(
         app,
         header_timeout=config.header_timeout,
         shutdown_timeout=_SHUTDOWN_SECONDS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 import aiohttp_cors
@@ -69,35 +68,27 @@ def add_headers(app: web.Application, config: Config) -> None:
         if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
             cors.add(route)
 
+    [set_cors_headers] = app.on_response_prepare
+    app.on_response_prepare.clear()
+
     async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
         if response.status == _UPGRADE:
             response.headers[hdrs.SERVER] = "turnwire"
             return
         set_security_headers(response)
-        _set_origin(request, response, origins)
+        if hdrs.VARY not in response.headers:
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+        if hdrs.ORIGIN in request.headers:
+            await set_cors_headers(request, response)
+            _set_origin(request, response, origins)
 
     app.on_response_prepare.append(set_headers)
-    app.middlewares.append(plain_options)
 
 
 def _set_origin(request: web.Request, response: web.StreamResponse, origins: list[str]) -> None:
-    """What aiohttp-cors leaves out: `Vary`, and errors of routes that do not exist."""
-    if hdrs.VARY not in response.headers:
-        response.headers[hdrs.VARY] = hdrs.ORIGIN
-    origin = request.headers.get(hdrs.ORIGIN)
-    known = origin is not None and ("*" in origins or origin in origins)
-    if origin is not None and known and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:
+    """What aiohttp-cors leaves out: errors of routes that do not exist."""
+    origin = request.headers[hdrs.ORIGIN]
+    known = "*" in origins or origin in origins
+    if known and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = ",".join(_EXPOSED_HEADERS)
-
-
-@web.middleware
-async def plain_options(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answers an OPTIONS request that is no CORS preflight with what is allowed."""
-    resource = request.match_info.route.resource
-    if request.method != hdrs.METH_OPTIONS or resource is None or hdrs.ORIGIN in request.headers:
-        return await handler(request)
-    allowed = sorted({route.method for route in resource})
-    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(allowed)})

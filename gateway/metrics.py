@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import prometheus_client
@@ -27,6 +26,8 @@ _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GONE = "499"
 """Status of a request whose client left before it was answered, as nginx has it."""
+_UNMATCHED = "unmatched"
+_UPGRADE = 101
 
 
 # Without it there would be a second series for every one. The package has no annotations there.
@@ -109,18 +110,30 @@ class Metrics:
     def frame_received(self) -> None:
         self.frames_received += 1
 
-    def answered(self, method: str, route: str, status: str, seconds: float | None) -> None:
-        """An HTTP request was answered; `seconds` is None for what lives long."""
-        method = method if method in _METHODS else "OTHER"
+    def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
+        """An HTTP request was answered, or its client left before, which has no `response`."""
+        method = request.method if request.method in _METHODS else "OTHER"
+        match = request._match_info  # None when the router has failed; the public name asserts that it has not
+        resource = None if match is None else match.route.resource
+        route = _UNMATCHED if resource is None else resource.canonical
+        status = _GONE if response is None else str(response.status)
         count = self._answer_counts.get((method, route, status))
         if count is None:
             count = self._answer_counts[method, route, status] = self._requests.labels(method, route, status)
         count.inc()
-        if seconds is not None:
-            times = self._answer_times.get((method, route))
-            if times is None:
-                times = self._answer_times[method, route] = self._request_seconds.labels(method, route)
-            times.observe(seconds)
+        if response is None or _lives_long(response):
+            return
+        times = self._answer_times.get((method, route))
+        if times is None:
+            times = self._answer_times[method, route] = self._request_seconds.labels(method, route)
+        times.observe(seconds)
+
+
+def _lives_long(response: web.StreamResponse) -> bool:
+    """Whether it was a WebSocket or an event stream."""
+    return not isinstance(response, web.Response) and (
+        response.status == _UPGRADE or response.content_type == "text/event-stream"
+    )
 
 
 class _AtScrape(Collector):
@@ -165,28 +178,6 @@ class _AtScrape(Collector):
         yield "draining", "Whether the gateway is going away.", int(hub.draining)
 
 
-@web.middleware
-async def http_metrics(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Counts requests by method, route template and status."""
-    started = time.perf_counter()
-    status, seconds = _GONE, None
-    try:
-        response = await handler(request)
-        status = str(response.status)
-        if response.status != 101 and response.content_type != "text/event-stream":
-            seconds = time.perf_counter() - started
-        return response
-    except web.HTTPException as error:
-        status = str(error.status)
-        raise
-    finally:
-        resource = request.match_info.route.resource
-        route = "unmatched" if resource is None else resource.canonical
-        request.app[METRICS].answered(request.method, route, status, seconds)
-
-
 async def read_metrics(request: web.Request) -> web.Response:
     metrics = request.app[METRICS]
     metrics.storage_up = await storage_is_up(request.app)
@@ -196,6 +187,4 @@ async def read_metrics(request: web.Request) -> web.Response:
 
 
 def add_metrics_route(app: web.Application) -> None:
-    """Also counts all requests, as they leave the other middlewares."""
-    app.middlewares.insert(0, http_metrics)
     app.router.add_get("/metrics", read_metrics)

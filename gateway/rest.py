@@ -22,13 +22,13 @@ _ID = "{session_id:[^/]*}"
 
 def add_rest_routes(app: web.Application) -> None:
     """All routes of the REST side, with health, metrics, API document and pages. Needs CONFIG and METRICS."""
+    events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, as the router tries them in turn
+    events.add_route("POST", append_events)
+    _add_get(events, read_events)
     sessions = app.router.add_resource("/sessions")
     sessions.add_route("POST", create_session)
     _add_get(sessions, list_sessions)
     _add_get(app.router.add_resource(f"/sessions/{_ID}"), read_session)
-    events = app.router.add_resource(f"/sessions/{_ID}/events")
-    events.add_route("POST", append_events)
-    _add_get(events, read_events)
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), read_stats)
     app.router.add_resource(f"/sessions/{_ID}/complete").add_route("POST", complete_session)
     add_health_routes(app)

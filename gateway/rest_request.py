@@ -39,13 +39,14 @@ _CURSOR = msgspec.json.Decoder(tuple[int, str])
 
 def session_id_of(request: web.Request, limits: Limits) -> str:
     """The session in `/sessions/{session_id}…`, percent-decoded; it may contain slashes."""
-    raw = request.rel_url.raw_path.split("/")[2]
-    try:
-        if _ESCAPE.search(raw):
-            raise ValueError("a lone %")
-        session_id = unquote_to_bytes(raw).decode()
-    except ValueError as error:
-        raise InvalidMessage("sessionId in the path must be percent-encoded UTF-8") from error
+    session_id = request.rel_url.raw_path.split("/")[2]
+    if "%" in session_id:
+        try:
+            if _ESCAPE.search(session_id):
+                raise ValueError("a lone %")
+            session_id = unquote_to_bytes(session_id).decode()
+        except ValueError as error:
+            raise InvalidMessage("sessionId in the path must be percent-encoded UTF-8") from error
     check_id(session_id, "sessionId", limits)
     return session_id
 
