@@ -1,23 +1,63 @@
 """Bare aiohttp servers on uvloop that do the least there is: `python -m bench.floors NAME`.
 
-They speak enough of the protocol for the loads to run against them, and store nothing.
+They speak enough of the protocol for the loads to run against them. Most store nothing; those that are named so insert
+each event before it is answered, as plainly as can be, into the database DATABASE of MONGODB_URI.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import uvloop
 from aiohttp import WSMsgType, web
+from motor.motor_asyncio import AsyncIOMotorClient
 
 from protocol.messages import Ack, AckItem, Append, Event, EventIn, PublisherCommand
 
 READY = "listening on "
 _OPENED = b'{"type":"opened"}'
 _CAUGHT_UP = b'{"type":"caughtUp"}'
+
+
+class Inserts:
+    """One `insert_many` at a time, of all that came in during the one before."""
+
+    def __init__(self) -> None:
+        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+            os.environ["MONGODB_URI"], w="majority", journal=True
+        )
+        self._collection = client[os.environ["DATABASE"]]["events"]
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._inserting: asyncio.Task[None] | None = None
+        self._count = 0
+
+    async def store(self, session_id: str, event: EventIn) -> None:
+        """Returns when the event is durable."""
+        self._count += 1
+        document = {
+            "_id": f"{session_id}/{self._count:010d}",
+            "eventId": event.event_id,
+            "type": event.type,
+            "payload": event.payload,
+        }
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((document, done))
+        if self._inserting is None:
+            self._inserting = asyncio.create_task(self._insert())
+        await done
+
+    async def _insert(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            await self._collection.insert_many([document for document, _ in batch], ordered=True)
+            for _, done in batch:
+                done.set_result(None)
+        self._inserting = None
 
 
 async def _socket(request: web.Request) -> web.WebSocketResponse[bool]:
@@ -60,8 +100,9 @@ def sink() -> web.Application:
     return app
 
 
-def fanout() -> web.Application:
+def fanout(inserts: Inserts | None = None) -> web.Application:
     """Sends one frame, encoded beforehand, to all subscribers for each frame of the publisher."""
+    decode = msgspec.json.Decoder(Append).decode
     subscribers: set[web.WebSocketResponse[bool]] = set()
     event = Event("call-00001", "call", "user_speech", {"text": "word " * 20, "final": True}, "2025-01-01T00:00:00Z", 1)
     push = msgspec.json.encode({"type": "events", "ref": "a", "sessionId": "call", "events": [event]})
@@ -70,7 +111,10 @@ def fanout() -> web.Application:
     async def publish(request: web.Request) -> web.StreamResponse:
         ws = await _socket(request)
         await ws.send_frame(_OPENED, WSMsgType.TEXT)
-        async for _ in ws:
+        async for message in ws:
+            if inserts is not None:
+                [event] = decode(message.data).events
+                await inserts.store(request.match_info["session_id"], event)
             await ws.send_frame(ack, WSMsgType.TEXT)
             for subscriber in subscribers:
                 await subscriber.send_frame(push, WSMsgType.TEXT)
@@ -104,8 +148,8 @@ def idle() -> web.Application:
     return app
 
 
-def rest() -> web.Application:
-    """Decodes an event and answers it as if it were stored."""
+def rest(inserts: Inserts | None = None) -> web.Application:
+    """Decodes an event and answers it, as if it were stored or when it is."""
     decode = msgspec.json.Decoder(EventIn).decode
     encode = msgspec.json.Encoder().encode
 
@@ -115,6 +159,8 @@ def rest() -> web.Application:
     async def append(request: web.Request) -> web.Response:
         event = decode(await request.read())
         session_id = request.match_info["session_id"]
+        if inserts is not None:
+            await inserts.store(session_id, event)
         stored = Event(event.event_id, session_id, event.type, event.payload, "2025-01-01T00:00:00.000Z", 1)
         return web.Response(status=201, body=encode(stored), content_type="application/json")
 
@@ -124,7 +170,14 @@ def rest() -> web.Application:
     return app
 
 
-FLOORS: dict[str, Callable[[], web.Application]] = {"sink": sink, "fanout": fanout, "idle": idle, "rest": rest}
+FLOORS: dict[str, Callable[[], web.Application]] = {
+    "sink": sink,
+    "fanout": fanout,
+    "fanout-stored": lambda: fanout(Inserts()),
+    "idle": idle,
+    "rest": rest,
+    "rest-stored": lambda: rest(Inserts()),
+}
 
 
 async def _serve(name: str) -> None:

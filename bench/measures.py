@@ -83,6 +83,9 @@ class Measures:
             async with self._processes.floor("fanout") as target:
                 load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
                 figures |= _grouped(f"fanout_floor_{subscribers}", await self._processes.load(load))
+            async with self._processes.storing_floor("fanout-stored") as target:
+                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
+                figures |= _grouped(f"fanout_storing_floor_{subscribers}", await self._processes.load(load))
             async with self._processes.gateway() as (target, _):
                 await asyncio.sleep(_SETTLE_SECONDS)
                 load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
@@ -119,6 +122,9 @@ class Measures:
         async with self._processes.floor("rest") as target:
             load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)
             figures = _grouped("rest_floor", await self._processes.load(load))
+        async with self._processes.storing_floor("rest-stored") as target:
+            load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)
+            figures |= _grouped("rest_storing_floor", await self._processes.load(load))
         async with self._processes.gateway() as (target, _):
             await asyncio.sleep(_SETTLE_SECONDS)
             load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)

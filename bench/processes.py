@@ -89,10 +89,23 @@ class Processes:
 
     @asynccontextmanager
     async def floor(self, name: str) -> AsyncIterator[Target]:
-        """A bare server of `bench.floors`."""
+        """A bare server of `bench.floors` that stores nothing."""
+        async with self._floor(name, {}) as (url, pid):
+            yield Target(url, pid)
+
+    @asynccontextmanager
+    async def storing_floor(self, name: str) -> AsyncIterator[Target]:
+        """One that stores, on a fresh database."""
+        async with self.database() as (database, database_name):
+            environment = {"MONGODB_URI": database.url, "DATABASE": database_name}
+            async with self._floor(name, environment) as (url, pid):
+                yield Target(url, pid, database.database)
+
+    @asynccontextmanager
+    async def _floor(self, name: str, environment: Mapping[str, str]) -> AsyncIterator[tuple[str, int]]:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as directory:
-            async with _server(["-m", "bench.floors", name], Path(directory), {}) as (url, pid):
-                yield Target(url, pid)
+            async with _server(["-m", "bench.floors", name], Path(directory), environment) as server:
+                yield server
 
     async def load(self, load: Load) -> Figures:
         """Run a load in a process of its own."""
