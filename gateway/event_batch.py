@@ -12,6 +12,10 @@ _ENVELOPE_BYTES = 8 * 1024
 """What a frame may hold beside its events: the ref and the sessionId."""
 
 
+Group = tuple[Codec, str]
+"""Codec and ref: subscribers that have both in common get the same frames."""
+
+
 class EventBatch:
     """Consecutive events of one session, in seq order; never empty. Encodings are made when first asked for."""
 
@@ -23,23 +27,24 @@ class EventBatch:
         self.first = events[0].seq
         self.last = events[-1].seq
         self._lists: dict[Codec, list[tuple[bytes, int]]] = {}
-        self._frames: dict[tuple[Codec, str], list[tuple[bytes, int]]] = {}
+        self._frames: dict[Group, list[tuple[bytes, int]]] = {}
 
     def after(self, skipped: int) -> EventBatch:
         """The batch without its first `skipped` events."""
         return EventBatch(self.events[skipped:]) if skipped else self
 
-    def frames(self, codec: Codec, ref: str, max_bytes: int) -> list[tuple[bytes, int]]:
-        """Whole WebSocket frames for subscribers of this codec and ref, each with the seq of its last event.
+    def frames(self, group: Group, max_bytes: int) -> list[tuple[bytes, int]]:
+        """Whole WebSocket frames for these subscribers, each with the seq of its last event.
 
         They have at most `max_bytes`, which is the same for all, or a single event.
         """
-        frames = self._frames.get((codec, ref))
+        frames = self._frames.get(group)
         if frames is None:
+            codec, ref = group
             lists = self._lists.get(codec)
             if lists is None:
                 lists = self._lists[codec] = _encode(codec, self.events, max_bytes - _ENVELOPE_BYTES)
-            frames = self._frames[codec, ref] = [
+            frames = self._frames[group] = [
                 (server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text), last)
                 for part, last in lists
             ]

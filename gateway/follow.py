@@ -78,7 +78,7 @@ async def follow_sse(request: web.Request, hub: Hub, session_id: str, after_seq:
 
     follower = SseFollower(live, after_seq, Outbox(write, None, hub.config.max_outbox_bytes))
     hub.followers.add(follower)
-    live.watchers.add(follower)  # not yet told anything, but the session stays in memory
+    live.watchers[follower] = None  # not yet told anything, but the session stays in memory
     try:
         await response.prepare(request)
         follower.outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))

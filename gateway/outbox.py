@@ -68,15 +68,31 @@ class Outbox:
 
     def put(self, frame: bytes, key: object = None) -> None:
         """Send `frame` after what was put before. With a `key` it voids a frame of the same key still queued here."""
-        if self.closed:
-            return
+        if not self._needs_no_queue(frame):
+            self._queue(frame, key)
+
+    def offer(self, frame: bytes) -> bool:
+        """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
+        if self._needs_no_queue(frame):
+            return True
+        if self._task.running and not self.has_room:
+            return False
+        self._queue(frame, None)
+        return True
+
+    def _needs_no_queue(self, frame: bytes) -> bool:
+        """Whether the frame has gone to the transport, or has nowhere to go any more."""
         transport = self._transport
-        if transport is not None and not self._task.running:
-            if transport.is_closing():
-                return
-            if transport.get_write_buffer_size() < _DIRECT_BYTES:
-                transport.write(frame)
-                return
+        if transport is None or self._task.running:
+            return self.closed
+        if self.closed or transport.is_closing():
+            return True
+        if transport.get_write_buffer_size() >= _DIRECT_BYTES:
+            return False
+        transport.write(frame)
+        return True
+
+    def _queue(self, frame: bytes, key: object) -> None:
         entry = [frame]
         if key is not None:
             older = self._replaceable.get(key)
@@ -89,13 +105,6 @@ class Outbox:
         self._frames.append(entry)
         self.size += len(frame)
         self._task.wake()
-
-    def offer(self, frame: bytes) -> bool:
-        """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
-        if self._task.running and not self.has_room:  # what is not queued goes to the transport, and needs none
-            return False
-        self.put(frame)
-        return True
 
     async def _run(self) -> None:
         try:

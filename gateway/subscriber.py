@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 
 from aiohttp import web
 
 from gateway.connection import Connection
 from gateway.deadline import storage_deadline
-from gateway.event_batch import EventBatch
+from gateway.event_batch import EventBatch, Group
 from gateway.feed import FeedSubscription
 from gateway.keys import CONFIG
 from gateway.live_session import LiveSession
@@ -36,17 +37,17 @@ _RETRY_SECONDS = 0.2
 class SessionSubscription(Subscription):
     """A session watched over a WebSocket."""
 
-    __slots__ = ("codec", "connection", "frame_bytes", "ref")
+    __slots__ = ("connection", "frame_bytes", "group", "ref")
 
     def __init__(self, connection: SubscriberConnection, ref: str, live: LiveSession, after_seq: int) -> None:
         super().__init__(live, after_seq, connection.outbox)
         self.connection = connection
         self.ref = ref
-        self.codec = connection.codec
+        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
         self.frame_bytes = connection.outbox.frame_bytes
 
     def frames(self, batch: EventBatch) -> Frames:
-        return batch.frames(self.codec, self.ref, self.frame_bytes)
+        return batch.frames(self.group, self.frame_bytes)
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         codec = self.connection.codec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from gateway.event_batch import EventBatch
 from gateway.live_session import LiveSession
@@ -63,7 +63,7 @@ class Subscription(ABC):
 
     def start(self) -> None:
         """Watch the session, from the cursor on."""
-        self.live.watchers.add(self)
+        self.live.watchers[self] = None
         if self.cursor == self.live.record.last_seq:
             self._join()
         else:
@@ -121,11 +121,10 @@ class Subscription(ABC):
         if not self.closed:
             self._put(frames)
 
-    def _put(self, frames: Iterable[tuple[bytes, int]]) -> bool:
+    def _put(self, frames: Frames) -> bool:
         """Put what there is room for, and move the cursor behind it. Whether that was all."""
-        put = self.outbox.offer
         for frame, last in frames:
-            if not put(frame):
+            if not self.outbox.offer(frame):
                 return False
             self.cursor = last
         return True
@@ -150,5 +149,5 @@ class Subscription(ABC):
     def close(self) -> None:
         """Watch no more."""
         self.closed = True
-        self.live.watchers.discard(self)
+        self.live.watchers.pop(self, None)
         self.live.last_used = self.live.hub.clock()

@@ -15,10 +15,9 @@ from bench.scale import SHORT
 from tests.support.processes import ROOT, clean_environment
 
 GROUPS = {
-    "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "fanout_floor_10", "fanout_10",
-    "fanout_storing_floor_10", "fanout_floor_40", "fanout_storing_floor_40", "fanout_40", "idle_floor", "idle", "idle_publishers", "history", "rest_floor",
-    "rest_storing_floor", "rest", "calls",
-    "calls_in_turns", "replay",
+    "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "fanout_floor_10", "fanout_storing_floor_10",
+    "fanout_10", "fanout_floor_40", "fanout_storing_floor_40", "fanout_40", "idle_floor", "idle", "idle_publishers",
+    "history", "rest_floor", "rest_storing_floor", "rest", "calls", "calls_in_turns", "replay",
 }  # fmt: skip
 
 
