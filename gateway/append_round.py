@@ -102,9 +102,8 @@ class AppendRound:
         """Tell every sender, in order. `durable` are the events that became durable in this round; `foreign` those
         that others have written, by eventId. May leave `durable` empty when nobody asks for the events themselves.
         """
-        publisher = self._plain[0].publisher if self._plain else None
-        if publisher is not None and not foreign and all(append.publisher is publisher for append in self._plain):
-            self._answer_plain(publisher)
+        if self._plain and not foreign:
+            self._answer_plain(durable)
             return
         self._note_each()
         by_seq = {event.seq: event for event in durable}
@@ -121,10 +120,22 @@ class AppendRound:
             weight = sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
             publisher.answered(its, weight)
 
-    def _answer_plain(self, publisher: PublisherConnection) -> None:
+    def _answer_plain(self, durable: Sequence[Event]) -> None:
         """All is stored, in the order of the round, from its first position on."""
-        acks = list(map(AckItem, self._plain_ids, count(self.first_seq)))
-        publisher.acked(acks, sum(append.weight for append in self._plain))
+        publisher = self._plain[0].publisher
+        if publisher is not None and all(append.publisher is publisher for append in self._plain):
+            acks = list(map(AckItem, self._plain_ids, count(self.first_seq)))
+            publisher.acked(acks, sum(append.weight for append in self._plain))
+            return
+        at = 0
+        for append in self._plain:
+            start, at = at, at + len(append.events)
+            if append.publisher is not None:
+                append.publisher.acked(
+                    list(map(AckItem, self._plain_ids[start:at], count(self.first_seq + start))), append.weight
+                )
+            elif append.done is not None and not append.done.done():
+                append.done.set_result([Stored(event, duplicate=False) for event in durable[start:at]])
 
     def _note_each(self) -> None:
         """Note for each event of a plain round what was decided: something is out of the ordinary after all."""

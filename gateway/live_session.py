@@ -127,7 +127,10 @@ class LiveSession:
             items = taken if isinstance(taken, list) else [taken]
             self.busy_since = self.hub.clock()
             try:
-                await self._process(taken)
+                if isinstance(taken, list):
+                    await self._append([item for item in taken if not self.is_fenced(item.publisher)])
+                else:
+                    await self._process(taken)
             except TurnwireError as error:
                 _fail(items, error)
             except asyncio.CancelledError:
@@ -139,10 +142,8 @@ class LiveSession:
             finally:
                 self.busy_since = None
 
-    async def _process(self, taken: Item | list[Append]) -> None:
+    async def _process(self, taken: Item) -> None:
         match taken:
-            case list():
-                await self._append([item for item in taken if not self.is_fenced(item.publisher)])
             case SignalItem():
                 if not self.is_fenced(taken.publisher):
                     for watcher in tuple(self.watchers):
@@ -174,7 +175,7 @@ class LiveSession:
     async def _append(self, appends: list[Append]) -> None:
         if not appends:
             return
-        ledger = await self.log.ledger()
+        ledger = self.log.known or await self.log.ledger()
         round_ = AppendRound(ledger)
         if not (self.end.takes_events and round_.admit_plain(appends)):
             round_.stored = await self.log.stored(round_.candidates(appends))

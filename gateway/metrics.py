@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 _STORAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_GONE = "499"
+_GONE = 499
 """Status of a request whose client left before it was answered, as nginx has it."""
-_UNMATCHED = "unmatched"
 _UPGRADE = 101
 
 
@@ -77,8 +76,8 @@ class Metrics:
             registry=self.registry,
         )
         # The series that there are: looking one up by its labels takes the package longer than counting.
-        self._answer_counts: dict[tuple[str, str, str], prometheus_client.Counter] = {}
-        self._answer_times: dict[tuple[str, str], prometheus_client.Histogram] = {}
+        self._answer_counts: dict[tuple[str, web.AbstractResource | None, int], prometheus_client.Counter] = {}
+        self._answer_times: dict[tuple[str, web.AbstractResource | None], prometheus_client.Histogram] = {}
         self.registry.register(_AtScrape(self))
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
@@ -112,21 +111,26 @@ class Metrics:
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """An HTTP request was answered, or its client left before, which has no `response`."""
-        method = request.method if request.method in _METHODS else "OTHER"
         match = request._match_info  # None when the router has failed; the public name asserts that it has not
         resource = None if match is None else match.route.resource
-        route = _UNMATCHED if resource is None else resource.canonical
-        status = _GONE if response is None else str(response.status)
-        count = self._answer_counts.get((method, route, status))
+        method = request.method if request.method in _METHODS else "OTHER"
+        status = _GONE if response is None else response.status
+        count = self._answer_counts.get((method, resource, status))
         if count is None:
-            count = self._answer_counts[method, route, status] = self._requests.labels(method, route, status)
+            count = self._requests.labels(method, _template(resource), str(status))
+            self._answer_counts[method, resource, status] = count
         count.inc()
         if response is None or _lives_long(response):
             return
-        times = self._answer_times.get((method, route))
+        times = self._answer_times.get((method, resource))
         if times is None:
-            times = self._answer_times[method, route] = self._request_seconds.labels(method, route)
+            times = self._request_seconds.labels(method, _template(resource))
+            self._answer_times[method, resource] = times
         times.observe(seconds)
+
+
+def _template(resource: web.AbstractResource | None) -> str:
+    return "unmatched" if resource is None else resource.canonical
 
 
 def _lives_long(response: web.StreamResponse) -> bool:

@@ -37,7 +37,7 @@ WINDOW = 50
 
 async def append_events(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    limits = hub.config.limits
+    limits = hub.limits
     session_id = session_id_of(request, limits)
     body = not_empty(await read_body(request))
     events, is_batch = JSON.decode_events_body(body, limits)
@@ -49,7 +49,7 @@ async def append_events(request: web.Request) -> web.Response:
 
 async def read_events(request: web.Request) -> web.StreamResponse:
     hub = request.app[HUB]
-    session_id = session_id_of(request, hub.config.limits)
+    session_id = session_id_of(request, hub.limits)
     media_type = wanted_type(request, ("application/json", NDJSON, SSE))
     query = Query(request)
     after_seq = query.integer("afterSeq", 0, low=0)

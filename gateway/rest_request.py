@@ -174,10 +174,10 @@ async def read_body(request: web.Request) -> bytes:
     config = request.app[CONFIG]
     limit = config.max_frame_bytes
     declared = request.content_length
-    body = bytearray()
+    body: bytes | bytearray = bytearray()
     try:
         if request.content.is_eof() and (declared or 0) <= limit:  # all of it is here, as usual: no clock is needed
-            body += request.content.read_nowait()
+            body = request.content.read_nowait()
         else:
             async with asyncio.timeout(config.header_timeout):
                 while declared is None or declared <= limit:
@@ -198,7 +198,7 @@ async def read_body(request: web.Request) -> bytes:
 
 def _check_content_type(request: web.Request) -> None:
     given = request.headers.get(hdrs.CONTENT_TYPE)
-    if given is None:
+    if given is None or given == "application/json":
         return
     media_type = request.content_type
     if not _JSON_TYPE.fullmatch(media_type) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):

@@ -56,7 +56,7 @@ def json_answer(shape: Shape, *, status: int = 200, replayed: bool = False) -> w
 
 async def create_session(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    limits = hub.config.limits
+    limits = hub.limits
     body = await decode_body(request, CreateSession, limits)
     session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
     check_id(session_id, "sessionId", limits)
@@ -72,7 +72,7 @@ async def create_session(request: web.Request) -> web.Response:
 
 async def complete_session(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    limits = hub.config.limits
+    limits = hub.limits
     session_id = session_id_of(request, limits)
     raw = await read_body(request)
     body = JSON.decode_body(raw, CompleteSession, limits) if raw else CompleteSession()
@@ -92,7 +92,7 @@ async def list_sessions(request: web.Request) -> web.Response:
         language=query.language(),
         started_after=query.moment("startedAfter"),
         started_before=query.moment("startedBefore", up=True),
-        before=query.cursor(hub.config.limits),
+        before=query.cursor(hub.limits),
     )
     query.check()
     found = await hub.list_sessions(wanted)
@@ -108,7 +108,7 @@ async def list_sessions(request: web.Request) -> web.Response:
 
 async def read_session(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    session_id = session_id_of(request, hub.config.limits)
+    session_id = session_id_of(request, hub.limits)
     query = Query(request)
     by_offset = query.has("offset")
     if by_offset and query.has("page"):

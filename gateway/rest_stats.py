@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def read_stats(request: web.Request) -> web.Response:
     hub = request.app[HUB]
-    session_id = session_id_of(request, hub.config.limits)
+    session_id = session_id_of(request, hub.limits)
     conversation = await read_conversation(hub, session_id)
     figures = conversation.figures()
     fields = {name: getattr(figures, name) for name in figures.__struct_fields__}
