@@ -1,9 +1,10 @@
-"""What every test may ask for: one real database server for the run, and a database of its own for each test."""
+"""What every test may ask for: one real database server for the run, a database of its own for each test, gateways."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ import uvloop
 from hypothesis import settings
 
 from store.embedded import EmbeddedDatabase
+from tests.support.gateways import Gateway, StartGateway
 
 # Storage and sockets take their own time; the limit of each test bounds it.
 settings.register_profile("turnwire", deadline=None, print_blob=True)
@@ -36,6 +38,27 @@ def database_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def database_name() -> str:
     """The name of a database that no other test uses."""
     return f"test-{uuid4().hex}"
+
+
+@pytest.fixture
+async def start_gateway(database_uri: str, database_name: str) -> AsyncIterator[StartGateway]:
+    """Starts gateways with these settings, all on this test's database unless they name another; stopped at its end."""
+    started: list[Gateway] = []
+
+    async def start(**settings: Any) -> Gateway:
+        settings = {"mongodb_uri": database_uri, "mongodb_database": database_name, **settings}
+        started.append(await Gateway.start(**settings))
+        return started[-1]
+
+    yield start
+    for gateway in reversed(started):
+        await gateway.stop()
+
+
+@pytest.fixture
+async def gateway(start_gateway: StartGateway) -> Gateway:
+    """A gateway with the default settings."""
+    return await start_gateway()
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +23,8 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     prefix: str
     subscribers: int
     events: int
+    in_flight: int = 1
+    """Events that may be on their way to some subscriber at a time."""
 
     async def run(self) -> Figures:
         """CPU for each delivery, and the time from sending an event until the last subscriber has it."""
@@ -33,14 +36,19 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
         await counts.wait(lambda: counts.opened)
         subscribers = await self._subscribe(session_id, counts)
         meter, spans, warm = Meter(self.target), [], len(frames) // 10
-        for number, frame in enumerate(frames, start=1):
-            if number == warm + 1:
+        began: deque[float] = deque()
+        for number, frame in enumerate([*frames, *[b""] * self.in_flight], start=1):
+            arrived = number - self.in_flight
+            if arrived > 0:
+                await counts.wait(partial(counts.all_have, arrived))
+                span = time.perf_counter() - began.popleft()
+                if arrived > warm:
+                    spans.append(span)
+            if arrived == warm:
                 meter.start()
-            began = time.perf_counter()
-            publisher.write(frame)
-            await counts.wait(partial(counts.all_have, number))
-            if number > warm:
-                spans.append(time.perf_counter() - began)
+            if frame:
+                began.append(time.perf_counter())
+                publisher.write(frame)
         meter.stop()
         for socket in [publisher, *subscribers]:
             socket.close()
@@ -88,8 +96,9 @@ class _Counts:
 
     def take_push(self, payload: bytes) -> None:
         if payload.startswith(b'{"type":"events"'):
-            self.delivered += 1
-            if self.delivered % self._subscribers == 0:
+            before = self.delivered // self._subscribers
+            self.delivered += payload.count(b'"eventId":')
+            if self.delivered // self._subscribers > before:
                 self._event.set()
         elif payload.startswith(b'{"type":"caughtUp"'):
             self.joined += 1

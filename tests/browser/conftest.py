@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
-from tests.gateway.conftest import gateway, start_gateway
 from tests.support.processes import wait_until
-
-__all__ = ["gateway", "start_gateway"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _FLAGS = (

@@ -6,17 +6,16 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.support.processes import ROOT, GatewayProcess, clean_environment, wait_until
+from tests.support.processes import ROOT, GatewayProcess, running_python, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -44,22 +43,8 @@ def free_port() -> int:
         return port
 
 
-@contextmanager
-def running(*args: str, url: str, **env: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", *args],
-        cwd=ROOT,
-        env=clean_environment({"TURNWIRE_URL": url, **env}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def running(*args: str, url: str, **env: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running_python("-m", "gateway", *args, env={"TURNWIRE_URL": url, **env})
 
 
 def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:

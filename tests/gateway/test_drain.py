@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import WSServerHandshakeError
@@ -12,6 +14,19 @@ from gateway.keys import HUB
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber, until
+
+
+@asynccontextmanager
+async def draining_with_an_event_under_way(
+    gateway: Gateway, bot: Socket, database_uri: str
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The drain has begun, and `bot` was told; its event "a" is on its way to a database that takes its time."""
+    async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=500):
+        await bot.append("a")
+        await bot.ask({"type": "ping"}, "pong")
+        draining = asyncio.create_task(drain(gateway.app))
+        await bot.next("goaway")
+        yield draining
 
 
 async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGateway) -> None:
@@ -52,11 +67,7 @@ async def test_frames_after_goaway_are_neither_stored_nor_acked(start_gateway: S
     gateway = await start_gateway()
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=500):
-        await bot.append("a")
-        await bot.ask({"type": "ping"}, "pong")
-        draining = asyncio.create_task(drain(gateway.app))
-        await bot.next("goaway")
+    async with draining_with_an_event_under_way(gateway, bot, database_uri) as draining:
         await bot.append("late")
         messages, code = await bot.rest()
     assert [each["eventId"] for each in messages[0]["acks"]] == ["a"]
@@ -84,11 +95,7 @@ async def test_new_handshakes_are_refused_meanwhile(start_gateway: StartGateway,
     gateway = await start_gateway()
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=400):
-        await bot.append("a")
-        await bot.ask({"type": "ping"}, "pong")
-        draining = asyncio.create_task(drain(gateway.app))
-        await bot.next("goaway")
+    async with draining_with_an_event_under_way(gateway, bot, database_uri) as draining:
         for path in ("/subscribe", publish_path(session_id)):
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await Socket.connect(gateway, path)

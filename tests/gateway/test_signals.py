@@ -8,11 +8,19 @@ from typing import Any
 from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, new_id
-from tests.support.sockets import publisher, subscriber
+from tests.support.sockets import Socket, publisher, subscriber
 
 
 def signal(key: str, **payload: Any) -> dict[str, Any]:
     return {"type": "signal", "key": key, "payload": payload}
+
+
+async def watched_publisher(gateway: Gateway) -> tuple[Socket, Socket]:
+    session_id = new_id("s")
+    bot, board = await publisher(gateway, session_id), await subscriber(gateway)
+    await board.subscribe(session_id)
+    await board.next("caughtUp")
+    return bot, board
 
 
 async def test_signals_come_in_order_with_events_to_both_kinds_of_subscribers(gateway: Gateway) -> None:
@@ -56,10 +64,7 @@ async def test_signals_are_not_stored_or_acked_and_do_not_change_the_session(gat
 
 
 async def test_a_waiting_signal_is_replaced_by_a_newer_one_of_its_key(gateway: Gateway, database_uri: str) -> None:
-    session_id = new_id("s")
-    bot, board = await publisher(gateway, session_id), await subscriber(gateway)
-    await board.subscribe(session_id)
-    await board.next("caughtUp")
+    bot, board = await watched_publisher(gateway)
     async with failing(database_uri, "insert"):
         await bot.append("a")
         for number in range(1000):
@@ -76,10 +81,7 @@ async def test_a_waiting_signal_is_replaced_by_a_newer_one_of_its_key(gateway: G
 
 
 async def test_signals_of_very_many_keys_wait_within_a_bound(gateway: Gateway, database_uri: str) -> None:
-    session_id = new_id("s")
-    bot, board = await publisher(gateway, session_id), await subscriber(gateway)
-    await board.subscribe(session_id)
-    await board.next("caughtUp")
+    bot, board = await watched_publisher(gateway)
     async with failing(database_uri, "insert"):
         await bot.append("a")
         for number in range(500):

@@ -52,6 +52,15 @@ async def publish(bot: Socket, first: int, last: int, size: int) -> None:
         await bot.acked(*(new_event(f"e{n}", {"text": "x" * size}) for n in ids))
 
 
+async def lagging_subscriber(gateway: Gateway, session_id: str, events: int) -> tuple[RawSocket, SubscriberConnection]:
+    """One that does not read, while the session has more for it than its outbox holds."""
+    await publish(await publisher(gateway, session_id), 1, events, 100_000)
+    raw, connection = await slow_subscriber(gateway)
+    await subscribe(raw, session_id, 0)
+    await until(lambda: connection.outbox.size > OUTBOX / 2, "the outbox to fill")
+    return raw, connection
+
+
 async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
@@ -76,11 +85,7 @@ async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gat
 async def test_a_long_replay_to_one_that_does_not_read_is_held_within_the_bound(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
-    bot = await publisher(gateway, session_id)
-    await publish(bot, 1, 200, 100_000)
-    raw, connection = await slow_subscriber(gateway)
-    await subscribe(raw, session_id, 0)
-    await until(lambda: connection.outbox.size > OUTBOX / 2, "the outbox to fill")
+    raw, connection = await lagging_subscriber(gateway, session_id, 200)
     for _ in range(50):
         await asyncio.sleep(0.005)
         assert connection.outbox.size <= OUTBOX
@@ -166,11 +171,7 @@ async def test_several_subscriptions_that_lag_are_served_in_turn(start_gateway: 
 async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
-    bot = await publisher(gateway, session_id)
-    await publish(bot, 1, 80, 100_000)
-    raw, connection = await slow_subscriber(gateway)
-    await subscribe(raw, session_id, 0)
-    await until(lambda: connection.outbox.size > OUTBOX / 2, "the outbox to fill")
+    raw, connection = await lagging_subscriber(gateway, session_id, 80)
     raw.close()
     await until(lambda: connection not in gateway.hub.connections, "the end of the connection")
     assert not gateway.hub.live[session_id].watchers

@@ -6,14 +6,13 @@ import fcntl
 import random
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, GatewayProcess, clean_environment, wait_until
+from tests.support.processes import GatewayProcess, running_python, wait_until
 from tests.turnwire.logs import log_of
 from tests.turnwire.spooling_bot import MAX_OUTBOX
 from turnwire import Client, read_spool
@@ -41,23 +40,8 @@ def gateway(database_uri: str, database_name: str, tmp_path: Path) -> Iterator[G
         yield process
 
 
-@contextmanager
-def running(program: str, *args: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """Killed at the end of the block, if it has not ended."""
-    process = subprocess.Popen(
-        [sys.executable, program, *map(str, args)],
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def running(program: str, *args: str | Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running_python(program, *map(str, args), stderr=subprocess.STDOUT)
 
 
 def finished(program: str, *args: str | Path) -> str:
