@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import EofStream, WebSocketError, WSCloseCode, WSMsgType, hdrs, web
 
 from gateway.keys import CONFIG, HUB
 from gateway.outbox import Outbox, server_frame
@@ -33,6 +33,14 @@ class _Socket(web.WebSocketResponse[bool]):
 
     def _close_transport(self) -> None:
         pass
+
+    async def read_out(self) -> None:
+        """After `close`: read on to the other side's close frame. aiohttp does so by itself unless somebody was in
+        `receive` when we closed."""
+        if self._closing and self._reader is not None:
+            with suppress(EofStream, WebSocketError, ConnectionError):
+                while (await self._reader.read()).type is not WSMsgType.CLOSE:
+                    pass
 
 
 class Connection:
@@ -60,6 +68,7 @@ class Connection:
         )
         self._outbox: Outbox | None = None
         self._close_when_open: tuple[int, str] | None = None
+        self._close_received = False
         self._broken = False
         """Whether what was received is not WebSocket any more, or too big: the rest of it is of no interest."""
         self._next_ping = self.hub.clock() + self._config.ping_interval
@@ -137,6 +146,7 @@ class Connection:
         wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
         while self.closing is None:
             message = await self._ws.receive()
+            self._close_received = message.type is WSMsgType.CLOSE
             if self.closing is not None:
                 return
             self._pinged_at = None
@@ -206,6 +216,10 @@ class Connection:
         with suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(_CLOSE_SECONDS * 2):
                 await self._ws.close(code=code, message=message, drain=False)
+        if not self._close_received:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._ws.read_out()
         if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):

@@ -52,6 +52,7 @@ async def start_gateway(database_uri: str, database_name: str) -> AsyncIterator[
 
     yield start
     for gateway in reversed(started):
+        await gateway.hang_up()
         await gateway.stop()
 
 

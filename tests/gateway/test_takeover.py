@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
-from tests.support.sockets import SECONDS, Socket, publisher, subscriber, until
+from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber, until
 
 
 async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> None:
@@ -19,6 +19,18 @@ async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> No
     for old in publishers[:-1]:
         assert await old.close_code() == 4409
     assert await publishers[-1].acked("a") == [1]
+
+
+async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    old = await RawSocket.connect(gateway, publish_path(session_id, "en"))
+    assert (await old.receive())["type"] == "opened"
+    await publisher(gateway, session_id)
+    for number in range(5):  # a client loses what it has not read when the connection is reset
+        await old.send({"type": "append", "events": [new_event(f"late{number}")]})
+        await asyncio.sleep(0.02)
+    assert await old.close_code() == 4409
+    old.close()
 
 
 async def test_opened_tells_all_that_the_old_one_left(gateway: Gateway, database_uri: str) -> None:

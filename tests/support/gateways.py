@@ -54,12 +54,16 @@ class Gateway:
             raise
         return gateway
 
+    async def hang_up(self) -> None:
+        """Close the client's WebSockets: nobody reads them any more, so that none would answer a close."""
+        await asyncio.gather(*(socket.close() for socket in self.sockets))
+
     async def stop(self) -> None:
         """Drain and stop, as on SIGTERM. May be called twice."""
         if not self._stopped:
             self._stopped = True
             await drain(self.app)
-            await asyncio.gather(*(socket.close() for socket in self.sockets))
+            await self.hang_up()
             await self.client.close()
             await self.runner.cleanup()
             await self.store.close()
