@@ -34,7 +34,7 @@ def _ratio(above: str, below: str) -> Callable[[Figures], float]:
     return lambda found: found[above] / found[below]
 
 
-def _fanout(subscribers: int, floor: str = "floor") -> Callable[[Figures], float]:
+def _fanout(subscribers: str, floor: str = "floor") -> Callable[[Figures], float]:
     return _ratio(f"fanout_{subscribers}.server_us", f"fanout_{floor}_{subscribers}.server_us")
 
 
@@ -59,10 +59,12 @@ GOALS = [
     ),
     Goal("paced 200/s: ack p99", _figure("paced_200.ack_p99_ms"), 25, 10, unit="ms"),
     Goal("paced 200/s: subscriber beyond the ack, p50", _figure("paced_200.beyond_ack_p50_ms"), 2, 0.5, unit="ms"),
-    Goal("fan-out to 1,000: CPU a delivery / floor", _fanout(1000), 1.2, 0.9),
-    Goal("fan-out to 100: CPU a delivery / floor", _fanout(100), 2, 1.3),
-    Goal("fan-out to 1,000: the same / floor that stores", _fanout(1000, "storing_floor"), 1.2, 0.9),
-    Goal("fan-out to 100: the same / floor that stores", _fanout(100, "storing_floor"), 2, 1.3),
+    Goal("fan-out to 1,000, streamed: CPU a delivery / floor", _fanout("1000_streamed"), 1.2, 0.9),
+    Goal("fan-out to 100, streamed: the same", _fanout("100_streamed"), 2, 1.3),
+    Goal("fan-out to 1,000, one event at a time: the same", _fanout("1000"), 1.2, 0.9),
+    Goal("fan-out to 100, one event at a time: the same", _fanout("100"), 2, 1.3),
+    Goal("fan-out to 1,000, one at a time: / floor that stores", _fanout("1000", "storing_floor"), 1.2, 0.9),
+    Goal("fan-out to 100, one at a time: / floor that stores", _fanout("100", "storing_floor"), 2, 1.3),
     Goal("memory of 8,000 idle connections / floor", _ratio("idle.bytes_8000", "idle_floor.bytes_8000"), 1.3, 1.1),
     Goal("history pages: CPU at 10,000 / at 100 events", _depth("page"), 1.5, 1.2),
     Goal("history windows: CPU at 10,000 / at 100 events", _depth("window"), 1.5, 1.2),

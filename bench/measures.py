@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
+from msgspec import structs
+
 from bench.loads.calls import Calls
 from bench.loads.fanout import Fanout
 from bench.loads.idle import Idle
@@ -14,10 +16,13 @@ from bench.loads.ingest import Ingest
 from bench.loads.insert import Insert
 from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
-from bench.meter import Figures
+from bench.meter import Figures, Target
 from bench.processes import Processes
 from bench.scale import Scale
 
+_NONE = Target("", 0)
+_STREAMED = 4
+"""Events in flight of a publisher that does not wait until all have got the one before."""
 _SETTLE_SECONDS = 0.5
 """For a gateway that has just started, to be done with its start."""
 
@@ -80,17 +85,21 @@ class Measures:
     async def fanout(self) -> Figures:
         figures: Figures = {}
         for subscribers, events in self._scale.fanout.items():
+            alone = Fanout(target=_NONE, prefix=_prefix(), subscribers=subscribers, events=events)
+            streamed = structs.replace(alone, in_flight=_STREAMED)
             async with self._processes.floor("fanout") as target:
-                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
-                figures |= _grouped(f"fanout_floor_{subscribers}", await self._processes.load(load))
+                figures |= await self._fan_out(f"fanout_floor_{subscribers}", alone, target)
+                figures |= await self._fan_out(f"fanout_floor_{subscribers}_streamed", streamed, target)
             async with self._processes.storing_floor("fanout-stored") as target:
-                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
-                figures |= _grouped(f"fanout_storing_floor_{subscribers}", await self._processes.load(load))
+                figures |= await self._fan_out(f"fanout_storing_floor_{subscribers}", alone, target)
             async with self._processes.gateway() as (target, _):
                 await asyncio.sleep(_SETTLE_SECONDS)
-                load = Fanout(target=target, prefix=_prefix(), subscribers=subscribers, events=events)
-                figures |= _grouped(f"fanout_{subscribers}", await self._processes.load(load))
+                figures |= await self._fan_out(f"fanout_{subscribers}", alone, target)
+                figures |= await self._fan_out(f"fanout_{subscribers}_streamed", streamed, target)
         return figures
+
+    async def _fan_out(self, group: str, load: Fanout, target: Target) -> Figures:
+        return _grouped(group, await self._processes.load(structs.replace(load, target=target, prefix=_prefix())))
 
     async def idle(self) -> Figures:
         async with self._processes.floor("idle") as target:

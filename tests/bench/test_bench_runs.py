@@ -14,10 +14,11 @@ from bench.processes import Processes
 from bench.scale import SHORT
 from tests.support.processes import ROOT, clean_environment
 
+FANOUT = ("fanout_floor_{}", "fanout_floor_{}_streamed", "fanout_storing_floor_{}", "fanout_{}", "fanout_{}_streamed")
 GROUPS = {
-    "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "fanout_floor_10", "fanout_storing_floor_10",
-    "fanout_10", "fanout_floor_40", "fanout_storing_floor_40", "fanout_40", "idle_floor", "idle", "idle_publishers",
+    "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "idle_floor", "idle", "idle_publishers",
     "history", "rest_floor", "rest_storing_floor", "rest", "calls", "calls_in_turns", "replay",
+    *(group.format(subscribers) for group in FANOUT for subscribers in (10, 40)),
 }  # fmt: skip
 
 
