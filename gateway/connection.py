@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import EofStream, WebSocketError, WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from gateway.keys import CONFIG, HUB
 from gateway.outbox import Outbox, server_frame
@@ -38,7 +38,7 @@ class _Socket(web.WebSocketResponse[bool]):
         """After `close`: read on to the other side's close frame. aiohttp does so by itself unless somebody was in
         `receive` when we closed."""
         if self._closing and self._reader is not None:
-            with suppress(EofStream, WebSocketError, ConnectionError):
+            with suppress(Exception):  # whatever ends the reading ends the wait
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass
 
