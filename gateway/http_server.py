@@ -136,7 +136,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The envelope for a malformed request, or for what was raised outside the middlewares."""
+        """The envelope for a malformed request, or for what was raised outside the routes."""
         if isinstance(exc, ConnectionError):
             raise exc
         if request.writer.output_size > 0:

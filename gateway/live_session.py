@@ -175,7 +175,7 @@ class LiveSession:
     async def _append(self, appends: list[Append]) -> None:
         if not appends:
             return
-        ledger = self.log.known or await self.log.ledger()
+        ledger = await self.log.ledger()
         round_ = AppendRound(ledger)
         if not (self.end.takes_events and round_.admit_plain(appends)):
             round_.stored = await self.log.stored(round_.candidates(appends))

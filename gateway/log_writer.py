@@ -80,11 +80,6 @@ class LogWriter:
         """Drop what is known of the log; it is read again when it is needed."""
         self._ledger = None
 
-    @property
-    def known(self) -> Ledger | None:
-        """The eventIds of the log, if they are in memory."""
-        return self._ledger
-
     async def ledger(self) -> Ledger:
         """The eventIds of the log up to the record's lastSeq: its full pages by digest, the rest one by one."""
         if self._ledger is not None:

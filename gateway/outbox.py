@@ -68,19 +68,19 @@ class Outbox:
 
     def put(self, frame: bytes, key: object = None) -> None:
         """Send `frame` after what was put before. With a `key` it voids a frame of the same key still queued here."""
-        if not self._needs_no_queue(frame):
+        if not self._send_at_once(frame):
             self._queue(frame, key)
 
     def offer(self, frame: bytes) -> bool:
         """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
-        if self._needs_no_queue(frame):
+        if self._send_at_once(frame):
             return True
         if self._task.running and not self.has_room:
             return False
         self._queue(frame, None)
         return True
 
-    def _needs_no_queue(self, frame: bytes) -> bool:
+    def _send_at_once(self, frame: bytes) -> bool:
         """Whether the frame has gone to the transport, or has nowhere to go any more."""
         transport = self._transport
         if transport is None or self._task.running:
