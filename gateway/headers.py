@@ -68,7 +68,7 @@ def add_headers(app: web.Application, config: Config) -> None:
         if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
             cors.add(route)
 
-    [set_cors_headers] = app.on_response_prepare
+    [set_cors_headers] = app.on_response_prepare  # of aiohttp-cors, which looks the route up even without an Origin
     app.on_response_prepare.clear()
 
     async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
