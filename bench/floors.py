@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import WSMsgType, web
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from protocol.messages import Ack, AckItem, Append, Event, EventIn, PublisherCommand
+from turnwire.protocol.messages import Ack, AckItem, Append, Event, EventIn, PublisherCommand
 
 READY = "listening on "
 _OPENED = b'{"type":"opened"}'

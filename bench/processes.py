@@ -20,8 +20,8 @@ import pymongo
 from bench.floors import READY
 from bench.load import SECONDS, Load
 from bench.meter import Figures, Target
-from gateway.config import Config, environment_name
-from store.embedded import EmbeddedDatabase
+from turnwire.gateway.config import Config, environment_name
+from turnwire.store.embedded import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 60.0
@@ -68,7 +68,7 @@ class Processes:
             database = f"bench-{uuid4().hex[:12]}"
             if self._mongodb_uri is not None:
                 environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
-            command = ["-m", "gateway", "serve", "--port", "0"]
+            command = ["-m", "turnwire", "serve", "--port", "0"]
             async with _server(command, data_dir, environment) as (url, pid):
                 try:
                     yield Target(url, pid, self._database_pid or _child(pid)), data_dir

@@ -1,10 +1,1 @@
 """The Turnwire gateway: publishers, subscribers and REST clients on one aiohttp server."""
-
-from __future__ import annotations
-
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("turnwire")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+unknown"

@@ -1,7 +1,7 @@
-"""`python -m gateway` is `turnwire`."""
+"""`python -m turnwire.gateway` is `turnwire`."""
 
 from __future__ import annotations
 
-from gateway.cli import main
+from turnwire.cli import main
 
 main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from protocol.times import from_millis
+from turnwire.protocol.times import from_millis
 
 
 class _Clock:

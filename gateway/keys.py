@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from gateway.config import Config
-    from gateway.hub import Hub
-    from gateway.metrics import Metrics
+    from turnwire.gateway.config import Config
+    from turnwire.gateway.sessions.live_sessions import Hub
+    from turnwire.gateway.telemetry.metrics import Metrics
 
 HUB: web.AppKey[Hub] = web.AppKey("hub")
 CONFIG: web.AppKey[Config] = web.AppKey("config")

@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import field
 
-from protocol.errors import ErrorCode
-from protocol.messages import (
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import (
     Event,
     EventIn,
     EventType,

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from protocol.encoding import Encoding
-from protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
-from protocol.messages import (
+from turnwire.protocol.encoding import Encoding
+from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
+from turnwire.protocol.messages import (
     REF_CHARS,
     Append,
     BadEvent,
@@ -30,9 +30,9 @@ from protocol.messages import (
     SubscriberCommand,
     SubscriberPush,
 )
-from protocol.rules import check_end_reason, check_event, check_signal
-from protocol.salvage import as_turnwire_error, decode_salvaging
-from protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
+from turnwire.protocol.rules import check_end_reason, check_event, check_signal
+from turnwire.protocol.salvage import as_turnwire_error, decode_salvaging
+from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"

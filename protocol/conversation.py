@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from protocol.figures import Figures, Response, Silences, Talk, Tools, Turns, responses_of
-from protocol.messages import Event, EventType, Interruptions, JsonObject, LastLine, Summary
-from protocol.times import parse_time, to_millis
+from turnwire.protocol.figures import Figures, Response, Silences, Talk, Tools, Turns, responses_of
+from turnwire.protocol.messages import Event, EventType, Interruptions, JsonObject, LastLine, Summary
+from turnwire.protocol.times import parse_time, to_millis
 
 SILENCE_MS = 3000
 """A time in which nobody speaks counts as a silence from here on."""

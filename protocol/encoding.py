@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
-from protocol.messages import Message, Shape
+from turnwire.protocol.messages import Message, Shape
 
 
 class _EventsFrame(Shape, tag_field="type", tag="events"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from protocol.messages import Interruptions, LastLine, Shape
+from turnwire.protocol.messages import Interruptions, LastLine, Shape
 
 
 class Turns(Shape):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from protocol.errors import ErrorCode
+from turnwire.protocol.errors import ErrorCode
 
 JsonObject = dict[str, Any]
 EventType = Literal["user_speech", "bot_speech", "system"]

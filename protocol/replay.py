@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from protocol.messages import Event
+from turnwire.protocol.messages import Event
 
 
 class Gap(Exception):

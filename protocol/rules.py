@@ -12,10 +12,10 @@ from itertools import count, islice
 import msgspec
 from msgspec import Struct
 
-from protocol.errors import InvalidEvent, InvalidMessage, TooLarge
-from protocol.messages import Event, EventIn, FinalStatus, JsonObject, Limits, SessionStatus, Signal
-from protocol.times import to_utc
-from protocol.values import fault_of, is_storable
+from turnwire.protocol.errors import InvalidEvent, InvalidMessage, TooLarge
+from turnwire.protocol.messages import Event, EventIn, FinalStatus, JsonObject, Limits, SessionStatus, Signal
+from turnwire.protocol.times import to_utc
+from turnwire.protocol.values import fault_of, is_storable
 
 DIGEST_PAGE = 1000
 """Events one page of a session's digest stands for."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from protocol.errors import InvalidJson, InvalidMessage, TurnwireError
-from protocol.messages import Limits
+from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
+from turnwire.protocol.messages import Limits
 
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""

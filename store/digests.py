@@ -8,9 +8,9 @@ from typing import Any
 
 from pymongo.errors import PyMongoError, WriteError
 
-from protocol.errors import StorageUnavailable
-from protocol.rules import DIGEST_PAGE
-from store.inserts import DUPLICATE_KEY
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.rules import DIGEST_PAGE
+from turnwire.store.inserts import DUPLICATE_KEY
 
 _PAGES_AT_ONCE = 50
 

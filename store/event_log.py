@@ -20,12 +20,12 @@ from bson.errors import BSONError
 from msgspec import Struct
 from pymongo.errors import DocumentTooLarge, PyMongoError
 
-from protocol.errors import StorageUnavailable
-from protocol.messages import Event, EventIn
-from protocol.times import format_time, to_millis
-from store.digests import DigestStore, unpack_times
-from store.group_commit import GroupCommit
-from store.inserts import DUPLICATE_KEY, OrderedInsert
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import Event, EventIn
+from turnwire.protocol.times import format_time, to_millis
+from turnwire.store.digests import DigestStore, unpack_times
+from turnwire.store.group_commit import GroupCommit
+from turnwire.store.inserts import DUPLICATE_KEY, OrderedInsert
 
 READ_WINDOW = 50
 """Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""

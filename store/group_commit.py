@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from store.on_demand import OnDemandTask
+from turnwire.store.on_demand import OnDemandTask
 
 
 class Submission(Protocol):

@@ -16,9 +16,9 @@ from pymongo import ASCENDING, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from protocol.errors import StorageUnavailable
-from store.event_log import EventLog
-from store.sessions import SessionStore
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.event_log import EventLog
+from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
 CLOSE_SECONDS = 1.0

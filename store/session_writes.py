@@ -9,9 +9,9 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from protocol.errors import StorageUnavailable
-from store.group_commit import GroupCommit
-from store.inserts import DUPLICATE_KEY
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.group_commit import GroupCommit
+from turnwire.store.inserts import DUPLICATE_KEY
 
 MAX_CREATES = 200
 """Sessions created in one insert."""

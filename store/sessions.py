@@ -10,11 +10,11 @@ from msgspec import Struct, field
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
-from protocol.errors import StorageUnavailable
-from protocol.messages import FinalStatus, JsonObject, Session, SessionStatus
-from protocol.rules import has_ended
-from protocol.times import format_time
-from store.session_writes import Creations, Endings
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import FinalStatus, JsonObject, Session, SessionStatus
+from turnwire.protocol.rules import has_ended
+from turnwire.protocol.times import format_time
+from turnwire.store.session_writes import Creations, Endings
 
 MAX_UPDATES = 100
 """Lazy updates in one bulk."""

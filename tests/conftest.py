@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from hypothesis import settings
 
-from store.embedded import EmbeddedDatabase
 from tests.support.gateways import Gateway, StartGateway
+from turnwire.store.embedded import EmbeddedDatabase
 
 # Storage and sockets take their own time; the limit of each test bounds it.
 settings.register_profile("turnwire", deadline=None, print_blob=True)

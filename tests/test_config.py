@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.config import Config, ConfigError, environment_name, load_config
-from protocol.messages import Limits
 from tests.support.processes import ROOT
+from turnwire.gateway.config import Config, ConfigError, environment_name, load_config
+from turnwire.protocol.messages import Limits
 
 ENV_EXAMPLE_HEAD = """\
 # All settings of the gateway, with their defaults. Copy this file to .env and change what you need; the environment

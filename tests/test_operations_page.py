@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.config import Config, environment_name
+from turnwire.gateway.config import Config, environment_name
 
 PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
 

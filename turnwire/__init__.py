@@ -5,11 +5,11 @@ from turnwire import Publisher, follow_sessions, subscribe
 
 from __future__ import annotations
 
-from protocol.messages import Event, EventIn, NackItem, Session, SignalPush
 from turnwire import errors
 from turnwire.client import Client
 from turnwire.delivery import Acked
 from turnwire.feed import follow_sessions
+from turnwire.protocol.messages import Event, EventIn, NackItem, Session, SignalPush
 from turnwire.publisher import Publisher
 from turnwire.spooled_outbox import SpooledCall, read_spool
 from turnwire.subscriber import Subscription, subscribe

@@ -11,19 +11,28 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from protocol.bodies import (
+from turnwire.address import Address
+from turnwire.errors import Refused, Unreachable, refusal
+from turnwire.link import http_session, what_broke
+from turnwire.protocol.bodies import (
     CompleteSession,
     CreateSession,
     ErrorEnvelope,
     EventPage,
     SessionList,
 )
-from protocol.codec import JSON
-from protocol.errors import TurnwireError
-from protocol.messages import Event, FinalStatus, InitialStatus, JsonObject, Limits, Session, SessionStatus, Shape
-from turnwire.address import Address
-from turnwire.errors import Refused, Unreachable, refusal
-from turnwire.link import http_session, what_broke
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.messages import (
+    Event,
+    FinalStatus,
+    InitialStatus,
+    JsonObject,
+    Limits,
+    Session,
+    SessionStatus,
+    Shape,
+)
 
 _ANY = Limits()
 _LIST_PAGE = 100

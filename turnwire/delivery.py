@@ -8,9 +8,12 @@ from typing import TypeVar
 
 from msgspec import Raw, Struct
 
-from protocol.codec import Codec
-from protocol.errors import ErrorCode
-from protocol.messages import (
+from turnwire.errors import refusal
+from turnwire.link import Lost
+from turnwire.outbox import Entry, Outbox, OutOfStep
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import (
     Ack,
     Complete,
     Completed,
@@ -28,10 +31,7 @@ from protocol.messages import (
     Shape,
     Signal,
 )
-from protocol.rules import same_event
-from turnwire.errors import refusal
-from turnwire.link import Lost
-from turnwire.outbox import Entry, Outbox, OutOfStep
+from turnwire.protocol.rules import same_event
 
 log = logging.getLogger("turnwire")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.errors import CloseCode, ErrorCode
+from turnwire.protocol.errors import CloseCode, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from protocol.messages import NackItem, Session
+    from turnwire.protocol.messages import NackItem, Session
 
 
 class ClientError(Exception):

@@ -6,12 +6,12 @@ import uuid
 from datetime import UTC, datetime
 from typing import get_args
 
-from protocol.codec import Codec
-from protocol.messages import EventType, JsonObject, Shape, Signal
-from protocol.rules import object_fault
-from protocol.times import format_time, parse_time, to_utc
 from turnwire.errors import InvalidEvent
 from turnwire.outbox import Entry
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.messages import EventType, JsonObject, Shape, Signal
+from turnwire.protocol.rules import object_fault
+from turnwire.protocol.times import format_time, parse_time, to_utc
 
 MAX_KEY = 256
 DEEPEST = 200

@@ -8,13 +8,13 @@ from typing import Literal
 
 import aiohttp
 
-from protocol.messages import Error, Session, SessionPush, SessionsPush, SessionStatus, Subscribe
-from protocol.rules import has_ended
 from turnwire.address import Address
 from turnwire.client import Client
 from turnwire.errors import SessionNotFound, Unreachable, refusal
 from turnwire.link import Link, Lost, borrowed, codec_named, open_link
 from turnwire.patience import Patience
+from turnwire.protocol.messages import Error, Session, SessionPush, SessionsPush, SessionStatus, Subscribe
+from turnwire.protocol.rules import has_ended
 from turnwire.subscriber import decoded_push
 
 _REF = "1"

@@ -12,10 +12,10 @@ import aiohttp
 from aiohttp import WSMsgType
 from yarl import URL
 
-from protocol.codec import JSON, MSGPACK, Codec
-from protocol.errors import ErrorCode
-from protocol.messages import Shape
 from turnwire.errors import Refused, final_close, refusal
+from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import Shape
 
 HANDSHAKE_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 2.0

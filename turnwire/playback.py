@@ -9,12 +9,12 @@ from typing import Literal
 import aiohttp
 from msgspec import Struct, field
 
-from protocol.messages import EventIn, JsonObject, NackItem, Session
-from protocol.rules import same_event
 from turnwire.client import Client
 from turnwire.delivery import Acked
 from turnwire.errors import ClientError, SessionEnded
 from turnwire.link import borrowed
+from turnwire.protocol.messages import EventIn, JsonObject, NackItem, Session
+from turnwire.protocol.rules import same_event
 from turnwire.publisher import Publisher
 from turnwire.recording import RecordedEvent, Recording
 

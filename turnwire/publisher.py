@@ -11,13 +11,13 @@ from typing import Literal, Self, overload
 
 import aiohttp
 
-from protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
 from turnwire.address import Address
 from turnwire.delivery import Acked, Delivery
 from turnwire.errors import EventsRejected, PublisherClosed
 from turnwire.event_encoder import EventEncoder
 from turnwire.link import codec_named, http_session
 from turnwire.outbox import Outbox
+from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
 from turnwire.publisher_loop import Call, PublisherLoop
 from turnwire.spooled_outbox import SpooledOutbox
 

@@ -9,14 +9,14 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from protocol.codec import Codec
-from protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
 from turnwire.address import Address
 from turnwire.client import Client
 from turnwire.delivery import Delivery
 from turnwire.errors import SessionEnded, Unreachable, refusal
 from turnwire.link import Link, Lost, open_link
 from turnwire.patience import Patience
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
 
 log = logging.getLogger("turnwire")
 

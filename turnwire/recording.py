@@ -14,10 +14,10 @@ from typing import IO, Annotated
 import msgspec
 from msgspec import Meta, field
 
-from protocol.errors import TurnwireError
-from protocol.messages import EventIn, EventType, JsonObject, Limits, Shape
-from protocol.rules import check_event, check_id, check_metadata
 from turnwire.errors import ClientError
+from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.messages import EventIn, EventType, JsonObject, Limits, Shape
+from turnwire.protocol.rules import check_event, check_id, check_metadata
 
 _GZIP = b"\x1f\x8b"
 _LIMITS = Limits()

@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from protocol.codec import CODECS, Codec
-from protocol.messages import EventIn, Limits, Shape
 from turnwire.errors import SpoolError
 from turnwire.outbox import Entry, Outbox
+from turnwire.protocol.codec import CODECS, Codec
+from turnwire.protocol.messages import EventIn, Limits, Shape
 from turnwire.spool_file import SpoolFile, SpoolOwner, recover
 
 log = logging.getLogger("turnwire")

@@ -9,7 +9,11 @@ from typing import Literal
 import aiohttp
 import msgspec
 
-from protocol.messages import (
+from turnwire.address import Address
+from turnwire.errors import refusal
+from turnwire.link import Link, Lost, borrowed, codec_named, open_link
+from turnwire.patience import Patience
+from turnwire.protocol.messages import (
     CaughtUp,
     Error,
     Event,
@@ -22,12 +26,8 @@ from protocol.messages import (
     Subscribed,
     SubscriberPush,
 )
-from protocol.replay import Gap, overlap
-from protocol.rules import has_ended
-from turnwire.address import Address
-from turnwire.errors import refusal
-from turnwire.link import Link, Lost, borrowed, codec_named, open_link
-from turnwire.patience import Patience
+from turnwire.protocol.replay import Gap, overlap
+from turnwire.protocol.rules import has_ended
 
 log = logging.getLogger("turnwire")
 

@@ -15,10 +15,10 @@ from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from gateway.app import build_app, make_runner
-from gateway.config import Config
-from store.mongo import Store
 from tests.support.gateways import Gateway, Json, new_event, new_id
+from turnwire.gateway.config import Config
+from turnwire.gateway.running.app import build_app, make_runner
+from turnwire.store.mongo import Store
 
 
 class Commands(CommandListener):

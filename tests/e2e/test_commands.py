@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 def running(*args: str, url: str, **env: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running_python("-m", "gateway", *args, env={"TURNWIRE_URL": url, **env})
+    return running_python("-m", "turnwire", *args, env={"TURNWIRE_URL": url, **env})
 
 
 def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:

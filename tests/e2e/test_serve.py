@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from gateway import __version__
-from gateway.cli import app
-from store.embedded import EmbeddedDatabase
 from tests.support.processes import GatewayProcess, clean_environment, is_running, wait_until
+from turnwire.cli import app
+from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.version import __version__
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ def status(url: str) -> int:
 def turnwire(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """A run that is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "gateway", *args],
+        [sys.executable, "-m", "turnwire", *args],
         cwd=cwd,
         env=clean_environment(env),
         capture_output=True,

@@ -10,10 +10,10 @@ from itertools import count
 
 import pytest
 
-from gateway import hub
 from tests.support.checker import assert_clean
 from tests.support.faults_clients import Bot, Caller, Dashboard
 from tests.support.faults_world import World, run_world
+from turnwire.gateway.sessions import live_sessions as hub
 
 
 class _Clock:

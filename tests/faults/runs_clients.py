@@ -15,14 +15,14 @@ from typing import Any
 
 import aiohttp
 
-from protocol.codec import JSON
-from protocol.messages import EventIn, Events, Subscribe
 from tests.support.faults_rig import MIB, Pace, database_in, eventually, gateway_on, now, rss, serving
 from tests.support.history import Following, History, entry_of, load
 from tests.support.load import LoadPublisher, Target, percentile
 from tests.support.load_fleet import Fleet, report
 from tests.support.load_idle import IdleCrowd
 from tests.support.processes import ROOT, clean_environment
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.messages import EventIn, Events, Subscribe
 
 
 class PublisherProcess:

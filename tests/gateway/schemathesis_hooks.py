@@ -10,8 +10,8 @@ from schemathesis import Case, HookContext
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 
-from gateway.rest_request import encode_cursor
-from protocol.times import from_millis
+from turnwire.gateway.http.query import encode_cursor
+from turnwire.protocol.times import from_millis
 
 cursors = st.builds(encode_cursor, st.integers(0, 4 * 10**12).map(from_millis), st.sampled_from(["s", "a/b", "é"]))
 schemathesis.openapi.format("turnwire-cursor", cursors)

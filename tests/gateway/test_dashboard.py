@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from gateway.dashboard import load_assets
 from tests.support.gateways import Gateway
 from tests.support.processes import ROOT
+from turnwire.gateway.pages.dashboard import load_assets
 
 STATIC = ROOT / "gateway" / "static"
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import WSServerHandshakeError
 
-from gateway.app import drain
-from gateway.keys import HUB
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber, until
+from turnwire.gateway.keys import HUB
+from turnwire.gateway.running.app import drain
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from typing import Any, Never
 
 import pytest
 
-from gateway.headers import SECURITY_HEADERS
-from protocol.errors import Overloaded, StorageUnavailable, TurnwireError
-from protocol.times import parse_time
 from tests.support.gateways import Gateway, Json, StartGateway, check_envelope
+from turnwire.gateway.http.headers import SECURITY_HEADERS
+from turnwire.protocol.errors import Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.times import parse_time
 
 HOST = b"Host: t\r\n"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publisher, subscriber, until
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 FEED = {"type": "subscribe", "ref": "f", "feed": "sessions"}
 Sessions = dict[str, Any]

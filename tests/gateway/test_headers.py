@@ -9,8 +9,8 @@ import re
 import pytest
 from aiohttp import hdrs, web
 
-from gateway.headers import SECURITY_HEADERS
 from tests.support.gateways import Gateway, StartGateway
+from turnwire.gateway.http.headers import SECURITY_HEADERS
 
 ORIGIN = "https://dashboard.example.com"
 ROUTES = [

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway import __version__
-from gateway.health import StorageProbe
-from gateway.keys import METRICS
-from protocol.errors import ErrorCode
-from protocol.times import parse_time
 from tests.support.gateways import Gateway, Json, new_event, new_id
 from tests.support.sockets import publisher
+from turnwire.gateway.keys import METRICS
+from turnwire.gateway.rest.health import StorageProbe
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.times import parse_time
+from turnwire.version import __version__
 
 
 @asynccontextmanager

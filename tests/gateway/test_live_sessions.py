@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from protocol import rules
-from protocol.errors import Overloaded, SessionNotFound
-from protocol.messages import EventIn
-from store.sessions import SessionRecord
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, publisher, subscriber, until
+from turnwire.protocol import rules
+from turnwire.protocol.errors import Overloaded, SessionNotFound
+from turnwire.protocol.messages import EventIn
+from turnwire.store.sessions import SessionRecord
 
 
 async def test_an_unused_session_leaves_memory_and_comes_back_as_it_was(start_gateway: StartGateway) -> None:

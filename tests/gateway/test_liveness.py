@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import PING, PONG, TEXT, RawSocket, client_frame, publish_path, publisher, until
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 QUICK = {"ping_interval": 0.1, "pong_timeout": 0.2}
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
-from gateway.config import LogFormat
-from gateway.logs import configure_logging, hide_password
+from turnwire.gateway.config import LogFormat
+from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 
 log = logging.getLogger("turnwire.test")
 

@@ -11,13 +11,13 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.openapi import document
-from gateway.openapi_schemas import EXAMPLES
-from protocol import bodies, messages
-from protocol.codec import JSON
-from protocol.errors import ErrorCode
-from protocol.messages import Limits, Shape
 from tests.support.gateways import Gateway, StartGateway, new_event
+from turnwire.gateway.openapi.document import document
+from turnwire.gateway.openapi.schemas import EXAMPLES
+from turnwire.protocol import bodies, messages
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import Limits, Shape
 
 DOCUMENT = document(Limits())
 METHODS = ("get", "post", "put", "patch", "delete")

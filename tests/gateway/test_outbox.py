@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.outbox import Outbox, server_frame
+from turnwire.gateway.connections.outbox import Outbox, server_frame
 
 
 class Slow:

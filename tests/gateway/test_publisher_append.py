@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, publisher, subscriber
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 def ack(event_id: str, seq: int, **more: Any) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.publisher import PublisherConnection
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import PONG, RawSocket, Socket, client_frame, publish_path, publisher, until
+from turnwire.gateway.sockets.publisher import PublisherConnection
 
 
 def connection_of(gateway: Gateway) -> PublisherConnection:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import BINARY, CLOSE, TEXT, RawSocket, client_frame, publish_path, publisher, subscriber
+from turnwire.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 
 MIB = 1024 * 1024
 CONTINUATION = 0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from aiohttp import WSServerHandshakeError
 
-from protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import Socket, publish_path, publisher, subscriber
+from turnwire.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 
 UPGRADE = {
     "Upgrade": "websocket",

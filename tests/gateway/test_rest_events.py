@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocol.times import parse_time
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
+from turnwire.protocol.times import parse_time
 
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Accept": "application/x-ndjson"}

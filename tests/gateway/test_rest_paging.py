@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocol.times import format_time
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
+from turnwire.protocol.times import format_time
 
 NOON = datetime(2025, 12, 21, 12, tzinfo=UTC)
 PAGES = ("limit=3", "limit=7", "limit=100", "")

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from protocol.messages import Session
-from protocol.times import parse_time
-from store.sessions import SessionRecord
 from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
+from turnwire.protocol.messages import Session
+from turnwire.protocol.times import parse_time
+from turnwire.store.sessions import SessionRecord
 
 
 async def create(gateway: Gateway, body: Json) -> tuple[Json, str | None]:

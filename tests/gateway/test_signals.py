@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, new_id
 from tests.support.sockets import Socket, publisher, subscriber
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 def signal(key: str, **payload: Any) -> dict[str, Any]:

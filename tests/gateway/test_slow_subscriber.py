@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.connection import Connection
-from gateway.subscriber import SubscriberConnection
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import RawSocket, Socket, publisher, subscriber, until
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.sockets.subscriber import SubscriberConnection
 
 OUTBOX = 300_000
 

@@ -6,9 +6,9 @@ import asyncio
 import random
 from typing import Any
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, Socket, publisher, subscriber
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 async def read_session(board: Socket, after_seq: int, up_to: int) -> None:

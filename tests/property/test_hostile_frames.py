@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
-from protocol.errors import MESSAGE_CHARS, ErrorCode, TurnwireError
-from protocol.messages import BadEvent, EventIn, Limits, Nack, NackItem
-from protocol.rules import check_event, check_signal
-from protocol.times import format_time, to_utc
 from tests.property.wire_values import encode, good_events, hostile_events, is_json, json_values, mutated, search
+from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.errors import MESSAGE_CHARS, ErrorCode, TurnwireError
+from turnwire.protocol.messages import BadEvent, EventIn, Limits, Nack, NackItem
+from turnwire.protocol.rules import check_event, check_signal
+from turnwire.protocol.times import format_time, to_utc
 
 pytestmark = pytest.mark.property
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])

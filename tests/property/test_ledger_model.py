@@ -10,10 +10,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from protocol import rules
-from protocol.messages import Event, EventIn
-from protocol.rules import Admitted, Duplicate, Ledger, event_digest
 from tests.property.wire_values import search
+from turnwire.protocol import rules
+from turnwire.protocol.messages import Event, EventIn
+from turnwire.protocol.rules import Admitted, Duplicate, Ledger, event_digest
 
 PAGE = 4
 names = st.sampled_from([f"e{n}" for n in range(12)])

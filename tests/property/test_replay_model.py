@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.messages import Event
-from protocol.replay import Gap, merge, overlap
 from tests.property.wire_values import search
+from turnwire.protocol.messages import Event
+from turnwire.protocol.replay import Gap, merge, overlap
 
 pytestmark = pytest.mark.property
 spans = st.none() | st.tuples(st.integers(1, 12), st.integers(0, 6))

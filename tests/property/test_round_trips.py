@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
-from protocol.errors import ErrorCode
-from protocol.messages import (
+from tests.property.wire_values import ids, is_json, json_objects, json_values, moments, search, types
+from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import (
     Ack,
     AckItem,
     Append,
@@ -44,8 +45,7 @@ from protocol.messages import (
     Unsubscribe,
     Unsubscribed,
 )
-from protocol.times import format_time, parse_time
-from tests.property.wire_values import ids, is_json, json_objects, json_values, moments, search, types
+from turnwire.protocol.times import format_time, parse_time
 
 pytestmark = pytest.mark.property
 LIMITS = Limits()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
 from tests.property.wire_values import json_values, search
+from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
 
 pytestmark = pytest.mark.property
 

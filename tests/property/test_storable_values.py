@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
-from protocol.messages import EventIn, Limits
-from protocol.rules import object_fault
-from protocol.values import PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 from tests.property.wire_values import encode, hostile_objects, is_json, json_objects, search
+from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.messages import EventIn, Limits
+from turnwire.protocol.rules import object_fault
+from turnwire.protocol.values import PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 pytestmark = pytest.mark.property
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])

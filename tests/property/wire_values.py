@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from protocol.codec import JSON, Codec
+from turnwire.protocol.codec import JSON, Codec
 
 
 def search(examples: int) -> settings:

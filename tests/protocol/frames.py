@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
-from protocol.errors import TurnwireError
-from protocol.messages import BadEvent, EventIn, Limits
+from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.messages import BadEvent, EventIn, Limits
 
 LIMITS = Limits()
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])

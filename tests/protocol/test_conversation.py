@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.conversation import LINE_CHARS, SILENCE_MS, Conversation
-from protocol.figures import percentile
-from protocol.messages import Event, EventType, LastLine
+from turnwire.protocol.conversation import LINE_CHARS, SILENCE_MS, Conversation
+from turnwire.protocol.figures import percentile
+from turnwire.protocol.messages import Event, EventType, LastLine
 
 BEGAN = 1_766_313_000_000
 Said = tuple[EventType, dict[str, Any]]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import JSON, Batch, Codec
-from protocol.errors import ErrorCode, TooLarge, TurnwireError
-from protocol.messages import BadEvent, EventIn
-from protocol.rules import check_metadata
 from tests.protocol.frames import LIMITS, both, encode
+from turnwire.protocol.codec import JSON, Batch, Codec
+from turnwire.protocol.errors import ErrorCode, TooLarge, TurnwireError
+from turnwire.protocol.messages import BadEvent, EventIn
+from turnwire.protocol.rules import check_metadata
 
 
 def event_of(codec: Codec, size: int, event_id: str = "big") -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import get_args
 import pytest
 from msgspec import DecodeError, Raw
 
-from protocol.codec import JSON, MSGPACK, Batch, Codec
-from protocol.errors import ErrorCode
-from protocol.messages import (
+from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import (
     Ack,
     AckItem,
     Append,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import rules
-from protocol.messages import Event, EventIn, JsonObject
-from protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger, event_digest, pack_digests
+from turnwire.protocol import rules
+from turnwire.protocol.messages import Event, EventIn, JsonObject
+from turnwire.protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger, event_digest, pack_digests
 
 
 def event(event_id: str, payload: JsonObject | None = None) -> EventIn:

@@ -10,9 +10,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from protocol.codec import CODECS
-from protocol.errors import CloseCode, ErrorCode, TurnwireError
-from protocol.messages import (
+from turnwire.protocol.codec import CODECS
+from turnwire.protocol.errors import CloseCode, ErrorCode, TurnwireError
+from turnwire.protocol.messages import (
     REF_CHARS,
     Event,
     Limits,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import JSON, MSGPACK, Codec
-from protocol.errors import ErrorCode
-from protocol.messages import BadEvent, EventIn, Limits
 from tests.protocol.frames import append, bad, batch, both, decoded, encode, event, good_id, refusal
+from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import BadEvent, EventIn, Limits
 
 # --- bad events ------------------------------------------------------------------------------------------------------
 

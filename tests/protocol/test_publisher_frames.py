@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocol.codec import JSON, MSGPACK, Codec
-from protocol.errors import ErrorCode, InvalidJson, InvalidMessage, TooLarge, TurnwireError
-from protocol.messages import Complete, EventIn, Ping, Signal
 from tests.protocol.frames import LIMITS, append, both, decoded, encode, event, refusal
+from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.errors import ErrorCode, InvalidJson, InvalidMessage, TooLarge, TurnwireError
+from turnwire.protocol.messages import Complete, EventIn, Ping, Signal
 
 # --- commands --------------------------------------------------------------------------------------------------------
 

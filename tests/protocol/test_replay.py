@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.messages import Event
-from protocol.replay import Gap, merge, overlap
+from turnwire.protocol.messages import Event
+from turnwire.protocol.replay import Gap, merge, overlap
 
 
 def run(first: int, last: int) -> list[Event]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocol.bodies import CompleteSession, CreateSession
-from protocol.codec import JSON
-from protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
-from protocol.messages import EventIn, Limits
+from turnwire.protocol.bodies import CompleteSession, CreateSession
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
+from turnwire.protocol.messages import EventIn, Limits
 
 LIMITS = Limits()
 EVENT = {"eventId": "a", "type": "system", "payload": {"k": 1}}

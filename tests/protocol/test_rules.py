@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from protocol.errors import InvalidEvent, InvalidMessage
-from protocol.messages import Event, EventIn, FinalStatus, Limits, SessionStatus
-from protocol.rules import (
+from turnwire.protocol.errors import InvalidEvent, InvalidMessage
+from turnwire.protocol.messages import Event, EventIn, FinalStatus, Limits, SessionStatus
+from turnwire.protocol.rules import (
     check_end_reason,
     check_event,
     check_id,

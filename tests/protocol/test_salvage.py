@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol import salvage
-from protocol.codec import JSON, MSGPACK, Batch
-from protocol.errors import ErrorCode, TurnwireError
-from protocol.messages import BadEvent, EventIn, Limits, Subscribe
-from protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
+from turnwire.protocol import salvage
+from turnwire.protocol.codec import JSON, MSGPACK, Batch
+from turnwire.protocol.errors import ErrorCode, TurnwireError
+from turnwire.protocol.messages import BadEvent, EventIn, Limits, Subscribe
+from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
 
 LIMITS = Limits()
 DEPTHS = [70, 200, 900, 970, 985, 990, 995, 999, 1000, 1005, 2000, 30_000]

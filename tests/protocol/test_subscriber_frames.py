@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from protocol.codec import JSON, Codec
-from protocol.errors import ErrorCode, TurnwireError
-from protocol.messages import Ping, Subscribe, Unsubscribe
 from tests.protocol.frames import LIMITS, both, encode
+from turnwire.protocol.codec import JSON, Codec
+from turnwire.protocol.errors import ErrorCode, TurnwireError
+from turnwire.protocol.messages import Ping, Subscribe, Unsubscribe
 
 
 @both

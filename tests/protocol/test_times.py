@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from protocol.times import format_time, from_millis, parse_time, to_millis, to_utc
+from turnwire.protocol.times import format_time, from_millis, parse_time, to_millis, to_utc
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from store.mongo import Store
+from turnwire.store.mongo import Store
 
 
 @pytest.fixture

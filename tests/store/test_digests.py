@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.errors import StorageUnavailable
-from protocol.rules import DIGEST_PAGE, pack_digests
-from store.digests import pack_times, unpack_times
-from store.mongo import Store
 from tests.support.failpoints import failing
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.rules import DIGEST_PAGE, pack_digests
+from turnwire.store.digests import pack_times, unpack_times
+from turnwire.store.mongo import Store
 
 
 def page(number: int) -> tuple[bytes, bytes]:

@@ -14,14 +14,14 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from store import die_with_parent
-from store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
 from tests.support.processes import clean_environment, is_running, wait_until
+from turnwire.store import die_with_parent
+from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
 
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from store.embedded import EmbeddedDatabase
+from turnwire.store.embedded import EmbeddedDatabase
 
 async def main():
     async with EmbeddedDatabase(Path(sys.argv[1])) as database:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from protocol.errors import StorageUnavailable
-from protocol.messages import EventIn
-from store.event_log import READ_WINDOW, RefusedDocument, event_documents
-from store.mongo import Store
 from tests.support.failpoints import failing
 from tests.support.proxy import DatabaseProxy
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import EventIn
+from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
+from turnwire.store.mongo import Store
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.mongo import options_beside
+from turnwire.store.mongo import options_beside
 
 HOST = "mongodb://127.0.0.1/"
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from store.mongo import Store
-from store.sessions import SessionRecord
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionRecord
 
 STARTED = datetime(2025, 12, 21, 10, 30, tzinfo=UTC)
 ENDED = datetime(2025, 12, 21, 10, 31, tzinfo=UTC)

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from protocol.errors import StorageUnavailable
-from protocol.messages import SessionStatus
-from store.mongo import Store
-from store.sessions import SessionQuery, SessionRecord
 from tests.support.failpoints import failing
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import SessionStatus
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionQuery, SessionRecord
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, 123000, UTC)
 STATUSES: list[SessionStatus] = ["initiated", "active", "completed", "failed"]

@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
-from gateway.deadline import storage_deadline
-from gateway.event_batch import EventBatch
-from gateway.inbox import Append, Claim
-from gateway.live_session import LiveSession
-from gateway.outbox import Outbox
-from gateway.subscription import Frames, Subscription
-from protocol.codec import JSON
-from protocol.errors import StorageUnavailable, TurnwireError
-from protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
 from tests.support.faults_world import SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
+from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.live.inbox import Append, Claim
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
+from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
 """Events without an answer that a publisher allows itself."""

@@ -12,9 +12,9 @@ from typing import Self
 
 import psutil
 
-from store.embedded import EmbeddedDatabase
 from tests.support.load import Target
 from tests.support.processes import GatewayProcess
+from turnwire.store.embedded import EmbeddedDatabase
 
 MIB = 1024 * 1024
 FAST_HEARTBEAT = "heartbeatFrequencyMS=500"

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from gateway.config import Config
-from gateway.hub import Hub
-from gateway.metrics import Metrics
-from protocol.errors import TurnwireError
-from store.mongo import Store
 from tests.support.faults_clock import VirtualTimeLoop
 from tests.support.faults_database import Document, Line, MemoryDatabase
 from tests.support.history import Entry, History, content_of
+from turnwire.gateway.config import Config
+from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.protocol.errors import TurnwireError
+from turnwire.store.mongo import Store
 
 SHARED = "shared"
 """Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""

@@ -11,11 +11,11 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from gateway.app import build_app, drain, make_runner
-from gateway.config import Config
-from gateway.hub import Hub
-from gateway.keys import HUB
-from store.mongo import Store
+from turnwire.gateway.config import Config
+from turnwire.gateway.keys import HUB
+from turnwire.gateway.running.app import build_app, drain, make_runner
+from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.store.mongo import Store
 
 Json = Any
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from protocol.messages import Event, EventIn
+from turnwire.protocol.messages import Event, EventIn
 
 
 def content_of(type_: str, payload: dict[str, Any]) -> str:

@@ -18,9 +18,10 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
-from protocol.codec import JSON, MSGPACK, Codec
-from protocol.errors import CloseCode
-from protocol.messages import (
+from tests.support.history import Answer, History, Publishing, sending_of
+from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.errors import CloseCode
+from turnwire.protocol.messages import (
     Ack,
     Append,
     EventIn,
@@ -28,7 +29,6 @@ from protocol.messages import (
     Opened,
     PublisherReply,
 )
-from tests.support.history import Answer, History, Publishing, sending_of
 
 RETRY_SECONDS = (0.05, 0.4)
 _RESEND_EVENTS = 50

@@ -8,12 +8,12 @@ from typing import Self
 
 import aiohttp
 
-from protocol.bodies import CreateSession
-from protocol.codec import JSON
 from tests.support.checker import assert_clean
 from tests.support.history import Entry, History, entry_of
 from tests.support.load import LoadPublisher, Target, percentile
 from tests.support.load_subscriber import LoadSubscriber
+from turnwire.protocol.bodies import CreateSession
+from turnwire.protocol.codec import JSON
 
 
 class Fleet:

@@ -7,9 +7,9 @@ from random import Random
 
 import aiohttp
 
-from protocol.messages import CaughtUp, Error, Events, Subscribe, Subscribed, SubscriberPush
 from tests.support.history import Following, History, entry_of
 from tests.support.load import Client, Target, frame_of
+from turnwire.protocol.messages import CaughtUp, Error, Events, Subscribe, Subscribed, SubscriberPush
 
 
 class LoadSubscriber(Client):

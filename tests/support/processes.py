@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import psutil
 
-from gateway.config import Config, environment_name
+from turnwire.gateway.config import Config, environment_name
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _READY: Final = re.compile(r"turnwire listening on (http://[^\s\"]+)")
@@ -95,7 +95,7 @@ class GatewayProcess:
             self._env["MONGODB_URI"] = mongodb_uri
         if mongodb_database is not None:
             self._env["MONGODB_DATABASE"] = mongodb_database
-        self._command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), *args]
+        self._command = [sys.executable, "-m", "turnwire", "serve", "--port", str(port), *args]
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._first_line = 0

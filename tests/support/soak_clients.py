@@ -10,11 +10,11 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from protocol.bodies import CreateSession, EventBatch, EventBatchIn
-from protocol.codec import JSON
-from protocol.messages import EventIn, Session
 from tests.support.history import Entry, History, RestAppend, entry_of, sending_of
 from tests.support.load import Target
+from turnwire.protocol.bodies import CreateSession, EventBatch, EventBatchIn
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.messages import EventIn, Session
 
 T = TypeVar("T")
 _JSON = {"Content-Type": "application/json"}

@@ -13,12 +13,12 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from protocol.messages import Session
 from tests.support.checker import check
 from tests.support.history import Entry, History, save
 from tests.support.load import LoadPublisher, Target
 from tests.support.load_subscriber import LoadSubscriber
 from tests.support.soak_clients import RestCaller, RestClient
+from turnwire.protocol.messages import Session
 
 SETTLE_SECONDS = 180.0
 """An answer, or an event, that takes longer than this to come is as good as lost. Faults go on meanwhile."""

@@ -12,13 +12,13 @@ from random import Random
 import aiohttp
 import psutil
 
-from store.embedded import EmbeddedDatabase
 from tests.support.faults_proxy import Proxy
 from tests.support.faults_rig import database_in, gateway_on, port_of, rss, start
 from tests.support.load import Client, Target
 from tests.support.processes import GatewayProcess
 from tests.support.soak_clients import RestClient
 from tests.support.soak_sessions import SoakSession, Tally
+from turnwire.store.embedded import EmbeddedDatabase
 
 LIFE_SECONDS = (60.0, 120.0)
 _GATEWAY = {"TURNWIRE_MAX_OUTBOX_BYTES": "65536"}  # so that subscribers that do not read are soon behind

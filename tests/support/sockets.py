@@ -16,8 +16,8 @@ import msgspec
 from aiohttp import WSMsgType
 from yarl import URL
 
-from protocol.codec import SUBPROTOCOL_MSGPACK
 from tests.support.gateways import Gateway, new_event
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 Json = Any
 SECONDS = 20.0

@@ -6,9 +6,14 @@ import logging
 
 import pytest
 
-from protocol.codec import JSON
-from protocol.errors import ErrorCode
-from protocol.messages import (
+from turnwire import errors
+from turnwire.delivery import Delivery
+from turnwire.event_encoder import EventEncoder
+from turnwire.link import Lost
+from turnwire.outbox import Outbox
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import (
     Ack,
     AckItem,
     Complete,
@@ -22,11 +27,6 @@ from protocol.messages import (
     Shape,
     Signal,
 )
-from turnwire import errors
-from turnwire.delivery import Delivery
-from turnwire.event_encoder import EventEncoder
-from turnwire.link import Lost
-from turnwire.outbox import Outbox
 
 
 def opened(last_seq: int = 0, last_event_id: str | None = None) -> Opened:

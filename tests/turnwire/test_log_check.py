@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from gateway.command_verify import Findings, LogCheck
-from protocol.messages import Event, Session
+from turnwire.commands.verify import Findings, LogCheck
+from turnwire.protocol.messages import Event, Session
 from turnwire.recording import RecordedEvent, Recording
 
 START, END = "2026-01-01T10:00:00.000Z", "2026-01-01T10:10:00.000Z"

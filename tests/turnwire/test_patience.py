@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.errors import CloseCode, ErrorCode
 from turnwire import errors
 from turnwire.backoff import LONGEST, Backoff
 from turnwire.errors import final_close
 from turnwire.link import Lost
 from turnwire.patience import Patience
+from turnwire.protocol.errors import CloseCode, ErrorCode
 
 
 def delays(count: int, asked: float | None = None) -> list[float]:

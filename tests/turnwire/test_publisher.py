@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from protocol.messages import EventIn, SignalPush
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.turnwire.logs import log_of
 from tests.turnwire.relay import eventually
 from turnwire import Acked, Event, Publisher, errors, subscribe
+from turnwire.protocol.messages import EventIn, SignalPush
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])

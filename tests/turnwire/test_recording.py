@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.command_demo import demo_calls
+from turnwire.gateway.running.demo import demo_calls
 from turnwire.recording import RecordingError, read_recordings
 
 

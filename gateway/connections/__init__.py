@@ -1,0 +1,1 @@
+"""One open WebSocket, whatever it is for; and all of them."""

@@ -1,0 +1,266 @@
+"""One WebSocket of either kind: its codec and outbox, what it reads, whether it is alive, and how it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+
+from turnwire.gateway.connections.outbox import Outbox, server_frame
+from turnwire.gateway.keys import CONFIG, HUB
+from turnwire.protocol.codec import CODECS, JSON, Codec
+from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, TurnwireError
+from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
+
+if TYPE_CHECKING:
+    from turnwire.gateway.sessions.live_sessions import Hub
+
+_CLOSE_SECONDS = 2.0
+"""How long a closing connection may take to hand over its last frames, and again to answer the close frame."""
+_LONGEST_POLL_SECONDS = 0.05
+_MAX_REASON_BYTES = 120
+_REPLIES_SHARE = 2.0
+"""Pushes keep within the outbox's bound; replies may go to twice that, then we stop reading who asks for more."""
+_PING_FRAME = b"\x89\x00"
+
+
+class _Socket(web.WebSocketResponse[bool]):
+    """Leaves the transport open after the close frame: closing it while the other side still sends would reset the
+    connection, and the other side would lose the close frame. Connection closes it, in time."""
+
+    def _close_transport(self) -> None:
+        pass
+
+    async def read_out(self) -> None:
+        """After `close`: read on to the other side's close frame. aiohttp does so by itself unless somebody was in
+        `receive` when we closed."""
+        if self._closing and self._reader is not None:
+            with suppress(Exception):  # whatever ends the reading ends the wait
+                while (await self._reader.read()).type is not WSMsgType.CLOSE:
+                    pass
+
+
+class Connection:
+    """One WebSocket. Owner: its request handler; anybody may `send` to it or ask it to close."""
+
+    patient = False
+    """Whether a lack of pongs is forgiven longer while the other side has unread frames."""
+
+    def __init__(self, request: web.Request) -> None:
+        self.request = request
+        self.hub: Hub = request.app[HUB]
+        self.limits = self.hub.limits
+        self.codec: Codec = JSON
+        self.paused = False
+        """Whether we have stopped reading for reasons of our own: then silence says nothing about the other side."""
+        self.closing: asyncio.Task[None] | None = None
+        self._config = request.app[CONFIG]
+        self._ws = _Socket(
+            protocols=tuple(CODECS),
+            max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
+            compress=False,
+            autoping=False,
+            timeout=_CLOSE_SECONDS,
+            decode_text=False,
+        )
+        self._outbox: Outbox | None = None
+        self._close_when_open: tuple[int, str] | None = None
+        self._close_received = False
+        self._broken = False
+        """Whether what was received is not WebSocket any more, or too big: the rest of it is of no interest."""
+        self._next_ping = self.hub.clock() + self._config.ping_interval
+        self._pinged_at: float | None = None
+        self._unread_until_now = False
+        self._blocked = False
+        """Whether we have stopped reading because the other side does not read."""
+
+    # --- the handshake -----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises InvalidMessage when the request is no handshake of ours, Overloaded when no connection is taken."""
+        asked = self.request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
+        if asked and not CODECS.keys() & set(asked):
+            raise InvalidMessage(f"the subprotocols served are {' and '.join(CODECS)}, or none for the first")
+        if not self._ws.can_prepare(self.request):
+            raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
+        self._check_capacity()
+
+    def _check_capacity(self) -> None:
+        if self.hub.draining:
+            raise Overloaded("the gateway is going away; reconnect")
+        if len(self.hub.connections) + len(self.hub.followers) >= self._config.max_connections:
+            raise Overloaded(f"the gateway has its {self._config.max_connections} connections; try again later")
+
+    async def open(self) -> web.WebSocketResponse[bool]:
+        """Finish the handshake. Raises Overloaded, as `check`."""
+        self._check_capacity()
+        await self._ws.prepare(self.request)
+        self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
+        self._outbox = Outbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
+        self._next_ping = self.hub.clock() + self._config.ping_interval
+        self.hub.connections.add(self)
+        if self.hub.draining:
+            self.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
+        elif self._close_when_open is not None:
+            self.close(*self._close_when_open)
+        return self._ws
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        assert self._outbox is not None, "the connection is not open yet"
+        return self._outbox
+
+    async def _drain(self, frame: bytes) -> None:
+        head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
+        await self._ws.send_frame(frame[head:], WSMsgType(frame[0] & 0x0F))
+
+    def send(self, message: Message) -> None:
+        """Put a message into the outbox."""
+        self.outbox.put(self.framed(message))
+
+    def framed(self, message: Message) -> bytes:
+        return self.frame(self.codec.encode(message))
+
+    def frame(self, payload: bytes) -> bytes:
+        return server_frame(payload, text=self.codec.text)
+
+    def send_error(self, error: TurnwireError, ref: str | None = None) -> None:
+        self.send(Error(error.code, error.message, error.retryable, ref))
+
+    def answer_ping(self, ping: Ping) -> None:
+        self.send(Pong(ping.ref))
+
+    def goaway(self, reason: str) -> None:
+        if self.closing is None:
+            self.send(Goaway(reason, round(self._config.reconnect_after * 1000)))
+
+    # --- receiving ---------------------------------------------------------------------------------------------------
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
+        wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
+        while self.closing is None:
+            message = await self._ws.receive()
+            self._close_received = message.type is WSMsgType.CLOSE
+            if self.closing is not None:
+                return
+            self._pinged_at = None
+            if message.type is wanted:
+                if self.hub.draining:
+                    continue
+                if self.codec.text and not _is_utf8(message.data):
+                    self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+                    return
+                yield message.data
+            elif message.type is WSMsgType.PING:
+                await self._ws.pong(message.data)
+            elif message.type is other:
+                kind = "text" if self.codec.text else "binary"
+                self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
+                return
+            elif message.type is not WSMsgType.PONG:
+                self._broken = message.type is WSMsgType.ERROR
+                return
+            if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                self._blocked = True
+                await self.outbox.room(_REPLIES_SHARE)
+                self._blocked = False
+
+    def check_alive(self, now: float) -> None:
+        """Ping when it is time; close when the pong is overdue. `now` is the loop's clock."""
+        if self.closing is not None:
+            return
+        if self._pinged_at is None:
+            if now >= self._next_ping:
+                self._next_ping = now + self._config.ping_interval
+                self._pinged_at = now
+                self._unread_until_now = False
+                transport = self.request.transport
+                if transport is not None and not transport.is_closing():
+                    transport.write(_PING_FRAME)
+            return
+        slow = self._blocked or (self.patient and self.outbox.unread)
+        if self.paused or (self._unread_until_now and not slow):
+            self._pinged_at = now  # only now does the other side come to our ping, or we to its pong
+        self._unread_until_now = slow
+        allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
+        if now - self._pinged_at > allowed:
+            self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
+
+    # --- closing -----------------------------------------------------------------------------------------------------
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is in the outbox, or as soon as the handshake is done; the first call counts."""
+        if self._outbox is None:
+            self._close_when_open = self._close_when_open or (code, reason)
+        elif self.closing is None:
+            self.closing = self.hub.loop.create_task(self._close(code, reason))
+            self.closing.add_done_callback(_retrieve)
+
+    def abort(self) -> None:
+        """Cut the connection, if it is still there."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def _close(self, code: int, reason: str) -> None:
+        message = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore").encode()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.outbox.flushed()
+        self.outbox.close()
+        with suppress(TimeoutError, ConnectionError, RuntimeError):
+            async with asyncio.timeout(_CLOSE_SECONDS * 2):
+                await self._ws.close(code=code, message=message, drain=False)
+        if not self._close_received:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._ws.read_out()
+        if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._hang_up()
+        self.abort()
+
+    async def _hang_up(self) -> None:
+        """Close the transport when all is written; returns when it is gone."""
+        transport = self.request.transport
+        if transport is None:
+            return
+        if not self._broken:
+            transport.close()
+        elif transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+        pause = 0.0
+        while self.request.transport is not None:
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_POLL_SECONDS, pause * 2 + 0.001)
+
+    async def finish(self) -> None:
+        """The handler's last step: nothing of the connection is left when this returns."""
+        if self.closing is None:
+            self.close(CloseCode.DONE, "")
+        assert self.closing is not None
+        try:
+            await asyncio.wait([self.closing])
+        finally:
+            self.hub.connections.discard(self)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""The bounded frames waiting for one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from turnwire.store.on_demand import OnDemandTask
+
+_MAX_FRAME_BYTES = 256 * 1024
+_DIRECT_BYTES = 64 * 1024
+"""While the transport buffers less than this, a frame goes to it at once."""
+
+
+def server_frame(payload: bytes, *, text: bool) -> bytes:
+    """A whole, unmasked WebSocket data frame (RFC 6455, section 5.2), ready for the transport."""
+    first = 0x81 if text else 0x82
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", first, size) + payload
+    if size < 65536:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
+
+
+class Outbox:
+    """Frames on their way to one socket: straight to the transport while it keeps up, else queued here.
+
+    The bound is kept by those who have a choice: they ask `has_room` before each frame, or await `room()`.
+    Owner of the queue: its drain task, which lives while there is something in it.
+    """
+
+    __slots__ = ("_drain", "_frames", "_replaceable", "_task", "_transport", "_waiters", "closed", "max_bytes", "size")
+
+    def __init__(
+        self, drain: Callable[[bytes], Awaitable[None]], transport: asyncio.WriteTransport | None, max_bytes: int
+    ) -> None:
+        """`drain` writes one frame and returns when the socket can take more. Without a `transport` all frames go
+        that way."""
+        self._drain = drain
+        self._transport = transport
+        self._frames: deque[list[bytes]] | None = None
+        """Made when it is first needed, and kept: an empty one has 760 bytes, and most connections never queue."""
+        self._replaceable: dict[object, list[bytes]] = {}
+        self._task = OnDemandTask(self._run)
+        self._waiters: list[asyncio.Future[None]] = []
+        self.closed = False
+        self.max_bytes = max_bytes
+        self.size = 0
+        """Bytes queued."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """What pushes are cut into, down to one event or session."""
+        return min(_MAX_FRAME_BYTES, self.max_bytes // 2)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a frame of `frame_bytes` keeps within the bound. So it is after `room()`."""
+        return self.size + self.frame_bytes <= self.max_bytes
+
+    @property
+    def unread(self) -> bool:
+        """Whether the other side has frames to read that it has not taken yet."""
+        return self._task.running or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
+
+    def put(self, frame: bytes, key: object = None) -> None:
+        """Send `frame` after what was put before. With a `key` it voids a frame of the same key still queued here."""
+        if not self._send_at_once(frame):
+            self._queue(frame, key)
+
+    def offer(self, frame: bytes) -> bool:
+        """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
+        if self._send_at_once(frame):
+            return True
+        if self._task.running and not self.has_room:
+            return False
+        self._queue(frame, None)
+        return True
+
+    def _send_at_once(self, frame: bytes) -> bool:
+        """Whether the frame has gone to the transport, or has nowhere to go any more."""
+        transport = self._transport
+        if transport is None or self._task.running:
+            return self.closed
+        if self.closed or transport.is_closing():
+            return True
+        if transport.get_write_buffer_size() >= _DIRECT_BYTES:
+            return False
+        transport.write(frame)
+        return True
+
+    def _queue(self, frame: bytes, key: object) -> None:
+        entry = [frame]
+        if key is not None:
+            older = self._replaceable.get(key)
+            if older is not None:
+                self.size -= len(older[0])
+                older[0] = b""
+            self._replaceable[key] = entry
+        if self._frames is None:
+            self._frames = deque()
+        self._frames.append(entry)
+        self.size += len(frame)
+        self._task.wake()
+
+    async def _run(self) -> None:
+        try:
+            while self._frames:
+                entry = self._frames.popleft()
+                frame = entry[0]
+                entry[0] = b""
+                self.size -= len(frame)
+                self._release()
+                if frame:
+                    await self._drain(frame)
+        except (ConnectionError, RuntimeError):  # the socket is gone; its reader sees that too
+            self.close()
+        self._replaceable.clear()
+        self._release()
+
+    def _release(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def room(self, at_most: float = 0.5) -> None:
+        """Wait until no more than this share of the bound is queued, or the outbox is closed."""
+        while self.size > self.max_bytes * at_most and not self.closed:
+            await self._changed()
+
+    async def flushed(self) -> None:
+        """Wait until all has gone to the transport, or the outbox is closed."""
+        while self._frames and not self.closed:
+            await self._changed()
+
+    async def _changed(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def close(self) -> None:
+        """Drop what is queued and all that is put from now on."""
+        self.closed = True
+        self._frames = None
+        self._replaceable.clear()
+        self.size = 0
+        self._task.cancel()
+        self._release()

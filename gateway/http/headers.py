@@ -1,0 +1,94 @@
+"""Headers every answer has: security, CORS and the server's name."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+
+import aiohttp_cors
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from turnwire.gateway.config import Config
+
+_MAX_AGE = 600
+"""Seconds a browser may remember a preflight."""
+_EXPOSED_HEADERS = ("Idempotent-Replayed", "Retry-After")
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_UPGRADE = 101
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": _API_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Origin-Agent-Cluster": "?1",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",
+    "X-Download-Options": "noopen",
+    "X-Frame-Options": "DENY",
+    "X-Permitted-Cross-Domain-Policies": "none",
+    "X-XSS-Protection": "0",
+}
+"""What an answer has unless it is a page, which brings its own policies. Any origin may read an answer: who may call is
+said by CORS."""
+_PREPARED = CIMultiDict(SECURITY_HEADERS)
+
+
+def set_security_headers(response: web.StreamResponse) -> None:
+    headers = response.headers
+    if hdrs.CONTENT_SECURITY_POLICY in headers:  # a page, which has some of its own
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+    else:
+        headers.extend(_PREPARED)
+    headers[hdrs.SERVER] = "turnwire"
+
+
+def page_headers(*styles: str) -> dict[str, str]:
+    """Headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
+    hashes = " ".join(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" for style in styles)
+    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; base-uri 'none'; form-action 'none'"
+    return {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "same-origin"}
+
+
+def add_headers(app: web.Application, config: Config) -> None:
+    """Give every answer its headers. To be called when all routes have been added."""
+    origins = config.cors_origins.split(",") if config.cors_origins else []
+    options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
+        allow_credentials=False,
+        allow_headers="*",
+        expose_headers=_EXPOSED_HEADERS,
+        max_age=_MAX_AGE,
+    )
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
+    for route in list(app.router.routes()):
+        if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
+            cors.add(route)
+
+    [set_cors_headers] = app.on_response_prepare  # of aiohttp-cors, which looks the route up even without an Origin
+    app.on_response_prepare.clear()
+
+    async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
+        if response.status == _UPGRADE:
+            response.headers[hdrs.SERVER] = "turnwire"
+            return
+        set_security_headers(response)
+        if hdrs.VARY not in response.headers:
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+        if hdrs.ORIGIN in request.headers:
+            await set_cors_headers(request, response)
+            _set_origin(request, response, origins)
+
+    app.on_response_prepare.append(set_headers)
+
+
+def _set_origin(request: web.Request, response: web.StreamResponse, origins: list[str]) -> None:
+    """What aiohttp-cors leaves out: errors of routes that do not exist."""
+    origin = request.headers[hdrs.ORIGIN]
+    known = "*" in origins or origin in origins
+    if known and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = ",".join(_EXPOSED_HEADERS)

@@ -1,0 +1,243 @@
+"""What a REST request asks for: the session in its path, its query, its body, the media type it wants.
+
+Whatever is wrong raises InvalidMessage (or InvalidJson, TooLarge) with a text that names the field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from aiohttp import hdrs, web
+
+from turnwire.gateway.keys import CONFIG
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import InvalidJson, InvalidMessage, TooLarge
+from turnwire.protocol.messages import Limits
+from turnwire.protocol.rules import check_id
+from turnwire.protocol.times import from_millis, parse_time, to_millis
+
+MAX_LIMIT = 100
+"""Most items of one page, whatever is listed."""
+MAX_INTEGER = 2**53
+MAX_LANGUAGE_CHARS = 64
+
+T = TypeVar("T")
+
+_MILLISECOND = timedelta(milliseconds=1)
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_LOST_PLUS = re.compile(r"(.*:.*) (\d\d:?\d\d(?::?\d\d)?)")
+_JSON_TYPE = re.compile(r"application/(?:[^/]+\+)?json")
+_CURSOR = msgspec.json.Decoder(tuple[int, str])
+
+
+def session_id_of(request: web.Request, limits: Limits) -> str:
+    """The session in `/sessions/{session_id}…`, percent-decoded; it may contain slashes."""
+    session_id = request.rel_url.raw_path.split("/")[2]
+    if "%" in session_id:
+        try:
+            if _ESCAPE.search(session_id):
+                raise ValueError("a lone %")
+            session_id = unquote_to_bytes(session_id).decode()
+        except ValueError as error:
+            raise InvalidMessage("sessionId in the path must be percent-encoded UTF-8") from error
+    check_id(session_id, "sessionId", limits)
+    return session_id
+
+
+# --- query -----------------------------------------------------------------------------------------------------------
+
+
+class Query:
+    """Reads the parameters one by one, then `check` raises InvalidMessage with a text for each bad one."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._values = request.query
+        self._faults: list[str] = []
+
+    def has(self, name: str) -> bool:
+        return name in self._values
+
+    def refuse(self, fault: str) -> None:
+        self._faults.append(fault)
+
+    def check(self) -> None:
+        if self._faults:
+            raise InvalidMessage(self._faults[0], self._faults)
+
+    def _value(self, name: str) -> str | None:
+        values = self._values.getall(name, [])
+        if len(values) > 1:
+            self.refuse(f"{name} must be given once")
+        return values[0] if values else None
+
+    def integer(self, name: str, default: int, *, low: int, high: int = MAX_INTEGER) -> int:
+        value = self._value(name)
+        if value is None:
+            return default
+        number = plain_integer(value)
+        if number is None or not low <= number <= high:
+            self.refuse(f"{name} must be an integer from {low} to {high}")
+            return default
+        return number
+
+    def choice(self, name: str, options: Sequence[str], default: T) -> str | T:
+        value = self._value(name)
+        if value is None:
+            return default
+        if value not in options:
+            self.refuse(f"{name} must be one of {', '.join(options)}")
+            return default
+        return value
+
+    def language(self) -> str | None:
+        value = self._value("language")
+        if value is not None:
+            fault = language_fault(value)
+            if fault is not None:
+                self.refuse(fault)
+        return value
+
+    def moment(self, name: str, *, up: bool = False) -> datetime | None:
+        """An ISO-8601 time with an offset, whose `+` may have become a space on the way.
+
+        In whole milliseconds, as times are stored: cut, or the next one (`up`), so that an exclusive bound stays exact.
+        """
+        value = self._value(name)
+        if value is None:
+            return None
+        lost_plus = _LOST_PLUS.fullmatch(value)
+        text = f"{lost_plus[1]}+{lost_plus[2]}" if lost_plus else value
+        try:
+            moment = parse_time(text)
+            return moment + _MILLISECOND if up and moment < datetime.fromisoformat(text) else moment
+        except (ValueError, OverflowError):
+            self.refuse(f"{name} must be an ISO-8601 time with an offset, such as 2025-12-21T10:30:00.000Z")
+            return None
+
+    def cursor(self, limits: Limits) -> tuple[datetime, str] | None:
+        value = self._value("cursor")
+        if value is None:
+            return None
+        try:
+            return decode_cursor(value, limits)
+        except (ValueError, OverflowError, InvalidMessage):
+            self.refuse("cursor must be the nextCursor of a page before")
+            return None
+
+
+def plain_integer(text: str) -> int | None:
+    """The number, for plain ASCII digits up to MAX_INTEGER; else None."""
+    if not (text.isascii() and text.isdigit() and len(text.lstrip("0")) <= 16):
+        return None
+    number = int(text)
+    return number if number <= MAX_INTEGER else None
+
+
+def language_fault(language: str) -> str | None:
+    if 1 <= len(language) <= MAX_LANGUAGE_CHARS:
+        return None
+    return f"language must have 1 to {MAX_LANGUAGE_CHARS} characters, has {len(language)}"
+
+
+def encode_cursor(started_at: datetime, session_id: str) -> str:
+    """Where a page of sessions ends, as an opaque text for the next request."""
+    position = msgspec.json.encode((to_millis(started_at), session_id))
+    return urlsafe_b64encode(position).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, limits: Limits) -> tuple[datetime, str]:
+    """Raises ValueError, OverflowError or InvalidMessage for what `encode_cursor` never gave."""
+    position = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+    millis, session_id = _CURSOR.decode(position)
+    check_id(session_id, "sessionId", limits)
+    started_at = from_millis(millis)
+    if encode_cursor(started_at, session_id) != cursor:
+        raise ValueError("not canonical")
+    return started_at, session_id
+
+
+# --- body ------------------------------------------------------------------------------------------------------------
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body, at most `max_frame_bytes` (after decompression), within `header_timeout`.
+
+    Raises TooLarge, InvalidMessage for a body that breaks HTTP, or an HTTPException 408 or 415.
+    """
+    config = request.app[CONFIG]
+    limit = config.max_frame_bytes
+    declared = request.content_length
+    body: bytes | bytearray = bytearray()
+    try:
+        if request.content.is_eof() and (declared or 0) <= limit:  # all of it is here, as usual: no clock is needed
+            body = request.content.read_nowait()
+        else:
+            async with asyncio.timeout(config.header_timeout):
+                while declared is None or declared <= limit:
+                    chunk = await request.content.readany()
+                    body += chunk
+                    if not chunk or len(body) > limit:
+                        break
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body took longer than {config.header_timeout:g} s") from None
+    except web.RequestPayloadError as error:
+        raise InvalidMessage("the body breaks off or is not encoded as its headers say") from error
+    if len(body) > limit or (declared is not None and declared > limit):
+        raise TooLarge(f"the body is over the limit of {limit} bytes")
+    if body:
+        _check_content_type(request)
+    return bytes(body)
+
+
+def _check_content_type(request: web.Request) -> None:
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    if given is None or given == "application/json":
+        return
+    media_type = request.content_type
+    if not _JSON_TYPE.fullmatch(media_type) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise web.HTTPUnsupportedMediaType(text="the body must be application/json in UTF-8")
+
+
+async def decode_body(request: web.Request, kind: type[T], limits: Limits) -> T:
+    return JSON.decode_body(not_empty(await read_body(request)), kind, limits)
+
+
+def not_empty(body: bytes) -> bytes:
+    if not body:
+        raise InvalidJson("the body is empty; it must be a JSON object")
+    return body
+
+
+# --- media types -----------------------------------------------------------------------------------------------------
+
+
+def wanted_type(request: web.Request, offered: Sequence[str]) -> str:
+    """The media type of `offered` that the Accept header likes best; the first one when it likes none."""
+    best, best_rank = offered[0], (0.0, 0)
+    for part in ",".join(request.headers.getall(hdrs.ACCEPT, [])).split(","):
+        name, _, parameters = part.partition(";")
+        name = name.strip().lower()
+        exact = name in offered
+        rank = (_quality(parameters), int(exact))
+        if (exact or name in ("*/*", "application/*")) and rank[0] > 0 and rank > best_rank:
+            best, best_rank = (name if exact else offered[0]), rank
+    return best
+
+
+def _quality(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                return 0.0
+            return quality if 0 <= quality <= 1 else 0.0
+    return 1.0

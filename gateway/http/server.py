@@ -1,0 +1,172 @@
+"""The HTTP server: its connections, and what every request goes through before and after its route.
+
+This is done here once, and not by a middleware for each purpose: what fails before the middlewares (an unknown Expect
+header, the router) gets the envelope and is counted too, and a request costs less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
+
+from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
+from turnwire.gateway.http.headers import set_security_headers
+from turnwire.gateway.keys import CONFIG, METRICS
+from turnwire.protocol.errors import ErrorCode
+
+_KEEPALIVE_SECONDS = 75.0
+"""How long a connection may be silent between two requests: longer than usual proxies keep theirs."""
+_MOST_BYTES_PER_CHARACTER = 12
+"""Four bytes of UTF-8, percent-encoded."""
+_REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
+
+
+class HttpRunner(web.AppRunner):
+    """Serves an application so that every error, even of what is no valid HTTP request, is answered with the envelope,
+    and every request is counted.
+
+    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request, and for the
+    rest of a body that nobody wanted. A request line has room for a percent-encoded id of the longest kind.
+    """
+
+    def __init__(self, app: web.Application, *, header_timeout: float, **kwargs: Any) -> None:
+        kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
+        kwargs.setdefault("lingering_time", header_timeout)
+        kwargs.setdefault("max_line_size", max(8190, app[CONFIG].max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
+        super().__init__(app, **kwargs)
+        self._header_timeout = header_timeout
+
+    async def _make_server(self) -> web.Server:
+        plain = await super()._make_server()
+        metrics, routed = self.app[METRICS], plain.request_handler
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            started = time.perf_counter()
+            response: web.StreamResponse | None = None
+            try:
+                try:
+                    response = await routed(request)
+                except Exception as error:
+                    response = _allowed(request) or answer_to_error(request, error)
+                return response
+            finally:
+                metrics.answered(request, response, time.perf_counter() - started)
+
+        return _Server(
+            handle,
+            head_timeout=self._header_timeout,
+            request_factory=plain.request_factory,
+            handler_cancellation=plain.handler_cancellation,
+            **plain._kwargs,
+        )
+
+
+def _allowed(request: web.Request) -> web.Response | None:
+    """What is allowed, for an OPTIONS request to a known resource that is no CORS preflight and was refused as such."""
+    if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
+        return None
+    resource = request.match_info.route.resource
+    if resource is None:
+        return None
+    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in resource}))})
+
+
+class _Connection(web.RequestHandler):
+    """One HTTP connection: bad requests get the envelope, and a request head has a time limit.
+
+    The head's clock starts with the connection, and later with the first byte of each further request; aiohttp's own
+    `keepalive_timeout` is for a connection that is silent between two requests.
+    """
+
+    __slots__ = ("_head", "_head_is_whole", "_head_timeout", "_head_timer")
+
+    def __init__(self, manager: web.Server, *, head_timeout: float, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._head_timeout = head_timeout
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head = b""
+        """The start of the last request head, to say in an error which request it was."""
+        self._head_is_whole = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_timer = self._loop.call_later(self._head_timeout, self._head_is_late)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._payload_parser is not None or not self._expects_head():
+            super().data_received(data)
+            return
+        if self._head_is_whole:
+            self._head, self._head_is_whole = b"", False
+        if len(self._head) < self.max_line_size:
+            self._head += data[: self.max_line_size]
+        requests = self._request_count
+        super().data_received(data)
+        if self._request_count != requests:
+            self._head_is_whole = True
+            self._stop_head_timer()
+        elif self._head_timer is None and not self._force_close:
+            self._head_timer = self._loop.call_later(self._head_timeout, self._head_is_late)
+
+    def _expects_head(self) -> bool:
+        return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The envelope for a malformed request, or for what was raised outside the routes."""
+        if isinstance(exc, ConnectionError):
+            raise exc
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        if status == 400:
+            method, path = self._request_line()
+            fault = (message or "bad request").split("\n", 1)[0].rstrip(": ")
+            if isinstance(exc, LineTooLong):
+                fault = "the request line or a header is too long"
+            fault = f"not a valid HTTP request: {fault}"
+            response = error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path)
+        else:
+            response = internal_error(exc, request.method, request.rel_url.raw_path)
+        set_security_headers(response)
+        response.force_close()
+        return response
+
+    def _request_line(self) -> tuple[str, str]:
+        """Method and path of the request that could not be parsed, as far as they are known."""
+        lines = _REQUEST_LINE.findall(self._head)
+        if len(lines) != 1:
+            return "UNKNOWN", "/"
+        method, target = lines[0]
+        return method.decode(), target.decode().partition("?")[0]
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, *, head_timeout: float, **kwargs: Any) -> None:
+        super().__init__(handler, **kwargs)
+        self._head_timeout = head_timeout
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, head_timeout=self._head_timeout, **self._kwargs)

@@ -1,0 +1,97 @@
+"""The OpenAPI 3.1 document of all routes: `/openapi.json`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, web
+
+from turnwire.gateway.keys import CONFIG
+from turnwire.gateway.openapi.operations import parameters, paths
+from turnwire.gateway.openapi.schemas import SESSION_ID, TIME, Schema, ref, schemas
+from turnwire.protocol.messages import Limits
+from turnwire.version import __version__
+
+_INTRODUCTION = """\
+Sessions of voice bots: publish events over a WebSocket or REST, follow them live over a WebSocket or server-sent
+events, and read them back. An answered event is durable. Everything may be sent again safely.
+
+Every error answer is the same envelope; its `code` says what to do. Times are ISO-8601, UTC, with milliseconds.
+Unknown query parameters and unknown fields are ignored.
+"""
+_TAGS = {
+    "Sessions": "One conversation each, known by a `sessionId` that the client may choose.",
+    "Events": "The immutable log of a session: positions (`seq`) 1, 2, 3 …, without holes.",
+    "WebSockets": "Streaming, both ways.",
+    "Service": "Health, metrics and this document.",
+}
+_ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
+    400: ("What was asked for is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
+    404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'"),
+    405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
+    408: ("The body came too slowly.", "invalid_message", "the body took longer than 10 s"),
+    409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),
+    413: ("Over a limit of size, which the message names.", "too_large", "the body is over the limit of 1048576 bytes"),
+    415: ("The body is not JSON.", "invalid_message", "the body must be application/json in UTF-8"),
+    500: ("A fault of the gateway; try again.", "internal", "something went wrong in the gateway"),
+    503: ("The storage is away; try again.", "storage_unavailable", "the storage is away; try again"),
+}
+_HEADERS: Schema = {
+    "IdempotentReplayed": {
+        "description": "Present when this had been done before: the answer is what was stored then.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "RetryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "Allow": {"description": "The methods served.", "schema": {"type": "string"}},
+}
+_ERROR_HEADERS = {405: {"Allow": "Allow"}, 503: {"Retry-After": "RetryAfter"}}
+
+
+def document(limits: Limits) -> Schema:
+    """The document for a gateway with these limits, as plain JSON values."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Turnwire",
+            "summary": "Session gateway for voice bots",
+            "description": _INTRODUCTION,
+            "version": __version__,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "This gateway"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": paths(limits),
+        "components": {
+            "schemas": schemas(limits),
+            "parameters": parameters(limits),
+            "headers": _HEADERS,
+            "responses": {f"Error{status}": _error(status) for status in _ERRORS},
+        },
+    }
+
+
+def _error(status: int) -> Schema:
+    description, code, message = _ERRORS[status]
+    example: dict[str, Any] = {
+        "statusCode": status,
+        "timestamp": TIME,
+        "path": f"/sessions/{SESSION_ID}",
+        "method": "GET",
+        "error": HTTPStatus(status).phrase,
+        "message": message,
+        "code": code,
+    }
+    headers = {name: {"$ref": f"#/components/headers/{at}"} for name, at in _ERROR_HEADERS.get(status, {}).items()}
+    content = {"application/json": {"schema": ref("ErrorEnvelope"), "example": example}}
+    return {"description": description, "content": content} | ({"headers": headers} if headers else {})
+
+
+def add_openapi_route(app: web.Application) -> None:
+    body = msgspec.json.encode(document(app[CONFIG].limits))
+
+    async def read_document(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
+
+    app.router.add_get("/openapi.json", read_document)

@@ -1,0 +1,280 @@
+"""The routes of the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from turnwire.gateway.http.query import MAX_INTEGER, MAX_LANGUAGE_CHARS, MAX_LIMIT
+from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
+from turnwire.gateway.rest.events import DEFAULT_LIMIT, NDJSON, SSE
+from turnwire.gateway.rest.sessions import DEFAULT_LIST_LIMIT, DEFAULT_OFFSET_LIMIT, DEFAULT_PAGE_LIMIT
+from turnwire.protocol.codec import CODECS
+from turnwire.protocol.messages import Limits, SessionStatus
+
+_JSON = "application/json"
+_READ_ERRORS = (400, 404, 405, 500, 503)
+_WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
+_REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
+
+
+def paths(limits: Limits) -> Schema:
+    """`paths` of the document."""
+    one = {"$ref": "#/components/parameters/sessionId"}
+    return {
+        "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
+        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session()},
+        "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
+        "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
+        "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
+        "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
+        "/subscribe": {"get": _subscribe()},
+        "/health": {"get": _health("readHealth", "Health", "200 while the database answers, else 503.")},
+        "/health/live": {
+            "get": _health("readLiveness", "Liveness", "200 as long as the process answers; for restarts.", down=False)
+        },
+        "/health/ready": {
+            "get": _health("readReadiness", "Readiness", "503 without the database, and while going away; for traffic.")
+        },
+        "/metrics": {"get": _text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
+        "/openapi.json": {"get": _text("readApiDocument", "This document", _JSON, {"type": "object"})},
+        "/docs": {"get": _text("readApiReference", "API reference, for people", "text/html")},
+        "/": {"get": _text("readDashboard", "Dashboard, for people", "text/html")},
+    }
+
+
+def parameters(limits: Limits) -> Schema:
+    """`components.parameters` of the document."""
+    schema = {"type": "string", "minLength": 1, "maxLength": limits.id_chars}
+    description = "The session, percent-encoded as UTF-8; a slash in it is `%2F`."
+    return {"sessionId": _parameter("sessionId", description, schema, place="path", example=SESSION_ID)}
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _parameter(name: str, description: str, schema: Schema, *, place: str = "query", example: Any = None) -> Schema:
+    made: Schema = {"name": name, "in": place, "description": description, "schema": schema}
+    if place == "path":
+        made["required"] = True
+    return made if example is None else {**made, "example": example}
+
+
+def _integer(name: str, description: str, default: int | None, low: int, high: int = MAX_INTEGER) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
+    return _parameter(name, description, schema if default is None else {**schema, "default": default})
+
+
+def _limit(description: str, default: int | None) -> Schema:
+    return _integer("limit", description, default, 1, MAX_LIMIT)
+
+
+def _operation(
+    operation_id: str, summary: str, description: str, *, tag: str, answers: Schema, errors: Sequence[int], **more: Any
+) -> Schema:
+    responses = {**answers, **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in errors}}
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "description": description,
+        "tags": [tag],
+        **more,
+        "responses": responses,
+    }
+
+
+def _answer(description: str, name: str, headers: Schema | None = None) -> Schema:
+    answer: Schema = {"description": description, "content": {_JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
+    return answer if headers is None else {**answer, "headers": headers}
+
+
+def _body(name: str, *, required: bool = True) -> Schema:
+    return {"required": required, "content": {_JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
+
+
+def _text(
+    operation_id: str, summary: str, media_type: str, schema: Schema | None = None, errors: Sequence[int] = (405, 500)
+) -> Schema:
+    content = {media_type: {"schema": schema or {"type": "string"}}}
+    answers: Schema = {"200": {"description": summary, "content": content}}
+    return _operation(operation_id, summary, summary + ".", tag="Service", answers=answers, errors=errors)
+
+
+def _health(operation_id: str, summary: str, description: str, *, down: bool = True) -> Schema:
+    answers: Schema = {"200": _answer("It serves.", "Health")}
+    if down:
+        retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+        answers["503"] = _answer("It does not serve now.", "Health", retry_after)
+    return _operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def _list_sessions(limits: Limits) -> Schema:
+    time_schema = {"type": "string", "format": "date-time"}
+    language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    return _operation(
+        "listSessions",
+        "List sessions",
+        "Newest first, by `startedAt`, then `sessionId`. Go on with `cursor=nextCursor` until that is null; sessions "
+        "that start meanwhile do not shift the pages.",
+        tag="Sessions",
+        answers={"200": _answer("A page of sessions.", "SessionList")},
+        errors=(400, 405, 500, 503),
+        parameters=[
+            _parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
+            _parameter("language", "Only sessions of exactly this language.", language),
+            _parameter("startedAfter", "Exclusive.", time_schema, example=TIME),
+            _parameter("startedBefore", "Exclusive.", time_schema),
+            _limit("Sessions a page.", DEFAULT_LIST_LIMIT),
+            _parameter("cursor", "`nextCursor` of the page before.", {"type": "string", "format": "turnwire-cursor"}),
+        ],
+    )
+
+
+def _create_session() -> Schema:
+    return _operation(
+        "createSession",
+        "Create a session",
+        "Safe to repeat: an existing session is returned unchanged, with `Idempotent-Replayed: true`.",
+        tag="Sessions",
+        answers={"200": _answer("The session, new or existing.", "Session", _REPLAYED)},
+        errors=_WRITE_ERRORS,
+        requestBody=_body("CreateSession"),
+    )
+
+
+def _read_session() -> Schema:
+    return _operation(
+        "readSession",
+        "Read a session with a page of its events",
+        "Events by timestamp, then seq. Two styles of paging: `page` and `limit` (as when neither is given), or "
+        "`offset` and `limit`; both at once are refused.",
+        tag="Sessions",
+        answers={"200": _answer("The session and the page.", "SessionHistory")},
+        errors=_READ_ERRORS,
+        parameters=[
+            _integer("page", "The first one is 1, which is also the default.", None, 1),
+            _integer("offset", "Events to skip.", None, 0),
+            _limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
+            _parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
+        ],
+    )
+
+
+def _read_stats() -> Schema:
+    return _operation(
+        "readStats",
+        "Read the figures of a conversation",
+        "Turns, talk time, response latencies, interruptions, silences, tool calls and errors, from the events 1 to "
+        "`lastSeq`. What each means, and the payload fields they are read from, is documented in `docs/events.md`.",
+        tag="Sessions",
+        answers={"200": _answer("The figures, as of now.", "SessionStats")},
+        errors=_READ_ERRORS,
+    )
+
+
+def _complete_session() -> Schema:
+    return _operation(
+        "completeSession",
+        "End a session",
+        "A session ends once: repeats answer with the first end, and `Idempotent-Replayed: true`. Without a body it "
+        "ends as `completed`.",
+        tag="Sessions",
+        answers={"200": _answer("The session, ended.", "Session", _REPLAYED)},
+        errors=(*_WRITE_ERRORS, 404),
+        requestBody=_body("CompleteSession", required=False),
+    )
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _append_events(limits: Limits) -> Schema:
+    either = {"anyOf": [ref("EventIn"), ref("EventBatchIn")]}
+    one = EXAMPLES["EventIn"]
+    examples = {"one": {"value": one}, "several": {"value": EXAMPLES["EventBatchIn"]}}
+    answer: Schema = {
+        "description": "Durable: the event, or the events in order, as stored.",
+        "headers": _REPLAYED,
+        "content": {_JSON: {"schema": {"anyOf": [ref("Event"), ref("EventBatch")]}, "example": EXAMPLES["Event"]}},
+    }
+    return _operation(
+        "appendEvents",
+        "Append one event, or several",
+        f"All of them or none; at most {limits.batch_events}. Safe to repeat: an `eventId` that is stored is answered "
+        "with the event first stored, unchanged; `Idempotent-Replayed: true` when that holds for all. An ended session "
+        "takes events for a grace time.",
+        tag="Events",
+        answers={"201": answer},
+        errors=(*_WRITE_ERRORS, 404, 409),
+        requestBody={"required": True, "content": {_JSON: {"schema": either, "examples": examples}}},
+    )
+
+
+def _read_events() -> Schema:
+    last_event_id = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+    line = {"schema": ref("Event"), "description": "One event a line."}
+    stream = 'event: event\nid: 1\ndata: {"eventId":"e1","sessionId":"call-0001",…}\n\n'
+    content = {
+        _JSON: {"schema": ref("EventPage"), "example": EXAMPLES["EventPage"]},
+        NDJSON: {"schema": line["schema"]},
+        SSE: {"schema": {"type": "string"}, "example": stream},
+    }
+    return _operation(
+        "readEvents",
+        "Read events in seq order",
+        f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
+        f"line. `Accept: {SSE}` streams it and then follows it live: `event: event` with the seq as `id`, `caughtUp`, "
+        "`session` and `signal`; reconnect with `Last-Event-ID`.",
+        tag="Events",
+        answers={"200": {"description": "Events, in the form asked for.", "content": content}},
+        errors=_READ_ERRORS,
+        parameters=[
+            _integer("afterSeq", "Exclusive.", 0, 0),
+            _limit("Events a window; streams have no limit.", DEFAULT_LIMIT),
+            _parameter("Last-Event-ID", "For SSE: overrides `afterSeq`.", last_event_id, place="header"),
+        ],
+    )
+
+
+# --- WebSockets ------------------------------------------------------------------------------------------------------
+
+
+def _socket(
+    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
+) -> Schema:
+    description += (
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. Its messages are the schemas "
+        f"`{sent}` (from the client) and `{answered}` (from the gateway)."
+    )
+    answers = {"101": {"description": "The WebSocket is open."}}
+    messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
+    return _operation(
+        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
+    )
+
+
+def _publish() -> Schema:
+    language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    return _socket(
+        "publish",
+        "Publish a session's events",
+        "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
+        sent="PublisherCommand",
+        answered="PublisherReply",
+        errors=_READ_ERRORS,
+        parameters=[_parameter("language", "Creates the session when there is none.", language)],
+    )
+
+
+def _subscribe() -> Schema:
+    return _socket(
+        "subscribe",
+        "Watch sessions",
+        "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
+        sent="SubscriberCommand",
+        answered="SubscriberPush",
+        errors=(400, 405, 500, 503),
+    )

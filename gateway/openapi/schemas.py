@@ -1,0 +1,199 @@
+"""The schemas of the OpenAPI document, made from the wire shapes, with the limits they do not say themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from turnwire.gateway.http.query import MAX_LANGUAGE_CHARS
+from turnwire.protocol import bodies, messages
+from turnwire.protocol.figures import SessionStats
+from turnwire.protocol.messages import Limits
+
+Schema = dict[str, Any]
+
+SESSION_ID = "call-0001"
+TIME = "2025-12-21T10:30:00.000Z"
+
+SESSION: Schema = {
+    "sessionId": SESSION_ID,
+    "status": "active",
+    "language": "en",
+    "startedAt": TIME,
+    "endedAt": None,
+    "metadata": {"caller": "+4930123456"},
+    "lastSeq": 1,
+    "lastEventAt": "2025-12-21T10:30:01.250Z",
+    "endReason": None,
+}
+HISTORY_EVENT: Schema = {
+    "eventId": "e1",
+    "type": "user_speech",
+    "payload": {"text": "I'd like to book a table for two."},
+    "timestamp": "2025-12-21T10:30:01.250Z",
+    "seq": 1,
+}
+EVENT: Schema = {"eventId": "e1", "sessionId": SESSION_ID, **HISTORY_EVENT}
+NEW_EVENT: Schema = {key: HISTORY_EVENT[key] for key in ("eventId", "type", "payload", "timestamp")}
+PAGE: Schema = {"total": 1, "page": 1, "limit": 20, "totalPages": 1}
+EXAMPLES: dict[str, Schema] = {
+    "Session": SESSION,
+    "Event": EVENT,
+    "EventIn": NEW_EVENT,
+    "EventBatchIn": {"events": [NEW_EVENT]},
+    "EventBatch": {"events": [EVENT]},
+    "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
+    "SessionList": {"sessions": [SESSION], "nextCursor": None},
+    "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
+    "SessionStats": {
+        "sessionId": SESSION_ID,
+        "lastSeq": 12,
+        "durationMs": 21400,
+        "turns": {"total": 4, "user": 2, "bot": 2},
+        "talk": {"userMs": 6200, "botMs": 9800, "overlapMs": 300, "userShare": 0.3875, "botShare": 0.6125},
+        "responses": {
+            "count": 2,
+            "lastMs": 640,
+            "p50Ms": 640,
+            "p95Ms": 910,
+            "maxMs": 910,
+            "each": [{"seq": 4, "ms": 910}, {"seq": 9, "ms": 640}],
+        },
+        "interruptions": {"byUser": 1, "byBot": 0},
+        "silences": {"count": 1, "totalMs": 3400, "longestMs": 3400, "thresholdMs": 3000},
+        "tools": {"calls": 1, "failed": 0, "running": 0},
+        "errors": 0,
+        "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
+    },
+    "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
+    "CompleteSession": {"status": "completed", "reason": "hangup"},
+    "Health": {
+        "status": "ok",
+        "timestamp": TIME,
+        "service": "turnwire",
+        "version": "1.0.0",
+        "dependencies": {"mongodb": "up"},
+    },
+}
+
+_SENT = (bodies.CreateSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
+_ANSWERED = (
+    messages.Session,
+    messages.Event,
+    bodies.EventBatch,
+    bodies.EventPage,
+    bodies.SessionList,
+    bodies.HistoryEvent,
+    bodies.PagePagination,
+    bodies.OffsetPagination,
+    bodies.ErrorEnvelope,
+    bodies.Health,
+    SessionStats,
+)
+_SOCKET_MESSAGES = {
+    "PublisherCommand": messages.PublisherCommand,
+    "PublisherReply": messages.PublisherReply,
+    "SubscriberCommand": messages.SubscriberCommand,
+    "SubscriberPush": messages.SubscriberPush,
+}
+_PARTS_ANSWERED = {"Dependencies", "Turns", "Talk", "Responses", "Response", "Interruptions", "Silences", "Tools"}
+_TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas(limits: Limits) -> dict[str, Schema]:
+    """`components.schemas`, by name."""
+    kinds = (*_SENT, *_ANSWERED, *_SOCKET_MESSAGES.values())
+    tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
+    for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
+        made[name]["required"] = list(made[name]["properties"])
+    made["SessionHistory"] = _session_history(made["Session"])
+    _set_texts(made)
+    _set_limits(made, limits)
+    _set_times(made)
+    for name, example in EXAMPLES.items():
+        made[name]["examples"] = [example]
+    return dict(sorted(made.items()))
+
+
+def _session_history(session: Schema) -> Schema:
+    return {
+        **session,
+        "title": "SessionHistory",
+        "description": "A session with one page of its events, by timestamp, then seq.",
+        "properties": {
+            **session["properties"],
+            "events": {"type": "array", "items": ref("HistoryEvent")},
+            "pagination": {"anyOf": [ref("PagePagination"), ref("OffsetPagination")]},
+        },
+        "required": [*session["required"], "events", "pagination"],
+    }
+
+
+def _set_texts(made: dict[str, Schema]) -> None:
+    texts = {
+        "EventBatch": "The events as stored, in the order they were sent.",
+        "SessionList": "A page of sessions. `nextCursor` is null on the last page.",
+        "PagePagination": "Where a page stands, for `page` and `limit`.",
+        "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
+        "Health": "`degraded`: it serves, but is going away or cannot reach its database.",
+        "Dependencies": "What the gateway needs.",
+    }
+    for name, text in texts.items():
+        made[name]["description"] = text
+    fields = {
+        "sessionId": "Chosen by the client; the gateway makes a UUIDv7 when there is none.",
+        "language": "As in `en` or `de-DE`.",
+        "metadata": "Any JSON object; returned exactly.",
+        "status": "What it starts as.",
+    }
+    for name, text in fields.items():
+        made["CreateSession"]["properties"][name]["description"] = text
+    made["EventIn"]["properties"]["eventId"]["description"] = "Unique in its session for ever; sending again is safe."
+    made["Session"]["properties"]["lastSeq"]["description"] = "Events stored so far."
+
+
+def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
+    """What the gateway refuses with 400 or 413 beyond the types."""
+    an_id = {"minLength": 1, "maxLength": limits.id_chars}
+    create, new_event = made["CreateSession"]["properties"], made["EventIn"]["properties"]
+    create["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    create["sessionId"]["anyOf"][0] |= an_id
+    create["metadata"] = {**ref("JsonObject"), "description": create["metadata"]["description"], "default": {}}
+    new_event["eventId"] |= an_id
+    new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
+    made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
+    made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
+    made["JsonObject"] = {
+        "title": "JsonObject",
+        "description": (
+            f"Any JSON object, nested at most {limits.depth} levels deep (itself the first), "
+            "without NUL characters in keys, and with integers that fit in 64 bits, signed."
+        ),
+        "type": "object",
+        "propertyNames": {"pattern": "^[^\\u0000]*$"},
+        "additionalProperties": ref("JsonValue"),
+    }
+    made["JsonValue"] = {
+        "title": "JsonValue",
+        "description": "Any JSON value inside a JsonObject.",
+        "anyOf": [
+            {"type": ["null", "boolean", "string", "number"]},  # a bound for integers would bound 1e300 too
+            {"type": "array", "items": ref("JsonValue")},
+            ref("JsonObject"),
+        ],
+    }
+
+
+def _set_times(made: dict[str, Schema]) -> None:
+    """Times the gateway gives always have the same form."""
+    for schema in made.values():
+        for value in schema.get("properties", {}).values():
+            for variant in (value, *value.get("anyOf", ())):
+                if variant.get("examples") == [TIME]:
+                    variant |= {"format": "date-time", "pattern": _TIME_PATTERN}

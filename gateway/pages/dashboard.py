@@ -1,0 +1,92 @@
+"""The dashboard at `/`: the static files of this package, as they are, from memory."""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
+
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page runs its own scripts and styles, talks to this gateway, and to nobody else."""
+_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
+_MIN_GZIP_BYTES = 1024
+
+
+class Asset(Struct, frozen=True):
+    """A file as it is sent. `packed` is its gzip form, when that is worth it."""
+
+    body: bytes
+    packed: bytes | None
+    content_type: str
+    etag: str
+
+
+def load_assets() -> dict[str, Asset]:
+    """All files of `gateway/static`, by their path in it."""
+    return {path: _asset(path, file.read_bytes()) for path, file in _files(files("turnwire.gateway") / "static")}
+
+
+def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, entry
+
+
+def _asset(path: str, body: bytes) -> Asset:
+    suffix = PurePosixPath(path).suffix
+    content_type = _TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "text/plain"
+    packed = gzip.compress(body, 9, mtime=0) if len(body) >= _MIN_GZIP_BYTES else None
+    return Asset(body, packed, content_type, sha256(body).hexdigest()[:16])
+
+
+def add_dashboard(app: web.Application) -> None:
+    """`/` and `/static/…`. The page's links are relative, so that it also works below a prefix of a proxy."""
+    assets = load_assets()
+    page = assets.pop("index.html")
+
+    async def read_page(request: web.Request) -> web.Response:
+        return _answer(request, page)
+
+    async def read_asset(request: web.Request) -> web.Response:
+        asset = assets.get(request.match_info["path"])
+        if asset is None:
+            raise web.HTTPNotFound(text="there is no such file")
+        return _answer(request, asset)
+
+    app.router.add_get("/", read_page)
+    app.router.add_get("/static/{path:.+}", read_asset)
+
+
+def _answer(request: web.Request, asset: Asset) -> web.Response:
+    """A browser keeps the file, and asks each time whether it is still the same."""
+    headers = {
+        hdrs.CACHE_CONTROL: "no-cache",
+        hdrs.ETAG: f'W/"{asset.etag}"',  # one for both encodings
+        hdrs.VARY: f"{hdrs.ACCEPT_ENCODING}, {hdrs.ORIGIN}",
+        "Content-Security-Policy": POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    known = request.if_none_match or ()
+    if any(tag.value in (asset.etag, "*") for tag in known):
+        return web.Response(status=304, headers=headers)
+    body = asset.body
+    if asset.packed is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        body = asset.packed
+    return web.Response(body=body, headers=headers, content_type=asset.content_type, charset=_charset(asset))
+
+
+def _charset(asset: Asset) -> str | None:
+    return "utf-8" if asset.content_type.startswith("text/") else None

@@ -1,0 +1,112 @@
+"""One session followed over Server-Sent Events: the replay, then live."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import InvalidMessage, Overloaded, StorageUnavailable
+from turnwire.protocol.messages import JsonObject
+
+_COMMENT_SECONDS = 15.0
+"""A comment is sent this often, so that proxies keep the connection and a dead one is noticed."""
+_RETRY_SECONDS = 0.2
+
+
+class SseFollower(Subscription):
+    """A session watched over SSE. Events carry their seq as `id`; other messages carry none, so `Last-Event-ID` is
+    always a seq."""
+
+    __slots__ = ("wake",)
+
+    def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
+        super().__init__(live, after_seq, outbox)
+        self.wake = asyncio.Event()
+
+    def frames(self, batch: EventBatch) -> Frames:
+        frame = b"event: event\nid: %d\ndata: %s\n\n"
+        return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
+
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
+        data = JSON.encode_value({"sessionId": self.live.session_id, "key": key, "payload": payload})
+        return b"event: signal\ndata: %s\n\n" % data
+
+    def session_frame(self) -> bytes:
+        return b"event: session\ndata: %s\n\n" % JSON.encode(self.live.session())
+
+    def caught_up_frame(self) -> bytes:
+        return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
+
+    def fell_behind(self) -> None:
+        self.wake.set()
+
+    @property
+    def over(self) -> bool:
+        return self.closed or self.outbox.closed
+
+    def end(self) -> None:
+        """End the answer: the client reconnects with `Last-Event-ID`."""
+        self.close()
+        self.wake.set()
+
+
+async def follow_sse(request: web.Request, hub: Hub, session_id: str, after_seq: int) -> web.StreamResponse:
+    """The SSE answer. Raises SessionNotFound, StorageUnavailable, InvalidMessage for a cursor beyond the log."""
+    live = await hub.open(session_id)
+    if after_seq > live.record.last_seq:
+        raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {live.record.last_seq}")
+    if hub.draining or len(hub.followers) + len(hub.connections) >= hub.config.max_connections:
+        raise Overloaded("the gateway takes no more connections now; try again later")
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+    async def write(frame: bytes) -> None:
+        try:
+            async with asyncio.timeout(hub.config.slow_pong_timeout):
+                await response.write(frame)
+        except (TimeoutError, ConnectionError):
+            follower.end()
+            raise ConnectionResetError("the client is gone, or has stopped reading") from None
+
+    follower = SseFollower(live, after_seq, Outbox(write, None, hub.config.max_outbox_bytes))
+    hub.followers.add(follower)
+    live.watchers[follower] = None  # not yet told anything, but the session stays in memory
+    try:
+        await response.prepare(request)
+        follower.outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))
+        follower.start()
+        await _serve(request, follower)
+    finally:
+        hub.followers.discard(follower)
+        follower.close()
+        follower.outbox.close()
+    return response
+
+
+async def _serve(request: web.Request, follower: SseFollower) -> None:
+    outbox = follower.outbox
+    while not follower.over:
+        try:
+            async with asyncio.timeout(_COMMENT_SECONDS):
+                await follower.wake.wait()
+        except TimeoutError:
+            if request.transport is None or request.transport.is_closing():
+                return
+            outbox.put(b": still here\n\n", key="comment")
+            continue
+        follower.wake.clear()
+        while follower.behind and not follower.over:
+            await outbox.room()
+            try:
+                await follower.catch_up()
+            except StorageUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+    await outbox.flushed()

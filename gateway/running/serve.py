@@ -1,0 +1,186 @@
+"""Runs a gateway in this process: its database if that is embedded, the application and the listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+from turnwire.gateway.config import Config, ConfigError
+from turnwire.gateway.keys import METRICS
+from turnwire.gateway.running import app as application
+from turnwire.gateway.telemetry.logs import configure_logging, hide_password
+from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
+from turnwire.store.mongo import Store
+
+_BACKLOG: Final = 4096
+_STOP_SECONDS: Final = 9.5
+"""A stop takes at most this long, the drain included: supervisors kill after ten."""
+_DATABASE_STOP_SECONDS: Final = 0.3
+"""The least of it that is left for the embedded database, which loses nothing when it is killed."""
+
+_log = logging.getLogger("turnwire.gateway")
+
+
+class ServeError(Exception):
+    """The gateway cannot run; the text says why and what to do."""
+
+
+def run(config: Config) -> None:
+    """Serve until told to stop. Raises ServeError and ConfigError."""
+    configure_logging(config.log_level, config.log_format)
+    uvloop.run(serve(config))
+
+
+async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in order; a second signal ends the process at once.
+
+    `on_ready` is called with the URL when the gateway listens. When cancelled it stops in order as well. Needs the main
+    thread. Raises ServeError, or ConfigError for a MongoDB URI that cannot be read.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    received: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        _log.info("stopping")
+        last_resort = threading.Timer(_STOP_SECONDS + 0.1, _end_process)
+        last_resort.daemon = True
+        last_resort.start()
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        await _run_until_cancelled(config, on_ready)
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        task.uncancel()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] | None) -> None:
+    gateway = _Gateway(config)
+    try:
+        url = await gateway.start()
+        _calm_collector()
+        _log.info("turnwire listening on %s", url)
+        if on_ready is not None:
+            on_ready(url)
+        await gateway.tell_if_database_is_away()
+        await asyncio.get_running_loop().create_future()
+    finally:
+        # In a task of its own: this one is being cancelled, which timeouts in what is called would take for theirs.
+        await asyncio.create_task(gateway.stop(), name="stop")
+
+
+class _Gateway:
+    """What runs, started and stopped by `serve` alone."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._database: EmbeddedDatabase | None = None
+        self._database_uri = ""
+        self._store: Store | None = None
+        self._started = AsyncExitStack()
+        """Ends, last first, all that was started but the database."""
+
+    async def start(self) -> str:
+        """The URL it listens on. What was started when it raises is left to `stop`."""
+        _raise_open_files_limit()
+        self._database_uri = self._config.mongodb_uri or await self._start_database()
+        try:
+            store = self._store = Store.connect(self._database_uri, self._config.mongodb_database)
+        except ValueError as error:
+            raise ConfigError(hide_password(str(error))) from None
+        self._started.push_async_callback(store.close)
+        app = application.build_app(self._config, store)
+        if (database := self._database) is not None:
+            app[METRICS].embedded_restarts = lambda: database.restarts
+        runner = application.make_runner(app, self._config)
+        self._started.push_async_callback(runner.cleanup)
+        await runner.setup()
+        self._started.push_async_callback(application.drain, app)
+        return await self._listen(runner)
+
+    async def tell_if_database_is_away(self) -> None:
+        if self._store is not None and not await self._store.ping():
+            _log.warning(
+                "no answer from the database at %s: the gateway serves what it can and keeps trying",
+                hide_password(self._database_uri),
+            )
+
+    async def stop(self) -> None:
+        """Stop listening, drain, close, and end the embedded database; within _STOP_SECONDS."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _STOP_SECONDS
+        try:
+            async with asyncio.timeout_at(deadline - _DATABASE_STOP_SECONDS):
+                await self._started.aclose()
+        except TimeoutError:
+            _log.error("stopping took too long and was cut short")
+        finally:
+            if self._database is not None:
+                await self._database.stop(kill_after=max(0.0, deadline - loop.time()))
+
+    async def _start_database(self) -> str:
+        database = EmbeddedDatabase(self._config.data_dir, cache_size=self._config.embedded_cache)
+        try:
+            await database.start()
+        except EmbeddedDatabaseError as error:
+            raise ServeError(str(error)) from None
+        self._database = database
+        return database.uri
+
+    async def _listen(self, runner: web.AppRunner) -> str:
+        host, port = self._config.host, self._config.port
+        site = web.TCPSite(runner, host, port, reuse_address=True, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            # The event loop's own text repeats the address; names that are not found have no errno of the system.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise ServeError(
+                f"cannot listen on {host} port {port}: {reason}; choose with --host and --port, or HOST and PORT"
+            ) from None
+        self._started.push_async_callback(site.stop)
+        real_port: int = runner.addresses[0][1]
+        return f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+
+
+def _calm_collector() -> None:
+    """What the start has made stays, and need not be looked through again. And the path of an event makes no cycles:
+    looking for them at the usual pace, among tens of thousands of events in flight, costs more than the path itself."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _end_process() -> None:
+    """For when a thread hangs in the driver, with a database that does not answer. What is acked is durable."""
+    _log.error("could not stop in order in %s s; ending at once", _STOP_SECONDS)
+    os._exit(0)
+
+
+def _raise_open_files_limit() -> None:
+    """Every connection is an open file, and the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""All sessions of this gateway: opened, found, evicted, recovered."""

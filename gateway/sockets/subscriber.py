@@ -1,0 +1,187 @@
+"""One subscriber socket: `GET /subscribe`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from aiohttp import web
+
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.keys import CONFIG
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.watching.event_batch import EventBatch, Group
+from turnwire.gateway.watching.feed import FeedSubscription
+from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import (
+    REF_CHARS,
+    CaughtUp,
+    JsonObject,
+    Ping,
+    SessionPush,
+    Subscribe,
+    Subscribed,
+    SubscriberCommand,
+    Unsubscribed,
+)
+from turnwire.protocol.rules import check_id
+from turnwire.store.on_demand import OnDemandTask
+from turnwire.store.waiting import storage_deadline
+
+_log = logging.getLogger("turnwire.subscriber")
+_RETRY_SECONDS = 0.2
+
+
+class SessionSubscription(Subscription):
+    """A session watched over a WebSocket."""
+
+    __slots__ = ("connection", "frame_bytes", "group", "ref")
+
+    def __init__(self, connection: SubscriberConnection, ref: str, live: LiveSession, after_seq: int) -> None:
+        super().__init__(live, after_seq, connection.outbox)
+        self.connection = connection
+        self.ref = ref
+        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
+        self.frame_bytes = connection.outbox.frame_bytes
+
+    def frames(self, batch: EventBatch) -> Frames:
+        return batch.frames(self.group, self.frame_bytes)
+
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
+        codec = self.connection.codec
+        return self.connection.frame(
+            codec.signal_frame(self.ref, self.live.session_id, key, codec.encode_value(payload))
+        )
+
+    def session_frame(self) -> bytes:
+        return self.connection.framed(SessionPush(self.ref, self.live.session()))
+
+    def caught_up_frame(self) -> bytes:
+        return self.connection.framed(CaughtUp(self.ref, self.cursor))
+
+    def fell_behind(self) -> None:
+        self.connection.lags(self)
+
+
+class SubscriberConnection(Connection):
+    """A connection that watches sessions and the feed. Owner of its subscriptions."""
+
+    patient = True
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        self._max_subscriptions = request.app[CONFIG].max_subscriptions
+        self._subscriptions: dict[str, SessionSubscription | FeedSubscription] = {}
+        self._lagging: dict[SessionSubscription | FeedSubscription, None] = {}
+        self._pump = OnDemandTask(self._catch_up)
+
+    async def run(self) -> None:
+        """Serve the socket until it ends."""
+        async for frame in self.frames():
+            try:
+                await self._take(self.codec.decode_subscriber(frame, self.limits))
+            except TurnwireError as error:
+                self.send_error(error, self.codec.ref_of(frame, self.limits))
+            self.hub.metrics.frame_received()
+
+    async def _take(self, command: SubscriberCommand) -> None:
+        match command:
+            case Ping():
+                self.answer_ping(command)
+            case Subscribe():
+                self._check(command)
+                async with storage_deadline(self._config.rest_timeout):
+                    await (self._watch_feed(command) if command.feed else self._watch_session(command))
+            case _:
+                subscription = self._subscriptions.pop(command.ref, None)
+                if subscription is None:
+                    raise InvalidMessage(f"there is no subscription with ref {command.ref[:REF_CHARS]!r}")
+                self._lagging.pop(subscription, None)
+                subscription.close()
+                self.send(Unsubscribed(command.ref))
+
+    def _check(self, command: Subscribe) -> None:
+        if not 1 <= len(command.ref) <= REF_CHARS:
+            raise InvalidMessage(f"ref must have 1 to {REF_CHARS} characters, has {len(command.ref)}")
+        if command.ref in self._subscriptions:
+            raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
+        if len(self._subscriptions) >= self._max_subscriptions:
+            raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions")
+        if (command.session_id is None) == (command.feed is None):
+            raise InvalidMessage('subscribe needs either a sessionId or feed: "sessions"')
+        if command.feed is not None and command.after_seq is not None:
+            raise InvalidMessage("afterSeq goes with a sessionId, not with a feed")
+        if command.after_seq is not None and command.after_seq < 0:
+            raise InvalidMessage(f"afterSeq must be 0 or more, is {command.after_seq}")
+
+    async def _watch_session(self, command: Subscribe) -> None:
+        assert command.session_id is not None
+        check_id(command.session_id, "sessionId", self.limits)
+        live = await self.hub.open(command.session_id)
+        await self.hub.bring_up_to_date(live)
+        head = live.record.last_seq
+        after_seq = head if command.after_seq is None else command.after_seq
+        if after_seq > head:
+            raise InvalidMessage(f"afterSeq {after_seq} is beyond the session's lastSeq, which is {head}")
+        subscription = SessionSubscription(self, command.ref, live, after_seq)
+        self._subscriptions[command.ref] = subscription
+        self.send(Subscribed(command.ref, live.session(), head))
+        subscription.start()
+
+    async def _watch_feed(self, command: Subscribe) -> None:
+        subscription = FeedSubscription(self, command.ref, tuple(command.status or ()), summaries=command.summaries)
+        self._subscriptions[command.ref] = subscription
+        try:
+            await subscription.start()
+        except BaseException:
+            self._subscriptions.pop(command.ref, None)
+            subscription.close()
+            raise
+
+    def lags(self, subscription: SessionSubscription | FeedSubscription) -> None:
+        """This subscription has more to say than there is room for now."""
+        self._lagging[subscription] = None
+        self._pump.wake()
+
+    async def _catch_up(self) -> None:
+        """Serve the lagging subscriptions in turn, each a window at a time, as room appears."""
+        while self._lagging:
+            for subscription in tuple(self._lagging):
+                await self.outbox.room()
+                if self.closing is not None:
+                    self._lagging.clear()
+                    return
+                if subscription not in self._lagging:
+                    continue
+                try:
+                    await subscription.catch_up()
+                except StorageUnavailable:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                except Exception:
+                    _log.exception("a subscription cannot be served")
+                    self.close(CloseCode.INTERNAL, "the gateway failed; reconnect")
+                    return
+                if not subscription.behind:
+                    self._lagging.pop(subscription, None)
+
+    async def finish(self) -> None:
+        self._pump.cancel()
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        self._subscriptions.clear()
+        self._lagging.clear()
+        await super().finish()
+
+
+async def subscribe(request: web.Request) -> web.StreamResponse:
+    """Serve a subscriber's socket."""
+    connection = SubscriberConnection(request)
+    connection.check()
+    response = await connection.open()
+    try:
+        await connection.run()
+    finally:
+        await connection.finish()
+    return response

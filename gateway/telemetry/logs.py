@@ -1,0 +1,96 @@
+"""Logging: one line for each record on standard error, for people on a terminal, as JSON elsewhere.
+
+All modules log through the standard library; structlog renders. Passwords in URIs and line breaks in what clients sent
+do not reach the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from turnwire.gateway.config import LogFormat, LogLevel
+
+_URI_PASSWORD: Final = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@")
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
+    """Send all logging of this process to standard error. May be called again."""
+    terminal = sys.stderr.isatty()
+    as_json = log_format == "json" or (log_format == "auto" and not terminal)
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _clean,
+            *(_as_json() if as_json else [_on_console(colors=terminal)]),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    server = logging.getLogger("aiohttp.server")
+    server.filters[:] = [_shorten_malformed_request]
+    # A line for each request is for debugging; metrics count them.
+    logging.getLogger("aiohttp.access").setLevel(logging.INFO if level == "debug" else logging.WARNING)
+    # The driver tells of every heartbeat that fails; whoever waits for the storage says so once.
+    logging.getLogger("pymongo").setLevel(logging.ERROR)
+    logging.captureWarnings(True)
+
+
+def hide_password(text: str) -> str:
+    """The text with the password of every URI in it replaced by `***`."""
+    return _URI_PASSWORD.sub(r"\1***@", text)
+
+
+def _as_json() -> list[Processor]:
+    return [
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=lambda record, **_: msgspec.json.encode(record).decode()),
+    ]
+
+
+def _on_console(*, colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
+    """What a record says, without passwords, and without characters that would start a line or drive a terminal."""
+    for name, value in record.items():
+        if isinstance(value, str):
+            text = hide_password(value)
+            lines = text.splitlines() if name == "exception" else [text]
+            record[name] = "\n".join(line.translate(_CONTROLS) for line in lines)
+    return record
+
+
+def _shorten_malformed_request(record: logging.LogRecord) -> bool:
+    """One line instead of a traceback with bytes of the client's: a request that is not HTTP is no error of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        remote = record.args[0] if isinstance(record.args, tuple) and record.args else "unknown"
+        record.msg, record.args = "refused a malformed request from %s: %s", (remote, type(error).__name__)
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return logging.getLogger().isEnabledFor(record.levelno)

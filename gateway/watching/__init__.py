@@ -1,0 +1,1 @@
+"""From one session to all who watch it."""

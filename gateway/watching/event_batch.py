@@ -1,0 +1,60 @@
+"""Events that have become durable together, encoded once for all who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from turnwire.gateway.connections.outbox import server_frame
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.messages import Event
+
+_ENVELOPE_BYTES = 8 * 1024
+"""What a frame may hold beside its events: the ref and the sessionId."""
+
+
+Group = tuple[Codec, str]
+"""Codec and ref: subscribers that have both in common get the same frames."""
+
+
+class EventBatch:
+    """Consecutive events of one session, in seq order; never empty. Encodings are made when first asked for."""
+
+    __slots__ = ("_frames", "_lists", "events", "first", "last", "session_id")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.session_id = events[0].session_id
+        self.first = events[0].seq
+        self.last = events[-1].seq
+        self._lists: dict[Codec, list[tuple[bytes, int]]] = {}
+        self._frames: dict[Group, list[tuple[bytes, int]]] = {}
+
+    def after(self, skipped: int) -> EventBatch:
+        """The batch without its first `skipped` events."""
+        return EventBatch(self.events[skipped:]) if skipped else self
+
+    def frames(self, group: Group, max_bytes: int) -> list[tuple[bytes, int]]:
+        """Whole WebSocket frames for these subscribers, each with the seq of its last event.
+
+        They have at most `max_bytes`, which is the same for all, or a single event.
+        """
+        frames = self._frames.get(group)
+        if frames is None:
+            codec, ref = group
+            lists = self._lists.get(codec)
+            if lists is None:
+                lists = self._lists[codec] = _encode(codec, self.events, max_bytes - _ENVELOPE_BYTES)
+            frames = self._frames[group] = [
+                (server_frame(codec.events_frame(ref, self.session_id, part), text=codec.text), last)
+                for part, last in lists
+            ]
+        return frames
+
+
+def _encode(codec: Codec, events: Sequence[Event], max_bytes: int) -> list[tuple[bytes, int]]:
+    """Lists of events, encoded, each with its last seq."""
+    encoded = codec.encode_value(events)
+    if len(encoded) <= max_bytes or len(events) == 1:
+        return [(encoded, events[-1].seq)]
+    half = len(events) // 2
+    return _encode(codec, events[:half], max_bytes) + _encode(codec, events[half:], max_bytes)

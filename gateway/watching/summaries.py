@@ -1,0 +1,114 @@
+"""What the feed knows of the conversations that go on: read from their events as they come, while somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from turnwire.gateway.live.log_writer import time_of
+from turnwire.protocol.conversation import Conversation
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import Event, EventIn, Summary
+from turnwire.protocol.times import to_millis
+from turnwire.store.event_log import READ_WINDOW, EventLog
+from turnwire.store.on_demand import OnDemandTask
+
+if TYPE_CHECKING:
+    from turnwire.gateway.live.live_session import LiveSession
+
+_REST = 3
+"""After each window read from the store, a pause of so many times the reading's time: others come first."""
+_LONGEST_REST = 1.0
+_RETRY_SECONDS = 0.5
+
+
+class Summaries:
+    """Keeps the conversations of live sessions read up to their heads while a feed wants summaries.
+
+    A conversation belongs to its LiveSession and is evicted with it. What is missing of one is read in the background,
+    a window at a time; one whose reading has come to the head is continued by `heard`, and the join is exact because
+    the head and `heard` move in one step. Owner of the reading: its one task.
+    """
+
+    def __init__(self) -> None:
+        self.listeners = 0
+        """Feed subscriptions that want summaries."""
+        self._behind: dict[LiveSession, None] = {}
+        self._reader = OnDemandTask(self._read)
+
+    def listen(self) -> None:
+        self.listeners += 1
+
+    def leave(self) -> None:
+        self.listeners -= 1
+        if not self.listeners:
+            self._behind.clear()
+            self._reader.cancel()
+            self._reader = OnDemandTask(self._read)
+
+    def heard(self, live: LiveSession, events: Sequence[tuple[int, EventIn] | Event]) -> None:
+        """These events, the next ones of the session, have become durable."""
+        if not self.listeners:
+            return
+        conversation = live.conversation
+        if conversation is None:
+            conversation = live.conversation = Conversation()
+        first = events[0].seq if isinstance(events[0], Event) else events[0][0]
+        if first > conversation.last_seq + 1:
+            self._read_later(live)
+            return
+        for each in events:
+            if isinstance(each, Event):
+                conversation.add(each)
+            else:
+                seq, event = each
+                conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+
+    def of(self, live: LiveSession) -> Summary | None:
+        """The summary, when the conversation has been read to its head; else it is read, and the feed tells then."""
+        conversation = live.conversation
+        if conversation is not None and conversation.last_seq == live.record.last_seq:
+            return conversation.summary()
+        if self.listeners and live.record.last_seq:
+            self._read_later(live)
+        return None
+
+    def _read_later(self, live: LiveSession) -> None:
+        self._behind[live] = None
+        self._reader.wake()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._behind:
+            live = next(reversed(self._behind))
+            began = loop.time()
+            try:
+                await read_window(live)
+            except StorageUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if live.conversation is not None and live.conversation.last_seq >= live.record.last_seq:
+                self._behind.pop(live, None)
+                live.hub.feed.changed(live, live.record.status)
+            await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
+
+
+async def read_window(live: LiveSession) -> Conversation:
+    """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
+    if live.conversation is None:
+        live.conversation = Conversation()
+    await read_on(live.hub.store.events, live.session_id, live.conversation, live.record.last_seq)
+    return live.conversation
+
+
+async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
+    """Add a window of the events from the conversation's place up to the head. Raises StorageUnavailable."""
+    first = conversation.last_seq + 1
+    if first > head:
+        return
+    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head))
+    if not events or events[-1].seq - first + 1 != len(events):
+        raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
+    for event in events:
+        conversation.add(event)

@@ -1,0 +1,93 @@
+"""The command line: `turnwire …`, also `python -m turnwire …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from turnwire.commands import options as commands
+from turnwire.gateway.config import ConfigError, load_config
+from turnwire.version import __version__
+
+app = typer.Typer(
+    name="turnwire",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"turnwire {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def turnwire(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Durable, ordered, replayable event streams of voice conversations, over WebSocket and REST.
+
+    \b
+    Start a gateway with an embedded database, nothing else needed:
+        turnwire serve
+    Start one on your MongoDB replica set:
+        turnwire serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
+    See what a command does:
+        turnwire serve --help
+    """
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any.  [PORT, 3000]")] = None,
+    mongodb_uri: Annotated[
+        str | None, typer.Option(help="MongoDB to use instead of the embedded database.  [MONGODB_URI]")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
+    ] = None,
+) -> None:
+    """Run a gateway until it is told to stop.
+
+    On Ctrl-C or SIGTERM it settles what is in flight and exits within ten seconds; on a second one it exits at once.
+
+    \b
+    On this machine alone, with an embedded database in ./turnwire-data:
+        turnwire serve
+    For other machines, on another port:
+        turnwire serve --host 0.0.0.0 --port 8080
+    On a MongoDB replica set, as in production:
+        turnwire serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
+    Any other setting comes from the environment or a file .env:
+        TURNWIRE_LOG_LEVEL=debug turnwire serve
+
+    In brackets: the environment variable of an option, and its default. An option wins over the environment, and the
+    environment over .env. All settings are listed in .env.example.
+    """
+    from turnwire.gateway.running import serve as serving  # noqa: PLC0415 -- --help need not wait for the server's imports
+
+    try:
+        serving.run(load_config(host=host, port=port, mongodb_uri=mongodb_uri, data_dir=data_dir))
+    except ConfigError as error:
+        typer.echo(f"turnwire: wrong setting: {error}", err=True)
+        raise typer.Exit(2) from None
+    except serving.ServeError as error:
+        typer.echo(f"turnwire: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+commands.register(app)
+
+
+def main() -> None:
+    app(prog_name="turnwire")

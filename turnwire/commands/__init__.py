@@ -1,0 +1,1 @@
+"""The commands that use a running gateway, as its clients do."""
