@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.event_log import EventLog
+from turnwire.store.revocations import RevocationLog
 from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
@@ -67,6 +68,7 @@ class Store:
         )
         self.events = EventLog(self._db)
         self.sessions = SessionStore(self._db["sessions"])
+        self.revocations = RevocationLog(self._db["revocations"])
 
     @classmethod
     def connect(cls, uri: str, database: str, *, app_name: str = "turnwire") -> Store:
