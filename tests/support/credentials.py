@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -70,6 +71,16 @@ def public_jwk(algorithm: str, **fields: Any) -> dict[str, Any]:
     jwk: dict[str, Any] = kinds[algorithm].to_jwk(signing_key(algorithm).public_key(), as_dict=True)
     jwk.pop("key_ops", None)
     return {**jwk, "kid": algorithm, **fields}
+
+
+def pem_of(algorithm: str) -> bytes:
+    """The public part of `signing_key` as PEM."""
+    pem: bytes = (
+        signing_key(algorithm)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return pem
 
 
 def key_set(*jwks: dict[str, Any]) -> bytes:
