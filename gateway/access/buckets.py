@@ -73,6 +73,10 @@ class Buckets:
         bucket = self.of(key, now)
         return 0.0 if bucket.take(now, count) else bucket.wait(now, count)
 
+    def find(self, key: str) -> Bucket | None:
+        """The bucket of this key, if there is one; without one it is full."""
+        return self._buckets.get(key)
+
     def of(self, key: str, now: float) -> Bucket:
         """The bucket of this key."""
         bucket = self._buckets.get(key)

@@ -58,6 +58,10 @@ class Credentials:
         self._check(principal)
         return principal
 
+    def is_cheap(self, credential: str) -> bool:
+        """Whether judging it costs next to nothing: an API key, or a token that was verified before."""
+        return credential.startswith(_KEY_PREFIX) or _digest(credential) in self._verified
+
     async def renew(self, principal: Principal, token: str) -> Principal:
         """The principal of a newer token of the same subject, for a connection that goes on with it. Raises Refused:
         401 as `authenticate`, 403 for somebody else's."""
@@ -97,7 +101,7 @@ class Credentials:
     async def _token(self, token: str) -> Principal:
         if self._tokens is None:
             raise unauthenticated("no_tokens", "this gateway takes API keys only")
-        digest = sha256(token.encode("utf-8", "replace")).digest()
+        digest = _digest(token)
         known = self._verified.get(digest)
         if known is not None and known.expires_at is not None and known.expires_at > self._clock():
             return known
@@ -113,3 +117,7 @@ class Credentials:
             for mark in principal.marks:
                 if mark.startswith("key:") and not self._keys.has(mark.removeprefix("key:")):
                     raise unauthenticated("key_gone", "the API key that minted this token is no longer valid")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "replace")).digest()

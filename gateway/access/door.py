@@ -130,6 +130,8 @@ class Door:
             credential = credential_of(asked)
             if credential is None:
                 raise no_credential()
+            if not credentials.is_cheap(credential):
+                self._rates.check_logins(address)
             return await credentials.authenticate(credential)
         except Refused as refused:
             if refused.code is ErrorCode.UNAUTHENTICATED:

@@ -97,6 +97,15 @@ class Rates:
             return refused
         return None
 
+    def check_logins(self, address: str) -> None:
+        """Raises Refused (429) while too many credentials of the address were refused; counts nothing."""
+        buckets, now = self.failed_logins, self.clock()
+        if buckets.rate.is_off or (bucket := buckets.find(address)) is None:
+            return
+        if (wait := bucket.wait(now)) > 0:
+            headers = rate_headers("failed_logins", buckets.rate, 0, wait)
+            raise rate_limited("failed_logins", "too many credentials were refused; wait", wait, headers)
+
     def enter(self, principal: Principal, counts: Counts, name: str) -> None:
         """Count one more of the principal's. Raises Refused (429) when there are as many as there may be."""
         if not counts.enter(principal.id):

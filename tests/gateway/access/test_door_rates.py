@@ -28,6 +28,17 @@ async def test_after_ten_refused_credentials_the_address_is_told_to_wait_but_a_g
     assert (await refused(guarded, ask(authorizations=["Bearer x"], peer="192.0.2.2"))).status == 401
 
 
+async def test_signatures_are_not_computed_for_an_address_that_only_guesses(guarded: Access) -> None:
+    known = token(sub="known")
+    await guarded.door.admit(ask(authorizations=[f"Bearer {known}"]))
+    for _ in range(10):
+        await refused(guarded, ask(authorizations=[f"Bearer {token(key=b'x' * 32)}"]))
+    for unknown in (token(key=b"x" * 32), token(sub="unknown")):
+        assert (await refused(guarded, ask(authorizations=[f"Bearer {unknown}"]))).status == 429
+    await guarded.door.admit(ask(authorizations=[f"Bearer {known}"]))
+    await guarded.door.admit(ask(authorizations=[f"Bearer {token(sub='unknown')}"], peer="192.0.2.2"))
+
+
 async def test_requests_without_a_credential_are_limited_by_address(guarded: Access) -> None:
     told = [await refused(guarded, ask()) for _ in range(21)]
     assert [each.status for each in told] == [401] * 20 + [429]
