@@ -58,6 +58,8 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
+_BACKSLASH = rb"\\"
+"""An escaped one. Without these, every backslash of a JSON text begins an escape."""
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _SURROGATES = re.compile(rb"%s|(%s)" % (_PAIR, _LONE))
@@ -66,23 +68,21 @@ _SURROGATES = re.compile(rb"%s|(%s)" % (_PAIR, _LONE))
 def mark_lone_surrogates(data: bytes) -> bytes:
     """The JSON text with bytes that are no UTF-8 in place of every lone surrogate; of the same length."""
     marked = bytearray(data)
-    # With escaped backslashes out of the way, every backslash begins an escape.
-    for found in _SURROGATES.finditer(data.replace(b"\\\\", b"  ")):
+    for found in _SURROGATES.finditer(data.replace(_BACKSLASH, b"  ")):
         if found[1]:
             marked[found.start() : found.end()] = b"\xff" * 6
     return bytes(marked)
 
 
-_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _BRACKETS = re.compile(rb'"[^"]*"?|[\[\]{}]')
-"""A whole string without escapes, or a bracket outside of strings."""
+"""A whole string in which no quote is escaped, or a bracket outside of strings."""
 
 
 def prune_deep_json(data: bytes, keep: int) -> bytes:
     """The JSON text with a `0` in place of every container below `keep` levels; of the same length."""
     kept: list[bytes] = []
     depth = start = 0
-    for token in _BRACKETS.finditer(_ESCAPE.sub(b"  ", data)):
+    for token in _BRACKETS.finditer(data.replace(_BACKSLASH, b"  ").replace(b'\\"', b"  ")):
         mark = data[token.start()]
         if mark in b"[{":
             depth += 1
