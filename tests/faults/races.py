@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from tests.support.checker import assert_clean
-from tests.support.faults_clients import Bot, Caller, Dashboard
-from tests.support.faults_world import World, run_world
+from tests.support.faults.clients import Bot, Caller, Dashboard
+from tests.support.faults.world import World, run_world
 from turnwire.gateway.sessions import live_sessions as hub
 
 

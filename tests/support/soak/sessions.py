@@ -15,9 +15,9 @@ from msgspec import Struct, field
 
 from tests.support.checker import check
 from tests.support.history import Entry, History, save
-from tests.support.load import LoadPublisher, Target
-from tests.support.load_subscriber import LoadSubscriber
-from tests.support.soak_clients import RestCaller, RestClient
+from tests.support.load.publishers import LoadPublisher, Target
+from tests.support.load.subscriber import LoadSubscriber
+from tests.support.soak.clients import RestCaller, RestClient
 from turnwire.protocol.messages import Session
 
 SETTLE_SECONDS = 180.0

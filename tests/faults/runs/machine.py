@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tests.support.faults_rig import FAST_HEARTBEAT, database_in, eventually, gateway_on, now, serving
-from tests.support.load import Target
-from tests.support.load_fleet import Fleet, report
+from tests.support.faults.rig import FAST_HEARTBEAT, database_in, eventually, gateway_on, now, serving
+from tests.support.load.fleet import Fleet, report
+from tests.support.load.publishers import Target
 from tests.support.processes import ROOT
 from turnwire.protocol.times import parse_time
 from turnwire.store.embedded import EmbeddedDatabase

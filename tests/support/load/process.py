@@ -1,4 +1,4 @@
-"""A publisher in a process of its own, which can be stopped and woken: `python -m tests.support.load_process …`.
+"""A publisher in a process of its own, which can be stopped and woken: `python -m tests.support.load.process …`.
 
 Reads commands, a line each: `publish` connects and publishes until another publisher takes over, `finish` does so until
 all it has made is answered, writes its history and ends. Says `opened`, `superseded` or `finished` when it is.
@@ -16,7 +16,7 @@ import aiohttp
 import uvloop
 
 from tests.support.history import History, save
-from tests.support.load import LoadPublisher, Target
+from tests.support.load.publishers import LoadPublisher, Target
 
 
 class _Telling(LoadPublisher):

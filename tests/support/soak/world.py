@@ -12,12 +12,12 @@ from random import Random
 import aiohttp
 import psutil
 
-from tests.support.faults_proxy import Proxy
-from tests.support.faults_rig import database_in, gateway_on, port_of, rss, start
-from tests.support.load import Client, Target
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.rig import database_in, gateway_on, port_of, rss, start
+from tests.support.load.publishers import Client, Target
 from tests.support.processes import GatewayProcess
-from tests.support.soak_clients import RestClient
-from tests.support.soak_sessions import SoakSession, Tally
+from tests.support.soak.clients import RestClient
+from tests.support.soak.sessions import SoakSession, Tally
 from turnwire.store.embedded import EmbeddedDatabase
 
 LIFE_SECONDS = (60.0, 120.0)

@@ -8,7 +8,7 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.support.faults_rig import (
+from tests.support.faults.rig import (
     FAST_HEARTBEAT,
     MIB,
     Pace,
@@ -23,8 +23,8 @@ from tests.support.faults_rig import (
     serving,
     start,
 )
-from tests.support.load import Target
-from tests.support.load_fleet import Fleet, report
+from tests.support.load.fleet import Fleet, report
+from tests.support.load.publishers import Target
 
 SETTLED_SECONDS = 0.5
 """After a database has stopped, what it had answered by then may take this long to reach the clients."""

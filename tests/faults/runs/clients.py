@@ -15,18 +15,18 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.faults_rig import MIB, Pace, database_in, eventually, gateway_on, now, rss, serving
+from tests.support.faults.rig import MIB, Pace, database_in, eventually, gateway_on, now, rss, serving
 from tests.support.history import Following, History, entry_of, load
-from tests.support.load import LoadPublisher, Target, percentile
-from tests.support.load_fleet import Fleet, report
-from tests.support.load_idle import IdleCrowd
+from tests.support.load.fleet import Fleet, report
+from tests.support.load.idle import IdleCrowd
+from tests.support.load.publishers import LoadPublisher, Target, percentile
 from tests.support.processes import ROOT, clean_environment
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import EventIn, Events, Subscribe
 
 
 class PublisherProcess:
-    """A publisher in a process of its own; see `tests.support.load_process`."""
+    """A publisher in a process of its own; see `tests.support.load.process`."""
 
     def __init__(self, process: asyncio.subprocess.Process, history: Path) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class PublisherProcess:
         history = directory / f"{name}.history"
         arguments = {"url": target.url, "process": target.process, "session": session_id, "name": name}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.support.load_process", "--seed", name, "--rate", "300"),
+            *(sys.executable, "-m", "tests.support.load.process", "--seed", name, "--rate", "300"),
             *("--history", str(history), *(part for key, value in arguments.items() for part in (f"--{key}", value))),
             cwd=ROOT,
             env=clean_environment(),

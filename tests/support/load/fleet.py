@@ -10,8 +10,8 @@ import aiohttp
 
 from tests.support.checker import assert_clean
 from tests.support.history import Entry, History, entry_of
-from tests.support.load import LoadPublisher, Target, percentile
-from tests.support.load_subscriber import LoadSubscriber
+from tests.support.load.publishers import LoadPublisher, Target, percentile
+from tests.support.load.subscriber import LoadSubscriber
 from turnwire.protocol.bodies import CreateSession
 from turnwire.protocol.codec import JSON
 

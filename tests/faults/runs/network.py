@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.failpoints import failing
-from tests.support.faults_proxy import Fault, Proxy, every
-from tests.support.faults_rig import database_in, eventually, gateway_on, now, port_of, serving
-from tests.support.load import Target
-from tests.support.load_fleet import Fleet, report
+from tests.support.faults.proxy import Fault, Proxy, every
+from tests.support.faults.rig import database_in, eventually, gateway_on, now, port_of, serving
+from tests.support.load.fleet import Fleet, report
+from tests.support.load.publishers import Target
 
 WRITES = {"insert", "update"}
 

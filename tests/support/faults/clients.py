@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.support.faults_world import SHARED, Gateway, World
+from tests.support.faults.world import SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.live.inbox import Append, Claim

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.support.faults_clock import VirtualTimeLoop
-from tests.support.faults_database import Document, Line, MemoryDatabase
+from tests.support.faults.clock import VirtualTimeLoop
+from tests.support.faults.database import Document, Line, MemoryDatabase
 from tests.support.history import Entry, History, content_of
 from turnwire.gateway.config import Config
 from turnwire.gateway.sessions.live_sessions import Hub

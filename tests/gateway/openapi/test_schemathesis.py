@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.gateways import Gateway
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOCKETS = ("publish", "subscribe")
 """Operations that answer with a WebSocket."""
 
@@ -31,7 +31,7 @@ async def test_the_api_is_what_its_document_says(gateway: Gateway, tmp_path: Pat
         *("--max-examples", "10", "--seed", "1", "--generation-database", "none", "--no-color"),
         *excluded,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.gateway.schemathesis_hooks"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.gateway.openapi.schemathesis_hooks"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
