@@ -50,7 +50,7 @@ class Gateway:
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = Watching(store.events, clock, self.metrics.fell_behind)
-        self._probe = StorageProbe(store.ping)
+        self.probe = StorageProbe(store.ping)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
@@ -71,7 +71,7 @@ class Gateway:
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
-        add_service_routes(app, HealthRoutes(self._probe, self.connections), MetricsRoute(self.metrics, self._probe))
+        add_service_routes(app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
@@ -99,7 +99,7 @@ class Gateway:
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         yield
         await self._stop()
-        await self._probe.close()
+        await self.probe.close()
 
     async def drain(self) -> None:
         """Let go of all connections, as on SIGTERM."""
