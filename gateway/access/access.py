@@ -9,17 +9,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from turnwire.gateway.access.audit import Audit
-from turnwire.gateway.access.credentials import Credentials
+from turnwire.gateway.access.credentials.credentials import Credentials
+from turnwire.gateway.access.credentials.fetching import fetch
+from turnwire.gateway.access.credentials.jwks import Fetch, JwksError, KeySetFile, KeySetUrl, KeySource
+from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
+from turnwire.gateway.access.credentials.minting import Minting
+from turnwire.gateway.access.credentials.revocations import RevocationLog, Revocations
+from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
+from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.door import Door
-from turnwire.gateway.access.fetching import fetch
-from turnwire.gateway.access.jwks import Fetch, JwksError, KeySetFile, KeySetUrl, KeySource
-from turnwire.gateway.access.keys import ApiKeys, KeysError
-from turnwire.gateway.access.minting import Minting
 from turnwire.gateway.access.mode import Mode, choose_mode
 from turnwire.gateway.access.rates import Rates
-from turnwire.gateway.access.revocations import RevocationLog, Revocations
-from turnwire.gateway.access.secret import Secret, SecretError, read_secret
-from turnwire.gateway.access.tokens import Tokens
 from turnwire.gateway.config import Config, ConfigError
 
 REFRESH_SECONDS = 2.0

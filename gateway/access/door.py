@@ -11,7 +11,7 @@ from enum import Enum
 from turnwire.gateway.access.addresses import ClientAddresses
 from turnwire.gateway.access.asked import Asked, check_query, credential_of
 from turnwire.gateway.access.audit import Audit, claimed_key
-from turnwire.gateway.access.credentials import Credentials
+from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.hosts import Hosts, Origins
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.access.rates import Rates

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.credentials import Clock, key_line, make_key, write_keys
-from turnwire.gateway.access.keys import ApiKeys, KeysError
+from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
 from turnwire.gateway.access.refusals import Refused
 from turnwire.protocol.rights import Scope, new_key, parse_key
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.revocation_log import MemoryLog
+from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations, mark_of
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refused
-from turnwire.gateway.access.revocations import RevocationRequest, Revocations, mark_of
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 
 T2020 = "2020-01-01T00:00:00Z"

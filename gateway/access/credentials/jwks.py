@@ -12,7 +12,7 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
-from turnwire.gateway.access.watched_file import WatchedFile
+from turnwire.gateway.access.credentials.watched_file import WatchedFile
 
 _log = logging.getLogger("turnwire.access")
 

@@ -22,11 +22,11 @@ from tests.support.credentials import (
 from tests.support.doors import KEY, ask, refused, start, with_key
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.access import Access, build_access
-from turnwire.gateway.access.credentials import Credentials
-from turnwire.gateway.access.minting import MintRequest
+from turnwire.gateway.access.credentials.credentials import Credentials
+from turnwire.gateway.access.credentials.minting import MintRequest
+from turnwire.gateway.access.credentials.revocations import RevocationRequest
 from turnwire.gateway.access.principals import ANONYMOUS
 from turnwire.gateway.access.refusals import Refused
-from turnwire.gateway.access.revocations import RevocationRequest
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.protocol.rights import Scope
 

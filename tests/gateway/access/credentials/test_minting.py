@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.support.credentials import SECRET, Clock
 from tests.support.revocation_log import MemoryLog
-from turnwire.gateway.access.minting import MAX_TTL, Minting, MintRequest
+from turnwire.gateway.access.credentials.minting import MAX_TTL, Minting, MintRequest
+from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations
+from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.access.refusals import Refused
-from turnwire.gateway.access.revocations import RevocationRequest, Revocations
-from turnwire.gateway.access.secret import Secret
-from turnwire.gateway.access.tokens import Tokens
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.rights import Scope, parse_scope
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.credentials import SECRET, pem_of, write_secret
-from turnwire.gateway.access.secret import SecretError, read_secret
+from turnwire.gateway.access.credentials.secret import SecretError, read_secret
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n", b"\r\n"])

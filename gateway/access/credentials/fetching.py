@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from turnwire.gateway.access.jwks import MAX_BYTES
+from turnwire.gateway.access.credentials.jwks import MAX_BYTES
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 

@@ -9,12 +9,12 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Final
 
-from turnwire.gateway.access.jwks import KeySource
-from turnwire.gateway.access.keys import ApiKeys
+from turnwire.gateway.access.credentials.jwks import KeySource
+from turnwire.gateway.access.credentials.keys import ApiKeys
+from turnwire.gateway.access.credentials.revocations import Revocations
+from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import forbidden, unauthenticated
-from turnwire.gateway.access.revocations import Revocations
-from turnwire.gateway.access.tokens import Tokens
 from turnwire.protocol.errors import StorageUnavailable
 
 _log = logging.getLogger("turnwire.access")

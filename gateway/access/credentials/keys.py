@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from turnwire.gateway.access.credentials.watched_file import WatchedFile
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import unauthenticated
-from turnwire.gateway.access.watched_file import WatchedFile
 from turnwire.protocol.rights import KeyLine, check_key_id, check_patterns, parse_key, parse_scope, secret_digest
 from turnwire.protocol.times import parse_time
 

@@ -14,10 +14,10 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
-from turnwire.gateway.access.jwks import JwksError, KeySource
+from turnwire.gateway.access.credentials.jwks import JwksError, KeySource
+from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refused, cannot_judge, unauthenticated
-from turnwire.gateway.access.secret import Secret
 from turnwire.protocol.rights import MAX_PATTERNS, known_scopes
 
 MAX_BYTES: Final = 4096

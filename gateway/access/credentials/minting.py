@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import jwt
 from msgspec import Meta
 
+from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.tokens import MAX_BYTES
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import forbidden
-from turnwire.gateway.access.secret import Secret
-from turnwire.gateway.access.tokens import MAX_BYTES
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Shape
 from turnwire.protocol.rights import Scope, check_patterns, is_within, parse_scope

@@ -14,10 +14,10 @@ import jwt
 import pytest
 
 from tests.support.credentials import SECRET, claims, ec_key, key_set, pem_of, public_jwk, rsa_key, token
-from turnwire.gateway.access.jwks import KeySetFile
+from turnwire.gateway.access.credentials.jwks import KeySetFile
+from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.tokens import MAX_BYTES, Tokens
 from turnwire.gateway.access.refusals import Refused
-from turnwire.gateway.access.secret import Secret
-from turnwire.gateway.access.tokens import MAX_BYTES, Tokens
 from turnwire.protocol.rights import Scope
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
