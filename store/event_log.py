@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -159,6 +159,13 @@ class EventLog:
             if len(window) < width:
                 return found
             width = min(width * 4, READ_WINDOW)
+
+    async def advanced(self, heads: Mapping[str, int]) -> list[str]:
+        """The sessions whose log goes further than these heads (session id → last known seq), in few reads. Raises
+        StorageUnavailable."""
+        keys = [position_key(session_id, head + 1) for session_id, head in heads.items()]
+        found = await self._find(keys, {"sessionId": 1})
+        return [document["sessionId"] for document in found]
 
     async def _find(self, keys: Sequence[str], projection: dict[str, int] | None = None) -> list[Document]:
         documents: list[Document] = []

@@ -7,9 +7,8 @@ from typing import Final, Literal
 from turnwire.gateway.access.principals import Principal
 
 _NOTICE_SECONDS: Final = 60.0
-TOKEN_EXPIRED: Final = 4402
-"""The close code: the token has expired; get a new one, reconnect, resume."""
 EXPIRED_REASON: Final = "token expired: get a new one, reconnect, resume"
+"""What goes with the close code TOKEN_EXPIRED."""
 
 Due = Literal["expiring", "expired"]
 

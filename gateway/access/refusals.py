@@ -29,7 +29,8 @@ class Refused(TurnwireError):
     ) -> None:
         super().__init__(code, message)
         self.reason = reason
-        self.status = code.facts.status if status is None else status
+        if status is not None:
+            self.status = status
         self.headers = dict(headers or {})
         self.retry_after = retry_after
 

@@ -27,6 +27,12 @@ class BoundSettings(Settings):
         256, ge=1, le=100_000, description="Most events of one publisher without an ack; then it is not read."
     )
     max_outbox_bytes: int = Field(_MIB, ge=_KIB, le=256 * _MIB, description="Most bytes held for one slow connection.")
+    max_waiting_bytes: int = Field(
+        256 * _MIB,
+        ge=_MIB,
+        le=64 * 1024 * _MIB,
+        description="Most bytes of events that wait for the storage, in all sessions.",
+    )
     max_connections: int = Field(20_000, ge=1, le=1_000_000, description="Most WebSocket connections.")
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
@@ -49,9 +55,6 @@ class BoundSettings(Settings):
         256 * _MIB,
         ge=0,
         description="Most bytes held for all slow readers together; over it the slowest is closed; 0 is no limit.",
-    )
-    max_storing_bytes: int = Field(
-        256 * _MIB, ge=0, description="Most bytes of events waiting for the storage, in all; 0 is no limit."
     )
     max_live_bytes: int = Field(
         2 * _GIB, ge=0, description="Most memory of live sessions, metadata included, in bytes; 0 is no limit."

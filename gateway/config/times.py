@@ -16,6 +16,12 @@ class TimeSettings(Settings):
     abandon_after: float = Field(
         300, gt=0, le=604_800, description="A session without publisher or event for this many seconds ends as failed."
     )
+    expire_after: float = Field(
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="A session without any event for this many seconds ends as failed, publisher or not; 0: never.",
+    )
     storage_timeout: float = Field(
         30, gt=0, le=3600, description="Longest wait of a publisher's event for the storage, in seconds."
     )
@@ -42,12 +48,6 @@ class TimeSettings(Settings):
     header_timeout: float = Field(10, gt=0, le=600, description="Seconds a client has to send a request's headers.")
     reconnect_after: float = Field(
         0.5, ge=0, le=600, description="Seconds a client is asked to wait before it reconnects after a goaway."
-    )
-    expire_after: float = Field(
-        86_400,
-        ge=0,
-        le=31_536_000,
-        description="A session without any event for this many seconds ends as failed, publisher or not; 0 is never.",
     )
     max_turn: float = Field(
         0.002,
