@@ -229,7 +229,7 @@ class AppendLane:
             self._took()
         if len(kept) < len(claims):
             self._condition.troubles += 1
-            _log.error("the database says of %d appends that they are stored, and does not show them", len(claims))
+            _log.warning("the database says of %d appends that they are stored, and does not show them", len(claims))
         if failed.stored == before:  # else it is tried again, with what it lacks before
             self._settle(failed, error, taken=failed.documents[before]["_id"] in found, fruitful=bool(kept))
 

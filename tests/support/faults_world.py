@@ -82,6 +82,7 @@ class World:
         """Whether all trouble is over."""
         self.metrics = Metrics()
         self.database = MemoryDatabase(self.random)
+        self.database.router_forgets = seed % 2 == 1
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
         self.gateways = [Gateway(self, name) for name in "AB"[:gateways]]
         self.errors: list[str] = []
