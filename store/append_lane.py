@@ -148,7 +148,7 @@ class AppendLane:
             try:
                 left = await self._make_sure_of(left)
                 if left:
-                    await self._insert(left, at_most)
+                    at_most = await self._insert(left, at_most) or most
                 attempt = 0
             except DocumentTooLarge as error:  # what is within the bound as JSON can be over the driver's as BSON
                 at_most = _halve(left[0], at_most, str(error)) or most
@@ -198,8 +198,9 @@ class AppendLane:
             )
             append.fail(LogRolledBack(session_id, seq))
 
-    async def _insert(self, appends: list[Append], at_most: int) -> None:
-        """One ordered insert of what is not stored yet."""
+    async def _insert(self, appends: list[Append], at_most: int) -> int:
+        """One ordered insert of what is not stored yet. Returns how many documents to send at most the next time; 0 for
+        as many as there are."""
         loop = asyncio.get_running_loop()
         documents = [document for append in appends for document in append.documents[append.stored :]]
         del documents[at_most:]
@@ -210,8 +211,9 @@ class AppendLane:
             for append, stored in _share_out(appends, said):
                 append.advance(stored)
             self._took()
-        else:
-            await self._sort_out(_share_out(appends, said), error)
+            return 0
+        kept = await self._sort_out(_share_out(appends, said), error)
+        return 0 if kept else said  # else those before the one that failed are sent again, without it
 
     def _took(self) -> None:
         self._taken += 1
@@ -219,8 +221,12 @@ class AppendLane:
         if self._condition.refusals:
             self._condition.well(_INSERT)
 
-    async def _sort_out(self, said: list[tuple[Append, int]], error: Document) -> None:
-        """A write error: what is said to be stored before it is not known to be until it has been read back."""
+    async def _sort_out(self, said: list[tuple[Append, int]], error: Document) -> bool:
+        """A write error: what is said to be stored before it is not known to be until it has been read back.
+
+        Returns whether all of it is. Routers of some versions hide that it is not on a majority; and a server may take
+        back all of an insert in which a validator refuses one.
+        """
         failed, before = said[-1]
         claims = [append.documents[stored - 1] for append, stored in said if stored > append.stored]
         found = await self._reader.found([*claims, failed.documents[before]])
@@ -232,6 +238,7 @@ class AppendLane:
             _log.warning("the database says of %d appends that they are stored, and does not show them", len(claims))
         if failed.stored == before:  # else it is tried again, with what it lacks before
             self._settle(failed, error, taken=failed.documents[before]["_id"] in found, fruitful=bool(kept))
+        return len(kept) == len(claims)
 
     def _is_kept(self, append: Append, stored: int, found: dict[str, Document]) -> bool:
         """Whether the log holds the append's documents as far as it was said, given what stands at the last of them."""
