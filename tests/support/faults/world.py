@@ -96,6 +96,7 @@ class World:
         self.metrics = Metrics()
         self.config = CONFIG if gateways == 1 else CONFIG.model_copy(update={"mongodb_uri": "mongodb://model"})
         self.database = MemoryDatabase(self.random)
+        self.database.router_forgets = seed % 2 == 1
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
         self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
         self.errors: list[str] = []
