@@ -17,7 +17,7 @@ from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
 
 UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
-"""What decoding raises. Before msgspec 0.21 its own errors are no ValueErrors, and a key that is a map is a TypeError."""
+"""What decoding raises. Before 0.21, msgspec's own errors are no ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""
 
