@@ -1,4 +1,4 @@
-"""The command `turnwire`, also `python -m turnwire`: what it needs may not be installed, and then it says what to do."""
+"""The command `turnwire`, also `python -m turnwire`. When a package is missing it says what to install."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
         if missing in ("", "turnwire"):
             raise
         extra = "cli" if missing in _OF_THE_COMMANDS else "server"
-        sys.exit(f"turnwire: {missing} is not installed, which this command needs; run: pip install 'turnwire[{extra}]'")
+        sys.exit(f"turnwire: {missing} is needed and is not installed; run: pip install 'turnwire[{extra}]'")
 
 
 if __name__ == "__main__":
