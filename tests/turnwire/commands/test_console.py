@@ -47,8 +47,10 @@ def test_in_the_checkout_it_is_the_path_from_there(scripts: Path, monkeypatch: p
     assert command_here() == ".venv/bin/turnwire"
 
 
-def test_elsewhere_it_is_the_whole_path_as_a_shell_takes_it(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir("/")
+def test_elsewhere_it_is_the_whole_path_as_a_shell_takes_it(
+    scripts: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert command_here() == f"'{scripts}/turnwire'"
 
 
