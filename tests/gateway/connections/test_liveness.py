@@ -10,6 +10,7 @@ import pytest
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import PING, PONG, TEXT, RawSocket, client_frame, publish_path, publisher, until
+from turnwire.gateway.watching.audience import watchers_of
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 QUICK = {"ping_interval": 0.1, "pong_timeout": 0.2}
@@ -21,7 +22,7 @@ async def test_a_client_without_pongs_is_closed_with_4408(start_gateway: StartGa
     raw = await RawSocket.connect(gateway, path)
     assert await raw.close_code() == 4408
     raw.close()
-    await until(lambda: not gateway.hub.connections, "the end of the connection")
+    await until(lambda: not gateway.connections, "the end of the connection")
 
 
 @pytest.mark.parametrize("path", ["/subscribe", publish_path("s", "en")])
@@ -79,7 +80,7 @@ async def fill_up(gateway: Gateway) -> tuple[RawSocket, str]:
     bot = await publisher(gateway, session_id)
     raw = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)
     await raw.send({"type": "subscribe", "ref": "r", "sessionId": session_id, "afterSeq": 0})
-    (watched,) = [each for each in gateway.hub.connections if each.patient]
+    (watched,) = [each for each in gateway.connections if each.patient]
     count = 0
     while not watched.outbox.size:
         events = [new_event(f"e{count + n}", {"text": "x" * 100_000}) for n in range(8)]
@@ -94,7 +95,7 @@ async def test_a_subscriber_with_unread_frames_is_given_longer(start_gateway: St
     raw, session_id = await fill_up(gateway)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await until(lambda: not gateway.hub.live[session_id].watchers, "the end of the subscription")
+    await until(lambda: not watchers_of(gateway.live[session_id].state), "the end of the subscription")
     assert loop.time() - began > 0.6
     raw.close()
 
@@ -102,9 +103,9 @@ async def test_a_subscriber_with_unread_frames_is_given_longer(start_gateway: St
 async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.6, slow_pong_timeout=60)
     raw, session_id = await fill_up(gateway)
-    (connection,) = [each for each in gateway.hub.connections if each.patient]
+    (connection,) = [each for each in gateway.connections if each.patient]
     await asyncio.sleep(0.8)  # longer than pong_timeout, while frames are unread
-    cursor, head = 0, gateway.hub.live[session_id].record.last_seq
+    cursor, head = 0, gateway.live[session_id].state.record.last_seq
     while cursor < head:
         _, payload = await raw.frame()
         cursor += payload.count(b'"eventId"')
@@ -121,7 +122,7 @@ async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(star
 async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.2, slow_pong_timeout=60, max_outbox_bytes=20_000)
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
-    (connection,) = gateway.hub.connections
+    (connection,) = gateway.connections
     assert (await raw.receive())["type"] == "opened"
 
     async def flood() -> None:
@@ -141,7 +142,7 @@ async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway:
 async def test_a_paused_publisher_is_not_let_go(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway(**QUICK, max_in_flight=2)
     bot = await publisher(gateway, new_id("s"))
-    (connection,) = gateway.hub.connections
+    (connection,) = gateway.connections
     async with failing(database_uri, "insert"):
         for number in range(10):
             await bot.append(f"e{number}")

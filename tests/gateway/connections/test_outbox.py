@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from turnwire.gateway.connections.outbox import Outbox, server_frame
+from turnwire.gateway.connections.frames import server_frame
+from turnwire.gateway.connections.outbox import Outbox
 
 
 class Slow:

@@ -180,7 +180,7 @@ def padded(size: int) -> bytes:
 
 
 async def test_a_body_of_exactly_the_limit_is_served_and_one_byte_more_is_not(gateway: Gateway) -> None:
-    limit = gateway.hub.limits.frame_bytes
+    limit = gateway.gateway.config.limits.frame_bytes
     await gateway.ask("POST", "/sessions", data=io.BytesIO(padded(limit)), headers=JSON)
     envelope = await gateway.refused("POST", "/sessions", 413, data=io.BytesIO(padded(limit + 1)), headers=JSON)
     assert (envelope["code"], str(limit) in envelope["message"]) == ("too_large", True)
@@ -200,7 +200,7 @@ async def test_a_chunked_body_is_measured_as_it_comes(start_gateway: StartGatewa
 async def test_a_compressed_body_is_measured_unpacked(gateway: Gateway, encoding: str) -> None:
     pack = gzip.compress if encoding == "gzip" else zlib.compress
     headers = {**JSON, "Content-Encoding": encoding}
-    limit = gateway.hub.limits.frame_bytes
+    limit = gateway.gateway.config.limits.frame_bytes
     for size, status in ((limit, 200), (limit + 1, 413), (50 * limit, 413)):
         async with gateway.request("POST", "/sessions", data=pack(padded(size)), headers=headers) as response:
             assert response.status == status

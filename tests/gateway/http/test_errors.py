@@ -90,7 +90,7 @@ def failing(error: BaseException) -> Any:
 async def test_what_may_be_tried_again_says_when(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: TurnwireError, code: str
 ) -> None:
-    monkeypatch.setattr(gateway.hub, "list_sessions", failing(error))
+    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(error))
     async with gateway.request("GET", "/sessions") as response:
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
         envelope = await response.json()
@@ -101,7 +101,7 @@ async def test_what_may_be_tried_again_says_when(
 async def test_the_unexpected_is_logged_under_an_id_and_tells_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gateway.hub, "list_sessions", failing(RuntimeError("secret detail")))
+    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(RuntimeError("secret detail")))
     envelope = await gateway.refused("GET", "/sessions", 500)
     assert envelope["code"] == "internal"
     assert "secret" not in str(envelope)
@@ -118,14 +118,14 @@ async def test_an_answer_that_has_begun_is_broken_off(
 ) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 120)
-    read = gateway.hub.store.events.read
+    read = gateway.store.events.read
 
     async def read_then_fail(session_id: str, first: int, last: int) -> Any:
         if 50 < first <= 120:
             raise error
         return await read(session_id, first, last)
 
-    monkeypatch.setattr(gateway.hub.store.events, "read", read_then_fail)
+    monkeypatch.setattr(gateway.store.events, "read", read_then_fail)
     request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: t\r\nAccept: application/x-ndjson\r\n\r\n"
     answer = await gateway.send_raw(request.encode())
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -140,7 +140,7 @@ async def test_storage_that_is_away_before_the_stream_begins_is_an_error_answer(
 ) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 3)
-    monkeypatch.setattr(gateway.hub.store.events, "read", failing(StorageUnavailable()))
+    monkeypatch.setattr(gateway.store.events, "read", failing(StorageUnavailable()))
     for accept in ("application/json", "application/x-ndjson"):
         await gateway.refused("GET", f"/sessions/{session_id}/events", 503, headers={"Accept": accept})
 

@@ -24,7 +24,7 @@ async def bot(here: Gateway, start_gateway: StartGateway, session_id: str) -> So
     bot = await publisher(await start_gateway(), session_id)
     await here.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
     assert await bot.acked("b", "c", "d") == [2, 3, 4]
-    assert here.hub.live[session_id].record.last_seq == 1
+    assert here.live[session_id].state.record.last_seq == 1
     return bot
 
 

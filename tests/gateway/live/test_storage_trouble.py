@@ -171,7 +171,7 @@ async def test_a_handshake_that_cannot_be_settled_is_refused_with_503(
             assert refusal.value.status == 503
             assert refusal.value.headers is not None
             assert "Retry-After" in refusal.value.headers
-    assert gateway.hub.live[session_id].publisher is None
+    assert gateway.live[session_id].state.publisher is None
     async with asyncio.timeout(20):
         while True:
             try:
@@ -230,7 +230,7 @@ async def test_connections_that_break_again_and_again_lose_nothing(
 
         publishing = asyncio.create_task(publish())
         for seq in (1, 10, 30, 60):
-            await until(lambda seq=seq: gateway.hub.live[session_id].record.last_seq >= seq, "some events")  # type: ignore[misc]
+            await until(lambda seq=seq: gateway.live[session_id].state.record.last_seq >= seq, "some events")  # type: ignore[misc]
             proxy.refuse(True)
             proxy.refuse(False)
         await publishing

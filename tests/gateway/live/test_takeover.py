@@ -65,10 +65,10 @@ async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gat
 async def test_what_waits_of_the_old_one_behind_the_claim_is_dropped(gateway: Gateway, database_uri: str) -> None:
     session_id = new_id("s")
     old = await publisher(gateway, session_id)
-    live = gateway.hub.live[session_id]
+    live = gateway.live[session_id]
     async with failing(database_uri, "update"):
         taking_over = asyncio.create_task(publisher(gateway, session_id))
-        await until(lambda: live.busy_since is not None, "the claim at work")
+        await until(lambda: live.state.busy_since is not None, "the claim at work")
         await old.append("late")
         await old.ask({"type": "ping"}, "pong")
     new = await taking_over

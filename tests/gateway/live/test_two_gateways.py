@@ -31,7 +31,7 @@ async def post_event(gateway: Gateway, session_id: str, body: Json) -> tuple[Jso
 async def in_both(here: Gateway, there: Gateway) -> str:
     """A session that is in the memory of both, and in which nothing has been stored."""
     session_id = await here.create()
-    await there.hub.open(session_id)
+    await there.parts.sessions.open(session_id)
     return session_id
 
 
@@ -100,12 +100,12 @@ async def test_a_session_left_by_its_publisher_is_read_as_the_next_one_elsewhere
     first = await publisher(here, session_id)
     await first.acked("a")
     await first.close()
-    await until(lambda: here.hub.live[session_id].publisher is None, "its leaving")
+    await until(lambda: here.live[session_id].state.publisher is None, "its leaving")
     second = await publisher(there, session_id)
     await second.acked("b", "c")
     seen = await here.get(f"/sessions/{session_id}")
     assert [event["eventId"] for event in seen["events"]] == ["a", "b", "c"]
-    await until(lambda: here.hub.live[session_id].record.epoch == 2, "the news of the other publisher")
+    await until(lambda: here.live[session_id].state.record.epoch == 2, "the news of the other publisher")
 
 
 @pytest.mark.faults

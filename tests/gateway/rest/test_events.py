@@ -134,7 +134,7 @@ async def test_an_event_at_the_limit_is_served_and_one_byte_more_is_not(gateway:
         frame = json.dumps(new_event(event_id, {"text": ""}), separators=(",", ":")).encode()
         return frame.replace(b'"text":""', b'"text":"%s"' % (b"x" * (size - len(frame))))
 
-    limit = gateway.hub.limits.event_bytes
+    limit = gateway.gateway.config.limits.event_bytes
     stored = await gateway.ask("POST", path, status=201, data=body("e1", limit), headers=JSON)
     assert stored["seq"] == 1
     envelope = await gateway.refused("POST", path, 413, data=body("e2", limit + 1), headers=JSON)

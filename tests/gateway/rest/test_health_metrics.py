@@ -11,10 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateways import Gateway, Json, new_event, new_id
 from tests.support.sockets import publisher
-from turnwire.gateway.keys import METRICS
-from turnwire.gateway.rest.health import StorageProbe
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.times import parse_time
+from turnwire.store.probe import StorageProbe
 from turnwire.version import __version__
 
 
@@ -22,10 +21,9 @@ from turnwire.version import __version__
 async def without_storage(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """The database does not answer pings; what was known of it is no longer fresh."""
     with monkeypatch.context() as patch:
-        for probe in gateway.app.values():
-            if isinstance(probe, StorageProbe):
-                patch.setattr(probe, "_ping", no)
-                patch.setattr(probe, "_fresh_until", 0.0)
+        probe = gateway.gateway.probe
+        patch.setattr(probe, "_ping", no)
+        patch.setattr(probe, "_fresh_until", 0.0)
         yield
 
 
@@ -65,7 +63,7 @@ async def test_without_its_database_it_lives_but_does_not_serve(
 
 
 async def test_while_going_away_it_takes_no_new_traffic(gateway: Gateway) -> None:
-    gateway.hub.draining = True
+    gateway.gateway.connections.draining = True
     assert (await health(gateway, "/health/ready", 503))["status"] == "degraded"
     assert (await health(gateway, "/health", 200))["status"] == "degraded"
     assert (await health(gateway, "/health/live", 200))["dependencies"] == {"mongodb": "up"}
@@ -218,7 +216,7 @@ async def test_connections_are_gauged(gateway: Gateway) -> None:
 
 
 async def test_what_the_hub_reports_is_exposed(gateway: Gateway) -> None:
-    metrics = gateway.app[METRICS]
+    metrics = gateway.gateway.metrics
     metrics.takeover()
     metrics.fell_behind()
     metrics.nacked(ErrorCode.EVENT_CONFLICT, 3)

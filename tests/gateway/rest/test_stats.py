@@ -46,7 +46,7 @@ async def test_figures_go_on_with_the_call_and_are_the_same_read_afresh(
         assert kept["lastSeq"] == 160 * (1 + first // 200)
     await gateway.post(f"/sessions/{session_id}/complete", {})
     elsewhere = await start_gateway()
-    assert session_id not in elsewhere.hub.live
+    assert session_id not in elsewhere.live
     assert await elsewhere.get(f"/sessions/{session_id}/stats") == kept
 
 
@@ -105,7 +105,7 @@ async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(gate
     message = await socket.receive_json()
     assert message["session"]["lastSeq"] == 4
     assert "summary" not in message
-    assert gateway.hub.live[session_id].conversation is None
+    assert gateway.live[session_id].state.conversation is None
     await socket.close()
 
 
@@ -117,9 +117,9 @@ async def test_nothing_is_kept_up_when_the_last_feed_has_gone(gateway: Gateway) 
     await socket.send_json({"type": "unsubscribe", "ref": "f"})
     while (await socket.receive_json())["type"] != "unsubscribed":
         pass
-    assert gateway.hub.feed.summaries.listeners == 0
+    assert gateway.parts.feed.summaries.listeners == 0
     await say(gateway, session_id, first=100)
-    conversation = gateway.hub.live[session_id].conversation
+    conversation = gateway.live[session_id].state.conversation
     assert conversation is not None
     assert conversation.last_seq == 4
     assert (await gateway.get(f"/sessions/{session_id}/stats"))["lastSeq"] == 8

@@ -122,7 +122,7 @@ def nested(depth: int, *, lists: bool) -> Json:
 
 @pytest.mark.parametrize("lists", [False, True])
 async def test_objects_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool) -> None:
-    limit = gateway.hub.limits.depth
+    limit = gateway.gateway.config.limits.depth
     session_id = await gateway.create(metadata=nested(limit, lists=lists))
     path = f"/sessions/{session_id}"
     await gateway.post(f"{path}/events", new_event("e", nested(limit, lists=lists)), status=201)
@@ -141,13 +141,13 @@ async def test_deeper_objects_are_refused(gateway: Gateway, depth: int, lists: b
         ("/sessions", b'{"language":"en","metadata":%s}' % deep),
         (f"/sessions/{session_id}/events", b'{"eventId":"e","type":"system","payload":%s}' % deep),
     ):
-        status = 413 if len(deep) > gateway.hub.limits.event_bytes and path != "/sessions" else 400
+        status = 413 if len(deep) > gateway.gateway.config.limits.event_bytes and path != "/sessions" else 400
         envelope = await gateway.refused("POST", path, status, data=body, headers=HEADERS)
         assert ("64" in str(envelope["message"])) or status == 413
 
 
 async def test_metadata_over_its_limit_is_refused(gateway: Gateway) -> None:
-    limit = gateway.hub.limits.metadata_bytes
+    limit = gateway.gateway.config.limits.metadata_bytes
     fits = {"a": "x" * (limit - 8)}
     session_id = await gateway.create(metadata=fits)
     assert (await gateway.get(f"/sessions/{session_id}"))["metadata"] == fits

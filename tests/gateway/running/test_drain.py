@@ -12,8 +12,6 @@ from aiohttp import WSServerHandshakeError
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber, until
-from turnwire.gateway.keys import HUB
-from turnwire.gateway.running.app import drain
 
 
 @asynccontextmanager
@@ -24,7 +22,7 @@ async def draining_with_an_event_under_way(
     async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=500):
         await bot.append("a")
         await bot.ask({"type": "ping"}, "pong")
-        draining = asyncio.create_task(drain(gateway.app))
+        draining = asyncio.create_task(gateway.gateway.drain())
         await bot.next("goaway")
         yield draining
 
@@ -32,7 +30,7 @@ async def draining_with_an_event_under_way(
 async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(reconnect_after=0.7)
     bot, board = await publisher(gateway, new_id("s")), await subscriber(gateway)
-    draining = asyncio.create_task(drain(gateway.app))
+    draining = asyncio.create_task(gateway.gateway.drain())
     for socket in (bot, board):
         messages, code = await socket.rest()
         assert [message["type"] for message in messages] == ["goaway"]
@@ -40,7 +38,7 @@ async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGatewa
         assert messages[0]["reason"]
         assert code == 1012
     await draining
-    assert not gateway.hub.connections
+    assert not gateway.connections
 
 
 async def test_what_is_in_flight_is_acked_before_the_close(start_gateway: StartGateway, database_uri: str) -> None:
@@ -52,7 +50,7 @@ async def test_what_is_in_flight_is_acked_before_the_close(start_gateway: StartG
         await bot.append("a", "b")
         await bot.append("c")
         await bot.ask({"type": "ping"}, "pong")
-        await drain(gateway.app)
+        await gateway.gateway.drain()
     messages, code = await bot.rest()
     assert code == 1012
     acks = [each["eventId"] for message in messages if message["type"] == "ack" for each in message["acks"]]
@@ -85,7 +83,7 @@ async def test_lazy_fields_are_written(start_gateway: StartGateway) -> None:
     stored = await gateway.store.sessions.load(session_id)
     assert stored is not None
     assert (stored.status, stored.last_seq) == ("initiated", 0)
-    await drain(gateway.app)
+    await gateway.gateway.drain()
     stored = await gateway.store.sessions.load(session_id)
     assert stored is not None
     assert (stored.status, stored.last_seq) == ("active", 5)
@@ -108,12 +106,12 @@ async def test_a_handshake_under_way_is_refused_too(start_gateway: StartGateway,
     session_id = await gateway.create()
     async with failing(database_uri, "update", blockConnection=True, blockTimeMS=400):
         connecting = asyncio.create_task(publisher(gateway, session_id))
-        await until(lambda: gateway.hub.live[session_id].busy_since is not None, "the claim at work")
-        await drain(gateway.app)
+        await until(lambda: gateway.live[session_id].state.busy_since is not None, "the claim at work")
+        await gateway.gateway.drain()
         with pytest.raises(WSServerHandshakeError) as refusal:
             await connecting
     assert refusal.value.status == 503
-    assert gateway.hub.live[session_id].publisher is None
+    assert gateway.live[session_id].state.publisher is None
 
 
 async def test_it_takes_no_longer_than_it_may(start_gateway: StartGateway, database_uri: str) -> None:
@@ -126,7 +124,7 @@ async def test_it_takes_no_longer_than_it_may(start_gateway: StartGateway, datab
         await bot.append("a")
         await bot.ask({"type": "ping"}, "pong")
         began = loop.time()
-        await drain(gateway.app)
+        await gateway.gateway.drain()
         assert loop.time() - began < 1.5
     messages, code = await bot.rest()
     assert [message["type"] for message in messages] == ["goaway"]
@@ -145,10 +143,10 @@ async def test_followers_over_sse_end_and_resume_elsewhere(start_gateway: StartG
         async with asyncio.timeout(SECONDS):
             while body.count(b"event: event") < 3:
                 body += await answer.content.readany()
-        await drain(gateway.app)
+        await gateway.gateway.drain()
         body += await answer.content.read()  # to its end, which the drain brings
     assert body.count(b"event: event") == 3
-    assert not gateway.hub.followers
+    assert not gateway.followers
 
 
 async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: StartGateway) -> None:
@@ -158,7 +156,7 @@ async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: Sta
     await board.subscribe(session_id, 0)
     for number in range(100):
         await bot.append(f"e{number}")
-    await drain(here.app)
+    await here.gateway.drain()
     messages, _ = await bot.rest()
     acked = [each["seq"] for message in messages if message["type"] == "ack" for each in message["acks"]]
     assert acked == list(range(1, len(acked) + 1))
@@ -171,7 +169,6 @@ async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: Sta
 async def test_rest_is_answered_while_the_gateway_drains(start_gateway: StartGateway) -> None:
     gateway: Gateway = await start_gateway()
     session_id = await gateway.create()
-    hub = gateway.app[HUB]
-    hub.draining = True
+    gateway.gateway.connections.draining = True
     stored = await gateway.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
     assert stored["seq"] == 1

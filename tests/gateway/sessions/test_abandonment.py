@@ -20,7 +20,7 @@ async def status_of(gateway: Gateway, session_id: str) -> tuple[str, str | None]
 
 
 async def abandoned(gateway: Gateway, session_id: str) -> None:
-    await until(lambda: gateway.hub.live[session_id].ended, "the end")
+    await until(lambda: gateway.live[session_id].state.ended, "the end")
     assert await status_of(gateway, session_id) == ("failed", "abandoned")
 
 
@@ -86,7 +86,7 @@ async def test_after_a_restart_the_next_gateway_ends_what_the_last_one_left(star
     await gateway.create(never)
     await gateway.stop()
     gateway = await start_gateway(**QUICK)
-    await until(lambda: session_id in gateway.hub.live, "the session in memory")
+    await until(lambda: session_id in gateway.live, "the session in memory")
     await abandoned(gateway, session_id)
     assert await status_of(gateway, ended) == ("completed", None)
     assert await status_of(gateway, never) == ("initiated", None)
@@ -97,7 +97,7 @@ async def test_a_publisher_on_another_gateway_counts(start_gateway: StartGateway
     here = await start_gateway(**SURE)
     first = await publisher(here, session_id)
     there = await start_gateway(**SURE)
-    await until(lambda: session_id in there.hub.live, "the session in memory there")
+    await until(lambda: session_id in there.live, "the session in memory there")
     for _ in range(2):  # twice the time, as another session shows
         other = new_id("s")
         await (await publisher(there, other)).close()
@@ -105,7 +105,7 @@ async def test_a_publisher_on_another_gateway_counts(start_gateway: StartGateway
     assert await first.acked("a") == [1]
     assert await status_of(here, session_id) == ("active", None)
     await first.close()
-    await until(lambda: here.hub.live[session_id].ended or there.hub.live[session_id].ended, "the end")
+    await until(lambda: here.live[session_id].state.ended or there.live[session_id].state.ended, "the end")
 
 
 async def test_events_by_rest_on_another_gateway_do_not_hide_the_publisher(start_gateway: StartGateway) -> None:
@@ -127,6 +127,9 @@ async def test_a_storage_that_is_away_only_delays_it(start_gateway: StartGateway
     bot = await publisher(gateway, session_id)
     async with failing(database_uri, "find", "update"):
         await bot.close()
-        await until(lambda: gateway.hub.live[session_id].quiet_for(0.8), "twice the time")
-        assert not gateway.hub.live[session_id].ended
+        await until(
+            lambda: asyncio.get_running_loop().time() - gateway.live[session_id].state.last_active >= 0.8,
+            "twice the time",
+        )
+        assert not gateway.live[session_id].state.ended
     await abandoned(gateway, session_id)

@@ -20,7 +20,7 @@ async def test_an_unused_session_leaves_memory_and_comes_back_as_it_was(start_ga
     session_id = await gateway.create(metadata={"a": 1})
     await gateway.fill(session_id, 3)
     before = await gateway.get(f"/sessions/{session_id}")
-    await until(lambda: session_id not in gateway.hub.live, "the eviction")
+    await until(lambda: session_id not in gateway.live, "the eviction")
     assert await gateway.get(f"/sessions/{session_id}") == before
     again = await gateway.post(
         f"/sessions/{session_id}/events", {"events": [new_event("e2", {"n": 2}), new_event("x")]}, status=201
@@ -33,14 +33,14 @@ async def test_a_session_in_use_stays(start_gateway: StartGateway) -> None:
     published, watched, unused = new_id("s"), await gateway.create(), await gateway.create()
     bot, board = await publisher(gateway, published), await subscriber(gateway)
     await board.subscribe(watched)
-    lives = gateway.hub.live[published], gateway.hub.live[watched]
-    await until(lambda: unused not in gateway.hub.live, "an eviction")
-    assert (gateway.hub.live.get(published), gateway.hub.live.get(watched)) == lives
+    lives = gateway.live[published], gateway.live[watched]
+    await until(lambda: unused not in gateway.live, "an eviction")
+    assert (gateway.live.get(published), gateway.live.get(watched)) == lives
     await board.ask({"type": "unsubscribe", "ref": "r"}, "caughtUp")
-    await until(lambda: watched not in gateway.hub.live, "its eviction")
+    await until(lambda: watched not in gateway.live, "its eviction")
     await bot.close()
     await gateway.post(f"/sessions/{published}/complete", {})
-    await until(lambda: published not in gateway.hub.live, "the eviction of the ended one")
+    await until(lambda: published not in gateway.live, "the eviction of the ended one")
 
 
 async def test_a_deserted_session_is_not_forgotten_before_it_is_abandoned(start_gateway: StartGateway) -> None:
@@ -49,7 +49,7 @@ async def test_a_deserted_session_is_not_forgotten_before_it_is_abandoned(start_
     await (await publisher(gateway, session_id)).close()
     for _ in range(5):
         await gateway.create()
-    assert session_id in gateway.hub.live
+    assert session_id in gateway.live
     async with asyncio.timeout(SECONDS):
         while (await gateway.get(f"/sessions/{session_id}"))["endReason"] != "abandoned":
             await asyncio.sleep(0.02)
@@ -67,7 +67,7 @@ async def test_memory_that_is_full_of_sessions_in_use_refuses_more(start_gateway
 async def test_memory_that_is_full_makes_room_of_what_nobody_uses(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_live_sessions=3)
     ids = [await gateway.create() for _ in range(20)]
-    assert len(gateway.hub.live) == 3
+    assert len(gateway.live) == 3
     board = await subscriber(gateway)
     for session_id in ids:
         await board.subscribe(session_id, 0, ref="r")
@@ -76,8 +76,8 @@ async def test_memory_that_is_full_makes_room_of_what_nobody_uses(start_gateway:
         await board.events(1)
         await board.next("session")
         await board.ask({"type": "unsubscribe", "ref": "r"}, "unsubscribed")
-        await gateway.hub.lazy_fields.flush()
-    assert len(gateway.hub.live) <= 3
+        await gateway.parts.lazy_fields.flush()
+    assert len(gateway.live) <= 3
 
 
 async def test_many_who_open_one_session_at_once_get_the_same(gateway: Gateway, start_gateway: StartGateway) -> None:
@@ -85,32 +85,32 @@ async def test_many_who_open_one_session_at_once_get_the_same(gateway: Gateway, 
     await gateway.fill(session_id, 5)
     await gateway.post(f"/sessions/{session_id}/complete", {})
     other = await start_gateway()
-    lives = await asyncio.gather(*(other.hub.open(session_id) for _ in range(20)))
+    lives = await asyncio.gather(*(other.parts.sessions.open(session_id) for _ in range(20)))
     assert len(set(lives)) == 1
-    assert lives[0].record.last_seq == 5
-    results = await asyncio.gather(*(other.hub.open("nobody") for _ in range(5)), return_exceptions=True)
+    assert lives[0].state.record.last_seq == 5
+    results = await asyncio.gather(*(other.parts.sessions.open("nobody") for _ in range(5)), return_exceptions=True)
     assert {type(result) for result in results} == {SessionNotFound}
 
 
 async def test_a_session_evicted_while_others_wait_for_it_is_opened_again(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_live_sessions=1)
-    hub = gateway.hub
+    sessions = gateway.parts.sessions
     ids = [await gateway.create() for _ in range(4)]
 
     async def use(number: int) -> bool:
         """Whether what was opened is what is in memory, in the same step."""
         try:
-            live = await hub.open(ids[number % 4])
+            live = await sessions.open(ids[number % 4])
         except Overloaded:
             return True
-        return hub.live.get(live.session_id) is live
+        return sessions.live.get(live.session_id) is live
 
     assert all(await asyncio.gather(*(use(number) for number in range(40))))
 
 
 async def test_creating_while_somebody_looks_for_it_creates(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     session_id = new_id("s")
-    sessions, created = gateway.hub.store.sessions, asyncio.Event()
+    sessions, created = gateway.store.sessions, asyncio.Event()
     load = sessions.load
 
     async def load_slowly(session_id: str) -> SessionRecord | None:
@@ -119,10 +119,10 @@ async def test_creating_while_somebody_looks_for_it_creates(gateway: Gateway, mo
         return found
 
     monkeypatch.setattr(sessions, "load", load_slowly)
-    looking = asyncio.create_task(gateway.hub.open(session_id))
-    await until(lambda: looking.done() or session_id in gateway.hub._opening, "the look")
+    looking = asyncio.create_task(gateway.parts.sessions.open(session_id))
+    await until(lambda: looking.done() or session_id in gateway.parts.sessions._opening, "the look")
     creating = asyncio.create_task(
-        gateway.hub.create(session_id=session_id, language="en", metadata={}, status="initiated")
+        gateway.parts.sessions.create(session_id=session_id, language="en", metadata={}, status="initiated")
     )
     async with asyncio.timeout(SECONDS):
         while await load(session_id) is None:
@@ -138,7 +138,7 @@ async def test_creating_at_once_creates_once(gateway: Gateway) -> None:
     session_id = new_id("s")
     results = await asyncio.gather(
         *(
-            gateway.hub.create(session_id=session_id, language=f"l{n}", metadata={}, status="initiated")
+            gateway.parts.sessions.create(session_id=session_id, language=f"l{n}", metadata={}, status="initiated")
             for n in range(20)
         )
     )
@@ -160,9 +160,9 @@ async def test_a_listing_by_status_waits_for_what_is_being_written(gateway: Gate
     session_id = await gateway.create()
     async with failing(database_uri, "update", blockConnection=True, blockTimeMS=300, times=1):
         await gateway.fill(session_id, 1)
-        flushing = asyncio.create_task(gateway.hub.lazy_fields.flush())
+        flushing = asyncio.create_task(gateway.parts.lazy_fields.flush())
         await asyncio.sleep(0)
-        assert gateway.hub.live[session_id] not in gateway.hub.lazy_fields
+        assert gateway.live[session_id].state not in gateway.parts.lazy_fields
         listed = await gateway.get("/sessions?status=active")
         await flushing
     assert [each["sessionId"] for each in listed["sessions"]] == [session_id]
@@ -170,14 +170,14 @@ async def test_a_listing_by_status_waits_for_what_is_being_written(gateway: Gate
 
 async def test_a_flush_that_is_given_up_stays_due(gateway: Gateway, database_uri: str) -> None:
     session_id = await gateway.create()
-    live = gateway.hub.live[session_id]
+    live = gateway.live[session_id]
     async with failing(database_uri, "update", blockConnection=True, blockTimeMS=300, times=1):
         await gateway.fill(session_id, 1)
-        flushing = asyncio.create_task(gateway.hub.lazy_fields.flush())
+        flushing = asyncio.create_task(gateway.parts.lazy_fields.flush())
         await asyncio.sleep(0.05)
         flushing.cancel()
         await asyncio.wait([flushing])
-    assert live in gateway.hub.lazy_fields
+    assert live.state in gateway.parts.lazy_fields
 
 
 @pytest.mark.parametrize("collide", [False, True])
@@ -209,7 +209,7 @@ async def test_pages_lost_in_a_crash_are_made_again(start_gateway: StartGateway)
     second = await start_gateway(flush_interval=0.05, idle_evict=0.1)
     again = await second.post(f"/sessions/{session_id}/events", new_event("e1000", {"n": 1000}), status=201)
     assert again["seq"] == 1000
-    await until(lambda: session_id not in second.hub.live, "the eviction")
+    await until(lambda: session_id not in second.live, "the eviction")
     assert len(await second.store.events.digests.load(session_id, 1100)) == 1
 
 
@@ -223,7 +223,7 @@ async def test_time_order_is_kept_apart_from_seq_across_pages(start_gateway: Sta
             for n in range(first, first + 350)
         ]
         await gateway.post(f"/sessions/{session_id}/events", {"events": events}, status=201)
-    await gateway.hub.lazy_fields.flush()
+    await gateway.parts.lazy_fields.flush()
     log = [
         event for seq in range(1, count + 1, 50) for event in await gateway.store.events.read(session_id, seq, seq + 49)
     ]
@@ -238,9 +238,9 @@ async def test_what_the_database_refuses_is_refused_alone(gateway: Gateway) -> N
     session_id, other = await gateway.create(), await gateway.create()
     poison = EventIn("poison", "system", {"n": 2**64})
     results = await asyncio.gather(
-        gateway.hub.append(session_id, [EventIn("a", "system", {}), poison, EventIn("b", "system", {})], 50),
-        gateway.hub.append(session_id, [EventIn("c", "system", {})], 50),
-        gateway.hub.append(other, [EventIn("d", "system", {})], 50),
+        gateway.parts.requests.append(session_id, [EventIn("a", "system", {}), poison, EventIn("b", "system", {})], 50),
+        gateway.parts.requests.append(session_id, [EventIn("c", "system", {})], 50),
+        gateway.parts.requests.append(other, [EventIn("d", "system", {})], 50),
         return_exceptions=True,
     )
     assert "cannot be stored" in str(results[0])

@@ -71,8 +71,8 @@ async def test_after_the_grace_time_a_publisher_is_told_how_things_stand_and_clo
     session_id = await gateway.create()
     await gateway.fill(session_id, 3)
     await gateway.post(f"/sessions/{session_id}/complete", {})
-    live = gateway.hub.live[session_id]
-    await until(lambda: not live.end.takes_events, "the end of the grace time")
+    live = gateway.live[session_id]
+    await until(lambda: not live.state.takes_events, "the end of the grace time")
     for _ in range(2):  # the same when it is read from the store
         bot = await publisher(gateway, session_id)
         assert (bot.opened["lastSeq"], bot.opened["lastEventId"]) == (3, "e3")

@@ -11,7 +11,7 @@ from turnwire.gateway.sockets.publisher import PublisherConnection
 
 
 def connection_of(gateway: Gateway) -> PublisherConnection:
-    (connection,) = gateway.hub.connections
+    (connection,) = gateway.connections
     assert isinstance(connection, PublisherConnection)
     return connection
 
@@ -27,7 +27,7 @@ async def test_far_over_max_in_flight_nothing_is_dropped_and_little_is_held(
     gateway = await start_gateway(max_in_flight=10, ping_interval=0.1, pong_timeout=0.2)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    live, connection = gateway.hub.live[session_id], connection_of(gateway)
+    live, connection = gateway.live[session_id], connection_of(gateway)
     ids = [f"e{n}" for n in range(1000)]
     async with failing(database_uri, "insert"):
         sending = asyncio.create_task(append_one_by_one(bot, ids))
@@ -52,7 +52,7 @@ async def test_large_events_count_by_their_bytes(start_gateway: StartGateway, da
     gateway = await start_gateway(max_in_flight=100_000)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    live, connection = gateway.hub.live[session_id], connection_of(gateway)
+    live, connection = gateway.live[session_id], connection_of(gateway)
 
     async def send() -> None:
         for number in range(60):
@@ -101,7 +101,7 @@ async def test_a_client_that_floods_and_never_reads_is_let_go(start_gateway: Sta
             await raw.write(client_frame(b"", PONG))
 
     flooding = asyncio.create_task(flood())
-    await until(lambda: connection not in gateway.hub.connections, "the end of the connection")
+    await until(lambda: connection not in gateway.connections, "the end of the connection")
     flooding.cancel()
     await asyncio.wait([flooding])
     raw.close()
@@ -115,7 +115,7 @@ async def test_nothing_is_taken_after_complete(gateway: Gateway, database_uri: s
         await bot.send(*[{"type": "complete"}] * 50)
         await bot.append("b")
         await bot.ask({"type": "ping"}, "pong")
-        assert len(gateway.hub.live[session_id]._inbox._items) <= 2
+        assert len(gateway.live[session_id]._inbox._items) <= 2
     messages, code = await bot.rest()
     assert [message["type"] for message in messages] == ["ack", "completed"]
     assert code == 1000

@@ -7,6 +7,7 @@ from typing import Any
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import Socket, publisher, subscriber
+from turnwire.gateway.watching.audience import watchers_of
 
 
 async def refused(board: Socket, message: Any, code: str, ref: str | None) -> str:
@@ -105,7 +106,7 @@ async def test_nothing_comes_after_unsubscribed(gateway: Gateway) -> None:
     await bot.send({"type": "signal", "key": "k", "payload": {}})
     await bot.ask({"type": "complete"}, "completed")
     await board.ask({"type": "ping"}, "pong")
-    assert not gateway.hub.live[session_id].watchers
+    assert not watchers_of(gateway.live[session_id].state)
 
 
 async def test_every_change_of_status_is_pushed_in_its_place(gateway: Gateway) -> None:

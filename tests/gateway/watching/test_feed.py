@@ -120,7 +120,7 @@ async def test_nothing_is_missed_between_what_there_is_and_the_changes(gateway: 
             await gateway.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
 
     async def watch(delay: int) -> None:
-        await until(lambda: len(gateway.hub.live) >= delay, "some sessions")
+        await until(lambda: len(gateway.live) >= delay, "some sessions")
         board, sessions = await feed(gateway)
         while not all(sessions.get(each, {}).get("lastSeq") == 1 for each in ids):
             message = await board.next("session")
@@ -147,7 +147,7 @@ async def test_unsubscribing_ends_it(gateway: Gateway) -> None:
     board, _ = await feed(gateway)
     await board.ask({"type": "unsubscribe", "ref": "f"}, "unsubscribed")
     await gateway.create()
-    assert not gateway.hub.feed.subscriptions
+    assert not gateway.parts.feed.subscriptions
     await board.ask(FEED, "subscribed")
 
 
@@ -159,7 +159,7 @@ async def test_one_that_reads_slowly_gets_the_latest_of_each_session_within_the_
     metadata = {"text": "x" * 40_000}
     ids = [await gateway.create(metadata=metadata) for _ in range(20)]
     raw = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)
-    (connection,) = gateway.hub.connections
+    (connection,) = gateway.connections
     await raw.send(FEED)
     sizes: Counter[bool] = Counter()
     for number in range(1, 21):
@@ -190,7 +190,7 @@ async def test_what_it_begins_with_is_held_within_the_bound_too(start_gateway: S
     metadata = {"text": "x" * 60_000}
     ids = set(await asyncio.gather(*(gateway.create(metadata=metadata) for _ in range(150))))
     raw = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)
-    (connection,) = gateway.hub.connections
+    (connection,) = gateway.connections
     await raw.send(FEED)
     await until(lambda: connection.outbox.size > 0, "the outbox to fill")
     await gateway.create("late")

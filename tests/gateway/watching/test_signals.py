@@ -111,9 +111,9 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
     await board.next("caughtUp")
     async with failing(database_uri, "update"):  # the claim waits, and what the old one sends waits behind it
         taking_over = asyncio.create_task(publisher(gateway, session_id))
-        live = gateway.hub.live[session_id]
+        live = gateway.live[session_id]
         async with asyncio.timeout(10):
-            while live.busy_since is None:
+            while live.state.busy_since is None:
                 await asyncio.sleep(0.005)
         await old.send(signal("from", who="old"))
         await old.ask({"type": "ping"}, "pong")

@@ -11,18 +11,19 @@ from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import RawSocket, Socket, publisher, subscriber, until
 from turnwire.gateway.connections.connection import Connection
 from turnwire.gateway.sockets.subscriber import SubscriberConnection
+from turnwire.gateway.watching.audience import watchers_of
 
 OUTBOX = 300_000
 
 
 def connection_of(gateway: Gateway, before: set[Connection]) -> SubscriberConnection:
-    (connection,) = gateway.hub.connections - before
+    (connection,) = gateway.connections - before
     assert isinstance(connection, SubscriberConnection)
     return connection
 
 
 async def slow_subscriber(gateway: Gateway) -> tuple[RawSocket, SubscriberConnection]:
-    before = set(gateway.hub.connections)
+    before = set(gateway.connections)
     raw = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)
     return raw, connection_of(gateway, before)
 
@@ -115,7 +116,7 @@ async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGatewa
     bot = await publisher(gateway, session_id)
     raw, _ = await slow_subscriber(gateway)
     await subscribe(raw, session_id, 0)
-    (subscription,) = gateway.hub.live[session_id].watchers
+    (subscription,) = watchers_of(gateway.live[session_id].state)
     count = 0
     while not subscription.behind:  # type: ignore[attr-defined]
         await publish(bot, count + 1, count + 8, 100_000)
@@ -173,8 +174,8 @@ async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gate
     session_id = new_id("s")
     raw, connection = await lagging_subscriber(gateway, session_id, 80)
     raw.close()
-    await until(lambda: connection not in gateway.hub.connections, "the end of the connection")
-    assert not gateway.hub.live[session_id].watchers
+    await until(lambda: connection not in gateway.connections, "the end of the connection")
+    assert not watchers_of(gateway.live[session_id].state)
     assert connection.outbox.size == 0
 
 
@@ -184,8 +185,8 @@ async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(s
     bot = await publisher(gateway, session_id)
     await publish(bot, 1, 80, 100_000)
     answer = await gateway.request("GET", f"/sessions/{session_id}/events", headers={"Accept": "text/event-stream"})
-    await until(lambda: len(gateway.hub.followers) == 1, "the follower")
-    (follower,) = gateway.hub.followers
+    await until(lambda: len(gateway.followers) == 1, "the follower")
+    (follower,) = gateway.followers
     for _ in range(60):
         await asyncio.sleep(0.005)
         assert follower.outbox.size <= OUTBOX
@@ -199,4 +200,4 @@ async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(s
             break
     answer.close()
     await publish(bot, 91, 91, 10)  # it is noticed when something is written
-    await until(lambda: not gateway.hub.followers, "the end of the follower")
+    await until(lambda: not gateway.followers, "the end of the follower")

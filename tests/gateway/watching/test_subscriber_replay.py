@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, Socket, publisher, subscriber
+from turnwire.gateway.watching.audience import watchers_of
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
@@ -32,7 +33,7 @@ async def test_subscribing_at_any_moment_with_any_cursor_misses_nothing(gateway:
     chance = random.Random(7)
     bot = await publisher(gateway, session_id)
     stored = asyncio.Event()
-    live = gateway.hub.live[session_id]
+    live = gateway.live[session_id]
 
     async def publish() -> None:
         for start in range(1, total + 1, 10):
@@ -42,10 +43,10 @@ async def test_subscribing_at_any_moment_with_any_cursor_misses_nothing(gateway:
     async def watch(number: int) -> None:
         board = await subscriber(gateway, protocols=[SUBPROTOCOL_MSGPACK] if number % 3 == 0 else [])
         begin = chance.randrange(total)
-        while live.record.last_seq < begin:
+        while live.state.record.last_seq < begin:
             stored.clear()
             await stored.wait()
-        head = live.record.last_seq
+        head = live.state.record.last_seq
         after_seq = None if number % 5 == 0 else chance.randint(0, head)
         told = await board.subscribe(session_id, after_seq)
         assert told["lastSeq"] >= head
@@ -54,7 +55,7 @@ async def test_subscribing_at_any_moment_with_any_cursor_misses_nothing(gateway:
 
     async with asyncio.timeout(SECONDS):
         await asyncio.gather(publish(), *(watch(number) for number in range(40)))
-    assert not live.watchers
+    assert not watchers_of(live.state)
 
 
 async def test_without_a_cursor_only_what_is_new_comes(gateway: Gateway) -> None:

@@ -7,16 +7,17 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tests.support.faults.world import SHARED, Gateway, World
+from tests.support.faults.world import CONFIG, SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.connections.outbox import Outbox
-from turnwire.gateway.live.inbox import Append, Claim
+from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
+from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
@@ -94,16 +95,16 @@ class Bot:
             await self._stream(live, socket)
             socket.cut()
             await self.world.pause(0.5)
-            live.release(socket)  # type: ignore[arg-type]
+            live.release(socket)
 
     async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
-        hub, process = gateway.hub, gateway.process
+        sessions, process = gateway.parts.sessions, gateway.process
         socket = Socket()
         gateway.at_crash.append(socket.cut)
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
-        async with storage_deadline(hub.config.rest_timeout):
-            live = await hub.open(self.history.session_id)
-            live.submit(Claim(socket, done))  # type: ignore[arg-type]
+        async with storage_deadline(CONFIG.rest_timeout):
+            live = await sessions.open(self.history.session_id)
+            live.submit(ClaimItem(socket, done))
             opened = await done
         if socket.gone:
             raise StorageUnavailable()
@@ -159,7 +160,7 @@ class Bot:
         copies = [EventIn(event.event_id, event.type, event.payload, event.timestamp) for event in events]
         assert socket.publishing is not None
         socket.publishing.sent += map(sending_of, copies)
-        live.submit(Append(copies, 100, self.world.now(), publisher=socket))  # type: ignore[arg-type]
+        live.submit(AppendItem(copies, 100, self.world.now(), publisher=socket))
 
 
 class Caller:
@@ -182,7 +183,7 @@ class Caller:
         append = RestAppend("caller", [sending_of(event) for event in events])
         self.history.rest.append(append)
         try:
-            stored = await self.world.gateway().hub.append(self.history.session_id, events, 50 * len(events))
+            stored = await self.world.gateway().parts.requests.append(self.history.session_id, events, 50 * len(events))
         except TurnwireError:
             return False
         append.stored = [entry_of(each.event) for each in stored]
@@ -194,8 +195,9 @@ class Reader(Subscription):
 
     numbers = 0
 
-    def __init__(self, world: World, live: LiveSession, following: Following) -> None:
-        super().__init__(live, following.after_seq, Outbox(self._take, None, 600))
+    def __init__(self, world: World, log: EventLog, live: LiveSession, following: Following) -> None:
+        watching = Watching(log, asyncio.get_running_loop().time, lambda: None)
+        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
         self._world = world
@@ -264,16 +266,16 @@ class Dashboard:
         while not (self.world.calm and cursor == self.world.head(self.history.session_id)):
             gateway = self.world.gateway()
             try:
-                live = await gateway.hub.open(self.history.session_id)
+                live = await gateway.parts.sessions.open(self.history.session_id)
             except TurnwireError:
                 await self.world.pause(0.2)
                 continue
-            if cursor > live.record.last_seq:  # a gateway that has not heard of it yet
+            if cursor > live.state.record.last_seq:  # a gateway that has not heard of it yet
                 await self.world.pause(0.2)
                 continue
             following = Following(self.name, cursor)
             self.history.followings.append(following)
-            await self._follow(gateway, Reader(self.world, live, following))
+            await self._follow(gateway, Reader(self.world, gateway.store.events, live, following))
             cursor += len(following.received)
 
     async def _follow(self, gateway: Gateway, reader: Reader) -> None:

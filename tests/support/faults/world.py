@@ -1,6 +1,6 @@
 """A whole world in one process and in virtual time: gateways without sockets, a model of the database, and clients.
 
-The gateways are the real hub, live sessions, event log and session store. All that happens follows from the seed.
+The gateways are the real live sessions, event log and session store. All that happens follows from the seed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from tests.support.faults.clock import VirtualTimeLoop
 from tests.support.faults.database import Document, Line, MemoryDatabase
 from tests.support.history import Entry, History, content_of
 from turnwire.gateway.config import Config
-from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.running.periodic import Periodic
+from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol.errors import TurnwireError
 from turnwire.store.mongo import Store
 
 SHARED = "shared"
 """Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""
-_CONFIG = Config(
+CONFIG = Config(
     storage_timeout=5.0, rest_timeout=3.0, flush_interval=0.5, idle_evict=0.5, abandon_after=3600.0, feed_interval=1.0
 )
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
@@ -50,25 +51,37 @@ class Gateway:
         self.starts += 1
         self.line = Line(self.world.database, self.world.trouble)
         self.store = Store(self.line, "model")
-        hub = self.hub = Hub(_CONFIG, self.store, self.world.metrics)
-        hub.start()
+        clock = asyncio.get_running_loop().time
+        parts = self.parts = SessionParts(CONFIG, self.store, self.world.metrics, clock)
+        self._periodic = Periodic()
+        parts.start(self._periodic)
 
         def stamp(document: Document) -> None:
             if "eventId" in document and not document["eventId"].startswith(SHARED):
-                document["epoch"] = hub.live[document["sessionId"]].record.epoch
+                document["epoch"] = parts.sessions.live[document["sessionId"]].state.record.epoch
 
         self.line.stamp = stamp
 
     async def crash(self) -> None:
         """Lose all that is in memory and start anew. Nothing more goes out; what is under way may still arrive."""
         self.line.cut = True
-        hub, store = self.hub, self.store
+        stop, store = self.stop(), self.store
         at_crash, self.at_crash = self.at_crash, []
         for notice in at_crash:
             notice()
         self.start()
-        await hub.stop()
+        await stop
         await store.close()
+
+    def stop(self) -> Coroutine[Any, Any, None]:
+        """What ends the present process's tasks when it is awaited."""
+        periodic, sessions = self._periodic, self.parts.sessions
+
+        async def end() -> None:
+            await periodic.stop()
+            await sessions.stop()
+
+        return end()
 
 
 class World:
@@ -101,8 +114,8 @@ class World:
             created = False
             while not created:
                 try:
-                    hub = self.gateway().hub
-                    await hub.create(session_id=session_id, language="en", metadata={}, status="initiated")
+                    sessions = self.gateway().parts.sessions
+                    await sessions.create(session_id=session_id, language="en", metadata={}, status="initiated")
                     created = True
                 except TurnwireError:
                     await self.pause(0.1)
@@ -124,7 +137,7 @@ class World:
                 self.calm = True
                 await asyncio.wait(reading)
         for gateway in self.gateways:
-            await gateway.hub.stop()
+            await gateway.stop()
             await gateway.store.close()
         self._read_logs()
 
