@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from turnwire.commands.dashboard import dashboard
+from turnwire.commands.key import key
+
 DEFAULT_URL = "http://127.0.0.1:3000"
 
 
@@ -41,7 +44,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify):
+    for command in (replay, tail, verify, key, dashboard):
         app.command()(command)
 
 
