@@ -24,6 +24,8 @@ from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
+INSERT_LANES = 8
+"""Inserts of events under way at a time on a replica set or cluster, unless told otherwise."""
 CLOSE_SECONDS = 1.0
 """How long closing may take; a database that hangs is left to notice by itself."""
 _POLL_SECONDS = 0.005
