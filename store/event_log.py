@@ -8,7 +8,7 @@ numbers an event only when it knows the ids of all positions before it (`protoco
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -141,6 +141,13 @@ class EventLog:
             if len(window) < width:
                 return found
             width = min(width * 4, READ_WINDOW)
+
+    async def advanced(self, heads: Mapping[str, int]) -> list[str]:
+        """The sessions whose log goes further than these heads (session id → last known seq), in few reads. Raises
+        StorageUnavailable."""
+        keys = {session_id: position_key(session_id, head + 1) for session_id, head in heads.items()}
+        found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in keys.items()])
+        return [session_id for session_id, key in keys.items() if key in found]
 
     async def head_until(self, session_id: str, known: int) -> Event | None:
         """The last event of a log that has lost its end: of those up to `known`, with none missing before it.

@@ -62,6 +62,27 @@ class SessionRecord(Struct):
         )
 
 
+class UnendedSession(Struct, frozen=True):
+    """The signs of life of a session that has not ended."""
+
+    session_id: str
+    epoch: int
+    heartbeat: int
+    last_seq: int
+    latest: datetime
+    """When it started, or the timestamp of its last event, whichever is later."""
+
+    @property
+    def signs(self) -> tuple[int, int, int]:
+        """Different whenever a publisher or an event has been there."""
+        return self.epoch, self.heartbeat, self.last_seq
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> UnendedSession:
+        latest = max(record.started_at, record.last_event_at or record.started_at)
+        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest)
+
+
 class SessionQuery(Struct, frozen=True, kw_only=True):
     """A page of sessions, newest first by (startedAt, sessionId). Bounds of time are exclusive."""
 
@@ -106,7 +127,7 @@ class SessionStore:
 
     async def claim(self, record: SessionRecord) -> bool:
         """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
-        known = {"epoch": record.epoch, "endedAt": record.ended_at, "timeOrdered": record.time_ordered}
+        known = {"epoch": record.epoch, "endedAt": record.ended_at}
         return await self._update({"_id": record.session_id, **known}, {"$set": {"epoch": record.epoch + 1}})
 
     async def mark_time_disordered(self, session_id: str) -> None:
@@ -207,11 +228,22 @@ class SessionStore:
         cursor = self._sessions.find(condition).sort([("startedAt", -1), ("_id", -1)]).limit(limit)
         return [_record(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
 
-    async def unended(self) -> list[str]:
-        """The ids of all sessions that have not ended, oldest first. Reads them all: for the start of a gateway."""
-        cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, {"startedAt": 1})
+    async def unended(self) -> list[UnendedSession]:
+        """All sessions that have not ended, as far as their stored fields tell. Reads them all: not to be called often.
+        Raises StorageUnavailable."""
+        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt"), 1)
+        cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         documents = await self._condition.ask(_READ, cursor.to_list(length=None))
-        return [document["_id"] for document in sorted(documents, key=lambda document: document["startedAt"])]
+        return [
+            UnendedSession(
+                document["_id"],
+                document["epoch"],
+                document["heartbeat"],
+                document["lastSeq"],
+                max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
+            )
+            for document in documents
+        ]
 
     async def close(self) -> None:
         await self._creations.close()
