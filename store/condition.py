@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 
@@ -116,12 +116,7 @@ def refusal_of(error: BaseException) -> str | None:
 
 def reason_of(error: BaseException) -> str:
     """Why the database cannot be used, in words that hold no secret."""
-    refusal = refusal_of(error)
-    if refusal is not None:
-        return refusal
-    if isinstance(error, ServerSelectionTimeoutError):
-        return "no server that takes writes can be reached"
-    return _AWAY
+    return refusal_of(error) or _AWAY
 
 
 def code_name(details: Any) -> str:
