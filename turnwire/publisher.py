@@ -22,7 +22,7 @@ from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus
 from turnwire.publisher_life import PublisherLife
 from turnwire.publisher_loop import Call
 from turnwire.spooled_outbox import SpooledOutbox
-from turnwire.tokens import Token
+from turnwire.tokens import Token, TokenSource
 
 log = logging.getLogger("turnwire")
 
@@ -82,6 +82,7 @@ class Publisher:
             raise ValueError("metadata is for a new session, which needs a language")
         if drain_timeout < 0:
             raise ValueError(f"drain_timeout must be 0 or more seconds, not {drain_timeout}")
+        TokenSource(token)
         self.session_id = session_id
         first_timeout = connect_timeout if wait else give_up_after
         self._call = Call(Address(url), session_id, language, metadata, token, first_timeout, give_up_after)

@@ -33,6 +33,7 @@ class PublisherLife:
         self._task: asyncio.Task[None] | None = None
         self._deadline: float | None = None
         """When leaving must be done, once it has begun."""
+        self._told = False
         self._gone = asyncio.Event()
 
     @property
@@ -137,12 +138,12 @@ class PublisherLife:
 
     async def _leave(self, *, drains: bool) -> None:
         assert self._deadline is not None, "leaving has begun"
-        try:
-            if drains:
-                await self._drain(self._deadline)
+        if drains:
+            await self._drain(self._deadline)
+            if not self._told:
+                self._told = True
                 self._tell_what_is_left()
-        finally:
-            await self._shut(self._deadline)
+        await self._shut(self._deadline)
 
     async def _drain(self, deadline: float) -> None:
         """Wait until all that was taken has its answer, and the end too, if it was asked for.
