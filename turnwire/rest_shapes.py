@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Literal
 
-from turnwire.protocol.messages import Shape, Timestamp
+from turnwire.protocol.bodies import HistoryEvent
+from turnwire.protocol.messages import Session, Shape, Timestamp
 
 GroupBy = str
 """`day`, `hour`, `language`, `endReason` or `metadata.<key>`."""
 Order = Literal["asc", "desc"]
+
+
+class Pagination(Shape):
+    """Where a page stands: `page` and `total_pages`, or `offset` and `has_more`, as it was asked for."""
+
+    total: int
+    limit: int
+    page: int | None = None
+    total_pages: int | None = None
+    offset: int | None = None
+    has_more: bool | None = None
+
+
+class SessionPage(Session, kw_only=True):
+    """A session with one page of its events."""
+
+    events: list[HistoryEvent]
+    pagination: Pagination
 
 
 class MintedToken(Shape):

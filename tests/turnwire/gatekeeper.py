@@ -63,9 +63,8 @@ class Gatekeeper:
         if request.headers.get("Upgrade") == "websocket":
             return await self._socket(request)
         url = f"{self._gateway.url}{request.path_qs}"
-        async with self._gateway.client.request(
-            request.method, url, data=await request.read(), headers=_JSON
-        ) as answer:
+        body = await request.read()
+        async with self._gateway.client.request(request.method, url, data=body, headers=_JSON) as answer:
             return web.Response(body=await answer.read(), status=answer.status, content_type="application/json")
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:

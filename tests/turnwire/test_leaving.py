@@ -122,10 +122,13 @@ async def test_an_end_that_was_asked_for_outlives_the_cancellation(gateway: Gate
 
 
 async def test_a_time_limit_around_it_is_a_cancellation_as_any_other(gateway: Gateway) -> None:
-    with pytest.raises(TimeoutError):
+    async def bot() -> None:
         async with asyncio.timeout(0.2), Publisher(gateway.url, "call") as call:
             call.post("system", {"n": 1})
             await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await bot()
     assert len(await log_of(gateway.url, "call")) == 1
 
 
