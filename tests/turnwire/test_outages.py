@@ -102,7 +102,7 @@ async def test_a_silent_path_is_noticed_by_who_watches_too(
     monkeypatch.setattr("turnwire.link.QUIET", 0.5)
     await gateway.create("call")
     await gateway.fill("call", 1)
-    async with aclosing(follow_sessions(relay.url) if follow else aiter(subscribe(relay.url, "call"))) as things:  # type: ignore[type-var]
+    async with aclosing(follow_sessions(relay.url) if follow else aiter(subscribe(relay.url, "call"))) as things:
         await anext(things)
         relay.stall()
         await eventually(lambda: relay.connections == 2, 2.5)
