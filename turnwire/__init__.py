@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from turnwire import errors
     from turnwire.client import Client
-    from turnwire.delivery import Acked
     from turnwire.feed import follow_sessions
     from turnwire.protocol.messages import Event, EventIn, NackItem, Session, SignalPush
     from turnwire.publisher import Publisher
-    from turnwire.spooled_outbox import SpooledCall, read_spool
+    from turnwire.publishing.delivery import Acked
+    from turnwire.publishing.spooled_outbox import SpooledCall, read_spool
     from turnwire.subscriber import Subscription, subscribe
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Acked": "delivery",
+    "Acked": "publishing.delivery",
     "Client": "client",
     "Event": "protocol.messages",
     "EventIn": "protocol.messages",
@@ -46,10 +46,10 @@ _MODULES = {
     "Publisher": "publisher",
     "Session": "protocol.messages",
     "SignalPush": "protocol.messages",
-    "SpooledCall": "spooled_outbox",
+    "SpooledCall": "publishing.spooled_outbox",
     "Subscription": "subscriber",
     "follow_sessions": "feed",
-    "read_spool": "spooled_outbox",
+    "read_spool": "publishing.spooled_outbox",
     "subscribe": "subscriber",
 }
 

@@ -10,13 +10,13 @@ from typing import Any, Self, Unpack
 import aiohttp
 import msgspec
 
+from turnwire.connecting.tokens import Token
 from turnwire.protocol.bodies import CompleteSession, CreateSession, EventBatch, EventPage, SessionList
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Event, EventIn, FinalStatus, InitialStatus, JsonObject, Session
-from turnwire.rest import Rest, decoded
-from turnwire.rest_shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
-from turnwire.session_filter import SessionFilter, query_of
-from turnwire.tokens import Token
+from turnwire.rest.requests import Rest, decoded
+from turnwire.rest.session_filter import SessionFilter, query_of
+from turnwire.rest.shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
 
 _LIST_PAGE = 100
 

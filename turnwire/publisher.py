@@ -13,16 +13,16 @@ from typing import Literal, Self, overload
 import aiohttp
 
 from turnwire.address import Address
-from turnwire.delivery import Acked, Delivery
+from turnwire.connecting.link import codec_named
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import EventsRejected, PublisherClosed, SpoolError, Unreachable, fresh
-from turnwire.event_encoder import EventEncoder
-from turnwire.link import codec_named
-from turnwire.outbox import Entry, Outbox
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
-from turnwire.publisher_life import PublisherLife
-from turnwire.publisher_loop import Call
-from turnwire.spooled_outbox import SpooledOutbox
-from turnwire.tokens import Token, TokenSource
+from turnwire.publishing.delivery import Acked, Delivery
+from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.life import PublisherLife
+from turnwire.publishing.loop import Call
+from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.spooled_outbox import SpooledOutbox
 
 log = logging.getLogger("turnwire")
 

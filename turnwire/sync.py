@@ -15,8 +15,8 @@ from turnwire import client
 from turnwire.protocol.bodies import EventPage, SessionList
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Event, EventIn, FinalStatus, InitialStatus, JsonObject, Session
-from turnwire.rest_shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
-from turnwire.session_filter import SessionFilter
+from turnwire.rest.session_filter import SessionFilter
+from turnwire.rest.shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
 
 T = TypeVar("T")
 

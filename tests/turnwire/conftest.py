@@ -20,4 +20,4 @@ async def relay(gateway: Gateway) -> AsyncIterator[Relay]:
 @pytest.fixture(autouse=True)
 def _back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients do not wait up to a second at random before they come back; the tests of just that set it again."""
-    monkeypatch.setattr("turnwire.backoff.SPREAD", 0.02)
+    monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 0.02)

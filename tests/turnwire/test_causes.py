@@ -103,7 +103,7 @@ async def test_a_server_that_is_no_gateway_is_told_as_one(gateway: Gateway) -> N
 
 
 def test_a_code_of_a_newer_gateway_does_not_hide_its_text() -> None:
-    from turnwire.answers import said  # noqa: PLC0415
+    from turnwire.connecting.answers import said  # noqa: PLC0415
 
     assert said(b'{"code":"session_overflown","message":"too much"}', "HTTP 409") == ("too much", None)
     assert said(b"<html>", "HTTP 502") == ("HTTP 502", None)

@@ -99,7 +99,7 @@ async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway
 async def test_a_silent_path_is_noticed_by_who_watches_too(
     gateway: Gateway, relay: Relay, follow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("turnwire.link.QUIET", 0.5)
+    monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.5)
     await gateway.create("call")
     await gateway.fill("call", 1)
     async with aclosing(follow_sessions(relay.url) if follow else aiter(subscribe(relay.url, "call"))) as things:
@@ -115,7 +115,7 @@ async def test_a_silent_path_is_noticed_by_who_watches_too(
 async def test_clients_that_lost_the_gateway_at_one_moment_come_back_over_a_second(
     start_gateway: StartGateway, goaway: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("turnwire.backoff.SPREAD", 1.0)
+    monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 1.0)
     first = await start_gateway(reconnect_after=0.3)
     second = await start_gateway()
     loop = asyncio.get_running_loop()

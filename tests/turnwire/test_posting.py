@@ -127,7 +127,7 @@ async def test_a_disk_that_is_full_raises_nothing_from_a_post(
     call = Publisher(nowhere, "call", spool=tmp_path / "spool", drain_timeout=0)
     call.start()
     with monkeypatch.context() as patch:
-        patch.setattr("turnwire.spool_file._write", full)
+        patch.setattr("turnwire.publishing.spool_file._write", full)
         call.post("system", {})
     assert (call.dropped, call.pending) == (1, 0)
     assert "no space left on device" in caplog.text

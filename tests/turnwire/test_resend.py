@@ -25,6 +25,10 @@ async def left_behind(url: str, session_id: str, spool: Path, count: int, *, lan
     await call.aclose()
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def resend(*arguments: str | Path) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, ["resend", *map(str, arguments)])
 
@@ -40,7 +44,7 @@ async def test_all_that_is_left_in_a_folder_is_sent_to_where_it_was_meant_for(ga
         assert [event.payload["n"] for event in await log_of(gateway.url, f"call-{n}")] == list(range(10))
         session = await gateway.get(f"/sessions/call-{n}")
         assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert names(tmp_path) == ["notes.txt"]
     result = await resend(tmp_path)
     assert (result.exit_code, result.output) == (0, "nothing is left to be sent\n")
 
@@ -58,7 +62,7 @@ async def test_what_cannot_be_stored_is_told_and_stays(gateway: Gateway, tmp_pat
     assert "there is no session 'unknown'" in result.output
     assert "another publisher is using it" in result.output
     assert "good.spool: 1 event of 'good': stored" in result.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in-use.spool", "unknown.spool"]
+    assert names(tmp_path) == ["in-use.spool", "unknown.spool"]
 
 
 async def test_a_gateway_that_is_away_is_waited_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

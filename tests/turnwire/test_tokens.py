@@ -16,7 +16,7 @@ from tests.turnwire.gatekeeper import EXPIRED, Gatekeeper
 from tests.turnwire.logs import log_of
 from tests.turnwire.relay import eventually
 from turnwire import Client, Publisher, errors, follow_sessions, subscribe
-from turnwire.tokens import TokenSource
+from turnwire.connecting.tokens import TokenSource
 
 
 @pytest.fixture
@@ -179,6 +179,6 @@ async def test_a_function_that_never_returns_is_given_up(monkeypatch: pytest.Mon
         await asyncio.Event().wait()
         return "token"
 
-    monkeypatch.setattr("turnwire.tokens.TIMEOUT", 0.01)
+    monkeypatch.setattr("turnwire.connecting.tokens.TIMEOUT", 0.01)
     with pytest.raises(errors.TokenError, match="did not return"):
         await TokenSource(never).fresh()

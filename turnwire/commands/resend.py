@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from turnwire.commands.console import fail, output, printable, run, times
+from turnwire.connecting.tokens import Token
 from turnwire.errors import ClientError, SpoolError
 from turnwire.publisher import Publisher
-from turnwire.spooled_outbox import SpooledCall, read_spool
-from turnwire.tokens import Token
+from turnwire.publishing.spooled_outbox import SpooledCall, read_spool
 
 AT_ONCE = 20
 """Calls that are sent at one time."""

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import aiohttp
 
-from turnwire.delivery import Delivery
+from turnwire.connecting.link import CLOSE_TIMEOUT, http_session
 from turnwire.errors import ClientError, PublisherClosed, Unreachable, fresh
-from turnwire.link import CLOSE_TIMEOUT, http_session
 from turnwire.protocol.codec import Codec
-from turnwire.publisher_loop import Call, PublisherLoop
-from turnwire.uninterrupted import uninterrupted
+from turnwire.publishing.delivery import Delivery
+from turnwire.publishing.loop import Call, PublisherLoop
+from turnwire.publishing.uninterrupted import uninterrupted
 
 log = logging.getLogger("turnwire")
 

@@ -10,11 +10,11 @@ from typing import Any
 from msgspec import Struct
 
 from turnwire.errors import SpoolError
-from turnwire.outbox import Entry, Outbox
 from turnwire.protocol.codec import CODECS, Codec
 from turnwire.protocol.messages import EventIn, JsonObject, Limits, Shape
-from turnwire.spool_file import SpoolFile
-from turnwire.spool_records import SpoolOwner, recover
+from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.spool_file import SpoolFile
+from turnwire.publishing.spool_records import SpoolOwner, recover
 
 log = logging.getLogger("turnwire")
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
-from turnwire.answers import said
-from turnwire.causes import what_broke
+from turnwire.connecting.answers import said
+from turnwire.connecting.causes import what_broke
 from turnwire.errors import Refused, refusal
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode

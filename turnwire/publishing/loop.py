@@ -11,14 +11,15 @@ from msgspec import Struct
 
 from turnwire.address import Address
 from turnwire.client import Client
-from turnwire.delivery import Delivery
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.link import Link, open_link
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import SessionEnded, Unreachable, refusal
-from turnwire.handshake import Lost
-from turnwire.link import Link, open_link
-from turnwire.patience import Patience
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Ack, Error, Expiring, Goaway, JsonObject, Nack, Opened, PublisherReply
-from turnwire.tokens import Token, TokenSource
+from turnwire.protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
+from turnwire.protocol.token_messages import Expiring
+from turnwire.publishing.delivery import Delivery
 
 log = logging.getLogger("turnwire")
 

@@ -16,7 +16,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from turnwire.errors import SpoolError
-from turnwire.spool_records import Recovered, SpoolOwner, beginning, event_record, left_record, recover, size_of
+from turnwire.publishing.spool_records import (
+    Recovered,
+    SpoolOwner,
+    beginning,
+    event_record,
+    left_record,
+    recover,
+    size_of,
+)
 
 log = logging.getLogger("turnwire")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from turnwire.backoff import Backoff
+from turnwire.connecting.backoff import Backoff
+from turnwire.connecting.link import Lost
 from turnwire.errors import Unreachable
-from turnwire.link import Lost
 
 log = logging.getLogger("turnwire")
 

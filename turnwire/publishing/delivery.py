@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from msgspec import Raw, Struct
 
+from turnwire.connecting.handshake import Lost
 from turnwire.errors import refusal
-from turnwire.handshake import Lost
-from turnwire.outbox import Entry, Outbox, OutOfStep
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -30,6 +29,7 @@ from turnwire.protocol.messages import (
     Shape,
 )
 from turnwire.protocol.rules import same_event
+from turnwire.publishing.outbox import Entry, Outbox, OutOfStep
 
 log = logging.getLogger("turnwire")
 

@@ -6,13 +6,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import get_args
 
-from turnwire.delivery import EventLimits
 from turnwire.errors import InvalidEvent
-from turnwire.outbox import Entry
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import EventType, JsonObject, Shape, Signal
 from turnwire.protocol.rules import object_fault
 from turnwire.protocol.times import format_time, parse_time, to_utc
+from turnwire.publishing.delivery import EventLimits
+from turnwire.publishing.outbox import Entry
 
 MAX_KEY = 256
 

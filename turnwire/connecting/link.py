@@ -12,13 +12,14 @@ import aiohttp
 from aiohttp import WSMsgType
 from yarl import URL
 
-from turnwire.backoff import Backoff
-from turnwire.causes import tls_fault, what_broke
+from turnwire.connecting.backoff import Backoff
+from turnwire.connecting.causes import tls_fault, what_broke
+from turnwire.connecting.handshake import Lost, refused_handshake
+from turnwire.connecting.tokens import TokenSource
 from turnwire.errors import Refused, TokenError, final_close
-from turnwire.handshake import Lost, refused_handshake
 from turnwire.protocol.codec import JSON, MSGPACK, Codec
-from turnwire.protocol.messages import Auth, Shape
-from turnwire.tokens import TokenSource
+from turnwire.protocol.messages import Shape
+from turnwire.protocol.token_messages import Auth
 
 log = logging.getLogger("turnwire")
 

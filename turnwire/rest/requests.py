@@ -10,14 +10,14 @@ import aiohttp
 from yarl import URL
 
 from turnwire.address import Address
-from turnwire.answers import said
-from turnwire.causes import tls_fault, what_broke
+from turnwire.connecting.answers import said
+from turnwire.connecting.causes import tls_fault, what_broke
+from turnwire.connecting.link import http_session
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import Refused, Unreachable, refusal
-from turnwire.link import http_session
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import TurnwireError
 from turnwire.protocol.messages import Limits, Shape
-from turnwire.tokens import Token, TokenSource
 
 _ANY = Limits()
 _LINE_LIMIT = 64 * 1024 * 1024
