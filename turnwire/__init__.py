@@ -54,14 +54,15 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("turnwire.errors")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"turnwire.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take it for a promise of any name
+
+    def __getattr__(name: str) -> object:
+        if name == "errors":
+            return import_module("turnwire.errors")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"turnwire.{_MODULES[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:
