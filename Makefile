@@ -12,13 +12,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: house demo test faults soak lint bench browser faketime clean
+.PHONY: house demo test faults soak lint bench browser faketime redis clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
-test: $(VENV)/installed-dev browser faketime
+test: $(VENV)/installed-dev browser faketime redis
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
@@ -69,7 +69,7 @@ $(VENV)/installed-demo: $(VENV)/made
 
 $(VENV)/installed-dev: $(VENV)/made
 	@echo 'Installing Turnwire and the tools of its tests into $(VENV); this is done once and takes about a minute.'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,redis,dev]'
 	@touch $@ $(VENV)/installed-demo
 
 # Debian and Ubuntu have Python's venv in a package of its own. It is installed here when that is possible.
@@ -99,3 +99,16 @@ $(VENV)/made: pyproject.toml
 
 house: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.house
+
+# Tests of several gateways start a real Redis, or Valkey, of their own.
+redis:
+	@if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'Installing redis-server with apt-get.' >&2; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends redis-server >&2; \
+	  else \
+	    echo 'The tests need redis-server or valkey-server: install one' >&2; \
+	    exit 1; \
+	  fi; \
+	fi

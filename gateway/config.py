@@ -26,7 +26,7 @@ from turnwire.protocol.messages import Limits
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
-_PLAIN_NAMES: Final = {"host", "port", "mongodb_uri", "mongodb_database"}
+_PLAIN_NAMES: Final = {"host", "port", "mongodb_uri", "mongodb_database", "redis_url", "redis_host", "redis_port"}
 _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
 _DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -89,6 +89,14 @@ class Config(BaseSettings):
         description="The MongoDB replica set or cluster. Without it an embedded database is started.",
     )
     mongodb_database: str = Field("turnwire", description="Name of the database that holds sessions and events.")
+    redis_url: str | None = Field(
+        None, repr=False, description="The Redis or Valkey over which gateways tell each other what is new."
+    )
+    redis_host: str | None = Field(None, description="Its host, if there is no REDIS_URL.")
+    redis_port: int = Field(6379, ge=1, le=65535, description="Its port, with REDIS_HOST.")
+    poll_interval: float = Field(
+        1, gt=0, le=60, description="Seconds between looks into a shared database for what no Redis has told of."
+    )
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache of the embedded database, as in 256M or 1G.")
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
@@ -154,6 +162,13 @@ class Config(BaseSettings):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("mongodb_database")
     @classmethod
     def _is_database_name(cls, value: str) -> str:
@@ -186,6 +201,14 @@ class Config(BaseSettings):
                 f"TURNWIRE_MAX_FRAME_BYTES ({self.max_frame_bytes})"
             )
         return self
+
+    @property
+    def bus_url(self) -> str | None:
+        """The URL of Redis, if there is one."""
+        if self.redis_url is not None or self.redis_host is None:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"
 
     @property
     def limits(self) -> Limits:
@@ -225,6 +248,6 @@ def _wrong_values(error: ValidationError) -> list[str]:
             continue
         name = environment_name(str(wrong["loc"][0]))
         # A URI may hold a password, so what was given is not repeated.
-        given = "" if name == "MONGODB_URI" else f" (given: {str(wrong['input'])[:100]!r})"
+        given = "" if name in ("MONGODB_URI", "REDIS_URL") else f" (given: {str(wrong['input'])[:100]!r})"
         lines.append(f"{name}: {message}{given}")
     return lines

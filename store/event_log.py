@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -131,16 +131,22 @@ class EventLog:
         return Appended(await append.done, append.unsure)
 
     async def read(self, session_id: str, first: int, last: int) -> list[Event]:
-        """The events at positions first…last, in seq order; positions that hold none are left out.
-
-        Costs the same wherever the positions are. Raises StorageUnavailable.
-        """
+        """The events at positions first…last, in seq order; positions that hold none are left out. Costs the same
+        wherever the positions are. Raises StorageUnavailable."""
         return await self.read_at(session_id, range(first, last + 1))
 
     async def read_at(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
         """The events at these positions, in seq order. Raises StorageUnavailable."""
         documents = await self._find([position_key(session_id, seq) for seq in seqs])
         return [event_of(document) for document in sorted(documents, key=lambda document: int(document["seq"]))]
+
+    async def read_spans(self, spans: Mapping[str, range]) -> dict[str, list[Event]]:
+        """The same for several sessions, by sessionId; sessions that have none there are left out."""
+        found: dict[str, list[Event]] = {}
+        documents = await self._find([position_key(each, seq) for each, seqs in spans.items() for seq in seqs])
+        for document in sorted(documents, key=lambda document: int(document["seq"])):
+            found.setdefault(document["sessionId"], []).append(event_of(document))
+        return found
 
     async def head_after(self, session_id: str, known: int) -> list[Event]:
         """The events after position `known`, as far as the log goes: what has been written that a writer has not seen.

@@ -101,6 +101,18 @@ class SessionStore:
             raise StorageUnavailable() from error
         return None if document is None else _record(document)
 
+    async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
+        """Those of these sessions that there are, in no order."""
+        found: list[SessionRecord] = []
+        try:
+            for start in range(0, len(session_ids), MAX_UPDATES):
+                window = list(session_ids[start : start + MAX_UPDATES])
+                documents = await self._sessions.find({"_id": {"$in": window}}).to_list(length=None)
+                found += map(_record, documents)
+        except PyMongoError as error:
+            raise StorageUnavailable() from error
+        return found
+
     async def claim(self, record: SessionRecord) -> bool:
         """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
         known = {"epoch": record.epoch, "endedAt": record.ended_at, "timeOrdered": record.time_ordered}

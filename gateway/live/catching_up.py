@@ -6,8 +6,9 @@ from turnwire.gateway.live.advancing import advance, fence
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
-from turnwire.gateway.live.items import RenewItem
+from turnwire.gateway.live.items import FoundItem, RenewItem
 from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
@@ -28,6 +29,21 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord) ->
     adopt(context, state, stored)
 
 
+async def take(context: Context, state: SessionState, item: FoundItem) -> None:
+    """Take over events that were read from the log.
+
+    With a publisher here, or a gap before them, all is read on from the head: a newer publisher may have stored them.
+    """
+    head = state.record.last_seq
+    found = [event for event in item.events if event.seq > head]
+    if not found:
+        return
+    if state.publisher is not None or found[0].seq != head + 1:
+        await read_on(context, state)
+        return
+    _take(context, state, found)
+
+
 async def read_on(context: Context, state: SessionState) -> None:
     """Take over the events that others have stored behind the head, and the epoch they may be of."""
     store = context.store
@@ -37,6 +53,10 @@ async def read_on(context: Context, state: SessionState) -> None:
     stored = await persist(lambda: store.sessions.load(state.session_id))
     if stored is not None and stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
+    _take(context, state, found)
+
+
+def _take(context: Context, state: SessionState, found: list[Event]) -> None:
     state.note_order(found)
     durable = Durable()
     durable.take(found)

@@ -62,6 +62,7 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
             await learn(context, state, stored)
             fresh = False
         state.claim(record.epoch + 1)
+        context.observer.claimed(state)
         claimed = record.epoch
         if not fresh:  # another gateway may have written before this epoch began, or claimed the session since
             await read_on(context, state)
