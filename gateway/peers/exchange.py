@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from turnwire.gateway.peers.bus import Bus, BusAway
 from turnwire.gateway.peers.letters import EVERYBODY, Letter, decode, encode
@@ -42,6 +43,8 @@ class Exchange:
 
     async def run(self) -> None:
         """Until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
         try:
             while True:
                 try:
@@ -51,6 +54,8 @@ class Exchange:
                 except* Exception:
                     _log.exception("unexpected error on the bus")
                     self._went_down(BusAway("unexpected error"))
+                if task.cancelling():  # a group that fails at that moment does not pass it on
+                    raise asyncio.CancelledError
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             await self._say_goodbye()
@@ -116,8 +121,9 @@ class Exchange:
                 if self.up:
                     self._post.leave()
                     await self._bus.publish([(letter.topic, encode(letter)) for letter in self._post.take()])
-                await self._bus.close()
         except (BusAway, TimeoutError):
             pass
-        finally:
-            self.up = self._post.open = False
+        self.up = self._post.open = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._bus.close()

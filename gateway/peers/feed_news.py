@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.letters import SessionNews
@@ -12,7 +12,7 @@ from turnwire.gateway.peers.readers import Readers
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT
-from turnwire.protocol.messages import SessionStatus, Summary
+from turnwire.protocol.messages import Session, SessionStatus, Summary
 
 MAX_KNOWN = 20_000
 """Sessions elsewhere that are remembered; those heard of longest ago give way."""
@@ -39,6 +39,7 @@ class FeedNews:
         self._summarises = False
         self._pending: list[tuple[Change, set[SessionStatus]]] = []
         feed.elsewhere = self._known.get
+        feed.listed = self._listed
 
     @property
     def has_subscribers(self) -> bool:
@@ -114,11 +115,19 @@ class FeedNews:
         for listener in listeners:
             listener.push()
 
+    def _listed(self, sessions: Sequence[Session]) -> None:
+        """Somebody here has been told of these sessions, as they are stored."""
+        for session in sessions:
+            change = Change(session)
+            if self._is_new(change):
+                self._known.pop(session.session_id, None)
+                self._remember(change)
+
     def _is_new(self, change: Change) -> bool:
         session_id = change.session.session_id
         live = self._live.get(session_id)
-        if live is not None and _age(Change(live.state.session())) > _age(change):
-            return False
+        if live is not None and _age(Change(live.state.session()))[:2] >= _age(change)[:2]:
+            return False  # the feed has been told of it, or will be
         known = self._known.get(session_id)
         if known is None:
             return True
@@ -133,4 +142,9 @@ class FeedNews:
     @property
     def going_on(self) -> list[str]:
         """The sessions known elsewhere that have not ended."""
-        return [session_id for session_id, each in self._known.items() if each.session.ended_at is None]
+        going_on = [session_id for session_id, each in self._known.items() if each.session.ended_at is None]
+        return [session_id for session_id in going_on if not self._is_published_here(session_id)]
+
+    def _is_published_here(self, session_id: str) -> bool:
+        live = self._live.get(session_id)
+        return live is not None and live.state.publisher is not None

@@ -86,6 +86,15 @@ class Peers:
         return self.exchange is not None and self.exchange.up
 
     @property
+    def names(self) -> list[str]:
+        """The other gateways that have been heard of late."""
+        return self._readers.names
+
+    def is_watched(self, session_id: str) -> bool:
+        """Whether another gateway is known to watch this session."""
+        return session_id in self._readers.watching
+
+    @property
     def dropped(self) -> int:
         """Letters that were not sent, and signals that gave way."""
         return self._post.dropped

@@ -32,6 +32,11 @@ class Readers:
         self._clock = clock
         self._readers: dict[str, _Reader] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """All gateways that have been heard of late."""
+        return list(self._readers)
+
     def feeds(self, *, summaries: bool = False) -> list[str]:
         """The gateways that want to hear of all sessions; or those of them that want summaries."""
         return [name for name, each in self._readers.items() if each.feed and (each.summaries or not summaries)]

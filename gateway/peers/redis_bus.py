@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
@@ -67,9 +68,11 @@ class RedisBus:
 
     async def close(self) -> None:
         heard, self._heard = self._heard, None
-        if heard is not None:
-            await heard.aclose()  # type: ignore[no-untyped-call]
-        await self._redis.connection_pool.disconnect()
+        with suppress(RedisError, OSError):
+            if heard is not None:
+                await heard.aclose()  # type: ignore[no-untyped-call]
+        with suppress(RedisError, OSError):
+            await self._redis.connection_pool.disconnect()
 
 
 def _brief(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from turnwire.gateway.connections.frames import server_frame
@@ -56,6 +56,8 @@ class Feed:
         self.find = find
         self.elsewhere: Callable[[str], Change | None] = lambda _: None
         """What other gateways have told of a session."""
+        self.listed: Callable[[Sequence[Session]], None] = lambda _: None
+        """Told of the sessions that a subscription begins with."""
         self.subscriptions: set[Listener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}

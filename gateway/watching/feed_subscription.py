@@ -69,6 +69,7 @@ class FeedSubscription:
         if self._summarised:
             self._feed.summaries.listen()
         sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status))
+        self._feed.listed(sessions)
         self._snapshot.extend(self._parts([self._feed.newest(session) for session in sessions]))
         self._sink.send(Subscribed(self.ref))
         self._ready = True
