@@ -40,6 +40,10 @@ class Announcer:
             self._heads.pop(state.session_id, None)
             self._post.head(topics, state.session_id, seq)
 
+    def tell_head(self, session_id: str, seq: int) -> None:
+        """Tell those who watch the session how far its log is."""
+        self._post.head(self._watching.get(session_id, ()), session_id, seq)
+
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         if state.record.status != before and state.ended:
             if state.session_id in self._ends:

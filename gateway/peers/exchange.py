@@ -43,33 +43,33 @@ class Exchange:
 
     async def run(self) -> None:
         """Until cancelled."""
-        task = asyncio.current_task()
-        assert task is not None
         try:
             while True:
                 try:
                     await self._connected()
-                except* (BusAway, TimeoutError) as trouble:
-                    self._went_down(trouble.exceptions[0])
-                except* Exception:
+                except (BusAway, TimeoutError) as trouble:
+                    self._went_down(str(trouble) or "no answer in time")
+                except Exception as error:
                     _log.exception("unexpected error on the bus")
-                    self._went_down(BusAway("unexpected error"))
-                if task.cancelling():  # a group that fails at that moment does not pass it on
-                    raise asyncio.CancelledError
+                    self._went_down(str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             await self._say_goodbye()
 
     async def _connected(self) -> None:
-        """One connection, until it fails."""
+        """One connection, until it fails. Raises what it fails with."""
         async with asyncio.timeout(_CONNECT_SECONDS):
             await self._bus.connect([EVERYBODY, self._post.name])
         self._echoed_at = self._loop.time()
         self._post.open = True
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._send())
-            group.create_task(self._beat())
+        tasks = [self._loop.create_task(work) for work in (self._listen(), self._send(), self._beat())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        raise next(end for end in ends if isinstance(end, Exception))
 
     async def _listen(self) -> None:
         while True:
@@ -105,14 +105,13 @@ class Exchange:
             await asyncio.sleep(_BEAT_SECONDS)
         raise BusAway("no beat has come back")
 
-    def _went_down(self, error: BaseException) -> None:
+    def _went_down(self, reason: str) -> None:
         was_up, self.up, self._post.open = self.up, False, False
         self._post.drop()
         if was_up:
             self._turned(False)
         if not self._told_away:
             self._told_away = True
-            reason = str(error) or "no answer in time"
             _log.warning("the bus between gateways is away, so that they ask the database instead: %s", reason)
 
     async def _say_goodbye(self) -> None:
