@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
 from turnwire.gateway.live.parties import Sender
 from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
-from turnwire.store.sessions import SessionRecord
 
 
 class Stored(Struct, frozen=True):
@@ -60,7 +60,9 @@ class ClaimItem(Struct, eq=False):
 
 
 class AbandonItem(Struct, eq=False):
-    """End the session if really nobody is there any more."""
+    """End the session, if it turns out to be over: `abandoned` by its publisher, or `expired` without any event."""
+
+    reason: Literal["abandoned", "expired"]
 
 
 class BeatItem(Struct, eq=False):
@@ -68,9 +70,8 @@ class BeatItem(Struct, eq=False):
 
 
 class RenewItem(Struct, eq=False):
-    """Somebody else has changed the session: this is how it stands in the store."""
+    """Know all that the store knows: somebody else may have changed the session."""
 
-    stored: SessionRecord
     done: asyncio.Future[None] | None = None
     """Done when the session here knows as much."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from turnwire.gateway.live.advancing import signalled
 from turnwire.gateway.live.appending import append
@@ -16,6 +17,7 @@ from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.items import (
     AbandonItem,
+    AppendItem,
     BeatItem,
     ClaimItem,
     EndItem,
@@ -36,11 +38,12 @@ _log = logging.getLogger("turnwire.session")
 class LiveSession:
     """A session in memory, with its inbox and its task, which is the only one to change the session's record."""
 
-    __slots__ = ("_context", "_inbox", "_task", "state")
+    __slots__ = ("_context", "_holds", "_inbox", "_task", "state")
 
     def __init__(self, context: Context, record: SessionRecord) -> None:
         self._context = context
         self.state = SessionState(record, context.clock())
+        self._holds = 0
         self._inbox = Inbox()
         self._task = OnDemandTask(self._work)
         if record.ended_at is not None:
@@ -55,16 +58,33 @@ class LiveSession:
         return self._inbox.waiting
 
     @property
+    def waiting_bytes(self) -> int:
+        return self._inbox.waiting_bytes
+
+    @property
     def idle(self) -> bool:
         """Whether nothing and nobody needs the session in memory."""
         state = self.state
-        at_work = self._inbox or self._task.running or state.log.full_pages
+        at_work = self._holds or self._inbox or self._task.running or state.log.full_pages
         return not (state.publisher or state.audience or state.deserted or state.unwritten or at_work)
 
+    @contextmanager
+    def held(self) -> Iterator[SessionState]:
+        """Keep the session in memory while the block lasts."""
+        self._holds += 1
+        try:
+            yield self.state
+        finally:
+            self._holds -= 1
+            self.state.last_used = self._context.clock()
+
     def submit(self, item: Item) -> None:
-        """Put an item behind those that wait."""
+        """Put an item behind those that wait. Raises Overloaded when too many wait, of kinds that bound themselves by
+        nothing else."""
         self.state.last_used = self._context.clock()
         self._inbox.put(item)
+        if isinstance(item, AppendItem):
+            self._context.waiting.size += item.weight
         self._task.wake()
 
     def release(self, publisher: Sender) -> None:
@@ -78,7 +98,9 @@ class LiveSession:
         """End the task; what waits gets no answer but an error."""
         forget_timer(self.state)
         await self._task.stop()
-        _fail(self._inbox.clear(), StorageUnavailable("the gateway is going away; try again"))
+        left = self._inbox.clear()
+        self._forget_weight(left)
+        _fail(left, StorageUnavailable("the gateway is going away; try again"))
 
     # --- the task ----------------------------------------------------------------------------------------------------
 
@@ -103,6 +125,10 @@ class LiveSession:
                 self._give_up(items)
             finally:
                 state.busy_since = None
+                self._forget_weight(items)
+
+    def _forget_weight(self, items: Sequence[Item]) -> None:
+        self._context.waiting.size -= sum(item.weight for item in items if isinstance(item, AppendItem))
 
     async def _step(self, item: Item) -> None:
         context, state = self._context, self.state
@@ -115,7 +141,7 @@ class LiveSession:
             case ClaimItem():
                 await claim(context, state, item)
             case AbandonItem():
-                await abandon(context, state)
+                await abandon(context, state, item)
             case BeatItem():
                 state.beat()
                 context.observer.unwritten(state)

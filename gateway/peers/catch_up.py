@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec import Struct
 
 from turnwire.gateway.live.items import FoundItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import Overloaded, StorageUnavailable
 from turnwire.protocol.messages import Event
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
@@ -126,7 +127,8 @@ class CatchUp:
         """Hand over what has been found. Whether something that should be there was not."""
         whole = [event for seq, event in zip(asked, events, strict=False) if event.seq == seq]
         if whole:
-            live.submit(FoundItem(whole))
+            with suppress(Overloaded):  # so much waits that it is learned anyway
+                live.submit(FoundItem(whole))
         span = self._spans[live]
         span.read(len(asked), len(whole))
         if span.done:

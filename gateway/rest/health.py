@@ -45,12 +45,12 @@ class HealthRoutes:
     async def read_readiness(self, _request: web.Request) -> web.Response:
         """Whether to send traffic here: not without the database, and not while the gateway is going away."""
         up = await self._probe.is_up()
-        return self._answer(self._status(up=up), up=up, serves=up and not self._connections.draining)
+        return self._answer(self._status(up=up), up=up, serves=up and not self._connections.leaving)
 
     def _status(self, *, up: bool) -> Status:
         if not up:
             return "down"
-        return "degraded" if self._connections.draining or self._bus_state() is False else "ok"
+        return "degraded" if self._connections.leaving or self._bus_state() is False else "ok"
 
     def _answer(self, status: Status, *, up: bool, serves: bool) -> web.Response:
         bus_up = self._bus_state()

@@ -13,7 +13,6 @@ from aiohttp import web
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, encode_cursor, session_id_of
-from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
     CompleteSession,
@@ -43,12 +42,9 @@ from turnwire.store.sessions import SessionQuery
 class SessionRoutes:
     """`/sessions`, `/sessions/{id}`, `/sessions/{id}/complete`."""
 
-    def __init__(
-        self, limits: Limits, bodies: BodyReader, sessions: LiveSessions, requests: Requests, log: EventLog
-    ) -> None:
+    def __init__(self, limits: Limits, bodies: BodyReader, requests: Requests, log: EventLog) -> None:
         self._limits = limits
         self._bodies = bodies
-        self._sessions = sessions
         self._requests = requests
         self._log = log
 
@@ -60,7 +56,7 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
-        session, created = await self._sessions.create(
+        session, created = await self._requests.create(
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
         return json_answer(session, replayed=not created)

@@ -20,7 +20,7 @@ from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
-from turnwire.gateway.rest.metrics import MetricsRoute
+from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
@@ -45,10 +45,8 @@ def bus_of(config: Config) -> Bus | None:
     url = config.bus_url
     if url is None:
         return None
-    try:
-        from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - an extra of its own
-    except ImportError:
-        raise ConfigError("REDIS_URL or REDIS_HOST is set: install turnwire[redis]") from None
+    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as all else
+
     try:
         return RedisBus(url, f"turnwire:{config.mongodb_database}:")
     except ValueError as error:
@@ -58,10 +56,12 @@ def bus_of(config: Config) -> Bus | None:
 class Gateway:
     """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, siblings: Siblings | None = None) -> None:
+        """`siblings` are the other workers on the same port, whose metrics are added to those of this one."""
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
+        self._siblings = siblings
         self.parts = SessionParts(config, store, self.metrics, clock, bus_of(config))
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -89,21 +89,20 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        sse = SseRoute(self._serving, sessions, self._watching)
+        sse = SseRoute(self._serving, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, sessions, requests, log),
+            SessionRoutes(limits, bodies, requests, log),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
-        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe))
+        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
-        add_socket_routes(
-            app, PublisherEndpoint(self._serving, sessions), SubscriberEndpoint(self._serving, subscriber)
-        )
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting)
+        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber))
         add_headers(app, config)
         return app
 
@@ -127,10 +126,16 @@ class Gateway:
         await self._stop()
         await self.probe.close()
 
+    async def leave(self) -> None:
+        """Say that the gateway is not ready any more, and serve on for as long as load balancers need to notice."""
+        self.connections.leaving = True
+        await asyncio.sleep(self.config.drain_delay)
+
     async def drain(self) -> None:
         """Let go of all connections, as on SIGTERM."""
         parts = self.parts
-        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout)
+        back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
+        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
         await self._stop()
 
     async def _stop(self) -> None:
