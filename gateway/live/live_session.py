@@ -7,8 +7,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from turnwire.gateway.live.advancing import signalled
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import renew
+from turnwire.gateway.live.catching_up import renew, take
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
@@ -20,6 +21,7 @@ from turnwire.gateway.live.items import (
     BeatItem,
     ClaimItem,
     EndItem,
+    FoundItem,
     Item,
     RenewItem,
     SignalItem,
@@ -132,8 +134,8 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if state.audience is not None and not state.is_fenced(item.publisher):
-                    state.audience.signalled(item.key, item.payload)
+                if not state.is_fenced(item.publisher):
+                    signalled(context, state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -145,6 +147,8 @@ class LiveSession:
                 context.observer.unwritten(state)
             case RenewItem():
                 await renew(context, state, item)
+            case FoundItem():
+                await take(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""

@@ -25,6 +25,9 @@ class Sender(Protocol):
     def completed(self, session: Session) -> None:
         """The session has ended, as the publisher asked."""
 
+    def session_ended(self, session: Session) -> None:
+        """The session has ended. Whoever has ended it; it may send for the time of grace."""
+
     def superseded(self) -> None:
         """A newer publisher has the session."""
 

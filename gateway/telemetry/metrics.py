@@ -35,6 +35,8 @@ class Metrics:
         self.registry = prometheus_client.CollectorRegistry()
         self.gauges: Callable[[], Iterable[Gauge]] = tuple
         """The state of the gateway, asked when somebody reads the metrics."""
+        self.counts: Callable[[], Iterable[Gauge]] = tuple
+        """What others count, asked in the same way."""
         self.storage_up = True
         self.embedded_restarts: Callable[[], int] = int
         """How often the embedded database has been restarted."""
@@ -148,6 +150,7 @@ class _AtScrape(Collector):
              metrics.subscriber_switches),
             ("frames_received", "WebSocket frames received.", metrics.frames_received),
             ("embedded_restarts", "Restarts of the embedded database.", metrics.embedded_restarts()),
+            *metrics.counts(),
         ):  # fmt: skip
             yield CounterMetricFamily(f"turnwire_{name}", text, value=count)
         nacks = CounterMetricFamily("turnwire_nacks", "Events refused, by code.", labels=["code"])

@@ -32,6 +32,8 @@ class Watching(Struct, frozen=True):
     """The loop's clock."""
     switched: Callable[[], None]
     """Told each time a subscription has fallen behind."""
+    watch_changed: Callable[[SessionState], None] = lambda _: None
+    """Told of a session each time that somebody begins to watch it, or ceases to."""
 
 
 class Subscription(ABC):
@@ -88,6 +90,7 @@ class Subscription(ABC):
     def start(self) -> None:
         """Watch the session, from the cursor on."""
         join(self.state, self)
+        self._watching.watch_changed(self.state)
         if self.cursor == self.state.record.last_seq:
             self._join()
         else:
@@ -174,4 +177,5 @@ class Subscription(ABC):
         """Watch no more."""
         self.closed = True
         leave(self.state, self)
+        self._watching.watch_changed(self.state)
         self.state.last_used = self._watching.clock()

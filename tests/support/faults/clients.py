@@ -53,6 +53,9 @@ class Socket:
         self.finished = True
         self.cut()
 
+    def session_ended(self, session: Session) -> None:
+        """It goes on until it is told to stop."""
+
     def completed(self, session: Session) -> None:
         self.finished = True
         self.cut()
