@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -104,6 +104,8 @@ class ErrorEnvelope(Shape):
 
 class Dependencies(Shape):
     mongodb: Literal["up", "down"]
+    redis: Literal["up", "down"] | UnsetType = UNSET
+    """Only where gateways tell each other what is new."""
 
 
 class Health(Shape):
@@ -112,3 +114,5 @@ class Health(Shape):
     service: str
     version: str
     dependencies: Dependencies
+    reasons: dict[str, str] | UnsetType = UNSET
+    """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""

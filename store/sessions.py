@@ -125,6 +125,11 @@ class SessionStore:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
         return None if document is None else _record(document)
 
+    async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
+        """Those of these sessions that there are, in no order. One query."""
+        cursor = self._sessions.find({"_id": {"$in": list(session_ids)}})
+        return [_record(document) for document in await self._condition.ask(_READ, cursor.to_list(length=None))]
+
     async def claim(self, record: SessionRecord) -> bool:
         """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}

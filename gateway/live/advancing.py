@@ -6,6 +6,7 @@ import logging
 
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.items import SignalItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, SessionStatus
 
@@ -35,6 +36,13 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
+
+
+def signalled(context: Context, state: SessionState, item: SignalItem) -> None:
+    """Pass on a signal of the session's publisher."""
+    if state.audience is not None:
+        state.audience.signalled(item.key, item.payload)
+    context.observer.signalled(state, item.key, item.payload)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -76,4 +76,10 @@ class RenewItem(Struct, eq=False):
     """Done when the session here knows as much."""
 
 
-Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem
+class FoundItem(Struct, eq=False):
+    """Somebody else has stored these consecutive events of the session; they were read from the log."""
+
+    events: Sequence[Event]
+
+
+Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem | FoundItem

@@ -141,7 +141,7 @@ def _set_texts(made: dict[str, Schema]) -> None:
         "SessionList": "A page of sessions. `nextCursor` is null on the last page.",
         "PagePagination": "Where a page stands, for `page` and `limit`.",
         "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
-        "Health": "`degraded`: it serves, but is going away or cannot reach its database.",
+        "Health": "`degraded`: it serves, but is going away or cannot reach its database or Redis.",
         "Dependencies": "What the gateway needs.",
     }
     for name, text in texts.items():
