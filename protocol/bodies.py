@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType, field
 
+from turnwire.protocol.command_messages import State
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Event,
@@ -116,3 +117,21 @@ class Health(Shape):
     dependencies: Dependencies
     reasons: dict[str, str] | UnsetType = UNSET
     """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""
+
+
+class CommandIn(Shape):
+    """Body of `POST /sessions/{id}/commands`. `ttl_ms`: how long it may still reach the bot."""
+
+    command_id: str
+    command: str
+    payload: JsonObject
+    by: str | None = None
+    ttl_ms: int | None = None
+
+
+class CommandAnswer(Shape, omit_defaults=True):
+    """How far a command is; `message` is the bot's."""
+
+    command_id: str
+    state: State
+    message: str | None = None

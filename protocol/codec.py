@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from turnwire.protocol.command_messages import Accept, CommandResult
+from turnwire.protocol.commands import check_accept, check_result
 from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (
@@ -39,6 +41,8 @@ SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 
 T = TypeVar("T")
+_Others = Signal | Complete | Ping | Accept | CommandResult
+"""What a publisher sends beside events."""
 
 
 class Batch(Struct, frozen=True):
@@ -81,9 +85,9 @@ class Codec(Encoding):
         self.text = text
         """Whether frames are text frames (else binary)."""
         self._format = format
-        self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping)
+        self._plain_command = format.Decoder(_PlainAppend | _Others)
         self._publisher_command = format.Decoder(PublisherCommand)
-        self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping)
+        self._raw_command = format.Decoder(_RawAppend | _Others)
         self._raw_batch = format.Decoder(_RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
@@ -96,7 +100,7 @@ class Codec(Encoding):
 
     # Gateway side
 
-    def decode_publisher(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
+    def decode_publisher(self, frame: bytes, limits: Limits) -> _Others | Batch:
         """A publisher's frame. An append comes back as a Batch whose events have been checked.
 
         Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
@@ -123,7 +127,7 @@ class Codec(Encoding):
             return False
         return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
 
-    def _decode_unusual(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
+    def _decode_unusual(self, frame: bytes, limits: Limits) -> _Others | Batch:
         """The slow path: something in the frame is wrong or out of the ordinary, and must not spoil the rest."""
         try:
             command = self._decode(self._publisher_command, frame, limits)
@@ -140,14 +144,18 @@ class Codec(Encoding):
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self._decode_event(raw, limits) for raw in raws])
 
-    def _checked_command(self, command: Any, size: int, limits: Limits) -> Signal | Complete | Ping:
+    def _checked_command(self, command: Any, size: int, limits: Limits) -> _Others:
         if type(command) is Signal:
             check_signal(command, size, limits)
         elif type(command) is Complete:
             check_end_reason(command.reason, limits)
+        elif type(command) is Accept:
+            check_accept(command, limits)
+        elif type(command) is CommandResult:
+            check_result(command, limits)
         else:
             self._check_ping(command, limits)
-        checked: Signal | Complete | Ping = command
+        checked: _Others = command
         return checked
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:

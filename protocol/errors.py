@@ -51,6 +51,7 @@ class ErrorCode(StrEnum):
     EVENT_CONFLICT = "event_conflict"
     SESSION_ENDED = "session_ended"
     SUPERSEDED = "superseded"
+    NOT_ACCEPTED = "not_accepted"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
@@ -72,6 +73,7 @@ FACTS: dict[ErrorCode, Facts] = {
     ErrorCode.EVENT_CONFLICT: Facts(409, CloseCode.PROTOCOL_ERROR, False),
     ErrorCode.SESSION_ENDED: Facts(409, CloseCode.SESSION_ENDED, False),
     ErrorCode.SUPERSEDED: Facts(409, CloseCode.SUPERSEDED, False),
+    ErrorCode.NOT_ACCEPTED: Facts(409, CloseCode.PROTOCOL_ERROR, False),
     ErrorCode.UNAUTHENTICATED: Facts(401, CloseCode.UNAUTHENTICATED, False),
     ErrorCode.FORBIDDEN: Facts(403, CloseCode.FORBIDDEN, False),
     ErrorCode.RATE_LIMITED: Facts(429, CloseCode.RATE_LIMITED, True),
@@ -147,6 +149,15 @@ class SessionEnded(TurnwireError):
 class Superseded(TurnwireError):
     def __init__(self, session_id: str) -> None:
         super().__init__(ErrorCode.SUPERSEDED, f"a newer publisher has taken over session {session_id!r}")
+
+
+class NotAccepted(TurnwireError):
+    """No bot is connected that carries out such a command."""
+
+    def __init__(self, session_id: str, command: str) -> None:
+        super().__init__(
+            ErrorCode.NOT_ACCEPTED, f"no bot is connected to session {session_id!r} that accepts {command!r}"
+        )
 
 
 class Overloaded(TurnwireError):

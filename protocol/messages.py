@@ -1,6 +1,7 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-Those about tokens are in `protocol.token_messages`, the bodies of REST in `protocol.bodies`. Field names are camelCase
+Those about tokens are in `protocol.token_messages`, those about commands to a bot in `protocol.command_messages`, the
+bodies of REST in `protocol.bodies`. Field names are camelCase
 on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
 """
 
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
+from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
@@ -40,6 +42,8 @@ class Session(Shape):
     last_seq: int = 0
     last_event_at: Timestamp | None = None
     end_reason: str | None = None
+    commands: list[str] | UnsetType = UNSET
+    """What the bot that is connected carries out; absent while none is that takes commands."""
 
 
 class Event(Shape, gc=False):
@@ -285,8 +289,9 @@ class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
 
 
 _ToBoth = Pong | Error | Goaway | Expiring | Authenticated
-PublisherCommand = Append | Signal | Complete | Ping
-PublisherReply = Opened | Ack | Nack | Completed | _ToBoth
-SubscriberCommand = Subscribe | Unsubscribe | Ping
-SubscriberPush = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | _ToBoth
+PublisherCommand = Append | Signal | Complete | Ping | Accept | CommandResult
+PublisherReply = Opened | Ack | Nack | Completed | CommandPush | _ToBoth
+SubscriberCommand = Subscribe | Unsubscribe | Ping | SendCommand
+_Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed
+SubscriberPush = _Watched | CommandState | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush
