@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 from pymongo import UpdateOne
 from pymongo.errors import WriteError
 
@@ -15,6 +15,7 @@ from turnwire.protocol.messages import FinalStatus, JsonObject, Session, Session
 from turnwire.protocol.rules import has_ended
 from turnwire.protocol.times import format_time
 from turnwire.store.condition import DatabaseCondition
+from turnwire.store.session_commands import CommandMark, SessionCommands, mark_of
 from turnwire.store.session_writes import Creations, Endings, refusal, write_bulk
 
 MAX_UPDATES = 100
@@ -46,6 +47,9 @@ class SessionRecord(Struct):
     """Whether no event's timestamp is before that of the event before it."""
     heartbeat: int = 0
     """Raised now and then by the gateway that holds the publisher; if it stands still, nobody does."""
+    commands: list[str] | None = None
+    """What the publisher of this epoch carries out; None while there is none that takes commands."""
+    command_mark: CommandMark | None = None
 
     def session(self) -> Session:
         """The wire shape."""
@@ -59,6 +63,7 @@ class SessionRecord(Struct):
             last_seq=self.last_seq,
             last_event_at=None if self.last_event_at is None else format_time(self.last_event_at),
             end_reason=self.end_reason,
+            commands=UNSET if self.commands is None else self.commands,
         )
 
 
@@ -116,6 +121,7 @@ class SessionStore:
         self._condition = condition or DatabaseCondition()
         self._creations = Creations(sessions, self._condition, lanes)
         self._endings = Endings(sessions, self._condition, lanes)
+        self.commands = SessionCommands(self._update)
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. False when there is one of this id already: that one is left as it is."""
@@ -133,7 +139,8 @@ class SessionStore:
     async def claim(self, record: SessionRecord) -> bool:
         """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}
-        return await self._update({"_id": record.session_id, **known}, {"$set": {"epoch": record.epoch + 1}})
+        new = {"epoch": record.epoch + 1, "commands": None}
+        return await self._update({"_id": record.session_id, **known}, {"$set": new})
 
     async def mark_time_disordered(self, session_id: str) -> None:
         """Note, before the first such event is stored, that timestamps do not rise with seq."""
@@ -311,4 +318,6 @@ def _record(document: Document) -> SessionRecord:
         epoch=document["epoch"],
         time_ordered=document["timeOrdered"],
         heartbeat=document["heartbeat"],
+        commands=document.get("commands"),
+        command_mark=mark_of(document),
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.items import SignalItem
+from turnwire.gateway.live.open_commands import push_of
 from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.commands import Command
 from turnwire.protocol.messages import Event, SessionStatus
 
 _log = logging.getLogger("turnwire.session")
@@ -22,6 +26,8 @@ def advance(context: Context, state: SessionState, durable: Durable, *, needed: 
         return []
     before = state.advance(durable, context.clock())
     context.observer.advanced(state, durable)
+    if state.commands is not None:
+        deliver(state, state.commands.heard(event for _, event in durable.events))
     events: list[Event] = []
     if needed or state.audience is not None:
         events = durable.shaped(state.session_id)
@@ -36,6 +42,24 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
+
+
+def deliver(state: SessionState, commands: Iterable[Command]) -> None:
+    """Ask the session's bot to do this, if it is here and takes such commands, and their time is not over."""
+    publisher, accepted = state.publisher, state.record.commands
+    if publisher is None or not accepted:
+        return
+    now = utc_now()
+    for command in commands:
+        if command.command in accepted and now < command.expires_at:
+            publisher.commanded(push_of(command))
+
+
+def commands_changed(context: Context, state: SessionState) -> None:
+    """Tell that the session's bot takes other commands than before."""
+    if state.audience is not None:
+        state.audience.session_changed()
+    context.observer.changed(state, state.record.status)
 
 
 def signalled(context: Context, state: SessionState, item: SignalItem) -> None:

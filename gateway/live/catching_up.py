@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.advancing import advance, commands_changed, fence
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
@@ -50,6 +50,8 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     await _read_on(context, state, wanted)
+    if state.learn_commands(stored):
+        commands_changed(context, state)
     adopt(context, state, stored)
 
 

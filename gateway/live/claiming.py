@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.advancing import commands_changed
 from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import ClaimItem
@@ -21,6 +22,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     """
     if item.done.done():
         return
+    before = state.record.commands
     created = item.created and state.record.epoch == 1 and state.publisher is None
     epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
     if item.done.done():
@@ -33,6 +35,8 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
         item.publisher.superseded()  # by a claim at another gateway, in the meantime
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
+    if before != state.record.commands:
+        commands_changed(context, state)
     if item.done.done():
         unseat(state, item)
     else:

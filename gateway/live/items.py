@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from turnwire.gateway.live.parties import Sender
+from turnwire.protocol.commands import Command, Outcome
 from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
 
 
@@ -18,6 +19,13 @@ class Stored(Struct, frozen=True):
 
     event: Event
     duplicate: bool
+
+
+class CommandAnswered(Struct, frozen=True):
+    """How far a command is, and whether it had been asked for before."""
+
+    outcome: Outcome
+    replayed: bool
 
 
 class AppendItem(Struct, eq=False):
@@ -69,6 +77,35 @@ class BeatItem(Struct, eq=False):
     """Show other gateways that the session's publisher is here."""
 
 
+class AcceptItem(Struct, eq=False):
+    """A bot says which commands it carries out."""
+
+    publisher: Sender
+    commands: list[str]
+
+
+class DepartItem(Struct, eq=False):
+    """The bot that took commands has left."""
+
+
+class CommandItem(Struct, eq=False):
+    """Somebody asks the bot to do something."""
+
+    command: Command
+    done: asyncio.Future[CommandAnswered]
+
+
+class OutcomeItem(Struct, eq=False):
+    """A bot says what became of a command."""
+
+    publisher: Sender
+    outcome: Outcome
+
+
+class ExpireItem(Struct, eq=False):
+    """Write down which commands were not answered in time."""
+
+
 class RenewItem(Struct, eq=False):
     """Know all that the store knows: somebody else may have changed the session."""
 
@@ -82,4 +119,5 @@ class FoundItem(Struct, eq=False):
     events: Sequence[Event]
 
 
-Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem | FoundItem
+_Commanding = AcceptItem | DepartItem | CommandItem | OutcomeItem | ExpireItem
+Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem | FoundItem | _Commanding

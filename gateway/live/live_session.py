@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from turnwire.gateway.live.advancing import signalled
 from turnwire.gateway.live.appending import append
@@ -15,20 +15,33 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
 from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
+from turnwire.gateway.live.instructing import instruct
 from turnwire.gateway.live.items import (
     AbandonItem,
+    AcceptItem,
     AppendItem,
     BeatItem,
     ClaimItem,
+    CommandItem,
+    DepartItem,
     EndItem,
+    ExpireItem,
     FoundItem,
     Item,
+    OutcomeItem,
     RenewItem,
     SignalItem,
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, ErrorCode, SessionNotFound, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import (
+    CloseCode,
+    ErrorCode,
+    Overloaded,
+    SessionNotFound,
+    StorageUnavailable,
+    TurnwireError,
+)
 from turnwire.store.on_demand import OnDemandTask
 from turnwire.store.sessions import SessionRecord
 
@@ -66,7 +79,8 @@ class LiveSession:
         """Whether nothing and nobody needs the session in memory."""
         state = self.state
         at_work = self._holds or self._inbox or self._task.running or state.log.full_pages
-        return not (state.publisher or state.audience or state.deserted or state.unwritten or at_work)
+        wanted = state.publisher or state.audience or state.deserted or state.commands is not None
+        return not (wanted or state.unwritten or at_work)
 
     @contextmanager
     def held(self) -> Iterator[SessionState]:
@@ -93,6 +107,9 @@ class LiveSession:
         if state.publisher is publisher:
             state.publisher = None
             state.last_active = state.last_used = self._context.clock()
+            if state.commands is not None or state.record.commands is not None:
+                with suppress(Overloaded):  # the next bot's claim does the same
+                    self.submit(DepartItem())
 
     async def stop(self) -> None:
         """End the task; what waits gets no answer but an error."""
@@ -149,6 +166,8 @@ class LiveSession:
                 await renew(context, state, item)
             case FoundItem():
                 await take(context, state, item)
+            case AcceptItem() | DepartItem() | CommandItem() | OutcomeItem() | ExpireItem():
+                await instruct(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""

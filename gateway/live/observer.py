@@ -29,6 +29,9 @@ class Observer(Protocol):
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         """The session's publisher has sent a signal."""
 
+    def attention_changed(self, state: SessionState) -> None:
+        """What others bring into the session's log matters here now, or does no more: for its `commands`."""
+
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
         """The store lacks something of the record, or pages of the log; `status`: it lacks the status."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from turnwire.protocol.command_messages import CommandPush
 from turnwire.protocol.messages import AckItem, Event, JsonObject, NackItem, Session
 
 
@@ -27,6 +28,9 @@ class Sender(Protocol):
 
     def session_ended(self, session: Session) -> None:
         """The session has ended. Whoever has ended it; it may send for the time of grace."""
+
+    def commanded(self, command: CommandPush) -> None:
+        """The bot is asked to do this. It may be asked again, until it has answered."""
 
     def superseded(self) -> None:
         """A newer publisher has the session."""

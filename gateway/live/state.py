@@ -7,6 +7,7 @@ from datetime import datetime
 
 from turnwire.gateway.live.durable import Durable, rise, time_of, times_of
 from turnwire.gateway.live.known_log import KnownLog
+from turnwire.gateway.live.open_commands import OpenCommands
 from turnwire.gateway.live.parties import Audience, Sender
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, Session, SessionStatus
@@ -24,6 +25,7 @@ class SessionState:
     __slots__ = (
         "audience",
         "busy_since",
+        "commands",
         "conversation",
         "grace_timer",
         "last_active",
@@ -55,6 +57,8 @@ class SessionState:
         """When the stored session was last asked for all of it that is known here, on the loop's clock."""
         self.busy_since: float | None = None
         """Since when the session's task has been at its current item."""
+        self.commands: OpenCommands | None = None
+        """None unless a bot here takes commands, or some that were asked for here are open."""
         self.conversation: Conversation | None = None
         """What the summaries and figures have read of it."""
         self.takes_events = True
@@ -87,7 +91,18 @@ class SessionState:
         record = self.record
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
-        return ended or disordered or stored.last_seq > record.last_seq or stored.epoch > record.epoch
+        return (
+            ended
+            or disordered
+            or self._differs(stored)
+            or stored.last_seq > record.last_seq
+            or stored.epoch > record.epoch
+        )
+
+    def _differs(self, stored: SessionRecord) -> bool:
+        """Whether the bot at another gateway takes other commands than known here."""
+        elsewhere = self.publisher is None and stored.epoch >= self.record.epoch
+        return elsewhere and stored.commands != self.record.commands
 
     def is_fenced(self, publisher: Sender | None) -> bool:
         """Whether nothing of this sender is taken any more. REST, which is None, never is."""
@@ -121,11 +136,11 @@ class SessionState:
 
     def claim(self, epoch: int) -> None:
         """The store has given this epoch to a publisher."""
-        self.record.epoch = epoch
+        self.record.epoch, self.record.commands = epoch, None
 
     def fence(self, epoch: int) -> Sender | None:
         """A publisher of this newer epoch is elsewhere. Returns the publisher that was here."""
-        self.record.epoch = epoch
+        self.record.epoch, self.record.commands = epoch, None
         publisher, self.publisher = self.publisher, None
         return publisher
 
@@ -154,3 +169,10 @@ class SessionState:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         self.record.time_ordered &= stored.time_ordered
+
+    def learn_commands(self, stored: SessionRecord) -> bool:
+        """Take over what the bot at another gateway carries out. Whether that is new."""
+        differs = self._differs(stored)
+        if differs:
+            self.record.commands = stored.commands
+        return differs

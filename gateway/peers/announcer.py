@@ -54,6 +54,13 @@ class Announcer:
     def claimed(self, state: SessionState) -> None:
         self._post.claim(state.session_id, state.record.epoch)
 
+    def attention_changed(self, state: SessionState) -> None:
+        """Somebody has begun or ceased to watch this session here, or to wait for commands in its log."""
+        if state.audience is None and state.commands is None:
+            self._post.unwatch(state.session_id)
+        else:
+            self._post.watch(state.session_id)
+
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         topics = self._watching.get(state.session_id)
         if topics:

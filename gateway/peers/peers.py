@@ -76,10 +76,7 @@ class Peers:
 
     def watch_changed(self, state: SessionState) -> None:
         """Somebody has begun or ceased to watch this session here."""
-        if state.audience is None:
-            self._post.unwatch(state.session_id)
-        else:
-            self._post.watch(state.session_id)
+        self.announcer.attention_changed(state)
 
     def is_up(self) -> bool:
         """Whether the bus carries what gateways tell each other."""

@@ -18,6 +18,7 @@ from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
+from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
@@ -95,6 +96,7 @@ class Gateway:
             SessionRoutes(limits, bodies, requests, log),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
+            CommandRoutes(limits, bodies, requests),
         )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))

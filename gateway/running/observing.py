@@ -46,6 +46,10 @@ class GatewayObserver:
         if self._announcer is not None:
             self._announcer.signalled(state, key, payload)
 
+    def attention_changed(self, state: SessionState) -> None:
+        if self._announcer is not None:
+            self._announcer.attention_changed(state)
+
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
         self._lazy_fields.mark(state, status=status)
 

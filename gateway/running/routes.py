@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
@@ -19,7 +20,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ID = "{session_id:[^/]*}"
 
 
-def add_session_routes(app: web.Application, sessions: SessionRoutes, events: EventRoutes, stats: StatsRoute) -> None:
+def add_session_routes(
+    app: web.Application, sessions: SessionRoutes, events: EventRoutes, stats: StatsRoute, commands: CommandRoutes
+) -> None:
     of_events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, as the router tries them in turn
     of_events.add_route(hdrs.METH_POST, events.append_events)
     _add_get(of_events, events.read_events)
@@ -29,6 +32,7 @@ def add_session_routes(app: web.Application, sessions: SessionRoutes, events: Ev
     _add_get(app.router.add_resource(f"/sessions/{_ID}"), sessions.read_session)
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), stats.read_stats)
     app.router.add_post(f"/sessions/{_ID}/complete", sessions.complete_session)
+    app.router.add_post(f"/sessions/{_ID}/commands", commands.command)
 
 
 def add_service_routes(app: web.Application, health: HealthRoutes, metrics: MetricsRoute) -> None:

@@ -9,11 +9,19 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.items import AppendItem, EndItem, RenewItem, Stored
+from turnwire.gateway.live.items import (
+    AppendItem,
+    CommandAnswered,
+    CommandItem,
+    EndItem,
+    RenewItem,
+    Stored,
+)
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
+from turnwire.protocol.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord
@@ -98,6 +106,18 @@ class Requests:
         live = await self._open_in_time(session_id)
         done: asyncio.Future[tuple[Session, bool]] = asyncio.get_running_loop().create_future()
         live.submit(EndItem(status, reason, done=done))
+        return await answered(done, end - self._clock())
+
+    async def command(self, session_id: str, command: Command) -> CommandAnswered:
+        """Ask the session's bot to do this; returns when that is durable, or how far it is if it was asked before.
+
+        Raises SessionNotFound, SessionEnded, NotAccepted, StorageUnavailable, Overloaded, and EVENT_CONFLICT for a
+        commandId of another command.
+        """
+        end = self._clock() + self._rest_timeout
+        live = await self._open_in_time(session_id)
+        done: asyncio.Future[CommandAnswered] = asyncio.get_running_loop().create_future()
+        live.submit(CommandItem(command, done))
         return await answered(done, end - self._clock())
 
     async def _open_in_time(self, session_id: str) -> LiveSession:

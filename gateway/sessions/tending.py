@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import is_over
-from turnwire.gateway.live.items import AbandonItem, BeatItem
+from turnwire.gateway.live.items import AbandonItem, BeatItem, ExpireItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import CloseCode
@@ -34,8 +35,15 @@ class Tending:
                 self._tend_published(live, now, beat=beat)
             elif not live.state.unwritten:
                 self._tend_unpublished(live, now)
-            if live.state.busy_since is None and is_over(self._context, live.state, "expired"):
-                live.submit(AbandonItem("expired"))
+            if live.state.busy_since is None:
+                self._tend_idle(live)
+
+    def _tend_idle(self, live: LiveSession) -> None:
+        if is_over(self._context, live.state, "expired"):
+            live.submit(AbandonItem("expired"))
+        commands = live.state.commands
+        if commands is not None and commands.due(utc_now()):
+            live.submit(ExpireItem())
 
     def _tend_published(self, live: LiveSession, now: float, *, beat: bool) -> None:
         state = live.state

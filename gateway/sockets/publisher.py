@@ -11,10 +11,12 @@ from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Connection, Serving
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.live.context import Waiting
-from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, SignalItem
+from turnwire.gateway.live.items import AcceptItem, AppendItem, ClaimItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.codec import Batch
+from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult
+from turnwire.protocol.commands import Outcome
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import (
     Ack,
@@ -76,6 +78,10 @@ class PublisherConnection(Connection):
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
+    def commanded(self, command: CommandPush) -> None:
+        """The bot is to do this."""
+        self.send(command)
+
     def superseded(self) -> None:
         self.finished = True
         self.close(CloseCode.SUPERSEDED, "a newer publisher has taken over the session")
@@ -116,6 +122,10 @@ class PublisherConnection(Connection):
                 live.submit(AppendItem(command.events, size, utc_now(), self, taken_at=self.serving.clock()))
             case Signal():
                 live.submit(SignalItem(self, command.key, command.payload))
+            case Accept():
+                live.submit(AcceptItem(self, command.commands))
+            case CommandResult():
+                live.submit(OutcomeItem(self, Outcome(command.command_id, command.state, command.message)))
             case Complete():
                 self._completing = True
                 live.submit(EndItem(command.status, command.reason, publisher=self))

@@ -9,14 +9,18 @@ import sys
 from aiohttp import web
 from msgspec import Struct
 
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Connection, Serving
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.event_batch import EventBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.protocol.command_messages import CommandState, SendCommand
+from turnwire.protocol.commands import Command, Outcome, check_command, ttl_of
 from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
@@ -94,6 +98,7 @@ class SubscriberConnection(Connection):
         self.parts = parts
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
+        self._commands: dict[CommandWatch, None] = {}
         self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
@@ -114,6 +119,8 @@ class SubscriberConnection(Connection):
                 self._check(command)
                 async with storage_deadline(self._config.rest_timeout):
                     await (self._watch_feed(command) if command.feed else self._watch_session(command))
+            case SendCommand():
+                await self._command(command)
             case _:
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
@@ -123,8 +130,7 @@ class SubscriberConnection(Connection):
                 self.send(Unsubscribed(command.ref))
 
     def _check(self, command: Subscribe) -> None:
-        if not 1 <= len(command.ref) <= REF_CHARS:
-            raise InvalidMessage(f"ref must have 1 to {REF_CHARS} characters, has {len(command.ref)}")
+        check_ref(command.ref)
         if command.ref in self._subscriptions:
             raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
         if len(self._subscriptions) >= self._max_subscriptions:
@@ -153,6 +159,38 @@ class SubscriberConnection(Connection):
         self._subscriptions[command.ref] = subscription
         self.send(Subscribed(command.ref, state.session(), head))
         subscription.start()
+
+    async def _command(self, asked: SendCommand) -> None:
+        """Ask a bot to do something, and go on telling how far that is. Any scope that this needs is asked for here."""
+        check_ref(asked.ref)
+        check_id(asked.session_id, "sessionId", self.limits)
+        check_command(asked.command_id, asked.command, asked.payload, None, self.limits)
+        if len(self._commands) >= self._max_subscriptions:
+            raise Overloaded(f"a connection follows at most {self._max_subscriptions} commands")
+        expires_at = utc_now() + ttl_of(asked.command, None)
+        command = Command(asked.command_id, asked.command, asked.payload, None, expires_at)
+        async with storage_deadline(self._config.rest_timeout):
+            live = await self.parts.sessions.open(asked.session_id)
+        with live.held() as state:
+            watch = self._watch_command(asked, state)
+            try:
+                answer = await self.parts.requests.command(asked.session_id, command)
+            except BaseException:
+                self._commands.pop(watch, None)
+                watch.close()
+                raise
+            watch.start(answer.outcome)
+
+    def _watch_command(self, asked: SendCommand, state: SessionState) -> CommandWatch:
+        def tell(outcome: Outcome) -> None:
+            self.send(CommandState(asked.ref, asked.command_id, outcome.state, outcome.message))
+
+        def ended(watch: CommandWatch) -> None:
+            self._commands.pop(watch, None)
+
+        watch = CommandWatch(self.parts.watching, state, asked.command_id, tell=tell, ended=ended)
+        self._commands[watch] = None
+        return watch
 
     async def _watch_feed(self, command: Subscribe) -> None:
         subscription = FeedSubscription(
@@ -204,8 +242,17 @@ class SubscriberConnection(Connection):
         for subscription in self._subscriptions.values():
             subscription.close()
         self._subscriptions.clear()
+        for watch in self._commands:
+            watch.close()
+        self._commands.clear()
         self._lagging.clear()
         await super().finish()
+
+
+def check_ref(ref: str) -> None:
+    """Raises InvalidMessage."""
+    if not 1 <= len(ref) <= REF_CHARS:
+        raise InvalidMessage(f"ref must have 1 to {REF_CHARS} characters, has {len(ref)}")
 
 
 class SubscriberEndpoint:

@@ -16,6 +16,7 @@ from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
+from turnwire.protocol.command_messages import CommandPush
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
 from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
@@ -55,6 +56,9 @@ class Socket:
 
     def session_ended(self, session: Session) -> None:
         """It goes on until it is told to stop."""
+
+    def commanded(self, command: CommandPush) -> None:
+        """It takes none."""
 
     def completed(self, session: Session) -> None:
         self.finished = True

@@ -1,0 +1,240 @@
+"""Commands to a session's bot: asked for, delivered, answered or expired. The log is the one truth of them all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.advancing import commands_changed, deliver
+from turnwire.gateway.live.appending import append
+from turnwire.gateway.live.catching_up import Wanted, refresh
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.items import (
+    AcceptItem,
+    AppendItem,
+    CommandAnswered,
+    CommandItem,
+    DepartItem,
+    ExpireItem,
+    OutcomeItem,
+    Stored,
+)
+from turnwire.gateway.live.log_writer import load_ledger, read_stored
+from turnwire.gateway.live.open_commands import OpenCommands
+from turnwire.gateway.live.parties import Sender
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.command_messages import CommandPush
+from turnwire.protocol.commands import (
+    Command,
+    Outcome,
+    control_of,
+    outcome_event,
+    outcome_id,
+    requested_event,
+    requested_id,
+)
+from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionEnded, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
+from turnwire.store.event_log import READ_WINDOW
+from turnwire.store.session_commands import CommandMark
+from turnwire.store.waiting import persist
+
+_EVENT_BYTES = 1024
+"""Roughly, of an event without a payload of somebody's: for the weight of its commit."""
+
+Instruction = AcceptItem | DepartItem | CommandItem | OutcomeItem | ExpireItem
+
+
+async def instruct(context: Context, state: SessionState, item: Instruction) -> None:
+    """One step of what a supervisor and a bot have to do with each other."""
+    match item:
+        case AcceptItem():
+            await _accept(context, state, item)
+        case DepartItem():
+            await _depart(context, state)
+        case CommandItem():
+            await _command(context, state, item)
+        case OutcomeItem():
+            await _conclude(context, state, item)
+        case ExpireItem():
+            await _expire(context, state)
+
+
+# --- the bot comes and goes ------------------------------------------------------------------------------------------
+
+
+async def _accept(context: Context, state: SessionState, item: AcceptItem) -> None:
+    """Note what the bot carries out, and deliver what it has not answered."""
+    if state.publisher is not item.publisher or state.is_fenced(item.publisher):
+        return
+    names = list(dict.fromkeys(item.commands)) or None
+    record, before = state.record, state.record.commands
+    if names != before:
+        accept = context.store.sessions.commands.accept
+        if not await persist(lambda: accept(record.session_id, record.epoch, names)):
+            await refresh(context, state)  # a newer publisher has the session
+            return
+        record.commands = names
+        commands_changed(context, state)
+    if names is not None:
+        deliver(state, (await _attend(context, state)).unanswered())
+    _settle(context, state)
+
+
+async def _depart(context: Context, state: SessionState) -> None:
+    """Nobody carries out anything any more. Where the store does not hear of it, the next claim tells it."""
+    record = state.record
+    if state.publisher is None and record.commands is not None:
+        record.commands = None
+        commands_changed(context, state)
+        with suppress(StorageUnavailable):
+            await context.store.sessions.commands.accept(record.session_id, record.epoch, None)
+    _settle(context, state)
+
+
+async def _attend(context: Context, state: SessionState, wanted: Wanted = None) -> OpenCommands:
+    """The open commands, read from the log when they are not known: from where the oldest one may stand."""
+    if state.commands is not None:
+        return state.commands
+    stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
+    mark = None if stored is None else stored.command_mark
+    commands = OpenCommands()
+    if mark is not None and mark.until > utc_now():
+        head = state.record.last_seq
+        for first in range(mark.first, head + 1, READ_WINDOW):
+            last = min(first + READ_WINDOW - 1, head)
+            commands.heard(await persist(lambda: context.store.events.read(state.session_id, first, last), wanted))  # noqa: B023 -- awaited at once
+    state.commands = commands
+    context.observer.attention_changed(state)
+    return commands
+
+
+def _settle(context: Context, state: SessionState) -> None:
+    """Listen to the log no more, when nothing is open and no bot here takes commands."""
+    takes = state.publisher is not None and state.record.commands is not None
+    if state.commands is not None and not takes and not state.commands.unanswered():
+        state.commands = None
+        context.observer.attention_changed(state)
+
+
+# --- a command is asked for ------------------------------------------------------------------------------------------
+
+
+async def _command(context: Context, state: SessionState, item: CommandItem) -> None:
+    if item.done.done():
+        return
+    if context.shared_database:
+        await refresh(context, state, item.done)
+    command = item.command
+    found = await _find(context, state, command)
+    replayed = found is not None
+    if found is None:
+        _check(state, command)
+        await _mark(context, state, command, item.done)
+        await _attend(context, state, item.done)
+        replayed = (await _write(context, state, requested_event(command))).duplicate
+        found = await _find(context, state, command) or Outcome(command.command_id, "requested")
+    _settle(context, state)
+    if not item.done.done():
+        item.done.set_result(CommandAnswered(found, replayed))
+
+
+def _check(state: SessionState, command: Command) -> None:
+    if state.ended:
+        raise SessionEnded(state.session_id, state.session().ended_at)
+    if command.command not in (state.record.commands or ()):
+        raise NotAccepted(state.session_id, command.command)
+
+
+async def _find(context: Context, state: SessionState, command: Command) -> Outcome | None:
+    """How far the command of this id is; None when there is none. Raises EVENT_CONFLICT when it is another one."""
+    command_id = command.command_id
+    requested = await _stored(context, state, requested_id(command_id))
+    if requested is None:
+        return None
+    known = control_of(requested)
+    if not isinstance(known, Command) or not known.asks_the_same(command):
+        message = f"command {command_id!r} has been asked for already, with another command or payload"
+        raise TurnwireError(ErrorCode.EVENT_CONFLICT, message)
+    for final in (True, False):
+        event = await _stored(context, state, outcome_id(command_id, final=final))
+        outcome = None if event is None else control_of(event)
+        if isinstance(outcome, Outcome):
+            return outcome
+    return Outcome(command_id, "requested" if utc_now() < known.expires_at else "expired")
+
+
+async def _stored(context: Context, state: SessionState, event_id: str) -> Event | None:
+    ledger = await load_ledger(context.store, state)
+    found = await read_stored(context.store, state.session_id, set(ledger.candidates(event_id)))
+    return next((event for event in found.values() if event.event_id == event_id), None)
+
+
+async def _mark(context: Context, state: SessionState, command: Command, wanted: Wanted) -> None:
+    """Note where the command will stand, so that a gateway that does not know the log finds it: before it is there."""
+    sessions = context.store.sessions
+    while True:
+        stored = await persist(lambda: sessions.load(state.session_id), wanted)
+        known = None if stored is None else stored.command_mark
+        if known is not None and known.until > utc_now():
+            mark = known.widened(command.expires_at)
+        else:
+            mark = CommandMark(state.record.last_seq + 1, command.expires_at)
+        if await persist(lambda: sessions.commands.mark(state.session_id, known, mark), wanted):  # noqa: B023 -- awaited at once
+            return
+
+
+# --- what becomes of it ----------------------------------------------------------------------------------------------
+
+
+async def _conclude(context: Context, state: SessionState, item: OutcomeItem) -> None:
+    """Write down what the bot says, if it is of a command there is. The log takes one end of a command: the first."""
+    if state.is_fenced(item.publisher):
+        return
+    if await _stored(context, state, requested_id(item.outcome.command_id)) is None:
+        return
+    if await _stored(context, state, outcome_id(item.outcome.command_id, final=True)) is not None:
+        return
+    event, seat = outcome_event(item.outcome), _Seat(item.publisher)
+    now = context.clock()
+    await append(context, state, [AppendItem([event], _EVENT_BYTES, utc_now(), seat, taken_at=now)])
+    _settle(context, state)
+
+
+async def _expire(context: Context, state: SessionState) -> None:
+    """Write down which commands were not answered in time."""
+    if context.shared_database:
+        await refresh(context, state)
+    if state.commands is None:
+        return
+    for command in state.commands.due(utc_now()):
+        outcome = Outcome(command.command_id, "expired")
+        with suppress(SessionEnded):  # the log is closed; whoever asks is told all the same
+            await _write(context, state, outcome_event(outcome))
+        state.commands.conclude(outcome)
+    _settle(context, state)
+
+
+async def _write(context: Context, state: SessionState, event: EventIn) -> Stored:
+    """The event as it stands in the log now. One of its id that was there before stays."""
+    done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
+    await append(context, state, [AppendItem([event], _EVENT_BYTES, utc_now(), done=done)])
+    return done.result()[0]
+
+
+class _Seat(Sender):
+    """A publisher whose events are written for it: fenced as it is, and told nothing."""
+
+    def __init__(self, publisher: Sender) -> None:
+        self.epoch = publisher.epoch
+        self.finished = publisher.finished
+
+    def acked(self, acks: list[AckItem], weight: int) -> None: ...
+    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None: ...
+    def completed(self, session: Session) -> None: ...
+    def commanded(self, command: CommandPush) -> None: ...
+    def superseded(self) -> None: ...
+    def session_ended(self, session: Session) -> None: ...
+    def close(self, code: int, reason: str) -> None: ...
