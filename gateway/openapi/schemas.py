@@ -98,6 +98,8 @@ _SOCKET_MESSAGES = {
     "SubscriberPush": messages.SubscriberPush,
 }
 _PARTS_ANSWERED = {"Dependencies", "Turns", "Talk", "Responses", "Response", "Interruptions", "Silences", "Tools"}
+_LEFT_OUT = {"Dependencies": {"redis"}, "Health": {"reasons"}}
+"""Fields of answers that are not there when they have nothing to say."""
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -111,7 +113,7 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
     for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
-        made[name]["required"] = list(made[name]["properties"])
+        made[name]["required"] = [field for field in made[name]["properties"] if field not in _LEFT_OUT.get(name, ())]
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)
     _set_limits(made, limits)
