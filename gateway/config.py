@@ -113,6 +113,8 @@ class Config(BaseSettings):
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
 
+    figures: bool = Field(True, description="Whether the figures of sessions are kept in memory and with their ends.")
+
     end_grace: float = Field(
         30, ge=0, le=86_400, description="How long after its end a session still takes events, in seconds."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -27,6 +27,13 @@ class CreateSession(Shape, forbid_unknown_fields=False):
     session_id: str | None = None
     metadata: JsonObject = field(default_factory=dict)
     status: InitialStatus = "initiated"
+
+
+class AmendSession(Shape):
+    """Body of `PATCH /sessions/{id}`. `metadata` is a merge patch (RFC 7396): null in it removes."""
+
+    metadata: JsonObject | UnsetType = UNSET
+    language: str | UnsetType = UNSET
 
 
 class CompleteSession(Shape):

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from turnwire.protocol.conventions import ASIDES, UNSPOKEN, cutter, millis, moment, shortened, turn_of
 from turnwire.protocol.figures import Figures, Tools, Turns, percentile, responses_of, yields_of
-from turnwire.protocol.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.messages import (
     Event,
     EventType,
@@ -21,10 +19,12 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
+from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, moment, shortened, turn_of
+from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
+from turnwire.protocol.talk.tool_calls import ToolCalls
+from turnwire.protocol.talk.usage import UsageSums
+from turnwire.protocol.talk.utterances import OTHER, Side, Utterance, Utterances
 from turnwire.protocol.times import parse_time, to_millis
-from turnwire.protocol.tool_calls import ToolCalls
-from turnwire.protocol.usage import UsageSums
-from turnwire.protocol.utterances import OTHER, Side, Utterance, Utterances
 
 LOOK_BACK = 100
 """Utterances among which a summary looks for the last response."""

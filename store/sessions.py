@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.protocol.messages import FinalStatus, JsonObject, Session, SessionStatus
+from turnwire.protocol.messages import FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended
 from turnwire.protocol.times import format_time
 from turnwire.store.session_writes import Creations, Endings
 
 MAX_UPDATES = 100
 """Lazy updates in one bulk."""
+_MILLISECOND = timedelta(milliseconds=1)
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _LONGEST_SPAN = timedelta(days=365 * 100)
@@ -44,6 +46,11 @@ class SessionRecord(Struct):
     heartbeat: int = 0
     """Raised now and then by the gateway that holds the publisher; if it stands still, nobody does."""
 
+    figures: SessionFigures | None = None
+    """Kept with the end."""
+    amended: int = 0
+    """How many times metadata and language have been changed."""
+
     def session(self) -> Session:
         """The wire shape."""
         return Session(
@@ -56,6 +63,7 @@ class SessionRecord(Struct):
             last_seq=self.last_seq,
             last_event_at=None if self.last_event_at is None else format_time(self.last_event_at),
             end_reason=self.end_reason,
+            figures=self.figures,
         )
 
 
@@ -117,8 +125,21 @@ class SessionStore:
 
         `unchanged` names stored fields (by their stored names) that must still have these values.
         """
-        change = {**_lazy_fields(record), "status": status, "endedAt": ended_at, "endReason": reason}
+        change = {
+            **_lazy_fields(record),
+            **_kept_figures(record),
+            "status": status,
+            "endedAt": ended_at,
+            "endReason": reason,
+            "durationMs": (ended_at - record.started_at) // _MILLISECOND,
+        }
         return await self._endings.end({"_id": record.session_id, "endedAt": None, **unchanged}, change)
+
+    async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
+        """Change metadata and language. False when the session is not as the record has it: amended since, …"""
+        known = {"_id": record.session_id, "amended": record.amended or None}
+        change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
+        return await self._update(known, {"$set": change})
 
     async def _update(self, condition: Document, change: Document) -> bool:
         try:
@@ -221,10 +242,24 @@ def _lazy_fields(record: SessionRecord) -> Document:
     return {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at, "heartbeat": record.heartbeat}
 
 
+def _kept_figures(record: SessionRecord) -> Document:
+    """None are written where none are known: they may be known to another gateway."""
+    return {} if record.figures is None else {"figures": msgspec.to_builtins(record.figures)}
+
+
+def _figures(stored: Document | None) -> SessionFigures | None:
+    try:
+        return None if stored is None else msgspec.convert(stored, SessionFigures)
+    except msgspec.ValidationError:  # of another version
+        return None
+
+
 def _lazy_update(record: SessionRecord) -> UpdateOne:
     change = _lazy_fields(record)
     condition: Document = {"_id": record.session_id, "lastSeq": {"$lte": record.last_seq}}
-    if not has_ended(record.status):
+    if has_ended(record.status):
+        change |= _kept_figures(record)
+    else:
         condition["endedAt"] = None
         change["status"] = record.status
     return UpdateOne(condition, {"$set": change})
@@ -263,4 +298,6 @@ def _record(document: Document) -> SessionRecord:
         epoch=document["epoch"],
         time_ordered=document["timeOrdered"],
         heartbeat=document["heartbeat"],
+        figures=_figures(document.get("figures")),
+        amended=document.get("amended", 0),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import hear
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, SessionStatus
@@ -20,6 +21,7 @@ def advance(context: Context, state: SessionState, durable: Durable, *, needed: 
     if not durable.events:
         return []
     before = state.advance(durable, context.clock())
+    hear(context, state, durable)
     context.observer.advanced(state, durable)
     events: list[Event] = []
     if needed or state.audience is not None:
@@ -35,6 +37,13 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
+
+
+def tell(context: Context, state: SessionState) -> None:
+    """Show the session to all who watch it, though its status is what it was."""
+    if state.audience is not None:
+        state.audience.session_changed()
+    context.observer.changed(state, state.record.status)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.advancing import advance, fence, tell
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
@@ -23,7 +23,10 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord) ->
     """Take over what the store knows more: a newer publisher elsewhere, events, an end."""
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
+    amended = state.record.amended
     state.learn(stored)
+    if state.record.amended > amended:
+        tell(context, state)
     await read_on(context, state)
     adopt(context, state, stored)
 

@@ -22,4 +22,6 @@ class Context(Struct, frozen=True):
     abandon_after: float
     shared_database: bool
     """Whether other gateways may use the database."""
+    figures: bool
+    """Whether the figures of sessions are kept."""
     observer: Observer

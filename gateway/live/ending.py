@@ -5,6 +5,7 @@ from __future__ import annotations
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.catching_up import learn, read_on
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import ended
 from turnwire.gateway.live.items import EndItem
 from turnwire.gateway.live.state import SessionState
@@ -50,10 +51,13 @@ async def _end(
 ) -> bool:
     """End it in the store, once. Returns whether this end is the one that stands."""
     sessions = context.store.sessions
+    state.keep_figures(await final_figures(context, state))
     ended_at = utc_now()
     if await persist(lambda: sessions.end(state.record, status, ended_at, reason, **unchanged)):
         ended(context, state, status, ended_at, reason)
         context.observer.written(state)
+        if context.figures and state.record.figures is None:
+            context.observer.unread(state)
         return True
     stored = await persist(lambda: sessions.load(state.session_id))
     if stored is None:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from turnwire.gateway.live.advancing import changed
+from turnwire.gateway.live.amending import amend
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import renew
 from turnwire.gateway.live.claiming import claim
@@ -15,9 +17,11 @@ from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.items import (
     AbandonItem,
+    AmendItem,
     BeatItem,
     ClaimItem,
     EndItem,
+    FiguresItem,
     Item,
     RenewItem,
     SignalItem,
@@ -69,7 +73,7 @@ class LiveSession:
         """The publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = None
+            state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
 
     async def stop(self) -> None:
@@ -106,8 +110,10 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if state.audience is not None and not state.is_fenced(item.publisher):
-                    state.audience.signalled(item.key, item.payload)
+                if not state.is_fenced(item.publisher):
+                    state.signalled(item.key, item.payload)
+                    if state.audience is not None:
+                        state.audience.signalled(item.key, item.payload)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -119,6 +125,14 @@ class LiveSession:
                 context.observer.unwritten(state)
             case RenewItem():
                 await renew(context, state, item)
+            case FiguresItem():
+                if item.through == state.record.last_seq:
+                    state.keep_figures(item.figures)
+                    changed(context, state, state.record.status)
+                else:
+                    context.observer.unread(state)
+            case AmendItem():
+                await amend(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""

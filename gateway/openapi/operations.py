@@ -30,7 +30,7 @@ def paths(limits: Limits) -> Schema:
     one = {"$ref": "#/components/parameters/sessionId"}
     return {
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
-        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session()},
+        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session(), "patch": _amend_session()},
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
         "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
@@ -170,6 +170,19 @@ def _read_session() -> Schema:
     )
 
 
+def _amend_session() -> Schema:
+    return _operation(
+        "amendSession",
+        "Change a session's metadata or language",
+        "Also after the end. `metadata` is a merge patch (RFC 7396): null removes a key, objects are merged, all else "
+        "replaces. Safe to repeat.",
+        tag="Sessions",
+        answers={"200": _answer("The session as it is now.", "Session")},
+        errors=(*_WRITE_ERRORS, 404),
+        requestBody=_body("AmendSession"),
+    )
+
+
 def _read_stats() -> Schema:
     return _operation(
         "readStats",
@@ -233,8 +246,8 @@ def _read_events() -> Schema:
         "readEvents",
         "Read events in seq order",
         f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
-        f"line. `Accept: {SSE}` streams it and then follows it live: `event: event` with the seq as `id`, `caughtUp`, "
-        "`session` and `signal`; reconnect with `Last-Event-ID`.",
+        f"line. `Accept: {SSE}` streams it and then follows it live: `session` first, `event: event` with the seq as "
+        "`id`, `caughtUp` and `signal`; reconnect with `Last-Event-ID`.",
         tag="Events",
         answers={"200": {"description": "Events, in the form asked for.", "content": content}},
         errors=_READ_ERRORS,

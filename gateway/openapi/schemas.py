@@ -26,6 +26,26 @@ SESSION: Schema = {
     "lastSeq": 1,
     "lastEventAt": "2025-12-21T10:30:01.250Z",
     "endReason": None,
+    "figures": None,
+}
+FIGURES: Schema = {
+    "turns": 4,
+    "responseP50Ms": 640,
+    "responseP95Ms": 910,
+    "missed": 0,
+    "interruptions": {"byUser": 1, "byBot": 0},
+    "toolsFailed": 0,
+    "errors": 0,
+    "durationMs": 21400,
+    "talkMs": 16000,
+    "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
+}
+ENDED: Schema = {
+    **SESSION,
+    "status": "completed",
+    "endedAt": "2025-12-21T10:31:00.000Z",
+    "endReason": "hangup",
+    "figures": FIGURES,
 }
 HISTORY_EVENT: Schema = {
     "eventId": "e1",
@@ -44,7 +64,7 @@ EXAMPLES: dict[str, Schema] = {
     "EventBatchIn": {"events": [NEW_EVENT]},
     "EventBatch": {"events": [EVENT]},
     "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
-    "SessionList": {"sessions": [SESSION], "nextCursor": None},
+    "SessionList": {"sessions": [SESSION, ENDED], "nextCursor": None},
     "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
     "SessionStats": {
         "sessionId": SESSION_ID,
@@ -58,15 +78,31 @@ EXAMPLES: dict[str, Schema] = {
             "p50Ms": 640,
             "p95Ms": 910,
             "maxMs": 910,
+            "missed": 0,
             "each": [{"seq": 4, "ms": 910}, {"seq": 9, "ms": 640}],
         },
+        "yield": {"count": 1, "p50Ms": 320, "p95Ms": 320, "maxMs": 320},
+        "overlaps": {"byUser": 1, "byBot": 0},
         "interruptions": {"byUser": 1, "byBot": 0},
         "silences": {"count": 1, "totalMs": 3400, "longestMs": 3400, "thresholdMs": 3000},
         "tools": {"calls": 1, "failed": 0, "running": 0},
         "errors": 0,
+        "usage": [
+            {
+                "kind": "llm",
+                "provider": "openai",
+                "model": "gpt-4.1",
+                "inputTokens": 2100,
+                "outputTokens": 140,
+                "audioSeconds": 0,
+                "characters": 0,
+                "cost": 0.0053,
+            }
+        ],
         "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
     },
     "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
+    "AmendSession": {"metadata": {"outcome": "booked", "draft": None}, "language": "de"},
     "CompleteSession": {"status": "completed", "reason": "hangup"},
     "Health": {
         "status": "ok",
@@ -77,7 +113,7 @@ EXAMPLES: dict[str, Schema] = {
     },
 }
 
-_SENT = (bodies.CreateSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
+_SENT = (bodies.CreateSession, bodies.AmendSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
 _ANSWERED = (
     messages.Session,
     messages.Event,
@@ -97,7 +133,20 @@ _SOCKET_MESSAGES = {
     "SubscriberCommand": messages.SubscriberCommand,
     "SubscriberPush": messages.SubscriberPush,
 }
-_PARTS_ANSWERED = {"Dependencies", "Turns", "Talk", "Responses", "Response", "Interruptions", "Silences", "Tools"}
+_PARTS_ANSWERED = {
+    "Dependencies",
+    "Turns",
+    "Talk",
+    "Responses",
+    "Response",
+    "Yields",
+    "Overlaps",
+    "Usage",
+    "Interruptions",
+    "Silences",
+    "Tools",
+    "SessionFigures",
+}
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -167,6 +216,9 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     create["metadata"] = {**ref("JsonObject"), "description": create["metadata"]["description"], "default": {}}
     new_event["eventId"] |= an_id
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
+    amend = made["AmendSession"]["properties"]
+    amend["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null in it removes."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     made["JsonObject"] = {

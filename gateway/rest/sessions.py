@@ -9,6 +9,7 @@ from typing import get_args
 import msgspec
 import uuid_utils
 from aiohttp import web
+from msgspec import UNSET
 
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
@@ -16,6 +17,7 @@ from turnwire.gateway.http.query import Query, encode_cursor, session_id_of
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
+    AmendSession,
     CompleteSession,
     CreateSession,
     HistoryEvent,
@@ -34,7 +36,7 @@ from turnwire.protocol.paging import (
     MAX_LIMIT,
     language_fault,
 )
-from turnwire.protocol.rules import check_end_reason, check_id, check_metadata
+from turnwire.protocol.rules import check_end_reason, check_id, check_metadata, object_fault
 from turnwire.protocol.times import parse_time
 from turnwire.store.event_log import EventLog
 from turnwire.store.sessions import SessionQuery
@@ -64,6 +66,19 @@ class SessionRoutes:
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
         return json_answer(session, replayed=not created)
+
+    async def amend_session(self, request: web.Request) -> web.Response:
+        session_id = session_id_of(request, self._limits)
+        body = await self._bodies.decode(request, AmendSession)
+        metadata = None if body.metadata is UNSET else body.metadata
+        language = None if body.language is UNSET else body.language
+        fault = None if language is None else language_fault(language)
+        if fault is None and metadata is not None:
+            fault = object_fault(metadata, self._limits.depth)
+            fault = None if fault is None else f"metadata{fault}"
+        if fault is not None:
+            raise InvalidMessage(fault)
+        return json_answer(await self._requests.amend(session_id, metadata, language))
 
     async def complete_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
@@ -16,8 +17,9 @@ from turnwire.protocol.messages import SessionStatus
 class GatewayObserver:
     """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
 
-    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics) -> None:
+    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics, figures: FiguresReader) -> None:
         self._lazy_fields = lazy_fields
+        self._figures = figures
         self._feed = feed
         self._metrics = metrics
 
@@ -36,6 +38,9 @@ class GatewayObserver:
 
     def written(self, state: SessionState) -> None:
         self._lazy_fields.written(state)
+
+    def unread(self, state: SessionState) -> None:
+        self._figures.read(state)
 
     def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         if duplicates:

@@ -26,7 +26,9 @@ def add_session_routes(app: web.Application, sessions: SessionRoutes, events: Ev
     of_all = app.router.add_resource("/sessions")
     of_all.add_route(hdrs.METH_POST, sessions.create_session)
     _add_get(of_all, sessions.list_sessions)
-    _add_get(app.router.add_resource(f"/sessions/{_ID}"), sessions.read_session)
+    of_one = app.router.add_resource(f"/sessions/{_ID}")
+    of_one.add_route(hdrs.METH_PATCH, sessions.amend_session)
+    _add_get(of_one, sessions.read_session)
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), stats.read_stats)
     app.router.add_post(f"/sessions/{_ID}/complete", sessions.complete_session)
 

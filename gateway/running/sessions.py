@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from turnwire.gateway.config import Config
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
+from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.recovery import recover
@@ -27,6 +29,7 @@ class SessionParts:
         self._config = config
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead)
+        self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find)
         self.context = Context(
             store=store,
@@ -35,7 +38,8 @@ class SessionParts:
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
             shared_database=config.mongodb_uri is not None,
-            observer=GatewayObserver(self.lazy_fields, self.feed, metrics),
+            figures=config.figures,
+            observer=GatewayObserver(self.lazy_fields, self.feed, metrics, self.figures),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
         self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
@@ -47,6 +51,11 @@ class SessionParts:
     def _stored_is_ahead(self, stored: SessionRecord) -> None:
         self.sessions.learn(stored)
 
+    def _give_figures(self, state: SessionState, item: FiguresItem) -> None:
+        live = self.sessions.live.get(state.session_id)
+        if live is not None and live.state is state:
+            live.submit(item)
+
     def _find(self, session_id: str) -> SessionState | None:
         live = self.sessions.live.get(session_id)
         return None if live is None else live.state
@@ -55,6 +64,7 @@ class SessionParts:
         """Begin what the sessions do by themselves."""
         config = self._config
         periodic.begin(recover(self.store, self.sessions))
+        periodic.begin(self.figures.run())
         periodic.every(config.feed_interval, self.feed.tick)
         periodic.every(config.flush_interval, self.lazy_fields.flush)
         soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)

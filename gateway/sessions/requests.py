@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.items import AppendItem, EndItem, RenewItem, Stored
+from turnwire.gateway.live.items import AmendItem, AppendItem, EndItem, RenewItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.errors import Overloaded
-from turnwire.protocol.messages import EventIn, FinalStatus, Session
+from turnwire.protocol.messages import EventIn, FinalStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord
 from turnwire.store.waiting import answered, storage_deadline
 
@@ -49,19 +49,29 @@ class Requests:
             return
         stored, _ = await load(self._context.store, live.session_id, live.state.record)
         if live.state.is_behind(stored):
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            live.submit(RenewItem(stored, done))
-            await answered(done, self._rest_timeout)
+            await self._renew(live, stored)
+
+    async def _renew(self, live: LiveSession, stored: SessionRecord) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        live.submit(RenewItem(stored, done))
+        await answered(done, self._rest_timeout)
 
     async def view(self, session_id: str) -> View:
         """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
         live = self._sessions.live.get(session_id)
         if live is not None:
             await self.bring_up_to_date(live)
-            record = live.state.record
-        else:
-            record, _ = await load(self._context.store, session_id)
+            await self._bring_amendments(live)
+            return View(live.state.session(), live.state.record.time_ordered)
+        record, _ = await load(self._context.store, session_id)
         return View(record.session(), record.time_ordered)
+
+    async def _bring_amendments(self, live: LiveSession) -> None:
+        """A session with its publisher here may have been amended at another gateway."""
+        if self._context.shared_database and live.state.publisher is not None:
+            stored = await self._context.store.sessions.load(live.session_id)
+            if stored is not None and live.state.is_behind(stored):
+                await self._renew(live, stored)
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
         """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
@@ -82,6 +92,15 @@ class Requests:
         live.submit(EndItem(status, reason, done=done))
         return await answered(done, end - self._clock())
 
+    async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
+        """Patch the session's metadata (RFC 7396), set its language, or both. Raises SessionNotFound,
+        StorageUnavailable, and InvalidMessage or TooLarge for metadata that would be over a limit."""
+        end = self._clock() + self._rest_timeout
+        live = await self._open_in_time(session_id)
+        done: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        live.submit(AmendItem(metadata, language, done))
+        return await answered(done, end - self._clock())
+
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)
         if live is None:
@@ -94,12 +113,12 @@ class Requests:
         if query.status:
             await self._lazy_fields.flush_statuses()
         records = await self._context.store.sessions.page(query)
-        return [self._as_now(record, query).session() for record in records]
+        return [self._as_now(record, query) for record in records]
 
-    def _as_now(self, record: SessionRecord, query: SessionQuery) -> SessionRecord:
+    def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
         """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
         full as the query found it."""
         live = self._sessions.live.get(record.session_id)
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
-            return record
-        return live.state.record
+            return record.session()
+        return live.state.session()

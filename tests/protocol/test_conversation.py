@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnwire.protocol.conventions import LINE_CHARS
 from turnwire.protocol.conversation import KEPT_SHARE, LOOK_BACK, Conversation
 from turnwire.protocol.figures import percentile
-from turnwire.protocol.measures import SILENCE_MS
 from turnwire.protocol.messages import Event, EventType, LastLine
+from turnwire.protocol.talk.conventions import LINE_CHARS
+from turnwire.protocol.talk.measures import SILENCE_MS
 
 BEGAN = 1_766_313_000_000
 Said = tuple[EventType, dict[str, Any]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from turnwire.protocol.messages import JsonObject
+from turnwire.protocol.talk.utterances import Side
 from turnwire.protocol.times import parse_time, to_millis
-from turnwire.protocol.utterances import Side
 
 LINE_CHARS = 200
 """The most characters of a summary's last line."""

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from turnwire.protocol.figures import Overlaps, Response, Silences, Talk
-from turnwire.protocol.utterances import Utterance
+from turnwire.protocol.talk.utterances import Utterance
 
 SILENCE_MS = 3000
 """A time in which nobody speaks counts as a silence from here on."""
