@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, field
-from pymongo.errors import PyMongoError
 
-from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionStatus
+from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_filter import SessionFilter, values_written
 from turnwire.store.session_record import Document, SessionRecord, record_of
 
 _MILLISECOND = timedelta(milliseconds=1)
+_READ = "read sessions"
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _LONGEST_SPAN = timedelta(days=365 * 100)
@@ -55,8 +55,9 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
 class SessionPages:
     """Reads pages in either order. Raises StorageUnavailable when the database does not answer."""
 
-    def __init__(self, sessions: Any) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
         self._sessions = sessions
+        self._condition = condition
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """One page. The cost follows the page's size, not the number of sessions.
@@ -125,11 +126,8 @@ class SessionPages:
 
     async def _window(self, condition: Document, limit: int, order: int = -1) -> list[SessionRecord]:
         """Newest first, or oldest with an `order` of 1. A limit of 0 is none."""
-        try:
-            cursor = self._sessions.find(condition).sort([("startedAt", order), ("_id", order)]).limit(limit)
-            return [record_of(document) for document in await cursor.to_list(length=None)]
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+        cursor = self._sessions.find(condition).sort([("startedAt", order), ("_id", order)]).limit(limit)
+        return [record_of(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
 
 
 def _before(edge: datetime, span: timedelta) -> datetime | None:

@@ -7,6 +7,7 @@ import logging
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import hear
 from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.items import SignalItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, SessionStatus
 
@@ -37,6 +38,15 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
+
+
+def signal(state: SessionState, item: SignalItem) -> None:
+    """Show a signal to all who watch, and keep it for those who join before it is void."""
+    if state.is_fenced(item.publisher):
+        return
+    state.signalled(item.key, item.payload)
+    if state.audience is not None:
+        state.audience.signalled(item.key, item.payload)
 
 
 def tell(context: Context, state: SessionState) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from turnwire.gateway.live.advancing import tell
 from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.items import AmendItem
+from turnwire.gateway.live.items import AmendItem, FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.messages import JsonObject
@@ -35,6 +35,15 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
         await learn(context, state, stored)
     if not item.done.done():
         item.done.set_result(state.session())
+
+
+def take_figures(context: Context, state: SessionState, item: FiguresItem) -> None:
+    """Keep the figures that were read from the log, unless more has come meanwhile."""
+    if item.through < state.record.last_seq:
+        context.observer.unread(state)
+        return
+    state.keep_figures(item.figures)
+    tell(context, state)
 
 
 def merged(target: JsonObject, patch: JsonObject) -> JsonObject:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from turnwire.gateway.live import log_writer
 from turnwire.gateway.live.advancing import advance, fence
 from turnwire.gateway.live.append_round import AppendRound
+from turnwire.gateway.live.catching_up import is_stale, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import AppendItem
@@ -15,11 +16,15 @@ from turnwire.protocol.rules import Ledger
 
 async def append(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
     """Bring the events of these appends into the log and answer their senders. Those of a fenced publisher are
-    dropped: it is closed, and resends nothing."""
-    while appends := [each for each in appends if not state.is_fenced(each.publisher)]:
+    dropped: it is closed, and resends nothing; so are those of a REST client that has given up."""
+    if is_stale(context, state):
+        await refresh(context, state)
+    while appends := [each for each in appends if _is_wanted(state, each)]:
         ledger = await log_writer.load_ledger(context.store, state)
         round_ = await _decide(context, state, ledger, appends)
-        durable = await log_writer.commit(context.store, state, ledger, sum(each.weight for each in appends))
+        durable = await log_writer.commit(
+            context.store, state, ledger, sum(each.weight for each in appends), context.clock
+        )
         events = advance(context, state, durable, needed=any(each.done is not None for each in appends))
         if durable.record is not None:
             adopt(context, state, durable.record)
@@ -29,6 +34,11 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
         round_.answer(events, durable)
         _tell(context, state, round_, appends[0])
         return
+
+
+def _is_wanted(state: SessionState, item: AppendItem) -> bool:
+    """Whether its publisher is not fenced, or its REST client still waits."""
+    return not state.is_fenced(item.publisher) and (item.done is None or not item.done.done())
 
 
 async def _decide(context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]) -> AppendRound:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.catching_up import learn, read_on
+from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, SessionNotFound
+from turnwire.protocol.errors import CloseCode
 from turnwire.protocol.messages import Opened, OpenedLimits
 from turnwire.protocol.times import format_time
 from turnwire.store.waiting import persist
@@ -16,23 +16,44 @@ from turnwire.store.waiting import persist
 async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     """Give the session to a new publisher; the one before it is fenced from the moment the epoch is raised.
 
-    A session that takes no more events is not given away: its publisher is told and closed.
+    A session that takes no more events is not given away: its publisher is told and closed. Raises StorageUnavailable
+    once nobody waits for the claim any more.
     """
     if item.done.done():
         return
-    claimed = item.created and state.record.epoch == 1 and state.publisher is None
-    if state.takes_events and not claimed:
-        await _raise_epoch(context, state, item)
-    if state.takes_events:
+    created = item.created and state.record.epoch == 1 and state.publisher is None
+    epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
+    if item.done.done():
+        return
+    if epoch == state.record.epoch and state.takes_events:
         _seat(context, state, item)
-    else:
+    elif epoch is None or not state.takes_events:
         item.publisher.close(CloseCode.SESSION_ENDED, "the session has ended")
-    await _know_last_event(context, state)
+    else:
+        item.publisher.superseded()  # by a claim at another gateway, in the meantime
+    await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if item.done.done():
         unseat(state, item)
     else:
         item.done.set_result(_opened(context, state))
+
+
+async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> int | None:
+    """The epoch claimed in the store; None when the session takes no more events, or nobody waits any more."""
+    sessions = context.store.sessions
+    if context.shared_database:
+        await refresh(context, state, item.done)
+    record = state.record
+    while state.takes_events and not item.done.done():
+        if await persist(lambda: sessions.claim(record), item.done):
+            state.claim(record.epoch + 1)
+            claimed = record.epoch
+            if context.shared_database:  # another gateway may have written before this epoch began
+                await refresh(context, state, item.done)
+            return claimed
+        await refresh(context, state, item.done)  # somebody has claimed the session since, or ended it
+    return None
 
 
 def _seat(context: Context, state: SessionState, item: ClaimItem) -> None:
@@ -49,28 +70,10 @@ def unseat(state: SessionState, item: ClaimItem) -> None:
         state.publisher = None
 
 
-async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> None:
-    """Raises StorageUnavailable once nobody waits for the claim any more."""
-    record, sessions = state.record, context.store.sessions
-    fresh = record.epoch == 0 and record.last_seq == 0
-    claimed = -1
-    while claimed != record.epoch:
-        while not await persist(lambda: sessions.claim(record), wanted=item.done):
-            stored = await persist(lambda: sessions.load(state.session_id), wanted=item.done)
-            if stored is None:
-                raise SessionNotFound(state.session_id)
-            await learn(context, state, stored)
-            fresh = False
-        state.claim(record.epoch + 1)
-        claimed = record.epoch
-        if not fresh:  # another gateway may have written before this epoch began, or claimed the session since
-            await read_on(context, state)
-
-
-async def _know_last_event(context: Context, state: SessionState) -> None:
+async def _know_last_event(context: Context, state: SessionState, item: ClaimItem) -> None:
     last = state.record.last_seq
     if state.last_event_id is None and last:
-        found = await persist(lambda: context.store.events.read(state.session_id, last, last))
+        found = await persist(lambda: context.store.events.read(state.session_id, last, last), item.done)
         state.last_event_id = found[0].event_id
 
 

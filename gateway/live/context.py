@@ -11,6 +11,17 @@ from turnwire.protocol.messages import Limits
 from turnwire.store.mongo import Store
 
 
+class Waiting(Struct):
+    """Bytes of events that wait for the storage, in all sessions."""
+
+    most: int
+    size: int = 0
+
+    @property
+    def full(self) -> bool:
+        return self.size >= self.most
+
+
 class Context(Struct, frozen=True):
     """All that the steps need beside the session itself. Times are in seconds."""
 
@@ -20,8 +31,11 @@ class Context(Struct, frozen=True):
     limits: Limits
     end_grace: float
     abandon_after: float
+    expire_after: float
+    """A session without any event for so long ends, whether it has a publisher or not; 0: never."""
     shared_database: bool
-    """Whether other gateways may use the database."""
+    """Whether other gateways may use the database: then the store is asked before anything is answered or decided."""
     figures: bool
     """Whether the figures of sessions are kept."""
+    waiting: Waiting
     observer: Observer

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections import deque
 
 from turnwire.gateway.live.items import AppendItem, Item, SignalItem
+from turnwire.protocol.errors import Overloaded
 
 MAX_ROUND_EVENTS = 500
 """Events a session hands to the store at once, unless a single append has more."""
 MAX_ROUND_BYTES = 1024 * 1024
 MAX_SIGNAL_KEYS = 64
 """Signals of different keys that may wait in one session; the oldest gives way."""
+MAX_OTHERS = 256
+"""Claims, ends and the like that may wait in one session."""
 
 
 class Inbox:
     """The items in order. Bounded by the senders: a publisher stops reading, REST asks `waiting` first."""
 
-    __slots__ = ("_items", "_signals", "waiting")
+    __slots__ = ("_items", "_others", "_signals", "waiting", "waiting_bytes")
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._signals: dict[str, SignalItem] = {}
         self.waiting = 0
         """Events in it."""
+        self.waiting_bytes = 0
+        """Bytes of these events, as received."""
+        self._others = 0
+        """Items in it that are neither events nor signals."""
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -37,7 +44,20 @@ class Inbox:
             self._signals[item.key] = item
         elif isinstance(item, AppendItem):
             self.waiting += len(item.events)
+            self.waiting_bytes += item.weight
+        else:
+            self._make_room()
+            self._others += 1
         self._items.append(item)
+
+    def _make_room(self) -> None:
+        """Drop what nobody waits for any more, when much waits."""
+        if self._others < MAX_OTHERS:
+            return
+        self._items = deque(item for item in self._items if not _is_dead(item))
+        self._others = sum(not isinstance(item, AppendItem | SignalItem) for item in self._items)
+        if self._others >= MAX_OTHERS:
+            raise Overloaded("too many requests wait for this session; try again")
 
     def take(self) -> Item | list[AppendItem]:
         """The next item, or all appends up to the next item of another kind, within the bounds of a round."""
@@ -45,6 +65,7 @@ class Inbox:
         if isinstance(item, SignalItem):
             del self._signals[item.key]
         if not isinstance(item, AppendItem):
+            self._others -= not isinstance(item, SignalItem)
             return item
         appends, events, weight = [item], len(item.events), item.weight
         while self._items and isinstance(following := self._items[0], AppendItem):
@@ -55,6 +76,7 @@ class Inbox:
             self._items.popleft()
             appends.append(following)
         self.waiting -= sum(len(append.events) for append in appends)
+        self.waiting_bytes -= sum(append.weight for append in appends)
         return appends
 
     def clear(self) -> list[Item]:
@@ -62,5 +84,11 @@ class Inbox:
         items = list(self._items)
         self._items.clear()
         self._signals.clear()
-        self.waiting = 0
+        self.waiting = self.waiting_bytes = self._others = 0
         return items
+
+
+def _is_dead(item: Item) -> bool:
+    """Whether its answer has been given up. Appends are kept, as their weight is still to be accounted for."""
+    done = None if isinstance(item, AppendItem | SignalItem) else getattr(item, "done", None)
+    return done is not None and bool(done.done())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -19,7 +20,6 @@ from turnwire.protocol.messages import (
     Session,
     SessionFigures,
 )
-from turnwire.store.sessions import SessionRecord
 
 
 class Stored(Struct, frozen=True):
@@ -69,7 +69,9 @@ class ClaimItem(Struct, eq=False):
 
 
 class AbandonItem(Struct, eq=False):
-    """End the session if really nobody is there any more."""
+    """End the session, if it turns out to be over: `abandoned` by its publisher, or `expired` without any event."""
+
+    reason: Literal["abandoned", "expired"]
 
 
 class BeatItem(Struct, eq=False):
@@ -77,9 +79,8 @@ class BeatItem(Struct, eq=False):
 
 
 class RenewItem(Struct, eq=False):
-    """Somebody else has changed the session: this is how it stands in the store."""
+    """Know all that the store knows: somebody else may have changed the session."""
 
-    stored: SessionRecord
     done: asyncio.Future[None] | None = None
     """Done when the session here knows as much."""
 

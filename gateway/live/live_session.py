@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from turnwire.gateway.live.advancing import changed
-from turnwire.gateway.live.amending import amend
+from turnwire.gateway.live.advancing import signal
+from turnwire.gateway.live.amending import amend, take_figures
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import renew
 from turnwire.gateway.live.claiming import claim
@@ -18,6 +19,7 @@ from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.items import (
     AbandonItem,
     AmendItem,
+    AppendItem,
     BeatItem,
     ClaimItem,
     EndItem,
@@ -38,11 +40,12 @@ _log = logging.getLogger("turnwire.session")
 class LiveSession:
     """A session in memory, with its inbox and its task, which is the only one to change the session's record."""
 
-    __slots__ = ("_context", "_inbox", "_task", "state")
+    __slots__ = ("_context", "_holds", "_inbox", "_task", "state")
 
     def __init__(self, context: Context, record: SessionRecord) -> None:
         self._context = context
         self.state = SessionState(record, context.clock())
+        self._holds = 0
         self._inbox = Inbox()
         self._task = OnDemandTask(self._work)
         if record.ended_at is not None:
@@ -57,16 +60,33 @@ class LiveSession:
         return self._inbox.waiting
 
     @property
+    def waiting_bytes(self) -> int:
+        return self._inbox.waiting_bytes
+
+    @property
     def idle(self) -> bool:
         """Whether nothing and nobody needs the session in memory."""
         state = self.state
-        at_work = self._inbox or self._task.running or state.log.full_pages
+        at_work = self._holds or self._inbox or self._task.running or state.log.full_pages
         return not (state.publisher or state.audience or state.deserted or state.unwritten or at_work)
 
+    @contextmanager
+    def held(self) -> Iterator[SessionState]:
+        """Keep the session in memory while the block lasts."""
+        self._holds += 1
+        try:
+            yield self.state
+        finally:
+            self._holds -= 1
+            self.state.last_used = self._context.clock()
+
     def submit(self, item: Item) -> None:
-        """Put an item behind those that wait."""
+        """Put an item behind those that wait. Raises Overloaded when too many wait, of kinds that bound themselves by
+        nothing else."""
         self.state.last_used = self._context.clock()
         self._inbox.put(item)
+        if isinstance(item, AppendItem):
+            self._context.waiting.size += item.weight
         self._task.wake()
 
     def release(self, publisher: Sender) -> None:
@@ -80,7 +100,9 @@ class LiveSession:
         """End the task; what waits gets no answer but an error."""
         forget_timer(self.state)
         await self._task.stop()
-        _fail(self._inbox.clear(), StorageUnavailable("the gateway is going away; try again"))
+        left = self._inbox.clear()
+        self._forget_weight(left)
+        _fail(left, StorageUnavailable("the gateway is going away; try again"))
 
     # --- the task ----------------------------------------------------------------------------------------------------
 
@@ -105,32 +127,29 @@ class LiveSession:
                 self._give_up(items)
             finally:
                 state.busy_since = None
+                self._forget_weight(items)
+
+    def _forget_weight(self, items: Sequence[Item]) -> None:
+        self._context.waiting.size -= sum(item.weight for item in items if isinstance(item, AppendItem))
 
     async def _step(self, item: Item) -> None:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if not state.is_fenced(item.publisher):
-                    state.signalled(item.key, item.payload)
-                    if state.audience is not None:
-                        state.audience.signalled(item.key, item.payload)
+                signal(state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
                 await claim(context, state, item)
             case AbandonItem():
-                await abandon(context, state)
+                await abandon(context, state, item)
             case BeatItem():
                 state.beat()
                 context.observer.unwritten(state)
             case RenewItem():
                 await renew(context, state, item)
             case FiguresItem():
-                if item.through == state.record.last_seq:
-                    state.keep_figures(item.figures)
-                    changed(context, state, state.record.status)
-                else:
-                    context.observer.unread(state)
+                take_figures(context, state, item)
             case AmendItem():
                 await amend(context, state, item)
 

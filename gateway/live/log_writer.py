@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from turnwire.gateway.live.durable import Durable, rise, time_of
@@ -49,7 +49,7 @@ async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int
     return {event.seq: event for event in await persist(lambda: store.events.read_at(session_id, seqs))}
 
 
-async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int) -> Durable:
+async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int, clock: Callable[[], float]) -> Durable:
     """Bring all that is pending in the ledger into the log; `weight` is its size in bytes.
 
     When a newer publisher turns out to have been at it, the rest is given up, and `Durable.record` has its epoch.
@@ -74,6 +74,8 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int)
             ledger.learn(seq, event.event_id)
         durable.events += pending[:stored]
         await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
+        if durable.record is not None:
+            state.learn(durable.record, clock())
         if durable.record is not None and durable.record.epoch > state.record.epoch:
             ledger.forget_pending()
             break
@@ -96,8 +98,6 @@ async def _read_taken(
             durable.foreign[event.event_id] = event
     durable.take(found)
     durable.record = await persist(lambda: store.sessions.load(session_id))
-    if durable.record is not None:
-        state.learn(durable.record)
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:

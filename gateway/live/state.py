@@ -30,12 +30,14 @@ class SessionState:
         "interims",
         "last_active",
         "last_event_id",
+        "last_event_seen",
         "last_used",
         "log",
         "publisher",
         "record",
         "takes_events",
         "unwritten",
+        "verified_at",
     )
 
     def __init__(self, record: SessionRecord, now: float) -> None:
@@ -48,7 +50,11 @@ class SessionState:
         self.last_event_id: str | None = None
         self.last_used = now
         self.last_active = now
-        """When a publisher or an event was last here, on the loop's clock."""
+        """When a publisher or an event, or a sign of one at another gateway, was last seen, on the loop's clock."""
+        self.last_event_seen = now
+        """When the head last moved, on the loop's clock."""
+        self.verified_at = now
+        """When the stored session was last asked for all of it that is known here, on the loop's clock."""
         self.busy_since: float | None = None
         """Since when the session's task has been at its current item."""
         self.conversation: Conversation | None = None
@@ -90,17 +96,19 @@ class SessionState:
 
     def is_behind(self, stored: SessionRecord) -> bool:
         """Whether somebody else has changed the session since this gateway last heard of it."""
+        record = self.record
         ended = has_ended(stored.status) and not self.ended
-        return (
-            ended or stored.last_seq > self.record.last_seq or stored.epoch > self.record.epoch or self._lacks(stored)
-        )
-
-    def _lacks(self, stored: SessionRecord) -> bool:
-        return stored.amended > self.record.amended
+        disordered = record.time_ordered and not stored.time_ordered
+        changed = disordered or stored.amended > record.amended
+        return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def is_fenced(self, publisher: Sender | None) -> bool:
         """Whether nothing of this sender is taken any more. REST, which is None, never is."""
         return publisher is not None and (publisher.finished or publisher.epoch < self.record.epoch)
+
+    def was_quiet(self, since: float) -> None:
+        """Neither a publisher nor an event has been seen anywhere since then, on the loop's clock."""
+        self.last_active = self.last_event_seen = since
 
     # --- changed by the session's task alone -------------------------------------------------------------------------
 
@@ -112,7 +120,7 @@ class SessionState:
         record.last_seq, record.last_event_at, self.last_event_id = seq, time_of(event), event.event_id
         record.status = status_after_event(before)
         self.log.advanced(durable)
-        self.last_active = now
+        self.last_active = self.last_event_seen = now
         if self.interims is not None:
             self.interims.stored(event.type for _, event in durable.events)
         return before
@@ -161,11 +169,13 @@ class SessionState:
         """Timestamps do not rise with seq any more."""
         self.record.time_ordered = False
 
-    def learn(self, stored: SessionRecord) -> None:
-        """Take over the fields of a stored session that can only go one way."""
+    def learn(self, stored: SessionRecord, now: float) -> None:
+        """Take over the fields of a stored session that can only go one way. A publisher elsewhere shows by them."""
+        if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
+            self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         if stored.figures is not None:
             self.record.figures = stored.figures
-        if self._lacks(stored):
+        if stored.amended > self.record.amended:
             self.amend(stored.metadata, stored.language, stored.amended)
         self.record.time_ordered &= stored.time_ordered

@@ -14,7 +14,6 @@ from msgspec import UNSET
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, encode_cursor, session_id_of
-from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
     AmendSession,
@@ -45,12 +44,9 @@ from turnwire.store.sessions import SessionQuery
 class SessionRoutes:
     """`/sessions`, `/sessions/{id}`, `/sessions/{id}/complete`."""
 
-    def __init__(
-        self, limits: Limits, bodies: BodyReader, sessions: LiveSessions, requests: Requests, log: EventLog
-    ) -> None:
+    def __init__(self, limits: Limits, bodies: BodyReader, requests: Requests, log: EventLog) -> None:
         self._limits = limits
         self._bodies = bodies
-        self._sessions = sessions
         self._requests = requests
         self._log = log
 
@@ -62,7 +58,7 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
-        session, created = await self._sessions.create(
+        session, created = await self._requests.create(
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
         return json_answer(session, replayed=not created)

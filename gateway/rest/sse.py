@@ -11,6 +11,7 @@ from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
@@ -63,7 +64,8 @@ class SseFollower(Subscription):
 class SseRoute:
     """`GET /sessions/{id}/events` with `Accept: text/event-stream`."""
 
-    def __init__(self, serving: Serving, sessions: LiveSessions, watching: Watching) -> None:
+    def __init__(self, serving: Serving, sessions: LiveSessions, requests: Requests, watching: Watching) -> None:
+        self._requests = requests
         self._serving = serving
         self._sessions = sessions
         self._watching = watching
@@ -71,7 +73,9 @@ class SseRoute:
     async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
         """The answer. Raises SessionNotFound, StorageUnavailable, Overloaded, InvalidMessage for a cursor beyond the
         log."""
-        state = (await self._sessions.open(session_id)).state
+        live = await self._sessions.open(session_id)
+        with live.held() as state:
+            await self._requests.bring_up_to_date(live)
         last_seq = state.record.last_seq
         if after_seq > last_seq:
             raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {last_seq}")

@@ -64,10 +64,10 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        sse = SseRoute(self._serving, sessions, self._watching)
+        sse = SseRoute(self._serving, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, sessions, requests, log),
+            SessionRoutes(limits, bodies, requests, log),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -75,9 +75,8 @@ class Gateway:
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
-        add_socket_routes(
-            app, PublisherEndpoint(self._serving, sessions), SubscriberEndpoint(self._serving, subscriber)
-        )
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting)
+        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber))
         add_headers(app, config)
         return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnwire.gateway.config import Config
-from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.context import Context, Waiting
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.running.observing import GatewayObserver
@@ -15,11 +15,17 @@ from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.recovery import recover
 from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.sessions.sweeping import Sweep
 from turnwire.gateway.sessions.tending import Tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
+
+_SWEEP_SECONDS = 60.0
+"""The longest pause between two looks at the sessions that no gateway may have in memory."""
+_SWEEP_ALONE_SECONDS = 3600.0
+"""The same where there is no other gateway: then only sessions without a publisher can be forgotten."""
 
 
 class SessionParts:
@@ -37,8 +43,10 @@ class SessionParts:
             limits=config.limits,
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
+            expire_after=config.expire_after,
             shared_database=config.mongodb_uri is not None,
-            figures=config.figures,
+            waiting=Waiting(config.max_waiting_bytes),
+            figures=config.figures == "on",
             observer=GatewayObserver(self.lazy_fields, self.feed, metrics, self.figures),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
@@ -46,6 +54,7 @@ class SessionParts:
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
+        self._sweep = Sweep(self.context, self.sessions)
         store.events.on_commit = metrics.committed
 
     def _stored_is_ahead(self, stored: SessionRecord) -> None:
@@ -63,9 +72,16 @@ class SessionParts:
     def start(self, periodic: Periodic) -> None:
         """Begin what the sessions do by themselves."""
         config = self._config
-        periodic.begin(recover(self.store, self.sessions))
+        shared = self.context.shared_database
+        periodic.begin(recover(self.store, self.sessions, self._sweep))
         periodic.begin(self.figures.run())
         periodic.every(config.feed_interval, self.feed.tick)
-        periodic.every(config.flush_interval, self.lazy_fields.flush)
+        # Other gateways must see a heartbeat well before they would give the session up.
+        flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval
+        periodic.every(flush_interval, self.lazy_fields.flush)
         soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
         periodic.every(tick(soonest / 8), self._tending.tend)
+        periodic.every(tick(config.abandon_after / 8), self._sweep.tend)
+        periodic.every(
+            min(_SWEEP_SECONDS, config.abandon_after / 4) if shared else _SWEEP_ALONE_SECONDS, self._sweep.look
+        )

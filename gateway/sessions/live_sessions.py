@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
@@ -11,7 +12,6 @@ from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
-from turnwire.protocol.messages import InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
@@ -27,7 +27,7 @@ class LiveSessions:
         self._context = context
         self._most = most
         self._rest_timeout = rest_timeout
-        self._opening: dict[str, asyncio.Future[LiveSession]] = {}
+        self._opening: dict[str, asyncio.Task[None]] = {}
 
     def find(self, session_id: str) -> LiveSession | None:
         """The session if it is in memory, where it then stays for a while."""
@@ -39,33 +39,30 @@ class LiveSessions:
     async def open(self, session_id: str) -> LiveSession:
         """The live session, loaded when it is not in memory.
 
-        Raises SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
+        Whoever needs it beyond the next await holds it (`LiveSession.held`): else it may be evicted meanwhile. Raises
+        SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
         """
         while (live := self.live.get(session_id)) is None:
-            opening = self._opening.get(session_id)
-            if opening is None:
-                return await self._open(session_id)
-            await asyncio.shield(opening)
+            await asyncio.shield(self._opening.get(session_id) or self._begin_opening(session_id))
         live.state.last_used = self._context.clock()
         return live
 
-    async def _open(self, session_id: str) -> LiveSession:
-        self._opening[session_id] = asyncio.get_running_loop().create_future()
+    def _begin_opening(self, session_id: str) -> asyncio.Task[None]:
+        """In a task of its own: one who gives up waiting for it ends nobody else's wait."""
+        opening = asyncio.get_running_loop().create_task(self._open(session_id))
+        self._opening[session_id] = opening
+        opening.add_done_callback(lambda _: self._opening.pop(session_id))
+        opening.add_done_callback(_retrieve)
+        return opening
+
+    async def _open(self, session_id: str) -> None:
         try:
             record, lagged = await load(self._context.store, session_id)
-            live = self._adopt(record)
-        except BaseException as error:
-            self._fail_opening(session_id, error if isinstance(error, Exception) else StorageUnavailable())
-            raise
+        except asyncio.CancelledError:  # by `stop`: those who wait are not cancelled themselves
+            raise StorageUnavailable("the gateway is going away; try again") from None
+        live = self._adopt(record)
         if lagged:
             self._context.observer.unwritten(live.state, status=True)
-        self._opening.pop(session_id).set_result(live)
-        return live
-
-    def _fail_opening(self, session_id: str, error: Exception) -> None:
-        opening = self._opening.pop(session_id)
-        opening.set_exception(error)
-        opening.exception()  # whoever waits for it gets it; nobody need
 
     def _adopt(self, record: SessionRecord) -> LiveSession:
         if len(self.live) >= self._most and not self._evict_one():
@@ -84,30 +81,9 @@ class LiveSessions:
         forget_timer(live.state)
         return True
 
-    async def create(
-        self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
-    ) -> tuple[Session, bool]:
-        """The session of this id, and whether it was created now; one that exists is returned as it is."""
-        if session_id in self.live:
-            return self.live[session_id].state.session(), False
-        record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
-        live, created = await self._create(record)
-        return live.state.session(), created
-
-    async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
-        """For a publisher that gives a language: its session, and whether it was created now: it is claimed then.
-
-        It is written first and looked for afterwards: most calls are new, and one write does for creation and claim.
-        """
-        if session_id in self.live or session_id in self._opening:
-            try:
-                return await self.open(session_id), False
-            except SessionNotFound:
-                pass
-        return await self._create(SessionRecord(session_id, language, utc_now(), epoch=1))
-
-    async def _create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
-        """The session of this id, and whether it was created now, as this record has it."""
+    async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
+        """The session of this id, and whether it was created now, as this record has it; one that exists stays as it
+        is. Raises StorageUnavailable, Overloaded."""
         session_id = record.session_id
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
@@ -122,11 +98,24 @@ class LiveSessions:
             self._context.observer.created(live.state)
         return live, created
 
+    async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
+        """For a publisher that gives a language: its session, and whether it was created now: it is claimed then.
+
+        It is written first and looked for afterwards: most calls are new, and one write does for creation and claim.
+        """
+        if session_id in self.live or session_id in self._opening:
+            try:
+                return await self.open(session_id), False
+            except SessionNotFound:
+                pass
+        return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
+
     def learn(self, stored: SessionRecord) -> None:
         """The store turned out to know more of this session than its record here."""
         live = self.live.get(stored.session_id)
         if live is not None:
-            live.submit(RenewItem(stored))
+            with suppress(Overloaded):  # so much waits that it is learned anyway
+                live.submit(RenewItem())
 
     @property
     def at_work(self) -> bool:
@@ -135,4 +124,12 @@ class LiveSessions:
 
     async def stop(self) -> None:
         """End all tasks. What is not settled by now gets no answer."""
+        for opening in tuple(self._opening.values()):
+            opening.cancel()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Whoever waits for it gets its error; nobody need."""
+    if not task.cancelled():
+        task.exception()

@@ -15,7 +15,7 @@ from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.errors import Overloaded
-from turnwire.protocol.messages import EventIn, FinalStatus, JsonObject, Session
+from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord
 from turnwire.store.waiting import answered, storage_deadline
 
@@ -39,47 +39,54 @@ class Requests:
         self._rest_timeout = rest_timeout
         self._clock: Callable[[], float] = context.clock
         self._most_waiting = 4 * max(context.limits.in_flight, context.limits.batch_events)
+        self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
     async def bring_up_to_date(self, live: LiveSession) -> None:
-        """Take over what another gateway may have done to the session. Raises StorageUnavailable.
+        """Take over what another gateway may have done to the session. Raises SessionNotFound, StorageUnavailable.
 
-        Costs nothing when the publisher is here, which then knows best, or when nobody else uses the database.
+        Costs nothing when nobody else uses the database. A publisher that is connected here says nothing: another one
+        may have superseded it elsewhere.
         """
-        if not self._context.shared_database or live.state.publisher is not None:
+        if not self._context.shared_database:
             return
-        stored, _ = await load(self._context.store, live.session_id, live.state.record)
-        if live.state.is_behind(stored):
-            await self._renew(live, stored)
-
-    async def _renew(self, live: LiveSession, stored: SessionRecord) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        live.submit(RenewItem(stored, done))
-        await answered(done, self._rest_timeout)
+        with live.held() as state:
+            stored, _ = await load(self._context.store, live.session_id, state.record)
+            if state.is_behind(stored):
+                done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                live.submit(RenewItem(done))
+                await answered(done, self._rest_timeout)
 
     async def view(self, session_id: str) -> View:
         """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
         live = self._sessions.live.get(session_id)
         if live is not None:
             await self.bring_up_to_date(live)
-            await self._bring_amendments(live)
             return View(live.state.session(), live.state.record.time_ordered)
         record, _ = await load(self._context.store, session_id)
         return View(record.session(), record.time_ordered)
 
-    async def _bring_amendments(self, live: LiveSession) -> None:
-        """A session with its publisher here may have been amended at another gateway."""
-        if self._context.shared_database and live.state.publisher is not None:
-            stored = await self._context.store.sessions.load(live.session_id)
-            if stored is not None and live.state.is_behind(stored):
-                await self._renew(live, stored)
+    async def create(
+        self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
+    ) -> tuple[Session, bool]:
+        """The session of this id as it is now, and whether it was created now; one that exists stays as it is."""
+        live = self._sessions.live.get(session_id)
+        created = False
+        if live is None:
+            record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
+            live, created = await self._sessions.create(record)
+        if not created:
+            await self.bring_up_to_date(live)
+        return live.state.session(), created
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
         """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
         SessionNotFound, SessionEnded, StorageUnavailable (then they may or may not be stored), Overloaded."""
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
-        if live.waiting_events > self._most_waiting:
+        if live.waiting_events > self._most_waiting or live.waiting_bytes > self._most_waiting_bytes:
             raise Overloaded(f"session {session_id!r} has too many events waiting; try again")
+        if self._context.waiting.full:
+            raise Overloaded("too many events wait for the storage; try again")
         done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         live.submit(AppendItem(events, weight, utc_now(), done=done))
         return await answered(done, end - self._clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.ending import is_abandoned
+from turnwire.gateway.live.ending import is_over
 from turnwire.gateway.live.items import AbandonItem, BeatItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -34,19 +34,21 @@ class Tending:
                 self._tend_published(live, now, beat=beat)
             elif not live.state.unwritten:
                 self._tend_unpublished(live, now)
+            if live.state.busy_since is None and is_over(self._context, live.state, "expired"):
+                live.submit(AbandonItem("expired"))
 
     def _tend_published(self, live: LiveSession, now: float, *, beat: bool) -> None:
         state = live.state
         waited = 0.0 if state.busy_since is None else now - state.busy_since
         if state.publisher is not None and waited > self._storage_timeout:
             state.publisher.close(CloseCode.TRY_LATER, "the storage is away; reconnect and resume")
-        if beat and self._context.shared_database and not state.ended:
+        if beat and self._context.shared_database and state.busy_since is None and not state.ended:
             live.submit(BeatItem())
 
     def _tend_unpublished(self, live: LiveSession, now: float) -> None:
         state = live.state
         if state.deserted:
-            if is_abandoned(self._context, state) and state.busy_since is None:
-                live.submit(AbandonItem())
+            if is_over(self._context, state, "abandoned") and state.busy_since is None:
+                live.submit(AbandonItem("abandoned"))
         elif live.idle and now - state.last_used > self._idle_evict:
             self._sessions.evict(live)

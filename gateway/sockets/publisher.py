@@ -10,6 +10,7 @@ from aiohttp import web
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Connection, Serving
 from turnwire.gateway.http.query import session_id_of
+from turnwire.gateway.live.context import Waiting
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -37,8 +38,9 @@ class PublisherConnection(Connection):
 
     kind = "publisher"
 
-    def __init__(self, request: web.Request, serving: Serving) -> None:
+    def __init__(self, request: web.Request, serving: Serving, waiting: Waiting) -> None:
         super().__init__(request, serving)
+        self._waiting = waiting
         self.epoch = 0
         self.finished = False
         """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
@@ -116,7 +118,9 @@ class PublisherConnection(Connection):
 
     @property
     def _is_full(self) -> bool:
-        return self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes
+        if self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes:
+            return True
+        return self._in_flight > 0 and self._waiting.full
 
     async def _wait_for_room(self) -> None:
         """Leave the socket unread, so that TCP slows the client, until there is room."""
@@ -136,13 +140,14 @@ class PublisherConnection(Connection):
 class PublisherEndpoint:
     """`GET /sessions/{sessionId}/publish`."""
 
-    def __init__(self, serving: Serving, sessions: LiveSessions) -> None:
+    def __init__(self, serving: Serving, sessions: LiveSessions, waiting: Waiting) -> None:
+        self._waiting = waiting
         self._serving = serving
         self._sessions = sessions
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """Claim the session, then serve the socket. Refusals are HTTP answers, before the upgrade."""
-        connection = PublisherConnection(request, self._serving)
+        connection = PublisherConnection(request, self._serving, self._waiting)
         connection.check()
         session_id = session_id_of(request, self._serving.config.limits)
         opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()

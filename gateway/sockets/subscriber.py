@@ -137,14 +137,18 @@ class SubscriberConnection(Connection):
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
         live = await self.parts.sessions.open(command.session_id)
-        await self.parts.requests.bring_up_to_date(live)
-        head = live.state.record.last_seq
+        with live.held():
+            await self.parts.requests.bring_up_to_date(live)
+            self._join(command, live.state)
+
+    def _join(self, command: Subscribe, state: SessionState) -> None:
+        head = state.record.last_seq
         after_seq = head if command.after_seq is None else command.after_seq
         if after_seq > head:
             raise InvalidMessage(f"afterSeq {after_seq} is beyond the session's lastSeq, which is {head}")
-        subscription = SessionSubscription(self, command.ref, live.state, after_seq)
+        subscription = SessionSubscription(self, command.ref, state, after_seq)
         self._subscriptions[command.ref] = subscription
-        self.send(Subscribed(command.ref, live.state.session(), head))
+        self.send(Subscribed(command.ref, state.session(), head))
         subscription.start()
 
     async def _watch_feed(self, command: Subscribe) -> None:

@@ -71,7 +71,7 @@ async def test_frames_after_goaway_are_neither_stored_nor_acked(start_gateway: S
     assert [each["eventId"] for each in messages[0]["acks"]] == ["a"]
     assert (len(messages), code) == (1, 1012)
     await draining
-    stored = await gateway.store.events.read(session_id, 1, 10)
+    stored = await gateway.store.events.read_present(session_id, range(1, 11))
     assert [event.event_id for event in stored] == ["a"]
 
 

@@ -122,7 +122,7 @@ async def test_creating_while_somebody_looks_for_it_creates(gateway: Gateway, mo
     looking = asyncio.create_task(gateway.parts.sessions.open(session_id))
     await until(lambda: looking.done() or session_id in gateway.parts.sessions._opening, "the look")
     creating = asyncio.create_task(
-        gateway.parts.sessions.create(session_id=session_id, language="en", metadata={}, status="initiated")
+        gateway.parts.requests.create(session_id=session_id, language="en", metadata={}, status="initiated")
     )
     async with asyncio.timeout(SECONDS):
         while await load(session_id) is None:
@@ -138,7 +138,7 @@ async def test_creating_at_once_creates_once(gateway: Gateway) -> None:
     session_id = new_id("s")
     results = await asyncio.gather(
         *(
-            gateway.parts.sessions.create(session_id=session_id, language=f"l{n}", metadata={}, status="initiated")
+            gateway.parts.requests.create(session_id=session_id, language=f"l{n}", metadata={}, status="initiated")
             for n in range(20)
         )
     )

@@ -1,8 +1,8 @@
 """A model of the database at the level of Motor's collections, with the faults of a replica set.
 
 What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
-that. Reads see the majority, unique keys the primary. Every operation takes a seeded while, and may be lost on its way,
-lose its answer, or be carried out after the client was told that it failed.
+that. Reads see the majority, unique keys the primary. Every operation takes a while, and may be lost on its way, lose
+its answer, or be carried out after the client was told that it failed.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class MemoryDatabase:
         self.term = 0
         self.away = False
         """Whether nobody reaches it."""
+        self.router_forgets = False
+        """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
@@ -90,12 +92,20 @@ class Line:
     def __getitem__(self, name: str) -> Collection:
         return Collection(self, name)
 
-    async def command(self, command: Document) -> Document:
-        """The one command the stores send themselves."""
+    @property
+    def admin(self) -> Self:
+        return self
+
+    async def command(self, command: Document | str) -> Document:
+        """The commands the stores send themselves."""
+        if isinstance(command, str):
+            return {"ok": 1, "version": "8.0.0"}
         try:
             await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
         except BulkWriteError as error:
             errors, concerns = error.details["writeErrors"], error.details["writeConcernErrors"]
+            if errors and self.database.router_forgets:
+                concerns = []
             return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
         return {"ok": 1}
 
@@ -193,9 +203,10 @@ def _without_majority(failure: PyMongoError | None, *, bulk: bool) -> PyMongoErr
 class Collection:
     """The part of a Motor collection that the stores use."""
 
-    def __init__(self, line: Line, name: str) -> None:
+    def __init__(self, line: Line, name: str, linearizable: bool = False) -> None:
         self._line = line
         self._name = name
+        self._linearizable = linearizable
 
     @property
     def _primary(self) -> dict[str, Document]:
@@ -244,10 +255,10 @@ class Collection:
             matched = 0
             for update in updates:
                 condition: Document = dict(update._filter)
-                change: Document = cast(Document, update._doc)["$set"]
+                change = cast(Document, update._doc)
                 for document in list(self._primary.values()):
                     if _matches(document, condition):
-                        self._line.database.put(self._name, {**document, **change})
+                        self._line.database.put(self._name, _changed(document, change))
                         matched += 1
                         break
                 yield
@@ -259,7 +270,13 @@ class Collection:
     async def create_index(self, keys: object) -> None:
         """There is none to be kept."""
 
-    async def find_one(self, condition: Document) -> Document | None:
+    def with_options(self, **options: object) -> Collection:
+        """One whose reads wait until what has been written is on a majority, as linearizable ones do."""
+        return Collection(self._line, self._name, linearizable=True)
+
+    async def find_one(self, condition: Document, projection: object = None) -> Document | None:
+        if self._linearizable and not await self._line.database.replicate():
+            raise NotPrimaryError("not primary any more")
         found = await self.find(condition).to_list(length=None)
         return found[0] if found else None
 
@@ -287,6 +304,11 @@ class Cursor:
 
 def _matches(document: Document, condition: Document) -> bool:
     return all(_holds(document.get(field), wanted) for field, wanted in condition.items())
+
+
+def _changed(document: Document, change: Document) -> Document:
+    raised = {field: max(document[field], value) for field, value in change.get("$max", {}).items()}
+    return {**document, **change["$set"], **raised}
 
 
 def _holds(value: Any, wanted: Any) -> bool:

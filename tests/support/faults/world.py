@@ -52,7 +52,7 @@ class Gateway:
         self.line = Line(self.world.database, self.world.trouble)
         self.store = Store(self.line, "model")
         clock = asyncio.get_running_loop().time
-        parts = self.parts = SessionParts(CONFIG, self.store, self.world.metrics, clock)
+        parts = self.parts = SessionParts(self.world.config, self.store, self.world.metrics, clock)
         self._periodic = Periodic()
         parts.start(self._periodic)
 
@@ -94,9 +94,11 @@ class World:
         self.calm = False
         """Whether all trouble is over."""
         self.metrics = Metrics()
+        self.config = CONFIG if gateways == 1 else CONFIG.model_copy(update={"mongodb_uri": "mongodb://model"})
         self.database = MemoryDatabase(self.random)
+        self.database.router_forgets = seed % 2 == 1
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
-        self.gateways = [Gateway(self, name) for name in "AB"[:gateways]]
+        self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
         self.errors: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.errors.append(str(context)))
 
@@ -114,8 +116,8 @@ class World:
             created = False
             while not created:
                 try:
-                    sessions = self.gateway().parts.sessions
-                    await sessions.create(session_id=session_id, language="en", metadata={}, status="initiated")
+                    requests = self.gateway().parts.requests
+                    await requests.create(session_id=session_id, language="en", metadata={}, status="initiated")
                     created = True
                 except TurnwireError:
                     await self.pause(0.1)
