@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from turnwire.protocol.messages import JsonObject, SessionFigures
 
-MAX_METADATA_PAIRS = 4
 _WORD = re.compile(r"[^\W_]+")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +16,10 @@ from turnwire.store.session_record import Document, SessionRecord, record_of
 
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
+_AT_ONCE = 500
 _LONGEST_SPAN = timedelta(days=365 * 100)
 
 
@@ -73,7 +76,8 @@ class SessionPages:
         if query.more.end_reason is not None:
             condition["endReason"] = query.more.end_reason
         for key, value in query.more.metadata:
-            condition[f"metadata.{key}"] = {"$in": values_written(value)}
+            if _PLAIN_KEY.fullmatch(key):  # in others a dot would be a way, and not part of a name
+                condition[f"metadata.{key}"] = {"$in": values_written(value)}
         if query.ascending:
             return await self._page_upwards(condition, query)
         found: list[SessionRecord] = []
@@ -85,6 +89,13 @@ class SessionPages:
                 found = [record for record in ties if record.session_id < before_id]
             upper = same_moment if upper is None else min(upper, same_moment)
         return await self._fill(found, condition, query, upper)
+
+    async def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
+        """All that started between these two times, both exclusive, in no order."""
+        cursor = self._sessions.find({"startedAt": {"$gt": after, "$lt": before}})
+        while documents := await self._condition.ask(_READ, cursor.to_list(length=_AT_ONCE)):
+            for document in documents:
+                yield record_of(document)
 
     async def _page_upwards(self, condition: Document, query: SessionQuery) -> list[SessionRecord]:
         """Oldest first. MongoDB stops at the limit; the embedded database reads all matches."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -135,6 +135,15 @@ class SessionStore:
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """One page. The cost follows the page's size, not the number of sessions."""
         return await self._pages.page(query)
+
+    def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
+        """All that started between these two times, both exclusive, in no order."""
+        return self._pages.between(after, before)
+
+    async def ended_since(self, moment: datetime) -> list[str]:
+        """The ids of those that ended at that moment or later. Raises StorageUnavailable."""
+        found = self._sessions.find({"endedAt": {"$gte": moment}}, {"_id": 1}).to_list(length=None)
+        return [document["_id"] for document in await self._condition.ask(_READ, found)]
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Those of them that there are, in their order."""

@@ -27,6 +27,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/live": BASE,
     "gateway/sessions": BASE | {"gateway/live"},
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
+    "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -39,10 +40,18 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/connections",
         "gateway/http",
         "gateway/telemetry",
+        "gateway/finding",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-WITH_STORE = {"gateway/live", "gateway/sessions", "gateway/watching", "gateway/sockets", "gateway/rest"}
+WITH_STORE = {
+    "gateway/finding",
+    "gateway/live",
+    "gateway/sessions",
+    "gateway/watching",
+    "gateway/sockets",
+    "gateway/rest",
+}
 WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "store", "protocol"}
 
 

@@ -53,7 +53,7 @@ def tell(context: Context, state: SessionState) -> None:
     """Show the session to all who watch it, though its status is what it was."""
     if state.audience is not None:
         state.audience.session_changed()
-    context.observer.changed(state, state.record.status)
+    context.observer.amended(state)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -29,6 +29,9 @@ class Observer(Protocol):
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
+    def amended(self, state: SessionState) -> None:
+        """Metadata, language or figures are new."""
+
     def unread(self, state: SessionState) -> None:
         """The conversation has to be read from the log: its figures are not known otherwise."""
 

@@ -40,6 +40,17 @@ FIGURES: Schema = {
     "talkMs": 16000,
     "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
 }
+SUMS: Schema = {
+    "calls": 120,
+    "failed": 3,
+    "talkMs": 5_400_000,
+    "responseP50Ms": 640,
+    "responseP95Ms": 1310,
+    "missed": 4,
+    "interruptions": 31,
+    "toolsFailed": 2,
+    "errors": 1,
+}
 ENDED: Schema = {
     **SESSION,
     "status": "completed",
@@ -64,7 +75,8 @@ EXAMPLES: dict[str, Schema] = {
     "EventBatchIn": {"events": [NEW_EVENT]},
     "EventBatch": {"events": [EVENT]},
     "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
-    "SessionList": {"sessions": [SESSION, ENDED], "nextCursor": None},
+    "SessionList": {"sessions": [SESSION, ENDED], "nextCursor": None, "count": {"value": 2, "exact": True}},
+    "SessionSums": {"groups": [{**SUMS, "key": "2025-12-21"}], "total": {**SUMS, "key": None}, "groupsLeftOff": 0},
     "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
     "SessionStats": {
         "sessionId": SESSION_ID,
@@ -120,6 +132,7 @@ _ANSWERED = (
     bodies.EventBatch,
     bodies.EventPage,
     bodies.SessionList,
+    bodies.SessionSums,
     bodies.HistoryEvent,
     bodies.PagePagination,
     bodies.OffsetPagination,
@@ -146,6 +159,8 @@ _PARTS_ANSWERED = {
     "Silences",
     "Tools",
     "SessionFigures",
+    "SessionCount",
+    "SessionGroup",
 }
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
@@ -161,6 +176,7 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
     for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
         made[name]["required"] = list(made[name]["properties"])
+    made["SessionList"]["required"] = ["sessions", "nextCursor"]  # the others are there when there is cause
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)
     _set_limits(made, limits)
@@ -187,7 +203,8 @@ def _session_history(session: Schema) -> Schema:
 def _set_texts(made: dict[str, Schema]) -> None:
     texts = {
         "EventBatch": "The events as stored, in the order they were sent.",
-        "SessionList": "A page of sessions. `nextCursor` is null on the last page.",
+        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is there when the search "
+        "took too long: go on with the cursor.",
         "PagePagination": "Where a page stands, for `page` and `limit`.",
         "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
         "Health": "`degraded`: it serves, but is going away or cannot reach its database.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnwire.gateway.finding.gathering import Gathering
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.figures_reader import FiguresReader
@@ -17,21 +18,35 @@ from turnwire.protocol.messages import SessionStatus
 class GatewayObserver:
     """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
 
-    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics, figures: FiguresReader) -> None:
+    def __init__(
+        self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics, figures: FiguresReader, search: Gathering | None
+    ) -> None:
         self._lazy_fields = lazy_fields
         self._figures = figures
+        self._search = search
         self._feed = feed
         self._metrics = metrics
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.heard(state, durable)
+        if self._search is not None:
+            self._search.heard(state, durable)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         self._lazy_fields.mark(state, status=state.record.status != before)
         self._feed.changed(state, before)
+        if self._search is not None and (state.ended or state.record.status != before):
+            self._search.changed(state)
+
+    def amended(self, state: SessionState) -> None:
+        self.changed(state, state.record.status)
+        if self._search is not None:
+            self._search.changed(state)
 
     def created(self, state: SessionState) -> None:
         self._feed.changed(state, state.record.status)
+        if self._search is not None:
+            self._search.changed(state)
 
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
         self._lazy_fields.mark(state, status=status)

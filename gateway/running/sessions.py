@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnwire.gateway.config import Config
+from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
 from turnwire.gateway.live.context import Context, Waiting
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
@@ -31,8 +32,11 @@ _SWEEP_ALONE_SECONDS = 3600.0
 class SessionParts:
     """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
 
-    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float], search: Search | None = None
+    ) -> None:
         self._config = config
+        self.search = search
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead)
         self.figures = FiguresReader(store.events, self._give_figures)
@@ -47,7 +51,9 @@ class SessionParts:
             shared_database=config.mongodb_uri is not None,
             waiting=Waiting(config.max_waiting_bytes),
             figures=config.figures == "on",
-            observer=GatewayObserver(self.lazy_fields, self.feed, metrics, self.figures),
+            observer=GatewayObserver(
+                self.lazy_fields, self.feed, metrics, self.figures, None if search is None else search.gathering
+            ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
         self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
@@ -75,6 +81,9 @@ class SessionParts:
         shared = self.context.shared_database
         periodic.begin(recover(self.store, self.sessions, self._sweep))
         periodic.begin(self.figures.run())
+        if self.search is not None:
+            periodic.begin(self.search.run(self.sessions.prepared))
+            periodic.every(FLUSH_SECONDS, self.search.flush)
         periodic.every(config.feed_interval, self.feed.tick)
         # Other gateways must see a heartbeat well before they would give the session up.
         flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval

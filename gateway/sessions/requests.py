@@ -117,9 +117,16 @@ class Requests:
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
         """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
+        await self.flush_for(query)
+        return self.as_now(await self._context.store.sessions.page(query), query)
+
+    async def flush_for(self, query: SessionQuery) -> None:
+        """Bring into the store what the query filters by. Raises StorageUnavailable."""
         if query.status:
             await self._lazy_fields.flush_statuses()
-        records = await self._context.store.sessions.page(query)
+
+    def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
+        """These sessions, as the query found them, as they are now."""
         return [self._as_now(record, query) for record in records]
 
     def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
