@@ -203,8 +203,8 @@ def _session_history(session: Schema) -> Schema:
 def _set_texts(made: dict[str, Schema]) -> None:
     texts = {
         "EventBatch": "The events as stored, in the order they were sent.",
-        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is there when the search "
-        "took too long: go on with the cursor.",
+        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is there when the "
+        "search took too long: go on with the cursor.",
         "PagePagination": "Where a page stands, for `page` and `limit`.",
         "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
         "Health": "`degraded`: it serves, but is going away or cannot reach its database.",

@@ -85,7 +85,7 @@ async def test_what_comes_in_the_time_of_grace_counts_too(gateway: Gateway, star
 
 
 async def test_figures_can_be_off(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(figures=False)
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     await say(gateway, session_id)
     ended = await gateway.post(f"/sessions/{session_id}/complete", {})

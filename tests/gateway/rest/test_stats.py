@@ -78,7 +78,7 @@ async def next_with(socket: aiohttp.ClientWebSocketResponse, through_seq: int) -
 
 @pytest.mark.parametrize("began", ["before", "after"])
 async def test_a_feed_may_ask_for_summaries(start_gateway: StartGateway, began: str) -> None:
-    gateway = await start_gateway(figures=False)
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     if began == "before":
         await say(gateway, session_id, rounds=30)
@@ -99,7 +99,7 @@ async def test_a_feed_may_ask_for_summaries(start_gateway: StartGateway, began: 
 
 
 async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(figures=False)
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway)
     assert "summaries" not in await socket.receive_json()
@@ -112,7 +112,7 @@ async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(star
 
 
 async def test_nothing_is_kept_up_when_the_last_feed_has_gone(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(figures=False)
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway, summaries=True)
     await say(gateway, session_id)
