@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.messages import EventType, JsonObject
 from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
@@ -20,6 +21,14 @@ class _Texts:
         self.first = first
         self.last = first - 1
         self.texts: list[str] = []
+
+
+def text_in(type: EventType, payload: JsonObject) -> str | None:
+    """What an event says, if it says something for good."""
+    if type == "system" or payload.get("final") is False:
+        return None
+    text = payload.get("text")
+    return text if isinstance(text, str) else None
 
 
 class Gathering:
@@ -50,9 +59,8 @@ class Gathering:
             return
         for seq, event in durable.events:
             kept.last = seq
-            payload = event.payload
-            text = payload.get("text") if event.type != "system" else None
-            if isinstance(text, str) and payload.get("final") is not False:
+            text = text_in(event.type, event.payload)
+            if text is not None:
                 kept.texts.append(text)
                 self._chars += len(text)
 

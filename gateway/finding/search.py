@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.finding.gathering import Gathering
+from turnwire.gateway.finding.gathering import Gathering, text_in
 from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import Event
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
@@ -161,21 +162,18 @@ class Search:
         """The session, and the texts of its events that are missing, from the log."""
         await self._write(lambda: catalog.take([record], []))
         indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
-        while indexed < record.last_seq or record.ended_at is None:  # whose stored lastSeq may be behind
-            events = await self._store.events.read(record.session_id, indexed + 1, indexed + READ_WINDOW)
-            if not events:
-                break
-            last = events[-1].seq
-            texts = [
-                event.payload["text"]
-                for event in events
-                if event.type != "system"
-                and isinstance(event.payload.get("text"), str)
-                and event.payload.get("final") is not False
-            ]
-            said = Said(record.session_id, indexed + 1, last, "\n".join(texts))
-            await self._write(lambda said=said: catalog.take([], [said]))  # type: ignore[misc]
+        events = self._store.events
+        while indexed < record.last_seq:
+            last = min(indexed + READ_WINDOW, record.last_seq)
+            await self._say(catalog, await events.read(record.session_id, indexed + 1, last))
             indexed = last
+        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed)):
+            await self._say(catalog, tail)  # the stored lastSeq may be behind
+
+    async def _say(self, catalog: Catalog, events: Sequence[Event]) -> None:
+        texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]
+        said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts))
+        await self._write(lambda: catalog.take([], [said]))
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)

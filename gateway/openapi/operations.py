@@ -152,8 +152,8 @@ def _list_sessions(limits: Limits) -> Schema:
             _integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
             _parameter(
                 "q",
-                f"Only sessions that have all of these words, at most {MAX_WORDS}, in their id, their metadata or in what "
-                "was said; `searched` says where was looked.",
+                f"Only sessions that have all of these words, at most {MAX_WORDS}, in their id, their metadata or in "
+                "what was said; `searched` says where was looked.",
                 {"type": "string", "pattern": "[A-Za-z0-9]", "minLength": 1, "maxLength": MAX_WORDS * 40},
                 example="breakfast",
             ),
