@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import hear
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.items import SignalItem
 from turnwire.gateway.live.open_commands import push_of
@@ -25,6 +26,7 @@ def advance(context: Context, state: SessionState, durable: Durable, *, needed: 
     if not durable.events:
         return []
     before = state.advance(durable, context.clock())
+    hear(context, state, durable)
     context.observer.advanced(state, durable)
     if state.commands is not None:
         deliver(state, state.commands.heard(event for _, event in durable.events))
@@ -55,18 +57,21 @@ def deliver(state: SessionState, commands: Iterable[Command]) -> None:
             publisher.commanded(push_of(command))
 
 
-def commands_changed(context: Context, state: SessionState) -> None:
-    """Tell that the session's bot takes other commands than before."""
-    if state.audience is not None:
-        state.audience.session_changed()
-    context.observer.changed(state, state.record.status)
-
-
-def signalled(context: Context, state: SessionState, item: SignalItem) -> None:
-    """Pass on a signal of the session's publisher."""
+def signal(context: Context, state: SessionState, item: SignalItem) -> None:
+    """Show a signal to all who watch, here and elsewhere, and keep it for those who join before it is void."""
+    if state.is_fenced(item.publisher):
+        return
+    state.signalled(item.key, item.payload)
     if state.audience is not None:
         state.audience.signalled(item.key, item.payload)
     context.observer.signalled(state, item.key, item.payload)
+
+
+def tell(context: Context, state: SessionState) -> None:
+    """Show the session to all who watch it, though its status is what it was."""
+    if state.audience is not None:
+        state.audience.session_changed()
+    context.observer.amended(state)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.advancing import commands_changed
+from turnwire.gateway.live.advancing import tell
 from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import ClaimItem
@@ -36,7 +36,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if before != state.record.commands:
-        commands_changed(context, state)
+        tell(context, state)
     if item.done.done():
         unseat(state, item)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.advancing import commands_changed, deliver
+from turnwire.gateway.live.advancing import deliver, tell
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import Wanted, refresh
 from turnwire.gateway.live.context import Context
@@ -77,7 +77,7 @@ async def _accept(context: Context, state: SessionState, item: AcceptItem) -> No
             await refresh(context, state)  # a newer publisher has the session
             return
         record.commands = names
-        commands_changed(context, state)
+        tell(context, state)
     if names is not None:
         deliver(state, (await _attend(context, state)).unanswered())
     _settle(context, state)
@@ -88,7 +88,7 @@ async def _depart(context: Context, state: SessionState) -> None:
     record = state.record
     if state.publisher is None and record.commands is not None:
         record.commands = None
-        commands_changed(context, state)
+        tell(context, state)
         with suppress(StorageUnavailable):
             await context.store.sessions.commands.accept(record.session_id, record.epoch, None)
     _settle(context, state)

@@ -11,7 +11,16 @@ from msgspec import Struct
 
 from turnwire.gateway.live.parties import Sender
 from turnwire.protocol.commands import Command, Outcome
-from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
+from turnwire.protocol.messages import (
+    BadEvent,
+    Event,
+    EventIn,
+    FinalStatus,
+    JsonObject,
+    Opened,
+    Session,
+    SessionFigures,
+)
 
 
 class Stored(Struct, frozen=True):
@@ -119,5 +128,35 @@ class FoundItem(Struct, eq=False):
     events: Sequence[Event]
 
 
-_Commanding = AcceptItem | DepartItem | CommandItem | OutcomeItem | ExpireItem
-Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem | FoundItem | _Commanding
+class FiguresItem(Struct, eq=False):
+    """The session's figures, of the events 1 to `through`."""
+
+    figures: SessionFigures
+    through: int
+
+
+class AmendItem(Struct, eq=False):
+    """Change the session's metadata by a merge patch (RFC 7396), its language, or both; None leaves either."""
+
+    metadata: JsonObject | None
+    language: str | None
+    done: asyncio.Future[Session]
+
+
+Item = (
+    AppendItem
+    | SignalItem
+    | EndItem
+    | ClaimItem
+    | AbandonItem
+    | BeatItem
+    | RenewItem
+    | FoundItem
+    | FiguresItem
+    | AmendItem
+    | AcceptItem
+    | DepartItem
+    | CommandItem
+    | OutcomeItem
+    | ExpireItem
+)

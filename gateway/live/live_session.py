@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from turnwire.gateway.live.advancing import signalled
+from turnwire.gateway.live.advancing import signal
+from turnwire.gateway.live.amending import amend, take_figures
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import renew, take
 from turnwire.gateway.live.claiming import claim
@@ -19,6 +20,7 @@ from turnwire.gateway.live.instructing import instruct
 from turnwire.gateway.live.items import (
     AbandonItem,
     AcceptItem,
+    AmendItem,
     AppendItem,
     BeatItem,
     ClaimItem,
@@ -26,6 +28,7 @@ from turnwire.gateway.live.items import (
     DepartItem,
     EndItem,
     ExpireItem,
+    FiguresItem,
     FoundItem,
     Item,
     OutcomeItem,
@@ -105,7 +108,7 @@ class LiveSession:
         """The publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = None
+            state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
             if state.commands is not None or state.record.commands is not None:
                 with suppress(Overloaded):  # the next bot's claim does the same
@@ -151,8 +154,7 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if not state.is_fenced(item.publisher):
-                    signalled(context, state, item)
+                signal(context, state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -168,6 +170,10 @@ class LiveSession:
                 await take(context, state, item)
             case AcceptItem() | DepartItem() | CommandItem() | OutcomeItem() | ExpireItem():
                 await instruct(context, state, item)
+            case FiguresItem():
+                take_figures(context, state, item)
+            case AmendItem():
+                await amend(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""

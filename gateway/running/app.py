@@ -12,6 +12,9 @@ from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.finding.listing import Listing
+from turnwire.gateway.finding.search import Search
+from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
@@ -21,13 +24,19 @@ from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.periodic import Periodic, tick
-from turnwire.gateway.running.routes import add_service_routes, add_session_routes, add_socket_routes
+from turnwire.gateway.running.routes import (
+    add_command_routes,
+    add_service_routes,
+    add_session_routes,
+    add_socket_routes,
+)
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
@@ -35,6 +44,7 @@ from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
+from turnwire.store.search.tables import FILE_NAME
 
 _access_log = logging.getLogger("aiohttp.access")
 _SHUTDOWN_SECONDS = 1.0
@@ -63,7 +73,8 @@ class Gateway:
         self.config = config
         self.metrics = Metrics()
         self._siblings = siblings
-        self.parts = SessionParts(config, store, self.metrics, clock, bus_of(config))
+        self.search = self._make_search(store)
+        self.parts = SessionParts(config, store, self.metrics, clock, bus=bus_of(config), search=self.search)
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
@@ -84,6 +95,11 @@ class Gateway:
             else Watching(log, clock, fell_behind, peers.watch_changed)
         )
 
+    def _make_search(self, store: Store) -> Search | None:
+        config = self.config
+        wanted = config.search == "on" or (config.search == "auto" and config.mongodb_uri is None)
+        return Search(store, config.data_dir / FILE_NAME, shared=config.mongodb_uri is not None) if wanted else None
+
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
         limits, sessions, requests = config.limits, parts.sessions, parts.requests
@@ -94,10 +110,11 @@ class Gateway:
         add_session_routes(
             app,
             SessionRoutes(limits, bodies, requests, log),
+            ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
-            CommandRoutes(limits, bodies, requests),
         )
+        add_command_routes(app, CommandRoutes(limits, bodies, requests))
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_docs_pages(app, limits)
@@ -144,6 +161,8 @@ class Gateway:
         """End all tasks. What is not settled by now gets no answer."""
         await self._periodic.stop()
         await self.parts.stop()
+        if self.search is not None:
+            await self.search.close()
 
     def _bus_state(self) -> bool | None:
         peers = self.parts.peers

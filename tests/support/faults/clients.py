@@ -15,8 +15,8 @@ from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.command_messages import CommandPush
+from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
 from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
