@@ -138,3 +138,7 @@ def final_close(close_code: int, reason: str = "") -> Refused | None:
     code, meaning = facts
     said = f": {reason}" if reason else ""
     return refusal(f"{meaning} (close code {close_code}{said})", code, close=close_code)
+
+
+class CommandRefused(Exception):
+    """To be raised by a handler of commands that does not do what it is asked; the text goes with the answer."""

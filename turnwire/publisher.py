@@ -16,6 +16,7 @@ from turnwire.connecting.link import codec_named
 from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import EventsRejected, PublisherClosed, Unreachable, fresh
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
+from turnwire.publishing.commands import CommandHandler, Commands
 from turnwire.publishing.delivery import Acked, Delivery
 from turnwire.publishing.event_encoder import EventEncoder
 from turnwire.publishing.intake import Intake
@@ -144,9 +145,11 @@ class Publisher:
         and told by one warning. A task that is cancelled meanwhile does all this first.
         """
         await self._life.leave(self._drain_timeout)
+        self._stop_commands()
 
     async def close(self) -> None:
         """Disconnect at once; what has no ack may or may not be stored. The session goes on."""
+        self._stop_commands()
         await self._life.leave(None)
 
     # State
@@ -207,6 +210,19 @@ class Publisher:
         encoded = self._encoder.signal(key, payload, self._delivery.limits)
         self._delivery.add_signal(key, encoded)
         self._life.work()
+
+    def on_command(self, handler: CommandHandler, *commands: str) -> None:
+        """Have commands of supervisors carried out: the named ones, or else `whisper`, `say` and `end`.
+
+        The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`). It runs in a
+        task of its own, so several may run at a time; they begin in order. When it returns the command is done, and
+        a text it returns goes with the answer; when it raises CommandRefused the command is refused, else failed.
+        """
+        if self._delivery.commands is None:
+            self._delivery.commands = Commands(self._life.work)
+            if self._delivery.opened is not None:
+                self._delivery.commands.connected(self._delivery.opened)
+        self._delivery.commands.handle(handler, commands)
 
     # Calls that may wait
 
@@ -270,6 +286,8 @@ class Publisher:
         if not self._life.has_started:
             self._life.check()
         if self._delivery.ending is None:
+            if self._delivery.commands is not None:
+                self._delivery.commands.ending()
             self._delivery.ending = Complete(status, reason)
         self._life.wake()
         async with asyncio.timeout(timeout):
@@ -280,6 +298,10 @@ class Publisher:
         return session
 
     # Inside
+
+    def _stop_commands(self) -> None:
+        if self._delivery.commands is not None:
+            self._delivery.commands.close()
 
     def _report_nacks(self, session: Session | None) -> None:
         nacks, self._delivery.unreported = self._delivery.unreported, []

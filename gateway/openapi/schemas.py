@@ -116,6 +116,8 @@ EXAMPLES: dict[str, Schema] = {
     "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
     "AmendSession": {"metadata": {"outcome": "booked", "draft": None}, "language": "de"},
     "CompleteSession": {"status": "completed", "reason": "hangup"},
+    "CommandIn": {"commandId": "cmd-1", "command": "whisper", "payload": {"text": "Offer 10 %."}, "by": "ada"},
+    "CommandAnswer": {"commandId": "cmd-1", "state": "requested"},
     "Health": {
         "status": "ok",
         "timestamp": TIME,
@@ -125,7 +127,14 @@ EXAMPLES: dict[str, Schema] = {
     },
 }
 
-_SENT = (bodies.CreateSession, bodies.AmendSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
+_SENT = (
+    bodies.CreateSession,
+    bodies.AmendSession,
+    bodies.CompleteSession,
+    messages.EventIn,
+    bodies.EventBatchIn,
+    bodies.CommandIn,
+)
 _ANSWERED = (
     messages.Session,
     messages.Event,
@@ -133,6 +142,7 @@ _ANSWERED = (
     bodies.EventPage,
     bodies.SessionList,
     bodies.SessionSums,
+    bodies.CommandAnswer,
     bodies.HistoryEvent,
     bodies.PagePagination,
     bodies.OffsetPagination,

@@ -15,6 +15,7 @@ import pytest
 from msgspec import DecodeError, Raw
 
 from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,
@@ -98,6 +99,8 @@ PUBLISHER_SENDS: dict[str, Shape] = {
     "signal": Signal("interim", {"text": "Grüe"}),
     "complete": Complete("completed", "hangup"),
     "ping": Ping(),
+    "accept": Accept(["whisper", "say", "end"]),
+    "command_result": CommandResult("cmd-1", "refused", "the caller has hung up"),
 }
 PUBLISHER_GETS: dict[str, Shape] = {
     "opened": Opened(LIVE, 3, 2, "e2", OpenedLimits(256, 131_072, 1_048_576, 500), LATER),
@@ -117,6 +120,7 @@ PUBLISHER_GETS: dict[str, Shape] = {
     "goaway": Goaway("restart", 500),
     "expiring": Expiring(LATER),
     "authenticated": Authenticated(LATER),
+    "command": CommandPush("cmd-1", "whisper", {"text": "Offer 10 %."}, "ada", LATER),
 }
 SUBSCRIBER_SENDS: dict[str, Shape] = {
     "subscribe": Subscribe("a", "call-7", 0),
@@ -124,6 +128,7 @@ SUBSCRIBER_SENDS: dict[str, Shape] = {
     "subscribe_feed": Subscribe("f", feed="sessions", status=["initiated", "active"]),
     "subscribe_summaries": Subscribe("f", feed="sessions", summaries=True),
     "unsubscribe": Unsubscribe("a"),
+    "send_command": SendCommand("c", "call-7", "cmd-1", "whisper", {"text": "Offer 10 %."}),
 }
 SUBSCRIBER_GETS: dict[str, Shape] = {
     "subscribed": Subscribed("a", LIVE, 2),
@@ -136,6 +141,8 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "session_summary": SessionPush("f", LIVE, SUMMARY),
     "sessions_summaries": SessionsPush("f", [LIVE, FRESH], {"call-7": SUMMARY}),
     "unsubscribed": Unsubscribed("a"),
+    "command_state": CommandState("c", "cmd-1", "requested"),
+    "command_state_message": CommandState("c", "cmd-1", "refused", "the caller has hung up"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
 BOTH_GET = ("goaway", "expiring", "authenticated")

@@ -8,25 +8,11 @@ from typing import Annotated
 
 import typer
 
+from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
+from turnwire.commands.gateway_url import DEFAULT_URL, Url
 from turnwire.commands.key import key
 
-DEFAULT_URL = "http://127.0.0.1:3000"
-
-
-def _checked_url(url: str) -> str:
-    from turnwire.address import Address  # noqa: PLC0415 -- --help need not wait for it
-
-    try:
-        return str(Address(url))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-Url = Annotated[
-    str,
-    typer.Option(envvar="TURNWIRE_URL", show_envvar=False, callback=_checked_url, help="The gateway.  [TURNWIRE_URL]"),
-]
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="Put before every session id of the file.")]
 
 
@@ -44,8 +30,8 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, resend, key, dashboard, reindex):
-        app.command()(command)
+    for each in (replay, tail, verify, command, resend, key, dashboard, reindex):
+        app.command()(each)
 
 
 def replay(

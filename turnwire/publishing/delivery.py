@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from turnwire.connecting.handshake import Lost
 from turnwire.errors import refusal
 from turnwire.protocol.codec import Codec
+from turnwire.protocol.command_messages import CommandPush
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,
@@ -29,6 +30,7 @@ from turnwire.protocol.messages import (
     Shape,
 )
 from turnwire.protocol.rules import same_event
+from turnwire.publishing.commands import Commands
 from turnwire.publishing.outbox import Entry, Outbox, OutOfStep
 
 log = logging.getLogger("turnwire")
@@ -93,6 +95,8 @@ class Delivery:
         self.dropped = 0
         """Events that could not be taken."""
         self.limits = UNTOLD
+        self.commands: Commands | None = None
+        """None while nobody carries out commands."""
         self._codec = codec
         self._on_ack = on_ack
         self._on_nack = on_nack
@@ -109,6 +113,8 @@ class Delivery:
         self.opened, self.session, self.is_open = opened, opened.session, True
         self.limits = EventLimits(opened.limits.max_event_bytes, opened.limits.max_depth)
         self._end_sent = self._signalled = False
+        if self.commands is not None:
+            self.commands.connected(opened)
         for entry, seq in self.outbox.reconnected(opened.last_seq, opened.last_event_id):
             self._acked(entry, seq, False, now)
 
@@ -130,6 +136,9 @@ class Delivery:
         """What to send now: signals, then events as far as flow control allows, then the end. None: nothing yet."""
         if self.opened is None or self.leaving is not None or self._end_sent:
             return None
+        if self.commands is not None and (said := self.commands.next_message()) is not None:
+            self._signalled = True  # an older gateway reports an error
+            return said
         if self._signals:
             key = next(iter(self._signals))
             self._signalled = True
@@ -161,6 +170,9 @@ class Delivery:
             raise Lost(str(breach)) from None
         if isinstance(reply, Completed):
             self.session, self.ended = reply.session, self._end_sent  # not asked for: it may send for a while
+        elif isinstance(reply, CommandPush):
+            if self.commands is not None:
+                self.commands.received(reply)
         elif isinstance(reply, Goaway):
             self.leaving = reply
         elif isinstance(reply, Error):

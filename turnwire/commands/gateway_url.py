@@ -1,0 +1,24 @@
+"""Which gateway a command uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DEFAULT_URL = "http://127.0.0.1:3000"
+
+
+def _checked_url(url: str) -> str:
+    from turnwire.address import Address  # noqa: PLC0415 -- --help need not wait for it
+
+    try:
+        return str(Address(url))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Url = Annotated[
+    str,
+    typer.Option(envvar="TURNWIRE_URL", show_envvar=False, callback=_checked_url, help="The gateway.  [TURNWIRE_URL]"),
+]
