@@ -265,8 +265,8 @@ def _command() -> Schema:
     return _operation(
         "command",
         "Ask the bot to do something",
-        "`whisper`, `say`, `end`, or another command that the session's `commands` names. Answered once the command is in "
-        "the log; what becomes of it follows there, as `control.…` events. Safe to repeat: the same `commandId` is "
+        "`whisper`, `say`, `end`, or another command that the session's `commands` names. Answered once the command is "
+        "in the log; what becomes of it follows there, as `control.…` events. Safe to repeat: the same `commandId` is "
         "answered with its present state, and `Idempotent-Replayed: true`.",
         tag="Sessions",
         answers={"202": _answer("How far the command is.", "CommandAnswer", _REPLAYED)},

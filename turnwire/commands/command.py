@@ -43,7 +43,8 @@ def command(
     """
     from turnwire.commands.console import run  # noqa: PLC0415 -- --help need not wait for it
 
-    if run(_command(url, session, name, _payload(name, content), by, wait, token)) != "done":
+    body = {"command": name, "payload": _payload(name, content), "by": by}
+    if run(_command(url, token, session, body, wait)) != "done":
         raise typer.Exit(1)
 
 
@@ -59,9 +60,7 @@ def _payload(name: str, content: str | None) -> dict[str, Any]:
     return {"say" if name == "end" else "text": content}
 
 
-async def _command(
-    url: str, session: str, name: str, payload: dict[str, Any], by: str | None, wait: float, token: str | None
-) -> str:
+async def _command(url: str, token: str | None, session: str, asked: dict[str, Any], wait: float) -> str:
     """Its last state."""
     from turnwire.client import Client  # noqa: PLC0415
 
@@ -69,7 +68,7 @@ async def _command(
     end = asyncio.get_running_loop().time() + wait
     async with Client(url, token=token) as client:
         while True:
-            state = await client.command(session, name, payload, command_id=command_id, by=by)
+            state = await client.command(session, **asked, command_id=command_id)
             if state.state != shown:
                 shown = state.state
                 typer.echo(shown if state.message is None else f"{shown}: {state.message}")

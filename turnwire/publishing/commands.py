@@ -1,4 +1,4 @@
-"""What a bot is asked to do while it publishes: each command is begun once, and its result is told until it is known."""
+"""What a bot is asked to do while it publishes: each command is begun once, and its result is told."""
 
 from __future__ import annotations
 
