@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from turnwire.protocol import bodies, messages
+from turnwire.protocol.commands import MAX_TTL_MS, STANDARD
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
@@ -255,6 +256,7 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null in it removes."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
+    _set_command_limits(made["CommandIn"]["properties"], an_id)
     made["JsonObject"] = {
         "title": "JsonObject",
         "description": (
@@ -274,6 +276,16 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
             ref("JsonObject"),
         ],
     }
+
+
+def _set_command_limits(command: Schema, an_id: Schema) -> None:
+    command["commandId"] |= an_id
+    command["command"] |= an_id
+    command["by"]["anyOf"][0] |= an_id
+    command["ttlMs"]["anyOf"][0] |= {"minimum": 1, "maximum": MAX_TTL_MS}
+    names = ", ".join(f"`{name}`" for name in STANDARD)
+    text = f"Any JSON object; those of {names} are fixed, and refused when they are not right."
+    command["payload"] = {**ref("JsonObject"), "description": text}
 
 
 def _set_times(made: dict[str, Schema]) -> None:
