@@ -17,17 +17,12 @@ from pipecat.frames.frames import (
 from pipecat.frames.frames import KeypadEntry as Key
 
 from tests.adapters.frameworks.pipecat_bot import Bot, Call
+from tests.adapters.frameworks.waiting import until
 from tests.adapters.recorder import Recorder
 from turnwire.adapters.pipecat.observer import add_observers
 
 GREETING = "Hello there my friend."
 ANSWER = "It is open until six today. Do you want me to book a table for you?"
-
-
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def watched(bot: Bot) -> Recorder:

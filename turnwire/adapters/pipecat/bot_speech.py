@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
-from turnwire.adapters.pipecat.user_speech import Turns
+from turnwire.adapters.turns import Turns
 
 
 @dataclass

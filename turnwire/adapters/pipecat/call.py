@@ -10,7 +10,8 @@ from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.pipecat.bot_speech import BotSpeech
 from turnwire.adapters.pipecat.figures import Usage, stages
 from turnwire.adapters.pipecat.tools import Tools
-from turnwire.adapters.pipecat.user_speech import Turns, UserSpeech
+from turnwire.adapters.pipecat.user_speech import UserSpeech
+from turnwire.adapters.turns import Turns
 from turnwire.protocol.messages import FinalStatus
 
 log = logging.getLogger("turnwire")
