@@ -153,6 +153,10 @@ class OpenedLimits(Shape):
     max_frame_bytes: int
     max_batch_events: int = 500
     """Events of one `append`."""
+    ping_interval_ms: int = 20_000
+    """How often the gateway pings: a connection on which no frame comes for 1.5 times as long is gone."""
+    max_depth: int = 64
+    """Levels of a payload, the object itself included."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):
@@ -214,6 +218,27 @@ class Error(Shape, tag_field="type", tag="error", omit_defaults=True):
 class Goaway(Shape, tag_field="type", tag="goaway"):
     reason: str
     reconnect_after_ms: int
+
+
+# --- both sockets: tokens that expire --------------------------------------------------------------------------------
+
+
+class Expiring(Shape, tag_field="type", tag="expiring"):
+    """The token of this connection expires soon: answer with `auth`, or be closed with 4402."""
+
+    expires_at: Timestamp
+
+
+class Auth(Shape, tag_field="type", tag="auth"):
+    """Another token for this connection, of the same subject."""
+
+    token: str
+
+
+class Authenticated(Shape, tag_field="type", tag="authenticated"):
+    """The token has been taken; the connection may live until then."""
+
+    expires_at: Timestamp
 
 
 # --- subscriber: client to gateway -----------------------------------------------------------------------------------
@@ -286,9 +311,20 @@ class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
 
 
 PublisherCommand = Append | Signal | Complete | Ping
-PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway
+PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway | Expiring | Authenticated
 SubscriberCommand = Subscribe | Unsubscribe | Ping
 SubscriberPush = (
-    Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | Pong | Error | Goaway
+    Subscribed
+    | Events
+    | CaughtUp
+    | SignalPush
+    | SessionPush
+    | SessionsPush
+    | Unsubscribed
+    | Pong
+    | Error
+    | Goaway
+    | Expiring
+    | Authenticated
 )
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

@@ -73,6 +73,13 @@ def _opened(live: LiveSession) -> Opened:
         epoch=live.record.epoch,
         last_seq=live.record.last_seq,
         last_event_id=live.last_event_id,
-        limits=OpenedLimits(limits.in_flight, limits.event_bytes, limits.frame_bytes, limits.batch_events),
+        limits=OpenedLimits(
+            limits.in_flight,
+            limits.event_bytes,
+            limits.frame_bytes,
+            limits.batch_events,
+            round(live.hub.config.ping_interval * 1000),
+            limits.depth,
+        ),
         server_time=format_time(utc_now()),
     )

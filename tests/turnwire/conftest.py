@@ -15,3 +15,10 @@ async def relay(gateway: Gateway) -> AsyncIterator[Relay]:
     """A way to the gateway that can be broken."""
     async with Relay(gateway.port) as relay:
         yield relay
+
+
+@pytest.fixture(autouse=True)
+def _back_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients do not wait up to a second at random before they come back, but in the tests of just that."""
+    if "spread" not in request.keywords:
+        monkeypatch.setattr("turnwire.backoff.SPREAD", 0.02)
