@@ -7,6 +7,7 @@ from typing import Any
 
 from turnwire.adapters.mapped import Hint
 from turnwire.protocol.messages import EventIn, EventType, FinalStatus, JsonObject, Session
+from turnwire.protocol.times import format_time
 
 
 class Recorder:
@@ -39,9 +40,11 @@ class Recorder:
     def hint(self, key: str, payload: JsonObject) -> None:
         self.items.append(Hint(key, payload))
 
-    async def complete(self, status: FinalStatus = "completed", reason: str | None = None) -> Session:
+    async def complete(
+        self, status: FinalStatus = "completed", reason: str | None = None, *, timeout: float | None = None
+    ) -> Session:
         self.ended = (status, reason)
-        now = datetime.now(UTC)
+        now = format_time(datetime.now(UTC))
         return Session(
             session_id=self.session_id,
             status=status,

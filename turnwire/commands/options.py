@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from turnwire.commands.path import path
+
 DEFAULT_URL = "http://127.0.0.1:3000"
 
 
@@ -41,7 +43,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, demo):
+    for command in (replay, tail, verify, demo, path):
         app.command()(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, llm, stt, tts
@@ -19,7 +19,7 @@ SAMPLE_RATE = 16000
 WORD_SECONDS = 0.1
 """How long one word of the bot takes to say."""
 
-Reply = str | llm.FunctionToolCall
+Reply: TypeAlias = str | llm.FunctionToolCall
 
 
 class ScriptedModel(llm.LLM):

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.ending import begin, end
 from turnwire.adapters.livekit.call import LiveKitCall
 from turnwire.adapters.target import CallTarget
-from turnwire.errors import ClientError
 
 log = logging.getLogger("turnwire")
 
 CLOSES_WITHIN = 3.0
-"""Seconds for the session's own close, which the job begins at the same time as what follows here."""
-LEAVE_WITHIN = 4.0
-"""Seconds for what is still queued then. LiveKit ends the process ten seconds after the shutdown has begun."""
+"""Seconds for the session's own close, which the job begins at the same time. Ten seconds after the shutdown has begun
+LiveKit ends the process, and the publisher needs its `drain_timeout` of them."""
 
 
 def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
@@ -45,7 +44,7 @@ def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
         await end(publisher, *call.finish(time.time(), reason))
 
     ctx.add_shutdown_callback(leave)
-    publisher.start()
+    begin(publisher)
     notes.note("call.started", framework="livekit", room=ctx.job.room.name, job=ctx.job.id)
 
 
@@ -59,17 +58,6 @@ def guarded(handler: Callable[[Any], None]) -> Callable[[Any], None]:
             log.exception("a %s of LiveKit was not noted", type(event).__name__)
 
     return handle
-
-
-async def end(publisher: CallTarget, status: Any, reason: str) -> None:
-    """End the session, in a bounded time."""
-    try:
-        async with asyncio.timeout(LEAVE_WITHIN):
-            await publisher.complete(status, reason)
-    except (ClientError, TimeoutError) as error:
-        log.debug("the end of %s was not confirmed: %r", publisher.session_id, error)
-    finally:
-        await publisher.aclose()
 
 
 def _once(act: Callable[[], None]) -> Callable[[Any], None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from turnwire.adapters.gateway_url import gateway_url
 from turnwire.adapters.session_ids import new_session_id
 from turnwire.protocol.messages import JsonObject
 from turnwire.publisher import Publisher
@@ -16,7 +17,7 @@ from turnwire.publisher import Publisher
 
 def attach(
     worker: Any,
-    url: str,
+    url: str | None = None,
     session_id: str | None = None,
     *,
     language: str = "und",
@@ -25,12 +26,14 @@ def attach(
 ) -> Publisher:
     """Publish the call of a `PipelineWorker`, from its start to its end. Call it before the worker runs.
 
-    Nothing of the pipeline ever waits for the gateway. `session_id` is the call's id at your vendor; without one it is
-    a UUIDv7. `options` are those of `Publisher`. Returns the publisher, for events of your own: `call.post(…)`.
+    Nothing of the pipeline ever waits for the gateway; the end of the worker does, for some seconds at most. `url` is
+    TURNWIRE_URL of the environment unless given, `session_id` the call's id at your vendor, or else a UUIDv7. `options`
+    are those of `Publisher`. Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when
+    there is no URL.
     """
     from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
 
     facts = {"framework": "pipecat", **(metadata or {})}
-    call = Publisher(url, session_id or new_session_id(), language, metadata=facts, wait=False, **options)
+    call = Publisher(gateway_url(url), session_id or new_session_id(), language, metadata=facts, wait=False, **options)
     add_observers(worker, call)
     return call

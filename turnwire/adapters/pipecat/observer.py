@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Iterator
@@ -16,14 +15,11 @@ from pipecat.services.ai_service import AIService
 from pipecat.transports.base_output import BaseOutputTransport
 
 from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.ending import begin, end
 from turnwire.adapters.pipecat.call import PipecatCall, Step
 from turnwire.adapters.target import CallTarget
-from turnwire.errors import ClientError
 
 log = logging.getLogger("turnwire")
-
-LEAVE_WITHIN = 5.0
-"""Seconds for what is still queued when a call has ended."""
 
 
 def add_observers(worker: Any, publisher: CallTarget) -> None:
@@ -68,7 +64,7 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
     def _start(self) -> None:
         if not self._is_started:
             self._is_started = True
-            self._publisher.start()
+            begin(self._publisher)
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Called for each frame on each of its ways from processor to processor, so most of them must cost nothing."""
@@ -106,10 +102,4 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
         """End the session: after this nothing comes any more, not even the bot's last words."""
         await super().cleanup()
         status, reason = self._call.finish(time.time())
-        try:
-            async with asyncio.timeout(LEAVE_WITHIN):
-                await self._publisher.complete(status, reason)
-        except (ClientError, TimeoutError) as error:
-            log.debug("the end of %s was not confirmed: %r", self._publisher.session_id, error)
-        finally:
-            await self._publisher.aclose()
+        await end(self._publisher, status, reason)
