@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.fields_of import decoded
 
 
 class Tools:
@@ -44,11 +43,3 @@ class Tools:
             self._notes.note("tool.cancelled", **facts, durationMs=duration)
         else:
             self._notes.note("tool.completed", **facts, durationMs=duration, result=decoded(update.message))
-
-
-def decoded(text: str | None) -> Any:
-    """What a JSON text says; another text as it is."""
-    try:
-        return msgspec.json.decode(text) if text else text
-    except msgspec.DecodeError:
-        return text
