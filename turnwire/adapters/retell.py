@@ -126,9 +126,9 @@ class _Call:
             self._notes.note("tool.completed", event_id=f"{call_id}:ended", callId=call_id, result=content)
 
     def _node(self, index: str, item: Any) -> None:
-        facts = {"from": field(item, "former_node_name"), "to": field(item, "new_node_name")}
+        before = {"from": field(item, "former_node_name")}
         kind = field(item, "transition_type")
-        self._notes.note("node", event_id=f"item:{index}", **facts, name=facts["to"], transition=kind)
+        self._notes.note("node", event_id=f"item:{index}", name=field(item, "new_node_name"), **before, transition=kind)
 
     def _key_pressed(self, index: str, item: Any) -> None:
         self._notes.note("dtmf", event_id=f"item:{index}", by="user", digits=str(field(item, "digit")))

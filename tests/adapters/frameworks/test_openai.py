@@ -40,9 +40,10 @@ def test_events_of_the_sdk_are_mapped_as_the_messages_are() -> None:
     objects = [(at, typed.validate_python(message, strict=False)) for at, message in WHOLE]
     assert {type(one).__name__ for _, one in objects} >= {"ResponseAudioDeltaEvent", "ConversationItemTruncatedEvent"}
     clock, other = Clock(), Clock()
-    assert mapped(RealtimeMapper(clock=clock), clock, objects).items == mapped(
-        RealtimeMapper(clock=other), other, WHOLE
-    ).items
+    assert (
+        mapped(RealtimeMapper(clock=clock), clock, objects).items
+        == mapped(RealtimeMapper(clock=other), other, WHOLE).items
+    )
 
 
 class Server:
