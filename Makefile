@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: demo test faults soak lint bench browser faketime clean
+.PHONY: house demo test faults soak lint bench browser faketime clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -96,3 +96,6 @@ export MAKE_VENV
 $(VENV)/made: pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV" </dev/null
 	@touch $@
+
+house: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.house

@@ -109,6 +109,12 @@ class Config(BaseSettings):
         256, ge=1, le=100_000, description="Most events of one publisher without an ack; then it is not read."
     )
     max_outbox_bytes: int = Field(_MIB, ge=_KIB, le=256 * _MIB, description="Most bytes held for one slow connection.")
+    max_waiting_bytes: int = Field(
+        256 * _MIB,
+        ge=_MIB,
+        le=64 * 1024 * _MIB,
+        description="Most bytes of events that wait for the storage, in all sessions.",
+    )
     max_connections: int = Field(20_000, ge=1, le=1_000_000, description="Most WebSocket connections.")
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
@@ -118,6 +124,12 @@ class Config(BaseSettings):
     )
     abandon_after: float = Field(
         300, gt=0, le=604_800, description="A session without publisher or event for this many seconds ends as failed."
+    )
+    expire_after: float = Field(
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="A session without any event for this many seconds ends as failed, publisher or not; 0: never.",
     )
     storage_timeout: float = Field(
         30, gt=0, le=3600, description="Longest wait of a publisher's event for the storage, in seconds."

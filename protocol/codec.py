@@ -32,6 +32,7 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import as_turnwire_error, decode_salvaging
+from turnwire.protocol.times import cut_to_millis
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -250,6 +251,8 @@ def _from_plain(plain_events: list[_PlainEvent], limits: Limits, clear: bool) ->
     events: list[EventIn | BadEvent] = []
     for plain in plain_events:
         event_id, moment = plain.event_id, plain.timestamp
+        if moment is not None and moment.microsecond % 1000:
+            moment = cut_to_millis(moment)  # here, so that memory never holds a time that the store does not
         event = EventIn(event_id, plain.type, plain.payload, moment)
         if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
             events.append(event)
@@ -268,6 +271,8 @@ def _checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
     except TurnwireError as error:
         known = 1 <= len(event.event_id) <= limits.id_chars
         return BadEvent(event.event_id if known else None, error.code, error.message)
+    if event.timestamp is not None:
+        event.timestamp = cut_to_millis(event.timestamp)
     return event
 
 

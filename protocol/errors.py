@@ -149,3 +149,37 @@ class StorageUnavailable(TurnwireError):
 
     def __init__(self, message: str = "the storage is away; try again") -> None:
         super().__init__(ErrorCode.STORAGE_UNAVAILABLE, message)
+
+
+class StorageRefused(StorageUnavailable):
+    """The database answers and refuses: trying again helps only when somebody has mended the `reason`.
+
+    The reason, and what to do, is for operators: logs and health; clients are not told.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the storage refuses to work; the operator of this gateway can see why in /health")
+        self.reason = reason
+
+
+class LogHole(StorageUnavailable):
+    """Positions of a log that must hold events hold none: the reading came from a server that lags behind, or the
+    database has lost them."""
+
+    def __init__(self, session_id: str, seq: int) -> None:
+        super().__init__(f"the event at seq={seq} of session {session_id!r} cannot be read; try again")
+        self.session_id = session_id
+        self.seq = seq
+
+
+class LogRolledBack(LogHole):
+    """The head of a session's log, which had been acked, is no longer in it: the database was put back to an older
+    copy, or has acked without keeping. Certain, and not only a server that lags behind."""
+
+
+class RefusedSession(TurnwireError):
+    """The database will never take this change of this session's document, whatever the state of anything else."""
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        super().__init__(ErrorCode.INVALID_MESSAGE, f"the database refuses session {session_id!r}: {reason}")
+        self.reason = reason

@@ -1,33 +1,28 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-The bodies of REST requests and answers are in `protocol.bodies`. Field names are camelCase on the wire. Times on the
-wire are ISO-8601 UTC with milliseconds.
+Those about tokens are in `protocol.token_messages`, the bodies of REST in `protocol.bodies`. Field names are camelCase
+on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
-JsonObject = dict[str, Any]
 EventType = Literal["user_speech", "bot_speech", "system"]
 SessionStatus = Literal["initiated", "active", "completed", "failed"]
 InitialStatus = Literal["initiated", "active"]
 FinalStatus = Literal["completed", "failed"]
-Timestamp = Annotated[
-    str,
-    Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
-]
 REF_CHARS = 128
 """The most characters of a subscription's `ref`."""
-
-
-class Shape(Struct, rename="camel"):
-    """Base of all wire shapes: camelCase names, unknown fields ignored."""
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
@@ -220,27 +215,6 @@ class Goaway(Shape, tag_field="type", tag="goaway"):
     reconnect_after_ms: int
 
 
-# --- both sockets: tokens that expire --------------------------------------------------------------------------------
-
-
-class Expiring(Shape, tag_field="type", tag="expiring"):
-    """The token of this connection expires soon: answer with `auth`, or be closed with 4402."""
-
-    expires_at: Timestamp
-
-
-class Auth(Shape, tag_field="type", tag="auth"):
-    """Another token for this connection, of the same subject."""
-
-    token: str
-
-
-class Authenticated(Shape, tag_field="type", tag="authenticated"):
-    """The token has been taken; the connection may live until then."""
-
-    expires_at: Timestamp
-
-
 # --- subscriber: client to gateway -----------------------------------------------------------------------------------
 
 
@@ -310,21 +284,9 @@ class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
     ref: str
 
 
+_ToBoth = Pong | Error | Goaway | Expiring | Authenticated
 PublisherCommand = Append | Signal | Complete | Ping
-PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway | Expiring | Authenticated
+PublisherReply = Opened | Ack | Nack | Completed | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping
-SubscriberPush = (
-    Subscribed
-    | Events
-    | CaughtUp
-    | SignalPush
-    | SessionPush
-    | SessionsPush
-    | Unsubscribed
-    | Pong
-    | Error
-    | Goaway
-    | Expiring
-    | Authenticated
-)
+SubscriberPush = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

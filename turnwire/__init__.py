@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from turnwire import errors
     from turnwire.client import Client
-    from turnwire.delivery import Acked
     from turnwire.feed import follow_sessions
     from turnwire.protocol.messages import Event, EventIn, NackItem, Session, SignalPush
     from turnwire.publisher import Publisher
-    from turnwire.spooled_outbox import SpooledCall, read_spool
+    from turnwire.publishing.delivery import Acked
+    from turnwire.publishing.spooled_outbox import SpooledCall, read_spool
     from turnwire.subscriber import Subscription, subscribe
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Acked": "delivery",
+    "Acked": "publishing.delivery",
     "Client": "client",
     "Event": "protocol.messages",
     "EventIn": "protocol.messages",
@@ -46,22 +46,23 @@ _MODULES = {
     "Publisher": "publisher",
     "Session": "protocol.messages",
     "SignalPush": "protocol.messages",
-    "SpooledCall": "spooled_outbox",
+    "SpooledCall": "publishing.spooled_outbox",
     "Subscription": "subscriber",
     "follow_sessions": "feed",
-    "read_spool": "spooled_outbox",
+    "read_spool": "publishing.spooled_outbox",
     "subscribe": "subscriber",
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("turnwire.errors")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"turnwire.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take it for a promise of any name
+
+    def __getattr__(name: str) -> object:
+        if name == "errors":
+            return import_module("turnwire.errors")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"turnwire.{_MODULES[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

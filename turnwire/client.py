@@ -10,13 +10,13 @@ from typing import Any, Self, Unpack
 import aiohttp
 import msgspec
 
-from turnwire.protocol.bodies import CompleteSession, CreateSession, EventBatch, EventPage, SessionHistory, SessionList
+from turnwire.connecting.tokens import Token
+from turnwire.protocol.bodies import CompleteSession, CreateSession, EventBatch, EventPage, SessionList
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Event, EventIn, FinalStatus, InitialStatus, JsonObject, Session
-from turnwire.rest import Rest, decoded
-from turnwire.rest_shapes import CallStats, CommandState, GroupBy, MintedToken, Order
-from turnwire.session_filter import SessionFilter, query_of
-from turnwire.tokens import Token
+from turnwire.rest.requests import Rest, decoded
+from turnwire.rest.session_filter import SessionFilter, query_of
+from turnwire.rest.shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
 
 _LIST_PAGE = 100
 
@@ -84,11 +84,11 @@ class Client:
         limit: int | None = None,
         offset: int | None = None,
         order: Order = "asc",
-    ) -> SessionHistory:
+    ) -> SessionPage:
         """The session with one page of its events by time: by `page` (from 1), or by `offset` (from 0)."""
         given = {"page": page, "limit": limit, "offset": offset, "order": order}
         query = [(name, str(value)) for name, value in given.items() if value is not None]
-        return await self._rest.json("GET", self._http("sessions", session_id, query=query), SessionHistory)
+        return await self._rest.json("GET", self._http("sessions", session_id, query=query), SessionPage)
 
     async def append(self, session_id: str, events: EventIn | Sequence[EventIn]) -> list[Event]:
         """Store events, 500 at most, and return them as stored: one whose id is known comes as it was stored first.

@@ -10,16 +10,16 @@ from typing import Literal
 import aiohttp
 
 from turnwire.address import Address
-from turnwire.backoff import Backoff
 from turnwire.client import Client
+from turnwire.connecting.backoff import Backoff
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.link import Link, borrowed, codec_named, open_link
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import SessionNotFound, Unreachable, refusal
-from turnwire.handshake import Lost
-from turnwire.link import Link, borrowed, codec_named, open_link
-from turnwire.patience import Patience
 from turnwire.protocol.messages import Error, Session, SessionPush, SessionsPush, SessionStatus, Subscribe, Subscribed
 from turnwire.protocol.rules import has_ended
 from turnwire.subscription_reader import decoded_push
-from turnwire.tokens import Token, TokenSource
 
 _REF = "1"
 _PAGE = 100

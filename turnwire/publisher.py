@@ -13,16 +13,16 @@ from typing import Literal, Self, overload
 import aiohttp
 
 from turnwire.address import Address
-from turnwire.delivery import Acked, Delivery
+from turnwire.connecting.link import codec_named
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import EventsRejected, PublisherClosed, SpoolError, Unreachable, fresh
-from turnwire.event_encoder import EventEncoder
-from turnwire.link import codec_named
-from turnwire.outbox import Entry, Outbox
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
-from turnwire.publisher_life import PublisherLife
-from turnwire.publisher_loop import Call
-from turnwire.spooled_outbox import SpooledOutbox
-from turnwire.tokens import Token
+from turnwire.publishing.delivery import Acked, Delivery
+from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.life import PublisherLife
+from turnwire.publishing.loop import Call
+from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.spooled_outbox import SpooledOutbox
 
 log = logging.getLogger("turnwire")
 
@@ -82,6 +82,7 @@ class Publisher:
             raise ValueError("metadata is for a new session, which needs a language")
         if drain_timeout < 0:
             raise ValueError(f"drain_timeout must be 0 or more seconds, not {drain_timeout}")
+        TokenSource(token)
         self.session_id = session_id
         first_timeout = connect_timeout if wait else give_up_after
         self._call = Call(Address(url), session_id, language, metadata, token, first_timeout, give_up_after)

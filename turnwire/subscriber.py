@@ -9,12 +9,12 @@ from typing import Literal
 import aiohttp
 
 from turnwire.address import Address
-from turnwire.link import borrowed, codec_named
-from turnwire.patience import Patience
+from turnwire.connecting.link import borrowed, codec_named
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.protocol.messages import CaughtUp, Event, Session, SessionPush, SignalPush, Subscribed
 from turnwire.protocol.rules import has_ended
 from turnwire.subscription_reader import Broken, News, SubscriptionReader
-from turnwire.tokens import Token, TokenSource
 
 
 class Subscription:

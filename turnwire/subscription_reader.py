@@ -11,17 +11,17 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.link import Link, open_link
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import TokenSource
 from turnwire.errors import refusal
-from turnwire.handshake import Lost
-from turnwire.link import Link, open_link
-from turnwire.patience import Patience
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import (
     CaughtUp,
     Error,
     Event,
     Events,
-    Expiring,
     Goaway,
     SessionPush,
     SignalPush,
@@ -31,7 +31,7 @@ from turnwire.protocol.messages import (
     Unsubscribe,
 )
 from turnwire.protocol.replay import Gap, overlap
-from turnwire.tokens import TokenSource
+from turnwire.protocol.token_messages import Expiring
 
 log = logging.getLogger("turnwire")
 

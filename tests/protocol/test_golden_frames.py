@@ -20,7 +20,6 @@ from turnwire.protocol.messages import (
     Ack,
     AckItem,
     Append,
-    Authenticated,
     CaughtUp,
     Complete,
     Completed,
@@ -28,7 +27,6 @@ from turnwire.protocol.messages import (
     Event,
     EventIn,
     Events,
-    Expiring,
     Goaway,
     Interruptions,
     LastLine,
@@ -56,6 +54,7 @@ from turnwire.protocol.messages import (
     Unsubscribe,
     Unsubscribed,
 )
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = "2025-12-21T10:30:00.000Z"

@@ -18,7 +18,6 @@ async def relay(gateway: Gateway) -> AsyncIterator[Relay]:
 
 
 @pytest.fixture(autouse=True)
-def _back_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients do not wait up to a second at random before they come back, but in the tests of just that."""
-    if "spread" not in request.keywords:
-        monkeypatch.setattr("turnwire.backoff.SPREAD", 0.02)
+def _back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients do not wait up to a second at random before they come back; the tests of just that set it again."""
+    monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 0.02)

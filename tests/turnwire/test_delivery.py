@@ -7,10 +7,7 @@ import logging
 import pytest
 
 from turnwire import errors
-from turnwire.delivery import UNTOLD, Delivery
-from turnwire.event_encoder import EventEncoder
-from turnwire.handshake import Lost
-from turnwire.outbox import Outbox
+from turnwire.connecting.handshake import Lost
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -28,6 +25,9 @@ from turnwire.protocol.messages import (
     Shape,
     Signal,
 )
+from turnwire.publishing.delivery import UNTOLD, Delivery
+from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.outbox import Outbox
 
 
 def opened(last_seq: int = 0, last_event_id: str | None = None) -> Opened:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from turnwire import errors
-from turnwire.backoff import LONGEST, Backoff
+from turnwire.connecting.backoff import LONGEST, Backoff
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.patience import Patience
 from turnwire.errors import final_close
-from turnwire.handshake import Lost
-from turnwire.patience import Patience
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turnwire.errors import SpoolError
-from turnwire.spool_file import SpoolFile
-from turnwire.spool_records import SpoolOwner, recover
+from turnwire.publishing.spool_file import SpoolFile
+from turnwire.publishing.spool_records import SpoolOwner, recover
 
 RECORD_BYTES = 9
 """of an event's record, beside the event itself"""

@@ -1,0 +1,7 @@
+"""`python -m turnwire.adapters.pipecat` prints what `turnwire path pipecat` does, where only the client is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+print(Path(__file__).with_name("setup_file.py"))
