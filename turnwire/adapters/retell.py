@@ -1,10 +1,9 @@
 """Retell: from its webhooks to events. Each tells the whole transcript so far, so ids are positions in it.
 
 from turnwire.adapters.retell import webhook
+from turnwire.adapters.webhook import store
 
-told = webhook(body)
-await client.create(told.session_id, told.language, metadata=told.metadata)
-await client.append(told.session_id, told.events)
+await store(client, webhook(body))
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 from turnwire.adapters.mapped import Collected, moment
-from turnwire.adapters.webhook import Ended, Webhook
+from turnwire.adapters.webhook import Ended, Webhook, analysis_in
 
 OVER = {"call_ended", "call_analyzed"}
 """After these the last item of the transcript does not grow any more."""
@@ -51,7 +50,8 @@ def webhook(body: Any) -> Webhook:
         told.analysed()
     facts = {"framework": "retell", "agentId": field(call, "agent_id"), **(field(call, "metadata") or {})}
     known = {name: value for name, value in facts.items() if value is not None}
-    return Webhook(session_id, collected.take(), metadata=known, ended=ended)
+    items = collected.take()
+    return Webhook(session_id, items, metadata=known, ended=ended, late=analysis_in(items))
 
 
 class _Call:

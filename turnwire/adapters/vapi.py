@@ -1,10 +1,9 @@
 """Vapi: from a server message (the body of its webhook) to events, with ids made of what it says.
 
 from turnwire.adapters.vapi import webhook
+from turnwire.adapters.webhook import store
 
-told = webhook(body)
-await client.create(told.session_id, told.language, metadata=told.metadata)
-await client.append(told.session_id, told.events)
+await store(client, webhook(body))
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 from turnwire.adapters.mapped import Collected, moment, stable_id
-from turnwire.adapters.webhook import Ended, Webhook
+from turnwire.adapters.webhook import Ended, Webhook, analysis_in
 
 METERS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "model": (
@@ -50,7 +49,8 @@ def webhook(body: Any) -> Webhook:
         reason = str(field(message, "endedReason") or "ended")[:256]
         ended = Ended("failed" if any(word in reason for word in FAILURES) else "completed", reason)
     known = {name: value for name, value in facts.items() if value}
-    return Webhook(session_id, collected.take(), metadata=known, ended=ended)
+    items = collected.take()
+    return Webhook(session_id, items, metadata=known, ended=ended, late=analysis_in(items))
 
 
 class _Told:

@@ -36,9 +36,10 @@ def test_objects_of_deepgrams_sdk_are_mapped_as_the_messages_are() -> None:
         for at, message in WHOLE
     ]
     clock, other = Clock(), Clock()
-    assert mapped(DeepgramMapper(clock=clock), clock, objects).items == mapped(
-        DeepgramMapper(clock=other), other, WHOLE
-    ).items
+    assert (
+        mapped(DeepgramMapper(clock=clock), clock, objects).items
+        == mapped(DeepgramMapper(clock=other), other, WHOLE).items
+    )
 
 
 @pytest.mark.parametrize("body", VAPI_CALL, ids=lambda body: body["message"]["type"])

@@ -1,4 +1,4 @@
-"""`python -m turnwire.adapters.pipecat` prints what `turnwire path pipecat` does, where only the client is installed."""
+"""`python -m turnwire.adapters.pipecat`: what `turnwire path pipecat` prints, where only the client is installed."""
 
 from __future__ import annotations
 
