@@ -227,6 +227,11 @@ class Bot:
         self.ctx = self._job.__enter__()
 
     async def __aenter__(self) -> Bot:
+        self.connect_audio()
+        await self.session.start(self.agent, record=False)
+        return self
+
+    def connect_audio(self) -> None:
         self.session.input.audio = Microphone()
         if self.word_times:
             synchronizer = TranscriptSynchronizer(next_in_chain_audio=self.speaker, next_in_chain_text=Caption())
@@ -234,8 +239,6 @@ class Bot:
             self.session.output.transcription = synchronizer.text_output
         else:
             self.session.output.audio = self.speaker
-        await self.session.start(self.agent, record=False)
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.shut_down("test over")

@@ -25,7 +25,7 @@ class Pacing:
 
 def table(runs: dict[str, Pacing]) -> str:
     """The runs side by side."""
-    lines = [f"{'audio written every … ms':<32}{'writes':>8}{'p50':>8}{'p99':>8}{'longest':>9}"]
+    lines = [f"{'milliseconds from one to the next':<36}{'count':>8}{'p50':>8}{'p99':>8}{'longest':>9}"]
     for name, run in runs.items():
-        lines.append(f"{name:<32}{run.writes:>8}{run.p50:>8.1f}{run.p99:>8.1f}{run.longest:>9.1f}")
+        lines.append(f"{name:<36}{run.writes:>8}{run.p50:>8.1f}{run.p99:>8.1f}{run.longest:>9.1f}")
     return "\n".join(lines)

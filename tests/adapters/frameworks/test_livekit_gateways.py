@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.adapters.frameworks.gateway import Gateway
 from tests.adapters.frameworks.livekit_bot import Bot
 from tests.adapters.frameworks.pacing import Pacing, table
 from tests.adapters.frameworks.waiting import until
+from tests.adapters.page_code import run_page
 from turnwire import Client, Publisher
 from turnwire.adapters.livekit import bind
 
@@ -60,7 +62,7 @@ async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatc
         assert (await client.get("AJ_1")).language == "und"
 
 
-def test_without_a_gateway_to_go_to_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_gateway_to_go_to_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TURNWIRE_URL", raising=False)
     bot = Bot([])
     with pytest.raises(ValueError, match="TURNWIRE_URL"):
@@ -108,6 +110,7 @@ async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
 async def test_the_bot_answers_as_fast_and_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, session_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    await talk(Bot([ANSWER]), nothing)  # the first session loads much
     runs: dict[str, Pacing] = {}
     for name, url, act in [
         ("without Turnwire", None, nothing),
@@ -127,9 +130,7 @@ async def test_the_bot_answers_as_fast_and_as_evenly_as_without_turnwire(
         assert call is None or call.dropped == 0
     gateway.thaw()
     with capsys.disabled():
-        print(
-            "\nLiveKit: how long the event loop of the bot, which paces its audio, takes to come back\n" + table(runs)
-        )
+        print("\nLiveKit: the pace of the bot's event loop, which is that of its audio\n" + table(runs))
     plain = runs.pop("without Turnwire")
     for run in runs.values():
         assert run.p50 == pytest.approx(plain.p50, abs=3)
@@ -140,3 +141,28 @@ async def _beat(ticks: list[float]) -> None:
     while True:
         ticks.append(time.monotonic())
         await asyncio.sleep(0.02)
+
+
+class WithoutRoom:
+    """A session that is started without the room that it is given: the bot's audio is its own."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._session = bot.session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def start(self, agent: Any, *, room: Any) -> None:
+        await self._session.start(agent, record=False)
+
+
+async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER])
+    bot.ctx.job.id = session_id
+    bot.connect_audio()
+    await run_page("livekit", session=WithoutRoom(bot), ctx=bot.ctx, agent=bot.agent, gateway=gateway.url)
+    await bot.user_says("Are you open?")
+    await until(lambda: bot.session.agent_state == "speaking")
+    await until(lambda: bot.session.agent_state == "listening")
+    await bot.shut_down("done")
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER]

@@ -16,6 +16,7 @@ from tests.adapters.frameworks.gateway import ROOT, Gateway
 from tests.adapters.frameworks.pacing import Pacing, table
 from tests.adapters.frameworks.pipecat_bot import Bot
 from tests.adapters.frameworks.waiting import until
+from tests.adapters.page_code import run_page
 from turnwire import Client, Publisher
 from turnwire.adapters.pipecat import attach
 
@@ -186,3 +187,21 @@ async def test_a_call_without_an_id_gets_one_that_is_logged(gateway: Gateway, tm
 async def test_a_bot_without_a_gateway_runs_as_ever(tmp_path: Path) -> None:
     output = await run_bot(tmp_path, TURNWIRE_METADATA="not JSON")
     assert "TURNWIRE_URL is not set" in output
+
+
+async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER])
+    await run_page("pipecat", worker=bot.worker, call_sid=session_id, gateway=gateway.url)
+    await talk(bot, nothing)
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER]
+
+
+async def test_the_path_is_printed_without_the_command_line_too() -> None:
+    printed = []
+    for module in (["turnwire", "path", "pipecat"], ["turnwire.adapters.pipecat"]):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        printed.append((await process.communicate())[0].decode().strip())
+    assert printed[1] == str(ROOT / "turnwire/adapters/pipecat/setup_file.py")
+    assert len(set(printed)) == 1
