@@ -27,6 +27,7 @@ class CallNotes:
         self._clock = clock
         self.began = clock() if began is None else began
         self._states: dict[Side, State] = {}
+        self._has_warned = False
 
     def now(self) -> float:
         return self._clock()
@@ -76,5 +77,6 @@ class CallNotes:
     ) -> None:
         try:
             self._target.post(type, payload, event_id=event_id, timestamp=timestamp)
-        except ClientError as error:  # the session is over, or taken over: the call itself goes on
-            log.debug("an event was not taken: %s", error)
+        except ClientError as error:  # the call itself goes on
+            log.log(logging.DEBUG if self._has_warned else logging.WARNING, "an event was not taken: %s", error)
+            self._has_warned = True

@@ -16,7 +16,7 @@ MAX_CHARS = 20_000
 MAX_ITEMS = 200
 """Of one list or object."""
 BUDGET = 60_000
-"""Characters of all texts of one payload together; each value costs a few, too."""
+"""Bytes of all texts of one payload together; each value costs a few, too."""
 
 
 def fields(**facts: Any) -> JsonObject:
@@ -73,11 +73,11 @@ class _Spent:
         return result
 
     def _text(self, text: str) -> str:
-        kept = text[: max(0, min(MAX_CHARS, self._left))]
-        self._left -= len(kept)
-        if len(kept) < len(text):
-            kept += "…"
-        return kept if kept.isascii() else kept.encode("utf-8", "replace").decode()
+        """The text without lone surrogates, and cut to what is left."""
+        encoded = text[:MAX_CHARS].encode("utf-8", "replace")[: max(0, self._left)]
+        self._left -= len(encoded)
+        kept = encoded.decode("utf-8", "ignore")
+        return kept + "…" if len(kept) < len(text) else kept
 
     def _described(self, value: object) -> str:
         try:
