@@ -31,7 +31,7 @@ from turnwire.protocol.messages import (
     SubscriberPush,
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
-from turnwire.protocol.salvage import as_turnwire_error, decode_salvaging
+from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
 from turnwire.protocol.times import cut_to_millis
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
@@ -103,7 +103,7 @@ class Codec(Encoding):
         """
         try:
             command = self._plain_command.decode(frame)
-        except (ValueError, RecursionError):
+        except UNDECODABLE:
             return self._decode_unusual(frame, limits)
         if type(command) is not _PlainAppend:
             return self._checked_command(command, len(frame), limits)
@@ -164,14 +164,14 @@ class Codec(Encoding):
             return _checked(self._event.decode(raw), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
-        except (ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:
             event_id = self._refs.decode(raw).event_id
-        except (ValueError, RecursionError):
+        except UNDECODABLE:
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -19,6 +21,7 @@ class CloseCode(IntEnum):
     TRY_LATER = 1013
     PROTOCOL_ERROR = 4400
     UNAUTHENTICATED = 4401
+    TOKEN_EXPIRED = 4402
     FORBIDDEN = 4403
     NOT_FOUND = 4404
     NO_PONG = 4408
@@ -83,10 +86,17 @@ MESSAGE_CHARS = 400
 
 
 class TurnwireError(Exception):
-    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any."""
+    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any.
+
+    `status` is its HTTP status, `headers` go with the answer, `retry_after` is in seconds, or None for the usual.
+    """
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    retry_after: float | None = None
 
     def __init__(self, code: ErrorCode, message: str, details: list[str] | None = None) -> None:
         self.code = code
+        self.status = code.facts.status
         self.message = _cut(message)
         self.details = None if details is None else [_cut(text) for text in details]
         super().__init__(self.message)

@@ -9,13 +9,15 @@ match wrongly before Python 3.11.5, and plain ones keep memory for every repetit
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
 
+UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
+"""What decoding raises. Before 0.21, msgspec's own errors are no ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""
 
@@ -29,7 +31,7 @@ def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -
     while True:
         try:
             return decoder.decode(data)
-        except (ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             mended = _mended(data, error, limits, text=text)
             if mended == data:
                 raise as_turnwire_error(error, limits) from None

@@ -20,6 +20,7 @@ from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.event_log import EventLog
+from turnwire.store.revocations import RevocationLog
 from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 
@@ -88,6 +89,7 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
         self.sessions = SessionStore(self._db["sessions"], self._condition)
+        self.revocations = RevocationLog(self._db["revocations"])
 
     @classmethod
     def connect(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,16 +14,15 @@ import aiohttp
 from turnwire.address import Address
 from turnwire.connecting.link import codec_named
 from turnwire.connecting.tokens import Token, TokenSource
-from turnwire.errors import EventsRejected, PublisherClosed, SpoolError, Unreachable, fresh
+from turnwire.errors import EventsRejected, PublisherClosed, Unreachable, fresh
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
 from turnwire.publishing.delivery import Acked, Delivery
 from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.intake import Intake
 from turnwire.publishing.life import PublisherLife
 from turnwire.publishing.loop import Call
-from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.outbox import Outbox
 from turnwire.publishing.spooled_outbox import SpooledOutbox
-
-log = logging.getLogger("turnwire")
 
 MAX_REASON = 256
 
@@ -103,8 +101,7 @@ class Publisher:
             )
         self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
         self._life = PublisherLife(self._call, self._delivery, self._codec, http)
-        self._admission = asyncio.Lock()
-        self._taken = 0
+        self._intake = Intake(session_id, self._delivery, self._life)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -138,7 +135,7 @@ class Publisher:
         Needs a running event loop. Raises SpoolError when the spool cannot be used, PublisherClosed the second time.
         """
         self._life.start()
-        self._taken = self.pending
+        self._intake.begin()
 
     async def aclose(self) -> None:
         """What leaving does: waits until all is stored, `drain_timeout` seconds at most, and disconnects.
@@ -198,17 +195,8 @@ class Publisher:
         When `max_outbox` events wait already it goes to the spool, if there is one. Else it is dropped, as it is when
         the publisher has stopped for good or is not open: `dropped` counts these, and the first is a warning.
         """
-        entry = self._entry(type, payload, event_id, timestamp)
-        obstacle = self._obstacle()
-        if obstacle is None:
-            try:
-                self._take(entry)
-            except SpoolError as error:
-                obstacle = str(error)
-        if obstacle is not None:
-            self._delivery.dropped += 1
-            if self._delivery.dropped == 1:
-                log.warning("the publisher of %r drops events: %s", self.session_id, obstacle)
+        entry = self._encoder.entry(type, payload, event_id, timestamp, self._delivery.limits)
+        self._intake.post(entry)
         return entry.event_id
 
     def hint(self, key: str, payload: JsonObject) -> None:
@@ -253,25 +241,20 @@ class Publisher:
         if isinstance(type, EventIn):
             given = type
             type, payload, event_id, timestamp = given.type, given.payload, given.event_id, given.timestamp
-        entry = self._entry(type, payload or {}, event_id, timestamp)
-        async with asyncio.timeout(timeout), self._admission:
-            self._check_open()
-            if self._delivery.outbox.is_full:
-                await self._life.until(lambda: not self._delivery.outbox.is_full)
-                self._check_open()
-            self._take(entry)
+        entry = self._encoder.entry(type, payload or {}, event_id, timestamp, self._delivery.limits)
+        async with asyncio.timeout(timeout):
+            await self._intake.send(entry)
         return entry.event_id
 
     async def signal(self, key: str, payload: JsonObject) -> None:
         """As `hint`; raises too when the publisher takes nothing more."""
-        self._check_open()
+        self._intake.check()
         self.hint(key, payload)
 
     async def flush(self, timeout: float | None = None) -> None:
         """Wait until every event taken so far is durable or refused. Raises EventsRejected for refused ones."""
-        target = self._taken
         async with asyncio.timeout(timeout):
-            await self._life.until(lambda: self._taken - self.pending >= target)
+            await self._intake.answered()
         self._report_nacks(None)
 
     async def complete(
@@ -297,32 +280,6 @@ class Publisher:
         return session
 
     # Inside
-
-    def _entry(
-        self, type: EventType, payload: JsonObject, event_id: str | None, timestamp: datetime | str | None
-    ) -> Entry:
-        return self._encoder.entry(type, payload, event_id, timestamp, self._delivery.limits)
-
-    def _take(self, entry: Entry) -> None:
-        self._delivery.outbox.add(entry)
-        self._taken += 1
-        self._life.work()
-
-    def _obstacle(self) -> str | None:
-        """Why no event can be taken now."""
-        if not self._life.has_started:
-            return "it is not open"
-        if self._life.failure is not None:
-            return str(self._life.failure)
-        if self._delivery.ending is not None:
-            return "the session has been asked to end"
-        outbox = self._delivery.outbox
-        return None if outbox.has_room else f"{len(outbox)} wait already"
-
-    def _check_open(self) -> None:
-        self._life.check()
-        if self._delivery.ending is not None:
-            raise PublisherClosed("the session has been asked to end and takes nothing more from this publisher")
 
     def _report_nacks(self, session: Session | None) -> None:
         nacks, self._delivery.unreported = self._delivery.unreported, []

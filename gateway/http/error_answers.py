@@ -67,7 +67,15 @@ def error_answer(request: web.BaseRequest, error: Exception, *, retry_after: flo
             message = error.details
         elif error.code in _LISTED:
             message = [error.message]
-        return error_response(error.code, message, method=method, path=path, retry_after=retry_after)
+        return error_response(
+            error.code,
+            message,
+            method=method,
+            path=path,
+            status=error.status,
+            headers=error.headers,
+            retry_after=retry_after if error.retry_after is None else error.retry_after,
+        )
     if isinstance(error, web.HTTPException) and (error.status < 500 or error.status == 503):
         return _http_error(error, method, path, retry_after)
     return internal_error(error, method, path)

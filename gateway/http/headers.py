@@ -56,7 +56,7 @@ def page_headers(*styles: str) -> dict[str, str]:
 
 def add_headers(app: web.Application, config: Config) -> None:
     """Give every answer its headers. To be called when all routes have been added."""
-    origins = config.cors_origins.split(",") if config.cors_origins else []
+    origins = config.allowed_origins.split(",") if config.allowed_origins else []
     options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
         allow_credentials=False,
         allow_headers="*",

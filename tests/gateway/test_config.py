@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from tests.support.processes import ROOT
 from turnwire.gateway.config import Config, ConfigError, environment_name, load_config
+from turnwire.gateway.config.rate import OFF, Rate
 from turnwire.protocol.messages import Limits
 
 ENV_EXAMPLE_HEAD = """\
@@ -82,7 +83,15 @@ def test_settings_cannot_be_changed() -> None:
         ("TURNWIRE_PING_INTERVAL", "nan", "TURNWIRE_PING_INTERVAL: must be"),
         ("TURNWIRE_LOG_LEVEL", "loud", "TURNWIRE_LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error'"),
         ("TURNWIRE_EMBEDDED_CACHE", "big", "TURNWIRE_EMBEDDED_CACHE: must be a number of mebibytes or gibibytes"),
-        ("TURNWIRE_CORS_ORIGINS", "https://a.example, b", "TURNWIRE_CORS_ORIGINS: 'b' is not an origin"),
+        ("TURNWIRE_ALLOWED_ORIGINS", "https://a.example, b", "TURNWIRE_ALLOWED_ORIGINS: 'b' is not an origin"),
+        ("TURNWIRE_ALLOWED_ORIGINS", "null", "TURNWIRE_ALLOWED_ORIGINS: 'null' is not an origin"),
+        ("TURNWIRE_ALLOWED_ORIGINS", "*", "TURNWIRE_ALLOWED_ORIGINS: '*' is not an origin"),
+        ("TURNWIRE_ALLOWED_HOSTS", "https://a.example", "TURNWIRE_ALLOWED_HOSTS: 'https://a.example' is not a host"),
+        ("TURNWIRE_TRUSTED_PROXIES", "10.0.0.0/8, lb", "TURNWIRE_TRUSTED_PROXIES: 'lb' is not an address or network"),
+        ("TURNWIRE_AUTH", "maybe", "TURNWIRE_AUTH: must be 'required' or 'none' (given: 'maybe')"),
+        ("TURNWIRE_JWKS", "http://idp.example/keys", "TURNWIRE_JWKS: must be a path or an https:// URL"),
+        ("TURNWIRE_RATE_EVENTS", "many", "TURNWIRE_RATE_EVENTS: must be PER_SECOND/BURST"),
+        ("TURNWIRE_RATE_FAILED_LOGINS", "10/hour", "TURNWIRE_RATE_FAILED_LOGINS: must be PER_SECOND/BURST"),
         ("MONGODB_DATABASE", "a.b", "MONGODB_DATABASE: must be 1 to 63 letters"),
         ("TURNWIRE_MAX_EVENT_BYTES", "2000000", "TURNWIRE_MAX_EVENT_BYTES (2000000) must not be over"),
     ],
@@ -109,16 +118,47 @@ def test_a_mongodb_uri_is_never_repeated() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config(mongodb_uri="postgres://me:secret@db")
     assert str(refused.value) == "MONGODB_URI: must start with mongodb:// or mongodb+srv://"
-    assert "secret" not in repr(load_config(mongodb_uri="mongodb://me:secret@db"))
+    assert "hidden" not in repr(load_config(mongodb_uri="mongodb://me:hidden@db"))
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
-    [("*", "*"), ("", "*"), (" https://a.example , http://localhost:8080,", "https://a.example,http://localhost:8080")],
+    ("name", "given", "kept"),
+    [
+        ("ALLOWED_ORIGINS", "", ""),
+        ("ALLOWED_ORIGINS", " https://A.example , http://localhost:8080,", "https://a.example,http://localhost:8080"),
+        ("ALLOWED_HOSTS", "Gateway.example.com, 10.0.0.7:3000, [::1]", "gateway.example.com,10.0.0.7:3000,[::1]"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,unix, 127.0.0.1", "10.0.0.0/8,fd00::/8,unix,127.0.0.1"),
+    ],
 )
-def test_cors_origins_are_a_list_or_all(given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TURNWIRE_CORS_ORIGINS", given)
-    assert load_config().cors_origins == kept
+def test_lists_are_tidied(name: str, given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TURNWIRE_{name}", given)
+    assert getattr(load_config(), name.lower()) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ("500/2000", Rate(500, 2000)),
+        ("0.5/3", Rate(0.5, 3)),
+        ("30/min", Rate(0.5, 30)),
+        ("0", OFF),
+        ("0/10", OFF),
+        ("5/0", OFF),
+    ],
+)
+def test_a_rate_is_so_many_a_second_and_at_once(given: str, rate: Rate) -> None:
+    assert load_config(rate_events=given).rate("events") == rate
+
+
+def test_the_key_set_is_never_repeated() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(jwks="https://me:secret@idp.example/keys")
+    assert "secret" not in str(refused.value)
+
+
+def test_any_key_counts_as_keys() -> None:
+    assert not load_config().has_keys
+    assert all(load_config(None, **{name: "x"}).has_keys for name in ("api_keys_file", "jwt_secret_file", "jwks"))
 
 
 def test_every_setting_has_a_description() -> None:

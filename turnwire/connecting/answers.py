@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.salvage import UNDECODABLE
 
 
 class _Envelope(Struct):
@@ -17,7 +18,7 @@ def said(body: bytes, otherwise: str) -> tuple[str, ErrorCode | None]:
     """Text and code of an error answer; `otherwise` when it is no envelope. A code of a newer gateway is None."""
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
-    except (ValueError, RecursionError):
+    except UNDECODABLE:
         return otherwise, None
     text = envelope.message if isinstance(envelope.message, str) else "; ".join(envelope.message)
     return text, known_code(envelope.code)

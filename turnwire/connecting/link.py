@@ -18,6 +18,7 @@ from turnwire.connecting.handshake import Lost, refused_handshake
 from turnwire.connecting.tokens import TokenSource
 from turnwire.errors import Refused, TokenError, final_close
 from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.errors import CloseCode
 from turnwire.protocol.messages import Shape
 from turnwire.protocol.token_messages import Auth
 
@@ -31,7 +32,6 @@ QUIET_PINGS = 1.5
 """How many of the gateway's pings are missing then, if it pings more often."""
 PROBE = 0.8
 """After this share of the time the gateway is pinged: it may have been told to ping less often."""
-TOKEN_EXPIRED = 4402
 MAX_MESSAGE = 64 * 1024 * 1024
 
 _CODECS = {"json": JSON, "msgpack": MSGPACK}
@@ -149,7 +149,7 @@ class Link:
     def _ended(self, kind: WSMsgType, data: Any, extra: str | None) -> Refused | Lost:
         if kind is WSMsgType.CLOSE:
             reason = extra or ""
-            if data == TOKEN_EXPIRED:
+            if data == CloseCode.TOKEN_EXPIRED:
                 return Lost("the token has expired", self.retry_after, announced=True)
             return final_close(data, reason) or self._lost(f"closed with {data} {reason}".rstrip())
         if kind is WSMsgType.ERROR:

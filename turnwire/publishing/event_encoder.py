@@ -10,6 +10,7 @@ from turnwire.errors import InvalidEvent
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import EventType, JsonObject, Shape, Signal
 from turnwire.protocol.rules import object_fault
+from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.times import format_time, parse_time, to_utc
 from turnwire.publishing.delivery import EventLimits
 from turnwire.publishing.outbox import Entry
@@ -77,7 +78,7 @@ class EventEncoder:
             raise InvalidEvent(f"payload{fault}")
         try:
             data = self._codec.encode(message)
-        except (TypeError, ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise InvalidEvent(f"cannot be encoded: {error}") from None
         if len(data) > limits.event_bytes:
             raise InvalidEvent(f"{len(data)} bytes are over the gateway's limit of {limits.event_bytes}")

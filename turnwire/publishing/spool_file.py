@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from turnwire.errors import SpoolError
+from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.publishing.spool_records import (
     Recovered,
     SpoolOwner,
@@ -68,7 +69,7 @@ class SpoolFile:
             found = recover(_read(self._file))
             if found.damaged:
                 self._keep_aside(found.damaged)
-        except (OSError, ValueError) as error:
+        except (OSError, *UNDECODABLE) as error:
             self.release()
             raise SpoolError(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
         except BaseException:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from turnwire.errors import SpoolError
 from turnwire.protocol.codec import CODECS, Codec
 from turnwire.protocol.messages import EventIn, JsonObject, Limits, Shape
+from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.publishing.outbox import Entry, Outbox
 from turnwire.publishing.spool_file import SpoolFile
 from turnwire.publishing.spool_records import SpoolOwner, recover
@@ -139,7 +140,7 @@ def read_spool(path: str | Path) -> SpooledCall | None:
         if found.owner is None:
             return None
         codec = CODECS[found.owner.encoding]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, KeyError, *UNDECODABLE) as error:
         raise SpoolError(f"the spool {str(path)!r} cannot be read: {error}") from None
     owner, events = found.owner, [_event(event, codec) for event in found.events]
     damaged = sum(map(len, found.damaged))

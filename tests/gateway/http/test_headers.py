@@ -59,7 +59,8 @@ async def test_the_reference_may_use_its_own_style_and_nothing_else(gateway: Gat
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_preflights_of_every_route_are_answered(gateway: Gateway, method: str, path: str) -> None:
+async def test_preflights_of_every_route_are_answered(start_gateway: StartGateway, method: str, path: str) -> None:
+    gateway = await start_gateway(allowed_origins=ORIGIN)
     headers = {
         "Origin": ORIGIN,
         "Access-Control-Request-Method": method,
@@ -85,9 +86,10 @@ async def test_preflights_of_every_route_are_answered(gateway: Gateway, method: 
         ("POST", "/sessions", 400),
     ],
 )
-async def test_answers_and_errors_may_be_read_by_any_origin(
-    gateway: Gateway, method: str, path: str, status: int
+async def test_answers_and_errors_may_be_read_by_an_allowed_origin(
+    start_gateway: StartGateway, method: str, path: str, status: int
 ) -> None:
+    gateway = await start_gateway(allowed_origins=ORIGIN)
     async with gateway.request(method, path, headers={"Origin": ORIGIN}) as response:
         assert response.status == status
         assert response.headers.getall("Access-Control-Allow-Origin") == [ORIGIN]
@@ -98,7 +100,7 @@ async def test_answers_and_errors_may_be_read_by_any_origin(
 
 
 async def test_only_the_configured_origins_are_allowed(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(cors_origins=f"{ORIGIN}, https://other.example.com")
+    gateway = await start_gateway(allowed_origins=f"{ORIGIN}, https://other.example.com")
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     for path in ("/sessions", "/nope"):
         async with gateway.request("GET", path, headers={"Origin": ORIGIN}) as response:
@@ -115,7 +117,7 @@ async def test_only_the_configured_origins_are_allowed(start_gateway: StartGatew
 
 
 async def test_without_configured_origins_no_origin_is_allowed(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(cors_origins="https://other.example.com")
+    gateway = await start_gateway()
     async with gateway.request("GET", "/sessions", headers={"Origin": ORIGIN}) as response:
         assert "Access-Control-Allow-Origin" not in response.headers
 
