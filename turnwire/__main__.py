@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from turnwire.adapters.paths import PATHS
+
 _OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
 """Packages of the extra `cli`. All others that may be missing come with `server`."""
 
 
 def main() -> None:
     """Run the command line. Exits with status 1, naming the extra to install, when a package is missing."""
+    if sys.argv[1:] == ["path", "pipecat"]:  # asked for where bots run, and there only the client is installed
+        print(PATHS["pipecat"])
+        return
     try:
         from turnwire.cli import app  # noqa: PLC0415 -- it needs typer, which the client library does without
 

@@ -31,7 +31,7 @@ class HealthRoutes:
     async def read_health(self, _request: web.Request) -> web.Response:
         """`down` when the database is away, `degraded` while the gateway is going away."""
         up = await self._probe.is_up()
-        status: Status = "down" if not up else "degraded" if self._connections.draining else "ok"
+        status: Status = "down" if not up else "degraded" if self._connections.leaving else "ok"
         return _answer(status, up=up, serves=up)
 
     async def read_liveness(self, _request: web.Request) -> web.Response:
@@ -42,7 +42,7 @@ class HealthRoutes:
     async def read_readiness(self, _request: web.Request) -> web.Response:
         """Whether to send traffic here: not without the database, and not while the gateway is going away."""
         up = await self._probe.is_up()
-        draining = self._connections.draining
+        draining = self._connections.leaving
         return _answer("down" if not up else "degraded" if draining else "ok", up=up, serves=up and not draining)
 
 

@@ -19,7 +19,7 @@ from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
-from turnwire.gateway.rest.metrics import MetricsRoute
+from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
@@ -42,10 +42,12 @@ _SHUTDOWN_SECONDS = 1.0
 class Gateway:
     """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, siblings: Siblings | None = None) -> None:
+        """`siblings` are the other workers on the same port, whose metrics are added to those of this one."""
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
+        self._siblings = siblings
         self.parts = SessionParts(config, store, self.metrics, clock)
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -71,7 +73,9 @@ class Gateway:
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
-        add_service_routes(app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe))
+        add_service_routes(
+            app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe, self._siblings)
+        )
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
@@ -100,10 +104,16 @@ class Gateway:
         await self._stop()
         await self.probe.close()
 
+    async def leave(self) -> None:
+        """Say that the gateway is not ready any more, and serve on for as long as load balancers need to notice."""
+        self.connections.leaving = True
+        await asyncio.sleep(self.config.drain_delay)
+
     async def drain(self) -> None:
         """Let go of all connections, as on SIGTERM."""
         parts = self.parts
-        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout)
+        back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
+        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
         await self._stop()
 
     async def _stop(self) -> None:

@@ -94,7 +94,7 @@ async def test_answers_and_errors_may_be_read_by_an_allowed_origin(
         assert response.status == status
         assert response.headers.getall("Access-Control-Allow-Origin") == [ORIGIN]
         exposed = set(response.headers["Access-Control-Expose-Headers"].split(","))
-        assert exposed == {"Idempotent-Replayed", "Retry-After"}
+        assert exposed == {"Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After"}
         assert "Origin" in response.headers["Vary"]
         assert "Access-Control-Allow-Credentials" not in response.headers
 
@@ -114,6 +114,14 @@ async def test_only_the_configured_origins_are_allowed(start_gateway: StartGatew
         "OPTIONS", "/sessions", 403, headers={"Origin": "https://evil.example.com", **preflight}
     )
     assert envelope["code"] == "forbidden"
+
+
+async def test_https_is_insisted_on_only_when_it_is_set(start_gateway: StartGateway) -> None:
+    for hsts, sent in ((0, None), (600, "max-age=600")):
+        gateway = await start_gateway(hsts=hsts)
+        for path in ("/", "/sessions", "/nope"):
+            async with gateway.request("GET", path) as response:
+                assert response.headers.get("Strict-Transport-Security") == sent
 
 
 async def test_without_configured_origins_no_origin_is_allowed(start_gateway: StartGateway) -> None:

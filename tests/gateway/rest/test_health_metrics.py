@@ -63,7 +63,7 @@ async def test_without_its_database_it_lives_but_does_not_serve(
 
 
 async def test_while_going_away_it_takes_no_new_traffic(gateway: Gateway) -> None:
-    gateway.gateway.connections.draining = True
+    gateway.gateway.connections.leaving = True
     assert (await health(gateway, "/health/ready", 503))["status"] == "degraded"
     assert (await health(gateway, "/health", 200))["status"] == "degraded"
     assert (await health(gateway, "/health/live", 200))["dependencies"] == {"mongodb": "up"}

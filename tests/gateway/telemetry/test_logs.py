@@ -10,7 +10,7 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
 from turnwire.gateway.config import LogFormat
-from turnwire.gateway.telemetry.logs import configure_logging, hide_password
+from turnwire.gateway.telemetry.logs import configure_logging, hide_credentials, hide_password
 
 log = logging.getLogger("turnwire.test")
 
@@ -69,6 +69,20 @@ def test_passwords_of_uris_are_hidden_in_messages_and_in_tracebacks(
 )
 def test_what_is_no_password_is_left_alone(text: str) -> None:
     assert hide_password(text) == text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_keys_and_tokens_are_hidden(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", log_format)
+    log.info("GET /subscribe?token=%s and %s here", f"tw_bot_{'k' * 43}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
+    written = capsys.readouterr().err
+    assert "token=tw_bot_*** and eyJ*** here" in written
+    assert "c2ln" not in written
+
+
+@pytest.mark.parametrize("text", ["tw_bot", "a.b.c", "eyJ is how a token begins", "session tw_1_2 of tw_a_b"])
+def test_what_is_no_credential_is_left_alone(text: str) -> None:
+    assert hide_credentials(text) == text
 
 
 def test_a_malformed_request_is_one_line_without_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:

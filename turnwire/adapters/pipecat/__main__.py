@@ -1,7 +1,7 @@
-"""`python -m turnwire.adapters.pipecat`: what `turnwire path pipecat` prints, where only the client is installed."""
+"""`python -m turnwire.adapters.pipecat` prints what `turnwire path pipecat` does."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from turnwire.adapters.paths import PATHS
 
-print(Path(__file__).with_name("setup_file.py"))
+print(PATHS["pipecat"])
