@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from turnwire.adapters.paths import PATHS
-
 _OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
 """Packages of the extra `cli`. All others that may be missing come with `server`."""
 
@@ -14,6 +12,8 @@ _OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
 def main() -> None:
     """Run the command line. Exits with status 1, naming the extra to install, when a package is missing."""
     if sys.argv[1:] == ["path", "pipecat"]:  # asked for where bots run, and there only the client is installed
+        from turnwire.adapters.paths import PATHS  # noqa: PLC0415 -- nothing else needs it
+
         print(PATHS["pipecat"])
         return
     try:

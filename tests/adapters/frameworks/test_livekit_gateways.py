@@ -133,8 +133,8 @@ async def test_the_bot_answers_as_fast_and_as_evenly_as_without_turnwire(
         print("\nLiveKit: the pace of the bot's event loop, which is that of its audio\n" + table(runs))
     plain = runs.pop("without Turnwire")
     for run in runs.values():
-        assert run.p50 == pytest.approx(plain.p50, abs=3)
-        assert run.longest < plain.longest + 60, "a gap that is heard"
+        assert run.p50 == pytest.approx(plain.p50, abs=5)
+        assert run.longest < plain.longest + 100, "a gap that is heard"
 
 
 async def _beat(ticks: list[float]) -> None:

@@ -115,8 +115,8 @@ async def test_audio_flows_as_evenly_as_without_turnwire(
         print("\nPipecat\n" + table(runs))
     plain = runs.pop("without Turnwire")
     for run in runs.values():
-        assert run.p50 == pytest.approx(plain.p50, abs=3)
-        assert run.longest < plain.longest + 40, "a gap that is heard"
+        assert run.p50 == pytest.approx(plain.p50, abs=5)
+        assert run.longest < plain.longest + 100, "a gap that is heard"
 
 
 BOT = """
