@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
 
 from tests.adapters.frameworks.gateway import ROOT, Gateway
 from tests.adapters.frameworks.pacing import Pacing, table
-from tests.adapters.frameworks.pipecat_bot import Bot
+from tests.adapters.frameworks.pipecat_bot import Bot, ScriptedModel
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.page_code import run_page
 from turnwire import Client, Publisher
-from turnwire.adapters.pipecat import attach
+from turnwire.adapters.pipecat import attach, setup_file
 
 ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
@@ -121,7 +123,7 @@ async def test_audio_flows_as_evenly_as_without_turnwire(
 
 BOT = """
 import asyncio
-from tests.adapters.frameworks.pipecat_bot import Bot
+from tests.adapters.frameworks.pipecat_bot import Bot, ScriptedModel
 
 async def main():
     async with Bot(["It is open until six today."]) as bot:
@@ -205,3 +207,18 @@ async def test_the_path_is_printed_without_the_command_line_too() -> None:
         printed.append((await process.communicate())[0].decode().strip())
     assert printed[1] == str(ROOT / "turnwire/adapters/pipecat/setup_file.py")
     assert len(set(printed)) == 1
+
+
+async def test_calls_of_one_process_get_sessions_of_their_own_and_bridged_workers_none(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNWIRE_URL", nowhere)
+    monkeypatch.setenv("TURNWIRE_SESSION_ID", "CA1")
+    given: list[str] = []
+    monkeypatch.setattr(setup_file, "attach", lambda worker, url, session_id, **_: given.append(session_id))
+    bridged = PipelineWorker(Pipeline([ScriptedModel([])]), bridged=())
+    for worker in (Bot([]).worker, bridged, Bot([]).worker):
+        await setup_file.setup_pipeline_worker(worker)
+    first, second = given
+    assert first == "CA1"
+    assert second[14] == "7"
