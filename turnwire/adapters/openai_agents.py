@@ -3,8 +3,9 @@
 from turnwire.adapters.openai_agents import listen
 
 told = listen(session.model, call)
-async for event in session:
-    told(event)   # handoffs and guardrails; leave this line out where there are none
+async with session:
+    async for event in session:
+        told(event)   # handoffs and guardrails; leave this line out where there are none
 """
 
 from __future__ import annotations

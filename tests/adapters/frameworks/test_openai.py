@@ -21,9 +21,12 @@ from pydantic import TypeAdapter
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.adapters import openai_script as script
+from tests.adapters.frameworks.gateway import Gateway
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.mapping import Clock, mapped
+from tests.adapters.page_code import run_page
 from tests.adapters.recorder import Recorder
+from turnwire import Client, errors
 from turnwire.adapters.openai_agents import listen
 from turnwire.adapters.openai_realtime import RealtimeMapper
 
@@ -146,3 +149,40 @@ async def test_a_server_that_hangs_up_ends_what_is_open(running: bool) -> None:
         await until(lambda: told.payloads("call.ended"))
     assert told.payloads("call.ended") == [{"event": "call.ended", "reason": "disconnected"}]
     assert len(told.payloads("tool.cancelled", "tool.completed")) == running
+
+
+class Runner:
+    """A RealtimeRunner whose sessions go to a server of ours."""
+
+    def __init__(self, port: int) -> None:
+        self._runner = RealtimeRunner(RealtimeAgent(name="Reception"), model=OpenAIRealtimeWebSocketModel())
+        self._config = {"api_key": "none", "url": f"ws://127.0.0.1:{port}"}
+
+    async def run(self) -> Any:
+        return await self._runner.run(model_config=self._config)
+
+
+async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+    server = Server()
+    async with serve(server.handle, "127.0.0.1", 0) as listening:
+        port = next(iter(listening.sockets)).getsockname()[1]
+        page = asyncio.create_task(
+            run_page("openai-agents", runner=Runner(port), call_id=session_id, gateway=gateway.url)
+        )
+        await server.connected.wait()
+        await until(lambda: server.received)  # the session's configuration: it is connected
+        await server.say(*(message for _, message in script.one_exchange()))
+        async with asyncio.timeout(10):
+            while len(await texts(gateway, session_id)) < 2:
+                await asyncio.sleep(0.05)
+        await server.hang_up()
+        await asyncio.wait_for(page, 10)
+    assert await texts(gateway, session_id) == [script.ANSWER, "Are you open?"]
+
+
+async def texts(gateway: Gateway, session_id: str) -> list[str]:
+    async with Client(gateway.url) as client:
+        try:
+            return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
+        except errors.SessionNotFound:
+            return []
