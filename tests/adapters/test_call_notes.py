@@ -68,6 +68,7 @@ def test_turns_count_what_the_user_says() -> None:
 def test_stable_ids_depend_on_what_is_said_alone() -> None:
     assert stable_id("a", {"b": 1, "c": 2}) == stable_id("a", {"c": 2, "b": 1})
     assert len({stable_id("a", 1), stable_id("a", "1"), stable_id("a", 1, None), stable_id("a1")}) == 4
+    assert stable_id("a", 1_766_000_001_000) == stable_id("a", 1_766_000_001_000.0) != stable_id("a", 1.5)
 
 
 def test_what_is_collected_is_delivered_as_it_was() -> None:

@@ -28,7 +28,8 @@ DEEPGRAM_REQUEST: Message = {
 
 
 def vapi(kind: str, timestamp: int = 1_766_000_001_000, **fields: Any) -> Message:
-    call = {"id": "call-vapi", "orgId": "org", "createdAt": "2025-12-17T19:33:20.000Z", "assistantId": "as-1"}
+    made = {"createdAt": "2025-12-17T19:33:20.000Z", "updatedAt": "2025-12-17T19:33:20.000Z"}
+    call = {"id": "call-vapi", "orgId": "org", "assistantId": "as-1", **made}
     return {"message": {"type": kind, "timestamp": timestamp, "call": call, **fields}}
 
 
@@ -62,7 +63,7 @@ VAPI_CALL: list[Message] = [
         ],
         toolWithToolCallList=[],
     ),
-    vapi("conversation-update", 1_766_000_004_100, messages=[VAPI_RESULT]),
+    vapi("conversation-update", 1_766_000_004_100, messages=[VAPI_RESULT], messagesOpenAIFormatted=[]),
     vapi("transcript", 1_766_000_005_000, role="assistant", transcriptType="final", transcript="There is one at six."),
     vapi("user-interrupted", 1_766_000_005_500, turnId="turn-2"),
     vapi(

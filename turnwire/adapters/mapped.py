@@ -33,8 +33,12 @@ def deliver(call: Target, items: Iterable[Mapped]) -> None:
 
 
 def stable_id(*parts: object) -> str:
-    """An event id made of what the event says: the same parts give the same id, in any process."""
-    text = msgspec.json.encode(parts, order="deterministic")
+    """An event id made of what the event says: the same parts give the same id, in any process.
+
+    A number is the same whether it was read as 1 or as 1.0: an SDK may make a float of a vendor's integer.
+    """
+    plain = [int(part) if isinstance(part, float) and part.is_integer() else part for part in parts]
+    text = msgspec.json.encode(plain, order="deterministic")
     return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
