@@ -15,7 +15,8 @@ import pytest
 from pymongo import MongoClient
 
 from tests.support.processes import clean_environment, is_running, wait_until
-from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError, die_with_parent
+from turnwire.store.embedded import die_with_parent
+from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
 
 pytestmark = pytest.mark.e2e
 
