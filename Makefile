@@ -16,16 +16,16 @@ FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py 
 # Since 3.12 Python itself tells which lines run, at next to no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test faults soak lint bench browser faketime clean
+.PHONY: house demo quick test faults soak lint bench browser faketime redis clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 quick: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m quick
+	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
-test: $(VENV)/installed-dev browser faketime
+test: $(VENV)/installed-dev browser faketime redis
 	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term \
 	  $(addprefix --ignore=,$(FAULT_RUNS))
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
@@ -68,7 +68,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
@@ -108,6 +108,19 @@ $(VENV)/made: pyproject.toml
 
 house: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.house
+
+# Tests of several gateways start a real Redis, or Valkey, of their own.
+redis:
+	@if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'Installing redis-server with apt-get.' >&2; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends redis-server >&2; \
+	  else \
+	    echo 'The tests need redis-server or valkey-server: install one' >&2; \
+	    exit 1; \
+	  fi; \
+	fi
 
 # The adapters, each against the framework itself: an environment for each, with Turnwire beside it as its users have it.
 # The first time these are some 1.5 GB from the package index; they are kept in .venv-adapters.

@@ -75,6 +75,19 @@ async def test_closing_frozen_connections_takes_no_longer_either(
     assert time.monotonic() - began < seconds + SLACK
 
 
+async def test_what_a_frozen_gateway_does_not_take_keeps_nobody(gateway: Gateway, relay: Relay) -> None:
+    """More than the system holds on the way: not even the frame that closes a connection can be written."""
+    call = Publisher(relay.url, "call", drain_timeout=0.5)
+    await call.open()
+    relay.stall()
+    for n in range(200):
+        call.post("system", {"n": n, "text": "x" * 100_000})
+    began = time.monotonic()
+    await call.aclose()
+    assert time.monotonic() - began < 0.5 + SLACK
+    assert len(call.unanswered()) == 200
+
+
 async def test_a_cancelled_task_has_all_stored_before_it_ends(gateway: Gateway, relay: Relay) -> None:
     entered = asyncio.Event()
 

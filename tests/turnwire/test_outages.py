@@ -95,6 +95,17 @@ async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway
     assert (await gateway.get("/sessions/call"))["lastSeq"] == 30
 
 
+async def test_it_is_noticed_too_when_nothing_more_can_be_written(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(ping_interval=0.4)
+    async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
+        relay.stall()
+        for n in range(200):  # more than the system holds on the way
+            call.post("system", {"n": n, "text": "x" * 100_000})
+        await eventually(lambda: relay.connections == 2, 10)
+        await call.flush()
+    assert (await gateway.get("/sessions/call"))["lastSeq"] == 200
+
+
 @pytest.mark.parametrize("follow", [True, False])
 async def test_a_silent_path_is_noticed_by_who_watches_too(
     gateway: Gateway, relay: Relay, follow: bool, monkeypatch: pytest.MonkeyPatch

@@ -45,7 +45,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, resend, key, dashboard, path):
+    for command in (replay, tail, verify, resend, key, dashboard, reindex, path):
         app.command()(command)
 
 
@@ -180,3 +180,26 @@ def resend(
 
     if not resend(path, token):
         raise typer.Exit(1)
+
+
+def reindex(
+    *,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="TURNWIRE_DATA_DIR", show_envvar=False, help="Folder of the gateway's data.")
+    ] = Path("turnwire-data"),
+) -> None:
+    """Have the search of a gateway made anew from its log.
+
+    \b
+    While the gateway runs it begins within a second; else it begins with its next start:
+        turnwire reindex --data-dir ./turnwire-data
+
+    Nothing is lost by it. Until it is done the search looks at ids and metadata only.
+    """
+    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
+    from turnwire.gateway.running.reindex import reindex as ask_for_it  # noqa: PLC0415
+
+    fault = ask_for_it(data_dir)
+    if fault is not None:
+        raise fail(fault)
+    typer.echo("The search will be made anew.")

@@ -171,7 +171,23 @@ async def open_link(http: aiohttp.ClientSession, url: URL, codec: Codec, token: 
         yield link
     finally:
         await link.end()
-        await socket.close()
+        await _close(socket)
+
+
+async def _close(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+    """Say goodbye, and leave nothing behind: what a frozen gateway does not take would keep the connection for ever."""
+    connection = socket._response.connection
+    transport = None if connection is None else connection.transport
+    polite = False
+    try:
+        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # a frame to be written, and one to be read
+            await socket.close()
+            polite = True
+    except TimeoutError:
+        log.info("a connection could not be closed politely")
+    finally:
+        if transport is not None and not polite:
+            transport.abort()
 
 
 async def _connected(
