@@ -30,7 +30,7 @@ async def transcript(page: Page, *payloads: tuple[str, Json], offsets: tuple[int
         for seq, (kind, payload) in enumerate(payloads, start=1)
     ]
     script = """async (events) => {
-      const { Transcript } = await import("./static/transcript.js");
+      const { Transcript } = await import("./static/data/transcript.js");
       const transcript = new Transcript();
       for (const event of events) transcript.add(event);
       const places = events.map((event) => transcript.indexOfSeq(event.seq));
@@ -87,7 +87,7 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
         return f"# HELP h Seconds.\n{counts}up 1\n"
 
     script = """async ([before, after]) => {
-      const { bucketsBetween, parseMetrics, quantile, valueOf } = await import("./static/prometheus.js");
+      const { bucketsBetween, parseMetrics, quantile, valueOf } = await import("./static/data/prometheus.js");
       const [old, now] = [parseMetrics(before), parseMetrics(after)];
       const buckets = bucketsBetween(old, now, "h");
       const shares = [0.25, 0.5, 0.75, 1].map((share) => quantile(buckets, share));
@@ -102,7 +102,7 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
 
 async def test_addresses_name_any_session(page: Page) -> None:
     script = """async (id) => {
-      const { callHref, parseRoute } = await import("./static/route.js");
+      const { callHref, parseRoute } = await import("./static/data/route.js");
       return [parseRoute(callHref(id, 42)), parseRoute("#/s/%"), parseRoute(""), parseRoute("#/gateway")];
     }"""
     for session_id in ("call-1", "a/b?c#d%", "日本語 🎙"):

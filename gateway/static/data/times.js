@@ -1,5 +1,5 @@
 // Times and durations as people read them: in the viewer's zone, and UTC on hover.
-import { html } from "./view.js";
+import { html } from "../parts/view.js";
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const PLOT_CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });

@@ -1,8 +1,8 @@
 // The figures of a call, as the gateway has computed them, and what is known of its session.
 import { color } from "./colors.js";
-import { EXPORTS, exportCall } from "./export.js";
+import { EXPORTS, exportCall } from "../data/export.js";
 import { Plot } from "./plot.js";
-import { latency, Moment } from "./times.js";
+import { latency, Moment } from "../data/times.js";
 import { html, useMemo, useState } from "./view.js";
 
 export function FiguresPanel({ log, figures, failure }) {

@@ -1,6 +1,6 @@
-import { callName, isLive } from "./calls.js";
-import { callHref } from "./route.js";
-import { duration, latency, Moment, spokenDuration } from "./times.js";
+import { callName, isLive } from "../data/calls.js";
+import { callHref } from "../data/route.js";
+import { duration, latency, Moment, spokenDuration } from "../data/times.js";
 import { html, useEffect } from "./view.js";
 
 const COLUMNS = ["State", "Call", "Last line", "Turns", "Response", "Duration"];

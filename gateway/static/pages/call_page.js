@@ -1,16 +1,16 @@
 // One call: its transcript, who spoke when, its figures, its replay.
-import { Item } from "./bubbles.js";
-import { CallFigures, CallLog } from "./call_log.js";
-import { callName } from "./calls.js";
-import { FiguresPanel } from "./figures_panel.js";
-import { Lanes } from "./lanes.js";
-import { Player } from "./player.js";
-import { clockOffset } from "./rest.js";
-import { callHref, route } from "./route.js";
-import { duration, Moment, spokenDuration } from "./times.js";
-import { sideOfSignal } from "./transcript.js";
-import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useMemo, useObservable, useRef, useState } from "./view.js";
-import { WindowedList } from "./windowed.js";
+import { Item } from "../parts/bubbles.js";
+import { CallFigures, CallLog } from "../data/call_log.js";
+import { callName } from "../data/calls.js";
+import { FiguresPanel } from "../parts/figures_panel.js";
+import { Lanes } from "../parts/lanes.js";
+import { Player } from "../parts/player.js";
+import { clockOffset } from "../data/rest.js";
+import { callHref, route } from "../data/route.js";
+import { duration, Moment, spokenDuration } from "../data/times.js";
+import { sideOfSignal } from "../data/transcript.js";
+import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useMemo, useObservable, useRef, useState } from "../parts/view.js";
+import { WindowedList } from "../parts/windowed.js";
 
 export function CallPage({ sessionId, seq, connection }) {
   const log = useMemo(() => new CallLog(connection, sessionId), [sessionId]);

@@ -1,6 +1,6 @@
 // One item of a transcript, as it is shown.
-import { callHref } from "./route.js";
-import { bothClocks, duration, latency, Moment } from "./times.js";
+import { callHref } from "../data/route.js";
+import { bothClocks, duration, latency, Moment } from "../data/times.js";
 import { html } from "./view.js";
 
 const NAMES = { user: "User", bot: "Bot" };

@@ -1,11 +1,11 @@
 // The gateway itself, as live plots of its metrics. Only asks for them while it is shown.
-import { color } from "./colors.js";
-import { Observable } from "./observable.js";
-import { Plot } from "./plot.js";
-import { bucketsBetween, parseMetrics, quantile, valueOf } from "./prometheus.js";
-import { ask, askJson, RestError } from "./rest.js";
-import { clock } from "./times.js";
-import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "./view.js";
+import { color } from "../parts/colors.js";
+import { Observable } from "../data/observable.js";
+import { Plot } from "../parts/plot.js";
+import { bucketsBetween, parseMetrics, quantile, valueOf } from "../data/prometheus.js";
+import { ask, askJson, RestError } from "../data/rest.js";
+import { clock } from "../data/times.js";
+import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "../parts/view.js";
 
 const EVERY_MS = 2000;
 const KEPT = 150;

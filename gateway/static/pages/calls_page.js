@@ -1,11 +1,11 @@
 // The list of calls: those that want attention, those that go on, those that have ended.
-import { attention, urgency } from "./attention.js";
-import { CallRow, Columns } from "./call_row.js";
-import { haystack, isLive } from "./calls.js";
-import { NoCalls, NothingFound } from "./empty.js";
-import { clockOffset } from "./rest.js";
-import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useObservable, useRef, useState } from "./view.js";
-import { WindowedList } from "./windowed.js";
+import { attention, urgency } from "../data/attention.js";
+import { CallRow, Columns } from "../parts/call_row.js";
+import { haystack, isLive } from "../data/calls.js";
+import { NoCalls, NothingFound } from "../parts/empty.js";
+import { clockOffset } from "../data/rest.js";
+import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useObservable, useRef, useState } from "../parts/view.js";
+import { WindowedList } from "../parts/windowed.js";
 
 const STATUSES = { "": "All states", live: "Live", initiated: "Initiated", active: "Active", completed: "Completed", failed: "Failed" };
 

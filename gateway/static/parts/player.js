@@ -1,5 +1,5 @@
 // The replay of a call: a place in its time, that moves once or four times as fast as the call did.
-import { duration, spokenDuration } from "./times.js";
+import { duration, spokenDuration } from "../data/times.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 
 const SPEEDS = [1, 4];
