@@ -87,12 +87,12 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
         return f"# HELP h Seconds.\n{counts}up 1\n"
 
     script = """async ([before, after]) => {
-      const { bucketsBetween, parseMetrics, quantile, valueOf } = await import("./static/data/prometheus.js");
+      const { bucketsBetween, parseMetrics, quantile, sumOf } = await import("./static/data/prometheus.js");
       const [old, now] = [parseMetrics(before), parseMetrics(after)];
       const buckets = bucketsBetween(old, now, "h");
       const shares = [0.25, 0.5, 0.75, 1].map((share) => quantile(buckets, share));
       const others = [quantile(buckets, 0.5, { whole: true }), quantile([], 0.5)];
-      return [...shares, ...others, valueOf(now, "up"), valueOf(now, "no")];
+      return [...shares, ...others, sumOf(now, "up"), sumOf(now, "no")];
     }"""
     found = await page.evaluate(script, [metrics(5, 5, 5), metrics(7, 9, 9)])
     assert found == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.1, None, 1, None])

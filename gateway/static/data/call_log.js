@@ -141,7 +141,10 @@ export class CallFigures extends Observable {
       this.#failures += 1;
     }
     this.changed();
-    const pause = Math.min(FIGURES_MOST_MS, Math.max(FIGURES_MS, 10 * (performance.now() - began)) * 2 ** this.#failures);
+    const pause = Math.min(
+      FIGURES_MOST_MS,
+      Math.max(FIGURES_MS, 10 * (performance.now() - began)) * 2 ** this.#failures,
+    );
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#due();

@@ -91,7 +91,8 @@ export class Calls extends Observable {
       const { events, pagination, ...session } = await askJson(sessionPath(id, "?limit=1"));
       this.#know(session);
     } catch (error) {
-      if (error.status === 404) this.rows.delete(id); // another database
+      if (error.status === 404)
+        this.rows.delete(id); // another database
       else this.#unconfirmed.add(id); // for after the next reconnect
     }
     this.changed();
@@ -190,7 +191,16 @@ function first(set) {
 /** The feed's summary of a call, from its figures. */
 function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, tools, errors }) {
   const { running: toolsRunning, failed: toolsFailed } = tools;
-  return { throughSeq: lastSeq, turns: turns.total, lastLine, responseMs: responses.lastMs, interruptions, toolsRunning, toolsFailed, errors };
+  return {
+    throughSeq: lastSeq,
+    turns: turns.total,
+    lastLine,
+    responseMs: responses.lastMs,
+    interruptions,
+    toolsRunning,
+    toolsFailed,
+    errors,
+  };
 }
 
 function makeRow(session, summary = null) {

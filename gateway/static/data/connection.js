@@ -144,7 +144,8 @@ export class Connection extends Observable {
 
   #ask(subscription) {
     if (!this.isOpen) return;
-    const ref = String((this.#counter += 1));
+    this.#counter += 1;
+    const ref = String(this.#counter);
     this.#refs.set(ref, subscription);
     this.#subscriptions.set(subscription, ref);
     this.#send({ type: "subscribe", ref, ...subscription.command() });

@@ -17,7 +17,7 @@ export function parseMetrics(text) {
   return samples;
 }
 
-export function valueOf(samples, name) {
+export function sumOf(samples, name) {
   return samples.get(name)?.reduce((sum, sample) => sum + sample.value, 0) ?? null;
 }
 

@@ -14,7 +14,10 @@ export class RestError extends Error {
 /** Throws RestError for the two ids that have no address in a browser. */
 export function sessionPath(sessionId, rest = "") {
   if (sessionId === "." || sessionId === "..") {
-    throw new RestError(0, `Browsers take “${sessionId}” in an address for a folder, so this page cannot ask for the session by REST.`);
+    throw new RestError(
+      0,
+      `Browsers take “${sessionId}” in an address for a folder, so this page cannot ask for the session by REST.`,
+    );
   }
   return `sessions/${encodeURIComponent(sessionId)}${rest}`;
 }

@@ -1,10 +1,13 @@
 // Times and durations as people read them: in the viewer's zone, and UTC on hover.
-import { html } from "../parts/view.js";
-
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const PLOT_CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+export const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const PLOT_CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+export const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+export const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** The time of day, short, of milliseconds since 1970. */
 export const clock = (ms) => PLOT_CLOCK.format(new Date(ms));
@@ -23,7 +26,10 @@ export function spokenDuration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   const names = ["h", "min", "s"];
-  return parts.map((value, at) => (value || at === 2 ? `${value} ${names[at]}` : "")).filter(Boolean).join(" ");
+  return parts
+    .map((value, at) => (value || at === 2 ? `${value} ${names[at]}` : ""))
+    .filter(Boolean)
+    .join(" ");
 }
 
 /** As in `450 ms`, `1.2 s` or `1:20`. */
@@ -33,21 +39,13 @@ export function latency(ms) {
   return ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
 }
 
-function isToday(date) {
+export function isToday(date) {
   return new Date().toDateString() === date.toDateString();
 }
 
-const inUtc = (at) => `${at.replace("T", " ").replace("Z", "")} UTC`;
+export const inUtc = (at) => `${at.replace("T", " ").replace("Z", "")} UTC`;
 
 /** A moment in the viewer's zone and in UTC, as text. */
 export function bothClocks(at) {
   return `${FULL.format(new Date(at))}, ${inUtc(at)}`;
-}
-
-/** A moment: the time of day, with the day when that is not today. */
-export function Moment({ at, full = false }) {
-  if (!at) return html`<span>–</span>`;
-  const date = new Date(at);
-  const text = full ? FULL.format(date) : isToday(date) ? CLOCK.format(date) : `${DAY.format(date)}, ${CLOCK.format(date)}`;
-  return html`<time datetime=${at} title=${inUtc(at)}>${text}</time>`;
 }

@@ -86,7 +86,12 @@ export class Transcript {
     item.began = measured ? startedMs : at;
     const before = this.#interim.get(side);
     if (before !== undefined && (turn === undefined || this.items[before].turn === turn)) {
-      this.#put(before, { ...item, key: this.items[before].key, at: this.items[before].at, seqs: [...this.items[before].seqs, seq] });
+      this.#put(before, {
+        ...item,
+        key: this.items[before].key,
+        at: this.items[before].at,
+        seqs: [...this.items[before].seqs, seq],
+      });
       if (!item.interim) this.#interim.delete(side);
     } else {
       if (item.interim) this.#interim.set(side, this.items.length);
@@ -108,7 +113,17 @@ export class Transcript {
     if (open < 0) {
       if (state === "running") this.#running.push({ id, index: this.items.length });
       const [started, ended] = state === "running" ? [payload, null] : [null, payload];
-      this.#push({ kind: "tool", seqs: [seq], at, timestamp, name, state, started, ended, duration: payload.durationMs });
+      this.#push({
+        kind: "tool",
+        seqs: [seq],
+        at,
+        timestamp,
+        name,
+        state,
+        started,
+        ended,
+        duration: payload.durationMs,
+      });
       return;
     }
     const [{ index }] = this.#running.splice(open, 1);

@@ -1,11 +1,12 @@
 // The page: its frame, and which of the three views it shows.
-import { CallPage } from "./call_page.js";
+
 import { Calls } from "../data/calls.js";
-import { CallsPage } from "./calls_page.js";
 import { Connection, subscribeUrl } from "../data/connection.js";
-import { GatewayPage } from "./gateway_page.js";
 import { route } from "../data/route.js";
 import { html, render, useClock, useObservable, useState } from "../parts/view.js";
+import { CallPage } from "./call_page.js";
+import { CallsPage } from "./calls_page.js";
+import { GatewayPage } from "./gateway_page.js";
 
 const connection = new Connection(subscribeUrl());
 const calls = new Calls(connection);

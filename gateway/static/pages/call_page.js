@@ -1,21 +1,39 @@
 // One call: its transcript, who spoke when, its figures, its replay.
-import { Item } from "../parts/bubbles.js";
+
 import { CallFigures, CallLog } from "../data/call_log.js";
 import { callName } from "../data/calls.js";
-import { FiguresPanel } from "../parts/figures_panel.js";
-import { Lanes } from "../parts/lanes.js";
-import { Player } from "../parts/player.js";
 import { clockOffset } from "../data/rest.js";
 import { callHref, route } from "../data/route.js";
-import { duration, Moment, spokenDuration } from "../data/times.js";
+import { duration, spokenDuration } from "../data/times.js";
 import { sideOfSignal } from "../data/transcript.js";
-import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useMemo, useObservable, useRef, useState } from "../parts/view.js";
+import { Item } from "../parts/bubbles.js";
+import { FiguresPanel } from "../parts/figures_panel.js";
+import { Lanes } from "../parts/lanes.js";
+import { Moment } from "../parts/moment.js";
+import { Player } from "../parts/player.js";
+import {
+  html,
+  NARROW,
+  useClock,
+  useEffect,
+  useLayoutEffect,
+  useMedia,
+  useMemo,
+  useObservable,
+  useRef,
+  useState,
+} from "../parts/view.js";
 import { WindowedList } from "../parts/windowed.js";
 
 export function CallPage({ sessionId, seq, connection }) {
   const log = useMemo(() => new CallLog(connection, sessionId), [sessionId]);
   const figures = useMemo(() => new CallFigures(log), [log]);
-  useEffect(() => () => (figures.close(), log.close()), [log]);
+  useEffect(() => {
+    return () => {
+      figures.close();
+      log.close();
+    };
+  }, [log]);
   useObservable(log);
   useObservable(figures);
   useLayoutEffect(() => {
@@ -33,25 +51,37 @@ export function CallPage({ sessionId, seq, connection }) {
   const { transcript } = log;
   const pick = (ms) => {
     const item = transcript.items[Math.max(0, transcript.countAt(ms) - 1)];
-    if (item) setPlayhead(null), route.go(callHref(sessionId, item.seqs[0]));
+    if (!item) return;
+    setPlayhead(null);
+    route.go(callHref(sessionId, item.seqs[0]));
   };
   return html`<main class=${`call ${narrow ? `narrow tab-${tab}` : ""}`} aria-labelledby="call-title">
     <${CallHead} log=${log} />
     ${log.failure && html`<p class="notice" role="alert">${log.failure}</p>`}
     ${log.absent && html`<p class="absent" role="status">There is no call of this id yet. It appears here when it begins.</p>`}
-    ${log.session && html`<section class="stage" aria-label="Timeline">
+    ${
+      log.session &&
+      html`<section class="stage" aria-label="Timeline">
       <${Lanes} transcript=${transcript} version=${log.version} playhead=${playhead} onPick=${pick} />
       <${Player} transcript=${transcript} playhead=${playhead} setPlayhead=${setPlayhead} />
       ${!narrow && html`<${GoTo} log=${log} target=${target} />`}
-    </section>`}
-    ${narrow && log.session && html`<div class="tabs" role="group" aria-label="Part of the call">
+    </section>`
+    }
+    ${
+      narrow &&
+      log.session &&
+      html`<div class="tabs" role="group" aria-label="Part of the call">
       ${["transcript", "figures"].map((name) => html`<button type="button" key=${name} aria-pressed=${tab === name} onClick=${() => setTab(name)}>${name}</button>`)}
       <${GoTo} log=${log} target=${target} />
-    </div>`}
-    ${log.session && html`<div class="panes">
+    </div>`
+    }
+    ${
+      log.session &&
+      html`<div class="panes">
       <${TranscriptPane} log=${log} playhead=${playhead} responseOf=${figures.responseOf} target=${target} />
       <${FiguresPanel} log=${log} figures=${figures.figures} failure=${figures.failure} />
-    </div>`}
+    </div>`
+    }
   </main>`;
 }
 
@@ -66,7 +96,8 @@ function CallHead({ log }) {
   const now = useClock(1000) + clockOffset;
   const { session } = log;
   const back = html`<a class="back" href="#/" aria-label="Back to the calls">←</a>`;
-  if (!session) return html`<header class="call-head">${back}<div class="title"><h1 id="call-title">${log.sessionId}</h1></div></header>`;
+  if (!session)
+    return html`<header class="call-head">${back}<div class="title"><h1 id="call-title">${log.sessionId}</h1></div></header>`;
   const lasted = (session.endedAt ? Date.parse(session.endedAt) : now) - Date.parse(session.startedAt);
   const name = callName(session);
   return html`<header class="call-head">
@@ -110,10 +141,7 @@ function TranscriptPane({ log, playhead, responseOf, target }) {
   const [, setOpened] = useState(0);
   const [atEnd, setAtEnd] = useState(target.seq === null);
   const [jump, setJump] = useState(null);
-  const items = useMemo(
-    () => shownItems(log, playhead),
-    [log, log.version, playhead],
-  );
+  const items = useMemo(() => shownItems(log, playhead), [log, log.version, playhead]);
   useEffect(() => setJump(null), [target.nonce]);
   const view = {
     sessionId: log.sessionId,
@@ -130,7 +158,8 @@ function TranscriptPane({ log, playhead, responseOf, target }) {
     setAtEnd(true);
     setJump({ index: items.length - 1, align: "end", nonce: {} });
   };
-  const aim = jump ?? (target.index >= 0 && target.index < items.length ? { index: target.index, nonce: target.nonce } : null);
+  const aim =
+    jump ?? (target.index >= 0 && target.index < items.length ? { index: target.index, nonce: target.nonce } : null);
   const last = items.findLast((item) => item.kind === "speech");
   return html`<section class="transcript-pane" aria-label="Transcript">
     ${items.length === 0 && html`<p class="nothing">${log.caughtUp ? "Nothing has been said yet." : "Loading …"}</p>`}

@@ -1,16 +1,37 @@
 // The list of calls: those that want attention, those that go on, those that have ended.
 import { attention, urgency } from "../data/attention.js";
-import { CallRow, Columns } from "../parts/call_row.js";
 import { haystack, isLive } from "../data/calls.js";
-import { NoCalls, NothingFound } from "../parts/empty.js";
 import { clockOffset } from "../data/rest.js";
-import { html, NARROW, useClock, useEffect, useLayoutEffect, useMedia, useObservable, useRef, useState } from "../parts/view.js";
+import { CallRow, Columns } from "../parts/call_row.js";
+import { NoCalls, NothingFound } from "../parts/empty.js";
+import {
+  html,
+  NARROW,
+  useClock,
+  useEffect,
+  useLayoutEffect,
+  useMedia,
+  useObservable,
+  useRef,
+  useState,
+} from "../parts/view.js";
 import { WindowedList } from "../parts/windowed.js";
 
-const STATUSES = { "": "All states", live: "Live", initiated: "Initiated", active: "Active", completed: "Completed", failed: "Failed" };
+const STATUSES = {
+  "": "All states",
+  live: "Live",
+  initiated: "Initiated",
+  active: "Active",
+  completed: "Completed",
+  failed: "Failed",
+};
 
 // Kept while another page is shown.
 const kept = { text: "", status: "", language: "", focused: null };
+
+function noteFocus(sessionId) {
+  kept.focused = sessionId;
+}
 
 export function CallsPage({ calls }) {
   useObservable(calls);
@@ -28,11 +49,13 @@ export function CallsPage({ calls }) {
     <h1 id="calls-title" class="sr-only">Calls</h1>
     ${calls.rows.size > 0 && html`<${Filters} groups=${groups} setFilter=${setFilter} />`}
     ${calls.failure && html`<p class="notice" role="alert">${calls.failure}</p>`}
-    ${calls.rows.size === 0
-      ? calls.loaded && html`<${NoCalls} />`
-      : shown === 0
-        ? html`<${NothingFound} clear=${() => setFilter({ text: "", status: "", language: "" })} />`
-        : html`<${CallTable} calls=${calls} groups=${groups} now=${now} />`}
+    ${
+      calls.rows.size === 0
+        ? calls.loaded && html`<${NoCalls} />`
+        : shown === 0
+          ? html`<${NothingFound} clear=${() => setFilter({ text: "", status: "", language: "" })} />`
+          : html`<${CallTable} calls=${calls} groups=${groups} now=${now} />`
+    }
     <${Announcer} rows=${groups.attention} />
   </main>`;
 }
@@ -68,7 +91,8 @@ function compare(a, b) {
 
 function Filters({ groups, setFilter }) {
   const search = useRef(null);
-  useLayoutEffect(() => { // the key works as soon as the field is to be seen
+  useLayoutEffect(() => {
+    // the key works as soon as the field is to be seen
     const onKey = (event) => {
       if (event.key !== "/" || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
       event.preventDefault();
@@ -79,8 +103,9 @@ function Filters({ groups, setFilter }) {
   }, []);
   const languages = [...groups.languages].sort();
   return html`<search class="filters" aria-label="Filter calls">
-    <p class="count"><strong>${groups.total}</strong> live${groups.attention.length > 0 &&
-      html`, <span class="warn-text">${groups.attention.length} to look at</span>`}</p>
+    <p class="count"><strong>${groups.total}</strong> live${
+      groups.attention.length > 0 && html`, <span class="warn-text">${groups.attention.length} to look at</span>`
+    }</p>
     <input ref=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
       value=${kept.text} onInput=${(event) => setFilter({ text: event.currentTarget.value })} />
     <select aria-label="State" value=${kept.status} onChange=${(event) => setFilter({ status: event.currentTarget.value })}>
@@ -119,12 +144,14 @@ function CallTable({ calls, groups, now }) {
   const focusedExists = places.some((index) => items[index].row.session.sessionId === kept.focused);
   const tabStop = focusedExists ? kept.focused : items[places[0]]?.row.session.sessionId;
 
-  const focus = () => table.current.querySelector(`[data-call="${CSS.escape(kept.focused)}"]`)?.focus({ preventScroll: true });
+  const focus = () =>
+    table.current.querySelector(`[data-call="${CSS.escape(kept.focused)}"]`)?.focus({ preventScroll: true });
   useEffect(() => {
     if (target) focus();
   }, [target]);
   useEffect(() => {
-    if (kept.focused && focusedExists) goTo(places.findIndex((index) => items[index].row.session.sessionId === kept.focused));
+    if (kept.focused && focusedExists)
+      goTo(places.findIndex((index) => items[index].row.session.sessionId === kept.focused));
   }, []);
 
   function goTo(place) {
@@ -138,7 +165,14 @@ function CallTable({ calls, groups, now }) {
     if (!event.target.dataset?.call) return;
     const at = places.findIndex((index) => items[index].row.session.sessionId === event.target.dataset.call);
     const page = Math.max(1, Math.floor(table.current.clientHeight / 60) - 1);
-    const moves = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: places.length - 1 };
+    const moves = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: places.length - 1,
+    };
     if (!(event.key in moves) || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     goTo(moves[event.key]);
@@ -148,7 +182,7 @@ function CallTable({ calls, groups, now }) {
     if (item.kind === "heading") return html`<${Heading} item=${item} />`;
     if (item.kind === "older") return html`<${Older} calls=${calls} />`;
     const focusable = item.row.session.sessionId === tabStop;
-    return html`<${CallRow} calls=${calls} row=${item.row} now=${now} focusable=${focusable} onFocus=${(id) => (kept.focused = id)} />`;
+    return html`<${CallRow} calls=${calls} row=${item.row} now=${now} focusable=${focusable} onFocus=${noteFocus} />`;
   };
   return html`<div class="call-table" role="table" aria-label="Calls" aria-rowcount=${places.length} ref=${table} onKeyDown=${onKeyDown}>
     <${Columns} />
@@ -177,9 +211,10 @@ function Announcer({ rows }) {
   const fresh = rows.filter((row) => !known.current.has(row.session.sessionId));
   known.current = ids;
   if (fresh.length) {
-    text.current = fresh.length > 3
-      ? `${fresh.length} more calls need attention`
-      : fresh.map((row) => `${row.session.sessionId}: ${row.reasons[0].label}`).join("; ");
+    text.current =
+      fresh.length > 3
+        ? `${fresh.length} more calls need attention`
+        : fresh.map((row) => `${row.session.sessionId}: ${row.reasons[0].label}`).join("; ");
   }
   return html`<p class="sr-only" aria-live="polite">${text.current}</p>`;
 }

@@ -1,15 +1,28 @@
 // The gateway itself, as live plots of its metrics. Only asks for them while it is shown.
-import { color } from "../parts/colors.js";
+
 import { Observable } from "../data/observable.js";
-import { Plot } from "../parts/plot.js";
-import { bucketsBetween, parseMetrics, quantile, valueOf } from "../data/prometheus.js";
+import { bucketsBetween, parseMetrics, quantile, sumOf } from "../data/prometheus.js";
 import { ask, askJson, RestError } from "../data/rest.js";
 import { clock } from "../data/times.js";
+import { color } from "../parts/colors.js";
+import { Plot } from "../parts/plot.js";
 import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "../parts/view.js";
 
 const EVERY_MS = 2000;
 const KEPT = 150;
-const SERIES = ["events", "p50", "p95", "p99", "publishers", "subscribers", "live", "outbox", "batch", "batchLargest", "storage"];
+const SERIES = [
+  "events",
+  "p50",
+  "p95",
+  "p99",
+  "publishers",
+  "subscribers",
+  "live",
+  "outbox",
+  "batch",
+  "batchLargest",
+  "storage",
+];
 
 /** Readings of the metrics, as series for the plots: the newest five minutes. */
 class Readings extends Observable {
@@ -24,7 +37,6 @@ class Readings extends Observable {
     this.series = Object.fromEntries(SERIES.map((name) => [name, []]));
     this.failure = null;
     this.health = null;
-    this.measuresAcks = true;
   }
 
   start() {
@@ -58,12 +70,11 @@ class Readings extends Observable {
   async #take() {
     const samples = parseMetrics(await (await ask("metrics", { accept: "text/plain" })).text());
     this.health ??= await askJson("health").catch(() => null); // an error while the database is away
-    this.measuresAcks = measuresAcks(samples);
     const at = Date.now();
     const before = this.#before;
     const seconds = (at - this.#beforeAt) / 1000;
     [this.#before, this.#beforeAt] = [samples, at];
-    const value = (name) => valueOf(samples, `turnwire_${name}`);
+    const value = (name) => sumOf(samples, `turnwire_${name}`);
     const reading = {
       publishers: value("publishers"),
       subscribers: value("subscribers"),
@@ -84,13 +95,9 @@ class Readings extends Observable {
   }
 }
 
-const ACKS = "turnwire_ack_seconds";
-
-const measuresAcks = (samples) => samples.has(`${ACKS}_bucket`);
-
 function between(before, after, seconds) {
-  const stored = valueOf(after, "turnwire_events_stored_total") - valueOf(before, "turnwire_events_stored_total");
-  const times = bucketsBetween(before, after, measuresAcks(after) ? ACKS : "turnwire_commit_seconds");
+  const stored = sumOf(after, "turnwire_events_stored_total") - sumOf(before, "turnwire_events_stored_total");
+  const times = bucketsBetween(before, after, "turnwire_ack_seconds");
   const sizes = bucketsBetween(before, after, "turnwire_commit_events");
   const commits = sizes.at(-1)?.count ?? 0;
   const ms = (share) => {
@@ -109,11 +116,31 @@ function between(before, after, seconds) {
 
 const PLOTS = [
   { title: "Events a second", unit: number, lines: { events: ["stored", "bot"] } },
-  { title: "Ack latency", about: ({ measuresAcks }) => (measuresAcks ? "from receipt to ack" : "of commits: acks are not measured"), unit: millis, lines: { p50: ["median", "bot"], p95: ["p95", "user"], p99: ["p99", "warn"] } },
-  { title: "Connections and sessions", unit: number, lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], live: ["sessions", "soft"] } },
+  {
+    title: "Ack latency",
+    about: "from receipt to ack",
+    unit: millis,
+    lines: { p50: ["median", "bot"], p95: ["p95", "user"], p99: ["p99", "warn"] },
+  },
+  {
+    title: "Connections and sessions",
+    unit: number,
+    lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], live: ["sessions", "soft"] },
+  },
   { title: "Outbox", unit: bytes, least: 1024, lines: { outbox: ["waiting", "bot"] } },
-  { title: "Events of one commit", unit: number, least: 4, lines: { batch: ["mean", "bot"], batchLargest: ["p95 at most", "user"] } },
-  { title: "Database", unit: (value) => (value === 1 ? "up" : value === 0 ? "down" : ""), lines: { storage: ["answers", "good"] }, top: 1.2, ticks: [0, 1] },
+  {
+    title: "Events of one commit",
+    unit: number,
+    least: 4,
+    lines: { batch: ["mean", "bot"], batchLargest: ["p95 at most", "user"] },
+  },
+  {
+    title: "Database",
+    unit: (value) => (value === 1 ? "up" : value === 0 ? "down" : ""),
+    lines: { storage: ["answers", "good"] },
+    top: 1.2,
+    ticks: [0, 1],
+  },
 ];
 
 function number(value) {
@@ -121,7 +148,13 @@ function number(value) {
 }
 
 function millis(value) {
-  return value === null ? "–" : value === 0 ? "0 ms" : value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return value === null
+    ? "–"
+    : value === 0
+      ? "0 ms"
+      : value >= 1000
+        ? `${(value / 1000).toFixed(1)} s`
+        : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 function bytes(value) {
@@ -156,24 +189,46 @@ export function GatewayPage() {
 
 function Panel({ plot, readings }) {
   const names = Object.keys(plot.lines);
-  const data = useMemo(() => [readings.times.slice(), ...names.map((name) => readings.series[name].slice())], [readings.version]);
+  const data = useMemo(
+    () => [readings.times.slice(), ...names.map((name) => readings.series[name].slice())],
+    [readings.version],
+  );
   const narrow = useMedia(NARROW);
   const options = () => ({
     height: narrow ? 150 : 200,
     legend: { show: false },
     scales: {
-      x: { range: ({ data: [times] }) => { // of a single reading uPlot would make a whole day
-        const now = times.at(-1) ?? Date.now() / 1000;
-        return [Math.min(times[0] ?? now, now - 60), now];
-      } },
+      x: {
+        range: ({ data: [times] }) => {
+          // of a single reading uPlot would make a whole day
+          const now = times.at(-1) ?? Date.now() / 1000;
+          return [Math.min(times[0] ?? now, now - 60), now];
+        },
+      },
       y: { range: (_, __, high) => [0, plot.top ?? Math.max(plot.least ?? 1, (high ?? 0) * 1.15)] },
     },
-    axes: [{ size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) }, { size: 58, values: (_, ticks) => ticks.map((tick) => plot.unit(tick)), ...(plot.ticks && { splits: plot.ticks }) }],
-    series: [{}, ...names.map((name) => ({ label: plot.lines[name][0], stroke: color(plot.lines[name][1]), width: 1.75, points: { show: true, size: 4, filter: withoutNeighbours }, spanGaps: false }))],
+    axes: [
+      { size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
+      {
+        size: 58,
+        values: (_, ticks) => ticks.map((tick) => plot.unit(tick)),
+        ...(plot.ticks && { splits: plot.ticks }),
+      },
+    ],
+    series: [
+      {},
+      ...names.map((name) => ({
+        label: plot.lines[name][0],
+        stroke: color(plot.lines[name][1]),
+        width: 1.75,
+        points: { show: true, size: 4, filter: withoutNeighbours },
+        spanGaps: false,
+      })),
+    ],
   });
   const now = names.map((name) => `${plot.lines[name][0]} ${plot.unit(readings.last(name))}`).join(", ");
   return html`<section class="panel" aria-label=${plot.title}>
-    <h2>${plot.title}${plot.about && html` <span class="about">${plot.about(readings)}</span>`}</h2>
+    <h2>${plot.title}${plot.about && html` <span class="about">${plot.about}</span>`}</h2>
     <ul class="now">${names.map((name) => html`<li key=${name}><span class=${`key ${plot.lines[name][1]}`}></span>${plot.lines[name][0]} <strong>${plot.unit(readings.last(name))}</strong></li>`)}</ul>
     <${Plot} options=${options} data=${data} label=${`${plot.title}: ${now}`} />
   </section>`;

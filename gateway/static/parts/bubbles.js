@@ -1,6 +1,7 @@
 // One item of a transcript, as it is shown.
 import { callHref } from "../data/route.js";
-import { bothClocks, duration, latency, Moment } from "../data/times.js";
+import { bothClocks, duration, latency } from "../data/times.js";
+import { Moment } from "./moment.js";
 import { html } from "./view.js";
 
 const NAMES = { user: "User", bot: "Bot" };

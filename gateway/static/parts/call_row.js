@@ -1,6 +1,7 @@
 import { callName, isLive } from "../data/calls.js";
 import { callHref } from "../data/route.js";
-import { duration, latency, Moment, spokenDuration } from "../data/times.js";
+import { duration, latency, spokenDuration } from "../data/times.js";
+import { Moment } from "./moment.js";
 import { html, useEffect } from "./view.js";
 
 const COLUMNS = ["State", "Call", "Last line", "Turns", "Response", "Duration"];
@@ -31,8 +32,10 @@ export function CallRow({ calls, row, now, focusable, onFocus }) {
     </div>
     <div role="cell" class="said">
       <${LastLine} row=${row} age=${age} />
-      ${reasons.length > 0 &&
-      html`<span class="reasons">${reasons.map((reason) => html`<span class=${`reason ${reason.kind}`} key=${reason.kind}>${reason.label}</span>`)}</span>`}
+      ${
+        reasons.length > 0 &&
+        html`<span class="reasons">${reasons.map((reason) => html`<span class=${`reason ${reason.kind}`} key=${reason.kind}>${reason.label}</span>`)}</span>`
+      }
     </div>
     <div role="cell" class="turns"><span class="unit">turns </span>${summary ? summary.turns : "–"}</div>
     <div role="cell" class="latency"><span class="unit">response </span>${latency(summary?.responseMs)}</div>
@@ -46,7 +49,12 @@ export function CallRow({ calls, row, now, focusable, onFocus }) {
 function LastLine({ row, age }) {
   const line = row.summary?.lastLine;
   if (!line) {
-    const text = row.session.lastSeq === 0 ? "nothing said yet" : row.session.lastSeq === 1 ? "1 event" : `${row.session.lastSeq} events`;
+    const text =
+      row.session.lastSeq === 0
+        ? "nothing said yet"
+        : row.session.lastSeq === 1
+          ? "1 event"
+          : `${row.session.lastSeq} events`;
     return html`<span class="line none">${text}</span>`;
   }
   return html`<span class=${`line ${age}`} title=${line.text}>

@@ -1,8 +1,10 @@
 // The figures of a call, as the gateway has computed them, and what is known of its session.
-import { color } from "./colors.js";
+
 import { EXPORTS, exportCall } from "../data/export.js";
+import { latency } from "../data/times.js";
+import { color } from "./colors.js";
+import { Moment } from "./moment.js";
 import { Plot } from "./plot.js";
-import { latency, Moment } from "../data/times.js";
 import { html, useMemo, useState } from "./view.js";
 
 export function FiguresPanel({ log, figures, failure }) {
@@ -70,11 +72,23 @@ function LatencyPlot({ responses }) {
   const options = (uPlot) => ({
     height: 150,
     legend: { show: false },
-    scales: { x: { time: false, range: (_, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_, __, high) => [0, Math.max(500, high * 1.1)] } },
-    axes: [{ size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) }, { size: 54, values: (_, ticks) => ticks.map(latency) }],
+    scales: {
+      x: { time: false, range: (_, low, high) => [low - 0.5, high + 0.5] },
+      y: { range: (_, __, high) => [0, Math.max(500, high * 1.1)] },
+    },
+    axes: [
+      { size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
+      { size: 54, values: (_, ticks) => ticks.map(latency) },
+    ],
     series: [
       {},
-      { label: "response", stroke: color("bot"), fill: color("bot"), width: 0, ...(each.length > MOST_BARS ? dots : bars(uPlot)) },
+      {
+        label: "response",
+        stroke: color("bot"),
+        fill: color("bot"),
+        width: 0,
+        ...(each.length > MOST_BARS ? dots : bars(uPlot)),
+      },
       { label: "median", stroke: color("soft"), width: 1, dash: [4, 4], points: { show: false } },
       { label: "p95", stroke: color("warn"), width: 1, dash: [4, 4], points: { show: false } },
     ],

@@ -1,6 +1,7 @@
 // Who spoke when: two lanes over the time of the call.
-import { color, useTheme } from "./colors.js";
+
 import { duration } from "../data/times.js";
+import { color, useTheme } from "./colors.js";
 import { html, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const LANE = 22;

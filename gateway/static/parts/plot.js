@@ -19,8 +19,18 @@ function loadPlots() {
 }
 
 function styled(options) {
-  const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
-  return { padding: [8, 8, 0, 0], cursor: { y: false, drag: { x: false, y: false } }, ...options, axes: options.axes.map((own) => ({ ...axis, ...own })) };
+  const axis = {
+    stroke: color("soft"),
+    grid: { stroke: color("line"), width: 1 },
+    ticks: { stroke: color("line"), width: 1, size: 4 },
+    font: "11px system-ui, sans-serif",
+  };
+  return {
+    padding: [8, 8, 0, 0],
+    cursor: { y: false, drag: { x: false, y: false } },
+    ...options,
+    axes: options.axes.map((own) => ({ ...axis, ...own })),
+  };
 }
 
 /** `options(uPlot)` gives uPlot's, without a width; `data` is uPlot's; `label` says to a screen reader what is seen. */
@@ -34,13 +44,18 @@ export function Plot({ options, data, label }) {
   useEffect(() => {
     let gone = false;
     const element = holder.current;
-    const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: plot.current.height }));
-    loadPlots().then((Plots) => {
-      if (gone) return;
-      const made = styled(options(Plots));
-      plot.current = new Plots({ ...made, width: element.clientWidth }, latest.current, element);
-      observer.observe(element);
-    }, () => {});
+    const observer = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height: plot.current.height }),
+    );
+    loadPlots().then(
+      (Plots) => {
+        if (gone) return;
+        const made = styled(options(Plots));
+        plot.current = new Plots({ ...made, width: element.clientWidth }, latest.current, element);
+        observer.observe(element);
+      },
+      () => {},
+    );
     return () => {
       gone = true;
       observer.disconnect();

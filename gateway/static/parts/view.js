@@ -1,7 +1,8 @@
 // Preact with htm: what every component is written with.
+
+import htm from "../vendor/htm.js";
 import { h, render } from "../vendor/preact.js";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/preact-hooks.js";
-import htm from "../vendor/htm.js";
 
 export const html = htm.bind(h);
 export { render, useEffect, useLayoutEffect, useMemo, useRef, useState };

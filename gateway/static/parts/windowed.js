@@ -72,7 +72,16 @@ function firstVisible(offsets, top) {
  * `follow`: stay at the end while it is in view. `target`: `{index, nonce}`, an item to scroll to.
  * Other properties go to the scrolling element.
  */
-export function WindowedList({ items, renderItem, estimate, follow = false, target = null, onFollow, inner = {}, ...rest }) {
+export function WindowedList({
+  items,
+  renderItem,
+  estimate,
+  follow = false,
+  target = null,
+  onFollow,
+  inner = {},
+  ...rest
+}) {
   const scroller = useRef(null);
   const viewport = useViewport(scroller);
   const heights = useMemo(() => new Heights(estimate), [estimate]);
