@@ -1,5 +1,5 @@
 import { Observable } from "./observable.js";
-import { askJson, sessionPath } from "./rest.js";
+import { askFigures, sessionPath } from "./rest.js";
 import { sideOfSignal, Transcript } from "./transcript.js";
 
 const UNKNOWN_RETRY_MS = 2000;
@@ -22,6 +22,8 @@ export class CallLog extends Observable {
     this.caughtUp = false;
     this.failure = null;
     this.absent = false;
+    /** When the last event came, on this browser's clock. */
+    this.heardAt = Date.now();
     this.#connection = connection;
     this.#end = connection.subscribe(this);
   }
@@ -62,6 +64,7 @@ export class CallLog extends Observable {
       }
       this.transcript.add(event);
       this.lastSeq = event.seq;
+      this.heardAt = Date.now();
       if (event.type !== "system") this.#voidSignals(event);
     }
     this.head = Math.max(this.head, this.lastSeq);
@@ -130,7 +133,7 @@ export class CallFigures extends Observable {
     const began = performance.now();
     this.#asking = new AbortController();
     try {
-      const figures = await askJson(sessionPath(this.#log.sessionId, "/stats"), { signal: this.#asking.signal });
+      const figures = await askFigures(sessionPath(this.#log.sessionId, "/stats"), { signal: this.#asking.signal });
       this.figures = figures;
       this.responseOf = new Map(figures.responses.each.map((response) => [response.seq, response.ms]));
       this.failure = null;

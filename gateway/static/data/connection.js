@@ -1,3 +1,4 @@
+import { readJson } from "./json.js";
 import { Observable } from "./observable.js";
 
 const SUBPROTOCOL = "turnwire.v1.json";
@@ -19,7 +20,7 @@ export class Connection extends Observable {
   #counter = 0;
   #attempt = 0;
   #heard = 0;
-  #opened = 0;
+  #asked = null;
   #advised = null;
   #timer = null;
 
@@ -32,6 +33,7 @@ export class Connection extends Observable {
     setInterval(() => this.#beat(), PING_MS / 2);
     window.addEventListener("online", () => this.retry());
     window.addEventListener("offline", () => this.#beat());
+    document.addEventListener("visibilitychange", () => this.#beat());
     this.#open();
   }
 
@@ -87,9 +89,9 @@ export class Connection extends Observable {
       this.#hear();
       for (const subscription of this.#subscriptions.keys()) this.#ask(subscription);
     };
-    socket.onmessage = (frame) => this.#take(JSON.parse(frame.data));
+    socket.onmessage = (frame) => this.#take(readJson(frame.data));
     socket.onclose = () => this.#closed(socket);
-    this.#opened = performance.now();
+    this.#asked = performance.now();
     this.changed();
   }
 
@@ -115,6 +117,7 @@ export class Connection extends Observable {
 
   #hear() {
     this.#heard = performance.now();
+    this.#asked = null;
     this.#attempt = 0;
     if (this.state !== "live") {
       this.state = "live";
@@ -122,18 +125,21 @@ export class Connection extends Observable {
     }
   }
 
+  /** Judges by what was asked and not answered: a browser lets the timers of a hidden tab run once a minute. */
   #beat() {
     if (!this.isOpen) return;
-    const silence = performance.now() - Math.max(this.#heard, this.#opened);
-    if (silence > DEAD_MS) {
+    const now = performance.now();
+    const waited = this.#asked === null ? 0 : now - this.#asked;
+    if (waited > DEAD_MS) {
       const socket = this.#socket;
       this.state = "stale";
       this.#closed(socket); // its own close may take long
       socket.close();
-    } else if ((silence > STALE_MS || !navigator.onLine) && this.state === "live") {
+    } else if ((waited > STALE_MS || !navigator.onLine) && this.state === "live") {
       this.state = "stale";
       this.changed();
-    } else if (silence > PING_MS / 2) {
+    } else if (this.#asked !== null || now - this.#heard > PING_MS / 2) {
+      this.#asked ??= now;
       this.#send({ type: "ping" });
     }
   }

@@ -1,4 +1,5 @@
 // The gateway's REST side, below the page's own address.
+import { readJson } from "./json.js";
 
 /** Milliseconds to add to this machine's clock for the gateway's, from the `Date` of its last answer. */
 export let clockOffset = 0;
@@ -22,9 +23,11 @@ export function sessionPath(sessionId, rest = "") {
   return `sessions/${encodeURIComponent(sessionId)}${rest}`;
 }
 
-/** The answer; throws RestError for one that is an error, and TypeError without a connection. */
-export async function ask(path, { accept = "application/json", signal } = {}) {
-  const response = await fetch(new URL(path, document.baseURI), { headers: { accept }, signal });
+/** The answer; `send` is posted as JSON. Throws RestError for one that is an error, and TypeError without a connection. */
+export async function ask(path, { accept = "application/json", signal, send } = {}) {
+  const sent = send && { method: "POST", body: JSON.stringify(send) };
+  const headers = { accept, ...(send && { "content-type": "application/json" }) };
+  const response = await fetch(new URL(path, document.baseURI), { headers, signal, ...sent });
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header is cut to seconds: a difference below that is none.
   if (date) clockOffset = Math.abs(date + 500 - Date.now()) < 1500 ? 0 : date + 500 - Date.now();
@@ -38,6 +41,12 @@ export async function ask(path, { accept = "application/json", signal } = {}) {
   throw new RestError(response.status, text);
 }
 
+/** The answer's JSON, with the numbers of payloads and metadata as they were sent. */
 export async function askJson(path, options) {
+  return readJson(await (await ask(path, options)).text());
+}
+
+/** The answer's JSON, where all numbers are the gateway's own. */
+export async function askFigures(path, options) {
   return (await ask(path, options)).json();
 }

@@ -1,16 +1,14 @@
-// Times and durations as people read them: in the viewer's zone, and UTC on hover.
-export const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const PLOT_CLOCK = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23",
-});
-export const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-export const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+// Times and durations as people read them: in the viewer's zone and by the viewer's clock of 12 or 24 hours.
 
-/** The time of day, short, of milliseconds since 1970. */
-export const clock = (ms) => PLOT_CLOCK.format(new Date(ms));
+/** The time of day, with seconds. */
+export const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const SHORT_CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const YEAR = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** The time of day, of milliseconds since 1970. */
+export const clock = (ms) => CLOCK.format(new Date(ms));
 
 const two = (number) => String(number).padStart(2, "0");
 
@@ -39,13 +37,21 @@ export function latency(ms) {
   return ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
 }
 
-export function isToday(date) {
-  return new Date().toDateString() === date.toDateString();
-}
-
+/** A wire time in UTC, digit by digit as the gateway tells it. */
 export const inUtc = (at) => `${at.replace("T", " ").replace("Z", "")} UTC`;
+
+/** A wire time in the viewer's zone, whole. */
+export const fullTime = (at) => FULL.format(new Date(at));
 
 /** A moment in the viewer's zone and in UTC, as text. */
 export function bothClocks(at) {
-  return `${FULL.format(new Date(at))}, ${inUtc(at)}`;
+  return `${fullTime(at)}, ${inUtc(at)}`;
+}
+
+/** The time of day; with the day where that is not today, and the year where it is not this one. */
+export function shortTime(at, seconds = false) {
+  const [date, now] = [new Date(at), new Date()];
+  const time = (seconds ? CLOCK : SHORT_CLOCK).format(date);
+  if (date.toDateString() === now.toDateString()) return time;
+  return `${(date.getFullYear() === now.getFullYear() ? DAY : YEAR).format(date)}, ${time}`;
 }

@@ -1,36 +1,44 @@
-// The page: its frame, and which of the three views it shows.
+// The page: its frame, and which of its views it shows.
 
-import { Calls } from "../data/calls.js";
+import { Alerts } from "../data/alerts.js";
+import { CallList } from "../data/call_list.js";
 import { Connection, subscribeUrl } from "../data/connection.js";
 import { route } from "../data/route.js";
+import { AlertsButton } from "../parts/alerts_button.js";
+import { Keys } from "../parts/keys.js";
 import { html, render, useClock, useObservable, useState } from "../parts/view.js";
 import { CallPage } from "./call_page.js";
 import { CallsPage } from "./calls_page.js";
+import { ComparePage } from "./compare_page.js";
 import { GatewayPage } from "./gateway_page.js";
 
 const connection = new Connection(subscribeUrl());
-const calls = new Calls(connection);
+const calls = new CallList(connection);
+const alerts = new Alerts(calls);
 
 function App() {
   useObservable(route);
-  const { page, sessionId, seq } = route.current;
+  const { page, sessionId, seq, at, a, b, filter } = route.current;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <header class="top">
-      <a class="brand" href="#/"><img src="static/icon.svg" alt="" width="24" height="24" />Turnwire</a>
+      <a class="brand" href=${route.calls} aria-label="Turnwire"><img src="static/icon.svg" alt="" width="24" height="24" /><span>Turnwire</span></a>
       <nav aria-label="Pages">
-        <a href="#/" aria-current=${page === "gateway" ? null : "page"}>Calls</a>
+        <a href=${route.calls} aria-current=${page === "gateway" ? null : "page"}>Calls</a>
         <a href="#/gateway" aria-current=${page === "gateway" ? "page" : null}>Gateway</a>
         <a href="docs">API</a>
       </nav>
       <${ConnectionState} />
+      <${AlertsButton} alerts=${alerts} />
       <${ThemeButton} />
     </header>
     <div id="main" tabindex="-1" class="view">
-      ${page === "calls" && html`<${CallsPage} calls=${calls} />`}
-      ${page === "call" && html`<${CallPage} key=${sessionId} sessionId=${sessionId} seq=${seq} connection=${connection} />`}
+      ${page === "calls" && html`<${CallsPage} calls=${calls} values=${filter} />`}
+      ${page === "call" && html`<${CallPage} key=${sessionId} sessionId=${sessionId} seq=${seq} at=${at} connection=${connection} calls=${calls} />`}
+      ${page === "compare" && html`<${ComparePage} key=${`${a} ${b}`} a=${a} b=${b} connection=${connection} />`}
       ${page === "gateway" && html`<${GatewayPage} />`}
-    </div>`;
+    </div>
+    <${Keys} />`;
 }
 
 function skip(event) {

@@ -1,31 +1,30 @@
 // One call: its transcript, who spoke when, its figures, its replay.
 
+import { attention } from "../data/attention.js";
 import { CallFigures, CallLog } from "../data/call_log.js";
-import { callName } from "../data/calls.js";
-import { clockOffset } from "../data/rest.js";
+import { summaryOf } from "../data/calls.js";
 import { callHref, route } from "../data/route.js";
-import { duration, spokenDuration } from "../data/times.js";
-import { sideOfSignal } from "../data/transcript.js";
-import { Item } from "../parts/bubbles.js";
+import { CompareWith, EndCall } from "../parts/acting.js";
+import { CallHead, lasted } from "../parts/call_head.js";
+import { CopyButton } from "../parts/copy_button.js";
 import { FiguresPanel } from "../parts/figures_panel.js";
 import { Lanes } from "../parts/lanes.js";
-import { Moment } from "../parts/moment.js";
 import { Player } from "../parts/player.js";
+import { TranscriptPane } from "../parts/transcript_pane.js";
 import {
   html,
   NARROW,
   useClock,
   useEffect,
-  useLayoutEffect,
+  useKey,
   useMedia,
   useMemo,
   useObservable,
-  useRef,
   useState,
 } from "../parts/view.js";
-import { WindowedList } from "../parts/windowed.js";
 
-export function CallPage({ sessionId, seq, connection }) {
+/** The log and the figures of a call, for as long as the component is there. */
+export function useCall(connection, sessionId) {
   const log = useMemo(() => new CallLog(connection, sessionId), [sessionId]);
   const figures = useMemo(() => new CallFigures(log), [log]);
   useEffect(() => {
@@ -36,34 +35,44 @@ export function CallPage({ sessionId, seq, connection }) {
   }, [log]);
   useObservable(log);
   useObservable(figures);
-  useLayoutEffect(() => {
-    const onKey = (event) => {
-      if (event.key === "Escape" && !/^(INPUT|SELECT)$/.test(event.target.tagName)) route.go("#/");
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, []);
+  return { log, figures };
+}
 
-  const [playhead, setPlayhead] = useState(null);
+/** Where the time of a call ends: with what is last in its log, or with the call itself. */
+export function endOf({ transcript, session, lastSeq }) {
+  return Math.max(1000, transcript.end, session && lastSeq > 0 ? lasted(session) : 0);
+}
+
+export function CallPage({ sessionId, seq, at, connection, calls }) {
+  const { log, figures } = useCall(connection, sessionId);
+  useKey("Escape", () => route.go(route.calls));
+  const [playhead, setPlayhead] = useState(at);
+  useEffect(() => setPlayhead(at), [at]);
   const narrow = useMedia(NARROW);
   const [tab, setTab] = useState("transcript");
   const target = useTarget(log, seq);
+  useClock(log.session?.endedAt === null ? 1000 : 60000);
+  const reasons = useReasons(log, figures.figures, calls);
   const { transcript } = log;
+  const end = endOf(log);
   const pick = (ms) => {
-    const item = transcript.items[Math.max(0, transcript.countAt(ms) - 1)];
+    const item = transcript.itemsAt(ms).reduce((last, each) => (last && last.at > each.at ? last : each), null);
     if (!item) return;
     setPlayhead(null);
-    route.go(callHref(sessionId, item.seqs[0]));
+    route.go(callHref(sessionId, { seq: item.seqs[0] }));
   };
+  const moment = () => new URL(callHref(sessionId, { at: playhead ?? end }), location.href).href;
   return html`<main class=${`call ${narrow ? `narrow tab-${tab}` : ""}`} aria-labelledby="call-title">
-    <${CallHead} log=${log} />
+    <${CallHead} log=${log} reasons=${reasons} />
     ${log.failure && html`<p class="notice" role="alert">${log.failure}</p>`}
     ${log.absent && html`<p class="absent" role="status">There is no call of this id yet. It appears here when it begins.</p>`}
     ${
       log.session &&
       html`<section class="stage" aria-label="Timeline">
-      <${Lanes} transcript=${transcript} version=${log.version} playhead=${playhead} onPick=${pick} />
-      <${Player} transcript=${transcript} playhead=${playhead} setPlayhead=${setPlayhead} />
+      <${Lanes} transcript=${transcript} end=${end} version=${log.version} playhead=${playhead} onPick=${pick} />
+      <${Player} end=${end} playhead=${playhead} setPlayhead=${setPlayhead}>
+        <${CopyButton} label="Copy link" read=${moment} />
+      <//>
       ${!narrow && html`<${GoTo} log=${log} target=${target} />`}
     </section>`
     }
@@ -79,7 +88,13 @@ export function CallPage({ sessionId, seq, connection }) {
       log.session &&
       html`<div class="panes">
       <${TranscriptPane} log=${log} playhead=${playhead} responseOf=${figures.responseOf} target=${target} />
-      <${FiguresPanel} log=${log} figures=${figures.figures} failure=${figures.failure} />
+      <${FiguresPanel} log=${log} figures=${figures.figures} failure=${figures.failure}>
+        <h2>More</h2>
+        <div class="acting">
+          <${EndCall} session=${log.session} />
+          <${CompareWith} sessionId=${sessionId} known=${calls.ids().filter((id) => id !== sessionId)} />
+        </div>
+      <//>
     </div>`
     }
   </main>`;
@@ -92,29 +107,15 @@ function useTarget(log, seq) {
   return { seq, index, nonce, missing: seq !== null && index < 0 && log.caughtUp };
 }
 
-function CallHead({ log }) {
-  const now = useClock(1000) + clockOffset;
-  const { session } = log;
-  const back = html`<a class="back" href="#/" aria-label="Back to the calls">←</a>`;
-  if (!session)
-    return html`<header class="call-head">${back}<div class="title"><h1 id="call-title">${log.sessionId}</h1></div></header>`;
-  const lasted = (session.endedAt ? Date.parse(session.endedAt) : now) - Date.parse(session.startedAt);
-  const name = callName(session);
-  return html`<header class="call-head">
-    ${back}
-    <div class="title">
-      <h1 id="call-title">${name}</h1>
-      ${name !== session.sessionId && html`<span class="id">${session.sessionId}</span>`}
-    </div>
-    <p class="facts">
-      <span class=${`badge ${session.status}`}><span class=${`dot ${session.status}`}></span>${session.status}</span>
-      ${session.endReason && html`<span>${session.endReason.replaceAll("_", " ")}</span>`}
-      <span>${session.language}</span>
-      <span class="duration" role="img" aria-label=${spokenDuration(lasted)}>${duration(lasted)}</span>
-      <span class="since">since <${Moment} at=${session.startedAt} /></span>
-      <span class="events">${log.lastSeq < log.head ? html`<progress max=${log.head} value=${log.lastSeq} aria-label="Events loaded" /> ${log.lastSeq} of ${log.head}` : log.lastSeq} events</span>
-    </p>
-  </header>`;
+/** Why the call wants to be looked at, as the list says it. */
+function useReasons(log, figures, calls) {
+  useObservable(calls.live);
+  if (!log.session || !log.caughtUp) return [];
+  const row = calls.live.rows.get(log.sessionId);
+  const summary = row?.summary ?? (figures && summaryOf(figures));
+  const heardAt = Math.max(row?.heardAt ?? 0, row ? 0 : log.heardAt);
+  const botState = log.transcript.states.bot ?? row?.botState;
+  return attention({ session: log.session, summary, heardAt, botState }, calls.live.connection.trueAt);
 }
 
 /** Go to any seq. */
@@ -122,67 +123,11 @@ function GoTo({ log, target }) {
   const submit = (event) => {
     event.preventDefault();
     const seq = Number.parseInt(new FormData(event.currentTarget).get("seq"), 10);
-    if (seq > 0) route.go(callHref(log.sessionId, seq));
+    if (seq > 0) route.go(callHref(log.sessionId, { seq }));
   };
   return html`<form class="go-to" onSubmit=${submit}>
     <label><span class="words">Go to </span># <input name="seq" type="number" min="1" inputmode="numeric" defaultValue=${target.seq ?? ""} key=${target.seq} /></label>
     <button type="submit">Go</button>
     ${target.missing && html`<span role="status">Event ${target.seq} is not there yet.</span>`}
   </form>`;
-}
-
-const estimate = (item) => {
-  if (item.kind !== "speech") return 44;
-  return 58 + 22 * Math.floor((item.text?.length ?? 40) / 60);
-};
-
-function TranscriptPane({ log, playhead, responseOf, target }) {
-  const open = useRef(new Set());
-  const [, setOpened] = useState(0);
-  const [atEnd, setAtEnd] = useState(target.seq === null);
-  const [jump, setJump] = useState(null);
-  const items = useMemo(() => shownItems(log, playhead), [log, log.version, playhead]);
-  useEffect(() => setJump(null), [target.nonce]);
-  const view = {
-    sessionId: log.sessionId,
-    responseOf,
-    target: target.seq,
-    open: open.current,
-    toggle: (key, isOpen) => {
-      if (isOpen === open.current.has(key)) return;
-      open.current[isOpen ? "add" : "delete"](key);
-      setOpened((count) => count + 1);
-    },
-  };
-  const toEnd = () => {
-    setAtEnd(true);
-    setJump({ index: items.length - 1, align: "end", nonce: {} });
-  };
-  const aim =
-    jump ?? (target.index >= 0 && target.index < items.length ? { index: target.index, nonce: target.nonce } : null);
-  const last = items.findLast((item) => item.kind === "speech");
-  return html`<section class="transcript-pane" aria-label="Transcript">
-    ${items.length === 0 && html`<p class="nothing">${log.caughtUp ? "Nothing has been said yet." : "Loading …"}</p>`}
-    <${WindowedList} class="transcript" tabindex="0" role="region" aria-label="Transcript, scrolls" inner=${{ role: "list" }} items=${items}
-      estimate=${estimate} follow=${true} onFollow=${setAtEnd} target=${aim}
-      renderItem=${(item, index) => html`<${Item} item=${item} index=${index} count=${items.length} view=${view} />`} />
-    ${!atEnd && items.length > 0 && html`<button type="button" class="to-end" onClick=${toEnd}>↓ Newest</button>`}
-    <p class="sr-only" aria-live="polite">${log.caughtUp && atEnd && last?.text ? `${last.side === "user" ? "User" : "Bot"}: ${last.text}` : ""}</p>
-  </section>`;
-}
-
-/** What there was at the playhead; at the end, also what is being said this moment. */
-function shownItems(log, playhead) {
-  const { items } = log.transcript;
-  if (playhead !== null) return items.slice(0, log.transcript.countAt(playhead));
-  if (log.signals.size === 0) return items.slice();
-  const signals = [...log.signals].map(([name, payload]) => ({
-    key: `signal ${name}`,
-    kind: "signal",
-    side: typeof payload.text === "string" ? sideOfSignal(name) : null,
-    name,
-    payload,
-    seqs: [],
-  }));
-  return [...items, ...signals];
 }

@@ -6,7 +6,7 @@ import { ask, askJson, RestError } from "../data/rest.js";
 import { clock } from "../data/times.js";
 import { color } from "../parts/colors.js";
 import { Plot } from "../parts/plot.js";
-import { html, NARROW, useEffect, useMedia, useMemo, useObservable } from "../parts/view.js";
+import { html, NARROW, useEffect, useMedia, useMemo, useObservable, useTitle } from "../parts/view.js";
 
 const EVERY_MS = 2000;
 const KEPT = 150;
@@ -177,6 +177,7 @@ export function GatewayPage() {
     return () => readings.stop();
   }, [readings]);
   useObservable(readings);
+  useTitle("Gateway · Turnwire");
   const storage = readings.last("storage");
   return html`<main class="gateway" aria-labelledby="gateway-title">
     <h1 id="gateway-title">Gateway${/^\d/.test(readings.health?.version) && !readings.health.version.includes("unknown") && html` <span class="version">${readings.health.version}</span>`}</h1>

@@ -34,7 +34,7 @@ export function NoCalls() {
 export function NothingFound({ clear }) {
   return html`<section class="empty">
     <h2>No call matches</h2>
-    <p>None of the calls on this page has all of that.</p>
+    <p>No call has all of that.</p>
     <p><button type="button" onClick=${clear}>Clear the filters</button></p>
   </section>`;
 }

@@ -14,12 +14,11 @@ const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 
 const CROWDED_PX = 3;
 
-/** `playhead` is null at the end. `onPick(ms)` is told of a click. */
-export function Lanes({ transcript, version, playhead, onPick }) {
+/** `end` is in milliseconds of the call; `playhead` too, null at the end. `onPick(ms)` is told of a click. */
+export function Lanes({ transcript, end, version, playhead, onPick }) {
   const canvas = useRef(null);
   const [width, setWidth] = useState(0);
   const theme = useTheme();
-  const end = Math.max(1000, transcript.end);
   useLayoutEffect(() => {
     const observer = new ResizeObserver(() => setWidth(canvas.current?.clientWidth ?? 0));
     observer.observe(canvas.current);
@@ -27,13 +26,13 @@ export function Lanes({ transcript, version, playhead, onPick }) {
   }, []);
   useLayoutEffect(() => {
     if (width) draw(canvas.current, width, transcript, end);
-  }, [width, theme, version, transcript]);
+  }, [width, theme, version, transcript, end]);
 
   const pick = (event) => {
     const x = event.clientX - canvas.current.getBoundingClientRect().left - LABEL;
     onPick(Math.max(0, Math.min(1, x / (width - LABEL))) * end);
   };
-  const label = useMemo(() => spokenLabel(transcript, end), [version, transcript]);
+  const label = useMemo(() => spokenLabel(transcript, end), [version, transcript, end]);
   // What is to come is an element over the canvas: it moves twenty times a second in a replay, and a long call takes long to draw.
   const left = `${Math.round(LABEL + ((playhead ?? 0) / end) * (width - LABEL - 1))}px`;
   return html`<div class="lanes">
@@ -72,15 +71,17 @@ function draw(canvas, width, { spans, marks }, end) {
 }
 
 function drawSpan(context, span, x, colors) {
-  const top = TOP[span.side];
+  const isAside = span.source === "backchannel";
+  const top = TOP[span.side] + (isAside ? LANE / 4 : 0);
+  const height = isAside ? LANE / 2 : LANE;
   const [from, to] = [x(span.start), Math.max(x(span.end), x(span.start) + 1.5)];
   context.fillStyle = colors[span.side];
   context.beginPath();
-  context.roundRect(from, top + 2, to - from, LANE - 4, Math.min(4, (to - from) / 2));
+  context.roundRect(from, top + 2, to - from, height - 4, Math.min(4, (to - from) / 2));
   context.fill();
   if (!span.interrupted) return;
   context.fillStyle = colors.warn;
-  context.fillRect(to - 2.5, top, 2.5, LANE);
+  context.fillRect(to - 2.5, top, 2.5, height);
 }
 
 /** More spans than there is room to tell them apart: each pixel is as strong as its part of the time was spoken in. */
@@ -111,11 +112,14 @@ function drawOverlaps(context, spans, x, colors) {
     for (let before = Math.max(0, index - 4); before < index; before += 1) {
       const [a, b] = [spans[before], spans[index]];
       const [from, to] = [Math.max(a.start, b.start), Math.min(a.end, b.end)];
-      if (a.side !== b.side && from < to) context.fillRect(x(from), 0, Math.max(1.5, x(to) - x(from)), 2 * LANE + GAP);
+      if (a.side !== b.side && from < to && isTalk(a) && isTalk(b))
+        context.fillRect(x(from), 0, Math.max(1.5, x(to) - x(from)), 2 * LANE + GAP);
     }
   }
   context.globalAlpha = 1;
 }
+
+const isTalk = ({ source }) => source === "speech";
 
 function drawAxis(context, x, end, width, colors) {
   const wanted = (end / 1000) * (70 / (width - LABEL));

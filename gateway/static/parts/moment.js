@@ -1,14 +1,8 @@
-import { CLOCK, DAY, FULL, inUtc, isToday } from "../data/times.js";
+import { fullTime, inUtc, shortTime } from "../data/times.js";
 import { html } from "./view.js";
 
-/** A moment: the time of day, with the day when that is not today. */
-export function Moment({ at, full = false }) {
+/** A moment: the time of day, with the day when that is not today; UTC on hover. `full`: with all of it. */
+export function Moment({ at, full = false, seconds = false }) {
   if (!at) return html`<span>–</span>`;
-  const date = new Date(at);
-  const text = full
-    ? FULL.format(date)
-    : isToday(date)
-      ? CLOCK.format(date)
-      : `${DAY.format(date)}, ${CLOCK.format(date)}`;
-  return html`<time datetime=${at} title=${inUtc(at)}>${text}</time>`;
+  return html`<time datetime=${at} title=${inUtc(at)}>${full ? fullTime(at) : shortTime(at, seconds)}</time>`;
 }

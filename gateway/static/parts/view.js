@@ -40,3 +40,29 @@ export function useMedia(query) {
 }
 
 export const NARROW = "(max-width: 760px)";
+
+const INTERACTIVE = "a, button, input, select, textarea, summary, [contenteditable]";
+
+/** Does something on a key, unless what has the focus uses keys itself, or a dialog is open. */
+export function useKey(key, act) {
+  const latest = useRef(act);
+  latest.current = act;
+  useLayoutEffect(() => {
+    const onKey = (event) => {
+      if (event.key !== key || event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
+      const typing = event.target.matches?.(key === " " ? INTERACTIVE : "input, select, textarea");
+      if (typing || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      latest.current(event);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [key]);
+}
+
+/** Names the browser's tab while the component is there. */
+export function useTitle(title) {
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}

@@ -1,0 +1,46 @@
+// Which calls to show. What stands here stands in the address too.
+import { features } from "../data/features.js";
+import { canFilter } from "../data/filter.js";
+import { html, useKey, useObservable, useRef } from "./view.js";
+
+const STATUSES = {
+  "": "All states",
+  live: "Live",
+  initiated: "Initiated",
+  active: "Active",
+  completed: "Completed",
+  failed: "Failed",
+};
+const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
+
+/** `values` by name; `change({name: value})`. */
+export function Filters({ values, change, languages, live, urgent }) {
+  useObservable(features);
+  const search = useRef(null);
+  useKey("/", () => search.current.focus());
+  const can = (name) => canFilter(features.listing, name);
+  const set = (name) => (event) => change({ [name]: event.currentTarget.value });
+  return html`<search class="filters" aria-label="Filter calls">
+    <p class="count"><strong>${live}</strong> live${urgent > 0 && html`, <span class="warn-text">${urgent} to look at</span>`}</p>
+    <input ref=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
+      value=${values.q} onInput=${set("q")} />
+    <select aria-label="State" value=${values.status} onChange=${set("status")}>
+      ${Object.entries(STATUSES).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}
+    </select>
+    <select aria-label="Language" value=${values.language} onChange=${set("language")}>
+      <option value="">All languages</option>
+      ${languages.map((language) => html`<option value=${language} key=${language}>${language}</option>`)}
+    </select>
+    <details class="more-filters" open=${MORE.some((name) => values[name])}>
+      <summary>More</summary>
+      <div>
+        <label>From <input type="date" value=${values.from} onChange=${set("from")} /></label>
+        <label>To <input type="date" value=${values.to} onChange=${set("to")} /></label>
+        ${can("endReason") && html`<label>End reason <input value=${values.endReason} onChange=${set("endReason")} /></label>`}
+        ${can("bot") && html`<label>Bot <input value=${values.bot} onChange=${set("bot")} /></label>`}
+        ${can("slower") && html`<label>p95 over <input type="number" min="0" step="0.1" value=${values.slower} onChange=${set("slower")} /> s</label>`}
+        ${can("errors") && html`<label><input type="checkbox" checked=${Boolean(values.errors)} onChange=${(event) => change({ errors: event.currentTarget.checked ? "1" : "" })} /> with errors</label>`}
+      </div>
+    </details>
+  </search>`;
+}
