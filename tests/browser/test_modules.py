@@ -100,12 +100,21 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
     assert restarted[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
 
 
-async def test_addresses_name_any_session(page: Page) -> None:
+async def test_addresses_name_any_session_event_moment_and_filter(page: Page) -> None:
     script = """async (id) => {
-      const { callHref, parseRoute } = await import("./static/data/route.js");
-      return [parseRoute(callHref(id, 42)), parseRoute("#/s/%"), parseRoute(""), parseRoute("#/gateway")];
+      const { callHref, callsHref, compareHref, parseRoute } = await import("./static/data/route.js");
+      const filter = { q: id, status: "failed" };
+      return [callHref(id, { seq: 42 }), callHref(id, { at: 83500 }), compareHref(id, "b"), callsHref(filter),
+        "#/s/%", "", "#/gateway"].map(parseRoute);
     }"""
-    for session_id in ("call-1", "a/b?c#d%", "日本語 🎙"):
-        named, *others = await page.evaluate(script, session_id)
-        assert named == {"page": "call", "sessionId": session_id, "seq": 42}
+    for session_id in ("call-1", "a/b?c#d%", "日本語 🎙", "__proto__", "."):
+        event, moment, compare, listed, *others = await page.evaluate(script, session_id)
+        assert event == {"page": "call", "sessionId": session_id, "seq": 42, "at": None}
+        assert moment == {"page": "call", "sessionId": session_id, "seq": None, "at": 83500}
+        assert compare == {"page": "compare", "a": session_id, "b": "b"}
+        assert listed["page"] == "calls"
+        assert {name: value for name, value in listed["filter"].items() if value} == {
+            "q": session_id,
+            "status": "failed",
+        }
         assert [other["page"] for other in others] == ["calls", "calls", "gateway"]

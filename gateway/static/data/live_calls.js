@@ -1,4 +1,4 @@
-import { isWaiting, quietFor, STALL_MS } from "./attention.js";
+import { isWaiting, quietFor, SILENCE_MS, STALL_MS } from "./attention.js";
 import { isLive, makeRow, updateRow } from "./calls.js";
 import { Observable } from "./observable.js";
 import { askJson, sessionPath } from "./rest.js";
@@ -125,12 +125,12 @@ export class LiveCalls extends Observable {
 
   // Who speaks
 
-  /** Ask of each call that is about to count as stalled whether its bot has said that it speaks. One at a time. */
+  /** Ask of each call that is about to count as stalled or silent whether its bot has said that it speaks. One at a time. */
   async askWhoSpeaks(now) {
     if (this.#asking) return;
     this.#asking = true;
     for (const row of [...this.rows.values()]) {
-      const due = isWaiting(row) && quietFor(row, now) >= STALL_MS - ASK_AHEAD_MS;
+      const due = quietFor(row, now) >= (isWaiting(row) ? STALL_MS : SILENCE_MS) - ASK_AHEAD_MS;
       if (due && row.askedAt !== row.session.lastSeq) await this.#askWhoSpeaks(row);
     }
     this.#asking = false;

@@ -80,6 +80,14 @@ export class Transcript {
     }
   }
 
+  /** Put an item there is where it has its place by now. */
+  #move(item) {
+    const from = this.#indexOf[item.seqs[0]];
+    this.items.splice(from, 1);
+    const to = item.duration === null ? from : this.#placeOf(item);
+    this.#insert(Math.min(from, to), item);
+  }
+
   #push(item) {
     this.#insert(this.items.length, item);
   }
@@ -100,7 +108,7 @@ export class Transcript {
     const first = this.#interim.get(item.side);
     const before = first === undefined ? null : this.items[this.#indexOf[first]];
     if (before && (item.turn === null || before.turn === item.turn)) {
-      this.#change(first, { ...item, at: before.at, seqs: [...before.seqs, event.seq] });
+      this.#move({ ...item, key: before.key, at: before.at, seqs: [...before.seqs, event.seq] });
       if (!item.interim) this.#interim.delete(item.side);
     } else {
       if (item.interim) this.#interim.set(item.side, event.seq);

@@ -18,7 +18,7 @@ export function CallsPage({ calls, values }) {
   useObservable(features);
   useClock(1000);
   calls.apply(values);
-  const change = (changes) => route.filter({ ...values, ...changes });
+  const change = (changes) => route.filter({ ...route.current.filter, ...changes });
   // While nothing is heard of the gateway, nobody knows whether a call has gone quiet.
   const now = live.connection.trueAt;
   const groups = liveGroups(calls, now);

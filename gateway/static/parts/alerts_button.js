@@ -58,5 +58,5 @@ function Newest({ alerts }) {
   const now = useClock(1000);
   const alert = alerts.told[0];
   const fresh = alert && now - Date.parse(alert.at) < SHOWN_MS;
-  return html`<div class="toast-place" role="alert">${fresh && html`<p class="toast"><${Told} alert=${alert} /></p>`}</div>`;
+  return html`<div class="toast-place" aria-live="assertive">${fresh && html`<p class="toast"><${Told} alert=${alert} /></p>`}</div>`;
 }

@@ -29,7 +29,7 @@ export function CallHead({ log, reasons }) {
       ${name !== session.sessionId && html`<bdi class="id">${session.sessionId}</bdi>`}
     </div>
     <div class="facts">
-      <${Reasons} reasons=${reasons} />
+      <${Reasons} reasons=${reasons.filter(({ kind }) => kind !== "failed")} />
       <span class=${`badge ${session.status}`}><span class=${`dot ${session.status}`}></span>${session.status}</span>
       ${session.endReason && html`<bdi class="end-reason" title=${session.endReason}>${session.endReason}</bdi>`}
       <bdi class="language">${session.language}</bdi>

@@ -50,17 +50,17 @@ function others({ event: _event, name: _name, ...rest }) {
 
 const told = (payload, ...names) => names.map((name) => wordOf(field(payload, name))).find(Boolean);
 const after = (text) => (text ? `: ${text}` : "");
-const CUTTERS = {
-  user: "User interrupted",
-  bot: "Bot interrupted",
-  supervisor: "Supervisor cut in",
-  hangup: "Hung up",
-};
+const CUTTERS = new Map([
+  ["user", "User interrupted"],
+  ["bot", "Bot interrupted"],
+  ["supervisor", "Supervisor cut in"],
+  ["hangup", "Hung up"],
+]);
 
 const WORDS = new Map([
   ["call.started", () => "Call started"],
   ["call.ended", (payload) => `Call ended${after(told(payload, "reason"))}`],
-  ["interruption", (payload) => CUTTERS[Object.hasOwn(CUTTERS, field(payload, "by")) ? payload.by : "user"]],
+  ["interruption", (payload) => CUTTERS.get(field(payload, "by")) ?? CUTTERS.get("user")],
   ["metrics.turn", (payload) => `Turn ${textOf(field(payload, "turn"))} measured`],
   ["error", (payload) => `Error${after(told(payload, "message", "code") ?? told(field(payload, "error"), "message"))}`],
   ["handoff", (payload) => `Handed off${toWhom(payload)}`],

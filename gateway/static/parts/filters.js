@@ -1,7 +1,7 @@
 // Which calls to show. What stands here stands in the address too.
 import { features } from "../data/features.js";
 import { canFilter } from "../data/filter.js";
-import { html, useKey, useObservable, useRef } from "./view.js";
+import { html, useEffect, useKey, useObservable, useRef, useState } from "./view.js";
 
 const STATUSES = {
   "": "All states",
@@ -13,6 +13,19 @@ const STATUSES = {
 };
 const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
 
+/** A field that is ahead of the address while somebody types into it. */
+function Typed({ of, value, change, ...rest }) {
+  const [text, setText] = useState(value);
+  useEffect(() => {
+    if (document.activeElement !== of.current) setText(value);
+  }, [value]);
+  const onInput = (event) => {
+    setText(event.currentTarget.value);
+    change(event.currentTarget.value);
+  };
+  return html`<input ref=${of} ...${rest} value=${text} onInput=${onInput} />`;
+}
+
 /** `values` by name; `change({name: value})`. */
 export function Filters({ values, change, languages, live, urgent }) {
   useObservable(features);
@@ -22,8 +35,8 @@ export function Filters({ values, change, languages, live, urgent }) {
   const set = (name) => (event) => change({ [name]: event.currentTarget.value });
   return html`<search class="filters" aria-label="Filter calls">
     <p class="count"><strong>${live}</strong> live${urgent > 0 && html`, <span class="warn-text">${urgent} to look at</span>`}</p>
-    <input ref=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
-      value=${values.q} onInput=${set("q")} />
+    <${Typed} of=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
+      value=${values.q} change=${(q) => change({ q })} />
     <select aria-label="State" value=${values.status} onChange=${set("status")}>
       ${Object.entries(STATUSES).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}
     </select>

@@ -87,18 +87,23 @@ export function WindowedList({
   const heights = useMemo(() => new Heights(estimate), [estimate]);
   const [, remeasured] = useState(0);
   const atEnd = useRef(follow);
+  const known = useRef(0);
   const offsets = heights.layout(items);
   const total = offsets[items.length];
   const first = items.length ? firstVisible(offsets, viewport.top - OVERSCAN_PX) : 0;
   let last = first;
   while (last < items.length && offsets[last] < viewport.top + viewport.height + OVERSCAN_PX) last += 1;
 
-  useMeasuring(scroller, heights, items, offsets, () => remeasured((count) => count + 1));
+  useMeasuring(scroller, known, heights, items, offsets, () => remeasured((count) => count + 1));
 
   useEffect(() => {
     const element = scroller.current;
     const onScroll = () => {
-      const end = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
+      const isEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
+      // Only a person goes up; what has grown meanwhile has not left the end.
+      const wentUp = element.scrollTop < known.current - 1;
+      known.current = element.scrollTop;
+      const end = isEnd || (atEnd.current && !wentUp);
       if (end !== atEnd.current) onFollow?.(end);
       atEnd.current = end;
     };
@@ -107,7 +112,9 @@ export function WindowedList({
   }, [onFollow]);
 
   useLayoutEffect(() => {
-    if (follow && atEnd.current) scroller.current.scrollTop = total;
+    if (!follow || !atEnd.current) return;
+    scroller.current.scrollTop = total;
+    known.current = scroller.current.scrollTop;
   }, [total, viewport.height, follow]);
 
   const lastTarget = useRef({});
@@ -137,7 +144,7 @@ export function WindowedList({
 }
 
 /** Measure what is shown, and hold what is in view still when something above it turns out otherwise than estimated. */
-function useMeasuring(scroller, heights, items, offsets, changed) {
+function useMeasuring(scroller, known, heights, items, offsets, changed) {
   useLayoutEffect(() => {
     const element = scroller.current;
     const top = element.scrollTop;
@@ -149,7 +156,10 @@ function useMeasuring(scroller, heights, items, offsets, changed) {
       news = true;
       if (offsets[index] + before <= top) above += child.offsetHeight - before;
     }
-    if (above) element.scrollTop = top + above;
+    if (above) {
+      element.scrollTop = top + above;
+      known.current = element.scrollTop;
+    }
     if (news) changed();
   });
 }
