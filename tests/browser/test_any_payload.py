@@ -114,7 +114,7 @@ async def test_any_payload_leaves_the_page_alive_and_every_event_in_it(
         new_event(f"e{number}", payload, type=type, timestamp=TIMES[number % 3])
         for number, (type, payload) in enumerate(PAYLOADS)
     ]
-    last = new_event("last", {"text": "Still here"}, timestamp=TIMES[2])
+    last = new_event("last", {"text": "Still here"}, type="bot_speech", timestamp=TIMES[2])
     await gateway.post("/sessions/call/events", {"events": [*events, last]}, status=201)
     page = await open_page(f"{gateway.url}/#/s/call", size={**size, "height": 8000})
     await expect(page.locator(".events")).to_have_text(f"{len(PAYLOADS) + 1} events")
@@ -123,8 +123,7 @@ async def test_any_payload_leaves_the_page_alive_and_every_event_in_it(
     for number, name in enumerate(NAMES[:4], start=1):
         await page.goto(f"{gateway.url}/#/s/call?seq={number}")
         await expect(page.locator(".item.target .name")).to_have_text(name)
-    for summary in await page.locator(".item summary").all():
-        await summary.evaluate("(element) => element.click()")
+    await page.locator(".item summary").evaluate_all("(all) => all.forEach((summary) => summary.click())")
     await fits(page)
     await page.goto(f"{gateway.url}/#/s/call?seq={len(PAYLOADS) + 1}")
     last_time = page.locator(".item.target .at")
