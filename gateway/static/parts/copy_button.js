@@ -15,5 +15,6 @@ export function CopyButton({ label, read, onFailure }) {
       onFailure?.(error.message);
     }
   };
-  return html`<button type="button" onClick=${copy}><span role="status">${copied ? "Copied" : label}</span></button>`;
+  return html`<button type="button" onClick=${copy}>${copied ? "Copied" : label}</button>
+    <span class="sr-only" role="status">${copied && "Copied"}</span>`;
 }
