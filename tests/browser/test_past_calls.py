@@ -102,10 +102,9 @@ async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway
 
     async def answer(route: Route) -> None:
         asked.append(route.request.url.partition("?")[2])
-        page = {"sessions": [], "nextCursor": None, "count": {"value": 1000, "exact": False}}
-        if "q=" not in asked[-1]:
-            page["sessions"] = (await gateway.get("/sessions"))["sessions"]
-        await route.fulfill(body=json.dumps(page), content_type="application/json")
+        sessions = [] if "q=" in asked[-1] else (await gateway.get("/sessions"))["sessions"]
+        found = {"sessions": sessions, "nextCursor": None, "count": {"value": 1000, "exact": False}}
+        await route.fulfill(body=json.dumps(found), content_type="application/json")
 
     await page.route("**/openapi.json", describe)
     await page.route("**/sessions?*", answer)

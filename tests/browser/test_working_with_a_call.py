@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocket, expect
 
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
 from tests.browser.test_using_the_page import check_access, have_calls
@@ -26,8 +26,12 @@ async def say(gateway: Gateway, name: str, *payloads: Json, type: str = "user_sp
 
 async def test_a_hidden_tab_keeps_its_healthy_connection(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url, fake_clock=True)
-    sockets: list[Any] = []
-    page.on("websocket", lambda socket: sockets.append(socket))
+    sockets: list[WebSocket] = []
+
+    def note(socket: WebSocket) -> None:
+        sockets.append(socket)
+
+    page.on("websocket", note)
     await page.reload()
     await expect(page.locator(".connection")).to_have_text("LIVE")
     for _ in range(6):  # a browser lets the timers of a hidden tab run once a minute
