@@ -7,7 +7,7 @@ WORKDIR /src
 RUN python -m venv /opt/turnwire
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY . .
-RUN /opt/turnwire/bin/pip install .
+RUN /opt/turnwire/bin/pip install '.[server]'
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="turnwire" org.opencontainers.image.licenses="MIT"

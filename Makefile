@@ -1,5 +1,6 @@
 # make demo   a gateway with an embedded database, and calls streamed through it
-# make test   all tests
+# make quick  the tests that need neither a database nor a process of their own; some twenty seconds
+# make test   all tests, and how much of the code they reach
 # make faults of these the fault runs alone: processes killed, stopped and cut off under load; two minutes
 # make soak   twenty minutes under load with a random fault every five seconds
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms plays the fault runs, longer, instead
@@ -12,10 +13,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: demo test faults soak lint bench browser faketime clean
+.PHONY: house demo quick test faults soak lint bench browser faketime clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
+
+quick: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -n 2 -m quick
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
 test: $(VENV)/installed-dev browser faketime
@@ -97,3 +101,6 @@ export MAKE_VENV
 $(VENV)/made: pyproject.toml
 	@bash -euo pipefail -c "$$MAKE_VENV" </dev/null
 	@touch $@
+
+house: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.house

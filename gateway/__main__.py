@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from turnwire.cli import main
+from turnwire.__main__ import main
 
 main()

@@ -31,7 +31,8 @@ from turnwire.protocol.messages import (
     SubscriberPush,
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
-from turnwire.protocol.salvage import as_turnwire_error, decode_salvaging
+from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
+from turnwire.protocol.times import cut_to_millis
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -102,7 +103,7 @@ class Codec(Encoding):
         """
         try:
             command = self._plain_command.decode(frame)
-        except (ValueError, RecursionError):
+        except UNDECODABLE:
             return self._decode_unusual(frame, limits)
         if type(command) is not _PlainAppend:
             return self._checked_command(command, len(frame), limits)
@@ -163,14 +164,14 @@ class Codec(Encoding):
             return _checked(self._event.decode(raw), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
-        except (ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:
             event_id = self._refs.decode(raw).event_id
-        except (ValueError, RecursionError):
+        except UNDECODABLE:
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
 
@@ -250,6 +251,8 @@ def _from_plain(plain_events: list[_PlainEvent], limits: Limits, clear: bool) ->
     events: list[EventIn | BadEvent] = []
     for plain in plain_events:
         event_id, moment = plain.event_id, plain.timestamp
+        if moment is not None and moment.microsecond % 1000:
+            moment = cut_to_millis(moment)  # here, so that memory never holds a time that the store does not
         event = EventIn(event_id, plain.type, plain.payload, moment)
         if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
             events.append(event)
@@ -268,6 +271,8 @@ def _checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
     except TurnwireError as error:
         known = 1 <= len(event.event_id) <= limits.id_chars
         return BadEvent(event.event_id if known else None, error.code, error.message)
+    if event.timestamp is not None:
+        event.timestamp = cut_to_millis(event.timestamp)
     return event
 
 

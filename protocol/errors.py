@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -19,6 +21,7 @@ class CloseCode(IntEnum):
     TRY_LATER = 1013
     PROTOCOL_ERROR = 4400
     UNAUTHENTICATED = 4401
+    TOKEN_EXPIRED = 4402
     FORBIDDEN = 4403
     NOT_FOUND = 4404
     NO_PONG = 4408
@@ -83,10 +86,17 @@ MESSAGE_CHARS = 400
 
 
 class TurnwireError(Exception):
-    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any."""
+    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any.
+
+    `status` is its HTTP status, `headers` go with the answer, `retry_after` is in seconds, or None for the usual.
+    """
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    retry_after: float | None = None
 
     def __init__(self, code: ErrorCode, message: str, details: list[str] | None = None) -> None:
         self.code = code
+        self.status = code.facts.status
         self.message = _cut(message)
         self.details = None if details is None else [_cut(text) for text in details]
         super().__init__(self.message)
@@ -149,3 +159,37 @@ class StorageUnavailable(TurnwireError):
 
     def __init__(self, message: str = "the storage is away; try again") -> None:
         super().__init__(ErrorCode.STORAGE_UNAVAILABLE, message)
+
+
+class StorageRefused(StorageUnavailable):
+    """The database answers and refuses: trying again helps only when somebody has mended the `reason`.
+
+    The reason, and what to do, is for operators: logs and health; clients are not told.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the storage refuses to work; the operator of this gateway can see why in /health")
+        self.reason = reason
+
+
+class LogHole(StorageUnavailable):
+    """Positions of a log that must hold events hold none: the reading came from a server that lags behind, or the
+    database has lost them."""
+
+    def __init__(self, session_id: str, seq: int) -> None:
+        super().__init__(f"the event at seq={seq} of session {session_id!r} cannot be read; try again")
+        self.session_id = session_id
+        self.seq = seq
+
+
+class LogRolledBack(LogHole):
+    """The head of a session's log, which had been acked, is no longer in it: the database was put back to an older
+    copy, or has acked without keeping. Certain, and not only a server that lags behind."""
+
+
+class RefusedSession(TurnwireError):
+    """The database will never take this change of this session's document, whatever the state of anything else."""
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        super().__init__(ErrorCode.INVALID_MESSAGE, f"the database refuses session {session_id!r}: {reason}")
+        self.reason = reason

@@ -1,20 +1,23 @@
 """Decoding frames that a decoder gives up on as a whole, although most of what they hold is good.
 
 What it stumbles over is replaced by something that decodes and is still wrong, so that the ordinary checks name the
-culprit and what stands beside it is served. All of it is done in one pass each, without recursion, and linear in the
-size of the frame. Malformed frames stay malformed.
+culprit and what stands beside it is served. Each repair is linear in the size of the frame and does not recurse.
+Malformed frames stay malformed. The patterns repeat single characters only: possessive quantifiers around groups
+match wrongly before Python 3.11.5, and plain ones keep memory for every repetition.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
 
+UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
+"""What decoding raises. Before 0.21, msgspec's own errors are no ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""
 
@@ -28,7 +31,7 @@ def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -
     while True:
         try:
             return decoder.decode(data)
-        except (ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             mended = _mended(data, error, limits, text=text)
             if mended == data:
                 raise as_turnwire_error(error, limits) from None
@@ -57,26 +60,31 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
+_BACKSLASH = rb"\\"
+"""An escaped one. Without these, every backslash of a JSON text begins an escape."""
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_UP_TO_LONE = re.compile(rb"((?:[^\\]++|%s|(?!%s)\\.?)*+)(%s)?" % (_PAIR, _LONE, _LONE), re.DOTALL)
-"""All there is (up to a lone surrogate, and that). It matches wherever it is tried, so nothing is looked at twice."""
+_SURROGATES = re.compile(rb"%s|(%s)" % (_PAIR, _LONE))
 
 
 def mark_lone_surrogates(data: bytes) -> bytes:
     """The JSON text with bytes that are no UTF-8 in place of every lone surrogate; of the same length."""
-    return _UP_TO_LONE.sub(lambda found: found[1] + b"\xff" * 6 if found[2] else found[1], data)
+    marked = bytearray(data)
+    for found in _SURROGATES.finditer(data.replace(_BACKSLASH, b"  ")):
+        if found[1]:
+            marked[found.start() : found.end()] = b"\xff" * 6
+    return bytes(marked)
 
 
-_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-"""A whole string, or a bracket outside of strings. Every byte is looked at once: nothing in it can backtrack."""
+_BRACKETS = re.compile(rb'"[^"]*"?|[\[\]{}]')
+"""A whole string in which no quote is escaped, or a bracket outside of strings."""
 
 
 def prune_deep_json(data: bytes, keep: int) -> bytes:
     """The JSON text with a `0` in place of every container below `keep` levels; of the same length."""
     kept: list[bytes] = []
     depth = start = 0
-    for token in _BRACKETS.finditer(data):
+    for token in _BRACKETS.finditer(data.replace(_BACKSLASH, b"  ").replace(b'\\"', b"  ")):
         mark = data[token.start()]
         if mark in b"[{":
             depth += 1
@@ -96,7 +104,7 @@ def prune_deep_json(data: bytes, keep: int) -> bytes:
 
 
 _NIL = b"\xc0"
-_SINGLE_BYTES = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*+", re.DOTALL)
+_SINGLE_BYTES = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*")
 """Values of one byte each: small integers, constants, and what is empty."""
 _FIXED = {
     0xCA: 5, 0xCB: 9,  # float

@@ -31,7 +31,11 @@ def parse_time(text: str) -> datetime:
 
 def to_utc(moment: datetime) -> datetime:
     """The same moment in UTC, cut to milliseconds. Raises OverflowError beyond years 1 to 9999."""
-    moment = moment.astimezone(UTC)
+    return cut_to_millis(moment.astimezone(UTC))
+
+
+def cut_to_millis(moment: datetime) -> datetime:
+    """The moment as BSON keeps it: what is smaller than a millisecond is cut off, before 1970 too."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterable
 from typing import Any
 
-from pymongo.errors import PyMongoError, WriteError
+from pymongo.errors import WriteError
 
-from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.rules import DIGEST_PAGE
-from turnwire.store.inserts import DUPLICATE_KEY
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.write_errors import Fault, fault_of, reason_in
 
 _PAGES_AT_ONCE = 50
+_log = logging.getLogger("turnwire.store")
 
 
 class DigestStore:
@@ -21,31 +23,36 @@ class DigestStore:
     A convenience: what is missing here is read from the log. Methods raise StorageUnavailable.
     """
 
-    def __init__(self, digests: Any) -> None:
+    def __init__(self, digests: Any, condition: DatabaseCondition) -> None:
         self._digests = digests
+        self._condition = condition
 
     async def save(self, session_id: str, page: int, ids: bytes, times: bytes) -> None:
         """Keep page number `page` (from 0): digests as `protocol.rules.pack_digests` makes them, and times as
-        `pack_times` does. Repeatable."""
+        `pack_times` does. Repeatable. One that the database refuses is left out, and that is logged."""
+        document = {"_id": _key(session_id, page), "sessionId": session_id, "ids": ids, "times": times}
+        await self._condition.ask("insert into digests", self._insert(document))
+
+    async def _insert(self, document: dict[str, Any]) -> None:
         try:
-            await self._digests.insert_one({"_id": _key(session_id, page), "ids": ids, "times": times})
+            await self._digests.insert_one(document)
         except WriteError as error:
-            if error.code != DUPLICATE_KEY:
-                raise StorageUnavailable() from error
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+            details = error.details or {}
+            fault = fault_of({**details, "code": error.code})
+            if fault is Fault.REFUSED or fault is Fault.UNKNOWN:
+                _log.error("the database refuses digest page %r: %s", document["_id"], reason_in(dict(details)))
+            elif fault is Fault.TROUBLE:
+                raise
 
     async def load(self, session_id: str, last_seq: int) -> list[tuple[bytes, bytes]]:
         """The (ids, times) of the full pages up to `last_seq`, from the first, as far as they were kept."""
         keys = [_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
         found: dict[str, tuple[bytes, bytes]] = {}
-        try:
-            for start in range(0, len(keys), _PAGES_AT_ONCE):
-                window = keys[start : start + _PAGES_AT_ONCE]
-                for document in await self._digests.find({"_id": {"$in": window}}).to_list(length=None):
-                    found[document["_id"]] = (document["ids"], document["times"])
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+        for start in range(0, len(keys), _PAGES_AT_ONCE):
+            window = {"_id": {"$in": keys[start : start + _PAGES_AT_ONCE]}, "sessionId": session_id}
+            cursor = self._digests.find(window)
+            for document in await self._condition.ask("read digests", cursor.to_list(length=None)):
+                found[document["_id"]] = (document["ids"], document["times"])
         pages = []
         for key in keys:
             if key not in found:

@@ -11,7 +11,7 @@ from turnwire.store.on_demand import OnDemandTask
 
 
 class Submission(Protocol):
-    """Something to be written. Whoever commits it settles `done`."""
+    """Something to be written. Whoever commits it settles `done`, or keeps it to submit it again."""
 
     weight: int
     done: asyncio.Future[int]
@@ -24,7 +24,7 @@ class GroupCommit(Generic[S]):
     """Hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
     There is no timer: with nothing in flight a submission is committed at once, under load the batches grow by
-    themselves. What waits is bounded by those who submit: each waits for its own before it submits again.
+    themselves. One that nobody waits for any more is dropped before it is sent.
     Owner of the queue: the one task that is running while there is something in it.
     """
 
@@ -34,12 +34,15 @@ class GroupCommit(Generic[S]):
         self._waiting: deque[S] = deque()
         self._task = OnDemandTask(self._run)
         self._closed = False
+        self.weight = 0
+        """Of all that waits or is in flight."""
 
     def submit(self, submission: S) -> None:
         if self._closed:
             submission.done.cancel()
             return
         self._waiting.append(submission)
+        self.weight += submission.weight
         self._task.wake()
 
     async def _run(self) -> None:
@@ -53,16 +56,23 @@ class GroupCommit(Generic[S]):
                 for submission in batch:
                     if not submission.done.done():
                         submission.done.set_exception(error)
-            finally:  # cancelled: whether it was written stays unknown
+            except asyncio.CancelledError:  # whether it was written stays unknown
                 for submission in batch:
                     submission.done.cancel()
+                raise
+            finally:
+                self.weight -= sum(submission.weight for submission in batch)
 
     def _cut(self) -> list[S]:
-        batch = [self._waiting.popleft()]
-        weight = batch[0].weight
-        while self._waiting and weight + self._waiting[0].weight <= self._max_weight:
-            batch.append(self._waiting.popleft())
-            weight += batch[-1].weight
+        batch: list[S] = []
+        weight = 0
+        while self._waiting and (not batch or weight + self._waiting[0].weight <= self._max_weight):
+            submission = self._waiting.popleft()
+            if submission.done.done():
+                self.weight -= submission.weight
+                continue
+            batch.append(submission)
+            weight += submission.weight
         return batch
 
     async def close(self) -> None:

@@ -16,14 +16,19 @@ from pymongo import ASCENDING, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import StorageRefused, StorageUnavailable
+from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
+from turnwire.store.driver_events import TroubleListener
 from turnwire.store.event_log import EventLog
+from turnwire.store.revocations import RevocationLog
+from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
 """How long closing may take; a database that hangs is left to notice by itself."""
 _POLL_SECONDS = 0.005
+_USE = "use this server"
 _OPTIONS: dict[str, Any] = {
     "heartbeatFrequencyMS": 2000,
     "connectTimeoutMS": 5000,  # also of heartbeats: the default lets connections that died silently hang for 20 s more
@@ -55,8 +60,19 @@ def options_beside(uri: str) -> dict[str, Any]:
 class Store:
     """All that is durable, on one database. Belongs to the event loop it was made in."""
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        database: str,
+        condition: DatabaseCondition | None = None,
+        *,
+        embedded: bool = False,
+        insert_lanes: int = 1,
+        max_waiting_bytes: int | None = None,
+    ) -> None:
         self._client = client
+        self._condition = condition or DatabaseCondition()
+        self._unprepared: str | None = "the indexes have not been made yet"
         # Whatever the URI says: an acknowledged write is durable on a majority, and nothing weaker is read.
         self._db = client.get_database(
             database,
@@ -65,39 +81,92 @@ class Store:
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
-        self.events = EventLog(self._db)
-        self.sessions = SessionStore(self._db["sessions"])
+        self.events = EventLog(
+            self._db,
+            self._condition,
+            lanes=insert_lanes,
+            embedded=embedded,
+            max_waiting_bytes=max_waiting_bytes,
+        )
+        self.sessions = SessionStore(self._db["sessions"], self._condition)
+        self.revocations = RevocationLog(self._db["revocations"])
 
     @classmethod
-    def connect(cls, uri: str, database: str, *, app_name: str = "turnwire") -> Store:
+    def connect(
+        cls,
+        uri: str,
+        database: str,
+        *,
+        app_name: str = "turnwire",
+        embedded: bool = False,
+        insert_lanes: int = 1,
+        max_waiting_bytes: int | None = None,
+    ) -> Store:
         """A store on `uri`; connects in the background. Raises ValueError for a URI that cannot be read.
 
-        Options in the URI win over the defaults here, except for the write and read concerns.
+        Options in the URI win over the defaults here, except for the write and read concerns. `embedded` says that the
+        server is one of our own, without shards. Up to `insert_lanes` inserts of events are under way at a time: one is
+        best for a server with one core. Events wait in memory up to `max_waiting_bytes`, without it as many as come.
         """
-        options = {"appname": app_name, "io_loop": asyncio.get_running_loop(), **options_beside(uri)}
+        condition = DatabaseCondition()
+        own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}
         try:
-            client = AsyncIOMotorClient(uri, **options)
+            client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options_beside(uri))
         except (PyMongoError, ValueError) as error:
             raise ValueError(f"MONGODB_URI cannot be used: {error}") from None
-        return cls(client, database)
+        return cls(
+            client,
+            database,
+            condition,
+            embedded=embedded,
+            insert_lanes=insert_lanes,
+            max_waiting_bytes=max_waiting_bytes,
+        )
 
     async def ping(self) -> bool:
         """Whether the database answers within PING_SECONDS."""
+        return (await self._answer()) is None
+
+    async def state(self) -> StorageState:
+        """Whether the storage can be used, asked within PING_SECONDS: it answers, is prepared, and refuses nothing."""
+        reason = await self._answer() or self._unprepared
+        return self._condition.state() if reason is None else StorageState(False, reason)
+
+    async def _answer(self) -> str | None:
+        """Why a ping fails; None when it does not."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.admin.command("ping")
-        except (PyMongoError, TimeoutError):
-            return False
-        return True
+        except (PyMongoError, TimeoutError) as error:
+            return reason_of(error)
+        return None
 
     async def prepare(self) -> None:
-        """Make the indexes that listing sessions needs. Repeatable. Raises StorageUnavailable."""
-        sessions = self._db["sessions"]
+        """Look whether the server will do, and make the indexes that listing sessions needs. Repeatable.
+
+        Raises StorageUnavailable, StorageRefused when somebody must mend something first.
+        """
         try:
-            await sessions.create_index([("startedAt", ASCENDING), ("_id", ASCENDING)])
-            await sessions.create_index([("status", ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
-        except PyMongoError as error:
-            raise StorageUnavailable(f"the indexes cannot be made: {error}") from error
+            await self._check_server()
+            await self._condition.ask("make the indexes of sessions", self._make_indexes())
+        except StorageUnavailable as error:
+            self._unprepared = error.reason if isinstance(error, StorageRefused) else str(error)
+            raise
+        self._unprepared = None
+
+    async def _check_server(self) -> None:
+        admin = self._client.admin
+        hello = await self._condition.ask(_USE, admin.command("hello"))
+        build = await self._condition.ask(_USE, admin.command("buildInfo"))
+        fault = unfit(hello, str(build.get("version")))
+        if fault is not None:
+            raise self._condition.refused(_USE, fault)
+        self._condition.well(_USE)
+
+    async def _make_indexes(self) -> None:
+        sessions = self._db["sessions"]
+        await sessions.create_index([("startedAt", ASCENDING), ("_id", ASCENDING)])
+        await sessions.create_index([("status", ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
 
     async def close(self) -> None:
         await self.events.close()

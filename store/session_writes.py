@@ -1,25 +1,56 @@
-"""Writes of session documents that many calls make at the same time: each kind goes in bulks."""
+"""Writes of session documents that many calls make at the same time: each kind goes in bulks.
+
+A document that the database refuses spoils its own session only: the others of its bulk are written all the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge
 
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import RefusedSession, StorageUnavailable
+from turnwire.store.condition import DatabaseCondition
 from turnwire.store.group_commit import GroupCommit
-from turnwire.store.inserts import DUPLICATE_KEY
+from turnwire.store.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
 """Sessions created in one insert."""
 MAX_ENDS = 20
 """Sessions ended in one bulk: an end costs the database much more than an event, and events wait for it."""
 _END_FIELDS = ("endedAt", "status", "endReason")
+_INSERT = "insert into sessions"
+_UPDATE = "update sessions"
+_ROUNDS = 3
+"""How often an end is tried whose session others change meanwhile."""
+_UNENCODABLE = (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError)
 
 Document = dict[str, Any]
+_log = logging.getLogger("turnwire.store")
+
+
+async def write_bulk(condition: DatabaseCondition, operation: str, bulk: Any) -> tuple[int, dict[int, Document]]:
+    """Await an unordered bulk of the driver. Returns how many documents it matched, and its write errors by index.
+
+    Raises StorageUnavailable when it is not known what of it is durable.
+    """
+    return await condition.ask(operation, _errors_of(bulk))
+
+
+async def _errors_of(bulk: Any) -> tuple[int, dict[int, Document]]:
+    try:
+        result = await bulk
+    except BulkWriteError as error:
+        details: Mapping[str, Any] = error.details
+        if details.get("writeConcernErrors"):
+            raise
+        return int(details.get("nMatched", 0)), {each["index"]: each for each in details.get("writeErrors", [])}
+    return int(getattr(result, "matched_count", 0)), {}
 
 
 class _Create:
@@ -30,34 +61,58 @@ class _Create:
         self.weight = 1
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
+    def settle(self, condition: DatabaseCondition, error: Document | None) -> None:
+        if self.done.done():
+            return
+        fault = None if error is None else fault_of(error)
+        if error is None or fault is Fault.TAKEN:
+            self.done.set_result(int(error is None))
+        else:
+            self.done.set_exception(refusal(condition, _INSERT, self.document["_id"], error))
+
+
+def refusal(condition: DatabaseCondition, operation: str, session_id: str, error: Document) -> Exception:
+    """What is raised to the one whose document was not written."""
+    if fault_of(error) is Fault.TROUBLE:
+        return condition.trouble(operation, as_failure(error))
+    _log.error("session %r is refused: %s", session_id, reason_in(error))
+    return RefusedSession(session_id, reason_in(error))
+
 
 class Creations:
     """Inserts of new sessions. Owner of their lane."""
 
-    def __init__(self, sessions: Any) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
         self._sessions = sessions
+        self._condition = condition
         self._lane: GroupCommit[_Create] = GroupCommit(self._insert, max_weight=MAX_CREATES)
 
     async def create(self, document: Document) -> bool:
-        """False when there is one of this `_id` already. Raises StorageUnavailable."""
+        """False when there is one of this `_id` already. Raises StorageUnavailable, RefusedSession."""
         create = _Create(document)
         self._lane.submit(create)
         return bool(await create.done)
 
     async def _insert(self, batch: Sequence[_Create]) -> None:
-        failed: set[int] = set()
+        documents = [create.document for create in batch]
         try:
-            await self._sessions.insert_many([create.document for create in batch], ordered=False)
-        except BulkWriteError as error:
-            errors = error.details.get("writeErrors", [])
-            if error.details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in errors):
-                raise StorageUnavailable() from error
-            failed = {each["index"] for each in errors}
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+            _, errors = await write_bulk(self._condition, _INSERT, self._sessions.insert_many(documents, ordered=False))
+        except _UNENCODABLE as error:
+            await self._insert_each(batch, error)
+            return
         for index, create in enumerate(batch):
-            if not create.done.done():
-                create.done.set_result(int(index not in failed))
+            create.settle(self._condition, errors.get(index))
+
+    async def _insert_each(self, batch: Sequence[_Create], error: Exception) -> None:
+        """One of them cannot even be sent; nothing was."""
+        if len(batch) == 1:
+            batch[0].done.set_exception(RefusedSession(batch[0].document["_id"], str(error)))
+            return
+        for create in batch:
+            try:
+                await self._insert([create])
+            except StorageUnavailable as away:
+                create.done.set_exception(away)
 
     async def close(self) -> None:
         await self._lane.close()
@@ -66,47 +121,92 @@ class Creations:
 class _End:
     """The conditional update that ends a session."""
 
-    __slots__ = ("change", "condition", "done", "weight")
+    __slots__ = ("change", "condition", "done", "lazy", "weight")
 
-    def __init__(self, condition: Document, change: Document) -> None:
+    def __init__(self, condition: Document, change: Document, lazy: Document) -> None:
         self.condition = condition
         self.change = change
+        self.lazy = lazy
         self.weight = 1
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def session_id(self) -> str:
+        return str(self.condition["_id"])
+
+    def update(self, stored: Document | None) -> UpdateOne:
+        """The lazy fields go with it, unless the store is known to have later ones."""
+        if stored is not None and stored["lastSeq"] > self.lazy["lastSeq"]:
+            return UpdateOne(self.condition, {"$set": self.change})
+        known = {"lastSeq": {"$lte": self.lazy["lastSeq"]}}
+        fields = {name: value for name, value in self.lazy.items() if name != "heartbeat"}
+        raised = {"$max": {"heartbeat": self.lazy["heartbeat"]}}
+        return UpdateOne({**self.condition, **known}, {"$set": {**fields, **self.change}, **raised})
 
     def stands_in(self, document: Document | None) -> bool:
         """Whether the session has ended as this one wants it."""
         return document is not None and all(document[name] == self.change[name] for name in _END_FIELDS)
 
+    def is_possible(self, document: Document | None) -> bool:
+        """Whether the conditions hold."""
+        return document is not None and all(document.get(name) == value for name, value in self.condition.items())
+
 
 class Endings:
     """Conditional updates that end sessions. Owner of their lane."""
 
-    def __init__(self, sessions: Any) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
         self._sessions = sessions
+        self._condition = condition
         self._lane: GroupCommit[_End] = GroupCommit(self._update, max_weight=MAX_ENDS)
 
-    async def end(self, condition: Document, change: Document) -> bool:
-        """Whether this end stands. `condition` has the `_id`, `change` the `_END_FIELDS`. Raises StorageUnavailable."""
-        end = _End(condition, change)
+    async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
+        """Whether this end stands. `condition` has the `_id`, `change` the `_END_FIELDS`; the `lazy` fields are written
+        with it where they are later than those stored. Raises StorageUnavailable, RefusedSession."""
+        end = _End(condition, change, lazy)
         self._lane.submit(end)
         return bool(await end.done)
 
     async def _update(self, batch: Sequence[_End]) -> None:
         """All in one bulk. A bulk only tells how many it matched: when that is not all, what stands is read."""
-        updates = [UpdateOne(end.condition, {"$set": end.change}) for end in batch]
-        found: dict[str, Document] | None = None
-        try:
-            result = await self._sessions.bulk_write(updates, ordered=False)
-            if result.matched_count < len(batch):
-                ids = [end.condition["_id"] for end in batch]
-                documents = await self._sessions.find({"_id": {"$in": ids}}).to_list(length=None)
-                found = {document["_id"]: document for document in documents}
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-        for end in batch:
-            if not end.done.done():
-                end.done.set_result(int(found is None or end.stands_in(found.get(end.condition["_id"]))))
+        found: dict[str, Document] = {}
+        left = list(batch)
+        for _ in range(_ROUNDS):
+            updates = [end.update(found.get(end.session_id)) for end in left]
+            matched, errors = await write_bulk(
+                self._condition, _UPDATE, self._sessions.bulk_write(updates, ordered=False)
+            )
+            for index, error in errors.items():
+                _fail(left[index], refusal(self._condition, _UPDATE, left[index].session_id, error))
+            if matched == len(left):
+                _settle(left, True)
+                return
+            found = await self._read([end.session_id for end in left])
+            left = [end for end in left if not end.done.done()]
+            _settle([end for end in left if end.stands_in(found.get(end.session_id))], True)
+            left = [end for end in left if not end.done.done()]
+            _settle([end for end in left if not end.is_possible(found.get(end.session_id))], False)
+            left = [end for end in left if not end.done.done()]
+            if not left:
+                return
+        for end in left:
+            _fail(end, StorageUnavailable())
+
+    async def _read(self, ids: Sequence[str]) -> dict[str, Document]:
+        cursor = self._sessions.find({"_id": {"$in": list(ids)}})
+        documents = await self._condition.ask("read sessions", cursor.to_list(length=None))
+        return {document["_id"]: document for document in documents}
 
     async def close(self) -> None:
         await self._lane.close()
+
+
+def _settle(ends: Sequence[_End], stands: bool) -> None:
+    for end in ends:
+        if not end.done.done():
+            end.done.set_result(int(stands))
+
+
+def _fail(end: _End, error: Exception) -> None:
+    if not end.done.done():
+        end.done.set_exception(error)

@@ -8,19 +8,22 @@ from typing import Any
 
 from msgspec import Struct, field
 from pymongo import UpdateOne
-from pymongo.errors import PyMongoError
+from pymongo.errors import WriteError
 
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject, Session, SessionStatus
 from turnwire.protocol.rules import has_ended
 from turnwire.protocol.times import format_time
-from turnwire.store.session_writes import Creations, Endings
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.session_writes import Creations, Endings, refusal, write_bulk
 
 MAX_UPDATES = 100
 """Lazy updates in one bulk."""
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _LONGEST_SPAN = timedelta(days=365 * 100)
+_READ = "read sessions"
+_UPDATE = "update sessions"
 
 Document = dict[str, Any]
 
@@ -59,6 +62,27 @@ class SessionRecord(Struct):
         )
 
 
+class UnendedSession(Struct, frozen=True):
+    """The signs of life of a session that has not ended."""
+
+    session_id: str
+    epoch: int
+    heartbeat: int
+    last_seq: int
+    latest: datetime
+    """When it started, or the timestamp of its last event, whichever is later."""
+
+    @property
+    def signs(self) -> tuple[int, int, int]:
+        """Different whenever a publisher or an event has been there."""
+        return self.epoch, self.heartbeat, self.last_seq
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> UnendedSession:
+        latest = max(record.started_at, record.last_event_at or record.started_at)
+        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest)
+
+
 class SessionQuery(Struct, frozen=True, kw_only=True):
     """A page of sessions, newest first by (startedAt, sessionId). Bounds of time are exclusive."""
 
@@ -83,27 +107,26 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
 
 class SessionStore:
     """Reads and writes session documents. Every method raises StorageUnavailable when the database does not answer;
-    what a write should have done may then have happened or not."""
+    what a write should have done may then have happened or not. Those that write raise RefusedSession when the database
+    will never take that change, as when a validator forbids it."""
 
-    def __init__(self, sessions: Any) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition | None = None) -> None:
         self._sessions = sessions
-        self._creations = Creations(sessions)
-        self._endings = Endings(sessions)
+        self._condition = condition or DatabaseCondition()
+        self._creations = Creations(sessions, self._condition)
+        self._endings = Endings(sessions, self._condition)
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. False when there is one of this id already: that one is left as it is."""
         return await self._creations.create(_document(record))
 
     async def load(self, session_id: str) -> SessionRecord | None:
-        try:
-            document = await self._sessions.find_one({"_id": session_id})
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+        document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
         return None if document is None else _record(document)
 
     async def claim(self, record: SessionRecord) -> bool:
         """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
-        known = {"epoch": record.epoch, "endedAt": record.ended_at, "timeOrdered": record.time_ordered}
+        known = {"epoch": record.epoch, "endedAt": record.ended_at}
         return await self._update({"_id": record.session_id, **known}, {"$set": {"epoch": record.epoch + 1}})
 
     async def mark_time_disordered(self, session_id: str) -> None:
@@ -113,36 +136,48 @@ class SessionStore:
     async def end(
         self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
     ) -> bool:
-        """End the session, with the lazy fields of `record`. False when it has ended before: that end stands.
+        """End the session, with the lazy fields of `record` where the store has no later ones. False when it has ended
+        before: that end stands.
 
         `unchanged` names stored fields (by their stored names) that must still have these values.
         """
-        change = {**_lazy_fields(record), "status": status, "endedAt": ended_at, "endReason": reason}
-        return await self._endings.end({"_id": record.session_id, "endedAt": None, **unchanged}, change)
+        change = {"status": status, "endedAt": ended_at, "endReason": reason}
+        condition = {"_id": record.session_id, "endedAt": None, **unchanged}
+        return await self._endings.end(condition, change, _lazy_fields(record))
 
     async def _update(self, condition: Document, change: Document) -> bool:
+        result = await self._condition.ask(_UPDATE, self._update_one(condition, change))
+        return bool(result is not None and result.matched_count)
+
+    async def _update_one(self, condition: Document, change: Document) -> Any:
         try:
-            result = await self._sessions.update_one(condition, change)
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-        return bool(result.matched_count)
+            return await self._sessions.update_one(condition, change)
+        except WriteError as error:
+            details = {**(error.details or {}), "code": error.code}
+            raise refusal(self._condition, _UPDATE, condition["_id"], details) from error
 
     async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord]:
         """Write lastSeq, lastEventAt, heartbeat and `active` of these sessions, in few bulks.
 
-        Never takes lastSeq back, and never touches the status of a session that has ended. Where the store knows more
-        than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored.
+        Never takes one of them back, and never touches the status of a session that has ended. Where the store knows
+        more than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored.
+        Those that the database refuses are logged and left out: they are found again in the log.
         """
         ahead: dict[str, SessionRecord] = {}
-        try:
-            for start in range(0, len(records), MAX_UPDATES):
-                bulk = {record.session_id: record for record in records[start : start + MAX_UPDATES]}
-                done = await self._sessions.bulk_write([_lazy_update(each) for each in bulk.values()], ordered=False)
-                if done.matched_count < len(bulk):
-                    stored = await self._sessions.find({"_id": {"$in": list(bulk)}}).to_list(length=None)
-                    ahead |= {each["_id"]: _record(each) for each in stored if _is_ahead(each, bulk[each["_id"]])}
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+        for start in range(0, len(records), MAX_UPDATES):
+            bulk = {record.session_id: record for record in records[start : start + MAX_UPDATES]}
+            updates = [_lazy_update(each) for each in bulk.values()]
+            matched, errors = await write_bulk(
+                self._condition, _UPDATE, self._sessions.bulk_write(updates, ordered=False)
+            )
+            if matched < len(bulk):
+                found = self._sessions.find({"_id": {"$in": list(bulk)}}).to_list(length=None)
+                stored = await self._condition.ask(_READ, found)
+                ahead |= {each["_id"]: _record(each) for each in stored if _is_ahead(each, bulk[each["_id"]])}
+            ids = list(bulk)
+            for failure in [refusal(self._condition, _UPDATE, ids[at], error) for at, error in errors.items()]:
+                if isinstance(failure, StorageUnavailable):
+                    raise failure
         return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
@@ -189,20 +224,25 @@ class SessionStore:
 
     async def _window(self, condition: Document, limit: int) -> list[SessionRecord]:
         """Newest first. A limit of 0 is none."""
-        try:
-            cursor = self._sessions.find(condition).sort([("startedAt", -1), ("_id", -1)]).limit(limit)
-            return [_record(document) for document in await cursor.to_list(length=None)]
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
+        cursor = self._sessions.find(condition).sort([("startedAt", -1), ("_id", -1)]).limit(limit)
+        return [_record(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
 
-    async def unended(self) -> list[str]:
-        """The ids of all sessions that have not ended, oldest first. Reads them all: for the start of a gateway."""
-        try:
-            cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, {"startedAt": 1})
-            documents = await cursor.to_list(length=None)
-        except PyMongoError as error:
-            raise StorageUnavailable() from error
-        return [document["_id"] for document in sorted(documents, key=lambda document: document["startedAt"])]
+    async def unended(self) -> list[UnendedSession]:
+        """All sessions that have not ended, as far as their stored fields tell. Reads them all: not to be called often.
+        Raises StorageUnavailable."""
+        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt"), 1)
+        cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
+        documents = await self._condition.ask(_READ, cursor.to_list(length=None))
+        return [
+            UnendedSession(
+                document["_id"],
+                document["epoch"],
+                document["heartbeat"],
+                document["lastSeq"],
+                max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
+            )
+            for document in documents
+        ]
 
     async def close(self) -> None:
         await self._creations.close()
@@ -222,12 +262,14 @@ def _lazy_fields(record: SessionRecord) -> Document:
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:
-    change = _lazy_fields(record)
+    """Two gateways may know the same lastSeq, and only the heartbeat of one of them beats."""
+    change: Document = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
     condition: Document = {"_id": record.session_id, "lastSeq": {"$lte": record.last_seq}}
     if not has_ended(record.status):
         condition["endedAt"] = None
-        change["status"] = record.status
-    return UpdateOne(condition, {"$set": change})
+    if record.status == "active":
+        change["status"] = "active"
+    return UpdateOne(condition, {"$set": change, "$max": {"heartbeat": record.heartbeat}})
 
 
 def _is_ahead(stored: Document, record: SessionRecord) -> bool:

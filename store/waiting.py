@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import LogHole, StorageUnavailable
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_HOLES = 10
 _TOO_LATE = "the storage did not answer in time; try again"
 
 
@@ -42,14 +43,17 @@ def _expire(future: asyncio.Future[Any]) -> None:
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:
     """Do it again and again while the storage is away; or until nobody waits for `wanted`, then its error is raised.
 
-    The operation must be one that may be done twice.
+    The operation must be one that may be done twice. A hole in the log that does not close in some seconds is raised:
+    it is no server that lags behind.
     """
     pause = _FIRST_PAUSE
+    holes = 0
     while True:
         try:
             return await operation()
-        except StorageUnavailable:
-            if wanted is not None and wanted.done():
+        except StorageUnavailable as error:
+            holes += isinstance(error, LogHole)
+            if holes == _HOLES or (wanted is not None and wanted.done()):
                 raise
             await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
             pause = min(_LONGEST_PAUSE, pause * 2)

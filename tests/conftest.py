@@ -62,6 +62,14 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
     return await start_gateway()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` what is decided in this process alone: no database, no process, no search for counterexamples."""
+    for item in items:
+        slow = any(item.get_closest_marker(name) for name in ("e2e", "faults", "property"))
+        if not slow and "database_uri" not in getattr(item, "fixturenames", ()):
+            item.add_marker("quick")
+
+
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The tests run on the event loop that the gateway runs on."""
     return {"uvloop": uvloop.new_event_loop}

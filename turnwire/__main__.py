@@ -1,7 +1,27 @@
-"""`python -m turnwire` is `turnwire`."""
+"""The command `turnwire`, also `python -m turnwire`. When a package is missing it says what to install."""
 
 from __future__ import annotations
 
-from turnwire.cli import main
+import sys
+from typing import Final
 
-main()
+_OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
+"""Packages of the extra `cli`. All others that may be missing come with `server`."""
+
+
+def main() -> None:
+    """Run the command line. Exits with status 1, naming the extra to install, when a package is missing."""
+    try:
+        from turnwire.cli import app  # noqa: PLC0415 -- it needs typer, which the client library does without
+
+        app(prog_name="turnwire")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "turnwire"):
+            raise
+        extra = "cli" if missing in _OF_THE_COMMANDS else "server"
+        sys.exit(f"turnwire: {missing} is needed and is not installed; run: pip install 'turnwire[{extra}]'")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The command line: `turnwire …`, also `python -m turnwire …`."""
+"""The command line: the commands that run a gateway here, and in `turnwire.commands` those that use one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from turnwire.commands import options as commands
-from turnwire.gateway.config import ConfigError, load_config
 from turnwire.version import __version__
 
 app = typer.Typer(
@@ -74,7 +73,8 @@ def serve(
     In brackets: the environment variable of an option, and its default. An option wins over the environment, and the
     environment over .env. All settings are listed in .env.example.
     """
-    from turnwire.gateway.running import serve as serving  # noqa: PLC0415 -- --help need not wait for the server's imports
+    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- only the extra `server` has these
+    from turnwire.gateway.running import serve as serving  # noqa: PLC0415
 
     try:
         serving.run(load_config(host=host, port=port, mongodb_uri=mongodb_uri, data_dir=data_dir))
@@ -86,8 +86,36 @@ def serve(
         raise typer.Exit(1) from None
 
 
+@app.command()
+def demo(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any.  [PORT, 3000]")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the embedded database.  [one that is removed at the end]")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Stream every call once, quickly, and exit.")] = False,
+) -> None:
+    """Run a gateway with scripted calls going on, to see it at work. Needs nothing else and leaves nothing behind.
+
+    \b
+    Then open http://127.0.0.1:3000/ for the dashboard:
+        turnwire demo
+    On another port, and keep what was stored:
+        turnwire demo --port 8080 --data-dir ./demo-data
+    Does it work on this machine at all?
+        turnwire demo --once --port 0
+    """
+    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
+    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415
+    from turnwire.gateway.running.demo import run_demo  # noqa: PLC0415
+
+    try:
+        whole = run_demo(load_config(host=host, port=port, data_dir=data_dir), data_dir, once=once)
+    except ConfigError as error:
+        raise fail(f"wrong setting: {error}") from None
+    if not whole:
+        raise typer.Exit(1)
+
+
 commands.register(app)
-
-
-def main() -> None:
-    app(prog_name="turnwire")

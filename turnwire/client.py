@@ -33,6 +33,7 @@ from turnwire.protocol.messages import (
     SessionStatus,
     Shape,
 )
+from turnwire.protocol.salvage import UNDECODABLE
 
 _ANY = Limits()
 _LIST_PAGE = 100
@@ -180,7 +181,7 @@ async def _error(response: aiohttp.ClientResponse) -> Refused | Unreachable:
     body = await response.read()
     try:
         envelope = msgspec.json.decode(body, type=ErrorEnvelope)
-    except (ValueError, RecursionError):
+    except UNDECODABLE:
         text, code = f"HTTP {response.status} {response.reason}", None
     else:
         text = envelope.message if isinstance(envelope.message, str) else "; ".join(envelope.message)

@@ -18,6 +18,7 @@ from turnwire.errors import ClientError
 from turnwire.protocol.errors import TurnwireError
 from turnwire.protocol.messages import EventIn, EventType, JsonObject, Limits, Shape
 from turnwire.protocol.rules import check_event, check_id, check_metadata
+from turnwire.protocol.salvage import UNDECODABLE
 
 _GZIP = b"\x1f\x8b"
 _LIMITS = Limits()
@@ -67,7 +68,7 @@ def read_recordings(path: Path) -> Iterator[Recording]:
             try:
                 recording = decoder.decode(line)
                 _check(recording)
-            except (TurnwireError, ValueError, RecursionError) as error:
+            except (TurnwireError, *UNDECODABLE) as error:
                 raise RecordingError(f"{path}, line {number}: {error}") from None
             first = lines_of.setdefault(recording.session_id, number)
             if first != number:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from msgspec import Struct
 
-from turnwire.gateway.connections.outbox import Outbox, server_frame
-from turnwire.gateway.keys import CONFIG, HUB
+from turnwire.gateway.config import Config
+from turnwire.gateway.connections.frames import server_frame
+from turnwire.gateway.connections.open_connections import Kind, OpenConnections
+from turnwire.gateway.connections.outbox import Outbox
 from turnwire.protocol.codec import CODECS, JSON, Codec
-from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, TurnwireError
+from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
-
-if TYPE_CHECKING:
-    from turnwire.gateway.sessions.live_sessions import Hub
 
 _CLOSE_SECONDS = 2.0
 """How long a closing connection may take to hand over its last frames, and again to answer the close frame."""
@@ -43,21 +42,33 @@ class _Socket(web.WebSocketResponse[bool]):
                     pass
 
 
+class Serving(Struct, frozen=True):
+    """What all connections of a gateway share."""
+
+    config: Config
+    connections: OpenConnections
+    clock: Callable[[], float]
+    """The loop's clock."""
+    frame_received: Callable[[], None]
+    """Told of each frame that was read."""
+
+
 class Connection:
     """One WebSocket. Owner: its request handler; anybody may `send` to it or ask it to close."""
 
+    kind: Kind
     patient = False
     """Whether a lack of pongs is forgiven longer while the other side has unread frames."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, serving: Serving) -> None:
         self.request = request
-        self.hub: Hub = request.app[HUB]
-        self.limits = self.hub.limits
+        self.serving = serving
+        self.limits = serving.config.limits
         self.codec: Codec = JSON
         self.paused = False
         """Whether we have stopped reading for reasons of our own: then silence says nothing about the other side."""
         self.closing: asyncio.Task[None] | None = None
-        self._config = request.app[CONFIG]
+        self._config = serving.config
         self._ws = _Socket(
             protocols=tuple(CODECS),
             max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
@@ -71,7 +82,7 @@ class Connection:
         self._close_received = False
         self._broken = False
         """Whether what was received is not WebSocket any more, or too big: the rest of it is of no interest."""
-        self._next_ping = self.hub.clock() + self._config.ping_interval
+        self._next_ping = self.serving.clock() + self._config.ping_interval
         self._pinged_at: float | None = None
         self._unread_until_now = False
         self._blocked = False
@@ -86,29 +97,28 @@ class Connection:
             raise InvalidMessage(f"the subprotocols served are {' and '.join(CODECS)}, or none for the first")
         if not self._ws.can_prepare(self.request):
             raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
-        self._check_capacity()
-
-    def _check_capacity(self) -> None:
-        if self.hub.draining:
-            raise Overloaded("the gateway is going away; reconnect")
-        if len(self.hub.connections) + len(self.hub.followers) >= self._config.max_connections:
-            raise Overloaded(f"the gateway has its {self._config.max_connections} connections; try again later")
+        self.serving.connections.check_capacity()
 
     async def open(self) -> web.WebSocketResponse[bool]:
         """Finish the handshake. Raises Overloaded, as `check`."""
-        self._check_capacity()
+        self.serving.connections.check_capacity()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
         self._outbox = Outbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
-        self._next_ping = self.hub.clock() + self._config.ping_interval
-        self.hub.connections.add(self)
-        if self.hub.draining:
+        self._next_ping = self.serving.clock() + self._config.ping_interval
+        self.serving.connections.connections.add(self)
+        if self.serving.connections.draining:
             self.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
         elif self._close_when_open is not None:
             self.close(*self._close_when_open)
         return self._ws
 
     # --- sending -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is done; it stays so."""
+        return self._outbox is not None
 
     @property
     def outbox(self) -> Outbox:
@@ -151,7 +161,7 @@ class Connection:
                 return
             self._pinged_at = None
             if message.type is wanted:
-                if self.hub.draining:
+                if self.serving.connections.draining:
                     continue
                 if self.codec.text and not _is_utf8(message.data):
                     self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
@@ -199,7 +209,7 @@ class Connection:
         if self._outbox is None:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
-            self.closing = self.hub.loop.create_task(self._close(code, reason))
+            self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
             self.closing.add_done_callback(_retrieve)
 
     def abort(self) -> None:
@@ -248,7 +258,7 @@ class Connection:
         try:
             await asyncio.wait([self.closing])
         finally:
-            self.hub.connections.discard(self)
+            self.serving.connections.connections.discard(self)
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -12,17 +11,6 @@ from turnwire.store.on_demand import OnDemandTask
 _MAX_FRAME_BYTES = 256 * 1024
 _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
-
-
-def server_frame(payload: bytes, *, text: bool) -> bytes:
-    """A whole, unmasked WebSocket data frame (RFC 6455, section 5.2), ready for the transport."""
-    first = 0x81 if text else 0x82
-    size = len(payload)
-    if size < 126:
-        return struct.pack("!BB", first, size) + payload
-    if size < 65536:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
 
 
 class Outbox:

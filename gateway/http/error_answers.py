@@ -11,7 +11,6 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from turnwire.gateway.keys import CONFIG
 from turnwire.protocol.bodies import ErrorEnvelope
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import ErrorCode, TurnwireError
@@ -68,7 +67,15 @@ def error_answer(request: web.BaseRequest, error: Exception, *, retry_after: flo
             message = error.details
         elif error.code in _LISTED:
             message = [error.message]
-        return error_response(error.code, message, method=method, path=path, retry_after=retry_after)
+        return error_response(
+            error.code,
+            message,
+            method=method,
+            path=path,
+            status=error.status,
+            headers=error.headers,
+            retry_after=retry_after if error.retry_after is None else error.retry_after,
+        )
     if isinstance(error, web.HTTPException) and (error.status < 500 or error.status == 503):
         return _http_error(error, method, path, retry_after)
     return internal_error(error, method, path)
@@ -116,7 +123,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def answer_to_error(request: web.Request, error: Exception) -> web.Response:
+def answer_to_error(request: web.Request, error: Exception, *, retry_after: float) -> web.Response:
     """What a request is answered whose handler raised `error`. Raises when there is nobody or no way to tell: the
     client is gone, or the answer has begun, which is broken off then."""
     if isinstance(error, ConnectionError):
@@ -124,7 +131,7 @@ def answer_to_error(request: web.Request, error: Exception) -> web.Response:
     if request.writer.output_size > 0:
         _log_broken_off(request, error)
         raise ConnectionError("the answer had begun") from None
-    return error_answer(request, error, retry_after=request.config_dict[CONFIG].reconnect_after)
+    return error_answer(request, error, retry_after=retry_after)
 
 
 def _log_broken_off(request: web.BaseRequest, error: Exception) -> None:

@@ -13,7 +13,7 @@ from turnwire.gateway.config import Config
 
 _MAX_AGE = 600
 """Seconds a browser may remember a preflight."""
-_EXPOSED_HEADERS = ("Idempotent-Replayed", "Retry-After")
+_EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
 
@@ -24,7 +24,6 @@ SECURITY_HEADERS = {
     "Origin-Agent-Cluster": "?1",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
     "X-DNS-Prefetch-Control": "off",
     "X-Download-Options": "noopen",
@@ -56,7 +55,7 @@ def page_headers(*styles: str) -> dict[str, str]:
 
 def add_headers(app: web.Application, config: Config) -> None:
     """Give every answer its headers. To be called when all routes have been added."""
-    origins = config.cors_origins.split(",") if config.cors_origins else []
+    origins = config.allowed_origins.split(",") if config.allowed_origins else []
     options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
         allow_credentials=False,
         allow_headers="*",
@@ -76,6 +75,8 @@ def add_headers(app: web.Application, config: Config) -> None:
             response.headers[hdrs.SERVER] = "turnwire"
             return
         set_security_headers(response)
+        if config.hsts:
+            response.headers["Strict-Transport-Security"] = f"max-age={config.hsts}"
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:

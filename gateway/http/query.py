@@ -1,11 +1,8 @@
-"""What a REST request asks for: the session in its path, its query, its body, the media type it wants.
-
-Whatever is wrong raises InvalidMessage (or InvalidJson, TooLarge) with a text that names the field.
-"""
+"""What a request asks for in its path and its query. Whatever is wrong raises InvalidMessage with a text that names the
+field."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -14,26 +11,19 @@ from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from turnwire.gateway.keys import CONFIG
-from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import InvalidJson, InvalidMessage, TooLarge
+from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Limits
+from turnwire.protocol.paging import MAX_INTEGER, language_fault
 from turnwire.protocol.rules import check_id
 from turnwire.protocol.times import from_millis, parse_time, to_millis
-
-MAX_LIMIT = 100
-"""Most items of one page, whatever is listed."""
-MAX_INTEGER = 2**53
-MAX_LANGUAGE_CHARS = 64
 
 T = TypeVar("T")
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LOST_PLUS = re.compile(r"(.*:.*) (\d\d:?\d\d(?::?\d\d)?)")
-_JSON_TYPE = re.compile(r"application/(?:[^/]+\+)?json")
 _CURSOR = msgspec.json.Decoder(tuple[int, str])
 
 
@@ -140,12 +130,6 @@ def plain_integer(text: str) -> int | None:
     return number if number <= MAX_INTEGER else None
 
 
-def language_fault(language: str) -> str | None:
-    if 1 <= len(language) <= MAX_LANGUAGE_CHARS:
-        return None
-    return f"language must have 1 to {MAX_LANGUAGE_CHARS} characters, has {len(language)}"
-
-
 def encode_cursor(started_at: datetime, session_id: str) -> str:
     """Where a page of sessions ends, as an opaque text for the next request."""
     position = msgspec.json.encode((to_millis(started_at), session_id))
@@ -161,83 +145,3 @@ def decode_cursor(cursor: str, limits: Limits) -> tuple[datetime, str]:
     if encode_cursor(started_at, session_id) != cursor:
         raise ValueError("not canonical")
     return started_at, session_id
-
-
-# --- body ------------------------------------------------------------------------------------------------------------
-
-
-async def read_body(request: web.Request) -> bytes:
-    """The whole body, at most `max_frame_bytes` (after decompression), within `header_timeout`.
-
-    Raises TooLarge, InvalidMessage for a body that breaks HTTP, or an HTTPException 408 or 415.
-    """
-    config = request.app[CONFIG]
-    limit = config.max_frame_bytes
-    declared = request.content_length
-    body: bytes | bytearray = bytearray()
-    try:
-        if request.content.is_eof() and (declared or 0) <= limit:  # all of it is here, as usual: no clock is needed
-            body = request.content.read_nowait()
-        else:
-            async with asyncio.timeout(config.header_timeout):
-                while declared is None or declared <= limit:
-                    chunk = await request.content.readany()
-                    body += chunk
-                    if not chunk or len(body) > limit:
-                        break
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body took longer than {config.header_timeout:g} s") from None
-    except web.RequestPayloadError as error:
-        raise InvalidMessage("the body breaks off or is not encoded as its headers say") from error
-    if len(body) > limit or (declared is not None and declared > limit):
-        raise TooLarge(f"the body is over the limit of {limit} bytes")
-    if body:
-        _check_content_type(request)
-    return bytes(body)
-
-
-def _check_content_type(request: web.Request) -> None:
-    given = request.headers.get(hdrs.CONTENT_TYPE)
-    if given is None or given == "application/json":
-        return
-    media_type = request.content_type
-    if not _JSON_TYPE.fullmatch(media_type) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        raise web.HTTPUnsupportedMediaType(text="the body must be application/json in UTF-8")
-
-
-async def decode_body(request: web.Request, kind: type[T], limits: Limits) -> T:
-    return JSON.decode_body(not_empty(await read_body(request)), kind, limits)
-
-
-def not_empty(body: bytes) -> bytes:
-    if not body:
-        raise InvalidJson("the body is empty; it must be a JSON object")
-    return body
-
-
-# --- media types -----------------------------------------------------------------------------------------------------
-
-
-def wanted_type(request: web.Request, offered: Sequence[str]) -> str:
-    """The media type of `offered` that the Accept header likes best; the first one when it likes none."""
-    best, best_rank = offered[0], (0.0, 0)
-    for part in ",".join(request.headers.getall(hdrs.ACCEPT, [])).split(","):
-        name, _, parameters = part.partition(";")
-        name = name.strip().lower()
-        exact = name in offered
-        rank = (_quality(parameters), int(exact))
-        if (exact or name in ("*/*", "application/*")) and rank[0] > 0 and rank > best_rank:
-            best, best_rank = (name if exact else offered[0]), rank
-    return best
-
-
-def _quality(parameters: str) -> float:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                quality = float(value)
-            except ValueError:
-                return 0.0
-            return quality if 0 <= quality <= 1 else 0.0
-    return 1.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -16,7 +17,6 @@ from aiohttp.http_exceptions import LineTooLong
 
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.headers import set_security_headers
-from turnwire.gateway.keys import CONFIG, METRICS
 from turnwire.protocol.errors import ErrorCode
 
 _KEEPALIVE_SECONDS = 75.0
@@ -25,25 +25,41 @@ _MOST_BYTES_PER_CHARACTER = 12
 """Four bytes of UTF-8, percent-encoded."""
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 
+Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
+
 
 class HttpRunner(web.AppRunner):
     """Serves an application so that every error, even of what is no valid HTTP request, is answered with the envelope,
     and every request is counted.
 
-    Takes the arguments of aiohttp's AppRunner, and `header_timeout`: seconds for the head of a request, and for the
-    rest of a body that nobody wanted. A request line has room for a percent-encoded id of the longest kind.
+    Takes the arguments of aiohttp's AppRunner, and
+    - `answered`: told of each request, its response (None when the client left before) and the seconds it took,
+    - `header_timeout`: seconds for the head of a request, and for the rest of a body that nobody wanted,
+    - `retry_after`: seconds after which a refused client may come back,
+    - `max_id_chars`: a request line has room for a percent-encoded id of that length.
     """
 
-    def __init__(self, app: web.Application, *, header_timeout: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        answered: Answered,
+        header_timeout: float,
+        retry_after: float,
+        max_id_chars: int,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
         kwargs.setdefault("lingering_time", header_timeout)
-        kwargs.setdefault("max_line_size", max(8190, app[CONFIG].max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
+        kwargs.setdefault("max_line_size", max(8190, max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
         super().__init__(app, **kwargs)
+        self._answered = answered
         self._header_timeout = header_timeout
+        self._retry_after = retry_after
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        metrics, routed = self.app[METRICS], plain.request_handler
+        routed, answered, retry_after = plain.request_handler, self._answered, self._retry_after
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
@@ -52,10 +68,10 @@ class HttpRunner(web.AppRunner):
                 try:
                     response = await routed(request)
                 except Exception as error:
-                    response = _allowed(request) or answer_to_error(request, error)
+                    response = _allowed(request) or answer_to_error(request, error, retry_after=retry_after)
                 return response
             finally:
-                metrics.answered(request, response, time.perf_counter() - started)
+                answered(request, response, time.perf_counter() - started)
 
         return _Server(
             handle,

@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
-from typing import TYPE_CHECKING
+from itertools import count, repeat
 
 from msgspec import Struct
 
-from turnwire.gateway.live.inbox import Append, Stored
+from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.parties import Sender
 from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
 
-if TYPE_CHECKING:
-    from turnwire.gateway.sockets.publisher import PublisherConnection
+Verdict = Admitted | Duplicate | BadEvent | None
+"""What was decided for an event; None: it is new."""
 
 
 class _Plan(Struct):
-    """An append and what was decided for each of its events."""
+    """An append and what was decided for its events."""
 
-    append: Append
-    verdicts: list[Admitted | Duplicate | BadEvent]
+    append: AppendItem
+    verdicts: Iterable[Verdict]
 
 
 class AppendRound:
     """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
 
-    __slots__ = ("_ledger", "_plain", "_plain_ids", "_plans", "duplicates", "first_seq", "refused", "stored")
+    __slots__ = ("_first_seq", "_ids", "_ledger", "_plans", "_stored", "duplicates", "refused")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._first_seq = ledger.head + 1
         self._plans: list[_Plan] = []
-        self._plain: Sequence[Append] = ()
-        """The appends of a round in which all is good and new, so that nothing need be noted for each event."""
-        self._plain_ids: list[str] = []
-        self.stored: Mapping[int, Event] = {}
-        """The events at all `candidates`; to be given before `admit`."""
-        self.first_seq = ledger.head + 1
+        self._ids: list[str] = []
+        """The eventIds of a plain round."""
+        self._stored: Mapping[int, Event] = {}
         self.duplicates = 0
         """Events answered that had been stored before."""
         self.refused: list[ErrorCode] = []
         """Why events were refused, one code for each."""
 
-    def admit_plain(self, appends: Sequence[Append]) -> bool:
+    # --- before the store's answer -----------------------------------------------------------------------------------
+
+    def admit_plain(self, appends: Sequence[AppendItem]) -> bool:
         """Decide the whole round at once, as usual: all is good and new. Else nothing is done, and False returned."""
         events: list[EventIn] = []
         for append in appends:
@@ -55,11 +56,11 @@ class AppendRound:
                 events.append(event)
         if self._ledger.admit_new(events) is None:
             return False
-        self._plain = appends
-        self._plain_ids = [event.event_id for event in events]
+        self._plans = [_Plan(append, repeat(None)) for append in appends]
+        self._ids = [event.event_id for event in events]
         return True
 
-    def candidates(self, appends: Iterable[Append]) -> set[int]:
+    def candidates(self, appends: Iterable[AppendItem]) -> set[int]:
         """The positions that must be read before the appends of a round that is not plain can be decided."""
         return {
             seq
@@ -69,121 +70,123 @@ class AppendRound:
             for seq in self._ledger.candidates(event.event_id)
         }
 
-    def admit(self, append: Append, ended: SessionEnded | None) -> None:
-        """Decide an append. With `ended`, the session takes no new events; a REST append is then refused whole."""
-        verdicts: list[Admitted | Duplicate | BadEvent] = []
-        for event in append.events:
-            if isinstance(event, BadEvent):
-                verdicts.append(event)
-            elif ended is not None and not self._is_stored(event):
-                if append.done is not None:
-                    _fail(append, ended)
-                    return
-                verdicts.append(BadEvent(event.event_id, ended.code, ended.message))
+    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionEnded | None) -> None:
+        """Decide event by event. `stored` holds the events at all `candidates`. With `ended`, the session takes no
+        new events; a REST append that has one is then refused whole."""
+        self._stored = stored
+        for append in appends:
+            if ended is not None and append.done is not None and not all(map(self._is_stored, append.events)):
+                _fail(append, ended)
             else:
-                if event.timestamp is None:
-                    event.timestamp = append.received_at
-                verdicts.append(self._ledger.admit(event, self.stored))
-        self._plans.append(_Plan(append, verdicts))
+                self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
 
-    def _is_stored(self, event: EventIn) -> bool:
-        return any(self.stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
+    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionEnded | None) -> Verdict:
+        if isinstance(event, BadEvent):
+            return event
+        if ended is not None and not self._is_stored(event):
+            return BadEvent(event.event_id, ended.code, ended.message)
+        if event.timestamp is None:
+            event.timestamp = append.received_at
+        return self._ledger.admit(event, self._stored)
 
-    def refuse(self, event_id: str, reason: str) -> None:
-        """The store will never take this event."""
-        self._note_each()
-        refused = BadEvent(event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
-        for plan in self._plans:
-            for index, event in enumerate(plan.append.events):
-                if isinstance(event, EventIn) and event.event_id == event_id:
-                    plan.verdicts[index] = refused
+    def _is_stored(self, event: EventIn | BadEvent) -> bool:
+        """Whether the event is stored already; a bad one, which is refused on its own account, counts as such."""
+        if isinstance(event, BadEvent):
+            return True
+        return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
 
-    def answer(self, durable: Sequence[Event], foreign: Mapping[str, Event]) -> None:
-        """Tell every sender, in order. `durable` are the events that became durable in this round; `foreign` those
-        that others have written, by eventId. May leave `durable` empty when nobody asks for the events themselves.
-        """
-        if self._plain and not foreign:
-            self._answer_plain(durable)
+    # --- after it ----------------------------------------------------------------------------------------------------
+
+    def answer(self, events: Sequence[Event], durable: Durable) -> None:
+        """Tell every sender, in order. `events` are those of `durable` as the wire has them; they may be left out when
+        no append has a `done`."""
+        if self._ids and not durable.foreign and not durable.refused:
+            self._answer_plain(events)
             return
-        self._note_each()
-        by_seq = {event.seq: event for event in durable}
-        replies: dict[PublisherConnection, list[AckItem | NackItem]] = {}
+        by_seq = {event.seq: event for event in events}
+        replies: dict[Sender, list[AckItem | NackItem]] = {}
         for plan in self._plans:
             if plan.append.publisher is None:
-                self._settle(plan, by_seq, foreign)
-                continue
-            replies.setdefault(plan.append.publisher, []).extend(
-                self._reply(event, verdict, foreign)
-                for event, verdict in zip(plan.append.events, plan.verdicts, strict=True)
-            )
+                self._answer_rest(plan, by_seq, durable)
+            else:
+                replies.setdefault(plan.append.publisher, []).extend(
+                    self._reply(event, verdict, durable)
+                    for event, verdict in zip(plan.append.events, plan.verdicts, strict=False)
+                )
         for publisher, its in replies.items():
-            weight = sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
-            publisher.answered(its, weight)
+            publisher.answered(
+                its, sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
+            )
 
-    def _answer_plain(self, durable: Sequence[Event]) -> None:
+    def _answer_plain(self, events: Sequence[Event]) -> None:
         """All is stored, in the order of the round, from its first position on."""
-        publisher = self._plain[0].publisher
-        if publisher is not None and all(append.publisher is publisher for append in self._plain):
-            acks = list(map(AckItem, self._plain_ids, count(self.first_seq)))
-            publisher.acked(acks, sum(append.weight for append in self._plain))
+        publisher = self._plans[0].append.publisher
+        if publisher is not None and all(plan.append.publisher is publisher for plan in self._plans):
+            acks = list(map(AckItem, self._ids, count(self._first_seq)))
+            publisher.acked(acks, sum(plan.append.weight for plan in self._plans))
             return
         at = 0
-        for append in self._plain:
+        for plan in self._plans:
+            append = plan.append
             start, at = at, at + len(append.events)
             if append.publisher is not None:
-                append.publisher.acked(
-                    list(map(AckItem, self._plain_ids[start:at], count(self.first_seq + start))), append.weight
-                )
+                acks = list(map(AckItem, self._ids[start:at], count(self._first_seq + start)))
+                append.publisher.acked(acks, append.weight)
             elif append.done is not None and not append.done.done():
-                append.done.set_result([Stored(event, duplicate=False) for event in durable[start:at]])
+                append.done.set_result([Stored(event, duplicate=False) for event in events[start:at]])
 
-    def _note_each(self) -> None:
-        """Note for each event of a plain round what was decided: something is out of the ordinary after all."""
-        seqs = count(self.first_seq)
-        self._plans += [_Plan(append, [Admitted(next(seqs)) for _ in append.events]) for append in self._plain]
-        self._plain = ()
-
-    def _reply(
-        self, event: EventIn | BadEvent, verdict: Admitted | Duplicate | BadEvent, foreign: Mapping[str, Event]
-    ) -> AckItem | NackItem:
+    def _reply(self, event: EventIn | BadEvent, verdict: Verdict, durable: Durable) -> AckItem | NackItem:
+        if isinstance(event, BadEvent):
+            return self._nack(event)
         if isinstance(verdict, BadEvent):
-            return self._nack(verdict.event_id, verdict.code, verdict.message)
-        assert isinstance(event, EventIn)
+            return self._nack(verdict)
+        if event.event_id in durable.refused:
+            return self._nack(_refusal(event, durable))
+        found = durable.foreign.get(event.event_id)
         same = verdict.same if isinstance(verdict, Duplicate) else True
-        found = foreign.get(event.event_id)
-        duplicate = isinstance(verdict, Duplicate) or found is not None
         if not same or (found is not None and not same_event(found, event)):
             message = f"event {event.event_id!r} is stored already with another type or payload"
-            return self._nack(event.event_id, ErrorCode.EVENT_CONFLICT, message)
+            return self._nack(BadEvent(event.event_id, ErrorCode.EVENT_CONFLICT, message))
+        duplicate = isinstance(verdict, Duplicate) or found is not None
         self.duplicates += duplicate
         return AckItem(event.event_id, self._seq(event, verdict), duplicate)
 
-    def _nack(self, event_id: str | None, code: ErrorCode, message: str) -> NackItem:
-        self.refused.append(code)
-        return NackItem(event_id, code, message, code.facts.retryable)
+    def _nack(self, bad: BadEvent) -> NackItem:
+        self.refused.append(bad.code)
+        return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
 
-    def _seq(self, event: EventIn, verdict: Admitted | Duplicate) -> int:
+    def _seq(self, event: EventIn, verdict: Verdict) -> int:
         """Where the event stands now: what was numbered in this round may have moved up."""
-        if verdict.seq < self.first_seq:
+        if isinstance(verdict, Duplicate) and verdict.seq < self._first_seq:
             return verdict.seq
         return self._ledger.candidates(event.event_id)[0]
 
-    def _settle(self, plan: _Plan, by_seq: Mapping[int, Event], foreign: Mapping[str, Event]) -> None:
+    def _answer_rest(self, plan: _Plan, by_seq: Mapping[int, Event], durable: Durable) -> None:
         answers: list[Stored] = []
-        for event, verdict in zip(plan.append.events, plan.verdicts, strict=True):
-            if isinstance(verdict, BadEvent):
-                self.refused.append(verdict.code)
-                _fail(plan.append, TurnwireError(verdict.code, verdict.message, [verdict.message]))
+        for event, verdict in zip(plan.append.events, plan.verdicts, strict=False):
+            bad = verdict if isinstance(verdict, BadEvent) else None
+            if isinstance(event, EventIn) and event.event_id in durable.refused:
+                bad = _refusal(event, durable)
+            if bad is not None or isinstance(event, BadEvent):
+                bad = bad or event  # type: ignore[assignment]
+                assert isinstance(bad, BadEvent)
+                self.refused.append(bad.code)
+                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
                 return
-            assert isinstance(event, EventIn)
-            duplicate = isinstance(verdict, Duplicate) or event.event_id in foreign
+            duplicate = isinstance(verdict, Duplicate) or event.event_id in durable.foreign
             self.duplicates += duplicate
             seq = self._seq(event, verdict)
-            answers.append(Stored(by_seq.get(seq) or self.stored[seq], duplicate))
+            answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
         if plan.append.done is not None and not plan.append.done.done():
             plan.append.done.set_result(answers)
 
 
-def _fail(append: Append, error: TurnwireError) -> None:
+def _refusal(event: EventIn, durable: Durable) -> BadEvent:
+    """The store will never take this event."""
+    reason = durable.refused[event.event_id]
+    return BadEvent(event.event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
+
+
+def _fail(append: AppendItem, error: TurnwireError) -> None:
     if append.done is not None and not append.done.done():
         append.done.set_exception(error)

@@ -2,77 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.inbox import Claim
-from turnwire.protocol.errors import CloseCode, SessionNotFound
+from turnwire.gateway.live.catching_up import refresh
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.items import ClaimItem
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import CloseCode
 from turnwire.protocol.messages import Opened, OpenedLimits
 from turnwire.protocol.times import format_time
 from turnwire.store.waiting import persist
 
-if TYPE_CHECKING:
-    from turnwire.gateway.live.live_session import LiveSession
 
-
-async def claim(live: LiveSession, item: Claim) -> None:
+async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     """Give the session to a new publisher; the one before it is fenced from the moment the epoch is raised.
 
-    Part of the session's task. One that takes no more events is not given away: its publisher is told and closed.
+    A session that takes no more events is not given away: its publisher is told and closed. Raises StorageUnavailable
+    once nobody waits for the claim any more.
     """
     if item.done.done():
         return
-    claimed = item.created and live.record.epoch == 1 and live.publisher is None
-    if live.end.takes_events and not claimed:
-        await _raise_epoch(live, item)
-    if live.end.takes_events:
-        older, live.publisher = live.publisher, item.publisher
-        item.publisher.epoch = live.record.epoch
-        if older is not None:
-            older.superseded()
-            live.hub.metrics.takeover()
-    else:
-        item.publisher.close(CloseCode.SESSION_ENDED, "the session has ended")
-    await _know_last_event(live)
-    live.last_active = live.hub.clock()
+    created = item.created and state.record.epoch == 1 and state.publisher is None
+    epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
     if item.done.done():
-        live.release(item.publisher)
+        return
+    if epoch == state.record.epoch and state.takes_events:
+        _seat(context, state, item)
+    elif epoch is None or not state.takes_events:
+        item.publisher.close(CloseCode.SESSION_ENDED, "the session has ended")
     else:
-        item.done.set_result(_opened(live))
+        item.publisher.superseded()  # by a claim at another gateway, in the meantime
+    await _know_last_event(context, state, item)
+    state.last_active = context.clock()
+    if item.done.done():
+        unseat(state, item)
+    else:
+        item.done.set_result(_opened(context, state))
 
 
-async def _raise_epoch(live: LiveSession, item: Claim) -> None:
-    """Raises StorageUnavailable once nobody waits for the claim any more."""
-    record, store = live.record, live.hub.store
-    fresh = record.epoch == 0 and record.last_seq == 0
-    claimed = -1
-    while claimed != record.epoch:
-        while not await persist(lambda: store.sessions.claim(record), wanted=item.done):
-            stored = await persist(lambda: store.sessions.load(live.session_id), wanted=item.done)
-            if stored is None:
-                raise SessionNotFound(live.session_id)
-            await live.renew(stored)
-            fresh = False
-        record.epoch += 1
-        claimed = record.epoch
-        if not fresh:  # another gateway may have written before this epoch began, or claimed the session since
-            await live.read_on()
+async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> int | None:
+    """The epoch claimed in the store; None when the session takes no more events, or nobody waits any more."""
+    sessions = context.store.sessions
+    if context.shared_database:
+        await refresh(context, state, item.done)
+    record = state.record
+    while state.takes_events and not item.done.done():
+        if await persist(lambda: sessions.claim(record), item.done):
+            state.claim(record.epoch + 1)
+            claimed = record.epoch
+            if context.shared_database:  # another gateway may have written before this epoch began
+                await refresh(context, state, item.done)
+            return claimed
+        await refresh(context, state, item.done)  # somebody has claimed the session since, or ended it
+    return None
 
 
-async def _know_last_event(live: LiveSession) -> None:
-    last = live.record.last_seq
-    if live.last_event_id is None and last:
-        found = await persist(lambda: live.hub.store.events.read(live.session_id, last, last))
-        live.last_event_id = found[0].event_id
+def _seat(context: Context, state: SessionState, item: ClaimItem) -> None:
+    older, state.publisher = state.publisher, item.publisher
+    item.publisher.epoch = state.record.epoch
+    if older is not None:
+        older.superseded()
+        context.observer.taken_over()
 
 
-def _opened(live: LiveSession) -> Opened:
-    limits = live.hub.limits
+def unseat(state: SessionState, item: ClaimItem) -> None:
+    """Nobody waits for the claim any more."""
+    if state.publisher is item.publisher:
+        state.publisher = None
+
+
+async def _know_last_event(context: Context, state: SessionState, item: ClaimItem) -> None:
+    last = state.record.last_seq
+    if state.last_event_id is None and last:
+        found = await persist(lambda: context.store.events.read(state.session_id, last, last), item.done)
+        state.last_event_id = found[0].event_id
+
+
+def _opened(context: Context, state: SessionState) -> Opened:
+    limits = context.limits
     return Opened(
-        session=live.session(),
-        epoch=live.record.epoch,
-        last_seq=live.record.last_seq,
-        last_event_id=live.last_event_id,
+        session=state.session(),
+        epoch=state.record.epoch,
+        last_seq=state.record.last_seq,
+        last_event_id=state.last_event_id,
         limits=OpenedLimits(limits.in_flight, limits.event_bytes, limits.frame_bytes, limits.batch_events),
         server_time=format_time(utc_now()),
     )

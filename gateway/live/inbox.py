@@ -1,99 +1,35 @@
-"""What waits for a live session's task: appends, signals, claims and ends, in the order they came."""
+"""What waits for a live session's task, in the order it came."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
-from turnwire.store.sessions import SessionRecord
-
-if TYPE_CHECKING:
-    from turnwire.gateway.sockets.publisher import PublisherConnection
+from turnwire.gateway.live.items import AppendItem, Item, SignalItem
+from turnwire.protocol.errors import Overloaded
 
 MAX_ROUND_EVENTS = 500
 """Events a session hands to the store at once, unless a single append has more."""
 MAX_ROUND_BYTES = 1024 * 1024
 MAX_SIGNAL_KEYS = 64
 """Signals of different keys that may wait in one session; the oldest gives way."""
-
-
-class Stored(Struct, frozen=True):
-    """The answer to one event of a REST append: the event as first stored, and whether it was there before."""
-
-    event: Event
-    duplicate: bool
-
-
-class Append(Struct, eq=False):
-    """Events of one sender, in order."""
-
-    events: Sequence[EventIn | BadEvent]
-    weight: int
-    """Bytes, as received."""
-    received_at: datetime
-    publisher: PublisherConnection | None = None
-    done: asyncio.Future[list[Stored]] | None = None
-    """Settled for REST, which has no publisher."""
-    taken_at: float = 0.0
-    """When it was read from its publisher's socket, on the loop's clock."""
-
-
-class SignalItem(Struct, eq=False):
-    publisher: PublisherConnection
-    key: str
-    payload: JsonObject
-
-
-class End(Struct, eq=False):
-    """Complete the session."""
-
-    status: FinalStatus
-    reason: str | None
-    publisher: PublisherConnection | None = None
-    done: asyncio.Future[tuple[Session, bool]] | None = None
-    """The session, and whether it was this that ended it."""
-
-
-class Claim(Struct, eq=False):
-    """A publisher wants the session. The answer is its first message."""
-
-    publisher: PublisherConnection
-    done: asyncio.Future[Opened]
-    created: bool = False
-    """Whether the session was created for this publisher, with the epoch raised to 1 for it."""
-
-
-class Abandon(Struct, eq=False):
-    """End the session if really nobody is there any more."""
-
-
-class Renew(Struct, eq=False):
-    """Somebody else has changed the session: this is how it stands in the store."""
-
-    stored: SessionRecord
-    done: asyncio.Future[None] | None = None
-    """Settled when we are as far."""
-
-
-Item = Append | SignalItem | End | Claim | Abandon | Renew
+MAX_OTHERS = 256
+"""Claims, ends and the like that may wait in one session."""
 
 
 class Inbox:
     """The items in order. Bounded by the senders: a publisher stops reading, REST asks `waiting` first."""
 
-    __slots__ = ("_items", "_signals", "waiting")
+    __slots__ = ("_items", "_others", "_signals", "waiting", "waiting_bytes")
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._signals: dict[str, SignalItem] = {}
         self.waiting = 0
         """Events in it."""
+        self.waiting_bytes = 0
+        """Bytes of these events, as received."""
+        self._others = 0
+        """Items in it that are neither events nor signals."""
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -106,19 +42,33 @@ class Inbox:
             if older is not None:
                 self._items.remove(older)
             self._signals[item.key] = item
-        elif isinstance(item, Append):
+        elif isinstance(item, AppendItem):
             self.waiting += len(item.events)
+            self.waiting_bytes += item.weight
+        else:
+            self._make_room()
+            self._others += 1
         self._items.append(item)
 
-    def take(self) -> Item | list[Append]:
+    def _make_room(self) -> None:
+        """Drop what nobody waits for any more, when much waits."""
+        if self._others < MAX_OTHERS:
+            return
+        self._items = deque(item for item in self._items if not _is_dead(item))
+        self._others = sum(not isinstance(item, AppendItem | SignalItem) for item in self._items)
+        if self._others >= MAX_OTHERS:
+            raise Overloaded("too many requests wait for this session; try again")
+
+    def take(self) -> Item | list[AppendItem]:
         """The next item, or all appends up to the next item of another kind, within the bounds of a round."""
         item = self._items.popleft()
         if isinstance(item, SignalItem):
             del self._signals[item.key]
-        if not isinstance(item, Append):
+        if not isinstance(item, AppendItem):
+            self._others -= not isinstance(item, SignalItem)
             return item
         appends, events, weight = [item], len(item.events), item.weight
-        while self._items and isinstance(following := self._items[0], Append):
+        while self._items and isinstance(following := self._items[0], AppendItem):
             events += len(following.events)
             weight += following.weight
             if events > MAX_ROUND_EVENTS or weight > MAX_ROUND_BYTES:
@@ -126,6 +76,7 @@ class Inbox:
             self._items.popleft()
             appends.append(following)
         self.waiting -= sum(len(append.events) for append in appends)
+        self.waiting_bytes -= sum(append.weight for append in appends)
         return appends
 
     def clear(self) -> list[Item]:
@@ -133,5 +84,11 @@ class Inbox:
         items = list(self._items)
         self._items.clear()
         self._signals.clear()
-        self.waiting = 0
+        self.waiting = self.waiting_bytes = self._others = 0
         return items
+
+
+def _is_dead(item: Item) -> bool:
+    """Whether its answer has been given up. Appends are kept, as their weight is still to be accounted for."""
+    done = None if isinstance(item, AppendItem | SignalItem) else getattr(item, "done", None)
+    return done is not None and bool(done.done())

@@ -5,10 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-from aiohttp import hdrs, web
-
-from turnwire.gateway.keys import CONFIG
 from turnwire.gateway.openapi.operations import parameters, paths
 from turnwire.gateway.openapi.schemas import SESSION_ID, TIME, Schema, ref, schemas
 from turnwire.protocol.messages import Limits
@@ -86,12 +82,3 @@ def _error(status: int) -> Schema:
     headers = {name: {"$ref": f"#/components/headers/{at}"} for name, at in _ERROR_HEADERS.get(status, {}).items()}
     content = {"application/json": {"schema": ref("ErrorEnvelope"), "example": example}}
     return {"description": description, "content": content} | ({"headers": headers} if headers else {})
-
-
-def add_openapi_route(app: web.Application) -> None:
-    body = msgspec.json.encode(document(app[CONFIG].limits))
-
-    async def read_document(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
-
-    app.router.add_get("/openapi.json", read_document)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from turnwire.gateway.http.query import MAX_INTEGER, MAX_LANGUAGE_CHARS, MAX_LIMIT
+from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
-from turnwire.gateway.rest.events import DEFAULT_LIMIT, NDJSON, SSE
-from turnwire.gateway.rest.sessions import DEFAULT_LIST_LIMIT, DEFAULT_OFFSET_LIMIT, DEFAULT_PAGE_LIMIT
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.messages import Limits, SessionStatus
+from turnwire.protocol.paging import (
+    DEFAULT_LIST_LIMIT,
+    DEFAULT_OFFSET_LIMIT,
+    DEFAULT_PAGE_LIMIT,
+    DEFAULT_WINDOW_LIMIT,
+    MAX_INTEGER,
+    MAX_LANGUAGE_CHARS,
+    MAX_LIMIT,
+)
 
 _JSON = "application/json"
 _READ_ERRORS = (400, 404, 405, 500, 503)
@@ -233,7 +240,7 @@ def _read_events() -> Schema:
         errors=_READ_ERRORS,
         parameters=[
             _integer("afterSeq", "Exclusive.", 0, 0),
-            _limit("Events a window; streams have no limit.", DEFAULT_LIMIT),
+            _limit("Events a window; streams have no limit.", DEFAULT_WINDOW_LIMIT),
             _parameter("Last-Event-ID", "For SSE: overrides `afterSeq`.", last_event_id, place="header"),
         ],
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from turnwire.gateway.http.query import MAX_LANGUAGE_CHARS
 from turnwire.protocol import bodies, messages
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
+from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
 
 Schema = dict[str, Any]
 

@@ -8,12 +8,13 @@ from html import escape
 from shlex import quote
 from typing import Any
 
-from aiohttp import web
+import msgspec
+from aiohttp import hdrs, web
 
-from turnwire.gateway.keys import CONFIG
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.schemas import Schema
 from turnwire.gateway.pages.html_page import code_block, html_answer, inline, json_block, page_of, paragraphs, table
+from turnwire.protocol.messages import Limits
 
 _METHODS = ("get", "post")
 _BASE = "http://127.0.0.1:3000"
@@ -44,12 +45,19 @@ _START = "\n".join(
 _FOOTER = '<p><a href="/">Dashboard</a> · <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI</a></p>'
 
 
-def add_docs_page(app: web.Application) -> None:
-    page = reference_page(document(app[CONFIG].limits))
+def add_docs_pages(app: web.Application, limits: Limits) -> None:
+    """`/openapi.json`, and `/docs`, which is made from it."""
+    described = document(limits)
+    body = msgspec.json.encode(described)
+    page = reference_page(described)
+
+    async def read_document(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
     async def read_page(_request: web.Request) -> web.Response:
         return html_answer(page)
 
+    app.router.add_get("/openapi.json", read_document)
     app.router.add_get("/docs", read_page)
 
 

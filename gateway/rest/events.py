@@ -3,104 +3,107 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
-from turnwire.gateway.http.query import (
-    MAX_INTEGER,
-    MAX_LIMIT,
-    Query,
-    not_empty,
-    plain_integer,
-    read_body,
-    session_id_of,
-    wanted_type,
-)
-from turnwire.gateway.keys import CONFIG, HUB
-from turnwire.gateway.rest.sessions import json_answer
-from turnwire.gateway.rest.sse import follow_sse
+from turnwire.gateway.http.answers import json_answer
+from turnwire.gateway.http.body import BodyReader, not_empty
+from turnwire.gateway.http.media_types import JSON_TYPE, NDJSON, SSE, wanted_type
+from turnwire.gateway.http.query import Query, plain_integer, session_id_of
+from turnwire.gateway.rest.sse import SseRoute
+from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
-from turnwire.protocol.messages import Event
+from turnwire.protocol.messages import Event, Limits
+from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMIT
+from turnwire.store.event_log import EventLog
 
-if TYPE_CHECKING:
-    from turnwire.gateway.sessions.live_sessions import Hub
-
-NDJSON = "application/x-ndjson"
-SSE = "text/event-stream"
-DEFAULT_LIMIT = 100
 WINDOW = 50
 """Events read and sent at a time when the whole log is streamed."""
 
 
-async def append_events(request: web.Request) -> web.Response:
-    hub = request.app[HUB]
-    limits = hub.limits
-    session_id = session_id_of(request, limits)
-    body = not_empty(await read_body(request))
-    events, is_batch = JSON.decode_events_body(body, limits)
-    stored = await hub.append(session_id, events, len(body))
-    replayed = all(each.duplicate for each in stored)
-    answer = EventBatch(events=[each.event for each in stored]) if is_batch else stored[0].event
-    return json_answer(answer, status=201, replayed=replayed)
+class EventRoutes:
+    """`/sessions/{id}/events`."""
 
+    def __init__(
+        self,
+        limits: Limits,
+        bodies: BodyReader,
+        requests: Requests,
+        log: EventLog,
+        sse: SseRoute,
+        *,
+        slow_timeout: float,
+    ) -> None:
+        """A client that takes nothing of a stream for `slow_timeout` seconds is cut off."""
+        self._limits = limits
+        self._bodies = bodies
+        self._requests = requests
+        self._log = log
+        self._sse = sse
+        self._slow_timeout = slow_timeout
 
-async def read_events(request: web.Request) -> web.StreamResponse:
-    hub = request.app[HUB]
-    session_id = session_id_of(request, hub.limits)
-    media_type = wanted_type(request, ("application/json", NDJSON, SSE))
-    query = Query(request)
-    after_seq = query.integer("afterSeq", 0, low=0)
-    limit = query.integer("limit", DEFAULT_LIMIT, low=1, high=MAX_LIMIT)
-    last_event_id = request.headers.get("Last-Event-ID")
-    if last_event_id is not None:
-        resumed = plain_integer(last_event_id)
-        if resumed is None:
-            query.refuse(f"Last-Event-ID must be an integer from 0 to {MAX_INTEGER}")
-        elif media_type == SSE:
-            after_seq = resumed
-    query.check()
+    async def append_events(self, request: web.Request) -> web.Response:
+        session_id = session_id_of(request, self._limits)
+        body = not_empty(await self._bodies.read(request))
+        events, is_batch = JSON.decode_events_body(body, self._limits)
+        stored = await self._requests.append(session_id, events, len(body))
+        replayed = all(each.duplicate for each in stored)
+        answer = EventBatch(events=[each.event for each in stored]) if is_batch else stored[0].event
+        return json_answer(answer, status=201, replayed=replayed)
 
-    last_seq = (await hub.view(session_id)).session.last_seq
-    if media_type == "application/json":
-        return await _window(hub, session_id, after_seq, limit, last_seq)
-    if media_type == SSE and after_seq > last_seq:
-        name = "afterSeq" if last_event_id is None else "Last-Event-ID"
-        raise InvalidMessage(f"{name} is {after_seq}, beyond the last event of the session, {last_seq}")
-    if request.method == hdrs.METH_HEAD:
-        return web.Response(headers={hdrs.CONTENT_TYPE: media_type})
-    if media_type == SSE:
-        return await follow_sse(request, hub, session_id, after_seq)
-    return await _stream(request, hub, session_id, after_seq, last_seq)
+    async def read_events(self, request: web.Request) -> web.StreamResponse:
+        session_id = session_id_of(request, self._limits)
+        media_type = wanted_type(request, (JSON_TYPE, NDJSON, SSE))
+        query = Query(request)
+        after_seq = query.integer("afterSeq", 0, low=0)
+        limit = query.integer("limit", DEFAULT_WINDOW_LIMIT, low=1, high=MAX_LIMIT)
+        last_event_id = request.headers.get("Last-Event-ID")
+        if last_event_id is not None:
+            resumed = plain_integer(last_event_id)
+            if resumed is None:
+                query.refuse(f"Last-Event-ID must be an integer from 0 to {MAX_INTEGER}")
+            elif media_type == SSE:
+                after_seq = resumed
+        query.check()
 
+        last_seq = (await self._requests.view(session_id)).session.last_seq
+        if media_type == JSON_TYPE:
+            return await self._window(session_id, after_seq, limit, last_seq)
+        if media_type == SSE and after_seq > last_seq:
+            name = "afterSeq" if last_event_id is None else "Last-Event-ID"
+            raise InvalidMessage(f"{name} is {after_seq}, beyond the last event of the session, {last_seq}")
+        if request.method == hdrs.METH_HEAD:
+            return web.Response(headers={hdrs.CONTENT_TYPE: media_type})
+        if media_type == SSE:
+            return await self._sse.follow(request, session_id, after_seq)
+        return await self._stream(request, session_id, after_seq, last_seq)
 
-async def _window(hub: Hub, session_id: str, after_seq: int, limit: int, last_seq: int) -> web.Response:
-    events: list[Event] = []
-    if after_seq < last_seq:
-        events = await hub.store.events.read(session_id, after_seq + 1, min(after_seq + limit, last_seq))
-    next_after_seq = events[-1].seq if events else after_seq
-    return json_answer(EventPage(events=events, last_seq=last_seq, next_after_seq=next_after_seq))
-
-
-async def _stream(request: web.Request, hub: Hub, session_id: str, after_seq: int, last_seq: int) -> web.StreamResponse:
-    """The log up to `last_seq`, an event a line, in constant memory. A client that stops reading is cut off."""
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
-    while True:
-        lines = b""
+    async def _window(self, session_id: str, after_seq: int, limit: int, last_seq: int) -> web.Response:
+        events: list[Event] = []
         if after_seq < last_seq:
-            events = await hub.store.events.read(session_id, after_seq + 1, min(after_seq + WINDOW, last_seq))
-            lines = b"".join(JSON.encode(event) + b"\n" for event in events)
-        if not response.prepared:  # after the first read, which may still fail with an error answer
-            await response.prepare(request)
-        if not lines:
-            break
-        try:
-            async with asyncio.timeout(request.app[CONFIG].slow_pong_timeout):
-                await response.write(lines)
-        except TimeoutError:
-            raise ConnectionResetError("the client has stopped reading") from None
-        after_seq = events[-1].seq
-    await response.write_eof()
-    return response
+            events = await self._log.read(session_id, after_seq + 1, min(after_seq + limit, last_seq))
+        next_after_seq = events[-1].seq if events else after_seq
+        return json_answer(EventPage(events=events, last_seq=last_seq, next_after_seq=next_after_seq))
+
+    async def _stream(self, request: web.Request, session_id: str, after_seq: int, last_seq: int) -> web.StreamResponse:
+        """The log up to `last_seq`, an event a line, in constant memory. A client that stops reading is cut off."""
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
+        while True:
+            lines = b""
+            if after_seq < last_seq:
+                events = await self._log.read(session_id, after_seq + 1, min(after_seq + WINDOW, last_seq))
+                lines = b"".join(JSON.encode(event) + b"\n" for event in events)
+            if not response.prepared:  # after the first read, which may still fail with an error answer
+                await response.prepare(request)
+            if not lines:
+                break
+            try:
+                async with asyncio.timeout(self._slow_timeout):
+                    await response.write(lines)
+            except TimeoutError:
+                raise ConnectionResetError("the client has stopped reading") from None
+            after_seq = events[-1].seq
+        await response.write_eof()
+        return response

@@ -6,13 +6,17 @@ import asyncio
 
 from aiohttp import web
 
+from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.outbox import Outbox
-from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.http.media_types import SSE
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.watching.audience import join
 from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import InvalidMessage, Overloaded, StorageUnavailable
+from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.protocol.messages import JsonObject
 
 _COMMENT_SECONDS = 15.0
@@ -26,8 +30,8 @@ class SseFollower(Subscription):
 
     __slots__ = ("wake",)
 
-    def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
-        super().__init__(live, after_seq, outbox)
+    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: Outbox) -> None:
+        super().__init__(watching, state, after_seq, outbox)
         self.wake = asyncio.Event()
 
     def frames(self, batch: EventBatch) -> Frames:
@@ -35,11 +39,11 @@ class SseFollower(Subscription):
         return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
-        data = JSON.encode_value({"sessionId": self.live.session_id, "key": key, "payload": payload})
+        data = JSON.encode_value({"sessionId": self.state.session_id, "key": key, "payload": payload})
         return b"event: signal\ndata: %s\n\n" % data
 
     def session_frame(self) -> bytes:
-        return b"event: session\ndata: %s\n\n" % JSON.encode(self.live.session())
+        return b"event: session\ndata: %s\n\n" % JSON.encode(self.state.session())
 
     def caught_up_frame(self) -> bytes:
         return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
@@ -57,38 +61,51 @@ class SseFollower(Subscription):
         self.wake.set()
 
 
-async def follow_sse(request: web.Request, hub: Hub, session_id: str, after_seq: int) -> web.StreamResponse:
-    """The SSE answer. Raises SessionNotFound, StorageUnavailable, InvalidMessage for a cursor beyond the log."""
-    live = await hub.open(session_id)
-    if after_seq > live.record.last_seq:
-        raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {live.record.last_seq}")
-    if hub.draining or len(hub.followers) + len(hub.connections) >= hub.config.max_connections:
-        raise Overloaded("the gateway takes no more connections now; try again later")
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+class SseRoute:
+    """`GET /sessions/{id}/events` with `Accept: text/event-stream`."""
 
-    async def write(frame: bytes) -> None:
+    def __init__(self, serving: Serving, sessions: LiveSessions, requests: Requests, watching: Watching) -> None:
+        self._requests = requests
+        self._serving = serving
+        self._sessions = sessions
+        self._watching = watching
+
+    async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
+        """The answer. Raises SessionNotFound, StorageUnavailable, Overloaded, InvalidMessage for a cursor beyond the
+        log."""
+        live = await self._sessions.open(session_id)
+        with live.held() as state:
+            await self._requests.bring_up_to_date(live)
+        last_seq = state.record.last_seq
+        if after_seq > last_seq:
+            raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {last_seq}")
+        self._serving.connections.check_capacity()
+        config, followers = self._serving.config, self._serving.connections.followers
+        response = web.StreamResponse(
+            headers={"Content-Type": SSE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+
+        async def write(frame: bytes) -> None:
+            try:
+                async with asyncio.timeout(config.slow_pong_timeout):
+                    await response.write(frame)
+            except (TimeoutError, ConnectionError):
+                follower.end()
+                raise ConnectionResetError("the client is gone, or has stopped reading") from None
+
+        follower = SseFollower(self._watching, state, after_seq, Outbox(write, None, config.max_outbox_bytes))
+        followers.add(follower)
+        join(state, follower)  # not yet told anything, but the session stays in memory
         try:
-            async with asyncio.timeout(hub.config.slow_pong_timeout):
-                await response.write(frame)
-        except (TimeoutError, ConnectionError):
-            follower.end()
-            raise ConnectionResetError("the client is gone, or has stopped reading") from None
-
-    follower = SseFollower(live, after_seq, Outbox(write, None, hub.config.max_outbox_bytes))
-    hub.followers.add(follower)
-    live.watchers[follower] = None  # not yet told anything, but the session stays in memory
-    try:
-        await response.prepare(request)
-        follower.outbox.put(b"retry: %d\n\n" % round(hub.config.reconnect_after * 1000))
-        follower.start()
-        await _serve(request, follower)
-    finally:
-        hub.followers.discard(follower)
-        follower.close()
-        follower.outbox.close()
-    return response
+            await response.prepare(request)
+            follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
+            follower.start()
+            await _serve(request, follower)
+        finally:
+            followers.discard(follower)
+            follower.close()
+            follower.outbox.close()
+        return response
 
 
 async def _serve(request: web.Request, follower: SseFollower) -> None:

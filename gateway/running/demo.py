@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import typer
 
-from turnwire.commands.console import fail, printable, run, times
+from turnwire.commands.console import command_here, fail, printable, run, times
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, serve
 from turnwire.gateway.telemetry.logs import configure_logging
@@ -110,6 +110,7 @@ def _renamed(call: Recording) -> Recording:
 
 
 def _introduction(url: str, calls: int, session_id: str) -> str:
+    turnwire = command_here()
     at = "" if url == "http://127.0.0.1:3000" else f" --url {url}"
     return f"""{url}/
 
@@ -120,8 +121,8 @@ Open
   {url}/docs     the API reference
 
 Type, in another terminal
-  turnwire tail{at}
-  turnwire tail {session_id}{at}
+  {turnwire} tail{at}
+  {turnwire} tail {session_id}{at}
   curl '{url}/sessions?status=active'
   curl '{url}/sessions/{session_id}/events'
   curl -N -H 'Accept: text/event-stream' '{url}/sessions/{session_id}/events'

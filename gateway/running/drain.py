@@ -5,36 +5,47 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.sessions.lazy_fields import LazyFields
+from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import CloseCode
+from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
 """Kept of the whole time for the closing handshakes."""
+_POLL_SECONDS = 0.01
 
 
-async def drain(hub: Hub) -> None:
-    """Say goaway, settle, write the lazy fields, close all with 1012. Takes at most `config.drain_timeout`.
+async def drain(connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float) -> None:
+    """Say goaway, settle, write the lazy fields, close all with 1012. Takes at most so many seconds.
 
     Frames that arrive from now on are not taken: they stay unacked, and their senders resume elsewhere.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + hub.config.drain_timeout
-    hub.draining = True
-    for connection in tuple(hub.connections):
+    deadline = loop.time() + seconds
+    connections.draining = True
+    for connection in tuple(connections.connections):
         connection.goaway("restart")
     try:
-        async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, hub.config.drain_timeout / 2)):
-            await hub.settle()
+        async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
+            await settle(sessions, lazy_fields)
     except TimeoutError:
         _log.warning("not all could be settled in time; what is left stays unacked")
-    for follower in tuple(hub.followers):
+    for follower in tuple(connections.followers):
         follower.end()
-    for connection in tuple(hub.connections):
+    for connection in tuple(connections.connections):
         connection.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
-    closings = [connection.closing for connection in hub.connections if connection.closing is not None]
+    closings = [connection.closing for connection in connections.connections if connection.closing is not None]
     if closings:
         await asyncio.wait(closings, timeout=max(0.0, deadline - loop.time()))
-    for connection in tuple(hub.connections):
+    for connection in tuple(connections.connections):
         connection.abort()
-    await hub.stop()
+
+
+async def settle(sessions: LiveSessions, lazy_fields: LazyFields) -> None:
+    """Wait until nothing is in flight, then write what is lazy."""
+    while sessions.at_work:
+        await asyncio.sleep(_POLL_SECONDS)
+    while lazy_fields:
+        await persist(lazy_fields.flush)

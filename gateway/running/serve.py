@@ -17,8 +17,7 @@ import uvloop
 from aiohttp import web
 
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.keys import METRICS
-from turnwire.gateway.running import app as application
+from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
 from turnwire.store.mongo import Store
@@ -77,21 +76,21 @@ async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -
 
 
 async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] | None) -> None:
-    gateway = _Gateway(config)
+    process = _Process(config)
     try:
-        url = await gateway.start()
+        url = await process.start()
         _calm_collector()
         _log.info("turnwire listening on %s", url)
         if on_ready is not None:
             on_ready(url)
-        await gateway.tell_if_database_is_away()
+        await process.tell_if_database_is_away()
         await asyncio.get_running_loop().create_future()
     finally:
         # In a task of its own: this one is being cancelled, which timeouts in what is called would take for theirs.
-        await asyncio.create_task(gateway.stop(), name="stop")
+        await asyncio.create_task(process.stop(), name="stop")
 
 
-class _Gateway:
+class _Process:
     """What runs, started and stopped by `serve` alone."""
 
     def __init__(self, config: Config) -> None:
@@ -111,13 +110,13 @@ class _Gateway:
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)
-        app = application.build_app(self._config, store)
+        gateway = Gateway(self._config, store)
         if (database := self._database) is not None:
-            app[METRICS].embedded_restarts = lambda: database.restarts
-        runner = application.make_runner(app, self._config)
+            gateway.metrics.embedded_restarts = lambda: database.restarts
+        runner = gateway.make_runner()
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()
-        self._started.push_async_callback(application.drain, app)
+        self._started.push_async_callback(gateway.drain)
         return await self._listen(runner)
 
     async def tell_if_database_is_away(self) -> None:

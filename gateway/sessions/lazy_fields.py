@@ -3,68 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from turnwire.gateway.live.inbox import Renew
-from turnwire.store.sessions import MAX_UPDATES
-
-if TYPE_CHECKING:
-    from turnwire.gateway.live.live_session import LiveSession
-    from turnwire.store.sessions import SessionStore
+from turnwire.gateway.live.state import SessionState
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import MAX_UPDATES, SessionRecord
 
 
 class LazyFields:
-    """The live sessions whose fields are newer in memory than in the store. What is lost of it in a crash is found
-    again in the log."""
+    """The sessions whose fields are newer in memory than in the store. What is lost of it in a crash is found again in
+    the log. Keeps `SessionState.unwritten`."""
 
-    def __init__(self, sessions: SessionStore) -> None:
-        self._sessions = sessions
-        self._due: dict[LiveSession, bool] = {}
+    def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
+        """`stored_is_ahead` is told of a session of which the store knows more than the record here."""
+        self._store = store
+        self._stored_is_ahead = stored_is_ahead
+        self._due: dict[SessionState, bool] = {}
         """Whether the status is one of the unwritten fields."""
         self._writing = asyncio.Lock()
 
-    def __contains__(self, live: LiveSession) -> bool:
-        return live in self._due
+    def __contains__(self, state: SessionState) -> bool:
+        return state in self._due
 
     def __bool__(self) -> bool:
         return bool(self._due)
 
-    def mark(self, live: LiveSession, *, status: bool = False) -> None:
-        """It has fields to be written with the next flush; `status` tells whether that is one of them."""
-        self._due[live] = self._due.get(live, False) or status
+    def mark(self, state: SessionState, *, status: bool = False) -> None:
+        """The session has fields to be written with the next flush; `status` tells whether that is one of them."""
+        state.unwritten = True
+        self._due[state] = self._due.get(state, False) or status
 
-    def written(self, live: LiveSession) -> None:
-        """All its fields have just been written by other means."""
-        if not live.log.full_pages:
-            self._due.pop(live, None)
+    def written(self, state: SessionState) -> None:
+        """All fields of the session have just been written by other means."""
+        if not state.log.full_pages and self._due.pop(state, None) is not None:
+            state.unwritten = False
 
     async def flush(self) -> None:
         """Write all. Raises StorageUnavailable; what is not written stays due."""
         await self._write(list(self._due))
 
     async def flush_statuses(self) -> None:
-        """Write those whose status is not in the store yet, before a query that filters by it."""
+        """Write the sessions whose status is not in the store yet, before a query that filters by it."""
         async with self._writing:
             pass  # what is being written is no longer due, and not there yet
-        await self._write([live for live, status in self._due.items() if status])
+        await self._write([state for state, status in self._due.items() if status])
 
-    async def _write(self, lives: Sequence[LiveSession]) -> None:
-        for start in range(0, len(lives), MAX_UPDATES):
+    async def _write(self, states: Sequence[SessionState]) -> None:
+        for start in range(0, len(states), MAX_UPDATES):
             async with self._writing:
-                await self._write_some(lives[start : start + MAX_UPDATES])
+                await self._write_some(states[start : start + MAX_UPDATES])
 
-    async def _write_some(self, lives: Sequence[LiveSession]) -> None:
-        due = {live: self._due.pop(live) for live in lives if live in self._due}
+    async def _write_some(self, states: Sequence[SessionState]) -> None:
+        due = {state: self._due.pop(state) for state in states if state in self._due}
         try:
-            ahead = await self._sessions.save_lazy_fields([live.record for live in due])
-            for live in due:
-                await live.log.save_full_pages()
+            ahead = await self._store.sessions.save_lazy_fields([state.record for state in due])
+            for state in due:
+                await self._save_full_pages(state)
         except BaseException:
-            for live, status in due.items():
-                self.mark(live, status=status)
+            for state, status in due.items():
+                self.mark(state, status=status)
             raise
-        for live in due:
-            if live.session_id in ahead:
-                self.mark(live)
-                live.submit(Renew(ahead[live.session_id]))
+        for state in due:
+            state.unwritten = state in self._due
+        for stored in ahead.values():
+            self._stored_is_ahead(stored)
+
+    async def _save_full_pages(self, state: SessionState) -> None:
+        pages = state.log.full_pages
+        while pages:
+            page, ids, times = pages[0]
+            await self._store.events.digests.save(state.session_id, page, ids, times)
+            pages.pop(0)

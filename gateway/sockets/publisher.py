@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.connections.connection import Connection, Serving
 from turnwire.gateway.http.query import session_id_of
-from turnwire.gateway.keys import CONFIG, HUB
-from turnwire.gateway.live.inbox import Append, Claim, End, SignalItem
+from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.codec import Batch
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import (
@@ -28,16 +29,18 @@ from turnwire.protocol.messages import (
     Session,
     Signal,
 )
+from turnwire.protocol.paging import language_fault
 from turnwire.store.waiting import storage_deadline
-
-MAX_LANGUAGE_CHARS = 64
 
 
 class PublisherConnection(Connection):
     """The connection that streams a session's events. Reads while it has room for what is not answered yet."""
 
-    def __init__(self, request: web.Request) -> None:
-        super().__init__(request)
+    kind = "publisher"
+
+    def __init__(self, request: web.Request, serving: Serving, waiting: Waiting) -> None:
+        super().__init__(request, serving)
+        self._waiting = waiting
         self.epoch = 0
         self.finished = False
         """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
@@ -93,7 +96,7 @@ class PublisherConnection(Connection):
                 self._take(live, command, len(frame))
             except TurnwireError as error:
                 self.send_error(error)
-            self.hub.metrics.frame_received()
+            self.serving.frame_received()
             if self._is_full:
                 await self._wait_for_room()
 
@@ -106,16 +109,18 @@ class PublisherConnection(Connection):
             case Batch():
                 self._in_flight += len(command.events)
                 self._in_flight_bytes += size
-                live.submit(Append(command.events, size, utc_now(), publisher=self, taken_at=self.hub.clock()))
+                live.submit(AppendItem(command.events, size, utc_now(), self, taken_at=self.serving.clock()))
             case Signal():
                 live.submit(SignalItem(self, command.key, command.payload))
             case Complete():
                 self._completing = True
-                live.submit(End(command.status, command.reason, publisher=self))
+                live.submit(EndItem(command.status, command.reason, publisher=self))
 
     @property
     def _is_full(self) -> bool:
-        return self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes
+        if self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes:
+            return True
+        return self._in_flight > 0 and self._waiting.full
 
     async def _wait_for_room(self) -> None:
         """Leave the socket unread, so that TCP slows the client, until there is room."""
@@ -132,35 +137,41 @@ class PublisherConnection(Connection):
             self._room.set_result(None)
 
 
-async def publish(request: web.Request) -> web.StreamResponse:
-    """Claim the session, then serve the socket. Refusals are HTTP answers, before the upgrade."""
-    hub = request.app[HUB]
-    connection = PublisherConnection(request)
-    connection.check()
-    session_id = session_id_of(request, hub.limits)
-    opened: asyncio.Future[Opened] = hub.loop.create_future()
-    live: LiveSession | None = None
-    try:
-        async with storage_deadline(request.app[CONFIG].rest_timeout):
-            live, created = await _open(request, session_id)
-            live.submit(Claim(connection, opened, created))
-            first = await opened
-        response = await connection.open()
-        await connection.run(live, first)
-    finally:
-        if live is not None:
-            live.release(connection)
-        if connection in hub.connections:
-            await connection.finish()
-    return response
+class PublisherEndpoint:
+    """`GET /sessions/{sessionId}/publish`."""
 
+    def __init__(self, serving: Serving, sessions: LiveSessions, waiting: Waiting) -> None:
+        self._waiting = waiting
+        self._serving = serving
+        self._sessions = sessions
 
-async def _open(request: web.Request, session_id: str) -> tuple[LiveSession, bool]:
-    """The session, and whether it was created for this publisher."""
-    hub = request.app[HUB]
-    language = request.query.get("language")
-    if language is None:
-        return await hub.open(session_id), False
-    if not 1 <= len(language) <= MAX_LANGUAGE_CHARS:
-        raise InvalidMessage(f"language must have 1 to {MAX_LANGUAGE_CHARS} characters")
-    return await hub.open_or_create(session_id, language)
+    async def publish(self, request: web.Request) -> web.StreamResponse:
+        """Claim the session, then serve the socket. Refusals are HTTP answers, before the upgrade."""
+        connection = PublisherConnection(request, self._serving, self._waiting)
+        connection.check()
+        session_id = session_id_of(request, self._serving.config.limits)
+        opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        live: LiveSession | None = None
+        try:
+            async with storage_deadline(self._serving.config.rest_timeout):
+                live, created = await self._open(request, session_id)
+                live.submit(ClaimItem(connection, opened, created))
+                first = await opened
+            response = await connection.open()
+            await connection.run(live, first)
+        finally:
+            if live is not None:
+                live.release(connection)
+            if connection.is_open:
+                await connection.finish()
+        return response
+
+    async def _open(self, request: web.Request, session_id: str) -> tuple[LiveSession, bool]:
+        """The session, and whether it was created for this publisher."""
+        language = request.query.get("language")
+        if language is None:
+            return await self._sessions.open(session_id), False
+        fault = language_fault(language)
+        if fault is not None:
+            raise InvalidMessage(fault)
+        return await self._sessions.open_or_create(session_id, language)

@@ -7,13 +7,16 @@ import logging
 import sys
 
 from aiohttp import web
+from msgspec import Struct
 
-from turnwire.gateway.connections.connection import Connection
-from turnwire.gateway.keys import CONFIG
-from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.event_batch import EventBatch, Group
-from turnwire.gateway.watching.feed import FeedSubscription
-from turnwire.gateway.watching.subscription import Frames, Subscription
+from turnwire.gateway.watching.feed import Feed
+from turnwire.gateway.watching.feed_subscription import FeedSubscription
+from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
@@ -34,13 +37,22 @@ _log = logging.getLogger("turnwire.subscriber")
 _RETRY_SECONDS = 0.2
 
 
+class SubscriberParts(Struct, frozen=True):
+    """What all subscribers of a gateway share."""
+
+    sessions: LiveSessions
+    requests: Requests
+    feed: Feed
+    watching: Watching
+
+
 class SessionSubscription(Subscription):
     """A session watched over a WebSocket."""
 
     __slots__ = ("connection", "frame_bytes", "group", "ref")
 
-    def __init__(self, connection: SubscriberConnection, ref: str, live: LiveSession, after_seq: int) -> None:
-        super().__init__(live, after_seq, connection.outbox)
+    def __init__(self, connection: SubscriberConnection, ref: str, state: SessionState, after_seq: int) -> None:
+        super().__init__(connection.parts.watching, state, after_seq, connection.outbox)
         self.connection = connection
         self.ref = ref
         self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
@@ -52,11 +64,11 @@ class SessionSubscription(Subscription):
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         codec = self.connection.codec
         return self.connection.frame(
-            codec.signal_frame(self.ref, self.live.session_id, key, codec.encode_value(payload))
+            codec.signal_frame(self.ref, self.state.session_id, key, codec.encode_value(payload))
         )
 
     def session_frame(self) -> bytes:
-        return self.connection.framed(SessionPush(self.ref, self.live.session()))
+        return self.connection.framed(SessionPush(self.ref, self.state.session()))
 
     def caught_up_frame(self) -> bytes:
         return self.connection.framed(CaughtUp(self.ref, self.cursor))
@@ -65,16 +77,21 @@ class SessionSubscription(Subscription):
         self.connection.lags(self)
 
 
+Lagging = SessionSubscription | FeedSubscription
+
+
 class SubscriberConnection(Connection):
     """A connection that watches sessions and the feed. Owner of its subscriptions."""
 
+    kind = "subscriber"
     patient = True
 
-    def __init__(self, request: web.Request) -> None:
-        super().__init__(request)
-        self._max_subscriptions = request.app[CONFIG].max_subscriptions
-        self._subscriptions: dict[str, SessionSubscription | FeedSubscription] = {}
-        self._lagging: dict[SessionSubscription | FeedSubscription, None] = {}
+    def __init__(self, request: web.Request, serving: Serving, parts: SubscriberParts) -> None:
+        super().__init__(request, serving)
+        self.parts = parts
+        self._max_subscriptions = serving.config.max_subscriptions
+        self._subscriptions: dict[str, Lagging] = {}
+        self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
     async def run(self) -> None:
@@ -84,7 +101,7 @@ class SubscriberConnection(Connection):
                 await self._take(self.codec.decode_subscriber(frame, self.limits))
             except TurnwireError as error:
                 self.send_error(error, self.codec.ref_of(frame, self.limits))
-            self.hub.metrics.frame_received()
+            self.serving.frame_received()
 
     async def _take(self, command: SubscriberCommand) -> None:
         match command:
@@ -119,28 +136,34 @@ class SubscriberConnection(Connection):
     async def _watch_session(self, command: Subscribe) -> None:
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
-        live = await self.hub.open(command.session_id)
-        await self.hub.bring_up_to_date(live)
-        head = live.record.last_seq
+        live = await self.parts.sessions.open(command.session_id)
+        with live.held():
+            await self.parts.requests.bring_up_to_date(live)
+            self._join(command, live.state)
+
+    def _join(self, command: Subscribe, state: SessionState) -> None:
+        head = state.record.last_seq
         after_seq = head if command.after_seq is None else command.after_seq
         if after_seq > head:
             raise InvalidMessage(f"afterSeq {after_seq} is beyond the session's lastSeq, which is {head}")
-        subscription = SessionSubscription(self, command.ref, live, after_seq)
+        subscription = SessionSubscription(self, command.ref, state, after_seq)
         self._subscriptions[command.ref] = subscription
-        self.send(Subscribed(command.ref, live.session(), head))
+        self.send(Subscribed(command.ref, state.session(), head))
         subscription.start()
 
     async def _watch_feed(self, command: Subscribe) -> None:
-        subscription = FeedSubscription(self, command.ref, tuple(command.status or ()), summaries=command.summaries)
+        subscription = FeedSubscription(
+            self, command.ref, self.parts.feed, status=tuple(command.status or ()), summaries=command.summaries
+        )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start()
+            await subscription.start(self.parts.requests.list_sessions)
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()
             raise
 
-    def lags(self, subscription: SessionSubscription | FeedSubscription) -> None:
+    def lags(self, subscription: Lagging) -> None:
         """This subscription has more to say than there is room for now."""
         self._lagging[subscription] = None
         self._pump.wake()
@@ -175,13 +198,20 @@ class SubscriberConnection(Connection):
         await super().finish()
 
 
-async def subscribe(request: web.Request) -> web.StreamResponse:
-    """Serve a subscriber's socket."""
-    connection = SubscriberConnection(request)
-    connection.check()
-    response = await connection.open()
-    try:
-        await connection.run()
-    finally:
-        await connection.finish()
-    return response
+class SubscriberEndpoint:
+    """`GET /subscribe`."""
+
+    def __init__(self, serving: Serving, parts: SubscriberParts) -> None:
+        self._serving = serving
+        self._parts = parts
+
+    async def subscribe(self, request: web.Request) -> web.StreamResponse:
+        """Serve a subscriber's socket."""
+        connection = SubscriberConnection(request, self._serving, self._parts)
+        connection.check()
+        response = await connection.open()
+        try:
+            await connection.run()
+        finally:
+            await connection.finish()
+        return response

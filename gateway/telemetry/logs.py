@@ -19,6 +19,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from turnwire.gateway.config import LogFormat, LogLevel
 
 _URI_PASSWORD: Final = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@")
+_CREDENTIAL: Final = re.compile(
+    r"\b(tw_[A-Za-z0-9._-]{1,64}_)[A-Za-z0-9]{32,}|\b(eyJ)[A-Za-z0-9_-]{0,1024}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+)
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
@@ -62,6 +65,11 @@ def hide_password(text: str) -> str:
     return _URI_PASSWORD.sub(r"\1***@", text)
 
 
+def hide_credentials(text: str) -> str:
+    """The text with the secret of every API key in it, and every token, replaced by `***`."""
+    return _CREDENTIAL.sub(lambda found: f"{found[1] or found[2]}***", text)
+
+
 def _as_json() -> list[Processor]:
     return [
         structlog.processors.EventRenamer("message"),
@@ -79,7 +87,7 @@ def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict
     """What a record says, without passwords, and without characters that would start a line or drive a terminal."""
     for name, value in record.items():
         if isinstance(value, str):
-            text = hide_password(value)
+            text = hide_credentials(hide_password(value))
             lines = text.splitlines() if name == "exception" else [text]
             record[name] = "\n".join(line.translate(_CONTROLS) for line in lines)
     return record

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 import prometheus_client
-from aiohttp import hdrs, web
+from aiohttp import web
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from turnwire.gateway.keys import METRICS
-from turnwire.gateway.rest.health import storage_is_up
-from turnwire.gateway.sockets.subscriber import SubscriberConnection
 from turnwire.protocol.errors import ErrorCode
-
-if TYPE_CHECKING:
-    from turnwire.gateway.sessions.live_sessions import Hub
 
 _STORAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -27,6 +19,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _GONE = 499
 """Status of a request whose client left before it was answered, as nginx has it."""
 _UPGRADE = 101
+
+Gauge = tuple[str, str, int]
+"""Name without `turnwire_`, what it says, value."""
 
 
 # Without it there would be a second series for every one. The package has no annotations there.
@@ -38,7 +33,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
-        self.hub: Hub | None = None
+        self.gauges: Callable[[], Iterable[Gauge]] = tuple
+        """The state of the gateway, asked when somebody reads the metrics."""
         self.storage_up = True
         self.embedded_restarts: Callable[[], int] = int
         """How often the embedded database has been restarted."""
@@ -81,10 +77,6 @@ class Metrics:
         self.registry.register(_AtScrape(self))
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
-
-    def watch(self, hub: Hub) -> None:
-        """Read the gauges from this hub."""
-        self.hub = hub
 
     def committed(self, events: int, seconds: float) -> None:
         self.events_stored += events
@@ -141,7 +133,7 @@ def _lives_long(response: web.StreamResponse) -> bool:
 
 
 class _AtScrape(Collector):
-    """Plain integers and the hub's state, as metrics."""
+    """Plain integers and the gateway's state, as metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -164,31 +156,6 @@ class _AtScrape(Collector):
         yield nacks
         for name, text, value in (
             ("storage_up", "Whether the database answers.", int(metrics.storage_up)),
-            *self._of_hub(),
+            *metrics.gauges(),
         ):
             yield GaugeMetricFamily(f"turnwire_{name}", text, value=value)
-
-    def _of_hub(self) -> Iterator[tuple[str, str, int]]:
-        hub = self._metrics.hub
-        if hub is None:
-            return
-        connections = tuple(hub.connections)
-        subscribers = sum(isinstance(each, SubscriberConnection) for each in connections)
-        publishers = sum(live.publisher is not None for live in hub.live.values())
-        yield "publishers", "Publishers connected.", publishers
-        yield "subscribers", "Subscribers connected.", subscribers
-        yield "live_sessions", "Sessions held in memory.", len(hub.live)
-        yield "outbox_bytes", "Bytes waiting for WebSockets.", sum(each.outbox.size for each in connections)
-        yield "draining", "Whether the gateway is going away.", int(hub.draining)
-
-
-async def read_metrics(request: web.Request) -> web.Response:
-    metrics = request.app[METRICS]
-    metrics.storage_up = await storage_is_up(request.app)
-    encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-    body = encode(metrics.registry)
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
-
-
-def add_metrics_route(app: web.Application) -> None:
-    app.router.add_get("/metrics", read_metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turnwire.gateway.connections.outbox import server_frame
+from turnwire.gateway.connections.frames import server_frame
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Event
 

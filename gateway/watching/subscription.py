@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
 
 from turnwire.gateway.connections.outbox import Outbox
-from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.watching.audience import join, leave
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.replay import Gap, overlap
-from turnwire.store.event_log import READ_WINDOW
+from turnwire.store.event_log import READ_WINDOW, EventLog
 
 _FIRST_WINDOW = 8
 _TARGET_BYTES = 256 * 1024
@@ -21,18 +24,39 @@ Frames = Sequence[tuple[bytes, int]]
 """Frames of consecutive events, each with the seq of its last one."""
 
 
+class Watching(Struct, frozen=True):
+    """What all subscriptions of a gateway share."""
+
+    log: EventLog
+    clock: Callable[[], float]
+    """The loop's clock."""
+    switched: Callable[[], None]
+    """Told each time a subscription has fallen behind."""
+
+
 class Subscription(ABC):
     """One watcher of one session. Its `cursor` is the last seq put into the outbox; what comes is always the next one.
 
     Live, events are put as they become durable. A watcher whose outbox is full is *behind*: nothing is put until
     `catch_up` has read from the store up to the head, where it joins the live stream again. The join is exact because
-    the head and the offers move in one step (see LiveSession).
+    the head and the offers move in one step (see SessionState).
     """
 
-    __slots__ = ("_caught_up_due", "_session_due", "_window", "behind", "closed", "cursor", "live", "outbox")
+    __slots__ = (
+        "_caught_up_due",
+        "_session_due",
+        "_watching",
+        "_window",
+        "behind",
+        "closed",
+        "cursor",
+        "outbox",
+        "state",
+    )
 
-    def __init__(self, live: LiveSession, after_seq: int, outbox: Outbox) -> None:
-        self.live = live
+    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: Outbox) -> None:
+        self._watching = watching
+        self.state = state
         self.cursor = after_seq
         self.outbox = outbox
         self.behind = True  # until it is started
@@ -63,8 +87,8 @@ class Subscription(ABC):
 
     def start(self) -> None:
         """Watch the session, from the cursor on."""
-        self.live.watchers[self] = None
-        if self.cursor == self.live.record.last_seq:
+        join(self.state, self)
+        if self.cursor == self.state.record.last_seq:
             self._join()
         else:
             self.fell_behind()
@@ -98,7 +122,7 @@ class Subscription(ABC):
 
     def _fall_behind(self) -> None:
         self.behind = True
-        self.live.hub.metrics.fell_behind()
+        self._watching.switched()
         self.fell_behind()
 
     # Driven by the watcher's own task
@@ -107,12 +131,12 @@ class Subscription(ABC):
         """To be called when the outbox has room: put the next window from the store, or join the live stream."""
         if self.closed:
             return
-        head = self.live.record.last_seq
+        head = self.state.record.last_seq
         if self.cursor == head:
             self._join()
             return
         last = min(self.cursor + self._window, head)
-        events = await self.live.hub.store.events.read(self.live.session_id, self.cursor + 1, last)
+        events = await self._watching.log.read(self.state.session_id, self.cursor + 1, last)
         if not events or events[0].seq != self.cursor + 1:
             raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
         frames = self.frames(EventBatch(events))
@@ -149,5 +173,5 @@ class Subscription(ABC):
     def close(self) -> None:
         """Watch no more."""
         self.closed = True
-        self.live.watchers.pop(self, None)
-        self.live.last_used = self.live.hub.clock()
+        leave(self.state, self)
+        self.state.last_used = self._watching.clock()

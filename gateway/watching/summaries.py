@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from turnwire.gateway.live.log_writer import time_of
+from turnwire.gateway.live.durable import Durable, time_of
+from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.protocol.messages import Event, EventIn, Summary
+from turnwire.protocol.messages import Summary
 from turnwire.protocol.times import to_millis
 from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.on_demand import OnDemandTask
-
-if TYPE_CHECKING:
-    from turnwire.gateway.live.live_session import LiveSession
 
 _REST = 3
 """After each window read from the store, a pause of so many times the reading's time: others come first."""
@@ -26,15 +23,18 @@ _RETRY_SECONDS = 0.5
 class Summaries:
     """Keeps the conversations of live sessions read up to their heads while a feed wants summaries.
 
-    A conversation belongs to its LiveSession and is evicted with it. What is missing of one is read in the background,
+    A conversation belongs to its SessionState and is evicted with it. What is missing of one is read in the background,
     a window at a time; one whose reading has come to the head is continued by `heard`, and the join is exact because
     the head and `heard` move in one step. Owner of the reading: its one task.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: EventLog, read: Callable[[SessionState], None]) -> None:
+        """`read` is told of a session whose conversation has been read up to its head."""
+        self._log = log
+        self._told = read
         self.listeners = 0
         """Feed subscriptions that want summaries."""
-        self._behind: dict[LiveSession, None] = {}
+        self._behind: dict[SessionState, None] = {}
         self._reader = OnDemandTask(self._read)
 
     def listen(self) -> None:
@@ -47,59 +47,54 @@ class Summaries:
             self._reader.cancel()
             self._reader = OnDemandTask(self._read)
 
-    def heard(self, live: LiveSession, events: Sequence[tuple[int, EventIn] | Event]) -> None:
+    def heard(self, state: SessionState, durable: Durable) -> None:
         """These events, the next ones of the session, have become durable."""
         if not self.listeners:
             return
-        conversation = live.conversation
+        conversation = state.conversation
         if conversation is None:
-            conversation = live.conversation = Conversation()
-        first = events[0].seq if isinstance(events[0], Event) else events[0][0]
-        if first > conversation.last_seq + 1:
-            self._read_later(live)
+            conversation = state.conversation = Conversation()
+        if durable.events[0][0] > conversation.last_seq + 1:
+            self._read_later(state)
             return
-        for each in events:
-            if isinstance(each, Event):
-                conversation.add(each)
-            else:
-                seq, event = each
-                conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+        for seq, event in durable.events:
+            conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
 
-    def of(self, live: LiveSession) -> Summary | None:
+    def of(self, state: SessionState) -> Summary | None:
         """The summary, when the conversation has been read to its head; else it is read, and the feed tells then."""
-        conversation = live.conversation
-        if conversation is not None and conversation.last_seq == live.record.last_seq:
+        conversation = state.conversation
+        if conversation is not None and conversation.last_seq == state.record.last_seq:
             return conversation.summary()
-        if self.listeners and live.record.last_seq:
-            self._read_later(live)
+        if self.listeners and state.record.last_seq:
+            self._read_later(state)
         return None
 
-    def _read_later(self, live: LiveSession) -> None:
-        self._behind[live] = None
+    def _read_later(self, state: SessionState) -> None:
+        self._behind[state] = None
         self._reader.wake()
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         while self._behind:
-            live = next(reversed(self._behind))
+            state = next(reversed(self._behind))
             began = loop.time()
             try:
-                await read_window(live)
+                await read_window(self._log, state)
             except StorageUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if live.conversation is not None and live.conversation.last_seq >= live.record.last_seq:
-                self._behind.pop(live, None)
-                live.hub.feed.changed(live, live.record.status)
+            if state.conversation is not None and state.conversation.last_seq >= state.record.last_seq:
+                self._behind.pop(state, None)
+                self._told(state)
             await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
 
 
-async def read_window(live: LiveSession) -> Conversation:
+async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
-    if live.conversation is None:
-        live.conversation = Conversation()
-    await read_on(live.hub.store.events, live.session_id, live.conversation, live.record.last_seq)
-    return live.conversation
+    if state.conversation is None:
+        state.conversation = Conversation()
+    await read_on(log, state.session_id, state.conversation, state.record.last_seq)
+    return state.conversation
 
 
 async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:

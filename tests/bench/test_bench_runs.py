@@ -14,6 +14,8 @@ from bench.processes import Processes
 from bench.scale import SHORT
 from tests.support.processes import ROOT, clean_environment
 
+pytestmark = pytest.mark.e2e
+
 FANOUT = ("fanout_floor_{}", "fanout_floor_{}_streamed", "fanout_storing_floor_{}", "fanout_{}", "fanout_{}_streamed")
 GROUPS = {
     "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "idle_floor", "idle", "idle_publishers",
@@ -37,7 +39,6 @@ def run_bench(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(180)
 def test_a_short_run_of_every_measure_finds_figures_and_writes_them(tmp_path: Path) -> None:
     recorded = ROOT / "turnwire" / "data" / "demo.ndjson"

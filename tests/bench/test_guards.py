@@ -17,7 +17,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from tests.support.gateways import Gateway, Json, new_event, new_id
 from turnwire.gateway.config import Config
-from turnwire.gateway.running.app import build_app, make_runner
+from turnwire.gateway.running import app as application
 from turnwire.store.mongo import Store
 
 
@@ -55,14 +55,13 @@ async def gateway(database_uri: str, database_name: str, commands: Commands) -> 
     config = Config(port=0, mongodb_uri=database_uri, mongodb_database=database_name, flush_interval=60)
     client: Any = AsyncIOMotorClient(database_uri, event_listeners=[commands], io_loop=asyncio.get_running_loop())
     store = Store(client, database_name)
-    app = build_app(config, store)
-    runner = make_runner(app, config)
+    served = application.Gateway(config, store)
+    runner = served.make_runner()
     await runner.setup()
     await web.TCPSite(runner, config.host, config.port).start()
-    gateway = Gateway(f"http://{config.host}:{runner.addresses[0][1]}", app, runner, store)
+    gateway = Gateway(f"http://{config.host}:{runner.addresses[0][1]}", served, runner, store)
     async with asyncio.timeout(20):
-        while not gateway.hub.prepared:
-            await asyncio.sleep(0.01)
+        await gateway.parts.sessions.prepared.wait()
         await gateway.get("/sessions")  # behind it the start has asked for all it wants to know
     commands.taken()
     yield gateway

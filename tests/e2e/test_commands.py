@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -45,6 +45,18 @@ def free_port() -> int:
 
 def running(*args: str, url: str, **env: str) -> AbstractContextManager[subprocess.Popen[str]]:
     return running_python("-m", "turnwire", *args, env={"TURNWIRE_URL": url, **env})
+
+
+@contextmanager
+def typing(line: str) -> Iterator[subprocess.Popen[str]]:
+    """A command as the demo names it, typed where the demo was started, by somebody without a virtual environment."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {line}"], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:
@@ -243,7 +255,8 @@ def test_the_demo_streams_until_it_is_interrupted(tmp_path: Path) -> None:
         url = said.split()[0].rstrip("/")
         for wanted in (f"{url}/", f"{url}/docs", "turnwire tail", "curl", "Ctrl-C"):
             assert wanted in said
-        with running("tail", "--json", url=url) as tail:
+        typed = next(line.strip() for line in said.splitlines() if line.endswith(f" tail --url {url}"))
+        with typing(f"{typed} --json") as tail:
             assert tail.stdout is not None
             assert json.loads(tail.stdout.readline())["sessionId"].startswith("demo-")
         demo.send_signal(signal.SIGINT)

@@ -17,8 +17,11 @@ from pathlib import Path
 
 import uvloop
 
-from tests.faults import runs_clients, runs_machine, runs_network, runs_process
 from tests.faults.races import play_schedules
+from tests.faults.runs import clients as runs_clients
+from tests.faults.runs import machine as runs_machine
+from tests.faults.runs import network as runs_network
+from tests.faults.runs import process as runs_process
 
 Run = Callable[[Path, int], Awaitable[None]]
 

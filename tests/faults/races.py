@@ -11,9 +11,9 @@ from itertools import count
 import pytest
 
 from tests.support.checker import assert_clean
-from tests.support.faults_clients import Bot, Caller, Dashboard
-from tests.support.faults_world import World, run_world
-from turnwire.gateway.sessions import live_sessions as hub
+from tests.support.faults.clients import Bot, Caller, Dashboard
+from tests.support.faults.world import World, run_world
+from turnwire.gateway.sessions import live_sessions, requests
 
 
 class _Clock:
@@ -54,7 +54,9 @@ def play_schedule(seed: int, gateways: int) -> Counter[str]:
     log.addHandler(errors)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(hub, "utc_now", _Clock().now)
+            clock = _Clock()
+            for module in (live_sessions, requests):
+                patch.setattr(module, "utc_now", clock.now)
             world = run_world(lambda: _play(seed, gateways))
         histories = list(world.histories.values())
         assert_clean(histories)

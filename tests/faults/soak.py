@@ -22,10 +22,10 @@ import uvloop
 
 from tests.faults.long_forms import RUNS, play_long_forms
 from tests.faults.soak_faults import SoakFaults
-from tests.support.faults_rig import eventually, now
-from tests.support.load_fleet import report
-from tests.support.soak_sessions import SoakSession, reread
-from tests.support.soak_world import SoakWorld
+from tests.support.faults.rig import eventually, now
+from tests.support.load.fleet import report
+from tests.support.soak.sessions import SoakSession, reread
+from tests.support.soak.world import SoakWorld
 
 FAULT_SECONDS = 5.0
 PROGRESS_SECONDS = 10.0

@@ -8,13 +8,13 @@ import signal
 from collections.abc import Awaitable, Callable
 from random import Random
 
-from tests.faults.runs_machine import NoMoreWrites
-from tests.faults.runs_network import FAILURES, WRITES
+from tests.faults.runs.machine import NoMoreWrites
+from tests.faults.runs.network import FAILURES, WRITES
 from tests.support.failpoints import failing
-from tests.support.faults_proxy import Fault, every
-from tests.support.faults_rig import eventually, kill, now, paused, pid_of
-from tests.support.load import Client
-from tests.support.soak_world import SoakWorld
+from tests.support.faults.proxy import Fault, every
+from tests.support.faults.rig import eventually, kill, now, paused, pid_of
+from tests.support.load.publishers import Client
+from tests.support.soak.world import SoakWorld
 
 DATABASE_SECONDS = 60.0
 """The longest a database may take to come back."""

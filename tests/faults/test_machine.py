@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import runs_machine as runs
+from tests.faults.runs import machine as runs
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1

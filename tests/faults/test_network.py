@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import runs_network as runs
+from tests.faults.runs import network as runs
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.messages import EventIn, Limits
 from turnwire.protocol.times import format_time, from_millis, parse_time, to_millis, to_utc
 
 
@@ -56,3 +58,16 @@ def test_milliseconds_are_cut_downwards_before_1970_too() -> None:
 def test_milliseconds_and_back(millis: int) -> None:
     assert to_millis(from_millis(millis)) == millis
     assert to_millis(parse_time(format_time(from_millis(millis)))) == millis
+
+
+@pytest.mark.parametrize(("written", "micros"), [(".000900Z", 0), (".123999+05:30", 123_000), (".5Z", 500_000)])
+@pytest.mark.parametrize("payload", ['{"plain": 1}', '{"a": {"$b": [1.5, "\\u0000"]}}'])
+def test_an_event_is_admitted_with_the_milliseconds_that_the_store_keeps(
+    written: str, micros: int, payload: str
+) -> None:
+    """On either way to decode it: at once, and value by value."""
+    body = f'{{"eventId":"e1","type":"system","payload":{payload},"timestamp":"2025-12-21T10:30:00{written}"}}'
+    (event,), _ = JSON.decode_events_body(body.encode(), Limits())
+    assert isinstance(event, EventIn)
+    assert event.timestamp is not None
+    assert event.timestamp.microsecond == micros

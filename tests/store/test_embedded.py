@@ -18,6 +18,8 @@ from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store import die_with_parent
 from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
 
+pytestmark = pytest.mark.e2e
+
 PARENT = """
 import asyncio, sys
 from pathlib import Path

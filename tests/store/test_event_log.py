@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.failpoints import failing
 from tests.support.proxy import DatabaseProxy
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import LogHole, StorageUnavailable
 from turnwire.protocol.messages import EventIn
 from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
@@ -47,7 +47,7 @@ async def write(store: Store, session_id: str, count: int) -> list[int]:
 
 
 async def seqs(store: Store, session_id: str, last: int = 20) -> list[int]:
-    return [event.seq for event in await store.events.read(session_id, 1, last)]
+    return [event.seq for event in await store.events.read_present(session_id, range(1, last + 1))]
 
 
 async def test_what_arrives_while_one_insert_is_under_way_makes_the_next(store: Store) -> None:
@@ -178,10 +178,26 @@ async def test_what_was_stored_before_the_answer_got_lost_is_told_as_taken(
 async def test_reading_leaves_out_what_is_not_there(store: Store) -> None:
     await append(store, "s", 1, 5)
     assert await seqs(store, "s", 3) == [1, 2, 3]
-    assert [event.seq for event in await store.events.read("s", 4, 400)] == [4, 5]
-    assert await store.events.read("s", 6, 10) == []
-    assert await store.events.read("other", 1, 10) == []
-    assert [event.seq for event in await store.events.read_at("s", [5, 9, 1, 3])] == [1, 3, 5]
+    assert await seqs(store, "s", 400) == [1, 2, 3, 4, 5]
+    assert await store.events.read_present("s", range(6, 11)) == []
+    assert await store.events.read_present("other", range(1, 11)) == []
+    assert [event.seq for event in await store.events.read_present("s", [5, 9, 1, 3])] == [1, 3, 5]
+
+
+async def test_what_must_be_there_and_is_not_is_a_hole_that_is_told(store: Store) -> None:
+    await append(store, "s", 1, 3)
+    await append(store, "s", 5, 2)
+    events = store.events
+    for read in (events.read("s", 1, 6), events.read_at("s", [6, 4, 1]), events.read_ids("s", 2, 5)):
+        with pytest.raises(LogHole) as hole:
+            await read
+        assert (hole.value.session_id, hole.value.seq) == ("s", 4)
+    with pytest.raises(LogHole):
+        await events.read("s", 5, 7)
+    with pytest.raises(LogHole):
+        await events.order_by_time("s", 6)
+    assert [event.seq for event in await events.read("s", 5, 6)] == [5, 6]
+    assert await events.read("s", 7, 6) == []
 
 
 async def test_an_event_comes_back_as_it_was_given(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import uuid4
 
 import aiohttp
@@ -12,9 +12,11 @@ from aiohttp import web
 from yarl import URL
 
 from turnwire.gateway.config import Config
-from turnwire.gateway.keys import HUB
-from turnwire.gateway.running.app import build_app, drain, make_runner
-from turnwire.gateway.sessions.live_sessions import Hub
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.rest.sse import SseFollower
+from turnwire.gateway.running import app as application
+from turnwire.gateway.running.sessions import SessionParts
 from turnwire.store.mongo import Store
 
 Json = Any
@@ -23,10 +25,11 @@ Json = Any
 class Gateway:
     """A gateway that serves, and a client for it."""
 
-    def __init__(self, url: str, app: web.Application, runner: web.AppRunner, store: Store) -> None:
+    def __init__(self, url: str, gateway: application.Gateway, runner: web.AppRunner, store: Store) -> None:
         self.url = url
         """As in `http://127.0.0.1:34567`."""
-        self.app = app
+        self.gateway = gateway
+        self.app = gateway.app
         self.runner = runner
         self.store = store
         self.client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
@@ -40,15 +43,14 @@ class Gateway:
         config = Config(**{"port": 0, **settings})
         assert config.mongodb_uri is not None
         store = Store.connect(config.mongodb_uri, config.mongodb_database)
-        app = build_app(config, store)
-        runner = make_runner(app, config)
+        served = application.Gateway(config, store)
+        runner = served.make_runner()
         await runner.setup()
         await web.TCPSite(runner, config.host, config.port).start()
-        gateway = cls(f"http://{config.host}:{runner.addresses[0][1]}", app, runner, store)
+        gateway = cls(f"http://{config.host}:{runner.addresses[0][1]}", served, runner, store)
         try:
             async with asyncio.timeout(20):
-                while not gateway.hub.prepared:
-                    await asyncio.sleep(0.01)
+                await gateway.parts.sessions.prepared.wait()
         except BaseException:
             await gateway.stop()
             raise
@@ -62,15 +64,28 @@ class Gateway:
         """Drain and stop, as on SIGTERM. May be called twice."""
         if not self._stopped:
             self._stopped = True
-            await drain(self.app)
+            await self.gateway.drain()
             await self.hang_up()
             await self.client.close()
             await self.runner.cleanup()
             await self.store.close()
 
     @property
-    def hub(self) -> Hub:
-        return self.app[HUB]
+    def parts(self) -> SessionParts:
+        return self.gateway.parts
+
+    @property
+    def connections(self) -> set[Connection]:
+        return cast("set[Connection]", self.gateway.connections.connections)
+
+    @property
+    def followers(self) -> set[SseFollower]:
+        return cast("set[SseFollower]", self.gateway.connections.followers)
+
+    @property
+    def live(self) -> dict[str, LiveSession]:
+        """The sessions in memory."""
+        return self.parts.sessions.live
 
     @property
     def port(self) -> int:

@@ -77,8 +77,8 @@ async def test_what_was_stored_behind_a_lost_ack_is_not_doubled(gateway: Gateway
     await call.flush()
     relay.swallow()
     await call.send("system", {"n": 2})
-    live = gateway.hub.live["call"]
-    await eventually(lambda: live.record.last_seq == 2)
+    live = gateway.live["call"]
+    await eventually(lambda: live.state.record.last_seq == 2)
     await call.close()
 
     acks: list[Acked] = []
@@ -97,8 +97,8 @@ async def test_a_completed_session_completes_again_after_a_restart(start_gateway
         await call.send("system", {"n": 1})
         with pytest.raises(TimeoutError):
             await call.complete(timeout=0)
-        live = gateway.hub.live["call"]
-        await eventually(lambda: live.record.status == "completed")
+        live = gateway.live["call"]
+        await eventually(lambda: live.state.record.status == "completed")
         await call.close()
 
         async with Publisher(relay.url, "call", spool=spool) as call:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import signal
+import sys
+import sysconfig
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -34,6 +40,17 @@ def run(main: Coroutine[None, None, T]) -> T:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def command_here() -> str:
+    """What runs this `turnwire` when it is typed in the current folder: its name alone only where the PATH has it."""
+    program = Path(sysconfig.get_path("scripts"), "turnwire")
+    on_path = shutil.which("turnwire")
+    if on_path is not None and Path(on_path).resolve() == program.resolve():
+        return "turnwire"
+    if not program.exists():
+        return shlex.join([sys.executable, "-m", "turnwire"])
+    return shlex.quote(os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program))
 
 
 async def check_gateway(client: Client) -> None:

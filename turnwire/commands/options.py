@@ -1,4 +1,4 @@
-"""The commands that use a running gateway, as its clients do: replay, tail, verify; and demo, which brings its own."""
+"""The commands that use a running gateway, as its clients do: replay, tail, verify."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from turnwire.commands.dashboard import dashboard
+from turnwire.commands.key import key
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 
@@ -41,7 +44,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, demo):
+    for command in (replay, tail, verify, key, dashboard):
         app.command()(command)
 
 
@@ -152,35 +155,4 @@ def verify(
         expected = [call for call in expected if call.session_id == session]
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
     if not verify(url, ids, expected):
-        raise typer.Exit(1)
-
-
-def demo(
-    *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any.  [PORT, 3000]")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded database.  [one that is removed at the end]")
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Stream every call once, quickly, and exit.")] = False,
-) -> None:
-    """Run a gateway with scripted calls going on, to see it at work. Needs nothing else and leaves nothing behind.
-
-    \b
-    Then open http://127.0.0.1:3000/ for the dashboard:
-        turnwire demo
-    On another port, and keep what was stored:
-        turnwire demo --port 8080 --data-dir ./demo-data
-    Does it work on this machine at all?
-        turnwire demo --once --port 0
-    """
-    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
-    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415
-    from turnwire.gateway.running.demo import run_demo  # noqa: PLC0415
-
-    try:
-        whole = run_demo(load_config(host=host, port=port, data_dir=data_dir), data_dir, once=once)
-    except ConfigError as error:
-        raise fail(f"wrong setting: {error}") from None
-    if not whole:
         raise typer.Exit(1)

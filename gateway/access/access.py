@@ -1,0 +1,113 @@
+"""The room as a whole, made from the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from turnwire.gateway.access.audit import Audit
+from turnwire.gateway.access.credentials.credentials import Credentials
+from turnwire.gateway.access.credentials.fetching import fetch
+from turnwire.gateway.access.credentials.jwks import Fetch, JwksError, KeySetFile, KeySetUrl, KeySource
+from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
+from turnwire.gateway.access.credentials.minting import Minting
+from turnwire.gateway.access.credentials.revocations import RevocationLog, Revocations
+from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
+from turnwire.gateway.access.credentials.tokens import Tokens
+from turnwire.gateway.access.door import Door
+from turnwire.gateway.access.mode import Mode, choose_mode
+from turnwire.gateway.access.rates import Rates
+from turnwire.gateway.config import Config, ConfigError
+
+REFRESH_SECONDS = 2.0
+"""How often `Access.refresh` is to be called: what is revoked, or taken from a file, is closed within 5 s."""
+
+
+class Access(Struct, frozen=True):
+    """All of the room. Belongs to the event loop it is used in."""
+
+    mode: Mode
+    door: Door
+    rates: Rates
+    audit: Audit
+    credentials: Credentials | None
+    """None where there is no authentication."""
+    revocations: Revocations
+    minting: Minting
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Look after API keys and revocations. To be called every REFRESH_SECONDS, and with `force` on SIGHUP."""
+        if self.credentials is not None and await self.credentials.refresh(force=force):
+            self.audit.keys_changed()
+
+    async def refresh_key_set(self, *, force: bool = False) -> None:
+        """Look after the JWKS, which may take 5 s. To be called every REFRESH_SECONDS, apart from `refresh`."""
+        if self.credentials is not None:
+            await self.credentials.refresh_key_set(force=force)
+
+
+def build_access(
+    config: Config,
+    log: RevocationLog,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+    fetch: Fetch = fetch,
+) -> Access:
+    """The room for these settings. `clock` is monotonic, `now` the time; both in seconds.
+
+    Raises ConfigError for settings the gateway must not start with, and for files of keys that cannot be used.
+    """
+    mode = choose_mode(config)
+    rates = Rates(config, clock, on=mode.required)
+    audit = Audit(clock)
+    revocations = Revocations(log)
+    secret = _secret(config) if config.jwt_secret_file is not None else None
+    credentials = None
+    if mode.required:
+        credentials = _credentials(config, secret, revocations, clock=clock, now=now, fetch=fetch)
+    return Access(
+        mode=mode,
+        door=Door(config, rates, audit, credentials),
+        rates=rates,
+        audit=audit,
+        credentials=credentials,
+        revocations=revocations,
+        minting=Minting(secret, config.jwt_issuer, config.jwt_audience, now),
+    )
+
+
+def _secret(config: Config) -> Secret:
+    assert config.jwt_secret_file is not None
+    try:
+        return read_secret(config.jwt_secret_file)
+    except SecretError as error:
+        raise ConfigError(f"TURNWIRE_JWT_SECRET_FILE: {error}") from None
+
+
+def _credentials(
+    config: Config,
+    secret: Secret | None,
+    revocations: Revocations,
+    *,
+    clock: Callable[[], float],
+    now: Callable[[], float],
+    fetch: Fetch,
+) -> Credentials:
+    try:
+        keys = None if config.api_keys_file is None else ApiKeys(config.api_keys_file, now)
+        source = None if config.jwks is None else _key_source(config.jwks, fetch, clock)
+    except KeysError as error:
+        raise ConfigError(f"TURNWIRE_API_KEYS_FILE: {error}") from None
+    except JwksError as error:
+        raise ConfigError(f"TURNWIRE_JWKS: {error}") from None
+    tokens = None
+    if secret is not None or source is not None:
+        tokens = Tokens(secret, source, config.jwt_issuer, config.jwt_audience)
+    return Credentials(keys, tokens, source, revocations, now)
+
+
+def _key_source(where: str, fetch: Fetch, clock: Callable[[], float]) -> KeySource:
+    return KeySetUrl(where, fetch, clock) if "://" in where else KeySetFile(Path(where))

@@ -1,0 +1,117 @@
+"""Token buckets: so many a second in the long run, and so many at once after a pause."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from turnwire.gateway.config.rate import Rate
+
+MAX_TRACKED: Final = 50_000
+"""Buckets kept of one rate: some 10 MiB. Then the one unused for longest goes, which is full again as a rule."""
+
+
+class Bucket:
+    """One bucket, full at first. Times are of a monotonic clock, in seconds.
+
+    For a frame: no lock, no allocation, one multiplication.
+    """
+
+    __slots__ = ("_at", "_level", "rate")
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self.rate = rate
+        self._level = float(rate.burst)
+        self._at = now
+
+    def _fill(self, now: float) -> None:
+        level = self._level + (now - self._at) * self.rate.per_second
+        burst = self.rate.burst
+        self._level = level if level < burst else burst
+        self._at = now
+
+    def take(self, now: float, count: int = 1) -> bool:
+        """Take so many, or none when there are fewer; whether they were taken."""
+        self._fill(now)
+        if self._level < count:
+            return False
+        self._level -= count
+        return True
+
+    def spend(self, now: float, count: int = 1) -> float:
+        """Take so many in any case, and say how many seconds to pause until none is owed. For what is never dropped."""
+        self._fill(now)
+        self._level -= count
+        return -self._level / self.rate.per_second if self._level < 0 else 0.0
+
+    def wait(self, now: float, count: int = 1) -> float:
+        """Seconds until so many can be taken."""
+        self._fill(now)
+        return max(0.0, (count - self._level) / self.rate.per_second)
+
+    def left(self, now: float) -> int:
+        """How many can be taken now."""
+        self._fill(now)
+        return max(0, int(self._level))
+
+
+class Buckets:
+    """A bucket for each principal or address. When the rate is off, everything is allowed and nothing is kept."""
+
+    def __init__(self, rate: Rate, max_tracked: int = MAX_TRACKED) -> None:
+        self.rate = rate
+        self._max_tracked = max_tracked
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: str, now: float, count: int = 1) -> float:
+        """0 when so many were taken; else nothing was, and it is the seconds to wait."""
+        if self.rate.is_off:
+            return 0.0
+        bucket = self.of(key, now)
+        return 0.0 if bucket.take(now, count) else bucket.wait(now, count)
+
+    def find(self, key: str) -> Bucket | None:
+        """The bucket of this key, if there is one; without one it is full."""
+        return self._buckets.get(key)
+
+    def of(self, key: str, now: float) -> Bucket:
+        """The bucket of this key."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= self._max_tracked:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[key] = Bucket(self.rate, now)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket
+
+
+class Counts:
+    """How many of something each principal or address has now. Bounded by what there is."""
+
+    def __init__(self, limit: int) -> None:
+        """A limit of 0 is none."""
+        self.limit = limit
+        self._counts: dict[str, int] = {}
+
+    def enter(self, key: str) -> bool:
+        """Count one more; False, and it is not counted, when there are as many as there may be."""
+        count = self._counts.get(key, 0)
+        if self.limit and count >= self.limit:
+            return False
+        self._counts[key] = count + 1
+        return True
+
+    def leave(self, key: str) -> None:
+        """One fewer. To be called once for each `enter` that was True."""
+        count = self._counts.get(key, 0) - 1
+        if count > 0:
+            self._counts[key] = count
+        else:
+            self._counts.pop(key, None)
+
+    def of(self, key: str) -> int:
+        return self._counts.get(key, 0)

@@ -1,0 +1,123 @@
+"""Judges what a request brings: an API key or a token, not revoked, and as it stands now."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from typing import Final
+
+from turnwire.gateway.access.credentials.jwks import KeySource
+from turnwire.gateway.access.credentials.keys import ApiKeys
+from turnwire.gateway.access.credentials.revocations import Revocations
+from turnwire.gateway.access.credentials.tokens import Tokens
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.access.refusals import forbidden, unauthenticated
+from turnwire.protocol.errors import StorageUnavailable
+
+_log = logging.getLogger("turnwire.access")
+_KEY_PREFIX: Final = "tw_"
+_MAX_REMEMBERED: Final = 10_000
+
+
+class Credentials:
+    """All that credentials are judged by. Owner: the event loop's thread.
+
+    Tokens that were verified are remembered by their digest, as a signature costs more than a request.
+    """
+
+    def __init__(
+        self,
+        keys: ApiKeys | None,
+        tokens: Tokens | None,
+        source: KeySource | None,
+        revocations: Revocations,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives seconds since 1970."""
+        self._keys = keys
+        self._tokens = tokens
+        self._source = source
+        self._revocations = revocations
+        self._clock = clock
+        self._verified: OrderedDict[bytes, Principal] = OrderedDict()
+        self.generation = 0
+        """Raised when keys, or revocations, have changed: then `current` may say something else of open connections."""
+
+    async def authenticate(self, credential: str) -> Principal:
+        """Whose it is. Raises Refused: 401, or 503 when it cannot be judged; StorageUnavailable before what has been
+        revoked is known."""
+        if credential.startswith(_KEY_PREFIX):
+            if self._keys is None:
+                raise unauthenticated("unknown_key", "this API key is not known")
+            principal = self._keys.authenticate(credential)
+        else:
+            principal = await self._token(credential)
+        self._check(principal)
+        return principal
+
+    def is_cheap(self, credential: str) -> bool:
+        """Whether judging it costs next to nothing: an API key, or a token that was verified before."""
+        return credential.startswith(_KEY_PREFIX) or _digest(credential) in self._verified
+
+    async def renew(self, principal: Principal, token: str) -> Principal:
+        """The principal of a newer token of the same subject, for a connection that goes on with it. Raises Refused:
+        401 as `authenticate`, 403 for somebody else's."""
+        renewed = await self.authenticate(token)
+        if renewed.id != principal.id:
+            raise forbidden("other_sub", "the new token must have the same sub")
+        return renewed
+
+    def current(self, principal: Principal) -> Principal:
+        """The principal of an open connection as it stands now: an API key's rights may have changed. Raises Refused
+        (401) when it is gone or revoked. To be asked when `generation` has changed; costs no I/O.
+
+        That it has expired is not said here but by its `expires_at`.
+        """
+        if principal.kind == "anonymous":
+            return principal
+        if principal.kind == "key" and self._keys is not None:
+            principal = self._keys.current(principal)
+        self._check(principal)
+        return principal
+
+    async def refresh(self, *, force: bool = False) -> bool:
+        """Look whether API keys or revocations have changed; whether the keys have. With `force` the file is read again
+        in any case."""
+        changed = self._keys is not None and self._keys.refresh(force=force)
+        with suppress(StorageUnavailable):  # its absence is told of elsewhere; what is known holds on
+            if await self._revocations.refresh():
+                self.generation += 1
+        self.generation += changed
+        return changed
+
+    async def refresh_key_set(self, *, force: bool = False) -> None:
+        """Look whether the keys of tokens have changed."""
+        if self._source is not None and await self._source.refresh(force=force):
+            self._verified.clear()
+
+    async def _token(self, token: str) -> Principal:
+        if self._tokens is None:
+            raise unauthenticated("no_tokens", "this gateway takes API keys only")
+        digest = _digest(token)
+        known = self._verified.get(digest)
+        if known is not None and known.expires_at is not None and known.expires_at > self._clock():
+            return known
+        principal = await self._tokens.authenticate(token)
+        self._verified[digest] = principal
+        if len(self._verified) > _MAX_REMEMBERED:
+            self._verified.popitem(last=False)
+        return principal
+
+    def _check(self, principal: Principal) -> None:
+        self._revocations.check(principal)
+        if self._keys is not None:
+            for mark in principal.marks:
+                if mark.startswith("key:") and not self._keys.has(mark.removeprefix("key:")):
+                    raise unauthenticated("key_gone", "the API key that minted this token is no longer valid")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "replace")).digest()

@@ -1,0 +1,175 @@
+"""Public keys that others sign tokens with: a JWKS, from a file or from an https URL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import jwt
+import msgspec
+from jwt import PyJWK
+
+from turnwire.gateway.access.credentials.watched_file import WatchedFile
+
+_log = logging.getLogger("turnwire.access")
+
+MAX_BYTES: Final = 64 * 1024
+_FRESH_SECONDS: Final = 600.0
+_KEPT_SECONDS: Final = 86_400.0
+_LEAST_PAUSE: Final = 60.0
+"""Seconds between two requests for a set, whatever is asked for."""
+_MIN_RSA_BITS: Final = 2048
+_ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+
+KeySet = dict[str | None, PyJWK]
+"""Keys by `kid`; None for one that has none."""
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Gets what is at a URL, at most MAX_BYTES of it, without redirects, within 5 s. Raises OSError."""
+
+
+class JwksError(Exception):
+    """A key set that cannot be used."""
+
+
+def read_key_set(text: bytes) -> KeySet:
+    """The keys of a JWKS that may verify a token, each bound to its one algorithm.
+
+    Others are passed over: secret ones (a set is public), those for other uses or algorithms, and RSA keys under 2,048
+    bits. Of two with the same `kid` the first counts. Raises JwksError when it is no JWKS, or none is left.
+    """
+    try:
+        document = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise JwksError("it is not a JSON object") from None
+    listed = document.get("keys")
+    keys: KeySet = {}
+    for entry in listed if isinstance(listed, list) else []:
+        key = _usable(entry) if isinstance(entry, dict) else None
+        if key is not None:
+            keys.setdefault(entry.get("kid"), key)
+    if not keys:
+        raise JwksError("it has no key for RS256, ES256 or EdDSA")
+    return keys
+
+
+def _usable(entry: dict[str, Any]) -> PyJWK | None:
+    algorithm = _algorithm_of(entry)
+    if algorithm is None or not isinstance(entry.get("kid"), str | None):
+        return None
+    try:
+        key = PyJWK(entry, algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+    return None if algorithm == "RS256" and key.key.key_size < _MIN_RSA_BITS else key
+
+
+def _algorithm_of(entry: dict[str, Any]) -> str | None:
+    """The one algorithm of a public key for signatures; None for any other."""
+    kind, curve, operations = entry.get("kty"), entry.get("crv"), entry.get("key_ops", ["verify"])
+    if not isinstance(kind, str) or not isinstance(curve, str | None) or "d" in entry:
+        return None
+    algorithm = _ALGORITHMS.get((kind, None if kind == "RSA" else curve))
+    stated = entry.get("alg", algorithm)
+    meant = entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return algorithm if meant and stated == algorithm else None
+
+
+class KeySource(Protocol):
+    """Where the keys of tokens come from."""
+
+    async def find(self, kid: str | None) -> PyJWK | None:
+        """The key of this `kid`, or without one the only key. None when there is none. Raises JwksError when there
+        are no keys to look among."""
+
+    async def refresh(self, *, force: bool = False) -> bool:
+        """Look after the keys; to be called every few seconds. Whether they have changed."""
+
+
+def _pick(keys: KeySet, kid: str | None) -> PyJWK | None:
+    return next(iter(keys.values())) if kid is None and len(keys) == 1 else keys.get(kid)
+
+
+class KeySetFile:
+    """The keys of a file, read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises JwksError for a file that cannot be used."""
+        self._file = WatchedFile(path, MAX_BYTES)
+        self._keys = self._read()
+
+    def _read(self) -> KeySet:
+        try:
+            return read_key_set(self._file.read())
+        except OSError as error:
+            raise JwksError(f"{self._file.path} cannot be read: {error.strerror}") from None
+        except JwksError as error:
+            raise JwksError(f"{self._file.path} is no key set: {error}") from None
+
+    async def find(self, kid: str | None) -> PyJWK | None:
+        return _pick(self._keys, kid)
+
+    async def refresh(self, *, force: bool = False) -> bool:
+        if not force and not self._file.changed():
+            return False
+        try:
+            self._keys = self._read()
+        except JwksError as error:
+            _log.error("the keys of tokens stay as they were: %s", error)
+            return False
+        return True
+
+
+class KeySetUrl:
+    """The keys of a URL: kept ten minutes, and a day when the URL does not answer. Owner: the event loop's thread."""
+
+    def __init__(self, url: str, fetch: Fetch, clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds."""
+        self._url = url
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: KeySet = {}
+        self._fetched_at: float | None = None
+        self._asked_at: float | None = None
+        self._asking: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str | None) -> PyJWK | None:
+        key = self._pick(kid)
+        if key is None:
+            await self._ask()
+            key = self._pick(kid)
+        if key is None and not self._keys:
+            raise JwksError("the keys of tokens could not be fetched")
+        return key
+
+    def _pick(self, kid: str | None) -> PyJWK | None:
+        if self._fetched_at is not None and self._clock() - self._fetched_at > _KEPT_SECONDS:
+            self._keys = {}
+        return _pick(self._keys, kid)
+
+    async def refresh(self, *, force: bool = False) -> bool:
+        before = self._keys
+        if force or self._fetched_at is None or self._clock() - self._fetched_at >= _FRESH_SECONDS:
+            await self._ask()
+        return self._keys is not before
+
+    async def _ask(self) -> None:
+        """Fetch the set, unless it was asked for within the last minute. Whoever asks meanwhile waits along."""
+        if self._asking is None:
+            now = self._clock()
+            if self._asked_at is not None and now - self._asked_at < _LEAST_PAUSE:
+                return
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._fetch_set())
+        await asyncio.shield(self._asking)  # who asked may go; the others still wait
+
+    async def _fetch_set(self) -> None:
+        try:
+            self._keys = read_key_set(await self._fetch(self._url))
+            self._fetched_at = self._clock()
+        except (OSError, JwksError) as error:
+            _log.error("the keys of tokens could not be fetched from %s: %s", self._url, error)
+        finally:
+            self._asking = None

@@ -1,0 +1,119 @@
+"""API keys: a file of them, read again when it changes."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from turnwire.gateway.access.credentials.watched_file import WatchedFile
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.access.refusals import unauthenticated
+from turnwire.protocol.rights import KeyLine, check_key_id, check_patterns, parse_key, parse_scope, secret_digest
+from turnwire.protocol.times import parse_time
+
+_log = logging.getLogger("turnwire.access")
+_MAX_FILE_BYTES = 4 * 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NOBODY = "0" * 64
+_decoder = msgspec.json.Decoder(KeyLine)
+
+
+class KeysError(Exception):
+    """Keys that cannot be used. The text is for people and repeats no secret."""
+
+
+class ApiKeys:
+    """The keys of a file. Owner: the event loop's thread; `refresh` is to be called every few seconds."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        """Raises KeysError for a file that is missing, wrong, or open to others. `clock` gives seconds since 1970."""
+        self._clock = clock
+        self._file = WatchedFile(path, _MAX_FILE_BYTES)
+        self._keys: dict[str, list[Principal]] = {}
+        try:
+            text = self._file.read()
+        except OSError as error:
+            raise KeysError(f"{path} cannot be read: {error.strerror}") from None
+        self._keys = _parse(path, text, self._file.mode)
+
+    def authenticate(self, text: str) -> Principal:
+        """The principal of `tw_<id>_<secret>`. Raises Refused (401)."""
+        key = parse_key(text)
+        digest = secret_digest("" if key is None else key.secret)
+        known = [] if key is None else self._keys.get(key.id, [])
+        found = [each for each in known if hmac.compare_digest(digest, each.fingerprint)]
+        if not known:
+            hmac.compare_digest(digest, _NOBODY)  # an id there is not takes no less time
+        if not found:
+            raise unauthenticated("unknown_key", "this API key is not known")
+        return self._unexpired(found[0])
+
+    def current(self, principal: Principal) -> Principal:
+        """The same key as the file has it now, maybe with other rights or expired. Raises Refused (401) when it is
+        gone."""
+        for key in self._keys.get(principal.id.removeprefix("key:"), []):
+            if key.fingerprint == principal.fingerprint:
+                return key
+        raise unauthenticated("key_gone", "this API key is no longer valid")
+
+    def has(self, key_id: str) -> bool:
+        """Whether there is a key of this id, which tokens minted by it depend on."""
+        return key_id in self._keys
+
+    def refresh(self, *, force: bool = False) -> bool:
+        """Read the file again if it has changed (or anyway); whether the keys have. A file that cannot be used leaves
+        the keys as they were, and is complained of once."""
+        if not force and not self._file.changed():
+            return False
+        try:
+            keys = _parse(self._file.path, self._file.read(), self._file.mode)
+        except (OSError, KeysError) as error:
+            _log.error("the API keys stay as they were: %s", error)
+            return False
+        changed = keys != self._keys
+        self._keys = keys
+        return changed
+
+    def _unexpired(self, principal: Principal) -> Principal:
+        if principal.expires_at is not None and principal.expires_at <= self._clock():
+            raise unauthenticated("key_expired", "this API key has expired")
+        return principal
+
+
+def _parse(path: Path, text: bytes, mode: int) -> dict[str, list[Principal]]:
+    if mode & (stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH):
+        raise KeysError(
+            f"{path} may be read or written by others (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}"
+        )
+    keys: dict[str, list[Principal]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                principal = _principal(_decoder.decode(line))
+            except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+                raise KeysError(f"{path}, line {number}: {error}") from None
+            keys.setdefault(principal.id.removeprefix("key:"), []).append(principal)
+    return keys
+
+
+def _principal(line: KeyLine) -> Principal:
+    check_key_id(line.id)
+    check_patterns(line.sessions)
+    digest = line.sha256.lower()
+    if not _DIGEST.fullmatch(digest) or digest == _NOBODY:
+        raise ValueError("sha256 must be 64 hex digits: the digest of the secret")
+    return Principal(
+        id=f"key:{line.id}",
+        scopes=parse_scope(line.scope),
+        sessions=tuple(line.sessions),
+        expires_at=None if line.expires_at is None else parse_time(line.expires_at).timestamp(),
+        kind="key",
+        marks=(f"key:{line.id}",),
+        fingerprint=digest,
+    )

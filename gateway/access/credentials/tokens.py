@@ -1,0 +1,174 @@
+"""Tokens: JWTs of HS256 with the gateway's secret, or of RS256, ES256 and EdDSA with the keys of a JWKS.
+
+What a token says about how it is to be judged is not believed: its `kid` picks a key, and the key has one algorithm.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from typing import Any, Final
+
+import jwt
+import msgspec
+from jwt import PyJWK
+
+from turnwire.gateway.access.credentials.jwks import JwksError, KeySource
+from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.access.refusals import Refused, cannot_judge, unauthenticated
+from turnwire.protocol.rights import MAX_PATTERNS, known_scopes
+
+MAX_BYTES: Final = 4096
+LEEWAY: Final = 30.0
+"""Seconds by which the clocks of signer and gateway may differ."""
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_MAX_SUB_CHARS: Final = 256
+_MAX_TIME: Final = 253_402_300_800
+"""The end of the year 9999."""
+_REQUIRED: Final = ("exp", "sub")
+_SAID: Final[Mapping[type[Exception], tuple[str, str]]] = {
+    jwt.ExpiredSignatureError: ("token_expired", "the token has expired: get a new one"),
+    jwt.ImmatureSignatureError: ("token_early", "the token is not valid yet: its nbf or iat is in the future"),
+    jwt.InvalidIssuerError: ("token_issuer", "the token has another iss than this gateway asks for"),
+    jwt.InvalidAudienceError: ("token_audience", "the token has another aud than this gateway asks for"),
+    jwt.MissingRequiredClaimError: ("token_claims", "the token must have exp and sub, and iss and aud where asked for"),
+}
+
+
+class _Head(msgspec.Struct):
+    """What decides, of a token's head, which key it is judged by. PyJWT reads the rest."""
+
+    kid: str | None = None
+    crit: Any = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(_Head)
+
+
+class Claims(msgspec.Struct):
+    """The claims that are used. `by` and `since` are set by this gateway, on tokens that it mints."""
+
+    sub: str
+    exp: float
+    iat: float | None = None
+    jti: str | None = None
+    scope: str = ""
+    sessions: list[str] = []
+    by: list[str] = []
+    """The minter's id, then the marks by which it may be revoked."""
+    since: float | None = None
+    """When the eldest of its minters was issued."""
+
+
+class Tokens:
+    """Judges tokens. `find` of the source may wait for a key set; all else is computed at once."""
+
+    def __init__(
+        self, secret: Secret | None, source: KeySource | None, issuer: str | None, audience: str | None
+    ) -> None:
+        self._secret = None if secret is None else PyJWK(_as_jwk(secret), "HS256")
+        self._source = source
+        self._issuer = issuer
+        self._audience = audience
+
+    async def authenticate(self, token: str) -> Principal:
+        """The principal a token stands for. Raises Refused: 401, or 503 when there are no keys to judge it by."""
+        if len(token) > MAX_BYTES or not _SHAPE.fullmatch(token):
+            raise _malformed()
+        kid = _kid_of(token)
+        key = await self._key(kid)
+        if key is None:
+            raise unauthenticated("token_key", "the token is signed with a key that is not known here")
+        claims = self._verified(token, key)
+        return principal_of(claims, is_ours=key is self._secret)
+
+    async def _key(self, kid: str | None) -> PyJWK | None:
+        if kid is None and self._secret is not None:
+            return self._secret
+        if self._source is None:
+            return None
+        try:
+            return await self._source.find(kid)
+        except JwksError as error:
+            raise cannot_judge("no_keys", f"{error}; try again") from None
+
+    def _verified(self, token: str, key: PyJWK) -> Claims:
+        try:
+            payload = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY,
+                options={"require": list(_REQUIRED)},
+            )
+            claims = msgspec.convert(payload, Claims)
+        except jwt.PyJWTError as error:
+            raise _refusal(error) from None
+        except (msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, RecursionError):
+            raise _malformed() from None
+        _check(claims)
+        return claims
+
+
+def _kid_of(token: str) -> str | None:
+    """The `kid` of the token's head. Raises Refused for a head that is none, or asks for more than we know."""
+    encoded = token.partition(".")[0]
+    try:
+        head = _decoder.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise _malformed() from None
+    if head.crit is not msgspec.UNSET:
+        raise unauthenticated("token_crit", "the token has a crit that is not understood here")
+    if head.kid is not None and not 1 <= len(head.kid) <= _MAX_SUB_CHARS:
+        raise _malformed()
+    return head.kid
+
+
+def _check(claims: Claims) -> None:
+    """What PyJWT leaves open. Raises Refused."""
+    times = (claims.exp, claims.iat, claims.since)
+    if not 1 <= len(claims.sub) <= _MAX_SUB_CHARS or len(claims.sessions) > MAX_PATTERNS:
+        raise _malformed()
+    if not all(time is None or 0 <= time < _MAX_TIME for time in times):
+        raise _malformed()
+    try:
+        "".join((claims.sub, claims.jti or "", *claims.sessions, *claims.by)).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raise _malformed() from None
+
+
+def principal_of(claims: Claims, *, is_ours: bool) -> Principal:
+    """The principal of claims that have been verified. `is_ours`: by our own secret, so that `by` may be believed."""
+    by = claims.by if is_ours else []
+    name = f"sub:{claims.sub.replace('%', '%25').replace('/', '%2F')}"
+    own = [f"sub:{claims.sub}", *([f"jti:{claims.jti}"] if claims.jti else [])]
+    issued = [time for time in (claims.iat, claims.since if is_ours else None) if time is not None]
+    return Principal(
+        id=f"minted:{by[0]}/{name}" if by else name,
+        scopes=known_scopes(claims.scope),
+        sessions=tuple(claims.sessions),
+        expires_at=claims.exp,
+        marks=(*own, *by[1:]),
+        issued_at=min(issued, default=None),
+    )
+
+
+def _refusal(error: jwt.PyJWTError) -> Refused:
+    for kind, (reason, message) in _SAID.items():
+        if isinstance(error, kind):
+            return unauthenticated(reason, message)
+    if isinstance(error, jwt.InvalidSignatureError | jwt.InvalidAlgorithmError):
+        return unauthenticated("token_signature", "the token's signature is wrong, or of another kind than its key's")
+    return _malformed()
+
+
+def _malformed() -> Refused:
+    return unauthenticated("token_malformed", f"this is no API key, and no token of at most {MAX_BYTES} bytes")
+
+
+def _as_jwk(secret: Secret) -> dict[str, Any]:
+    return {"kty": "oct", "k": jwt.utils.base64url_encode(secret.value).decode()}

@@ -1,0 +1,63 @@
+"""Which names the gateway answers to, and which pages may use it."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
+_ORIGIN: Final = re.compile(r"(https?)://([^/?#\s@]+)")
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+ANY: Final = "*"
+
+
+def is_local_bind(host: str) -> bool:
+    """Whether only this machine reaches what listens on this host: a loopback name or address, or a UNIX socket."""
+    return host.startswith(("/", "unix:")) or is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    name = host.strip("[]").lower()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+class Hosts:
+    """The names that a Host header may hold."""
+
+    def __init__(self, allowed: str, bound_to: str) -> None:
+        """`allowed` as in the setting; when it is empty, loopback names, and the one that is listened on."""
+        self._names = frozenset(each for each in allowed.split(",") if each)
+        self._bound_to = bound_to.lower()
+
+    def allow(self, host: str) -> bool:
+        """Whether the header's value is one of ours; with a port or without. Raises ValueError when it is no host."""
+        found = _HOST.fullmatch(host)
+        if found is None:
+            raise ValueError("no host")
+        name = found[1].lower().removesuffix(".")
+        if not self._names:
+            return is_loopback(name) or name.strip("[]") == self._bound_to.strip("[]")
+        return ANY in self._names or name in self._names or host.lower() in self._names
+
+
+class Origins:
+    """The web pages that may use the gateway: its own, and those of the setting."""
+
+    def __init__(self, allowed: str) -> None:
+        self._allowed = frozenset(each for each in allowed.split(",") if each)
+
+    def allow(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may. `host` is the Host header, which has been allowed already: a page that was
+        loaded from the gateway has it as its own. `null` is never allowed, as it may be anybody."""
+        if origin in self._allowed:
+            return True
+        found = _ORIGIN.fullmatch(origin)
+        return found is not None and _without_port(found[2], found[1]) == _without_port(host, found[1])
+
+
+def _without_port(authority: str, scheme: str) -> str:
+    return authority.lower().removesuffix(f":{_DEFAULT_PORTS[scheme]}")

@@ -1,0 +1,112 @@
+"""How often anybody may do anything. Rates count by principal, and by address before there is one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.access.refusals import Refused, rate_limited
+from turnwire.gateway.config import Config
+from turnwire.gateway.config.rate import OFF, Rate
+
+
+def rate_headers(name: str, rate: Rate, left: int, wait: float) -> dict[str, str]:
+    """`RateLimit` and `RateLimit-Policy`, as the IETF drafts them: a policy's quota and window; what is left of it."""
+    window = max(1, math.ceil(rate.burst / rate.per_second))
+    return {
+        "RateLimit-Policy": f'"{name}";q={rate.burst};w={window}',
+        "RateLimit": f'"{name}";r={left};t={max(0, math.ceil(wait))}',
+    }
+
+
+class Rates:
+    """All rates and counts of the gateway. Owner: the event loop's thread.
+
+    Without authentication all are off. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, config: Config, clock: Callable[[], float], *, on: bool) -> None:
+        def rate(name: str) -> Rate:
+            return config.rate(name) if on else OFF
+
+        self.clock = clock
+        self._events, self._signals = rate("events"), rate("signals")
+        self._commands, self._control_frames = rate("commands"), rate("control_frames")
+        self.requests = Buckets(rate("requests"))
+        self.anonymous_requests = Buckets(rate("anonymous_requests"))
+        self.failed_logins = Buckets(rate("failed_logins"))
+        self.created_sessions = Buckets(rate("created_sessions"))
+        self.handshakes = Buckets(rate("handshakes"))
+        self.connections = Counts(config.max_connections_per_principal if on else 0)
+        """Open connections of a principal; `enter` before the upgrade, `leave` at its end."""
+        self.live_sessions = Counts(config.max_sessions_per_principal if on else 0)
+        """Live sessions of the principal that created or claimed them."""
+        self.open_handshakes = Counts(config.max_handshakes_per_address if on else 0)
+        """TCP connections of an address on which nobody has been authenticated yet."""
+
+    # One bucket for each connection; None where the rate is off
+
+    def events(self) -> Bucket | None:
+        """Of a publisher: `spend`, and leave the socket unread for so long."""
+        return self._bucket(self._events)
+
+    def signals(self) -> Bucket | None:
+        """Of a publisher: `take`; over it the newest of a key waits."""
+        return self._bucket(self._signals)
+
+    def commands(self) -> Bucket | None:
+        """Of a subscriber, JSON pings of any connection included: `take`; over it `rate_limited`, then 4429."""
+        return self._bucket(self._commands)
+
+    def control_frames(self) -> Bucket | None:
+        """Of a connection: as `commands`."""
+        return self._bucket(self._control_frames)
+
+    def _bucket(self, rate: Rate) -> Bucket | None:
+        return None if rate.is_off else Bucket(rate, self.clock())
+
+    # Raising Refused (429)
+
+    def check(self, name: str, buckets: Buckets, key: str, message: str) -> None:
+        """Takes one of the key's bucket. Raises Refused (429), with the headers that say when to come again."""
+        now = self.clock()
+        wait = buckets.take(key, now)
+        if wait > 0:
+            raise rate_limited(name, message, wait, rate_headers(name, buckets.rate, 0, wait))
+
+    def check_request(self, principal: Principal) -> None:
+        self.check("requests", self.requests, principal.id, "too many requests; slow down")
+
+    def check_anonymous_request(self, address: str) -> None:
+        self.check("anonymous_requests", self.anonymous_requests, address, "too many requests without a credential")
+
+    def check_handshake(self, address: str) -> None:
+        self.check("handshakes", self.handshakes, address, "too many handshakes without a credential")
+
+    def check_created_session(self, principal: Principal) -> None:
+        """For a session that is about to be created. Existing ones do not count, so that retries stay free."""
+        self.check("created_sessions", self.created_sessions, principal.id, "too many new sessions; slow down")
+
+    def failed_login(self, address: str) -> Refused | None:
+        """Count a credential that was refused; what to answer instead of 401 when there were too many of them."""
+        try:
+            self.check("failed_logins", self.failed_logins, address, "too many credentials were refused; wait")
+        except Refused as refused:
+            return refused
+        return None
+
+    def check_logins(self, address: str) -> None:
+        """Raises Refused (429) while too many credentials of the address were refused; counts nothing."""
+        buckets, now = self.failed_logins, self.clock()
+        if buckets.rate.is_off or (bucket := buckets.find(address)) is None:
+            return
+        if (wait := bucket.wait(now)) > 0:
+            headers = rate_headers("failed_logins", buckets.rate, 0, wait)
+            raise rate_limited("failed_logins", "too many credentials were refused; wait", wait, headers)
+
+    def enter(self, principal: Principal, counts: Counts, name: str) -> None:
+        """Count one more of the principal's. Raises Refused (429) when there are as many as there may be."""
+        if not counts.enter(principal.id):
+            raise rate_limited(name, f"there are {counts.limit} {name} of this credential, which is the limit", 1)

@@ -1,0 +1,38 @@
+"""A rate as a setting writes it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_PER_SECOND: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{1,9})")
+_PER_MINUTE: Final = re.compile(r"(\d{1,9})/min")
+
+
+class Rate(NamedTuple):
+    """So many a second in the long run, and so many at once after a pause."""
+
+    per_second: float
+    burst: int
+
+    @property
+    def is_off(self) -> bool:
+        return self.per_second <= 0 or self.burst <= 0
+
+
+OFF: Final = Rate(0, 0)
+
+
+def parse_rate(text: str) -> Rate:
+    """`PER_SECOND/BURST` as in `500/2000`; `10/min` for ten a minute, all of which may come at once; `0` for none.
+
+    Raises ValueError.
+    """
+    if text.strip() == "0":
+        return OFF
+    if (minute := _PER_MINUTE.fullmatch(text.strip())) is not None:
+        return Rate(int(minute[1]) / 60, int(minute[1]))
+    if (second := _PER_SECOND.fullmatch(text.strip())) is not None:
+        rate = Rate(float(second[1]), int(second[2]))
+        return OFF if rate.is_off else rate
+    raise ValueError("must be PER_SECOND/BURST, as in 500/2000, or so many a minute, as in 10/min, or 0 for no limit")

@@ -1,0 +1,53 @@
+"""All settings together, and reading them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from turnwire.gateway.config.access import AccessSettings
+from turnwire.gateway.config.bounds import BoundSettings
+from turnwire.gateway.config.server import ServerSettings
+from turnwire.gateway.config.sources import environment_name
+from turnwire.gateway.config.times import TimeSettings
+
+_SECRET: Final = {"MONGODB_URI", "TURNWIRE_JWKS"}
+"""May hold a password, so that what was given is not repeated."""
+
+
+class ConfigError(Exception):
+    """A setting has a value that cannot be used. The text names the variable and is for people."""
+
+
+class Config(TimeSettings, BoundSettings, AccessSettings, ServerSettings):
+    """All settings, fixed for the life of the process. `Config()` reads the environment, `load_config` also `.env`."""
+
+
+def load_config(env_file: Path | None = Path(".env"), **overrides: Any) -> Config:
+    """The settings from `.env`, the environment and, above both, the overrides that are not None.
+
+    Raises ConfigError with one line for each wrong value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Config(_env_file=env_file, **given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_wrong_values(error))) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{env_file} is not UTF-8 text") from None
+
+
+def _wrong_values(error: ValidationError) -> list[str]:
+    lines = []
+    for wrong in error.errors(include_url=False):
+        message = wrong["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        message = message.partition(", unable to parse")[0]
+        if not wrong["loc"]:
+            lines.append(message)
+            continue
+        name = environment_name(str(wrong["loc"][0]))
+        given = "" if name in _SECRET else f" (given: {str(wrong['input'])[:100]!r})"
+        lines.append(f"{name}: {message}{given}")
+    return lines

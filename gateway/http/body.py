@@ -1,0 +1,71 @@
+"""Request bodies: read within bounds of size and time, and decoded. What is wrong raises InvalidJson, InvalidMessage or
+TooLarge."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import InvalidJson, InvalidMessage, TooLarge
+from turnwire.protocol.messages import Limits
+
+T = TypeVar("T")
+
+_JSON_TYPE = re.compile(r"application/(?:[^/]+\+)?json")
+
+
+class BodyReader:
+    """Reads bodies of at most `limits.frame_bytes`, within `seconds`."""
+
+    def __init__(self, limits: Limits, seconds: float) -> None:
+        self._limits = limits
+        self._seconds = seconds
+
+    async def read(self, request: web.Request) -> bytes:
+        """The whole body; empty when there is none. Raises TooLarge (after decompression), InvalidMessage for a body
+        that breaks HTTP, or an HTTPException 408 or 415."""
+        limit = self._limits.frame_bytes
+        declared = request.content_length
+        body: bytes | bytearray = bytearray()
+        try:
+            if request.content.is_eof() and (declared or 0) <= limit:  # all of it is here, as usual: no clock is needed
+                body = request.content.read_nowait()
+            else:
+                async with asyncio.timeout(self._seconds):
+                    while declared is None or declared <= limit:
+                        chunk = await request.content.readany()
+                        body += chunk
+                        if not chunk or len(body) > limit:
+                            break
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"the body took longer than {self._seconds:g} s") from None
+        except web.RequestPayloadError as error:
+            raise InvalidMessage("the body breaks off or is not encoded as its headers say") from error
+        if len(body) > limit or (declared is not None and declared > limit):
+            raise TooLarge(f"the body is over the limit of {limit} bytes")
+        if body:
+            _check_content_type(request)
+        return bytes(body)
+
+    async def decode(self, request: web.Request, kind: type[T]) -> T:
+        """The body as a shape of `protocol.bodies`; it must not be empty."""
+        return JSON.decode_body(not_empty(await self.read(request)), kind, self._limits)
+
+
+def _check_content_type(request: web.Request) -> None:
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    if given is None or given == "application/json":
+        return
+    media_type = request.content_type
+    if not _JSON_TYPE.fullmatch(media_type) or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise web.HTTPUnsupportedMediaType(text="the body must be application/json in UTF-8")
+
+
+def not_empty(body: bytes) -> bytes:
+    if not body:
+        raise InvalidJson("the body is empty; it must be a JSON object")
+    return body

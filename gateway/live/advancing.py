@@ -1,0 +1,46 @@
+"""The head moves, and everybody who wants to know hears of it in the same step."""
+
+from __future__ import annotations
+
+import logging
+
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.messages import Event, SessionStatus
+
+_log = logging.getLogger("turnwire.session")
+
+
+def advance(context: Context, state: SessionState, durable: Durable, *, needed: bool = False) -> list[Event]:
+    """Move the head over these events and show them to all who watch. No await, so that a watcher joins exactly.
+
+    Returns the events as the wire has them, if anybody watches or they are `needed`.
+    """
+    if not durable.events:
+        return []
+    before = state.advance(durable, context.clock())
+    context.observer.advanced(state, durable)
+    events: list[Event] = []
+    if needed or state.audience is not None:
+        events = durable.shaped(state.session_id)
+    if state.audience is not None:
+        state.audience.advanced(events)
+    changed(context, state, before)
+    return events
+
+
+def changed(context: Context, state: SessionState, before: SessionStatus) -> None:
+    """Tell of new fields of the record, and of its status if that is new."""
+    if state.audience is not None and state.record.status != before:
+        state.audience.session_changed()
+    context.observer.changed(state, before)
+
+
+def fence(context: Context, state: SessionState, epoch: int) -> None:
+    """A newer publisher has claimed the session at another gateway: the one here is closed."""
+    publisher = state.fence(epoch)
+    if publisher is not None:
+        publisher.superseded()
+        context.observer.taken_over()
+    _log.info("session %r: superseded by epoch %d at another gateway", state.session_id, epoch)

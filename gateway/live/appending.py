@@ -1,0 +1,59 @@
+"""Events are appended: decided, stored, shown to all who watch, and answered."""
+
+from __future__ import annotations
+
+from turnwire.gateway.live import log_writer
+from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.append_round import AppendRound
+from turnwire.gateway.live.catching_up import is_stale, refresh
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import adopt
+from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import SessionEnded
+from turnwire.protocol.rules import Ledger
+
+
+async def append(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
+    """Bring the events of these appends into the log and answer their senders. Those of a fenced publisher are
+    dropped: it is closed, and resends nothing; so are those of a REST client that has given up."""
+    if is_stale(context, state):
+        await refresh(context, state)
+    while appends := [each for each in appends if _is_wanted(state, each)]:
+        ledger = await log_writer.load_ledger(context.store, state)
+        round_ = await _decide(context, state, ledger, appends)
+        durable = await log_writer.commit(
+            context.store, state, ledger, sum(each.weight for each in appends), context.clock
+        )
+        events = advance(context, state, durable, needed=any(each.done is not None for each in appends))
+        if durable.record is not None:
+            adopt(context, state, durable.record)
+            if durable.record.epoch > state.record.epoch:
+                fence(context, state, durable.record.epoch)
+                continue
+        round_.answer(events, durable)
+        _tell(context, state, round_, appends[0])
+        return
+
+
+def _is_wanted(state: SessionState, item: AppendItem) -> bool:
+    """Whether its publisher is not fenced, or its REST client still waits."""
+    return not state.is_fenced(item.publisher) and (item.done is None or not item.done.done())
+
+
+async def _decide(context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]) -> AppendRound:
+    round_ = AppendRound(ledger)
+    if state.takes_events and round_.admit_plain(appends):
+        return round_
+    stored = await log_writer.read_stored(context.store, state.session_id, round_.candidates(appends))
+    ended = None if state.takes_events else SessionEnded(state.session_id, state.session().ended_at)
+    round_.admit(appends, stored, ended)
+    return round_
+
+
+def _tell(context: Context, state: SessionState, round_: AppendRound, first: AppendItem) -> None:
+    seconds = None if first.publisher is None else context.clock() - first.taken_at
+    context.observer.answered(round_.duplicates, round_.refused, seconds)
+    state.log.fold()
+    if state.log.full_pages:
+        context.observer.unwritten(state)

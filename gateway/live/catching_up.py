@@ -1,0 +1,67 @@
+"""What others have done to a session, taken over from the store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.grace import adopt
+from turnwire.gateway.live.items import RenewItem
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import SessionNotFound
+from turnwire.store.sessions import SessionRecord
+from turnwire.store.waiting import persist
+
+Wanted = asyncio.Future[Any] | None
+"""Somebody's answer: once it is done, nobody waits for the work any more, and its errors are raised."""
+
+
+async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
+    """Know all that the store knows now."""
+    if item.done is not None and item.done.done():
+        return
+    await refresh(context, state, item.done)
+    if item.done is not None and not item.done.done():
+        item.done.set_result(None)
+
+
+def is_stale(context: Context, state: SessionState) -> bool:
+    """Whether the session may have ended elsewhere so long ago that its time of grace is nearly over."""
+    return context.shared_database and context.clock() - state.verified_at >= context.end_grace / 2
+
+
+async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
+    """Take over all that the store knows more. Raises SessionNotFound."""
+    began = context.clock()
+    stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
+    if stored is None:
+        raise SessionNotFound(state.session_id)
+    await learn(context, state, stored, wanted)
+    state.verified_at = began
+
+
+async def learn(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
+    """Take over what the store knows more: a newer publisher elsewhere, events, an end."""
+    state.learn(stored, context.clock())
+    if stored.epoch > state.record.epoch:
+        fence(context, state, stored.epoch)
+    await _read_on(context, state, wanted)
+    adopt(context, state, stored)
+
+
+async def _read_on(context: Context, state: SessionState, wanted: Wanted) -> None:
+    """Take over the events that others have stored behind the head, and the epoch they may be of."""
+    store, session_id = context.store, state.session_id
+    found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
+    if not found:
+        return
+    stored = await persist(lambda: store.sessions.load(session_id), wanted)
+    if stored is not None and stored.epoch > state.record.epoch:
+        fence(context, state, stored.epoch)
+    state.note_order(found)
+    durable = Durable()
+    durable.take(found)
+    advance(context, state, durable)

@@ -1,0 +1,79 @@
+"""Who ends a session: its publisher, a REST client, or time. It ends once, by whoever is first in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.catching_up import Wanted, learn, refresh
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import ended
+from turnwire.gateway.live.items import AbandonItem, EndItem
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.messages import FinalStatus
+from turnwire.store.waiting import persist
+
+_NOTHING: Mapping[str, object] = {}
+
+
+async def end(context: Context, state: SessionState, item: EndItem) -> None:
+    """End the session as its publisher or a REST client asks; a session that has ended stays as it is."""
+    if state.is_fenced(item.publisher) or (item.done is not None and item.done.done()):
+        return
+    if context.shared_database and not state.ended:  # it may have gone on, or have ended, at another gateway
+        await refresh(context, state, item.done)
+        if state.is_fenced(item.publisher):
+            return
+    ended_now = False if state.ended else await _end(context, state, item.status, item.reason, item.done)
+    if item.publisher is not None:
+        item.publisher.completed(state.session())
+    if item.done is not None and not item.done.done():
+        item.done.set_result((state.session(), ended_now))
+
+
+async def abandon(context: Context, state: SessionState, item: AbandonItem) -> None:
+    """End the session as failed, unless somebody turns out to be there: here, or at another gateway."""
+    if not is_over(context, state, item.reason):
+        return
+    stored = await context.store.sessions.load(state.session_id)
+    if stored is not None:
+        await learn(context, state, stored)
+    if stored is not None and is_over(context, state, item.reason):
+        unchanged: dict[str, object] = {}
+        if item.reason == "abandoned":
+            unchanged = {"epoch": stored.epoch, "heartbeat": stored.heartbeat}
+        await _end(context, state, "failed", item.reason, unchanged=unchanged)
+
+
+def is_over(context: Context, state: SessionState, reason: Literal["abandoned", "expired"]) -> bool:
+    """Whether the session's publisher has left and neither it nor an event has been seen for so long; or, publisher or
+    not, no event for much longer."""
+    now = context.clock()
+    if reason == "abandoned":
+        return state.deserted and now - state.last_active >= context.abandon_after
+    return not state.ended and 0 < context.expire_after <= now - state.last_event_seen
+
+
+async def _end(
+    context: Context,
+    state: SessionState,
+    status: FinalStatus,
+    reason: str | None,
+    wanted: Wanted = None,
+    *,
+    unchanged: Mapping[str, object] = _NOTHING,
+) -> bool:
+    """End it in the store, once, if the stored fields in `unchanged` have these values. Whether this end stands."""
+    sessions = context.store.sessions
+    ended_at = utc_now()
+    if await persist(lambda: sessions.end(state.record, status, ended_at, reason, **unchanged), wanted):
+        ended(context, state, status, ended_at, reason)
+        context.observer.written(state)
+        return True
+    stored = await persist(lambda: sessions.load(state.session_id), wanted)
+    if stored is None:
+        raise SessionNotFound(state.session_id)
+    await learn(context, state, stored)
+    return stored.ended_at == ended_at

@@ -1,0 +1,79 @@
+"""The items that a live session's task handles, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from turnwire.gateway.live.parties import Sender
+from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
+
+
+class Stored(Struct, frozen=True):
+    """The answer to one event of a REST append: the event as first stored, and whether it was there before."""
+
+    event: Event
+    duplicate: bool
+
+
+class AppendItem(Struct, eq=False):
+    """Events of one sender, in order."""
+
+    events: Sequence[EventIn | BadEvent]
+    weight: int
+    """Bytes, as received."""
+    received_at: datetime
+    publisher: Sender | None = None
+    done: asyncio.Future[list[Stored]] | None = None
+    """The answer to REST, which has no publisher."""
+    taken_at: float = 0.0
+    """When it was read from its publisher's socket, on the loop's clock."""
+
+
+class SignalItem(Struct, eq=False):
+    publisher: Sender
+    key: str
+    payload: JsonObject
+
+
+class EndItem(Struct, eq=False):
+    """Complete the session."""
+
+    status: FinalStatus
+    reason: str | None
+    publisher: Sender | None = None
+    done: asyncio.Future[tuple[Session, bool]] | None = None
+    """The session, and whether it was this item that ended it."""
+
+
+class ClaimItem(Struct, eq=False):
+    """A publisher wants the session. The answer is its first message."""
+
+    publisher: Sender
+    done: asyncio.Future[Opened]
+    created: bool = False
+    """Whether the session was created for this publisher, with the epoch raised to 1 for it."""
+
+
+class AbandonItem(Struct, eq=False):
+    """End the session, if it turns out to be over: `abandoned` by its publisher, or `expired` without any event."""
+
+    reason: Literal["abandoned", "expired"]
+
+
+class BeatItem(Struct, eq=False):
+    """Show other gateways that the session's publisher is here."""
+
+
+class RenewItem(Struct, eq=False):
+    """Know all that the store knows: somebody else may have changed the session."""
+
+    done: asyncio.Future[None] | None = None
+    """Done when the session here knows as much."""
+
+
+Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem

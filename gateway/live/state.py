@@ -1,0 +1,147 @@
+"""A session in memory, as data: its record, who publishes it, who watches it, what is known of its log."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from turnwire.gateway.live.durable import Durable, rise, time_of, times_of
+from turnwire.gateway.live.known_log import KnownLog
+from turnwire.gateway.live.parties import Audience, Sender
+from turnwire.protocol.conversation import Conversation
+from turnwire.protocol.messages import Event, FinalStatus, Session, SessionStatus
+from turnwire.protocol.rules import has_ended, status_after_event
+from turnwire.store.sessions import SessionRecord
+
+
+class SessionState:
+    """One session in memory. Its task is the only one to change `record`, and does so by the methods here.
+
+    `record.last_seq` is the durable head; it and the news to the audience move in one step without an await, so a
+    watcher that has read up to `record.last_seq` can join the live stream there.
+    """
+
+    __slots__ = (
+        "audience",
+        "busy_since",
+        "conversation",
+        "grace_timer",
+        "last_active",
+        "last_event_id",
+        "last_event_seen",
+        "last_used",
+        "log",
+        "publisher",
+        "record",
+        "takes_events",
+        "unwritten",
+        "verified_at",
+    )
+
+    def __init__(self, record: SessionRecord, now: float) -> None:
+        """`now` is the loop's clock."""
+        self.record = record
+        self.publisher: Sender | None = None
+        self.audience: Audience | None = None
+        """None until somebody watches: most sessions are never watched."""
+        self.log = KnownLog()
+        self.last_event_id: str | None = None
+        self.last_used = now
+        self.last_active = now
+        """When a publisher or an event, or a sign of one at another gateway, was last seen, on the loop's clock."""
+        self.last_event_seen = now
+        """When the head last moved, on the loop's clock."""
+        self.verified_at = now
+        """When the stored session was last asked for all of it that is known here, on the loop's clock."""
+        self.busy_since: float | None = None
+        """Since when the session's task has been at its current item."""
+        self.conversation: Conversation | None = None
+        """What the summaries and figures have read of it."""
+        self.takes_events = True
+        """Whether new events may be appended: the session has not ended, or only just."""
+        self.grace_timer: asyncio.TimerHandle | None = None
+        self.unwritten = False
+        """Whether the record is newer than the stored session."""
+
+    # --- asked by anybody --------------------------------------------------------------------------------------------
+
+    @property
+    def session_id(self) -> str:
+        return self.record.session_id
+
+    def session(self) -> Session:
+        """The session as it is now, lazy fields included."""
+        return self.record.session()
+
+    @property
+    def ended(self) -> bool:
+        return has_ended(self.record.status)
+
+    @property
+    def deserted(self) -> bool:
+        """Whether the session had a publisher, has none now and has not ended: it may be abandoned."""
+        return self.publisher is None and self.record.epoch > 0 and not self.ended
+
+    def is_behind(self, stored: SessionRecord) -> bool:
+        """Whether somebody else has changed the session since this gateway last heard of it."""
+        record = self.record
+        ended = has_ended(stored.status) and not self.ended
+        disordered = record.time_ordered and not stored.time_ordered
+        return ended or disordered or stored.last_seq > record.last_seq or stored.epoch > record.epoch
+
+    def is_fenced(self, publisher: Sender | None) -> bool:
+        """Whether nothing of this sender is taken any more. REST, which is None, never is."""
+        return publisher is not None and (publisher.finished or publisher.epoch < self.record.epoch)
+
+    def was_quiet(self, since: float) -> None:
+        """Neither a publisher nor an event has been seen anywhere since then, on the loop's clock."""
+        self.last_active = self.last_event_seen = since
+
+    # --- changed by the session's task alone -------------------------------------------------------------------------
+
+    def advance(self, durable: Durable, now: float) -> SessionStatus:
+        """Move the head over these events, of which there is one at least. Returns the status before."""
+        seq, event = durable.last
+        record = self.record
+        before = record.status
+        record.last_seq, record.last_event_at, self.last_event_id = seq, time_of(event), event.event_id
+        record.status = status_after_event(before)
+        self.log.advanced(durable)
+        self.last_active = self.last_event_seen = now
+        return before
+
+    def claim(self, epoch: int) -> None:
+        """The store has given this epoch to a publisher."""
+        self.record.epoch = epoch
+
+    def fence(self, epoch: int) -> Sender | None:
+        """A publisher of this newer epoch is elsewhere. Returns the publisher that was here."""
+        self.record.epoch = epoch
+        publisher, self.publisher = self.publisher, None
+        return publisher
+
+    def end(self, status: FinalStatus, ended_at: datetime, reason: str | None) -> SessionStatus:
+        """Take over the end that stands in the store. Returns the status before."""
+        record = self.record
+        before = record.status
+        record.status, record.ended_at, record.end_reason = status, ended_at, reason
+        return before
+
+    def beat(self) -> None:
+        """Show other gateways that the publisher is here."""
+        self.record.heartbeat += 1
+
+    def note_order(self, events: list[Event]) -> None:
+        """Note whether these events, which others have stored next, have times that rise with seq."""
+        self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
+
+    def disorder(self) -> None:
+        """Timestamps do not rise with seq any more."""
+        self.record.time_ordered = False
+
+    def learn(self, stored: SessionRecord, now: float) -> None:
+        """Take over the fields of a stored session that can only go one way. A publisher elsewhere shows by them."""
+        if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
+            self.last_active = now
+        self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
+        self.record.time_ordered &= stored.time_ordered

@@ -1,0 +1,49 @@
+"""Who hears of the sessions: the one observer of a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.lazy_fields import LazyFields
+from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.gateway.watching.feed import Feed
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import SessionStatus
+
+
+class GatewayObserver:
+    """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
+
+    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics) -> None:
+        self._lazy_fields = lazy_fields
+        self._feed = feed
+        self._metrics = metrics
+
+    def advanced(self, state: SessionState, durable: Durable) -> None:
+        self._feed.heard(state, durable)
+
+    def changed(self, state: SessionState, before: SessionStatus) -> None:
+        self._lazy_fields.mark(state, status=state.record.status != before)
+        self._feed.changed(state, before)
+
+    def created(self, state: SessionState) -> None:
+        self._feed.changed(state, state.record.status)
+
+    def unwritten(self, state: SessionState, *, status: bool = False) -> None:
+        self._lazy_fields.mark(state, status=status)
+
+    def written(self, state: SessionState) -> None:
+        self._lazy_fields.written(state)
+
+    def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
+        if duplicates:
+            self._metrics.duplicates(duplicates)
+        for code in refused:
+            self._metrics.nacked(code, 1)
+        if seconds is not None:
+            self._metrics.acked(seconds)
+
+    def taken_over(self) -> None:
+        self._metrics.takeover()

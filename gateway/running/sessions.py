@@ -1,0 +1,77 @@
+"""The sessions of one gateway with all that belongs to them, wired: no sockets, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from turnwire.gateway.config import Config
+from turnwire.gateway.live.context import Context, Waiting
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.running.observing import GatewayObserver
+from turnwire.gateway.running.periodic import Periodic, tick
+from turnwire.gateway.sessions.lazy_fields import LazyFields
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.recovery import recover
+from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.sessions.sweeping import Sweep
+from turnwire.gateway.sessions.tending import Tending
+from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.gateway.watching.feed import Feed
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionRecord
+
+_SWEEP_SECONDS = 60.0
+"""The longest pause between two looks at the sessions that no gateway may have in memory."""
+_SWEEP_ALONE_SECONDS = 3600.0
+"""The same where there is no other gateway: then only sessions without a publisher can be forgotten."""
+
+
+class SessionParts:
+    """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
+
+    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._config = config
+        self.store = store
+        self.lazy_fields = LazyFields(store, self._stored_is_ahead)
+        self.feed = Feed(store.events, self._find)
+        self.context = Context(
+            store=store,
+            clock=clock,
+            limits=config.limits,
+            end_grace=config.end_grace,
+            abandon_after=config.abandon_after,
+            expire_after=config.expire_after,
+            shared_database=config.mongodb_uri is not None,
+            waiting=Waiting(config.max_waiting_bytes),
+            observer=GatewayObserver(self.lazy_fields, self.feed, metrics),
+        )
+        self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
+        self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
+        self._tending = Tending(
+            self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
+        )
+        self._sweep = Sweep(self.context, self.sessions)
+        store.events.on_commit = metrics.committed
+
+    def _stored_is_ahead(self, stored: SessionRecord) -> None:
+        self.sessions.learn(stored)
+
+    def _find(self, session_id: str) -> SessionState | None:
+        live = self.sessions.live.get(session_id)
+        return None if live is None else live.state
+
+    def start(self, periodic: Periodic) -> None:
+        """Begin what the sessions do by themselves."""
+        config = self._config
+        shared = self.context.shared_database
+        periodic.begin(recover(self.store, self.sessions, self._sweep))
+        periodic.every(config.feed_interval, self.feed.tick)
+        # Other gateways must see a heartbeat well before they would give the session up.
+        flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval
+        periodic.every(flush_interval, self.lazy_fields.flush)
+        soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
+        periodic.every(tick(soonest / 8), self._tending.tend)
+        periodic.every(tick(config.abandon_after / 8), self._sweep.tend)
+        periodic.every(
+            min(_SWEEP_SECONDS, config.abandon_after / 4) if shared else _SWEEP_ALONE_SECONDS, self._sweep.look
+        )

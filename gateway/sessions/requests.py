@@ -1,0 +1,123 @@
+"""What REST and the sockets ask of sessions, answered with what the store knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.items import AppendItem, EndItem, RenewItem, Stored
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.lazy_fields import LazyFields
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.loading import load
+from turnwire.protocol.errors import Overloaded
+from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
+from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.waiting import answered, storage_deadline
+
+
+class View(Struct, frozen=True):
+    """A session as of now, and whether its timestamps rise with seq."""
+
+    session: Session
+    time_ordered: bool
+
+
+class Requests:
+    """Answers within `rest_timeout` seconds, or raises StorageUnavailable. Owns nothing."""
+
+    def __init__(
+        self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields, *, rest_timeout: float
+    ) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._lazy_fields = lazy_fields
+        self._rest_timeout = rest_timeout
+        self._clock: Callable[[], float] = context.clock
+        self._most_waiting = 4 * max(context.limits.in_flight, context.limits.batch_events)
+        self._most_waiting_bytes = 4 * context.limits.frame_bytes
+
+    async def bring_up_to_date(self, live: LiveSession) -> None:
+        """Take over what another gateway may have done to the session. Raises SessionNotFound, StorageUnavailable.
+
+        Costs nothing when nobody else uses the database. A publisher that is connected here says nothing: another one
+        may have superseded it elsewhere.
+        """
+        if not self._context.shared_database:
+            return
+        with live.held() as state:
+            stored, _ = await load(self._context.store, live.session_id, state.record)
+            if state.is_behind(stored):
+                done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                live.submit(RenewItem(done))
+                await answered(done, self._rest_timeout)
+
+    async def view(self, session_id: str) -> View:
+        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
+        live = self._sessions.live.get(session_id)
+        if live is not None:
+            await self.bring_up_to_date(live)
+            record = live.state.record
+        else:
+            record, _ = await load(self._context.store, session_id)
+        return View(record.session(), record.time_ordered)
+
+    async def create(
+        self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
+    ) -> tuple[Session, bool]:
+        """The session of this id as it is now, and whether it was created now; one that exists stays as it is."""
+        live = self._sessions.live.get(session_id)
+        created = False
+        if live is None:
+            record = SessionRecord(session_id, language, utc_now(), status=status, metadata=metadata)
+            live, created = await self._sessions.create(record)
+        if not created:
+            await self.bring_up_to_date(live)
+        return live.state.session(), created
+
+    async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
+        """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
+        SessionNotFound, SessionEnded, StorageUnavailable (then they may or may not be stored), Overloaded."""
+        end = self._clock() + self._rest_timeout
+        live = await self._open_in_time(session_id)
+        if live.waiting_events > self._most_waiting or live.waiting_bytes > self._most_waiting_bytes:
+            raise Overloaded(f"session {session_id!r} has too many events waiting; try again")
+        if self._context.waiting.full:
+            raise Overloaded("too many events wait for the storage; try again")
+        done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
+        live.submit(AppendItem(events, weight, utc_now(), done=done))
+        return await answered(done, end - self._clock())
+
+    async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
+        """End the session, once. Returns it, and whether this call ended it."""
+        end = self._clock() + self._rest_timeout
+        live = await self._open_in_time(session_id)
+        done: asyncio.Future[tuple[Session, bool]] = asyncio.get_running_loop().create_future()
+        live.submit(EndItem(status, reason, done=done))
+        return await answered(done, end - self._clock())
+
+    async def _open_in_time(self, session_id: str) -> LiveSession:
+        live = self._sessions.live.get(session_id)
+        if live is None:
+            async with storage_deadline(self._rest_timeout):
+                live = await self._sessions.open(session_id)
+        return live
+
+    async def list_sessions(self, query: SessionQuery) -> list[Session]:
+        """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
+        if query.status:
+            await self._lazy_fields.flush_statuses()
+        records = await self._context.store.sessions.page(query)
+        return [self._as_now(record, query).session() for record in records]
+
+    def _as_now(self, record: SessionRecord, query: SessionQuery) -> SessionRecord:
+        """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
+        full as the query found it."""
+        live = self._sessions.live.get(record.session_id)
+        if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
+            return record
+        return live.state.record

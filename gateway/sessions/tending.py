@@ -1,0 +1,54 @@
+"""What becomes due for sessions by itself: eviction, abandonment, heartbeats, publishers the storage keeps waiting."""
+
+from __future__ import annotations
+
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.ending import is_over
+from turnwire.gateway.live.items import AbandonItem, BeatItem
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.protocol.errors import CloseCode
+
+_BEATS = 4
+"""How often a publisher shows itself to other gateways in the time after which its session would be abandoned."""
+
+
+class Tending:
+    """Looks at all sessions in memory. Times are in seconds."""
+
+    def __init__(self, context: Context, sessions: LiveSessions, *, idle_evict: float, storage_timeout: float) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._idle_evict = idle_evict
+        self._storage_timeout = storage_timeout
+        self._next_beat = context.clock() + context.abandon_after / _BEATS
+
+    async def tend(self) -> None:
+        """Do what has become due."""
+        now = self._context.clock()
+        beat = now >= self._next_beat
+        if beat:
+            self._next_beat = now + self._context.abandon_after / _BEATS
+        for live in tuple(self._sessions.live.values()):
+            if live.state.publisher is not None:
+                self._tend_published(live, now, beat=beat)
+            elif not live.state.unwritten:
+                self._tend_unpublished(live, now)
+            if live.state.busy_since is None and is_over(self._context, live.state, "expired"):
+                live.submit(AbandonItem("expired"))
+
+    def _tend_published(self, live: LiveSession, now: float, *, beat: bool) -> None:
+        state = live.state
+        waited = 0.0 if state.busy_since is None else now - state.busy_since
+        if state.publisher is not None and waited > self._storage_timeout:
+            state.publisher.close(CloseCode.TRY_LATER, "the storage is away; reconnect and resume")
+        if beat and self._context.shared_database and state.busy_since is None and not state.ended:
+            live.submit(BeatItem())
+
+    def _tend_unpublished(self, live: LiveSession, now: float) -> None:
+        state = live.state
+        if state.deserted:
+            if is_over(self._context, state, "abandoned") and state.busy_since is None:
+                live.submit(AbandonItem("abandoned"))
+        elif live.idle and now - state.last_used > self._idle_evict:
+            self._sessions.evict(live)

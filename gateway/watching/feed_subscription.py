@@ -1,0 +1,138 @@
+"""One subscriber's feed of sessions: the snapshot it begins with, then the changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from msgspec import UNSET
+
+from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.watching.feed import Change, Feed
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.messages import Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
+from turnwire.protocol.rules import has_ended
+from turnwire.store.sessions import SessionQuery
+
+MAX_SNAPSHOT = 500
+"""Sessions a feed begins with."""
+_SUMMARY_BYTES = _ENVELOPE_BYTES = 1024
+"""Generous guesses."""
+
+
+class Sink(Protocol):
+    """The connection that a feed is sent on."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def send(self, message: Message) -> None: ...
+
+    def lags(self, subscription: FeedSubscription) -> None:
+        """The subscription has more to say than there is room for: `catch_up` is to be called when there is."""
+
+
+class FeedSubscription:
+    """A feed watched over a WebSocket. Holds the rest of the snapshot and one pending change for each session, at
+    most; both wait until the outbox has room."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        ref: str,
+        feed: Feed,
+        *,
+        status: tuple[SessionStatus, ...] = (),
+        summaries: bool = False,
+    ) -> None:
+        """`status`: only sessions in one of these; empty for all."""
+        self.ref = ref
+        self._sink = sink
+        self._feed = feed
+        self._status = status
+        self._summarised = summaries
+        self.behind = False
+        self._ready = False
+        self._snapshot: deque[list[Session]] = deque()
+        self._pending: dict[str, Change] = {}
+
+    async def start(self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]]) -> None:
+        """Watch from now on, then send the sessions there are: what changes in between comes after them.
+
+        Raises what `list_sessions` raises.
+        """
+        self._feed.subscriptions.add(self)
+        if self._summarised:
+            self._feed.summaries.listen()
+        sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status))
+        self._snapshot.extend(self._parts(sessions))
+        self._sink.send(Subscribed(self.ref))
+        self._ready = True
+        self._push_snapshot()
+
+    def _parts(self, sessions: Sequence[Session]) -> list[list[Session]]:
+        """One message, unless large metadata makes it too large."""
+        parts: list[list[Session]] = [[]]
+        size = 0
+        for session in sessions:
+            encoded = len(self._sink.codec.encode_value(session)) + self._summarised * _SUMMARY_BYTES
+            if size + encoded > self._sink.outbox.frame_bytes - _ENVELOPE_BYTES and parts[-1]:
+                parts.append([])
+                size = 0
+            parts[-1].append(session)
+            size += encoded
+        return parts
+
+    def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+        """`statuses` are those the session has had since the last tick: one that leaves the filter is told of."""
+        session_id = change.session.session_id
+        if not self._status or session_id in self._pending or not statuses.isdisjoint(self._status):
+            self._pending[session_id] = change
+
+    def push(self) -> None:
+        """Put what is pending while there is room."""
+        if not self._ready:
+            return
+        outbox = self._sink.outbox
+        self._push_snapshot()
+        while not self._snapshot and self._pending and outbox.has_room:
+            session_id = next(iter(self._pending))
+            change = self._pending.pop(session_id)
+            outbox.put(change.frame(self._sink.codec, self.ref, summarised=self._summarised))
+        if self._pending:
+            self._lag()
+
+    def _push_snapshot(self) -> None:
+        while self._snapshot and self._sink.outbox.has_room:
+            part = self._snapshot.popleft()
+            self._sink.send(SessionsPush(self.ref, part, self._summaries(part) if self._summarised else UNSET))
+        if self._snapshot:
+            self._lag()
+
+    def _summaries(self, sessions: Sequence[Session]) -> dict[str, Summary]:
+        """Those that are known of the sessions that go on."""
+        going_on = [session.session_id for session in sessions if not has_ended(session.status)]
+        states = [state for state in map(self._feed.find, going_on) if state is not None]
+        known = [(state.session_id, self._feed.summaries.of(state)) for state in states]
+        return {session_id: summary for session_id, summary in known if summary is not None}
+
+    def _lag(self) -> None:
+        self.behind = True
+        self._sink.lags(self)
+
+    async def catch_up(self) -> None:
+        """Called when there is room again, until it is no longer behind."""
+        self.behind = False
+        self.push()
+
+    def close(self) -> None:
+        if self in self._feed.subscriptions:
+            self._feed.subscriptions.remove(self)
+            if self._summarised:
+                self._feed.summaries.leave()
+        self._snapshot.clear()
+        self._pending.clear()

@@ -1,0 +1,55 @@
+"""Events as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from turnwire.protocol.messages import Event, EventIn
+from turnwire.protocol.times import format_time, to_millis
+
+Document = dict[str, Any]
+
+
+def position_key(session_id: str, seq: int) -> str:
+    return f"{session_id}/{seq:010d}"
+
+
+def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]]) -> list[Document]:
+    """Events, each with its seq and an aware timestamp, as they are stored."""
+    return [
+        {
+            "_id": f"{session_id}/{seq:010d}",  # position_key, without the call
+            "sessionId": session_id,
+            "seq": seq,
+            "eventId": event.event_id,
+            "type": event.type,
+            "payload": event.payload,
+            "timestamp": event.timestamp,
+        }
+        for seq, event in events
+    ]
+
+
+def event_of(document: Document) -> Event:
+    return Event(
+        event_id=document["eventId"],
+        session_id=document["sessionId"],
+        type=document["type"],
+        payload=document["payload"],
+        timestamp=format_time(document["timestamp"]),
+        seq=document["seq"],
+    )
+
+
+IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1}
+"""What tells a stored event from another at the same position."""
+
+
+def is_same(stored: Document, written: Document) -> bool:
+    """Whether what is stored is what was written, by its IDENTITY."""
+    return (
+        bool(stored["eventId"] == written["eventId"])
+        and bool(stored["type"] == written["type"])
+        and to_millis(stored["timestamp"]) == to_millis(written["timestamp"])
+    )

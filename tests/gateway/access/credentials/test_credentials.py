@@ -1,0 +1,188 @@
+"""Credentials over time: what a change of keys or a revocation does to those who are in, and renewal."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.credentials import (
+    SECRET,
+    Clock,
+    key_line,
+    key_set,
+    make_key,
+    public_jwk,
+    token,
+    write_keys,
+    write_secret,
+)
+from tests.support.doors import KEY, ask, refused, start, with_key
+from tests.support.revocation_log import MemoryLog
+from turnwire.gateway.access.access import Access, build_access
+from turnwire.gateway.access.credentials.credentials import Credentials
+from turnwire.gateway.access.credentials.minting import MintRequest
+from turnwire.gateway.access.credentials.revocations import RevocationRequest
+from turnwire.gateway.access.principals import ANONYMOUS
+from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.config import Config, ConfigError
+from turnwire.protocol.rights import Scope
+
+
+def credentials_of(access: Access) -> Credentials:
+    assert access.credentials is not None
+    return access.credentials
+
+
+def reason_now(access: Access, principal: Any) -> str:
+    with pytest.raises(Refused) as told:
+        credentials_of(access).current(principal)
+    assert told.value.status == 401
+    return told.value.reason
+
+
+async def test_a_key_that_is_taken_away_ends_who_holds_it_and_what_it_minted(tmp_path: Path) -> None:
+    access = await start(tmp_path)
+    write_keys(tmp_path / "keys", key_line(KEY, "admin"))
+    await access.refresh()
+    holder = await access.door.admit(with_key())
+    text = access.minting.mint(holder, MintRequest(sub="alice", scope="session:read", sessions=["*"])).token
+    browser = await access.door.admit(ask(authorizations=[f"Bearer {text}"]))
+    generation = credentials_of(access).generation
+    write_keys(tmp_path / "keys", make_key("other")[1])
+    await access.refresh()
+    assert credentials_of(access).generation > generation
+    assert reason_now(access, holder) == "key_gone"
+    assert reason_now(access, browser) == "key_gone"
+    assert (await refused(access, ask(authorizations=[f"Bearer {text}"]))).reason == "key_gone"
+
+
+async def test_who_holds_a_key_gets_its_new_rights(tmp_path: Path) -> None:
+    access = await start(tmp_path)
+    holder = await access.door.admit(with_key())
+    write_keys(tmp_path / "keys", key_line(KEY, "session:list"))
+    await access.refresh()
+    assert credentials_of(access).current(holder).scopes == {Scope.LIST}
+
+
+async def test_nothing_changes_the_generation_when_nothing_has_changed(guarded: Access) -> None:
+    generation = credentials_of(guarded).generation
+    await guarded.refresh()
+    await guarded.refresh_key_set()
+    assert credentials_of(guarded).generation == generation
+    assert credentials_of(guarded).current(ANONYMOUS) is ANONYMOUS
+
+
+async def test_a_revocation_on_another_gateway_ends_who_is_in(tmp_path: Path) -> None:
+    log = MemoryLog()
+    config = Config(jwt_secret_file=write_secret(tmp_path / "secret"))
+    here, there = (build_access(config, log, Clock()) for _ in range(2))
+    await here.refresh()
+    await there.refresh()
+    asked = ask(authorizations=[f"Bearer {token(jti='t1')}"])
+    holder = await there.door.admit(asked)
+    await here.revocations.revoke(RevocationRequest(jti="t1"))
+    await there.refresh()
+    assert credentials_of(there).generation == 1
+    assert reason_now(there, holder) == "revoked"
+    assert (await refused(there, asked)).reason == "revoked"
+
+
+async def test_while_the_storage_is_away_what_is_known_holds(tmp_path: Path) -> None:
+    log = MemoryLog()
+    access = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), log, Clock())
+    await access.refresh()
+    await access.revocations.revoke(RevocationRequest(sub="bob"))
+    log.away = True
+    await access.refresh()
+    await access.door.admit(ask(authorizations=[f"Bearer {token()}"]))
+    assert (await refused(access, ask(authorizations=[f"Bearer {token(sub='bob')}"]))).reason == "revoked"
+
+
+async def test_a_connection_goes_on_with_a_newer_token_of_the_same_sub_alone(guarded: Access) -> None:
+    judge = credentials_of(guarded)
+    holder = await judge.authenticate(token())
+    newer = token(scope="session:read session:list")
+    assert (await judge.renew(holder, newer)).scopes == {Scope.READ, Scope.LIST}
+    with pytest.raises(Refused, match="same sub") as told:
+        await judge.renew(holder, token(sub="bob"))
+    assert told.value.status == 403
+    with pytest.raises(Refused) as told:
+        await judge.renew(holder, token(exp=1_000_000_000))
+    assert told.value.status == 401
+
+
+async def test_a_token_that_was_verified_ends_at_its_time_all_the_same(tmp_path: Path) -> None:
+    now = Clock(1_000_000_000)
+    access = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), MemoryLog(), Clock(), now=now)
+    await access.refresh()
+    text = token(exp=4_000_000_000)
+    first = await credentials_of(access).authenticate(text)
+    assert await credentials_of(access).authenticate(text) is first
+    now.now = 4_000_000_000
+    assert await credentials_of(access).authenticate(text) is not first
+
+
+async def test_a_key_set_that_changes_ends_what_was_remembered_of_its_tokens(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(key_set(public_jwk("ES256")))
+    access = build_access(Config(jwks=str(path)), MemoryLog(), Clock())
+    await access.refresh()
+    text = token("ES256")
+    assert (await credentials_of(access).authenticate(text)).id == "sub:alice"
+    path.write_bytes(key_set(public_jwk("RS256")))
+    await access.refresh_key_set()
+    with pytest.raises(Refused, match="not known here"):
+        await credentials_of(access).authenticate(text)
+
+
+async def test_a_key_set_that_cannot_be_had_is_answered_503(tmp_path: Path) -> None:
+    async def nothing(url: str) -> bytes:
+        raise OSError("no route")
+
+    access = build_access(Config(jwks="https://idp.example/keys"), MemoryLog(), Clock(), fetch=nothing)
+    await access.refresh()
+    await access.refresh_key_set()
+    told = await refused(access, ask(authorizations=[f"Bearer {token('ES256')}"]))
+    assert (told.status, told.reason, told.retryable) == (503, "no_keys", True)
+
+
+async def test_with_keys_of_one_kind_those_of_the_other_are_not_known(tmp_path: Path) -> None:
+    tokens_only = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), MemoryLog(), Clock())
+    keys_only = build_access(Config(api_keys_file=write_keys(tmp_path / "keys", key_line(KEY))), MemoryLog(), Clock())
+    assert (await refused(tokens_only, with_key())).reason == "unknown_key"
+    assert (await refused(keys_only, ask(authorizations=[f"Bearer {token()}"]))).reason == "no_tokens"
+
+
+async def test_a_change_of_keys_is_audited(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    access = await start(tmp_path)
+    with caplog.at_level(logging.INFO, "turnwire.audit"):
+        await access.refresh(force=True)
+        assert not caplog.records
+        write_keys(tmp_path / "keys", make_key("other")[1])
+        await access.refresh()
+    assert "keys_changed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"api_keys_file": "none"}, "TURNWIRE_API_KEYS_FILE: none cannot be read"),
+        ({"jwt_secret_file": "none"}, "TURNWIRE_JWT_SECRET_FILE: none cannot be read"),
+        ({"jwks": "none"}, "TURNWIRE_JWKS: none cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_at_the_start(
+    settings: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said):
+        build_access(Config(**settings), MemoryLog(), Clock())
+
+
+def test_without_authentication_there_is_nothing_to_judge_by(unguarded: Access) -> None:
+    assert unguarded.credentials is None
+    assert not unguarded.mode.required
+    assert SECRET.decode() not in repr(unguarded)

@@ -1,0 +1,258 @@
+"""Errors: the envelope for whatever goes wrong, and nothing of our inside in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from email.parser import BytesParser
+from typing import Any, Never
+
+import pytest
+
+from tests.support.gateways import Gateway, Json, StartGateway, check_envelope
+from turnwire.gateway.http.headers import SECURITY_HEADERS
+from turnwire.protocol.errors import Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.times import parse_time
+
+HOST = b"Host: t\r\n"
+
+
+def parsed(answer: bytes) -> tuple[int, dict[str, str], Json]:
+    """Status, headers and JSON of exactly one HTTP answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status_line, _, lines = head.partition(b"\r\n")
+    headers = dict(BytesParser().parsebytes(lines))
+    assert len(body) == int(headers["Content-Length"])
+    return int(status_line.split()[1]), headers, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/sessions/a/nope", "/sessions/a/events/x", "//", "/health/", "/%00", "/..;/"]
+)
+async def test_unknown_routes_are_not_found(gateway: Gateway, path: str) -> None:
+    envelope = await gateway.refused("GET", path, 404)
+    assert (envelope["code"], envelope["error"]) == ("not_found", "Not Found")
+    assert parse_time(envelope["timestamp"]).year > 2000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/sessions", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("PUT", "/sessions/s", {"GET", "HEAD", "OPTIONS"}),
+        ("PATCH", "/sessions/s/events", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("GET", "/sessions/s/complete", {"POST", "OPTIONS"}),
+        ("POST", "/health", {"GET", "HEAD", "OPTIONS"}),
+        ("TRACE", "/metrics", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+async def test_other_methods_are_told_what_is_served(
+    gateway: Gateway, method: str, path: str, allowed: set[str]
+) -> None:
+    async with gateway.request(method, path) as response:
+        assert response.status == 405
+        assert set(response.headers["Allow"].split(",")) == allowed
+        check_envelope(await response.json(), 405, response.headers)
+
+
+@pytest.mark.parametrize("path", ["/sessions/%s", "/sessions/%s/events"])
+@pytest.mark.parametrize("session_id", ["", "x" * 257, "%C3%A4" * 257, "%FF", "%C3%28", "%ED%A0%80"])
+async def test_ids_in_the_path_that_cannot_be_are_refused(gateway: Gateway, path: str, session_id: str) -> None:
+    envelope = await gateway.refused("GET", path.replace("%s", session_id), 400)
+    assert envelope["code"] == "invalid_message"
+    assert "sessionId" in envelope["message"][0]
+
+
+async def test_a_broken_escape_in_the_path_is_refused(gateway: Gateway) -> None:
+    for escape in (b"%", b"%z", b"a%2", b"%%41"):
+        answer = await gateway.send_raw(
+            b"GET /sessions/" + escape + b" HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
+        )
+        status, headers, envelope = parsed(answer)
+        check_envelope(envelope, status, headers)
+        assert (status, envelope["path"]) == (400, f"/sessions/{escape.decode()}")
+
+
+# --- what handlers raise ---------------------------------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Any:
+    async def fail(*_: object, **__: object) -> Never:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(StorageUnavailable(), "storage_unavailable"), (Overloaded("too much"), "overloaded")]
+)
+async def test_what_may_be_tried_again_says_when(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: TurnwireError, code: str
+) -> None:
+    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(error))
+    async with gateway.request("GET", "/sessions") as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        envelope = await response.json()
+    check_envelope(envelope, 503, response.headers)
+    assert (envelope["code"], envelope["message"]) == (code, error.message)
+
+
+async def test_the_unexpected_is_logged_under_an_id_and_tells_nothing(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(RuntimeError("secret detail")))
+    envelope = await gateway.refused("GET", "/sessions", 500)
+    assert envelope["code"] == "internal"
+    assert "secret" not in str(envelope)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    error_id = envelope["message"].split()[-1]
+    assert error_id in record.getMessage()
+    assert record.exc_info is not None
+    assert "secret detail" in str(record.exc_info[1])
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable(), RuntimeError("secret detail")])
+async def test_an_answer_that_has_begun_is_broken_off(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    session_id = await gateway.create()
+    await gateway.fill(session_id, 120)
+    read = gateway.store.events.read
+
+    async def read_then_fail(session_id: str, first: int, last: int) -> Any:
+        if 50 < first <= 120:
+            raise error
+        return await read(session_id, first, last)
+
+    monkeypatch.setattr(gateway.store.events, "read", read_then_fail)
+    request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: t\r\nAccept: application/x-ndjson\r\n\r\n"
+    answer = await gateway.send_raw(request.encode())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b'"eventId"') == 50
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert b"statusCode" not in answer
+    assert b"secret" not in answer
+
+
+async def test_storage_that_is_away_before_the_stream_begins_is_an_error_answer(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = await gateway.create()
+    await gateway.fill(session_id, 3)
+    monkeypatch.setattr(gateway.store.events, "read", failing(StorageUnavailable()))
+    for accept in ("application/json", "application/x-ndjson"):
+        await gateway.refused("GET", f"/sessions/{session_id}/events", 503, headers={"Accept": accept})
+
+
+# --- what is no valid HTTP -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "method", "path"),
+    [
+        (b"nonsense\r\n\r\n", "UNKNOWN", "/"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "UNKNOWN", "/"),
+        (b"GET /sessions HTTP/9.9\r\n\r\n", "GET", "/sessions"),
+        (b"BREW /pot HTTP/1.1\r\n" + HOST + b"\r\n", "BREW", "/pot"),
+        (b"GET /sessions/\xc3\xa4 HTTP/1.1\r\n" + HOST + b"\r\n", "UNKNOWN", "/"),
+        (b"GET nowhere HTTP/1.1\r\n" + HOST + b"\r\n", "GET", "nowhere"),
+        (b"GET /health?x=1 HTTP/1.1\r\nno colon\r\n\r\n", "GET", "/health"),
+        (b"GET /health HTTP/1.1\r\nX: \x01\r\n\r\n", "GET", "/health"),
+        (b"GET /health HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 20_000 + b"\r\n\r\n", "GET", "/health"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", "UNKNOWN", "/"),
+        (
+            b"GET /health HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: 1\r\n" % n for n in range(500)) + b"\r\n",
+            "GET",
+            "/health",
+        ),
+        (b"POST /sessions HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", "POST", "/sessions"),
+        (b"POST /sessions HTTP/1.1\r\n" + HOST + b"Content-Length: 1e3\r\n\r\n", "POST", "/sessions"),
+        (b"POST /sessions HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", "POST", "/sessions"),
+        (
+            b"POST /sessions HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+            "POST",
+            "/sessions",
+        ),
+        (b"POST /sessions HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc", "POST", "/sessions"),
+    ],
+)
+async def test_what_is_no_http_gets_the_envelope_and_no_traceback(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, request_bytes: bytes, method: str, path: str
+) -> None:
+    status, headers, envelope = parsed(await gateway.send_raw(request_bytes))
+    assert status == 400
+    check_envelope(envelope, status, headers)
+    assert (envelope["method"], envelope["path"], envelope["code"]) == (method, path, "invalid_message")
+    assert headers.items() >= SECURITY_HEADERS.items()
+    assert headers["Server"] == "turnwire"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_chunks_that_break_amid_a_body_get_one_answer(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"POST /sessions HTTP/1.1\r\n" + HOST + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"lan')
+    await writer.drain()
+    writer.write(b"\r\nzz\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    status, headers, envelope = parsed(answer)
+    assert status == 400
+    check_envelope(envelope, status, headers)
+
+
+@pytest.mark.parametrize("path", ["/health", "/nope"])
+async def test_an_unknown_expectation_gets_the_envelope(gateway: Gateway, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: t\r\nExpect: a miracle\r\nConnection: close\r\n\r\n".encode()
+    status, headers, envelope = parsed(await gateway.send_raw(head))
+    assert (status, envelope["path"]) == (417, path)
+    check_envelope(envelope, status, headers)
+
+
+async def test_a_body_announced_with_expect_is_asked_for(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(
+        b"POST /sessions HTTP/1.1\r\n"
+        + HOST
+        + b"Expect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\n"
+    )
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"x")
+    status, _, envelope = parsed(await reader.read())
+    writer.close()
+    assert (status, envelope["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"GET /he", b"GET /health HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: t\r\n"]
+)
+async def test_a_head_that_does_not_come_is_not_waited_for(start_gateway: StartGateway, start: bytes) -> None:
+    gateway = await start_gateway(header_timeout=0.2)
+    assert await gateway.send_raw(start) == b""
+
+
+async def test_a_second_head_that_does_not_come_is_not_waited_for(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(header_timeout=0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    whole = b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while loop.time() < started + 0.6:  # well-behaved requests keep the connection, for longer than the limit
+        writer.write(whole)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split()[0])
+        assert b" 200 " in head
+        await reader.readexactly(length)
+    writer.write(whole[:20])
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_requests_sent_ahead_are_answered_in_order(gateway: Gateway) -> None:
+    one = b"GET /sessions/%d HTTP/1.1\r\n" + HOST + b"\r\n"
+    last = b"GET /sessions/99 HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    answer = await gateway.send_raw(b"".join(one % n for n in range(40)) + last)
+    paths = [part.split(b'"')[0].decode() for part in answer.split(b'"path":"')[1:]]
+    assert paths == [f"/sessions/{n}" for n in (*range(40), 99)]

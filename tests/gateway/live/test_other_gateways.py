@@ -1,0 +1,68 @@
+"""A session that is live here and written by another gateway: what is acked there is read, and resumed from, here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway, new_event, new_id
+from tests.support.sockets import Socket, publisher, subscriber
+
+
+@pytest.fixture
+async def here(start_gateway: StartGateway) -> Gateway:
+    return await start_gateway()
+
+
+@pytest.fixture
+def session_id() -> str:
+    return new_id("s")
+
+
+@pytest.fixture(autouse=True)
+async def bot(here: Gateway, start_gateway: StartGateway, session_id: str) -> Socket:
+    """Its publisher, at another gateway. The session's head is 1 as far as is known here, and 4 in the store."""
+    bot = await publisher(await start_gateway(), session_id)
+    await here.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
+    assert await bot.acked("b", "c", "d") == [2, 3, 4]
+    assert here.live[session_id].state.record.last_seq == 1
+    return bot
+
+
+async def test_its_log_is_read_whole(here: Gateway, session_id: str) -> None:
+    window = await here.get(f"/sessions/{session_id}/events")
+    assert ([event["seq"] for event in window["events"]], window["lastSeq"]) == ([1, 2, 3, 4], 4)
+
+
+async def test_its_pages_count_all_events(here: Gateway, session_id: str) -> None:
+    page = await here.get(f"/sessions/{session_id}")
+    assert (page["pagination"]["total"], page["lastSeq"], len(page["events"])) == (4, 4, 4)
+
+
+async def test_it_ends_with_all_its_events(here: Gateway, session_id: str) -> None:
+    assert (await here.post(f"/sessions/{session_id}/complete", {}))["lastSeq"] == 4
+    assert (await here.post(f"/sessions/{session_id}/complete", {}))["lastSeq"] == 4
+
+
+async def test_its_figures_are_of_all_events(here: Gateway, session_id: str) -> None:
+    assert (await here.get(f"/sessions/{session_id}/stats"))["lastSeq"] == 4
+
+
+async def test_the_list_has_its_end(here: Gateway, session_id: str, bot: Socket) -> None:
+    await bot.ask({"type": "complete"}, "completed")
+    listed = {each["sessionId"]: each for each in (await here.get("/sessions"))["sessions"]}
+    assert (listed[session_id]["status"], listed[session_id]["lastSeq"]) == ("completed", 4)
+
+
+async def test_a_subscriber_resumes_beyond_what_was_known(here: Gateway, session_id: str) -> None:
+    board = await subscriber(here)
+    assert (await board.subscribe(session_id, 3))["lastSeq"] == 4
+    await board.events(4, after_seq=3)
+
+
+async def test_who_follows_it_here_gets_what_a_reader_has_found(here: Gateway, session_id: str, bot: Socket) -> None:
+    board = await subscriber(here)
+    await board.subscribe(session_id, 0)
+    await board.events(4)
+    assert await bot.acked("e") == [5]
+    await here.get(f"/sessions/{session_id}/events")
+    await board.events(5, after_seq=4)

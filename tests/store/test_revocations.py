@@ -1,0 +1,40 @@
+"""The log of revocations on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.failpoints import failing
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.mongo import Store
+from turnwire.store.revocations import RevocationLog
+
+
+async def test_entries_come_back_in_order_by_windows(store: Store) -> None:
+    log = store.revocations
+    for number in range(103):
+        assert await log.append(f"jti:{number}", None if number % 2 else 1.5) == number + 1
+    first = await log.read_after(0)
+    assert len(first) == 100
+    assert first[:2] == [("jti:0", 1.5), ("jti:1", None)]
+    assert [mark for mark, _ in await log.read_after(100)] == ["jti:100", "jti:101", "jti:102"]
+    assert await log.read_after(103) == []
+
+
+async def test_gateways_that_append_at_once_lose_none(store: Store, database_uri: str, database_name: str) -> None:
+    other = Store.connect(database_uri, database_name)
+    logs: list[RevocationLog] = [store.revocations, other.revocations]
+    await asyncio.gather(*(logs[number % 2].append(f"sub:{number}", None) for number in range(20)))
+    assert {mark for mark, _ in await store.revocations.read_after(0)} == {f"sub:{number}" for number in range(20)}
+    await other.close()
+
+
+async def test_a_database_that_fails_is_unavailable(store: Store, database_uri: str) -> None:
+    async with failing(database_uri, "insert", errorCode=13):
+        with pytest.raises(StorageUnavailable):
+            await store.revocations.append("sub:a", None)
+    async with failing(database_uri, "find", errorCode=13):
+        with pytest.raises(StorageUnavailable):
+            await store.revocations.read_after(0)

@@ -1,0 +1,284 @@
+"""The clients of the one-process world: publishers that resend, REST callers that repeat, subscribers that resume."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tests.support.faults.world import CONFIG, SHARED, Gateway, World
+from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
+from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.live.items import AppendItem, ClaimItem
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
+from turnwire.store.event_log import EventLog
+from turnwire.store.waiting import storage_deadline
+
+_WINDOW = 8
+"""Events without an answer that a publisher allows itself."""
+
+
+class Socket:
+    """A publisher's connection, as its session sees it."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.finished = False
+        self.gone = False
+        """Whether the client hears no more of it."""
+        self.changed = asyncio.Event()
+        self.publishing: Publishing | None = None
+
+    def acked(self, acks: Sequence[AckItem], weight: int) -> None:
+        self.answered(acks, weight)
+
+    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+        if self.gone or self.publishing is None:
+            return
+        for reply in replies:
+            if isinstance(reply, AckItem):
+                answer = Answer(reply.event_id, reply.seq, reply.duplicate)
+            else:
+                answer = Answer(reply.event_id, code=reply.code, retryable=reply.retryable)
+            self.publishing.answers.append(answer)
+        self.changed.set()
+
+    def superseded(self) -> None:
+        self.finished = True
+        self.cut()
+
+    def completed(self, session: Session) -> None:
+        self.finished = True
+        self.cut()
+
+    def close(self, code: int, reason: str) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        self.gone = True
+        self.changed.set()
+
+
+class Bot:
+    """Publishes its events in order, over as many connections as it takes; now and then one again, or changed."""
+
+    def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
+        self.world = world
+        self.name = name
+        self.history = world.histories[session_id]
+        self.pending: deque[EventIn] = deque(self._event(number) for number in range(count))
+        self._answered: list[EventIn] = []
+
+    def _event(self, number: int) -> EventIn:
+        random = self.world.random
+        event_id = f"{SHARED}-{number % 7}" if random.random() < 0.1 else f"{self.name}-{number}"
+        payload = {"of": event_id} if event_id.startswith(SHARED) else {"of": event_id, "number": number}
+        timestamp = None
+        if random.random() < 0.3:
+            timestamp = self.world.now() + timedelta(seconds=random.randint(-3, 3))
+        return EventIn(event_id, "user_speech", payload, timestamp)
+
+    async def run(self) -> None:
+        while self.pending:
+            gateway = self.world.gateway()
+            try:
+                live, socket = await self._connect(gateway)
+            except TurnwireError:
+                await self.world.pause(0.3)
+                continue
+            await self._stream(live, socket)
+            socket.cut()
+            await self.world.pause(0.5)
+            live.release(socket)
+
+    async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
+        sessions, process = gateway.parts.sessions, gateway.process
+        socket = Socket()
+        gateway.at_crash.append(socket.cut)
+        done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        async with storage_deadline(CONFIG.rest_timeout):
+            live = await sessions.open(self.history.session_id)
+            live.submit(ClaimItem(socket, done))
+            opened = await done
+        if socket.gone:
+            raise StorageUnavailable()
+        publishing = Publishing(self.name, process, socket.epoch, opened.last_seq, opened.last_event_id)
+        socket.publishing = publishing
+        self.history.publishings.append(publishing)
+        # An event that REST may have stored says nothing about those sent before it.
+        ours = (opened.last_event_id or SHARED).startswith(self.name)
+        if ours and any(event.event_id == opened.last_event_id for event in self.pending):
+            while self._answered_first().event_id != opened.last_event_id:
+                pass
+        return live, socket
+
+    def _answered_first(self) -> EventIn:
+        event = self.pending.popleft()
+        self._answered.append(event)
+        return event
+
+    async def _stream(self, live: LiveSession, socket: Socket) -> None:
+        """Until all is answered, or the connection is lost."""
+        random, publishing = self.world.random, socket.publishing
+        assert publishing is not None
+        sent = settled = extra = 0  # of pending; answers seen; events sent beside what is pending
+        extras: set[int] = set()
+        while self.pending and not socket.gone:
+            while settled < len(publishing.answers):
+                if settled not in extras:
+                    self._answered_first()
+                    sent -= 1
+                settled += 1
+            room = min(len(self.pending) - sent, _WINDOW - sent)
+            if room > 0 and self._answered and random.random() < 0.1:
+                extras.add(len(publishing.sent))
+                extra += 1
+                self._send(live, socket, [self._again()])
+            elif room > 0:
+                frame = list(self.pending)[sent : sent + random.randint(1, min(4, room))]
+                self._send(live, socket, frame)
+                sent += len(frame)
+            elif self.pending and settled == len(publishing.answers):
+                socket.changed.clear()
+                await socket.changed.wait()
+            await self.world.pause(0.05)
+            if random.random() < 0.1 and not self.world.calm:
+                return
+
+    def _again(self) -> EventIn:
+        event = self.world.random.choice(self._answered)
+        payload = event.payload if self.world.random.random() < 0.7 else {"changed": True}
+        return EventIn(event.event_id, event.type, payload, event.timestamp)
+
+    def _send(self, live: LiveSession, socket: Socket, events: Sequence[EventIn]) -> None:
+        copies = [EventIn(event.event_id, event.type, event.payload, event.timestamp) for event in events]
+        assert socket.publishing is not None
+        socket.publishing.sent += map(sending_of, copies)
+        live.submit(AppendItem(copies, 100, self.world.now(), publisher=socket))
+
+
+class Caller:
+    """Appends by REST, and repeats what had no answer."""
+
+    def __init__(self, world: World, session_id: str, count: int) -> None:
+        self.world = world
+        self.history = world.histories[session_id]
+        self.count = count
+
+    async def run(self) -> None:
+        for number in range(self.count):
+            ids = [f"{SHARED}-{number % 7}"] if self.world.random.random() < 0.4 else [f"{SHARED}-own-{number}"]
+            ids += [f"{SHARED}-more-{number}-{each}" for each in range(self.world.random.randint(0, 2))]
+            while not await self._append([EventIn(each, "user_speech", {"of": each}) for each in ids]):
+                await self.world.pause(0.3)
+            await self.world.pause(0.5)
+
+    async def _append(self, events: list[EventIn]) -> bool:
+        append = RestAppend("caller", [sending_of(event) for event in events])
+        self.history.rest.append(append)
+        try:
+            stored = await self.world.gateway().parts.requests.append(self.history.session_id, events, 50 * len(events))
+        except TurnwireError:
+            return False
+        append.stored = [entry_of(each.event) for each in stored]
+        return True
+
+
+class Reader(Subscription):
+    """One subscription of a subscriber; what it takes from its outbox it has received."""
+
+    numbers = 0
+
+    def __init__(self, world: World, log: EventLog, live: LiveSession, following: Following) -> None:
+        watching = Watching(log, asyncio.get_running_loop().time, lambda: None)
+        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
+        Reader.numbers += 1
+        self._number = Reader.numbers
+        self._world = world
+        self._following = following
+        self.woken = asyncio.Event()
+        self.gone = False
+
+    def __hash__(self) -> int:
+        return self._number  # the order in a set of them is then the same in every run
+
+    async def _take(self, frame: bytes) -> None:
+        await self._world.pause(0.05)
+        if self.gone:
+            return
+        if frame.startswith(b"caughtUp "):
+            self._following.caught_up.append((len(self._following.received), int(frame.split()[1])))
+        elif frame != b"session":
+            self._following.received.append(entry_of(JSON.decode_event(frame)))
+
+    def frames(self, batch: EventBatch) -> Frames:
+        return [(JSON.encode(event), event.seq) for event in batch.events]
+
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
+        raise AssertionError("nobody signals")
+
+    def session_frame(self) -> bytes:
+        return b"session"
+
+    def caught_up_frame(self) -> bytes:
+        return b"caughtUp %d" % self.cursor
+
+    def fell_behind(self) -> None:
+        self.woken.set()
+
+    def cut(self) -> None:
+        self.gone = True
+        self.woken.set()
+
+    async def serve(self) -> None:
+        """Until it is cut off."""
+        self.start()
+        while not self.gone:
+            while self.behind and not self.gone:
+                await self.outbox.room()
+                try:
+                    await self.catch_up()
+                except StorageUnavailable:
+                    await asyncio.sleep(0.2)
+            await self.woken.wait()
+            self.woken.clear()
+        self.close()
+        self.outbox.close()
+
+
+class Dashboard:
+    """Follows a session to the end, over as many subscriptions as it takes."""
+
+    def __init__(self, world: World, name: str, session_id: str) -> None:
+        self.world = world
+        self.name = name
+        self.history = world.histories[session_id]
+        self.history.must_have_all.add(name)
+
+    async def run(self) -> None:
+        cursor = 0
+        while not (self.world.calm and cursor == self.world.head(self.history.session_id)):
+            gateway = self.world.gateway()
+            try:
+                live = await gateway.parts.sessions.open(self.history.session_id)
+            except TurnwireError:
+                await self.world.pause(0.2)
+                continue
+            if cursor > live.state.record.last_seq:  # a gateway that has not heard of it yet
+                await self.world.pause(0.2)
+                continue
+            following = Following(self.name, cursor)
+            self.history.followings.append(following)
+            await self._follow(gateway, Reader(self.world, gateway.store.events, live, following))
+            cursor += len(following.received)
+
+    async def _follow(self, gateway: Gateway, reader: Reader) -> None:
+        gateway.at_crash.append(reader.cut)
+        asyncio.get_running_loop().call_later(self.world.random.uniform(0, 3.0), reader.cut)
+        await reader.serve()

@@ -1,0 +1,120 @@
+"""Gateways and databases in processes of their own, for runs that break them, and what is measured of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from tests.support.load.publishers import Target
+from tests.support.processes import GatewayProcess
+from turnwire.store.embedded import EmbeddedDatabase
+
+MIB = 1024 * 1024
+FAST_HEARTBEAT = "heartbeatFrequencyMS=500"
+_POLL_SECONDS = 0.02
+
+
+def now() -> float:
+    """The loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+async def eventually(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+    """Returns when the condition holds. Raises TimeoutError that says what did not come."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise TimeoutError(f"not within {timeout} s: {what}") from None
+
+
+def database_in(directory: Path, *, test_commands: bool = False) -> EmbeddedDatabase:
+    """A database server of the test's own: killed, it is started again on the same port and directory."""
+    return EmbeddedDatabase(directory, cache_size="128M", test_commands=test_commands)
+
+
+def gateway_on(
+    directory: Path, uri: str | None, *, port: int = 0, env: Mapping[str, str] | None = None
+) -> GatewayProcess:
+    """A gateway that is not started yet; without a URI it has its own database in the directory."""
+    return GatewayProcess(directory, mongodb_uri=uri, port=port, env=env)
+
+
+async def start(gateway: GatewayProcess, target: Target) -> None:
+    """Start it and lead the clients to it."""
+    await asyncio.to_thread(gateway.start)
+    target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
+
+
+async def kill(gateway: GatewayProcess) -> None:
+    await asyncio.to_thread(gateway.kill)
+
+
+@asynccontextmanager
+async def serving(gateway: GatewayProcess, target: Target) -> AsyncIterator[GatewayProcess]:
+    """The gateway runs in this block, and clients find it."""
+    async with gateway:
+        target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
+        yield gateway
+
+
+@asynccontextmanager
+async def paused(pid: int) -> AsyncIterator[None]:
+    """The process is stopped (SIGSTOP) in this block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def rss(pid: int) -> int:
+    """Bytes of memory that the process has resident."""
+    size: int = psutil.Process(pid).memory_info().rss
+    return size
+
+
+def pid_of(database: EmbeddedDatabase) -> int:
+    pid = database.pid
+    assert pid is not None, "the database does not run"
+    return pid
+
+
+def port_of(database: EmbeddedDatabase) -> int:
+    return int(database.uri.rstrip("/").rpartition(":")[2])
+
+
+class Pace:
+    """How far this machine is behind by itself: in the block, how late a wait of a few milliseconds comes back."""
+
+    def __init__(self) -> None:
+        self._late: list[tuple[float, float]] = []  # when, and by how many seconds
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _watch(self) -> None:
+        while True:
+            began = now()
+            await asyncio.sleep(_POLL_SECONDS)
+            self._late.append((began, now() - began - _POLL_SECONDS))
+
+    def behind(self, since: float = 0.0, until: float = float("inf")) -> float:
+        """Seconds that an ack may be late for no fault of the gateway's, between these moments of the loop's clock.
+
+        For one ack, client, gateway and database wait for the machine in turn, the database twice.
+        """
+        return 4 * max((late for when, late in self._late if since <= when < until), default=0.0)

@@ -1,0 +1,187 @@
+"""A whole world in one process and in virtual time: gateways without sockets, a model of the database, and clients.
+
+The gateways are the real live sessions, event log and session store. All that happens follows from the seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as global_random
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.support.faults.clock import VirtualTimeLoop
+from tests.support.faults.database import Document, Line, MemoryDatabase
+from tests.support.history import Entry, History, content_of
+from turnwire.gateway.config import Config
+from turnwire.gateway.running.periodic import Periodic
+from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.protocol.errors import TurnwireError
+from turnwire.store.mongo import Store
+
+SHARED = "shared"
+"""Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""
+CONFIG = Config(
+    storage_timeout=5.0, rest_timeout=3.0, flush_interval=0.5, idle_evict=0.5, abandon_after=3600.0, feed_interval=1.0
+)
+_BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+_LONGEST_SECONDS = 600.0
+"""Virtual; a run that takes longer after all trouble is over has something in it that waits for ever."""
+
+
+class Gateway:
+    """One gateway process after another, each with a line of its own to the database."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.starts = 0
+        self.at_crash: list[Callable[[], None]] = []
+        """How the clients of the present process notice its death."""
+        self.start()
+
+    @property
+    def process(self) -> str:
+        return f"{self.name}-{self.starts}"
+
+    def start(self) -> None:
+        self.starts += 1
+        self.line = Line(self.world.database, self.world.trouble)
+        self.store = Store(self.line, "model")
+        clock = asyncio.get_running_loop().time
+        parts = self.parts = SessionParts(self.world.config, self.store, self.world.metrics, clock)
+        self._periodic = Periodic()
+        parts.start(self._periodic)
+
+        def stamp(document: Document) -> None:
+            if "eventId" in document and not document["eventId"].startswith(SHARED):
+                document["epoch"] = parts.sessions.live[document["sessionId"]].state.record.epoch
+
+        self.line.stamp = stamp
+
+    async def crash(self) -> None:
+        """Lose all that is in memory and start anew. Nothing more goes out; what is under way may still arrive."""
+        self.line.cut = True
+        stop, store = self.stop(), self.store
+        at_crash, self.at_crash = self.at_crash, []
+        for notice in at_crash:
+            notice()
+        self.start()
+        await stop
+        await store.close()
+
+    def stop(self) -> Coroutine[Any, Any, None]:
+        """What ends the present process's tasks when it is awaited."""
+        periodic, sessions = self._periodic, self.parts.sessions
+
+        async def end() -> None:
+            await periodic.stop()
+            await sessions.stop()
+
+        return end()
+
+
+class World:
+    """Gateways, database, clients and their histories. `run` plays one schedule, the one of its seed."""
+
+    def __init__(self, seed: int, *, gateways: int, sessions: int = 2) -> None:
+        self.random = Random(seed)
+        global_random.seed(seed)  # the pauses between attempts
+        self.trouble = self.random.choice([0.0, 0.1, 0.3, 0.5])
+        self.calm = False
+        """Whether all trouble is over."""
+        self.metrics = Metrics()
+        self.config = CONFIG if gateways == 1 else CONFIG.model_copy(update={"mongodb_uri": "mongodb://model"})
+        self.database = MemoryDatabase(self.random)
+        self.database.router_forgets = seed % 2 == 1
+        self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
+        self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
+        self.errors: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.errors.append(str(context)))
+
+    def gateway(self) -> Gateway:
+        return self.random.choice(self.gateways)
+
+    def now(self) -> datetime:
+        return _BEGIN + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
+
+    async def pause(self, longest: float) -> None:
+        await asyncio.sleep(self.random.uniform(0, longest))
+
+    async def create_sessions(self) -> None:
+        for session_id in self.histories:
+            created = False
+            while not created:
+                try:
+                    requests = self.gateway().parts.requests
+                    await requests.create(session_id=session_id, language="en", metadata={}, status="initiated")
+                    created = True
+                except TurnwireError:
+                    await self.pause(0.1)
+
+    async def play(self, writers: list[Coroutine[Any, Any, None]], readers: list[Coroutine[Any, Any, None]]) -> None:
+        """Run the clients amid crashes and failures of the primary, then in calm until all have what is theirs."""
+        async with asyncio.TaskGroup() as group:
+            writing = [group.create_task(writer) for writer in writers]
+            reading = [group.create_task(reader) for reader in readers]
+            trouble = group.create_task(self._make_trouble())
+            await self.pause(6.0)
+            trouble.cancel()
+            await asyncio.wait([trouble])
+            self.end_trouble()
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await asyncio.wait(writing)
+                for gateway in self.gateways:  # those of several that have not heard of the others' events
+                    await gateway.crash()
+                self.calm = True
+                await asyncio.wait(reading)
+        for gateway in self.gateways:
+            await gateway.stop()
+            await gateway.store.close()
+        self._read_logs()
+
+    def end_trouble(self) -> None:
+        self.trouble = 0.0
+        self.database.away = False
+        for gateway in self.gateways:
+            gateway.line.trouble = 0.0
+
+    async def _make_trouble(self) -> None:
+        while True:
+            await self.pause(1.5)
+            match self.random.choice(["failover", "failover", "crash", "crash", "away"]):
+                case "failover":
+                    self.database.fail_over()
+                case "crash":
+                    await self.gateway().crash()
+                case "away":
+                    self.database.away = True
+                    await self.pause(5.0)  # beyond the patience of some
+                    self.database.away = False
+
+    def head(self, session_id: str) -> int:
+        return sum(document["sessionId"] == session_id for document in self.database.majority["events"].values())
+
+    def _read_logs(self) -> None:
+        documents = self.database.majority["events"]
+        for key in sorted(documents):
+            document = documents[key]
+            moment: datetime = document["timestamp"]
+            self.histories[document["sessionId"]].log.append(
+                Entry(
+                    document["seq"],
+                    document["eventId"],
+                    content_of(document["type"], document["payload"]),
+                    moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                    document.get("epoch"),
+                )
+            )
+
+
+def run_world(play: Callable[[], Coroutine[Any, Any, World]]) -> World:
+    """Play a schedule on a loop of its own, in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(play())

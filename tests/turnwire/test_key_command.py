@@ -1,0 +1,71 @@
+"""`turnwire key` and `turnwire dashboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.support.credentials import Clock
+from turnwire.cli import app
+from turnwire.gateway.access.credentials.keys import ApiKeys
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.x-_"
+
+
+def turnwire(*args: str, **env: str) -> Result:
+    return CliRunner().invoke(app, args, env={"TURNWIRE_URL": "", "TURNWIRE_TOKEN": "", **env})
+
+
+def test_the_line_lets_the_key_in_that_was_shown_beside_it(tmp_path: Path) -> None:
+    made = turnwire("key", "bot", "--scope", "session:publish  session:create", "--sessions", "call-*, x")
+    assert made.exit_code == 0, made.output
+    [shown] = [word for word in made.stderr.split() if word.startswith("tw_")]
+    path = tmp_path / "keys"
+    path.write_text(made.stdout)
+    path.chmod(0o600)
+    principal = ApiKeys(path, Clock()).authenticate(shown)
+    assert principal.id == "key:bot"
+    assert set(principal.scopes) == {"session:publish", "session:create"}
+    assert principal.sessions == ("call-*", "x")
+    assert principal.expires_at is None
+    assert shown.rpartition("_")[2] not in made.stdout
+
+
+def test_lines_can_be_put_one_behind_the_other_and_expire(tmp_path: Path) -> None:
+    lines = [turnwire("key", name, "--scope", "metrics", "--days", "30").stdout for name in ("a", "b")]
+    path = tmp_path / "keys"
+    path.write_text("".join(lines))
+    path.chmod(0o600)
+    keys = ApiKeys(path, Clock())
+    assert keys.has("a")
+    assert keys.has("b")
+    assert all('"expiresAt":"2' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("a b", "--scope", "metrics"), "is no id"),
+        (("bot", "--scope", "session:reed"), "there is no scope"),
+        (("bot", "--scope", " "), "at least one scope"),
+        (("bot",), "--scope"),
+    ],
+)
+def test_a_mistake_makes_no_key(args: tuple[str, ...], said: str) -> None:
+    failed = turnwire("key", *args)
+    assert failed.exit_code == 2
+    assert said in failed.output
+    assert "tw_" not in failed.output
+
+
+def test_the_dashboards_link_holds_the_token_behind_the_hash() -> None:
+    assert turnwire("dashboard").stdout == "http://127.0.0.1:3000/\n"
+    linked = turnwire("dashboard", "--url", "wss://gw.example.com/voice/", TURNWIRE_TOKEN=TOKEN)
+    assert linked.stdout == f"https://gw.example.com/voice/#token={TOKEN}\n"
+
+
+@pytest.mark.parametrize("args", [("--token", "a b"), ("--token", "a&b"), ("--url", "ftp://x")])
+def test_a_link_is_not_made_of_what_is_no_token_or_no_gateway(args: tuple[str, ...]) -> None:
+    assert turnwire("dashboard", *args).exit_code == 2
