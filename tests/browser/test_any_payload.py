@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
+from tests.browser.test_using_the_page import check_size
 from tests.support.gateways import Gateway, new_event
 from turnwire import Publisher
 
@@ -77,10 +78,6 @@ PAYLOADS: list[tuple[str, Json]] = [
 TIMES = ("0001-01-01T00:00:00Z", "2025-12-21T10:30:00Z", "9999-12-31T23:59:59.999Z")
 
 
-async def fits(page: Page) -> None:
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
 @SIZES
 async def test_any_metadata_spoils_at_most_its_own_row(
     gateway: Gateway, open_page: OpenPage, size: dict[str, int]
@@ -94,7 +91,7 @@ async def test_any_metadata_spoils_at_most_its_own_row(
     await expect(page.locator('[data-call="call-6"]')).to_have_text("<img src=x onerror=alert(1)>")
     await expect(page.locator('[data-call="call-3"]')).to_have_text("call-3")
     await expect(page.locator('[data-call="call-0"]')).to_have_text('{"toString":1}')
-    await fits(page)
+    await check_size(page)
     await page.get_by_label("Search calls").fill("toString")
     await expect(page.locator(".call-row")).to_have_count(4)
     for number, metadata in enumerate(METADATA):
@@ -102,7 +99,7 @@ async def test_any_metadata_spoils_at_most_its_own_row(
         await expect(page.locator(".details code")).to_have_text(f"call-{number}")
         names = page.locator(".details dt").filter(has_not_text="Reason").nth(4)
         await expect(names).to_have_text(next(iter(metadata)))
-        await fits(page)
+        await check_size(page)
 
 
 @SIZES
@@ -119,18 +116,18 @@ async def test_any_payload_leaves_the_page_alive_and_every_event_in_it(
     page = await open_page(f"{gateway.url}/#/s/call", size={**size, "height": 8000})
     await expect(page.locator(".events")).to_have_text(f"{len(PAYLOADS) + 1} events")
     await expect(page.get_by_text("Still here").last).to_be_visible()
-    await fits(page)
+    await check_size(page)
     for number, name in enumerate(NAMES[:4], start=1):
         await page.goto(f"{gateway.url}/#/s/call?seq={number}")
         await expect(page.locator(".item.target .name")).to_have_text(name)
     await page.locator(".item summary").evaluate_all("(all) => all.forEach((summary) => summary.click())")
-    await fits(page)
+    await check_size(page)
     await page.goto(f"{gateway.url}/#/s/call?seq={len(PAYLOADS) + 1}")
     last_time = page.locator(".item.target .at")
     await expect(last_time).to_have_attribute("title", re.compile(r"9999-12-31 23:59:59\.999 UTC$"))
     await page.goto(f"{gateway.url}/#/")
     await expect(page.locator(".call-row")).to_have_count(1)
-    await fits(page)
+    await check_size(page)
 
 
 async def test_made_up_payloads_leave_the_page_alive(gateway: Gateway, open_page: OpenPage) -> None:
@@ -214,7 +211,7 @@ async def test_signals_of_any_payload_are_shown(gateway: Gateway, open_page: Ope
             await call.signal(key, payload)
         await expect(page.locator(".item.is-signal")).to_have_count(3)
         await expect(page.locator(".item.is-signal").last).to_contain_text('{"n":1.0}')
-        await fits(page)
+        await check_size(page)
 
 
 async def test_every_number_is_shown_and_exported_as_it_was_sent(

@@ -150,6 +150,13 @@ async def test_numbers_stay_as_they_were_sent(page: Page) -> None:
     assert numbers == [2**53, 1, 0, 100, 0.1, 1, -7, 1e-7, 12345678901234567000]
 
 
+async def test_a_browser_that_forgets_how_numbers_were_written_still_reads_them(page: Page) -> None:
+    await page.add_init_script("delete JSON.rawJSON")
+    await page.reload()
+    script = "import('./static/data/json.js').then(({ readJson }) => readJson('[9007199254740993,1.0,0.5]'))"
+    assert await page.evaluate(script) == [2**53, 1, 0.5]
+
+
 async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(page: Page) -> None:
     def metrics(first: int, second: int, total: int) -> str:
         counts = f'h_bucket{{le="0.1"}} {first}\nh_bucket{{le="0.2"}} {second}\nh_bucket{{le="+Inf"}} {total}\n'

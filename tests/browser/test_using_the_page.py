@@ -104,7 +104,7 @@ async def test_axe_finds_no_serious_fault(
 
 
 async def check_access(page: Page) -> None:
-    """No serious fault, and nothing that makes the page wider than the screen."""
+    """No serious fault, and nothing that makes the page wider or higher than the screen."""
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
     faults = [
@@ -113,7 +113,13 @@ async def check_access(page: Page) -> None:
         if fault["impact"] in ("serious", "critical")
     ]
     assert faults == []
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await check_size(page)
+
+
+async def check_size(page: Page) -> None:
+    """The page is as large as the screen; what is longer scrolls in it."""
+    root = "document.documentElement"
+    assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
 
 
 async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: OpenPage, tmp_path: Path) -> None:

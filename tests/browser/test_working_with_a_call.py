@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, WebSocket, expect
 
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
-from tests.browser.test_using_the_page import check_access, have_calls
+from tests.browser.test_using_the_page import check_access, check_size, have_calls
 from tests.support.gateways import Gateway, new_event
 from turnwire import Publisher
 
@@ -229,7 +229,7 @@ async def test_on_a_phone_every_reason_is_there_or_counted_and_calls_can_be_told
     await expect(page.locator(".reason")).to_have_text(["stalled", "tool error", re.compile(r"^\s*\+2")])
     for shown in (".reason.more", ".call-row .id", ".call-row .started", ".call-row .lasted"):
         await expect(page.locator(shown)).to_be_in_viewport(ratio=1)
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await check_size(page)
     for link in await page.get_by_label("Pages").get_by_role("link").all():
         await link.click(trial=True)  # nothing lies over it
 

@@ -39,7 +39,7 @@ function Rules({ alerts }) {
     <p>This browser keeps these rules, and tells when</p>
     ${RULES.map(([name, label]) => html`<label key=${name}><input type="checkbox" checked=${rules[name]} onChange=${check(name)} /> ${label}</label>`)}
     <span class="pair"><label><input type="checkbox" checked=${rules.slow} onChange=${check("slow")} /> responses take longer than</label>
-      <label><input type="number" min="0.1" step="0.1" aria-label="Seconds" value=${rules.slowMs / 1000} onChange=${setSlow} /> s</label></span>
+      <label><input type="number" min="0.1" step="0.1" aria-label="Seconds" defaultValue=${rules.slowMs / 1000} onChange=${setSlow} /> s</label></span>
     <p>It tells by</p>
     <label><input type="checkbox" checked=${rules.sound} onChange=${check("sound")} /> a sound</label>
     ${canNotify && html`<label><input type="checkbox" checked=${rules.desktop} onChange=${checkDesktop} /> a notification on the desktop</label>`}

@@ -15,15 +15,17 @@ const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
 
 /** A field that is ahead of the address while somebody types into it. */
 function Typed({ of, value, change, ...rest }) {
+  const own = useRef(null);
+  const element = of ?? own;
   const [text, setText] = useState(value);
   useEffect(() => {
-    if (document.activeElement !== of.current) setText(value);
+    if (document.activeElement !== element.current) setText(value);
   }, [value]);
   const onInput = (event) => {
     setText(event.currentTarget.value);
     change(event.currentTarget.value);
   };
-  return html`<input ref=${of} ...${rest} value=${text} onInput=${onInput} />`;
+  return html`<input ref=${element} ...${rest} value=${text} onInput=${onInput} />`;
 }
 
 /** `values` by name; `change({name: value})`. */
@@ -49,9 +51,9 @@ export function Filters({ values, change, languages, live, urgent }) {
       <div>
         <label>From <input type="date" value=${values.from} onChange=${set("from")} /></label>
         <label>To <input type="date" value=${values.to} onChange=${set("to")} /></label>
-        ${can("endReason") && html`<label>End reason <input value=${values.endReason} onChange=${set("endReason")} /></label>`}
-        ${can("bot") && html`<label>Bot <input value=${values.bot} onChange=${set("bot")} /></label>`}
-        ${can("slower") && html`<label>p95 over <input type="number" min="0" step="0.1" value=${values.slower} onChange=${set("slower")} /> s</label>`}
+        ${can("endReason") && html`<label>End reason <${Typed} value=${values.endReason} change=${(endReason) => change({ endReason })} /></label>`}
+        ${can("bot") && html`<label>Bot <${Typed} value=${values.bot} change=${(bot) => change({ bot })} /></label>`}
+        ${can("slower") && html`<label>p95 over <${Typed} type="number" min="0" step="0.1" value=${values.slower} change=${(slower) => change({ slower })} /> s</label>`}
         ${can("errors") && html`<label><input type="checkbox" checked=${Boolean(values.errors)} onChange=${(event) => change({ errors: event.currentTarget.checked ? "1" : "" })} /> with errors</label>`}
       </div>
     </details>
