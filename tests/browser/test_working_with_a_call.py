@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, WebSocket, expect
+from playwright.async_api import Page, Route, WebSocket, expect
 
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
 from tests.browser.test_using_the_page import check_access, check_size, have_calls
@@ -250,3 +250,37 @@ async def test_times_have_the_hours_of_the_browser_everywhere(
     times += await page.locator(".bubble .clock").all_inner_texts()
     times.append(await page.evaluate("import('./static/data/times.js').then(({ clock }) => clock(0))"))
     assert {bool(half.search(time)) for time in times} == {halves}
+
+
+async def test_the_page_asks_for_a_token_where_the_gateway_does(gateway: Gateway, open_page: OpenPage) -> None:
+    await gateway.create("call-1")
+    page = await open_page(f"{gateway.url}/health/live", allowed=("401",))
+    await page.add_init_script("""
+      const Real = WebSocket;
+      globalThis.asked = [];
+      globalThis.WebSocket = class extends Real {
+        constructor(url, protocols) { super(url, protocols); asked.push(protocols); }
+      };""")
+
+    async def guard(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer good.one":
+            await route.continue_()
+        else:
+            await route.fulfill(status=401, body='{"message": "who are you?"}', content_type="application/json")
+
+    await page.route("**/sessions*", guard)
+    await page.goto(gateway.url)
+    await expect(page.get_by_role("heading", name="This gateway asks who you are")).to_be_visible()
+    await check_access(page)
+    await page.get_by_label("Token").fill("bad")
+    await page.get_by_label("Token").press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("is not accepted")
+    await page.get_by_label("Token").fill("good.one")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.locator(".call-row")).to_have_count(1)
+    assert await page.evaluate("asked") == [["turnwire.v1.json", "turnwire.bearer.good.one"]]
+    await page.evaluate("sessionStorage.clear()")
+    await page.goto("about:blank")
+    await page.goto(f"{gateway.url}/#token=good.one")
+    await expect(page.locator(".call-row")).to_have_count(1)
+    assert page.url == f"{gateway.url}/#/"

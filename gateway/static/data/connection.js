@@ -1,7 +1,9 @@
+import { credential } from "./credential.js";
 import { readJson } from "./json.js";
 import { Observable } from "./observable.js";
 
 const SUBPROTOCOL = "turnwire.v1.json";
+const UNAUTHENTICATED = [4401, 4402];
 const PING_MS = 4000;
 const STALE_MS = 7000;
 const DEAD_MS = 16000;
@@ -83,14 +85,17 @@ export class Connection extends Observable {
   #open() {
     clearTimeout(this.#timer);
     this.retryAt = null;
-    const socket = new WebSocket(this.#url, SUBPROTOCOL);
+    const socket = new WebSocket(this.#url, [SUBPROTOCOL, ...credential.subprotocols]);
     this.#socket = socket;
     socket.onopen = () => {
       this.#hear();
       for (const subscription of this.#subscriptions.keys()) this.#ask(subscription);
     };
     socket.onmessage = (frame) => this.#take(readJson(frame.data));
-    socket.onclose = () => this.#closed(socket);
+    socket.onclose = ({ code }) => {
+      if (UNAUTHENTICATED.includes(code)) credential.refused();
+      this.#closed(socket);
+    };
     this.#asked = performance.now();
     this.changed();
   }

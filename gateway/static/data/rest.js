@@ -1,4 +1,5 @@
 // The gateway's REST side, below the page's own address.
+import { credential } from "./credential.js";
 import { readJson } from "./json.js";
 
 /** Milliseconds to add to this machine's clock for the gateway's, from the `Date` of its last answer. */
@@ -26,12 +27,13 @@ export function sessionPath(sessionId, rest = "") {
 /** The answer; `send` is posted as JSON. Throws RestError for one that is an error, and TypeError without a connection. */
 export async function ask(path, { accept = "application/json", signal, send } = {}) {
   const sent = send && { method: "POST", body: JSON.stringify(send) };
-  const headers = { accept, ...(send && { "content-type": "application/json" }) };
+  const headers = { accept, ...credential.headers, ...(send && { "content-type": "application/json" }) };
   const response = await fetch(new URL(path, document.baseURI), { headers, signal, ...sent });
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header is cut to seconds: a difference below that is none.
   if (date) clockOffset = Math.abs(date + 500 - Date.now()) < 1500 ? 0 : date + 500 - Date.now();
   if (response.ok) return response;
+  if (response.status === 401) credential.refused();
   let text = response.statusText;
   try {
     text = [(await response.json()).message].flat().join("; ");

@@ -3,9 +3,11 @@
 import { Alerts } from "../data/alerts.js";
 import { CallList } from "../data/call_list.js";
 import { Connection, subscribeUrl } from "../data/connection.js";
+import { credential } from "../data/credential.js";
 import { route } from "../data/route.js";
 import { AlertsButton } from "../parts/alerts_button.js";
 import { Keys } from "../parts/keys.js";
+import { Login } from "../parts/login.js";
 import { html, render, useClock, useObservable, useState } from "../parts/view.js";
 import { CallPage } from "./call_page.js";
 import { CallsPage } from "./calls_page.js";
@@ -18,7 +20,8 @@ const alerts = new Alerts(calls);
 
 function App() {
   useObservable(route);
-  const { page, sessionId, seq, at, a, b, filter } = route.current;
+  useObservable(credential);
+  const { page } = route.current;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <header class="top">
@@ -33,12 +36,16 @@ function App() {
       <${ThemeButton} />
     </header>
     <div id="main" tabindex="-1" class="view">
-      ${page === "calls" && html`<${CallsPage} calls=${calls} values=${filter} />`}
-      ${page === "call" && html`<${CallPage} key=${sessionId} sessionId=${sessionId} seq=${seq} at=${at} connection=${connection} calls=${calls} />`}
-      ${page === "compare" && html`<${ComparePage} key=${`${a} ${b}`} a=${a} b=${b} connection=${connection} />`}
-      ${page === "gateway" && html`<${GatewayPage} />`}
+      ${credential.isRefused ? html`<${Login} />` : pageOf(route.current)}
     </div>
     <${Keys} />`;
+}
+
+function pageOf({ page, sessionId, seq, at, a, b, filter }) {
+  if (page === "gateway") return html`<${GatewayPage} />`;
+  if (page === "compare") return html`<${ComparePage} key=${`${a} ${b}`} a=${a} b=${b} connection=${connection} />`;
+  if (page === "calls") return html`<${CallsPage} calls=${calls} values=${filter} />`;
+  return html`<${CallPage} key=${sessionId} sessionId=${sessionId} seq=${seq} at=${at} connection=${connection} calls=${calls} />`;
 }
 
 function skip(event) {

@@ -1,4 +1,5 @@
 // What can be done with a call: end it, or look at it beside another.
+import { credential } from "../data/credential.js";
 import { ask, sessionPath } from "../data/rest.js";
 import { compareHref, route } from "../data/route.js";
 import { Dialog } from "./dialog.js";
@@ -19,7 +20,7 @@ export function EndCall({ session }) {
       setFailure(error.message);
     }
   };
-  if (session.endedAt) return null;
+  if (session.endedAt || !credential.may("session:complete")) return null;
   return html`<button type="button" onClick=${() => setOpen(true)}>End the call …</button>
     <${Dialog} open=${open} close=${() => setOpen(false)} title="End the call">
       <form class="end-form" onSubmit=${end}>
