@@ -137,3 +137,19 @@ async def test_a_call_that_ends_joins_the_others_in_its_place(gateway: Gateway, 
     await gateway.post("/sessions/newest/events", new_event("e1", {"text": "Hi"}), status=201)
     await gateway.post("/sessions/newest/complete", {})
     await expect(links).to_have_text(["newest", "new", "mid", "old"])
+
+
+async def test_a_list_that_could_not_be_read_is_asked_for_again(gateway: Gateway, open_page: OpenPage) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/health/live", allowed=("503",))
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
+
+    await page.route("**/sessions?*", refuse)
+    await page.goto(gateway.url)
+    await expect(page.get_by_role("alert")).to_have_text("no storage")
+    await page.unroute("**/sessions?*")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await expect(page.get_by_role("alert")).to_have_count(0)

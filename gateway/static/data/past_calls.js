@@ -163,7 +163,11 @@ export class PastCalls extends Observable {
 
   /** After a time without a connection: what has begun and ended in it. */
   async catchUp() {
-    if (this.filter === null || !this.loaded) return;
+    if (this.filter === null) return;
+    if (!this.loaded) {
+      await this.loadNext();
+      return;
+    }
     const generation = this.#generation;
     let cursor = null;
     try {

@@ -39,7 +39,7 @@ export function CallsPage({ calls, values }) {
   </main>`;
 
   function shown() {
-    if (!isEmpty || (!past.atEnd && known))
+    if (!isEmpty || (!past.atEnd && (known || past.failure)))
       return html`<${CallTable} calls=${calls} items=${items} now=${Date.now() + clockOffset} />`;
     if (!known) return null;
     return isFiltered ? html`<${NothingFound} clear=${() => route.filter({})} />` : html`<${NoCalls} />`;
