@@ -39,6 +39,7 @@ soak: $(VENV)/installed-dev faketime
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/biome check
 	$(BIN)/mypy --strict
 
 bench: $(VENV)/installed-dev
