@@ -22,7 +22,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 quick: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m quick
+	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
 test: $(VENV)/installed-dev browser faketime redis

@@ -114,3 +114,5 @@ class Health(Shape):
     service: str
     version: str
     dependencies: Dependencies
+    reasons: dict[str, str] | UnsetType = UNSET
+    """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""

@@ -17,7 +17,8 @@ from pymongo.read_concern import ReadConcern
 from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import Event
 from turnwire.protocol.times import to_millis
-from turnwire.store.append_lane import Append, Appended, AppendLane, RefusedDocument
+from turnwire.store.append_lane import AppendLane
+from turnwire.store.appends import Append, Appended, RefusedDocument
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, event_documents, event_of, position_key

@@ -35,6 +35,12 @@ class ServerSettings(Settings):
     redis_port: int = Field(6379, ge=1, le=65535, description="Its port, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache of the embedded database, as in 256M or 1G.")
+    insert_lanes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Inserts of events under way at a time; without it 8, and 1 on the embedded database.",
+    )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     log_format: LogFormat = Field(
         "auto", description="console, json, or auto: console on a terminal and json elsewhere."

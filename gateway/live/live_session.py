@@ -28,7 +28,7 @@ from turnwire.gateway.live.items import (
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, SessionNotFound, StorageUnavailable, TurnwireError
 from turnwire.store.on_demand import OnDemandTask
 from turnwire.store.sessions import SessionRecord
 
@@ -159,7 +159,12 @@ class LiveSession:
 
 
 def _fail(items: Sequence[Item], error: TurnwireError) -> None:
+    """Answer with the error. A publisher that sent events or an end has no answer to wait for: it is closed."""
     for item in items:
         done = getattr(item, "done", None)
-        if done is not None and not done.done():
-            done.set_exception(error)
+        if done is not None:
+            if not done.done():
+                done.set_exception(error)
+        elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
+            code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
+            item.publisher.close(code, error.message)

@@ -39,5 +39,8 @@ class Observer(Protocol):
         """A round was answered: events stored before, why events were refused, and the time from receipt to ack of
         its first append, if a publisher sent that."""
 
+    def rolled_back(self, state: SessionState) -> None:
+        """The log has lost its end."""
+
     def taken_over(self) -> None:
         """A publisher has been replaced by a newer one."""

@@ -44,3 +44,6 @@ class Audience(Protocol):
 
     def session_changed(self) -> None:
         """The session's status is new."""
+
+    def rolled_back(self, last_seq: int) -> None:
+        """The log ends here, before what some who watch have seen."""

@@ -110,6 +110,15 @@ class SessionState:
         self.last_active = self.last_event_seen = now
         return before
 
+    def roll_back(self, last: Event | None) -> None:
+        """The log turned out to end with this event, which is before the head."""
+        record = self.record
+        record.last_seq = 0 if last is None else last.seq
+        record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+        self.last_event_id = None if last is None else last.event_id
+        self.log.forget()
+        self.conversation = None
+
     def claim(self, epoch: int) -> None:
         """The store has given this epoch to a publisher."""
         self.record.epoch = epoch

@@ -13,6 +13,7 @@ from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.protocol.bodies import Dependencies, Health
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.times import format_time
+from turnwire.store.condition import StorageState
 from turnwire.store.probe import StorageProbe
 from turnwire.version import __version__
 
@@ -34,32 +35,35 @@ class HealthRoutes:
 
     async def read_health(self, _request: web.Request) -> web.Response:
         """`down` when the database is away, `degraded` while the gateway is going away or the bus is down."""
-        up = await self._probe.is_up()
-        return self._answer(self._status(up=up), up=up, serves=up)
+        state = await self._probe.state()
+        return self._answer(self._status(up=state.up), state, serves=state.up)
 
     async def read_liveness(self, _request: web.Request) -> web.Response:
         """The process answers: 200, whatever the database does; a restart would not bring that back."""
-        up = await self._probe.is_up(_LIVENESS_PATIENCE)
-        return self._answer("ok" if up else "degraded", up=up, serves=True)
+        state = await self._probe.state(_LIVENESS_PATIENCE)
+        return self._answer("ok" if state.up else "degraded", state, serves=True)
 
     async def read_readiness(self, _request: web.Request) -> web.Response:
         """Whether to send traffic here: not without the database, and not while the gateway is going away."""
-        up = await self._probe.is_up()
-        return self._answer(self._status(up=up), up=up, serves=up and not self._connections.leaving)
+        state = await self._probe.state()
+        return self._answer(self._status(up=state.up), state, serves=state.up and not self._connections.leaving)
 
     def _status(self, *, up: bool) -> Status:
         if not up:
             return "down"
         return "degraded" if self._connections.leaving or self._bus_state() is False else "ok"
 
-    def _answer(self, status: Status, *, up: bool, serves: bool) -> web.Response:
+    def _answer(self, status: Status, state: StorageState, *, serves: bool) -> web.Response:
         bus_up = self._bus_state()
         health = Health(
             status=status,
             timestamp=format_time(datetime.now(UTC)),
             service=SERVICE,
             version=__version__,
-            dependencies=Dependencies(mongodb=_state(up=up), redis=UNSET if bus_up is None else _state(up=bus_up)),
+            dependencies=Dependencies(
+                mongodb=_state(up=state.up), redis=UNSET if bus_up is None else _state(up=bus_up)
+            ),
+            reasons=UNSET if state.refusal is None else {"mongodb": state.refusal},
         )
         return web.Response(
             status=200 if serves else 503,

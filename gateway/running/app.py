@@ -66,7 +66,7 @@ class Gateway:
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
-        self.probe = StorageProbe(store.ping)
+        self.probe = StorageProbe(store.state)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause

@@ -60,5 +60,9 @@ class GatewayObserver:
         if seconds is not None:
             self._metrics.acked(seconds)
 
+    def rolled_back(self, state: SessionState) -> None:
+        self._metrics.log_rollbacks += 1
+        self._feed.changed(state, state.record.status)
+
     def taken_over(self) -> None:
         self._metrics.takeover()

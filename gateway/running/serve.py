@@ -21,7 +21,7 @@ from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
-from turnwire.store.mongo import Store
+from turnwire.store.mongo import INSERT_LANES, Store
 
 _BACKLOG: Final = 4096
 _STOP_SECONDS: Final = 9.5
@@ -108,7 +108,13 @@ class _Process:
         _raise_open_files_limit()
         self._database_uri = self._config.mongodb_uri or await self._start_database()
         try:
-            store = self._store = Store.connect(self._database_uri, self._config.mongodb_database)
+            embedded = self._config.mongodb_uri is None
+            store = self._store = Store.connect(
+                self._database_uri,
+                self._config.mongodb_database,
+                embedded=embedded,
+                insert_lanes=self._config.insert_lanes or (1 if embedded else INSERT_LANES),
+            )
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)

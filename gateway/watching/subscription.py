@@ -85,6 +85,10 @@ class Subscription(ABC):
     def fell_behind(self) -> None:
         """Somebody must call `catch_up` until it is no longer behind."""
 
+    @abstractmethod
+    def break_off(self) -> None:
+        """What was delivered is no longer in the log: tell the client, who must start again."""
+
     # Told by the session
 
     def start(self) -> None:
@@ -122,6 +126,12 @@ class Subscription(ABC):
             self._join()
         else:
             self._fall_behind()
+
+    def rolled_back(self, last_seq: int) -> None:
+        """The log ends here now."""
+        if self.cursor > last_seq:
+            self.close()
+            self.break_off()
 
     def _fall_behind(self) -> None:
         self.behind = True

@@ -238,6 +238,9 @@ class Reader(Subscription):
     def fell_behind(self) -> None:
         self.woken.set()
 
+    def break_off(self) -> None:
+        raise AssertionError("the database keeps what it has confirmed")
+
     def cut(self) -> None:
         self.gone = True
         self.woken.set()
