@@ -14,7 +14,7 @@ from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 
 _REPEAT_SECONDS: Final = 60.0
 AWAY: Final = "the database does not answer"
-_NO_PRIMARY: Final = "no server that takes writes can be reached"
+
 
 _CREDENTIALS: Final = "it does not accept the credentials of MONGODB_URI: correct them, and authSource"
 _INDEX: Final = "an index of this collection is in the way: compare them with those in docs/operations.md, and drop it"
@@ -54,7 +54,7 @@ class StorageState(Struct, frozen=True):
     @property
     def refusal(self) -> str | None:
         """The reason, if somebody must mend it: it does not pass by itself."""
-        return None if self.reason in (AWAY, _NO_PRIMARY) else self.reason
+        return None if self.reason == AWAY else self.reason
 
 
 class DatabaseCondition:
@@ -122,7 +122,7 @@ def refusal_of(error: BaseException) -> str | None:
 
 def reason_of(error: BaseException) -> str:
     """Why the database cannot be used, in words that hold no secret."""
-    return refusal_of(error) or _AWAY
+    return refusal_of(error) or AWAY
 
 
 def code_name(details: Any) -> str:

@@ -28,6 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/sessions": BASE | {"gateway/live"},
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
+    "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -40,10 +41,11 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/connections",
         "gateway/http",
         "gateway/telemetry",
+        "gateway/finding",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-WITH_STORE = {f"gateway/{room}" for room in ("live", "sessions", "watching", "peers", "sockets", "rest")}
+WITH_STORE = {f"gateway/{room}" for room in ("finding", "live", "sessions", "watching", "peers", "sockets", "rest")}
 WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/peers", "store", "protocol"}
 
 

@@ -11,9 +11,11 @@ from pydantic import Field, field_validator
 from turnwire.gateway.config.sources import Settings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Switch = Literal["on", "off"]
 LogFormat = Literal["auto", "console", "json"]
 
 _DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_METADATA_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CACHE_SIZE: Final = re.compile(r"[1-9][0-9]*[MG]")
 
 
@@ -41,6 +43,16 @@ class ServerSettings(Settings):
         le=64,
         description="Inserts of events under way at a time; without it 8, and 1 on the embedded database.",
     )
+    figures: Switch = Field("on", description="Whether the figures of sessions are kept and written with their ends.")
+    search: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether words said and all filters are found by an index in the data folder; auto: with the "
+        "embedded database.",
+    )
+    metadata_indexes: str = Field(
+        "customerId,userId,callSid,bot,agent",
+        description="Keys of metadata that MongoDB has an index for, separated by commas.",
+    )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     log_format: LogFormat = Field(
         "auto", description="console, json, or auto: console on a terminal and json elsewhere."
@@ -66,6 +78,15 @@ class ServerSettings(Settings):
         if not _DATABASE_NAME.fullmatch(value):
             raise ValueError("must be 1 to 63 letters, digits, - and _")
         return value
+
+    @field_validator("metadata_indexes")
+    @classmethod
+    def _are_keys(cls, value: str) -> str:
+        keys = [key.strip() for key in value.split(",") if key.strip()]
+        for key in keys:
+            if not _METADATA_KEY.fullmatch(key):
+                raise ValueError(f"{key!r} must be 1 to 64 letters, digits, - and _")
+        return ",".join(keys)
 
     @field_validator("embedded_cache")
     @classmethod

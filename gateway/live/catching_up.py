@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.advancing import advance, fence, tell
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
@@ -46,9 +46,12 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
 
 async def learn(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
     """Take over what the store knows more: a newer publisher elsewhere, events, an end."""
+    amended = state.record.amended
     state.learn(stored, context.clock())
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
+    if state.record.amended > amended:
+        tell(context, state)
     await _read_on(context, state, wanted)
     adopt(context, state, stored)
 

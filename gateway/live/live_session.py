@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from turnwire.gateway.live.advancing import signalled
+from turnwire.gateway.live.advancing import signal
+from turnwire.gateway.live.amending import amend, take_figures
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import renew, take
 from turnwire.gateway.live.claiming import claim
@@ -17,10 +18,12 @@ from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.items import (
     AbandonItem,
+    AmendItem,
     AppendItem,
     BeatItem,
     ClaimItem,
     EndItem,
+    FiguresItem,
     FoundItem,
     Item,
     RenewItem,
@@ -91,7 +94,7 @@ class LiveSession:
         """The publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = None
+            state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
 
     async def stop(self) -> None:
@@ -134,8 +137,7 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if not state.is_fenced(item.publisher):
-                    signalled(context, state, item)
+                signal(context, state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -149,6 +151,10 @@ class LiveSession:
                 await renew(context, state, item)
             case FoundItem():
                 await take(context, state, item)
+            case FiguresItem():
+                take_figures(context, state, item)
+            case AmendItem():
+                await amend(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""

@@ -35,6 +35,12 @@ class Observer(Protocol):
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
+    def amended(self, state: SessionState) -> None:
+        """Metadata, language or figures are new."""
+
+    def unread(self, state: SessionState) -> None:
+        """The conversation has to be read from the log: its figures are not known otherwise."""
+
     def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         """A round was answered: events stored before, why events were refused, and the time from receipt to ack of
         its first append, if a publisher sent that."""

@@ -102,6 +102,7 @@ class SseRoute:
         try:
             await response.prepare(request)
             follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
+            follower.outbox.put(follower.session_frame())
             follower.start()
             await _serve(request, follower)
         finally:

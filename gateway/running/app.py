@@ -12,6 +12,9 @@ from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.finding.listing import Listing
+from turnwire.gateway.finding.search import Search
+from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
@@ -20,6 +23,7 @@ from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
@@ -34,6 +38,7 @@ from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
+from turnwire.store.search.tables import FILE_NAME
 
 _access_log = logging.getLogger("aiohttp.access")
 _SHUTDOWN_SECONDS = 1.0
@@ -62,7 +67,8 @@ class Gateway:
         self.config = config
         self.metrics = Metrics()
         self._siblings = siblings
-        self.parts = SessionParts(config, store, self.metrics, clock, bus_of(config))
+        self.search = self._make_search(store)
+        self.parts = SessionParts(config, store, self.metrics, clock, bus=bus_of(config), search=self.search)
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
@@ -83,6 +89,11 @@ class Gateway:
             else Watching(log, clock, fell_behind, peers.watch_changed)
         )
 
+    def _make_search(self, store: Store) -> Search | None:
+        config = self.config
+        wanted = config.search == "on" or (config.search == "auto" and config.mongodb_uri is None)
+        return Search(store, config.data_dir / FILE_NAME, shared=config.mongodb_uri is not None) if wanted else None
+
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
         limits, sessions, requests = config.limits, parts.sessions, parts.requests
@@ -93,6 +104,7 @@ class Gateway:
         add_session_routes(
             app,
             SessionRoutes(limits, bodies, requests, log),
+            ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -142,6 +154,8 @@ class Gateway:
         """End all tasks. What is not settled by now gets no answer."""
         await self._periodic.stop()
         await self.parts.stop()
+        if self.search is not None:
+            await self.search.close()
 
     def _bus_state(self) -> bool | None:
         peers = self.parts.peers

@@ -175,13 +175,16 @@ class Subscription(ABC):
 
     def _join(self) -> None:
         """Be live, and say what is due."""
-        self.behind = False
+        joins, self.behind = self.behind, False
         if self._caught_up_due:
             self._caught_up_due = False
             self.outbox.put(self.caught_up_frame())
         if self._session_due:
             self._session_due = False
             self.outbox.put(self.session_frame())
+        if joins and self.state.interims is not None:
+            for key, payload in self.state.interims.kept.items():
+                self.signal(key, payload)
 
     def close(self) -> None:
         """Watch no more."""
