@@ -53,7 +53,9 @@ class Gateway:
         self.line = Line(self.world.database, self.world.trouble)
         self.store = Store(self.line, "model")
         clock = asyncio.get_running_loop().time
-        parts = self.parts = SessionParts(self.world.config, self.store, self.world.metrics, clock, self.world.line())
+        parts = self.parts = SessionParts(
+            self.world.config, self.store, self.world.metrics, clock, bus=self.world.line()
+        )
         self._periodic = Periodic()
         parts.start(self._periodic)
 
