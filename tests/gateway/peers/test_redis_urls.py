@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -39,16 +38,6 @@ async def test_a_wrong_password_is_told_without_it(
 async def test_host_and_port(start_gateway: StartGateway, redis: RedisServer) -> None:
     gateway = await start_gateway(redis_host="127.0.0.1", redis_port=redis.port)
     await until(lambda: is_up(gateway), "the bus")
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Key and certificate of localhost, signed by itself."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return key, certificate
 
 
 async def test_tls(start_gateway: StartGateway, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
