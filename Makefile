@@ -68,7 +68,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
@@ -136,3 +136,33 @@ balancers:
 	    fi; \
 	  fi; \
 	done
+
+# The adapters, each against the framework itself: an environment for each, with Turnwire beside it as its users have it.
+# The first time these are some 1.5 GB from the package index; they are kept in .venv-adapters.
+ADAPTERS := pipecat livekit openai vendors
+IN_pipecat := '.[pipecat]'
+IN_livekit := '.[livekit]'
+IN_openai := . openai openai-agents
+IN_vendors := . deepgram-sdk retell-sdk vapi-server-sdk
+TESTS_pipecat := test_pipecat.py test_pipecat_gateways.py
+TESTS_livekit := test_livekit.py test_livekit_gateways.py
+TESTS_openai := test_openai.py
+TESTS_vendors := test_vendors.py
+
+.PHONY: adapters $(addprefix adapters-,$(ADAPTERS))
+
+adapters: $(addprefix adapters-,$(ADAPTERS))
+
+$(addprefix adapters-,$(ADAPTERS)): adapters-%: .venv-adapters/%/installed $(VENV)/installed-dev
+	@.venv-adapters/$*/bin/python -m pip check
+	LOGURU_LEVEL=CRITICAL TURNWIRE_GATEWAY_PYTHON=$(CURDIR)/$(BIN)/python .venv-adapters/$*/bin/python -m pytest \
+	  -c tests/adapters/frameworks/pytest.ini --rootdir . --confcutdir tests/adapters/frameworks \
+	  $(addprefix tests/adapters/frameworks/,$(TESTS_$*))
+
+.venv-adapters/%/installed: pyproject.toml $(VENV)/made
+	@echo 'Installing the framework of the $* adapter, with Turnwire beside it; this takes some minutes.'
+	@rm -rf .venv-adapters/$*
+	@$(BIN)/python -m venv .venv-adapters/$*
+	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(IN_$*) 'pytest>=9.2,<10' 'pytest-asyncio>=1.5,<2' 'pytest-timeout>=2.4,<3'
+	@touch $@
