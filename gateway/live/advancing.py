@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import hear
-from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.items import SignalItem
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.open_commands import push_of
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.commands import Command

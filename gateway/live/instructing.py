@@ -21,7 +21,7 @@ from turnwire.gateway.live.items import (
     OutcomeItem,
     Stored,
 )
-from turnwire.gateway.live.log_writer import load_ledger, read_stored
+from turnwire.gateway.live.log.log_writer import load_ledger, read_stored
 from turnwire.gateway.live.open_commands import OpenCommands
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState

@@ -12,6 +12,7 @@ from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.gateway_url import DEFAULT_URL, Url
 from turnwire.commands.key import key
+from turnwire.commands.path import path
 
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="Put before every session id of the file.")]
 
@@ -30,7 +31,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, resend, key, dashboard, reindex):
+    for each in (replay, tail, verify, command, resend, key, dashboard, reindex, path):
         app.command()(each)
 
 
@@ -182,7 +183,7 @@ def reindex(
     Nothing is lost by it. Until it is done the search looks at ids and metadata only.
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
-    from turnwire.commands.reindex import reindex as ask_for_it  # noqa: PLC0415
+    from turnwire.gateway.running.reindex import reindex as ask_for_it  # noqa: PLC0415
 
     fault = ask_for_it(data_dir)
     if fault is not None:
