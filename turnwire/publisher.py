@@ -102,6 +102,7 @@ class Publisher:
             )
         self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
         self._life = PublisherLife(self._call, self._delivery, self._codec, http)
+        self._commands = self._delivery.commands = Commands(self._life.work)
         self._intake = Intake(session_id, self._delivery, self._life)
 
     async def __aenter__(self) -> Self:
@@ -145,11 +146,11 @@ class Publisher:
         and told by one warning. A task that is cancelled meanwhile does all this first.
         """
         await self._life.leave(self._drain_timeout)
-        self._stop_commands()
+        self._commands.close()
 
     async def close(self) -> None:
         """Disconnect at once; what has no ack may or may not be stored. The session goes on."""
-        self._stop_commands()
+        self._commands.close()
         await self._life.leave(None)
 
     # State
@@ -214,15 +215,10 @@ class Publisher:
     def on_command(self, handler: CommandHandler, *commands: str) -> None:
         """Have commands of supervisors carried out: the named ones, or else `whisper`, `say` and `end`.
 
-        The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`). It runs in a
-        task of its own, so several may run at a time; they begin in order. When it returns the command is done, and
-        a text it returns goes with the answer; when it raises CommandRefused the command is refused, else failed.
+        The handler, plain or async, gets each once (`command`, `payload`, `command_id`, `by`), in order, each in a task
+        of its own. When it returns, it is done, and a text goes with the answer; CommandRefused refuses, else it failed.
         """
-        if self._delivery.commands is None:
-            self._delivery.commands = Commands(self._life.work)
-            if self._delivery.opened is not None:
-                self._delivery.commands.connected(self._delivery.opened)
-        self._delivery.commands.handle(handler, commands)
+        self._commands.handle(handler, commands)
 
     # Calls that may wait
 
@@ -286,8 +282,7 @@ class Publisher:
         if not self._life.has_started:
             self._life.check()
         if self._delivery.ending is None:
-            if self._delivery.commands is not None:
-                self._delivery.commands.ending()
+            self._commands.ending()
             self._delivery.ending = Complete(status, reason)
         self._life.wake()
         async with asyncio.timeout(timeout):
@@ -298,10 +293,6 @@ class Publisher:
         return session
 
     # Inside
-
-    def _stop_commands(self) -> None:
-        if self._delivery.commands is not None:
-            self._delivery.commands.close()
 
     def _report_nacks(self, session: Session | None) -> None:
         nacks, self._delivery.unreported = self._delivery.unreported, []

@@ -191,6 +191,8 @@ async def _mark(context: Context, state: SessionState, command: Command, wanted:
 
 async def _conclude(context: Context, state: SessionState, item: OutcomeItem) -> None:
     """Write down what the bot says, if it is of a command there is. The log takes one end of a command: the first."""
+    if context.shared_database:  # a newer publisher may be elsewhere, and may not have written yet
+        await refresh(context, state)
     if state.is_fenced(item.publisher):
         return
     if await _stored(context, state, requested_id(item.outcome.command_id)) is None:
