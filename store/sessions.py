@@ -15,6 +15,7 @@ from turnwire.protocol.messages import FinalStatus, JsonObject, Session, Session
 from turnwire.protocol.rules import has_ended
 from turnwire.protocol.times import format_time
 from turnwire.store.condition import DatabaseCondition
+from turnwire.store.session_patterns import ids_like
 from turnwire.store.session_writes import Creations, Endings, refusal, write_bulk
 
 MAX_UPDATES = 100
@@ -94,6 +95,8 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
     started_before: datetime | None = None
     before: tuple[datetime, str] | None = None
     """The (startedAt, sessionId) of the last session of the page before."""
+    patterns: Sequence[str] | None = None
+    """Only sessions of these ids, or of an id that begins with one that ends in `*`; None for all."""
 
     def matches(self, record: SessionRecord) -> bool:
         """Whether the filters of status and language let this session through."""
@@ -191,6 +194,8 @@ class SessionStore:
             condition["status"] = query.status[0] if len(query.status) == 1 else {"$in": list(query.status)}
         if query.language is not None:
             condition["language"] = query.language
+        if query.patterns is not None:
+            condition |= ids_like(query.patterns)
         found: list[SessionRecord] = []
         upper = query.started_before
         if query.before is not None:

@@ -68,6 +68,8 @@ class Connection:
         self.paused = False
         """Whether we have stopped reading for reasons of our own: then silence says nothing about the other side."""
         self.closing: asyncio.Task[None] | None = None
+        self.deaf = False
+        """Whether what arrives is not taken any more."""
         self._config = serving.config
         self._ws = _Socket(
             protocols=tuple(CODECS),
@@ -151,6 +153,13 @@ class Connection:
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
+    def judge_again(self) -> None:
+        """What the other side may do has changed: close if this is not among it any more."""
+
+    def takes_control_frame(self) -> bool:
+        """Whether a ping is to be answered: not when there are too many of them."""
+        return True
+
     async def frames(self) -> AsyncIterator[bytes]:
         """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
         wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
@@ -161,19 +170,22 @@ class Connection:
                 return
             self._pinged_at = None
             if message.type is wanted:
-                if self.serving.connections.draining:
+                if self.deaf or self.serving.connections.draining:
                     continue
                 if self.codec.text and not _is_utf8(message.data):
                     self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
                     return
                 yield message.data
             elif message.type is WSMsgType.PING:
-                await self._ws.pong(message.data)
+                if self.takes_control_frame():
+                    await self._ws.pong(message.data)
             elif message.type is other:
                 kind = "text" if self.codec.text else "binary"
                 self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
                 return
-            elif message.type is not WSMsgType.PONG:
+            elif message.type is WSMsgType.PONG:
+                self.takes_control_frame()
+            else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
@@ -211,6 +223,11 @@ class Connection:
         elif self.closing is None:
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
             self.closing.add_done_callback(_retrieve)
+
+    @property
+    def close_code(self) -> int | None:
+        """The code it was closed with, by either side."""
+        return self._ws.close_code
 
     def abort(self) -> None:
         """Cut the connection, if it is still there."""

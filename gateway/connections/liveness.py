@@ -25,3 +25,5 @@ class Liveness:
             return  # the gateway itself was held up: what has arrived meanwhile is read first
         for connection in tuple(self._connections.connections):
             connection.check_alive(now)
+        for follower in tuple(self._connections.followers):
+            follower.check_alive(now)

@@ -7,9 +7,11 @@ from typing import Literal
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.protocol.bodies import Dependencies, Health
 from turnwire.protocol.codec import JSON
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
 from turnwire.store.probe import StorageProbe
 from turnwire.version import __version__
@@ -28,8 +30,9 @@ class HealthRoutes:
         self._probe = probe
         self._connections = connections
 
-    async def read_health(self, _request: web.Request) -> web.Response:
+    async def read_health(self, request: web.Request) -> web.Response:
         """`down` when the database is away, `degraded` while the gateway is going away."""
+        principal_of(request).require(Scope.METRICS)
         up = await self._probe.is_up()
         status: Status = "down" if not up else "degraded" if self._connections.draining else "ok"
         return _answer(status, up=up, serves=up)

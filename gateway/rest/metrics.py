@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.protocol.rights import Scope
 from turnwire.store.probe import StorageProbe
 
 
@@ -15,6 +17,7 @@ class MetricsRoute:
         self._probe = probe
 
     async def read_metrics(self, request: web.Request) -> web.Response:
+        principal_of(request).require(Scope.METRICS)
         self._metrics.storage_up = await self._probe.is_up()
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
         body = encode(self._metrics.registry)

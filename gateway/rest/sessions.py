@@ -10,6 +10,9 @@ import msgspec
 import uuid_utils
 from aiohttp import web
 
+from turnwire.gateway.access.creations import Creations
+from turnwire.gateway.access.enders import Enders
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, encode_cursor, session_id_of
@@ -33,6 +36,7 @@ from turnwire.protocol.paging import (
     MAX_LIMIT,
     language_fault,
 )
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_end_reason, check_id, check_metadata
 from turnwire.protocol.times import parse_time
 from turnwire.store.event_log import EventLog
@@ -42,34 +46,57 @@ from turnwire.store.sessions import SessionQuery
 class SessionRoutes:
     """`/sessions`, `/sessions/{id}`, `/sessions/{id}/complete`."""
 
-    def __init__(self, limits: Limits, bodies: BodyReader, requests: Requests, log: EventLog) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        bodies: BodyReader,
+        requests: Requests,
+        log: EventLog,
+        *,
+        creations: Creations,
+        enders: Enders,
+    ) -> None:
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
         self._log = log
+        self._creations = creations
+        self._enders = enders
 
     async def create_session(self, request: web.Request) -> web.Response:
+        principal = principal_of(request)
+        principal.require(Scope.CREATE)
         body = await self._bodies.decode(request, CreateSession)
+        principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_id(session_id, "sessionId", self._limits)
         fault = language_fault(body.language)
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        self._creations.check_live(principal, session_id)
+        await self._creations.check(principal, session_id)
         session, created = await self._requests.create(
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
+        if created:
+            self._creations.created(principal, session_id)
         return json_answer(session, replayed=not created)
 
     async def complete_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal = principal_of(request)
+        principal.require(Scope.COMPLETE, session_id)
         raw = await self._bodies.read(request)
         body = JSON.decode_body(raw, CompleteSession, self._limits) if raw else CompleteSession()
         check_end_reason(body.reason, self._limits)
-        session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
+        with self._enders.may_end(session_id, principal):
+            session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
         return json_answer(session, replayed=not ended_now)
 
     async def list_sessions(self, request: web.Request) -> web.Response:
+        principal = principal_of(request)
+        principal.require(Scope.LIST)
         query = Query(request)
         status = query.choice("status", get_args(SessionStatus), None)
         limit = query.integer("limit", DEFAULT_LIST_LIMIT, low=1, high=MAX_LIMIT)
@@ -80,6 +107,7 @@ class SessionRoutes:
             started_after=query.moment("startedAfter"),
             started_before=query.moment("startedBefore", up=True),
             before=query.cursor(self._limits),
+            patterns=principal.patterns,
         )
         query.check()
         found = await self._requests.list_sessions(wanted)
@@ -91,6 +119,7 @@ class SessionRoutes:
 
     async def read_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.READ, session_id)
         query = Query(request)
         by_offset = query.has("offset")
         if by_offset and query.has("page"):

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 
 from aiohttp import web
 
+from turnwire.gateway.access.access import build_access
+from turnwire.gateway.access.creations import Creations
+from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
@@ -17,15 +20,23 @@ from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
+from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.periodic import Periodic, tick
-from turnwire.gateway.running.routes import add_service_routes, add_session_routes, add_socket_routes
+from turnwire.gateway.running.rights import RightsWatch
+from turnwire.gateway.running.routes import (
+    add_access_routes,
+    add_service_routes,
+    add_session_routes,
+    add_socket_routes,
+)
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
@@ -35,6 +46,7 @@ from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
 
 _access_log = logging.getLogger("aiohttp.access")
+_FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
 """What handlers get to end by themselves after the drain."""
 
@@ -43,11 +55,21 @@ class Gateway:
     """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
 
     def __init__(self, config: Config, store: Store) -> None:
+        """Raises ConfigError for settings of access that it must not start with."""
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
-        self.parts = SessionParts(config, store, self.metrics, clock)
+        self.access = build_access(config, store.revocations)
+        self.parts = SessionParts(config, store, self.metrics, clock, self.access.enders)
         self.connections = OpenConnections(config.max_connections)
+        self._rights = RightsWatch(self.access, self.connections)
+        sessions = self.parts.sessions
+        self._creations = Creations(
+            self.access.rates,
+            self.access.audit,
+            is_live=lambda session_id: session_id in sessions.live,
+            exists=self.parts.requests.exists,
+        )
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = Watching(store.events, clock, self.metrics.fell_behind)
         self.probe = StorageProbe(store.ping)
@@ -64,19 +86,22 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        sse = SseRoute(self._serving, sessions, requests, self._watching)
+        access = self.access
+        streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
+        sse = SseRoute(self._serving, streams, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, requests, log),
-            EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
+            SessionRoutes(limits, bodies, requests, log, creations=self._creations, enders=access.enders),
+            EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
         add_service_routes(app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe))
+        add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
-        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting)
-        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber))
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._creations)
+        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
 
@@ -85,6 +110,7 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
+            guard=Guard(self.access.door),
             answered=self.metrics.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
@@ -96,9 +122,15 @@ class Gateway:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
+        self._periodic.every(_FORGET_SECONDS, self._creations.forget_evicted)
+        await self._rights.start(self._periodic)
         yield
         await self._stop()
         await self.probe.close()
+
+    async def reload(self) -> None:
+        """Read the files of keys again, as on SIGHUP."""
+        await self._rights.reload()
 
     async def drain(self) -> None:
         """Let go of all connections, as on SIGTERM."""

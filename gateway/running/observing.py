@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.lazy_fields import LazyFields
@@ -11,15 +12,17 @@ from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import SessionStatus
+from turnwire.protocol.rules import has_ended
 
 
 class GatewayObserver:
     """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
 
-    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics) -> None:
+    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics, enders: Enders | None = None) -> None:
         self._lazy_fields = lazy_fields
         self._feed = feed
         self._metrics = metrics
+        self._enders = enders
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.heard(state, durable)
@@ -27,6 +30,8 @@ class GatewayObserver:
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         self._lazy_fields.mark(state, status=state.record.status != before)
         self._feed.changed(state, before)
+        if state.ended and self._enders is not None and not has_ended(before):
+            self._enders.ended(state.session_id, state.record.status, state.record.end_reason)
 
     def created(self, state: SessionState) -> None:
         self._feed.changed(state, state.record.status)

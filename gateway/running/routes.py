@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
@@ -29,6 +30,11 @@ def add_session_routes(app: web.Application, sessions: SessionRoutes, events: Ev
     _add_get(app.router.add_resource(f"/sessions/{_ID}"), sessions.read_session)
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), stats.read_stats)
     app.router.add_post(f"/sessions/{_ID}/complete", sessions.complete_session)
+
+
+def add_access_routes(app: web.Application, access: AccessRoutes) -> None:
+    app.router.add_post("/tokens", access.mint_token)
+    app.router.add_post("/revocations", access.revoke)
 
 
 def add_service_routes(app: web.Application, health: HealthRoutes, metrics: MetricsRoute) -> None:

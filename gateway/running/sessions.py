@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.config import Config
 from turnwire.gateway.live.context import Context, Waiting
 from turnwire.gateway.live.state import SessionState
@@ -29,7 +30,14 @@ _SWEEP_ALONE_SECONDS = 3600.0
 class SessionParts:
     """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
 
-    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        enders: Enders | None = None,
+    ) -> None:
         self._config = config
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead)
@@ -38,12 +46,13 @@ class SessionParts:
             store=store,
             clock=clock,
             limits=config.limits,
+            ping_interval=config.ping_interval,
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,
             shared_database=config.mongodb_uri is not None,
             waiting=Waiting(config.max_waiting_bytes),
-            observer=GatewayObserver(self.lazy_fields, self.feed, metrics),
+            observer=GatewayObserver(self.lazy_fields, self.feed, metrics, enders),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
         self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
