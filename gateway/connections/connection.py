@@ -80,6 +80,7 @@ class Connection:
             decode_text=False,
         )
         self._outbox: Outbox | None = None
+        self._closed_with: int | None = None
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -221,13 +222,15 @@ class Connection:
         if self._outbox is None:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
+            if not self._close_received:
+                self._closed_with = code
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
             self.closing.add_done_callback(_retrieve)
 
     @property
     def close_code(self) -> int | None:
-        """The code it was closed with, by either side."""
-        return self._ws.close_code
+        """The code it was closed with, by whichever side was first."""
+        return self._ws.close_code if self._closed_with is None else self._closed_with
 
     def abort(self) -> None:
         """Cut the connection, if it is still there."""

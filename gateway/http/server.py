@@ -97,7 +97,7 @@ def _allowed(request: web.Request, error: Exception) -> web.Response | None:
     """What is allowed, for an OPTIONS request to a known resource that is no CORS preflight and was refused as such."""
     if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
         return None
-    if not isinstance(error, web.HTTPMethodNotAllowed):
+    if not isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
         return None
     resource = request.match_info.route.resource
     if resource is None:

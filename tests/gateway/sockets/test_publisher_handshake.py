@@ -121,6 +121,8 @@ async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway:
         "maxEventBytes": 2048,
         "maxFrameBytes": 4096,
         "maxBatchEvents": 5,
+        "pingIntervalMs": 20_000,
+        "maxDepth": 64,
     }
     assert first.opened["session"]["metadata"] == {"caller": "+49 30"}
     assert first.opened["serverTime"].endswith("Z")
