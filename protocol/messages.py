@@ -28,31 +28,6 @@ REF_CHARS = 128
 # --- resources -------------------------------------------------------------------------------------------------------
 
 
-class Session(Shape):
-    """One conversation."""
-
-    session_id: str
-    status: SessionStatus
-    language: str
-    started_at: Timestamp
-    ended_at: Timestamp | None = None
-    metadata: JsonObject = field(default_factory=dict)
-    last_seq: int = 0
-    last_event_at: Timestamp | None = None
-    end_reason: str | None = None
-
-
-class Event(Shape, gc=False):
-    """One immutable record of a session, as stored."""
-
-    event_id: str
-    session_id: str
-    type: EventType
-    payload: JsonObject
-    timestamp: Timestamp
-    seq: int
-
-
 class LastLine(Shape):
     """The last text spoken: shortened. `duration_ms` is null when the utterance has not been measured."""
 
@@ -68,6 +43,48 @@ class Interruptions(Shape):
 
     by_user: int = 0
     by_bot: int = 0
+
+
+class SessionFigures(Shape, kw_only=True):
+    """A session in a few numbers. Definitions: docs/events.md. Of one that goes on, `talk_ms` is null."""
+
+    turns: int
+    response_p50_ms: int | None
+    response_p95_ms: int | None
+    missed: int
+    interruptions: Interruptions
+    tools_failed: int
+    errors: int
+    duration_ms: int
+    talk_ms: int | None
+    last_line: LastLine | None
+
+
+class Session(Shape):
+    """One conversation."""
+
+    session_id: str
+    status: SessionStatus
+    language: str
+    started_at: Timestamp
+    ended_at: Timestamp | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    last_seq: int = 0
+    last_event_at: Timestamp | None = None
+    end_reason: str | None = None
+    figures: SessionFigures | None = None
+    """Null where they are not kept, or not known yet."""
+
+
+class Event(Shape, gc=False):
+    """One immutable record of a session, as stored."""
+
+    event_id: str
+    session_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: Timestamp
+    seq: int
 
 
 class Summary(Shape, kw_only=True):

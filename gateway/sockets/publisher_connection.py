@@ -111,6 +111,10 @@ class PublisherConnection(GuestConnection):
         self.send(Completed(session))
         self.close(CloseCode.DONE, "completed")
 
+    def session_ended(self, session: Session) -> None:
+        if not self._completing:  # it did not ask for it; what it asks is answered by `completed`
+            self.send(Completed(session))
+
     # Rights
 
     def is_allowed(self) -> bool:

@@ -41,6 +41,7 @@ from turnwire.protocol.messages import (
     PublisherCommand,
     PublisherReply,
     Session,
+    SessionFigures,
     SessionPush,
     SessionsPush,
     Shape,
@@ -60,7 +61,19 @@ GOLDEN = Path(__file__).parent / "golden"
 NOW = "2025-12-21T10:30:00.000Z"
 LATER = "2025-12-21T10:30:02.500Z"
 LIVE = Session("call-7", "active", "en", NOW, None, {"caller": "+49 30 901820"}, 2, LATER, None)
-ENDED = Session("call-7", "completed", "en", NOW, "2025-12-21T10:31:00.000Z", {}, 2, LATER, "hangup")
+FIGURES = SessionFigures(
+    turns=2,
+    response_p50_ms=850,
+    response_p95_ms=850,
+    missed=0,
+    interruptions=Interruptions(1, 0),
+    tools_failed=0,
+    errors=0,
+    duration_ms=3140,
+    talk_ms=1940,
+    last_line=LastLine(2, "bot", "Hello!", interrupted=True, duration_ms=640),
+)
+ENDED = Session("call-7", "completed", "en", NOW, "2025-12-21T10:31:00.000Z", {}, 2, LATER, "hangup", FIGURES)
 FRESH = Session("call-8", "initiated", "de", NOW)
 HELLO = Event("e1", "call-7", "user_speech", {"text": "Grüezi 😀", "confidence": 0.93}, NOW, 1)
 REPLY = Event("e2", "call-7", "bot_speech", {"text": "Hello!", "turn": {"n": 1, "final": True, "via": None}}, LATER, 2)

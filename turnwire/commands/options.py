@@ -156,3 +156,26 @@ def verify(
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
     if not verify(url, ids, expected):
         raise typer.Exit(1)
+
+
+def reindex(
+    *,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="TURNWIRE_DATA_DIR", show_envvar=False, help="Folder of the gateway's data.")
+    ] = Path("turnwire-data"),
+) -> None:
+    """Have the search of a gateway made anew from its log.
+
+    \b
+    While the gateway runs it begins within a second; else it begins with its next start:
+        turnwire reindex --data-dir ./turnwire-data
+
+    Nothing is lost by it. Until it is done the search looks at ids and metadata only.
+    """
+    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
+    from turnwire.commands.reindex import reindex as ask_for_it  # noqa: PLC0415
+
+    fault = ask_for_it(data_dir)
+    if fault is not None:
+        raise fail(fault)
+    typer.echo("The search will be made anew.")
