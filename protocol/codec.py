@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from turnwire.protocol.containers import check_containers
 from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (
@@ -102,6 +103,7 @@ class Codec(Encoding):
 
         Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
         """
+        check_containers(frame, limits.containers, text=self.text)
         try:
             command = self._plain_command.decode(frame)
         except UNDECODABLE:
@@ -154,6 +156,8 @@ class Codec(Encoding):
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
         """Its ref is echoed as it came, undecoded: it must be a value that can be sent."""
         if isinstance(ping.ref, Raw):
+            if 0 < limits.ping_ref_bytes < _size(ping.ref):
+                raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
             ref = self._decode(self._any, bytes(ping.ref), limits)
             if not is_storable({"ref": ref}, limits.depth + 1):
                 raise InvalidMessage(f"ref must be a JSON value of no more than {limits.depth} levels, as in a payload")
@@ -178,6 +182,7 @@ class Codec(Encoding):
 
     def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand | Auth:
         """A subscriber's frame. Raises InvalidJson or InvalidMessage."""
+        check_containers(frame, limits.containers, text=self.text)
         command: SubscriberCommand | Auth = self._decode(self._subscriber_command, frame, limits)
         if isinstance(command, Ping):
             self._check_ping(command, limits)
@@ -193,6 +198,7 @@ class Codec(Encoding):
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """A REST body. Raises InvalidJson or InvalidMessage."""
+        check_containers(body, limits.containers, text=self.text)
         result: T = self._decode(self._format.Decoder(kind), body, limits)
         return result
 
@@ -201,6 +207,7 @@ class Codec(Encoding):
 
         Raises InvalidEvent with a text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
+        check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
             event = self._decode_event(Raw(body.strip() if self.text else body), limits)

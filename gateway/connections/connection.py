@@ -10,9 +10,10 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
 from turnwire.gateway.config import Config
-from turnwire.gateway.connections.frames import server_frame
+from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
@@ -81,6 +82,7 @@ class Connection:
         )
         self._outbox: Outbox | None = None
         self._closed_with: int | None = None
+        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -173,10 +175,13 @@ class Connection:
             if message.type is wanted:
                 if self.deaf or self.serving.connections.draining:
                     continue
-                if self.codec.text and not _is_utf8(message.data):
+                if self.codec.text and not is_utf8(message.data):
                     self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
                     return
+                self._turn.begin()
                 yield message.data
+                if self._turn.is_over():
+                    await asyncio.sleep(0)
             elif message.type is WSMsgType.PING:
                 if self.takes_control_frame():
                     await self._ws.pong(message.data)
@@ -284,13 +289,3 @@ class Connection:
 def _retrieve(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -94,7 +94,7 @@ class Gateway:
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
-        self._liveness = Liveness(self.connections, clock, pause)
+        self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
         self.app = self._make_app()

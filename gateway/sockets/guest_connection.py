@@ -26,6 +26,8 @@ class GuestConnection(Connection):
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
         self.guest = guest
+        self.bad_in_a_row = 0
+        """Messages that could not be decoded since the last one that could."""
         control, commands = guest.rates.control_frames(), guest.rates.commands()
         self._control = None if control is None else Strikes(control, serving.clock)
         self._commands = None if commands is None else Strikes(commands, serving.clock)
@@ -33,6 +35,17 @@ class GuestConnection(Connection):
     @abstractmethod
     def is_allowed(self) -> bool:
         """Whether the principal, as it is now, may have this connection, and all that it is used for."""
+
+    # What cannot be read
+
+    def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
+        """Tell what is wrong with a frame, and close after too many of them in a row."""
+        self.bad_in_a_row += 1
+        most = self._config.max_bad_messages
+        self.send_error(error, ref)
+        if 0 < most <= self.bad_in_a_row:
+            self.guest.limited("bad_messages")
+            self.close(CloseCode.PROTOCOL_ERROR, f"{most} messages in a row could not be read")
 
     # Rates
 

@@ -140,12 +140,13 @@ class PublisherConnection(GuestConnection):
         async for frame in self.frames():
             try:
                 command = self.codec.decode_publisher(frame, self.limits)
+                self.bad_in_a_row = 0
                 if type(command) is Auth:
                     await self.renew(command.token)
                 else:
                     self._take(live, command, len(frame))
             except TurnwireError as error:
-                self.send_error(error)
+                self.refuse(error)
             self.serving.frame_received()
             if self._is_full:
                 await self._wait_for_room()

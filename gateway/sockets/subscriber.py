@@ -109,12 +109,13 @@ class SubscriberConnection(GuestConnection):
         async for frame in self.frames():
             try:
                 command = self.codec.decode_subscriber(frame, self.limits)
+                self.bad_in_a_row = 0
                 if type(command) is Auth:
                     await self.renew(command.token)
                 elif self.takes_command():
                     await self._take(command)
             except TurnwireError as error:
-                self.send_error(error, self.codec.ref_of(frame, self.limits))
+                self.refuse(error, self.codec.ref_of(frame, self.limits))
             self.serving.frame_received()
 
     def is_allowed(self) -> bool:
@@ -149,12 +150,18 @@ class SubscriberConnection(GuestConnection):
             raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
         if len(self._subscriptions) >= self._max_subscriptions:
             raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions")
+        if command.feed is not None and 0 < self._config.max_feeds <= self._feeds:
+            raise Overloaded(f"a connection has at most {self._config.max_feeds} feeds")
         if (command.session_id is None) == (command.feed is None):
             raise InvalidMessage('subscribe needs either a sessionId or feed: "sessions"')
         if command.feed is not None and command.after_seq is not None:
             raise InvalidMessage("afterSeq goes with a sessionId, not with a feed")
         if command.after_seq is not None and command.after_seq < 0:
             raise InvalidMessage(f"afterSeq must be 0 or more, is {command.after_seq}")
+
+    @property
+    def _feeds(self) -> int:
+        return sum(isinstance(each, FeedSubscription) for each in self._subscriptions.values())
 
     async def _watch_session(self, command: Subscribe) -> None:
         assert command.session_id is not None
