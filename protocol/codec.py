@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from turnwire.protocol.command_messages import Accept, CommandResult
 from turnwire.protocol.commands import check_accept, check_result
+from turnwire.protocol.containers import check_containers
 from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (
@@ -38,13 +39,14 @@ from turnwire.protocol.messages import (
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
 from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
+from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 
 T = TypeVar("T")
-_Others = Signal | Complete | Ping | Accept | CommandResult
+_Others = Signal | Complete | Ping | Accept | CommandResult | Auth
 """What a publisher sends beside events."""
 
 
@@ -96,14 +98,14 @@ class Codec(Encoding):
         """Whether frames are text frames (else binary)."""
         self._format = format
         self._plain_command = format.Decoder(_PlainAppend | _Others)
-        self._publisher_command = format.Decoder(PublisherCommand)
+        self._publisher_command = format.Decoder(PublisherCommand | Auth)
         self._raw_command = format.Decoder(_RawAppend | _Others)
         self._raw_batch = format.Decoder(_RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
         self._text_timed = format.Decoder(_TextTimedEvent)
         self._refs = format.Decoder(_Refs)
-        self._subscriber_command = format.Decoder(SubscriberCommand)
+        self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
         self._stored_event = format.Decoder(Event)
         self._publisher_reply = format.Decoder(PublisherReply)
@@ -116,6 +118,7 @@ class Codec(Encoding):
 
         Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
         """
+        check_containers(frame, limits.containers, text=self.text)
         try:
             command = self._plain_command.decode(frame)
         except UNDECODABLE:
@@ -167,7 +170,7 @@ class Codec(Encoding):
             check_accept(command, limits)
         elif type(command) is CommandResult:
             check_result(command, limits)
-        else:
+        elif type(command) is Ping:
             self._check_ping(command, limits)
         checked: _Others = command
         return checked
@@ -175,6 +178,8 @@ class Codec(Encoding):
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
         """Its ref is echoed as it came, undecoded: it must be a value that can be sent."""
         if isinstance(ping.ref, Raw):
+            if 0 < limits.ping_ref_bytes < _size(ping.ref):
+                raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
             ref = self._decode(self._any, bytes(ping.ref), limits)
             if not is_storable({"ref": ref}, limits.depth + 1):
                 raise InvalidMessage(f"ref must be a JSON value of no more than {limits.depth} levels, as in a payload")
@@ -203,9 +208,10 @@ class Codec(Encoding):
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
 
-    def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand:
+    def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand | Auth:
         """A subscriber's frame. Raises InvalidJson or InvalidMessage."""
-        command: SubscriberCommand = self._decode(self._subscriber_command, frame, limits)
+        check_containers(frame, limits.containers, text=self.text)
+        command: SubscriberCommand | Auth = self._decode(self._subscriber_command, frame, limits)
         if isinstance(command, Ping):
             self._check_ping(command, limits)
         return command
@@ -220,6 +226,7 @@ class Codec(Encoding):
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """A REST body. Raises InvalidJson or InvalidMessage."""
+        check_containers(body, limits.containers, text=self.text)
         result: T = self._decode(self._format.Decoder(kind), body, limits)
         return result
 
@@ -228,6 +235,7 @@ class Codec(Encoding):
 
         Raises InvalidEvent with a text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
+        check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
             event = self._decode_event(Raw(body.strip() if self.text else body), limits)

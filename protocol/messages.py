@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
@@ -122,18 +123,6 @@ class BadEvent(Struct, frozen=True):
     event_id: str | None
     code: ErrorCode
     message: str
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """The limits a publisher or a REST client meets. Sizes in bytes, of the encoded form received."""
-
-    id_chars: int = 256
-    event_bytes: int = 128 * 1024
-    frame_bytes: int = 1024 * 1024
-    depth: int = 64
-    metadata_bytes: int = 64 * 1024
-    batch_events: int = 500
-    in_flight: int = 256
 
 
 # --- publisher: client to gateway ------------------------------------------------------------------------------------

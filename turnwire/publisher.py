@@ -215,8 +215,8 @@ class Publisher:
     def on_command(self, handler: CommandHandler, *commands: str) -> None:
         """Have commands of supervisors carried out: the named ones, or else `whisper`, `say` and `end`.
 
-        The handler, plain or async, gets each once (`command`, `payload`, `command_id`, `by`), in order, each in a task
-        of its own. When it returns, it is done, and a text goes with the answer; CommandRefused refuses, else it failed.
+        The handler, plain or async, gets each once (`command`, `payload`, `command_id`, `by`), in order, in tasks of
+        their own. When it returns it is done, a text goes with the answer; CommandRefused refuses, else it failed.
         """
         self._commands.handle(handler, commands)
 

@@ -233,6 +233,9 @@ class _Seat(Sender):
         self.epoch = publisher.epoch
         self.finished = publisher.finished
 
+    def may_replace(self, other: Sender) -> bool:
+        return False
+
     def acked(self, acks: list[AckItem], weight: int) -> None: ...
     def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None: ...
     def completed(self, session: Session) -> None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
@@ -12,6 +13,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import CommandAnswer, CommandIn
 from turnwire.protocol.commands import Command, check_command, ttl_of
 from turnwire.protocol.messages import Limits
+from turnwire.protocol.rights import Scope
 
 
 class CommandRoutes:
@@ -24,6 +26,7 @@ class CommandRoutes:
 
     async def command(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.COMMAND, session_id)
         body = await self._bodies.decode(request, CommandIn)
         check_command(body.command_id, body.command, body.payload, body.by, self._limits)
         expires_at = utc_now() + ttl_of(body.command, body.ttl_ms)

@@ -8,6 +8,7 @@ from functools import wraps
 from aiohttp import hdrs, web
 
 from turnwire.gateway.http.query import METADATA, refuse_unknown
+from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
@@ -66,6 +67,11 @@ def add_session_routes(
 
 def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:
     app.router.add_post(f"/sessions/{_ID}/commands", taking(commands.command))
+
+
+def add_access_routes(app: web.Application, access: AccessRoutes) -> None:
+    app.router.add_post("/tokens", taking(access.mint_token))
+    app.router.add_post("/revocations", taking(access.revoke))
 
 
 def add_service_routes(app: web.Application, health: HealthRoutes, metrics: MetricsRoute) -> None:

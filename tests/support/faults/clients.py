@@ -14,6 +14,7 @@ from tests.support.history import Answer, Following, Publishing, RestAppend, ent
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
@@ -50,6 +51,9 @@ class Socket:
                 answer = Answer(reply.event_id, code=reply.code, retryable=reply.retryable)
             self.publishing.answers.append(answer)
         self.changed.set()
+
+    def may_replace(self, other: Sender) -> bool:
+        return True
 
     def superseded(self) -> None:
         self.finished = True
