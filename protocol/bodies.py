@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType, field
 
-from turnwire.protocol.command_messages import State
+from turnwire.protocol.control.messages import State
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Event,

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from turnwire.protocol.command_messages import Accept, CommandResult
-from turnwire.protocol.commands import check_accept, check_result
 from turnwire.protocol.containers import check_containers
+from turnwire.protocol.control.commands import check_accept, check_result
+from turnwire.protocol.control.messages import Accept, CommandResult
 from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (

@@ -1,6 +1,6 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-Those about tokens are in `protocol.token_messages`, those about commands to a bot in `protocol.command_messages`, the
+Those about tokens are in `protocol.token_messages`, those about commands to a bot in `protocol.control.messages`, the
 bodies of REST in `protocol.bodies`. Field names are camelCase
 on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages

@@ -12,7 +12,7 @@ from turnwire.gateway.live.items import SignalItem
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.open_commands import push_of
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.commands import Command
+from turnwire.protocol.control.commands import Command
 from turnwire.protocol.messages import Event, SessionStatus
 
 _log = logging.getLogger("turnwire.session")

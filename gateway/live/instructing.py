@@ -25,8 +25,7 @@ from turnwire.gateway.live.log.log_writer import load_ledger, read_stored
 from turnwire.gateway.live.open_commands import OpenCommands
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.command_messages import CommandPush
-from turnwire.protocol.commands import (
+from turnwire.protocol.control.commands import (
     Command,
     Outcome,
     control_of,
@@ -35,6 +34,7 @@ from turnwire.protocol.commands import (
     requested_event,
     requested_id,
 )
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionEnded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
 from turnwire.store.event_log import READ_WINDOW

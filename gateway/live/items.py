@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from turnwire.gateway.live.parties import Sender
-from turnwire.protocol.commands import Command, Outcome
+from turnwire.protocol.control.commands import Command, Outcome
 from turnwire.protocol.messages import (
     BadEvent,
     Event,

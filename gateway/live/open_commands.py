@@ -7,8 +7,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from turnwire.protocol.command_messages import CommandPush
-from turnwire.protocol.commands import Command, Outcome, control_of
+from turnwire.protocol.control.commands import Command, Outcome, control_of
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.times import format_time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from turnwire.protocol.command_messages import CommandPush
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.messages import AckItem, Event, JsonObject, NackItem, Session
 
 

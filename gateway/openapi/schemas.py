@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from turnwire.protocol import bodies, messages
-from turnwire.protocol.commands import MAX_TTL_MS, STANDARD
+from turnwire.protocol.control.commands import MAX_TTL_MS, STANDARD
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS

@@ -11,7 +11,7 @@ from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import CommandAnswer, CommandIn
-from turnwire.protocol.commands import Command, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, check_command, ttl_of
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.rights import Scope
 

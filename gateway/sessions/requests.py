@@ -22,7 +22,7 @@ from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.commands import Command
+from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord

@@ -11,8 +11,8 @@ from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.subscription import Watching
-from turnwire.protocol.command_messages import CommandState, SendCommand
-from turnwire.protocol.commands import Command, Outcome, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, Outcome, check_command, ttl_of
+from turnwire.protocol.control.messages import CommandState, SendCommand
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import REF_CHARS
 from turnwire.protocol.rules import check_id

@@ -20,8 +20,8 @@ from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.sockets.guest_connection import GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
 from turnwire.protocol.codec import Batch
-from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult
-from turnwire.protocol.commands import Outcome
+from turnwire.protocol.control.commands import Outcome
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
 from turnwire.protocol.errors import CloseCode, TurnwireError
 from turnwire.protocol.messages import (
     Ack,

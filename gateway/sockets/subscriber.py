@@ -22,7 +22,7 @@ from turnwire.gateway.watching.event_batch import EventBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
-from turnwire.protocol.command_messages import SendCommand
+from turnwire.protocol.control.messages import SendCommand
 from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,

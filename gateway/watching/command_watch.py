@@ -8,7 +8,7 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Watching
-from turnwire.protocol.commands import Outcome, control_of
+from turnwire.protocol.control.commands import Outcome, control_of
 from turnwire.protocol.messages import JsonObject
 
 

@@ -15,7 +15,7 @@ import pytest
 from msgspec import DecodeError, Raw
 
 from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
-from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,

@@ -14,7 +14,7 @@ from turnwire import Publisher
 from turnwire.cli import app
 from turnwire.client import Client
 from turnwire.errors import CommandRefused, Refused
-from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
 from turnwire.protocol.messages import Opened, OpenedLimits, Session
 from turnwire.protocol.times import format_time
 from turnwire.publishing.commands import Commands

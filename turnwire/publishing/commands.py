@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from turnwire.errors import CommandRefused
-from turnwire.protocol.command_messages import Accept, CommandPush, CommandResult, ResultState
-from turnwire.protocol.commands import STANDARD
+from turnwire.protocol.control.commands import STANDARD
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, ResultState
 from turnwire.protocol.messages import Opened
 from turnwire.protocol.times import parse_time
 

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from turnwire.connecting.handshake import Lost
 from turnwire.errors import refusal
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.command_messages import CommandPush
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,

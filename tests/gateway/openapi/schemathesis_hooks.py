@@ -11,7 +11,7 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 
 from turnwire.gateway.http.query import encode_cursor
-from turnwire.protocol.commands import STANDARD
+from turnwire.protocol.control.commands import STANDARD
 from turnwire.protocol.times import from_millis
 
 cursors = st.builds(encode_cursor, st.integers(0, 4 * 10**12).map(from_millis), st.sampled_from(["s", "a/b", "é"]))

@@ -18,7 +18,7 @@ from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.command_messages import CommandPush
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
 from turnwire.store.waiting import storage_deadline

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from turnwire.protocol.command_messages import Accept, CommandResult, State
+from turnwire.protocol.control.messages import Accept, CommandResult, State
 from turnwire.protocol.errors import MESSAGE_CHARS, InvalidMessage, TooLarge
 from turnwire.protocol.messages import Event, EventIn, Limits
 from turnwire.protocol.rules import check_id, object_fault
