@@ -44,7 +44,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, key, dashboard):
+    for command in (replay, tail, verify, key, dashboard, reindex):
         app.command()(command)
 
 
