@@ -13,17 +13,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
 
-.PHONY: house demo quick test faults soak lint bench browser faketime clean
+# Since 3.12 Python itself tells which lines run, at next to no cost.
+COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
+
+.PHONY: house demo quick test faults soak lint bench browser faketime redis clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 quick: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m quick
+	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
-test: $(VENV)/installed-dev browser faketime
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
+test: $(VENV)/installed-dev browser faketime redis
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term \
+	  $(addprefix --ignore=,$(FAULT_RUNS))
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 faults: $(VENV)/installed-dev faketime
@@ -64,7 +68,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
@@ -73,15 +77,16 @@ $(VENV)/installed-demo: $(VENV)/made
 
 $(VENV)/installed-dev: $(VENV)/made
 	@echo 'Installing Turnwire and the tools of its tests into $(VENV); this is done once and takes about a minute.'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/installed-demo
 
-# Debian and Ubuntu have Python's venv in a package of its own. It is installed here when that is possible.
+# The system's own Python comes first: it stays when others are switched or removed. PYTHON=… names another, and then
+# that one alone will do. Debian and Ubuntu have venv in a package of its own, installed here when that is possible.
 define MAKE_VENV
 usable() { "$$1" -c 'import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
-find_python() { for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+find_python() { for python in $(or $(PYTHON),/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11); do \
   if usable "$$python"; then printf '%s' "$$python"; return; fi; done; return 1; }
-if ! python=$$(find_python) && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if ! python=$$(find_python) && [ -z "$(PYTHON)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo 'Installing python3 and python3-venv with apt-get.' >&2
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq >&2 && apt-get install -y -qq python3 python3-venv >&2
@@ -103,3 +108,16 @@ $(VENV)/made: pyproject.toml
 
 house: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.house
+
+# Tests of several gateways start a real Redis, or Valkey, of their own.
+redis:
+	@if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'Installing redis-server with apt-get.' >&2; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends redis-server >&2; \
+	  else \
+	    echo 'The tests need redis-server or valkey-server: install one' >&2; \
+	    exit 1; \
+	  fi; \
+	fi

@@ -148,6 +148,8 @@ class ErrorEnvelope(Shape):
 
 class Dependencies(Shape):
     mongodb: Literal["up", "down"]
+    redis: Literal["up", "down"] | UnsetType = UNSET
+    """Only where gateways tell each other what is new."""
 
 
 class Health(Shape):
@@ -156,3 +158,5 @@ class Health(Shape):
     service: str
     version: str
     dependencies: Dependencies
+    reasons: dict[str, str] | UnsetType = UNSET
+    """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""

@@ -10,83 +10,22 @@ from typing import Protocol
 
 import bson
 from bson.errors import BSONError
-from msgspec import Struct
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
-from turnwire.store.condition import DatabaseCondition, reason_of
-from turnwire.store.event_documents import Document, is_same, position_key
+from turnwire.store.appends import Append, RefusedDocument, position_before, share_out
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.event_documents import Document, is_same
 from turnwire.store.group_commit import GroupCommit
 from turnwire.store.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
-_OVERHEAD = 256
-"""Rough bytes of a stored event beside its payload, for the weight of a commit."""
 _BACKOFF_SECONDS = (0.05, 1.0)
 _TRIES = 5
 """After so many, a document with an unknown fault is refused if others were taken meanwhile."""
 _INSERT = "insert into events"
 
 _log = logging.getLogger("turnwire.store")
-
-
-class RefusedDocument(Exception):
-    """The database will never store this document, whatever the state of anything else."""
-
-    def __init__(self, index: int, reason: str, *, stored: int = 0) -> None:
-        super().__init__(f"document {index} was refused: {reason}")
-        self.index = index
-        self.reason = reason
-        self.stored = stored
-        """How many of the documents before it, from the first, are known to be durable."""
-
-
-class Appended(Struct, frozen=True):
-    """How many documents of an append, from the first, are durable, and whether the next one may be too, unheard of."""
-
-    stored: int
-    unsure: bool
-    as_of: int
-    """The storage's troubles as of which the head of the log is known; to be given with the next append."""
-
-
-class Append:
-    """Consecutive events of one session, to be stored in order."""
-
-    __slots__ = ("as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
-
-    def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int) -> None:
-        self.documents = documents
-        self.weight = payload_bytes + _OVERHEAD * len(documents)
-        self.stored = 0
-        """How many of the documents, from the first, are known to be durable."""
-        self.unsure = False
-        self.as_of = as_of
-        """The troubles as of which the event before the next document is known to be in the log."""
-        self.aside = False
-        """Whether it is out of the lane, to be tried again in a while."""
-        self.tries = 0
-        """How often it was set aside."""
-        self.taken_before = 0
-        """How many inserts of others had been taken when it was first set aside."""
-        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    @property
-    def pending(self) -> bool:
-        return not self.aside and not self.done.done()
-
-    def advance(self, stored: int) -> None:
-        self.stored = stored
-        if stored == len(self.documents):
-            self.finish()
-
-    def finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(self.stored)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
 
 
 class LogReader(Protocol):
@@ -156,7 +95,7 @@ class AppendLane:
                 _fail_unencodable(left, error)
             except (PyMongoError, StorageUnavailable) as error:
                 if isinstance(error, OperationFailure) and blames_document(error):
-                    at_most = _halve(left[0], at_most, f"{reason_of(error)} (code {error.code})") or most
+                    at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
                     continue
                 self._note(error, len(left), first=attempt == 0)
                 for append in left:  # some, all or nothing may be stored, now or a little later
@@ -180,12 +119,12 @@ class AppendLane:
         doubtful = [append for append in appends if append.as_of != now]
         if not doubtful:
             return appends
-        places = [_position(append) for append in doubtful]
-        heads = [_before(place) for place in places if place["seq"] > 1]
+        places = [append.next for append in doubtful]
+        heads = [position_before(place) for place in places if place["seq"] > 1]
         found = await self._reader.found([*places, *heads])
         for append, place in zip(doubtful, places, strict=True):
             append.as_of = now
-            if place["seq"] > 1 and _before(place)["_id"] not in found:
+            if place["seq"] > 1 and position_before(place)["_id"] not in found:
                 await self._require_head(append, place["sessionId"], place["seq"] - 1)
             if place["_id"] in found:
                 append.finish()
@@ -208,11 +147,11 @@ class AppendLane:
         said, error = await self._insert_ordered(documents)
         self._on_commit(said, loop.time() - started)
         if error is None:
-            for append, stored in _share_out(appends, said):
+            for append, stored in share_out(appends, said):
                 append.advance(stored)
             self._took()
             return 0
-        kept = await self._sort_out(_share_out(appends, said), error)
+        kept = await self._sort_out(share_out(appends, said), error)
         return 0 if kept else said  # else those before the one that failed are sent again, without it
 
     def _took(self) -> None:
@@ -292,27 +231,6 @@ class AppendLane:
         del self._aside[append]
         append.aside = False
         self._lane.submit(append)
-
-
-def _position(append: Append) -> Document:
-    return append.documents[append.stored]
-
-
-def _before(document: Document) -> Document:
-    session_id, seq = document["sessionId"], document["seq"] - 1
-    return {"_id": position_key(session_id, seq), "sessionId": session_id}
-
-
-def _share_out(appends: Sequence[Append], count: int) -> list[tuple[Append, int]]:
-    """The appends that an insert came to, each with how many of its documents are stored if so many of all were."""
-    shares = []
-    for append in appends:
-        taken = min(count, len(append.documents) - append.stored)
-        shares.append((append, append.stored + taken))
-        count -= taken
-        if shares[-1][1] < len(append.documents):
-            break
-    return shares
 
 
 def _halve(first: Append, at_most: int, reason: str) -> int:

@@ -25,6 +25,8 @@ from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
+INSERT_LANES = 8
+"""Inserts of events under way at a time on a replica set or cluster, unless told otherwise."""
 CLOSE_SECONDS = 1.0
 """How long closing may take; a database that hangs is left to notice by itself."""
 _POLL_SECONDS = 0.005
@@ -88,7 +90,7 @@ class Store:
             embedded=embedded,
             max_waiting_bytes=max_waiting_bytes,
         )
-        self.sessions = SessionStore(self._db["sessions"], self._condition)
+        self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
         self.revocations = RevocationLog(self._db["revocations"])
 
     @classmethod
@@ -105,8 +107,9 @@ class Store:
         """A store on `uri`; connects in the background. Raises ValueError for a URI that cannot be read.
 
         Options in the URI win over the defaults here, except for the write and read concerns. `embedded` says that the
-        server is one of our own, without shards. Up to `insert_lanes` inserts of events are under way at a time: one is
-        best for a server with one core. Events wait in memory up to `max_waiting_bytes`, without it as many as come.
+        server is one of our own, without shards. Up to `insert_lanes` inserts of events, and as many of sessions, are
+        under way at a time: one is best for a server with one core. Events wait in memory up to `max_waiting_bytes`,
+        without it as many as come.
         """
         condition = DatabaseCondition()
         own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}

@@ -17,6 +17,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge
 from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.group_commit import GroupCommit
+from turnwire.store.shard_hash import lane_of
 from turnwire.store.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
@@ -80,17 +81,19 @@ def refusal(condition: DatabaseCondition, operation: str, session_id: str, error
 
 
 class Creations:
-    """Inserts of new sessions. Owner of their lane."""
+    """Inserts of new sessions. Owner of their lanes."""
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition, lanes: int) -> None:
         self._sessions = sessions
         self._condition = condition
-        self._lane: GroupCommit[_Create] = GroupCommit(self._insert, max_weight=MAX_CREATES)
+        self._lanes: list[GroupCommit[_Create]] = [
+            GroupCommit(self._insert, max_weight=MAX_CREATES) for _ in range(lanes)
+        ]
 
     async def create(self, document: Document) -> bool:
         """False when there is one of this `_id` already. Raises StorageUnavailable, RefusedSession."""
         create = _Create(document)
-        self._lane.submit(create)
+        self._lanes[lane_of(document["_id"], len(self._lanes))].submit(create)
         return bool(await create.done)
 
     async def _insert(self, batch: Sequence[_Create]) -> None:
@@ -115,7 +118,8 @@ class Creations:
                 create.done.set_exception(away)
 
     async def close(self) -> None:
-        await self._lane.close()
+        for lane in self._lanes:
+            await lane.close()
 
 
 class _End:
@@ -153,18 +157,18 @@ class _End:
 
 
 class Endings:
-    """Conditional updates that end sessions. Owner of their lane."""
+    """Conditional updates that end sessions. Owner of their lanes."""
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition, lanes: int) -> None:
         self._sessions = sessions
         self._condition = condition
-        self._lane: GroupCommit[_End] = GroupCommit(self._update, max_weight=MAX_ENDS)
+        self._lanes: list[GroupCommit[_End]] = [GroupCommit(self._update, max_weight=MAX_ENDS) for _ in range(lanes)]
 
     async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
         """Whether this end stands. `condition` has the `_id`, `change` the `_END_FIELDS`; the `lazy` fields are written
         with it where they are later than those stored. Raises StorageUnavailable, RefusedSession."""
         end = _End(condition, change, lazy)
-        self._lane.submit(end)
+        self._lanes[lane_of(end.session_id, len(self._lanes))].submit(end)
         return bool(await end.done)
 
     async def _update(self, batch: Sequence[_End]) -> None:
@@ -198,7 +202,8 @@ class Endings:
         return {document["_id"]: document for document in documents}
 
     async def close(self) -> None:
-        await self._lane.close()
+        for lane in self._lanes:
+            await lane.close()
 
 
 def _settle(ends: Sequence[_End], stands: bool) -> None:

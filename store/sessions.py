@@ -53,12 +53,13 @@ class SessionStore:
     what a write should have done may then have happened or not. Those that write raise RefusedSession when the database
     will never take that change, as when a validator forbids it."""
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition | None = None) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
+        """`lanes`: creations, and ends, under way at a time."""
         self._sessions = sessions
         self._condition = condition or DatabaseCondition()
         self._pages = SessionPages(sessions, self._condition)
-        self._creations = Creations(sessions, self._condition)
-        self._endings = Endings(sessions, self._condition)
+        self._creations = Creations(sessions, self._condition, lanes)
+        self._endings = Endings(sessions, self._condition, lanes)
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. False when there is one of this id already: that one is left as it is."""

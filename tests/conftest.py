@@ -65,8 +65,9 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `quick` what is decided in this process alone: no database, no process, no search for counterexamples."""
     for item in items:
-        slow = any(item.get_closest_marker(name) for name in ("e2e", "faults", "property"))
-        if not slow and "database_uri" not in getattr(item, "fixturenames", ()):
+        marked = any(item.get_closest_marker(name) for name in ("e2e", "faults", "property"))
+        searches = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if not marked and not searches and "database_uri" not in getattr(item, "fixturenames", ()):
             item.add_marker("quick")
 
 

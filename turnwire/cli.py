@@ -55,6 +55,9 @@ def serve(
         Path | None,
         typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that share the port; SIGHUP replaces them in turn.  [1]")
+    ] = 1,
 ) -> None:
     """Run a gateway until it is told to stop.
 
@@ -67,6 +70,8 @@ def serve(
         turnwire serve --host 0.0.0.0 --port 8080
     On a MongoDB replica set, as in production:
         turnwire serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
+    With a process for each core:
+        turnwire serve --workers 4
     Any other setting comes from the environment or a file .env:
         TURNWIRE_LOG_LEVEL=debug turnwire serve
 
@@ -77,7 +82,13 @@ def serve(
     from turnwire.gateway.running import serve as serving  # noqa: PLC0415
 
     try:
-        serving.run(load_config(host=host, port=port, mongodb_uri=mongodb_uri, data_dir=data_dir))
+        config = load_config(host=host, port=port, mongodb_uri=mongodb_uri, data_dir=data_dir)
+        if workers == 1:
+            serving.run(config)
+        else:
+            from turnwire.gateway.running.workers import run_workers  # noqa: PLC0415
+
+            run_workers(config, workers)
     except ConfigError as error:
         typer.echo(f"turnwire: wrong setting: {error}", err=True)
         raise typer.Exit(2) from None

@@ -139,7 +139,7 @@ class Delivery:
         except OutOfStep as breach:
             raise Lost(str(breach)) from None
         if isinstance(reply, Completed):
-            self.session, self.ended = reply.session, True
+            self.session, self.ended = reply.session, self._end_sent  # not asked for: it may send for a while
         elif isinstance(reply, Goaway):
             self.leaving = reply
         elif isinstance(reply, Error):

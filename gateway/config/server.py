@@ -30,8 +30,19 @@ class ServerSettings(Settings):
         description="The MongoDB replica set or cluster. Without it an embedded database is started.",
     )
     mongodb_database: str = Field("turnwire", description="Name of the database that holds sessions and events.")
+    redis_url: str | None = Field(
+        None, repr=False, description="The Redis or Valkey over which gateways tell each other what is new."
+    )
+    redis_host: str | None = Field(None, description="Its host, if there is no REDIS_URL.")
+    redis_port: int = Field(6379, ge=1, le=65535, description="Its port, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache of the embedded database, as in 256M or 1G.")
+    insert_lanes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Inserts of events under way at a time; without it 8, and 1 on the embedded database.",
+    )
     figures: Switch = Field("on", description="Whether the figures of sessions are kept and written with their ends.")
     search: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -52,6 +63,13 @@ class ServerSettings(Settings):
     def _is_mongodb_uri(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
         return value
 
     @field_validator("mongodb_database")
@@ -76,3 +94,11 @@ class ServerSettings(Settings):
         if not _CACHE_SIZE.fullmatch(value):
             raise ValueError("must be a number of mebibytes or gibibytes, as in 256M or 1G")
         return value
+
+    @property
+    def bus_url(self) -> str | None:
+        """The URL of Redis, if there is one."""
+        if self.redis_url is not None or self.redis_host is None:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"

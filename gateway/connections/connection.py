@@ -145,9 +145,9 @@ class Connection:
     def answer_ping(self, ping: Ping) -> None:
         self.send(Pong(ping.ref))
 
-    def goaway(self, reason: str) -> None:
+    def goaway(self, reason: str, after: float) -> None:
         if self.closing is None:
-            self.send(Goaway(reason, round(self._config.reconnect_after * 1000)))
+            self.send(Goaway(reason, round(after * 1000)))
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,9 @@ class OpenConnection(Protocol):
     @property
     def outbox(self) -> Outbox: ...
     def check_alive(self, now: float) -> None: ...
-    def goaway(self, reason: str) -> None: ...
+    def goaway(self, reason: str, after: float) -> None:
+        """Ask the client to come back after so many seconds."""
+
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
 
@@ -38,6 +40,8 @@ class OpenConnections:
     def __init__(self, most: int) -> None:
         self.connections: set[OpenConnection] = set()
         self.followers: set[Follower] = set()
+        self.leaving = False
+        """Whether the gateway is about to go away: it still serves, but is not ready for more."""
         self.draining = False
         """Whether the gateway is going away, and takes no frames and no connections any more."""
         self._most = most

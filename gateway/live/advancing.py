@@ -40,13 +40,14 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     context.observer.changed(state, before)
 
 
-def signal(state: SessionState, item: SignalItem) -> None:
-    """Show a signal to all who watch, and keep it for those who join before it is void."""
+def signal(context: Context, state: SessionState, item: SignalItem) -> None:
+    """Show a signal to all who watch, here and elsewhere, and keep it for those who join before it is void."""
     if state.is_fenced(item.publisher):
         return
     state.signalled(item.key, item.payload)
     if state.audience is not None:
         state.audience.signalled(item.key, item.payload)
+    context.observer.signalled(state, item.key, item.payload)
 
 
 def tell(context: Context, state: SessionState) -> None:

@@ -48,6 +48,7 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
     while state.takes_events and not item.done.done():
         if await persist(lambda: sessions.claim(record), item.done):
             state.claim(record.epoch + 1)
+            context.observer.claimed(state)
             claimed = record.epoch
             if context.shared_database:  # another gateway may have written before this epoch began
                 await refresh(context, state, item.done)

@@ -85,6 +85,12 @@ class RenewItem(Struct, eq=False):
     """Done when the session here knows as much."""
 
 
+class FoundItem(Struct, eq=False):
+    """Somebody else has stored these consecutive events of the session; they were read from the log."""
+
+    events: Sequence[Event]
+
+
 class FiguresItem(Struct, eq=False):
     """The session's figures, of the events 1 to `through`."""
 
@@ -100,4 +106,15 @@ class AmendItem(Struct, eq=False):
     done: asyncio.Future[Session]
 
 
-Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem | FiguresItem | AmendItem
+Item = (
+    AppendItem
+    | SignalItem
+    | EndItem
+    | ClaimItem
+    | AbandonItem
+    | BeatItem
+    | RenewItem
+    | FoundItem
+    | FiguresItem
+    | AmendItem
+)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from turnwire.gateway.live.advancing import signal
 from turnwire.gateway.live.amending import amend, take_figures
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import renew
+from turnwire.gateway.live.catching_up import renew, take
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
@@ -24,13 +24,14 @@ from turnwire.gateway.live.items import (
     ClaimItem,
     EndItem,
     FiguresItem,
+    FoundItem,
     Item,
     RenewItem,
     SignalItem,
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, SessionNotFound, StorageUnavailable, TurnwireError
 from turnwire.store.on_demand import OnDemandTask
 from turnwire.store.sessions import SessionRecord
 
@@ -136,7 +137,7 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                signal(state, item)
+                signal(context, state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -148,6 +149,8 @@ class LiveSession:
                 context.observer.unwritten(state)
             case RenewItem():
                 await renew(context, state, item)
+            case FoundItem():
+                await take(context, state, item)
             case FiguresItem():
                 take_figures(context, state, item)
             case AmendItem():
@@ -162,7 +165,12 @@ class LiveSession:
 
 
 def _fail(items: Sequence[Item], error: TurnwireError) -> None:
+    """Answer with the error. A publisher that sent events or an end has no answer to wait for: it is closed."""
     for item in items:
         done = getattr(item, "done", None)
-        if done is not None and not done.done():
-            done.set_exception(error)
+        if done is not None:
+            if not done.done():
+                done.set_exception(error)
+        elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
+            code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
+            item.publisher.close(code, error.message)

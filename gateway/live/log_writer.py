@@ -26,6 +26,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head = state.session_id, state.record.last_seq
+    as_of = store.events.troubles
     ledger, times = Ledger(), array("q")
     for ids, _ in await persist(lambda: store.events.digests.load(session_id, head)):
         ledger.add_digests(ids)
@@ -38,7 +39,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
             times.append(to_millis(timestamp))
         if ledger.head < last:
             raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
-    state.log.loaded(ledger, times)
+    state.log.loaded(ledger, times, as_of)
     return ledger
 
 
@@ -53,26 +54,28 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     """Bring all that is pending in the ledger into the log; `weight` is its size in bytes.
 
     When a newer publisher turns out to have been at it, the rest is given up, and `Durable.record` has its epoch.
+    Raises LogRolledBack when the head is no longer in the log.
     """
     durable = Durable()
     while pending := list(ledger.pending()):
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
+        documents = event_documents(state.session_id, pending)
         try:
-            appended = await store.events.append(state.session_id, event_documents(state.session_id, pending), weight)
+            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
+            _settle_first(ledger, durable, pending[: error.stored])
             refused = pending[error.index][1].event_id
             durable.refused[refused] = error.reason
             ledger.drop_pending(refused)
             continue
+        state.log.as_of = appended.as_of
         stored = appended.stored
         if stored == len(pending):
             ledger.settle()
             durable.events += pending
             break
-        for seq, event in pending[:stored]:
-            ledger.learn(seq, event.event_id)
-        durable.events += pending[:stored]
+        _settle_first(ledger, durable, pending[:stored])
         await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
         if durable.record is not None:
             state.learn(durable.record, clock())
@@ -80,6 +83,13 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             ledger.forget_pending()
             break
     return durable
+
+
+def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
+    """These, the first that were pending, are durable."""
+    for seq, event in stored:
+        ledger.learn(seq, event.event_id)
+    durable.events += stored
 
 
 async def _read_taken(

@@ -125,6 +125,15 @@ class SessionState:
             self.interims.stored(event.type for _, event in durable.events)
         return before
 
+    def roll_back(self, last: Event | None) -> None:
+        """The log turned out to end with this event, which is before the head."""
+        record = self.record
+        record.last_seq = 0 if last is None else last.seq
+        record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+        self.last_event_id = None if last is None else last.event_id
+        self.log.forget()
+        self.conversation = None
+
     def signalled(self, key: str, payload: JsonObject) -> None:
         """Keep what somebody who joins now must be shown."""
         if self.interims is None:

@@ -162,6 +162,12 @@ _PARTS_ANSWERED = {
     "SessionCount",
     "SessionGroup",
 }
+_LEFT_OUT = {
+    "Dependencies": {"redis"},
+    "Health": {"reasons"},
+    "SessionList": {"count", "searchedBackTo"},
+}
+"""Fields of answers that are not there when they have nothing to say."""
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -175,8 +181,7 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
     for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
-        made[name]["required"] = list(made[name]["properties"])
-    made["SessionList"]["required"] = ["sessions", "nextCursor"]  # the others are there when there is cause
+        made[name]["required"] = [field for field in made[name]["properties"] if field not in _LEFT_OUT.get(name, ())]
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)
     _set_limits(made, limits)
@@ -207,7 +212,7 @@ def _set_texts(made: dict[str, Schema]) -> None:
         "search took too long: go on with the cursor.",
         "PagePagination": "Where a page stands, for `page` and `limit`.",
         "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
-        "Health": "`degraded`: it serves, but is going away or cannot reach its database.",
+        "Health": "`degraded`: it serves, but is going away or cannot reach its database or Redis.",
         "Dependencies": "What the gateway needs.",
     }
     for name, text in texts.items():

@@ -51,6 +51,9 @@ class SseFollower(Subscription):
     def fell_behind(self) -> None:
         self.wake.set()
 
+    def break_off(self) -> None:
+        self.end()
+
     @property
     def over(self) -> bool:
         return self.closed or self.outbox.closed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from aiohttp import web
 
-from turnwire.gateway.config import Config
+from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
@@ -20,10 +20,11 @@ from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.listing import ListingRoutes
-from turnwire.gateway.rest.metrics import MetricsRoute
+from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
@@ -44,25 +45,49 @@ _SHUTDOWN_SECONDS = 1.0
 """What handlers get to end by themselves after the drain."""
 
 
+def bus_of(config: Config) -> Bus | None:
+    """The bus that the settings name. Raises ConfigError for a URL that cannot be read."""
+    url = config.bus_url
+    if url is None:
+        return None
+    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as all else
+
+    try:
+        return RedisBus(url, f"turnwire:{config.mongodb_database}:")
+    except ValueError as error:
+        raise ConfigError(f"REDIS_URL cannot be used: {error}") from None
+
+
 class Gateway:
     """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, siblings: Siblings | None = None) -> None:
+        """`siblings` are the other workers on the same port, whose metrics are added to those of this one."""
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
+        self._siblings = siblings
         self.search = self._make_search(store)
-        self.parts = SessionParts(config, store, self.metrics, clock, self.search)
+        self.parts = SessionParts(config, store, self.metrics, clock, bus=bus_of(config), search=self.search)
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
-        self._watching = Watching(store.events, clock, self.metrics.fell_behind)
-        self.probe = StorageProbe(store.ping)
+        self._watching = self._make_watching(clock)
+        self.probe = StorageProbe(store.state)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
         self._liveness = Liveness(self.connections, clock, pause)
         self.metrics.gauges = self._gauges
+        self.metrics.counts = self._counts
         self.app = self._make_app()
+
+    def _make_watching(self, clock: Callable[[], float]) -> Watching:
+        log, fell_behind, peers = self.parts.store.events, self.metrics.fell_behind, self.parts.peers
+        return (
+            Watching(log, clock, fell_behind)
+            if peers is None
+            else Watching(log, clock, fell_behind, peers.watch_changed)
+        )
 
     def _make_search(self, store: Store) -> Search | None:
         config = self.config
@@ -83,7 +108,8 @@ class Gateway:
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
-        add_service_routes(app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe))
+        health = HealthRoutes(self.probe, self.connections, self._bus_state)
+        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
@@ -112,18 +138,35 @@ class Gateway:
         await self._stop()
         await self.probe.close()
 
+    async def leave(self) -> None:
+        """Say that the gateway is not ready any more, and serve on for as long as load balancers need to notice."""
+        self.connections.leaving = True
+        await asyncio.sleep(self.config.drain_delay)
+
     async def drain(self) -> None:
         """Let go of all connections, as on SIGTERM."""
         parts = self.parts
-        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout)
+        back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
+        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
         await self._stop()
 
     async def _stop(self) -> None:
         """End all tasks. What is not settled by now gets no answer."""
         await self._periodic.stop()
-        await self.parts.sessions.stop()
+        await self.parts.stop()
         if self.search is not None:
             await self.search.close()
+
+    def _bus_state(self) -> bool | None:
+        peers = self.parts.peers
+        return None if peers is None or peers.exchange is None else peers.exchange.up
+
+    def _counts(self) -> Iterator[Gauge]:
+        peers = self.parts.peers
+        if peers is not None and peers.exchange is not None:
+            yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent
+            yield "bus_messages_received", "Messages of other gateways received.", peers.exchange.received
+            yield "bus_messages_dropped", "Messages to other gateways that were thrown away.", peers.dropped
 
     def _gauges(self) -> Iterator[Gauge]:
         live = self.parts.sessions.live
@@ -132,4 +175,6 @@ class Gateway:
         yield "subscribers", "Subscribers connected.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
         yield "outbox_bytes", "Bytes waiting for WebSockets.", self.connections.outbox_bytes
+        if (up := self._bus_state()) is not None:
+            yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is going away.", int(self.connections.draining)

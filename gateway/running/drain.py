@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from msgspec import Struct
+
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -17,16 +19,27 @@ _CLOSING_SECONDS = 2.5
 _POLL_SECONDS = 0.01
 
 
-async def drain(connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float) -> None:
+class Return(Struct, frozen=True):
+    """When clients are asked to come back, in seconds."""
+
+    after: float
+    spread: float
+    """The first one comes after `after`, the last one so much later."""
+
+
+async def drain(
+    connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float, back: Return
+) -> None:
     """Say goaway, settle, write the lazy fields, close all with 1012. Takes at most so many seconds.
 
     Frames that arrive from now on are not taken: they stay unacked, and their senders resume elsewhere.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    connections.draining = True
-    for connection in tuple(connections.connections):
-        connection.goaway("restart")
+    connections.leaving = connections.draining = True
+    leaving = tuple(connections.connections)
+    for place, connection in enumerate(leaving):
+        connection.goaway("restart", back.after + back.spread * place / len(leaving))
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
             await settle(sessions, lazy_fields)

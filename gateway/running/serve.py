@@ -18,9 +18,10 @@ from aiohttp import web
 
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
+from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
-from turnwire.store.mongo import Store
+from turnwire.store.mongo import INSERT_LANES, Store
 
 _BACKLOG: Final = 4096
 _STOP_SECONDS: Final = 9.5
@@ -57,7 +58,7 @@ async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -
             os._exit(128 + number)
         received.append(number)
         _log.info("stopping")
-        last_resort = threading.Timer(_STOP_SECONDS + 0.1, _end_process)
+        last_resort = threading.Timer(config.drain_delay + _STOP_SECONDS + 0.1, _end_process)
         last_resort.daemon = True
         last_resort.start()
         task.cancel()
@@ -80,7 +81,7 @@ async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] |
     try:
         url = await process.start()
         _calm_collector()
-        _log.info("turnwire listening on %s", url)
+        process.tell_ready(url)
         if on_ready is not None:
             on_ready(url)
         await process.tell_if_database_is_away()
@@ -98,6 +99,7 @@ class _Process:
         self._database: EmbeddedDatabase | None = None
         self._database_uri = ""
         self._store: Store | None = None
+        self._member = Member.from_environment()
         self._started = AsyncExitStack()
         """Ends, last first, all that was started but the database."""
 
@@ -106,18 +108,34 @@ class _Process:
         _raise_open_files_limit()
         self._database_uri = self._config.mongodb_uri or await self._start_database()
         try:
-            store = self._store = Store.connect(self._database_uri, self._config.mongodb_database)
+            embedded = self._config.mongodb_uri is None
+            store = self._store = Store.connect(
+                self._database_uri,
+                self._config.mongodb_database,
+                embedded=embedded,
+                insert_lanes=self._config.insert_lanes or (1 if embedded else INSERT_LANES),
+            )
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)
-        gateway = Gateway(self._config, store)
+        gateway = Gateway(self._config, store, self._member)
         if (database := self._database) is not None:
             gateway.metrics.embedded_restarts = lambda: database.restarts
         runner = gateway.make_runner()
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()
+        if self._member is not None:
+            self._started.push_async_callback(await self._member.tell_siblings(gateway.metrics.registry))
         self._started.push_async_callback(gateway.drain)
-        return await self._listen(runner)
+        url = await self._listen(runner)
+        self._started.push_async_callback(gateway.leave)
+        return url
+
+    def tell_ready(self, url: str) -> None:
+        if self._member is not None:
+            self._member.ready()  # its parent speaks for all
+        else:
+            _log.info("turnwire listening on %s", url)
 
     async def tell_if_database_is_away(self) -> None:
         if self._store is not None and not await self._store.ping():
@@ -127,9 +145,9 @@ class _Process:
             )
 
     async def stop(self) -> None:
-        """Stop listening, drain, close, and end the embedded database; within _STOP_SECONDS."""
+        """Stop listening, drain, close, and end the embedded database; within _STOP_SECONDS after `drain_delay`."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _STOP_SECONDS
+        deadline = loop.time() + self._config.drain_delay + _STOP_SECONDS
         try:
             async with asyncio.timeout_at(deadline - _DATABASE_STOP_SECONDS):
                 await self._started.aclose()
@@ -140,17 +158,13 @@ class _Process:
                 await self._database.stop(kill_after=max(0.0, deadline - loop.time()))
 
     async def _start_database(self) -> str:
-        database = EmbeddedDatabase(self._config.data_dir, cache_size=self._config.embedded_cache)
-        try:
-            await database.start()
-        except EmbeddedDatabaseError as error:
-            raise ServeError(str(error)) from None
-        self._database = database
-        return database.uri
+        self._database = await start_database(self._config)
+        return self._database.uri
 
     async def _listen(self, runner: web.AppRunner) -> str:
         host, port = self._config.host, self._config.port
-        site = web.TCPSite(runner, host, port, reuse_address=True, backlog=_BACKLOG)
+        shared = self._member is not None
+        site = web.TCPSite(runner, host, port, reuse_address=True, reuse_port=shared, backlog=_BACKLOG)
         try:
             await site.start()
         except OSError as error:
@@ -162,6 +176,16 @@ class _Process:
         self._started.push_async_callback(site.stop)
         real_port: int = runner.addresses[0][1]
         return f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+
+
+async def start_database(config: Config) -> EmbeddedDatabase:
+    """The embedded database, ready. Raises ServeError."""
+    database = EmbeddedDatabase(config.data_dir, cache_size=config.embedded_cache)
+    try:
+        await database.start()
+    except EmbeddedDatabaseError as error:
+        raise ServeError(str(error)) from None
+    return database
 
 
 def _calm_collector() -> None:

@@ -9,6 +9,8 @@ from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
 from turnwire.gateway.live.context import Context, Waiting
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers.bus import Bus
+from turnwire.gateway.peers.peers import Peers
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.sessions.figures_reader import FiguresReader
@@ -33,7 +35,14 @@ class SessionParts:
     """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
 
     def __init__(
-        self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float], search: Search | None = None
+        self,
+        config: Config,
+        store: Store,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        *,
+        bus: Bus | None = None,
+        search: Search | None = None,
     ) -> None:
         self._config = config
         self.search = search
@@ -41,6 +50,8 @@ class SessionParts:
         self.lazy_fields = LazyFields(store, self._stored_is_ahead)
         self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find)
+        self.peers = None if config.mongodb_uri is None else Peers(clock)
+        announcer = None if self.peers is None else self.peers.announcer
         self.context = Context(
             store=store,
             clock=clock,
@@ -52,7 +63,12 @@ class SessionParts:
             waiting=Waiting(config.max_waiting_bytes),
             figures=config.figures == "on",
             observer=GatewayObserver(
-                self.lazy_fields, self.feed, metrics, self.figures, None if search is None else search.gathering
+                self.lazy_fields,
+                self.feed,
+                metrics,
+                self.figures,
+                search=None if search is None else search.gathering,
+                announcer=announcer,
             ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
@@ -61,6 +77,8 @@ class SessionParts:
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
         self._sweep = Sweep(self.context, self.sessions)
+        if self.peers is not None:
+            self.peers.join(store, self.sessions, self.feed, bus, poll_interval=config.poll_interval)
         store.events.on_commit = metrics.committed
 
     def _stored_is_ahead(self, stored: SessionRecord) -> None:
@@ -94,3 +112,13 @@ class SessionParts:
         periodic.every(
             min(_SWEEP_SECONDS, config.abandon_after / 4) if shared else _SWEEP_ALONE_SECONDS, self._sweep.look
         )
+        if self.peers is not None:
+            for task in self.peers.tasks():
+                periodic.begin(task)
+            periodic.every(config.feed_interval, self.peers.tick)
+
+    async def stop(self) -> None:
+        """End all tasks of the sessions. What is not settled by now gets no answer."""
+        if self.peers is not None:
+            await self.peers.stop()
+        await self.sessions.stop()

@@ -28,7 +28,7 @@ async def draining_with_an_event_under_way(
 
 
 async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(reconnect_after=0.7)
+    gateway = await start_gateway(reconnect_after=0.7, drain_spread=0)
     bot, board = await publisher(gateway, new_id("s")), await subscriber(gateway)
     draining = asyncio.create_task(gateway.gateway.drain())
     for socket in (bot, board):
@@ -172,3 +172,24 @@ async def test_rest_is_answered_while_the_gateway_drains(start_gateway: StartGat
     gateway.gateway.connections.draining = True
     stored = await gateway.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
     assert stored["seq"] == 1
+
+
+async def test_clients_are_asked_to_come_back_spread_over_time(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(reconnect_after=0.2, drain_spread=1.0)
+    boards = [await subscriber(gateway) for _ in range(5)]
+    await gateway.gateway.drain()
+    asked = sorted([(await board.next("goaway"))["reconnectAfterMs"] for board in boards])
+    assert asked == [200, 400, 600, 800, 1000]
+
+
+async def test_a_gateway_about_to_leave_is_not_ready_and_still_serves(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(drain_delay=0.5)
+    session_id = await gateway.create()
+    leaving = asyncio.create_task(gateway.gateway.leave())
+    await asyncio.sleep(0)
+    async with gateway.request("GET", "/health/ready") as answer:
+        assert answer.status == 503
+    bot = await publisher(gateway, session_id)
+    assert await bot.acked("a") == [1]
+    assert not leaving.done()
+    await leaving

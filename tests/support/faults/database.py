@@ -30,6 +30,8 @@ Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
+_FORGOTTEN_SHARE = 0.3
+"""Of the writes with an error, behind a router that forgets: those that are not kept on a majority either."""
 _SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
@@ -180,6 +182,8 @@ class Line:
                 break
             if self._random.random() < 0.3:
                 await self.pause()
+        if failure is not None and self.database.router_forgets and self._random.random() < _FORGOTTEN_SHARE:
+            fault = "no majority"
         if fault == "no majority":
             if self._random.random() < 0.5:  # as when the primary has lost touch with the others
                 self.database.fail_over()

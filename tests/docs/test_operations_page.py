@@ -6,7 +6,7 @@ from pathlib import Path
 
 from turnwire.gateway.config import Config, environment_name
 
-PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def test_the_settings_table_holds_every_setting_with_its_default_and_meaning() -> None:

@@ -1,0 +1,242 @@
+"""Several gateways on one port: started, watched, replaced and ended by one parent process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from turnwire.gateway.config import Config
+from turnwire.gateway.running.serve import ServeError, start_database
+from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
+from turnwire.gateway.telemetry.logs import configure_logging
+from turnwire.store import die_with_parent
+
+_READY_SECONDS: Final = 30.0
+"""How long a worker may take until it listens."""
+_STOP_SECONDS: Final = 9.8
+"""How long a worker may take to stop, beside its `drain_delay`."""
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_STEADY_SECONDS: Final = 10.0
+"""A worker that has lived so long is restarted without a pause when it dies."""
+
+_log = logging.getLogger("turnwire.workers")
+
+
+def run_workers(config: Config, count: int) -> None:
+    """Serve with so many processes until told to stop. Raises ServeError."""
+    configure_logging(config.log_level, config.log_format)
+    uvloop.run(_serve(config, count))
+
+
+async def _serve(config: Config, count: int) -> None:
+    database = None if config.mongodb_uri is not None else await start_database(config)
+    try:
+        with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:
+            uri = config.mongodb_uri if database is None else database.uri
+            assert uri is not None
+            settings = {"HOST": config.host, "PORT": str(port), "MONGODB_URI": uri}
+            if database is not None and "TURNWIRE_INSERT_LANES" not in os.environ:
+                settings["TURNWIRE_INSERT_LANES"] = "1"  # its one core serves one insert best
+            await Workers(config, count, Path(folder), settings).serve()
+    finally:
+        if database is not None:
+            await database.stop(kill_after=0.3)
+
+
+def _reserved(config: Config) -> _Port:
+    try:
+        return _Port(config.host, config.port)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ServeError(
+            f"cannot listen on {config.host} port {config.port}: {reason}; "
+            "choose with --host and --port, or HOST and PORT"
+        ) from None
+
+
+class _Port:
+    """Holds a port for the workers without listening on it, so that port 0 is the same for all of them."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            self._socket.bind(address)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+class Workers:
+    """The parent's view of its workers. Owner of their processes: one task for each place."""
+
+    def __init__(self, config: Config, count: int, folder: Path, settings: Mapping[str, str]) -> None:
+        self._config = config
+        self._count = count
+        self._folder = folder
+        self._settings = settings
+        self._places: list[_Worker | None] = [None] * count
+        self._started = 0
+        self._stopping = asyncio.Event()
+        self._restart = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Until SIGTERM or SIGINT; SIGHUP replaces the workers, one after the other."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._restart.set)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await asyncio.gather(*(self._fill(place) for place in range(self._count)))
+            _log.info("turnwire listening on %s with %d workers", self._url(), self._count)
+            tasks = [loop.create_task(self._keep(place)) for place in range(self._count)]
+            tasks.append(loop.create_task(self._replace_when_told()))
+            await self._stopping.wait()
+            _log.info("stopping")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(worker.stop() for worker in self._places if worker is not None))
+
+    def _url(self) -> str:
+        host = self._config.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings['PORT']}"
+
+    async def _fill(self, place: int) -> None:
+        """Put a new worker in this place, which listens when this returns. Raises ServeError."""
+        self._started += 1
+        worker = _Worker(self._folder, f"{place}-{self._started}", self._settings, self._config.drain_delay)
+        await worker.start()
+        self._places[place] = worker
+
+    async def _keep(self, place: int) -> None:
+        """Replace the worker of this place whenever it dies."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            worker = self._places[place]
+            assert worker is not None
+            began = loop.time()
+            status = await worker.ended()
+            if worker is not self._places[place]:
+                continue  # it has been replaced
+            _log.error("worker %d ended with status %d and is started again", place, status)
+            worker.tidy()
+            pause = _FIRST_PAUSE if loop.time() - began > _STEADY_SECONDS else min(_LONGEST_PAUSE, pause * 2)
+            filled = False
+            while not filled:
+                await asyncio.sleep(pause)
+                try:
+                    await self._fill(place)
+                    filled = True
+                except ServeError as error:
+                    _log.error("worker %d: %s", place, error)
+                    pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _replace_when_told(self) -> None:
+        while True:
+            await self._restart.wait()
+            self._restart.clear()
+            _log.info("replacing the workers, one after the other")
+            for place in range(self._count):
+                older = self._places[place]
+                try:
+                    await self._fill(place)
+                except ServeError as error:
+                    _log.error("the workers are not replaced any further: %s", error)
+                    break
+                if older is not None:
+                    await older.stop()
+            else:
+                _log.info("all workers have been replaced")
+
+
+class _Worker:
+    """One gateway process."""
+
+    def __init__(self, folder: Path, name: str, settings: Mapping[str, str], drain_delay: float) -> None:
+        self._socket = folder / f"{name}.sock"
+        self._environment = {**os.environ, **settings, FOLDER: str(folder), NAME: name}
+        self._stop_seconds = _STOP_SECONDS + drain_delay
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Returns when it listens. Raises ServeError when it does not come to that."""
+        ready, tell = os.pipe()
+        command = [die_with_parent.__file__, str(os.getpid()), sys.executable, "-m", "turnwire", "serve"]
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *command,
+                env={**self._environment, READY: str(tell)},
+                pass_fds=[tell],
+                start_new_session=True,  # a Ctrl-C reaches the parent alone, which ends its workers in order
+            )
+        finally:
+            os.close(tell)
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ready, "rb")
+        )
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                if await reader.read(1) != b".":
+                    raise ServeError(f"a worker ended with status {await self._process.wait()} before it listened")
+        except BaseException as error:
+            await self.kill()
+            if isinstance(error, TimeoutError):
+                raise ServeError(f"a worker did not listen within {_READY_SECONDS:g} s") from None
+            raise
+        finally:
+            transport.close()
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to drain and end; kill it when it takes too long."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(self._stop_seconds):
+                await self._process.wait()
+        except TimeoutError:
+            _log.error("a worker did not end in time and is killed")
+            await self.kill()
+        self.tidy()
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what a worker that was killed has left."""
+        self._socket.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""The metrics of several processes as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+_LEAST = ("turnwire_storage_up", "process_start_time_seconds")
+"""Gauges of which the least counts, not the sum."""
+
+_Series = tuple[str, tuple[tuple[str, str], ...]]
+"""A sample's name and labels."""
+
+
+def summed(expositions: Iterable[str]) -> CollectorRegistry:
+    """A registry with the sum of these Prometheus texts, series by series."""
+    registry = CollectorRegistry()
+    registry.register(_Summed(expositions))
+    return registry
+
+
+class _Summed(Collector):
+    def __init__(self, expositions: Iterable[str]) -> None:
+        self._families: dict[str, Metric] = {}
+        self._values: dict[str, dict[_Series, float]] = {}
+        for text in expositions:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        for family in text_string_to_metric_families(text):
+            self._families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            add: Callable[[float, float], float] = min if family.name in _LEAST else float.__add__
+            values = self._values.setdefault(family.name, {})
+            for sample in family.samples:
+                series = sample.name, tuple(sorted(sample.labels.items()))
+                value = float(sample.value)
+                values[series] = add(values[series], value) if series in values else value
+
+    def collect(self) -> Iterator[Metric]:
+        for name, family in self._families.items():
+            for (sample, labels), value in self._values[name].items():
+                family.add_sample(sample, dict(labels), value)
+            yield family

@@ -1,0 +1,158 @@
+"""A database that refuses is not a database that is away: the store says why, once, and goes on when it is mended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.store.test_event_log import append
+from tests.support.failpoints import failing
+from tests.support.forging_proxy import ForgingProxy, failure
+from turnwire.protocol.errors import StorageRefused, StorageUnavailable
+from turnwire.store.mongo import Store
+from turnwire.store.server_check import unfit
+from turnwire.store.sessions import SessionQuery
+
+
+@pytest.fixture
+async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
+    async with ForgingProxy(database_uri) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
+    """A store, not prepared yet, whose database is behind the proxy."""
+    store = Store.connect(proxy.uri, database_name)
+    yield store
+    await store.close()
+
+
+def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) -> None:
+    """Let the server say that it is of this version, and this of itself."""
+    if version is not None:
+        proxy.alter("buildInfo", lambda _, answer: answer.update(version=version))
+    proxy.alter("hello", lambda _, answer: answer.update(hello))
+
+
+@pytest.mark.parametrize(
+    ("version", "hello", "says"),
+    [
+        ("4.2.24", {}, "4.4 or later"),
+        ("5.0.29", {"msg": "isdbgrid"}, "mongos"),
+        ("6.0.13", {"msg": "isdbgrid"}, "mongos"),
+        ("7.0.5", {"msg": "isdbgrid"}, "mongos"),
+        ("4.4.29", {"msg": "isdbgrid"}, "mongos"),
+        ("8.0.0", {"readOnly": True}, "read-only"),
+        ("8.0.0", {"secondary": True}, "directConnection"),
+    ],
+)
+async def test_a_server_that_will_not_do_is_told_with_what_to_do(
+    forged: Store, proxy: ForgingProxy, version: str, hello: dict[str, Any], says: str
+) -> None:
+    answering(proxy, version=version, **hello)
+    with pytest.raises(StorageRefused) as refused:
+        await forged.prepare()
+    assert says in refused.value.reason
+    state = await forged.state()
+    assert not state.up
+    assert state.reason is not None
+    assert says in state.reason
+    answering(proxy, version="8.0.0", readOnly=False, secondary=False, msg="")
+    await forged.prepare()
+    assert (await forged.state()).up
+
+
+@pytest.mark.parametrize(
+    ("version", "hello"),
+    [
+        ("4.4.0", {}),
+        ("5.0.30", {"msg": "isdbgrid"}),
+        ("6.0.14", {"msg": "isdbgrid"}),
+        ("7.0.6-rc1", {"msg": "isdbgrid"}),
+        ("8.0.0", {"msg": "isdbgrid"}),
+        ("10.2.1", {}),
+    ],
+)
+def test_servers_that_will_do(version: str, hello: dict[str, Any]) -> None:
+    assert unfit(hello, version) is None
+
+
+async def test_an_index_that_is_in_the_way_is_told(store: Store, database_uri: str, database_name: str) -> None:
+    def make_conflict() -> None:
+        with MongoClient[dict[str, Any]](database_uri, timeoutMS=10_000) as client:
+            sessions = client[database_name]["sessions"]
+            sessions.drop_indexes()
+            sessions.create_index([("startedAt", 1), ("_id", 1)], unique=True)
+
+    await asyncio.to_thread(make_conflict)
+    with pytest.raises(StorageRefused, match="operator") as refused:
+        await store.prepare()
+    assert "index" in refused.value.reason
+    assert "IndexKeySpecsConflict" in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(13, "readWrite"), (18, "credentials"), (59, "lacks a command"), (371, "blocked")]
+)
+async def test_refused_writes_are_told_in_the_state_and_the_log_and_go_on_when_it_is_mended(
+    forged: Store, proxy: ForgingProxy, code: int, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await forged.prepare()
+    assert (await forged.state()).up
+    proxy.forge("insert", failure(code, "Forged", "not authorized to execute command { insert: secret }"))
+    with caplog.at_level(logging.WARNING):
+        waiting = asyncio.create_task(append(forged, "s", 1))
+        while not forged.events.troubles and (await forged.state()).up:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        state = await forged.state()
+        assert not state.up
+        assert state.reason is not None
+        assert says in state.reason
+        assert await forged.ping()
+        refusals = [each for each in caplog.records if each.levelno == logging.ERROR]
+        assert len(refusals) == 1
+        assert says in refusals[0].getMessage()
+        assert "secret" not in refusals[0].getMessage() + state.reason
+        proxy.forge("insert", None)
+        async with asyncio.timeout(5):
+            assert await waiting == 1
+    assert (await forged.state()).up
+
+
+async def test_refused_reads_say_so_to_operators_and_not_to_clients(store: Store, database_uri: str) -> None:
+    async with failing(database_uri, "find", errorCode=13):
+        with pytest.raises(StorageRefused) as refused:
+            await store.sessions.page(SessionQuery(limit=1))
+    assert "readWrite" in refused.value.reason
+    assert "readWrite" not in refused.value.message
+    assert not (await store.state()).up
+    await store.sessions.page(SessionQuery(limit=1))
+    assert (await store.state()).up
+
+
+async def test_a_database_that_is_away_is_down_with_a_reason_and_is_not_said_to_refuse(
+    database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.connect("mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100", database_name)
+    try:
+        with pytest.raises(StorageUnavailable) as away:
+            await store.prepare()
+        assert not isinstance(away.value, StorageRefused)
+        state = await store.state()
+        assert (state.up, state.reason) == (False, "the database does not answer")
+        assert "hunter2" not in caplog.text
+    finally:
+        await store.close()
+
+
+async def test_a_store_is_not_up_before_its_indexes_stand(forged: Store) -> None:
+    assert await forged.ping()
+    state = await forged.state()
+    assert (state.up, state.reason) == (False, "the indexes have not been made yet")
