@@ -34,8 +34,8 @@ ASKED = 15
 """How often each question is asked."""
 CALLS_A_DAY = 20_000
 _TALK = """
-hello yes no please thanks table two eight tomorrow today monday order number account invoice refund card address delivery
-appointment doctor cancel change help problem internet router price offer contract spell again wait
+hello yes no please thanks table two eight tomorrow today monday order number account invoice refund card address
+delivery appointment doctor cancel change help problem internet router price offer contract spell again wait
 """
 _WORDS = _TALK.split()
 _RARE = 50_000

@@ -79,6 +79,7 @@ class SessionParts:
         self._sweep = Sweep(self.context, self.sessions)
         if self.peers is not None:
             self.peers.join(store, self.sessions, self.feed, bus, poll_interval=config.poll_interval)
+        store.metadata_indexes = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = metrics.committed
 
     def _stored_is_ahead(self, stored: SessionRecord) -> None:

@@ -173,7 +173,7 @@ def reindex(
     Nothing is lost by it. Until it is done the search looks at ids and metadata only.
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
-    from turnwire.commands.reindex import reindex as ask_for_it  # noqa: PLC0415
+    from turnwire.gateway.running.reindex import reindex as ask_for_it  # noqa: PLC0415
 
     fault = ask_for_it(data_dir)
     if fault is not None:
