@@ -89,6 +89,9 @@ class SessionParts:
         live = self.sessions.live.get(state.session_id)
         if live is not None and live.state is state:
             live.submit(item)
+        else:  # evicted meanwhile, so that nobody else changes it
+            state.keep_figures(item.figures)
+            self.lazy_fields.mark(state)
 
     def _find(self, session_id: str) -> SessionState | None:
         live = self.sessions.live.get(session_id)
