@@ -23,7 +23,7 @@ import typer
 from pymongo import MongoClient, WriteConcern
 
 from turnwire.protocol.messages import Interruptions, LastLine, SessionFigures
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 from turnwire.store.search.catalog import Catalog, Said
 from turnwire.store.search.tables import FILE_NAME
 from turnwire.store.session_record import document_of, kept_figures

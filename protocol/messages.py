@@ -1,33 +1,28 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-The bodies of REST requests and answers are in `protocol.bodies`. Field names are camelCase on the wire. Times on the
-wire are ISO-8601 UTC with milliseconds.
+Those about tokens are in `protocol.token_messages`, the bodies of REST in `protocol.bodies`. Field names are camelCase
+on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
-JsonObject = dict[str, Any]
 EventType = Literal["user_speech", "bot_speech", "system"]
 SessionStatus = Literal["initiated", "active", "completed", "failed"]
 InitialStatus = Literal["initiated", "active"]
 FinalStatus = Literal["completed", "failed"]
-Timestamp = Annotated[
-    str,
-    Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
-]
 REF_CHARS = 128
 """The most characters of a subscription's `ref`."""
-
-
-class Shape(Struct, rename="camel"):
-    """Base of all wire shapes: camelCase names, unknown fields ignored."""
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
@@ -170,6 +165,10 @@ class OpenedLimits(Shape):
     max_frame_bytes: int
     max_batch_events: int = 500
     """Events of one `append`."""
+    ping_interval_ms: int = 20_000
+    """How often the gateway pings: a connection on which no frame comes for 1.5 times as long is gone."""
+    max_depth: int = 64
+    """Levels of a payload, the object itself included."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):
@@ -302,10 +301,9 @@ class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
     ref: str
 
 
+_ToBoth = Pong | Error | Goaway | Expiring | Authenticated
 PublisherCommand = Append | Signal | Complete | Ping
-PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway
+PublisherReply = Opened | Ack | Nack | Completed | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping
-SubscriberPush = (
-    Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | Pong | Error | Goaway
-)
+SubscriberPush = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

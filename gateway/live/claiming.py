@@ -85,6 +85,13 @@ def _opened(context: Context, state: SessionState) -> Opened:
         epoch=state.record.epoch,
         last_seq=state.record.last_seq,
         last_event_id=state.last_event_id,
-        limits=OpenedLimits(limits.in_flight, limits.event_bytes, limits.frame_bytes, limits.batch_events),
+        limits=OpenedLimits(
+            limits.in_flight,
+            limits.event_bytes,
+            limits.frame_bytes,
+            limits.batch_events,
+            round(context.ping_interval * 1000),
+            limits.depth,
+        ),
         server_time=format_time(utc_now()),
     )

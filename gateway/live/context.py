@@ -29,6 +29,7 @@ class Context(Struct, frozen=True):
     clock: Callable[[], float]
     """The loop's clock."""
     limits: Limits
+    ping_interval: float
     end_grace: float
     abandon_after: float
     expire_after: float

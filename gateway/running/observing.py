@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turnwire.gateway.finding.gathering import Gathering
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.announcer import Announcer
 from turnwire.gateway.sessions.figures_reader import FiguresReader

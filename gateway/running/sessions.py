@@ -56,6 +56,7 @@ class SessionParts:
             store=store,
             clock=clock,
             limits=config.limits,
+            ping_interval=config.ping_interval,
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,

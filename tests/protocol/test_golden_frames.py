@@ -55,6 +55,7 @@ from turnwire.protocol.messages import (
     Unsubscribe,
     Unsubscribed,
 )
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = "2025-12-21T10:30:00.000Z"
@@ -114,6 +115,8 @@ PUBLISHER_GETS: dict[str, Shape] = {
     "pong": Pong(),
     "error": Error(ErrorCode.INVALID_MESSAGE, "events must hold 1 to 500 events, holds 0", False),
     "goaway": Goaway("restart", 500),
+    "expiring": Expiring(LATER),
+    "authenticated": Authenticated(LATER),
 }
 SUBSCRIBER_SENDS: dict[str, Shape] = {
     "subscribe": Subscribe("a", "call-7", 0),
@@ -135,6 +138,7 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "unsubscribed": Unsubscribed("a"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
+BOTH_GET = ("goaway", "expiring", "authenticated")
 ALL = PUBLISHER_SENDS | PUBLISHER_GETS | SUBSCRIBER_SENDS | SUBSCRIBER_GETS
 every = pytest.mark.parametrize("name", ALL)
 LIMITS = Limits()
@@ -192,7 +196,7 @@ def test_every_message_there_is_has_a_golden_frame() -> None:
         (PUBLISHER_SENDS, PublisherCommand),
         (PUBLISHER_GETS, PublisherReply),
         (SUBSCRIBER_SENDS | {"ping": Ping()}, SubscriberCommand),
-        (SUBSCRIBER_GETS | {"pong": Pong(), "goaway": PUBLISHER_GETS["goaway"]}, SubscriberPush),
+        (SUBSCRIBER_GETS | {"pong": Pong(), **{name: PUBLISHER_GETS[name] for name in BOTH_GET}}, SubscriberPush),
     ):
         assert {type(message) for message in messages.values()} == set(get_args(union))
     assert {type(message) for message in ALL.values()} == set(get_args(Message))

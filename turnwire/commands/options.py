@@ -44,7 +44,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, key, dashboard, reindex):
+    for command in (replay, tail, verify, resend, key, dashboard, reindex):
         app.command()(command)
 
 
@@ -155,6 +155,29 @@ def verify(
         expected = [call for call in expected if call.session_id == session]
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
     if not verify(url, ids, expected):
+        raise typer.Exit(1)
+
+
+def resend(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of spools, or one spool.")],
+    *,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="TURNWIRE_TOKEN", show_envvar=False, help="Shown to the gateway.  [TURNWIRE_TOKEN]"),
+    ] = None,
+) -> None:
+    """Send what calls that never came back have left in their spools, each to the gateway it was meant for.
+
+    \b
+    All that the bots of this machine have left:
+        turnwire resend /var/lib/bot/spools
+
+    What is sent is removed; what is already stored is not stored again. A spool that a bot is using is left alone. The
+    status is 1 when something could not be stored.
+    """
+    from turnwire.commands.resend import resend  # noqa: PLC0415 -- --help need not wait for it
+
+    if not resend(path, token):
         raise typer.Exit(1)
 
 

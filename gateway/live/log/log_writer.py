@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from turnwire.gateway.live.durable import Durable, rise, time_of
+from turnwire.gateway.live.log.durable import Durable, rise, time_of
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event

@@ -19,8 +19,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any, Final, Self
 
-from turnwire.store import die_with_parent, op_msg
-from turnwire.store.data_directory import DataDirectory
+from turnwire.store.embedded import die_with_parent, op_msg
+from turnwire.store.embedded.data_directory import DataDirectory
 
 _HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)

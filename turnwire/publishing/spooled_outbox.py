@@ -10,12 +10,17 @@ from typing import Any
 from msgspec import Struct
 
 from turnwire.errors import SpoolError
-from turnwire.outbox import Entry, Outbox
 from turnwire.protocol.codec import CODECS, Codec
-from turnwire.protocol.messages import EventIn, Limits, Shape
-from turnwire.spool_file import SpoolFile, SpoolOwner, recover
+from turnwire.protocol.messages import EventIn, JsonObject, Limits, Shape
+from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.spool_file import SpoolFile
+from turnwire.publishing.spool_records import SpoolOwner, recover
 
 log = logging.getLogger("turnwire")
+
+MAX_SPOOL = 256 * 1024 * 1024
+"""Bytes of events that may wait in one file; they stand in memory too."""
 
 
 class SpooledOutbox(Outbox):
@@ -24,11 +29,30 @@ class SpooledOutbox(Outbox):
     What the file holds when it is opened comes first, even if it is more than `capacity`.
     """
 
-    def __init__(self, capacity: int, path: Path, *, gateway: str, session_id: str, codec: Codec) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        path: Path,
+        *,
+        gateway: str,
+        session_id: str,
+        codec: Codec,
+        language: str | None = None,
+        metadata: JsonObject | None = None,
+    ) -> None:
         super().__init__(capacity)
         self._codec = codec
-        self._owner = SpoolOwner(gateway, session_id, codec.subprotocol)
+        self._owner = SpoolOwner(gateway, session_id, codec.subprotocol, language, metadata)
         self._file = SpoolFile(path, self._owner)
+
+    @property
+    def has_room(self) -> bool:
+        """The file takes what is over the capacity too, within a bound of its own."""
+        return self._file.live < MAX_SPOOL
+
+    @property
+    def kept_in(self) -> str | None:
+        return str(self._file.path)
 
     def open(self) -> None:
         """Raises SpoolError: the file is in use, holds events of another call, or is no spool."""
@@ -37,7 +61,7 @@ class SpooledOutbox(Outbox):
             if found.events and found.owner is not None:
                 self._check_owner(found.owner, len(found.events))
             events = found.events
-            if found.owner != self._owner:
+            if found.owner != self._owner or found.damaged:
                 if found.owner is not None:
                     events = [_recoded(event, CODECS[found.owner.encoding], self._codec) for event in events]
                 self._file.replace(events)
@@ -102,6 +126,11 @@ class SpooledCall(Struct, frozen=True):
     gateway: str
     session_id: str
     events: list[EventIn]
+    language: str | None = None
+    """Of the session, if it is new; None when it must exist."""
+    metadata: JsonObject | None = None
+    damaged: int = 0
+    """Bytes that could not be read. A publisher that opens the spool keeps them aside."""
 
 
 def read_spool(path: str | Path) -> SpooledCall | None:
@@ -111,9 +140,11 @@ def read_spool(path: str | Path) -> SpooledCall | None:
         if found.owner is None:
             return None
         codec = CODECS[found.owner.encoding]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, KeyError, *UNDECODABLE) as error:
         raise SpoolError(f"the spool {str(path)!r} cannot be read: {error}") from None
-    return SpooledCall(found.owner.gateway, found.owner.session_id, [_event(event, codec) for event in found.events])
+    owner, events = found.owner, [_event(event, codec) for event in found.events]
+    damaged = sum(map(len, found.damaged))
+    return SpooledCall(owner.gateway, owner.session_id, events, owner.language, owner.metadata, damaged)
 
 
 class _EventId(Shape):

@@ -1,11 +1,4 @@
-"""A file that keeps a publisher's unanswered events beyond its process.
-
-It begins with a line that says what it is; then come records, each `<length><CRC-32><body>`, both numbers 4 bytes,
-little-endian. The first byte of a body is its kind:
-
-    H  whose events these are, as JSON (`SpoolOwner`); the first record
-    E  an event, as it goes on the wire
-    L  how many events of this file, from the first, have left; 8 bytes, little-endian. The last of these counts
+"""A file that keeps a publisher's unanswered events beyond its process. Its bytes: `spool_records`.
 
 Records are only ever appended, each by one write. What a killed process has written is in the system's hands and stays;
 a record cut short ends the file for who reads it. Writing is done right away, on the event loop: it costs microseconds,
@@ -19,97 +12,29 @@ import errno
 import fcntl
 import logging
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from struct import Struct as Layout
-
-import msgspec
-from msgspec import Struct
 
 from turnwire.errors import SpoolError
+from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.publishing.spool_records import (
+    Recovered,
+    SpoolOwner,
+    beginning,
+    event_record,
+    left_record,
+    recover,
+    size_of,
+)
 
 log = logging.getLogger("turnwire")
 
-MAGIC = b"Turnwire spool 1\n"
 SLACK = 256 * 1024
 """Bytes of no use that an empty file may have before it is cut back."""
 REWRITE_SLACK = 16 * 1024 * 1024
 """Bytes of no use that another may have before it is written anew: seldom, because that takes milliseconds."""
 REWRITE_SHARE = 8
 """And at least so many times what is of use, so that the cost for each event is bounded."""
-_FRAME = Layout("<II")
-_COUNT = Layout("<Q")
-
-
-class SpoolOwner(Struct, frozen=True, rename="camel"):
-    """Whose events a file holds, and in which encoding (the name of a subprotocol)."""
-
-    gateway: str
-    session_id: str
-    encoding: str
-
-
-class Recovered(Struct, frozen=True):
-    """What a file says."""
-
-    owner: SpoolOwner | None
-    """None for a file that was not begun in full."""
-    events: list[bytes]
-    """The events that have not left, in order."""
-    left: int
-    """How many events have left before them."""
-    size: int
-    """Bytes of the file up to the end of its last whole record."""
-
-
-def recover(data: bytes) -> Recovered:
-    """What the bytes of a file say, up to the first record that is not whole. Raises ValueError for another file's."""
-    if not data.startswith(MAGIC):
-        if MAGIC.startswith(data):
-            return Recovered(None, [], 0, 0)
-        raise ValueError("it is not a spool of this version")
-    owner: SpoolOwner | None = None
-    events: list[bytes] = []
-    left, size = 0, len(MAGIC)
-    for body, end in _records(data, size):
-        kind, content = body[:1], body[1:]
-        if owner is None:
-            if kind != b"H":
-                break
-            owner = msgspec.json.decode(content, type=SpoolOwner)
-        elif kind == b"E":
-            events.append(content)
-        elif kind == b"L":
-            (left,) = _COUNT.unpack(content)
-        else:
-            raise ValueError(f"it has a record of the unknown kind {kind!r}")
-        size = end
-    return Recovered(owner, events[left:], left, size) if owner else Recovered(None, [], 0, 0)
-
-
-def _records(data: bytes, start: int) -> Iterator[tuple[bytes, int]]:
-    """The bodies of the records from `start`, each with its end, up to the first that is not whole."""
-    while start + _FRAME.size <= len(data):
-        length, checksum = _FRAME.unpack_from(data, start)
-        body = data[start + _FRAME.size : start + _FRAME.size + length]
-        if length == 0 or len(body) < length or zlib.crc32(body) != checksum:
-            return
-        start += _FRAME.size + length
-        yield body, start
-
-
-def _record(kind: bytes, content: bytes) -> bytes:
-    body = kind + content
-    return _FRAME.pack(len(body), zlib.crc32(body)) + body
-
-
-def _beginning(owner: SpoolOwner) -> bytes:
-    return MAGIC + _record(b"H", msgspec.json.encode(owner))
-
-
-def _size(event: bytes) -> int:
-    return _FRAME.size + 1 + len(event)
 
 
 class SpoolFile:
@@ -128,56 +53,73 @@ class SpoolFile:
         self._rewrite_slack = rewrite_slack
         self._file = -1
         self._end = 0
-        self._live = 0
+        self.live = 0
         """Bytes of the events that have not left."""
         self._left = 0
         self._torn = False
         """Whether there may be something behind the end: a write that failed."""
 
     def open(self) -> Recovered:
-        """Lock the file, made if there is none, and read it. Its owner is set only by `replace`."""
+        """Lock the file, made if there is none, and read it. Its owner is set only by `replace`.
+
+        What is damaged in it is put into a file beside it, and then it must be replaced.
+        """
         try:
             self._file = _locked(self.path)
             found = recover(_read(self._file))
-        except (OSError, ValueError) as error:
+            if found.damaged:
+                self._keep_aside(found.damaged)
+        except (OSError, *UNDECODABLE) as error:
             self.release()
             raise SpoolError(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
         except BaseException:
             self.release()
             raise
         size = os.fstat(self._file).st_size
-        if size > found.size:
+        if size > found.size and not found.damaged:
             log.warning("spool %r: its last %d bytes are not whole and do not count", str(self.path), size - found.size)
         self._end, self._left, self._torn = found.size, found.left, True
-        self._live = sum(map(_size, found.events))
+        self.live = sum(map(size_of, found.events))
         return found
+
+    def _keep_aside(self, damaged: list[bytes]) -> None:
+        """Raises OSError, and then the file is left as it is."""
+        beside = self.path.with_name(self.path.name + ".damaged")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            for part in damaged:
+                _write(file, part, os.fstat(file).st_size)
+        finally:
+            os.close(file)
+        size = sum(map(len, damaged))
+        log.warning("spool %r: %d bytes are damaged and now in %r", str(self.path), size, str(beside))
 
     def add(self, event: bytes) -> None:
         """Returns when the event outlives this process."""
         try:
-            self._append(_record(b"E", event))
+            self._append(event_record(event))
         except OSError as error:
             raise SpoolError(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
-        self._live += _size(event)
+        self.live += size_of(event)
 
     def left(self, events: Iterable[bytes]) -> None:
         """These have left, from the front. A disk that cannot take that is no error: they will be sent once more."""
         for event in events:
             self._left += 1
-            self._live -= _size(event)
+            self.live -= size_of(event)
         try:
-            self._append(_record(b"L", _COUNT.pack(self._left)))
-            beginning = len(_beginning(self._owner))
-            if self._live == 0 and self._end - beginning > self._slack:
-                os.ftruncate(self._file, beginning)
-                self._end, self._left = beginning, 0
+            self._append(left_record(self._left))
+            empty = len(beginning(self._owner))
+            if self.live == 0 and self._end - empty > self._slack:
+                os.ftruncate(self._file, empty)
+                self._end, self._left = empty, 0
         except OSError as error:
             log.warning("spool %r: an answer could not be noted: %s", str(self.path), _reason(error))
 
     @property
     def is_wasteful(self) -> bool:
         """Whether so much of it is of no use that it should be written anew."""
-        return self._end - self._live > max(self._rewrite_slack, REWRITE_SHARE * self._live)
+        return self._end - self.live > max(self._rewrite_slack, REWRITE_SHARE * self.live)
 
     def replace(self, events: Iterable[bytes]) -> None:
         """Hold these and nothing else, for this owner. Whatever happens meanwhile, there is the old file or the new."""
@@ -186,8 +128,8 @@ class SpoolFile:
         try:
             file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            records = [_record(b"E", event) for event in events]
-            end = _write(file, _beginning(self._owner) + b"".join(records), 0)
+            records = [event_record(event) for event in events]
+            end = _write(file, beginning(self._owner) + b"".join(records), 0)
             os.rename(beside, self.path)
         except OSError as error:
             if file >= 0:
@@ -195,14 +137,14 @@ class SpoolFile:
             raise SpoolError(f"the spool {str(self.path)!r} cannot be written anew: {_reason(error)}") from None
         os.close(self._file)
         self._file, self._end, self._left, self._torn = file, end, 0, False
-        self._live = sum(map(len, records))
+        self.live = sum(map(len, records))
 
     def release(self) -> None:
         """Unlock and close it; one that holds nothing is removed. May be called at any time, and again."""
         if self._file < 0:
             return
         try:
-            if self._end > 0 and self._live == 0:
+            if self._end > 0 and self.live == 0:
                 self.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("spool %r is empty and cannot be removed: %s", str(self.path), _reason(error))

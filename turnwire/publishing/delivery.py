@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from msgspec import Raw, Struct
 
+from turnwire.connecting.handshake import Lost
 from turnwire.errors import refusal
-from turnwire.link import Lost
-from turnwire.outbox import Entry, Outbox, OutOfStep
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -21,7 +20,6 @@ from turnwire.protocol.messages import (
     Event,
     EventIn,
     Goaway,
-    JsonObject,
     Limits,
     Nack,
     NackItem,
@@ -29,9 +27,9 @@ from turnwire.protocol.messages import (
     PublisherReply,
     Session,
     Shape,
-    Signal,
 )
 from turnwire.protocol.rules import same_event
+from turnwire.publishing.outbox import Entry, Outbox, OutOfStep
 
 log = logging.getLogger("turnwire")
 
@@ -49,8 +47,24 @@ class Acked(Struct, frozen=True):
     """Seconds from its first sending to the answer, reconnects and all."""
 
 
+class EventLimits(Struct, frozen=True):
+    """What an event may be: bytes as sent, and levels of its payload, the object itself included."""
+
+    event_bytes: int
+    depth: int
+
+
+UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
+"""What holds until the gateway has told its own limits: the protocol's defaults."""
+
+
 class _Append(Shape, tag_field="type", tag="append"):
     events: list[Raw]
+
+
+class _Signal(Shape, tag_field="type", tag="signal"):
+    key: str
+    payload: Raw
 
 
 class Delivery:
@@ -76,10 +90,13 @@ class Delivery:
         self.nacks: list[NackItem] = []
         self.unreported: list[NackItem] = []
         self.ending: Complete | None = None
+        self.dropped = 0
+        """Events that could not be taken."""
+        self.limits = UNTOLD
         self._codec = codec
         self._on_ack = on_ack
         self._on_nack = on_nack
-        self._signals: dict[str, JsonObject] = {}
+        self._signals: dict[str, bytes] = {}
         self._signalled = False
         self._end_sent = False
 
@@ -90,6 +107,7 @@ class Delivery:
     def connected(self, opened: Opened, now: float) -> None:
         """A connection is open: take out what is stored, and have the rest sent again."""
         self.opened, self.session, self.is_open = opened, opened.session, True
+        self.limits = EventLimits(opened.limits.max_event_bytes, opened.limits.max_depth)
         self._end_sent = self._signalled = False
         for entry, seq in self.outbox.reconnected(opened.last_seq, opened.last_event_id):
             self._acked(entry, seq, False, now)
@@ -99,8 +117,11 @@ class Delivery:
         self.leaving = None
         self._signals.clear()
 
-    def add_signal(self, key: str, payload: JsonObject) -> None:
-        """Put a signal before the next frame, over an older one of its key. Dropped when no connection is open."""
+    def add_signal(self, key: str, payload: bytes) -> None:
+        """Put a signal, its payload encoded, before the next frame, over an older one of its key.
+
+        Dropped when no connection is open.
+        """
         if self.is_open and self.leaving is None:
             self._signals.pop(key, None)
             self._signals[key] = payload
@@ -112,7 +133,7 @@ class Delivery:
         if self._signals:
             key = next(iter(self._signals))
             self._signalled = True
-            return Signal(key, self._signals.pop(key))
+            return _Signal(key, Raw(self._signals.pop(key)))
         limits = self.opened.limits
         frame = self.outbox.next_frame(
             max_in_flight=limits.max_in_flight,

@@ -11,12 +11,15 @@ from msgspec import Struct
 
 from turnwire.address import Address
 from turnwire.client import Client
-from turnwire.delivery import Delivery
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.link import Link, open_link
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import SessionEnded, Unreachable, refusal
-from turnwire.link import Link, Lost, open_link
-from turnwire.patience import Patience
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
+from turnwire.protocol.token_messages import Expiring
+from turnwire.publishing.delivery import Delivery
 
 log = logging.getLogger("turnwire")
 
@@ -37,6 +40,7 @@ class Call(Struct, frozen=True):
     session_id: str
     language: str | None
     metadata: JsonObject | None
+    token: Token | None
     connect_timeout: float | None
     give_up_after: float | None
 
@@ -53,9 +57,15 @@ class PublisherLoop:
         self._codec = codec
         self._delivery = delivery
         self._http = http
-        self._patience = Patience(call.connect_timeout)
+        self._token = TokenSource(call.token)
+        self._patience = Patience(call.connect_timeout, f"publisher of {call.session_id!r}")
         self._created = call.metadata is None
         self._answered_at = 0.0
+
+    @property
+    def last_problem(self) -> str | None:
+        """Why the last attempt to connect failed."""
+        return self._patience.last_problem
 
     async def run(self) -> None:
         """Returns when the session has been completed. Raises SessionEnded when it ended otherwise, Unreachable when
@@ -76,11 +86,13 @@ class PublisherLoop:
             await self._create()
         query = [] if self._call.language is None else [("language", self._call.language)]
         url = self._call.address.websocket("sessions", self._call.session_id, "publish", query=query)
-        async with open_link(self._http, url, self._codec) as link:
+        async with open_link(self._http, url, self._codec, self._token) as link:
             opened = await self._opening(link)
+            link.pings_come_every(opened.limits.ping_interval_ms / 1000)
             since = _now()
             self._patience.limit = self._call.give_up_after
             self._delivery.connected(opened, since)
+            self._patience.connected(len(self._delivery.outbox))
             self._announce()
             try:
                 await self._exchange(link)
@@ -92,11 +104,14 @@ class PublisherLoop:
 
     async def _create(self) -> None:
         try:
-            client = Client(str(self._call.address), http=self._http)
+            client = self._client()
             await client.create(self._call.session_id, self._call.language or "en", metadata=self._call.metadata)
         except Unreachable as error:
             raise Lost(str(error)) from None
         self._created = True
+
+    def _client(self) -> Client:
+        return Client(str(self._call.address), token=self._call.token, http=self._http)
 
     async def _opening(self, link: Link) -> Opened:
         try:
@@ -109,7 +124,7 @@ class PublisherLoop:
         if isinstance(reply, Opened):
             return reply
         if isinstance(reply, Goaway):
-            raise Lost(reply.reason, reply.reconnect_after_ms / 1000)
+            raise Lost(reply.reason, reply.reconnect_after_ms / 1000, announced=True)
         if isinstance(reply, Error) and not reply.retryable:
             raise refusal(reply.message, reply.code)
         raise Lost(reply.message if isinstance(reply, Error) else "the gateway did not open the session")
@@ -136,6 +151,8 @@ class PublisherLoop:
                 continue
             if isinstance(reply, Goaway):
                 link.retry_after = reply.reconnect_after_ms / 1000
+            elif isinstance(reply, Expiring):
+                link.renew_token()
             self._answered_at = _now()
             self._delivery.received(reply, self._answered_at)
             if isinstance(reply, Ack | Nack):
@@ -167,7 +184,7 @@ class PublisherLoop:
 
     async def _settle_from_log(self, ended: SessionEnded) -> None:
         """What was in the outbox when the session ended may have been stored: the log says."""
-        client = Client(str(self._call.address), http=self._http)
+        client = self._client()
         wanted = {entry.event_id for entry in self._delivery.outbox}
         try:
             session = await client.get(self._call.session_id)

@@ -13,11 +13,11 @@ from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
-from turnwire.store.appends import Append, RefusedDocument, position_before, share_out
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, is_same
-from turnwire.store.group_commit import GroupCommit
-from turnwire.store.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
+from turnwire.store.lanes.appends import Append, RefusedDocument, position_before, share_out
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
 _BACKOFF_SECONDS = (0.05, 1.0)

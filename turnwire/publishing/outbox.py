@@ -56,6 +56,16 @@ class Outbox:
     def is_full(self) -> bool:
         return len(self) >= self.capacity
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `add` would take one more, full or not."""
+        return not self.is_full
+
+    @property
+    def kept_in(self) -> str | None:
+        """Where its events outlive the process; None for nowhere."""
+        return None
+
     def open(self) -> None:
         """To be called once, before anything else; what is there then was left by another process."""
 
@@ -63,12 +73,12 @@ class Outbox:
         """To be called when it is not used any more."""
 
     def add(self, entry: Entry) -> None:
-        """Take one more. Raises OverflowError when full."""
+        """Take one more. Raises OverflowError when there is no room."""
         self._check_room()
         self._waiting.append(entry)
 
     def _check_room(self) -> None:
-        if self.is_full:
+        if not self.has_room:
             raise OverflowError(f"the outbox holds {len(self)} events already")
 
     def next_frame(self, *, max_in_flight: int, max_events: int, max_bytes: int, now: float) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from turnwire.gateway.live.durable import Durable, time_of
+from turnwire.gateway.live.log.durable import Durable, time_of
 from turnwire.protocol.rules import DIGEST_PAGE, Ledger
 from turnwire.protocol.times import to_millis
 from turnwire.store.digests import pack_times

@@ -7,8 +7,8 @@ from itertools import count, repeat
 
 from msgspec import Struct
 
-from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.parties import Sender
 from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
