@@ -176,7 +176,7 @@ _PARTS_ANSWERED = {
 _LEFT_OUT = {
     "Dependencies": {"redis"},
     "Health": {"reasons"},
-    "SessionList": {"count", "searchedBackTo"},
+    "SessionList": {"count", "searchedBackTo", "searched"},
     "Session": {"commands"},
     "CommandAnswer": {"message"},
 }
