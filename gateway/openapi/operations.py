@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
+from turnwire.gateway.openapi.commanding import command
 from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
 from turnwire.protocol.codec import CODECS
@@ -40,7 +41,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
         "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
-        "/sessions/{sessionId}/commands": {"parameters": [one], "post": _command()},
+        "/sessions/{sessionId}/commands": {"parameters": [one], "post": command()},
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
         "/health": {"get": health("readHealth", "Health", "200 while the database answers, else 503.")},
@@ -199,20 +200,6 @@ def _complete_session() -> Schema:
         answers={"200": answer("The session, ended.", "Session", REPLAYED)},
         errors=(*WRITE_ERRORS, 404),
         requestBody=body("CompleteSession", required=False),
-    )
-
-
-def _command() -> Schema:
-    return _operation(
-        "command",
-        "Ask the bot to do something",
-        "`whisper`, `say`, `end`, or another command that the session's `commands` names. Answered once the command is "
-        "in the log; what becomes of it follows there, as `control.…` events. Safe to repeat: the same `commandId` is "
-        "answered with its present state, and `Idempotent-Replayed: true`.",
-        tag="Sessions",
-        answers={"202": _answer("How far the command is.", "CommandAnswer", _REPLAYED)},
-        errors=(*_WRITE_ERRORS, 404, 409),
-        requestBody=_body("CommandIn"),
     )
 
 
