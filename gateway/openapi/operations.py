@@ -7,7 +7,19 @@ from typing import Any, get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
-from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
+from turnwire.gateway.openapi.parts import (
+    JSON,
+    REPLAYED,
+    WRITE_ERRORS,
+    answer,
+    body,
+    health,
+    integer,
+    limit,
+    operation,
+    parameter,
+    text,
+)
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.messages import Limits, SessionStatus
@@ -27,8 +39,6 @@ from turnwire.protocol.paging import (
 )
 
 READ_ERRORS = (400, 404, 405, 500, 503)
-WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
-REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
 
 
 def paths(limits: Limits) -> Schema:
