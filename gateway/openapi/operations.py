@@ -7,19 +7,7 @@ from typing import Any, get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
-from turnwire.gateway.openapi.parts import (
-    JSON,
-    REPLAYED,
-    WRITE_ERRORS,
-    answer,
-    body,
-    health,
-    integer,
-    limit,
-    operation,
-    parameter,
-    text,
-)
+from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.messages import Limits, SessionStatus
@@ -39,6 +27,8 @@ from turnwire.protocol.paging import (
 )
 
 READ_ERRORS = (400, 404, 405, 500, 503)
+WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
+REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
 
 
 def paths(limits: Limits) -> Schema:
@@ -51,7 +41,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
         "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
-        "/sessions/{sessionId}/commands": {"parameters": [one], "post": command()},
+        "/sessions/{sessionId}/commands": {"parameters": [one], "post": command(WRITE_ERRORS, REPLAYED)},
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
         "/health": {"get": health("readHealth", "Health", "200 while the database answers, else 503.")},

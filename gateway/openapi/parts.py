@@ -9,8 +9,6 @@ from turnwire.gateway.openapi.schemas import EXAMPLES, Schema, ref
 from turnwire.protocol.paging import MAX_INTEGER, MAX_LIMIT
 
 JSON = "application/json"
-WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
-REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
 
 
 def parameter(name: str, description: str, schema: Schema, *, place: str = "query", example: Any = None) -> Schema:
