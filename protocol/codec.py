@@ -17,11 +17,14 @@ from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
+    TIMESTAMP,
     Append,
     BadEvent,
     Complete,
     Event,
     EventIn,
+    EventType,
+    JsonObject,
     Limits,
     Ping,
     PublisherCommand,
@@ -33,7 +36,7 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
-from turnwire.protocol.times import cut_to_millis
+from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
 from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
@@ -54,6 +57,13 @@ class _PlainEvent(EventIn):
     """An event whose payload msgspec checks while it decodes."""
 
     payload: PlainObject
+
+
+class _TextTimedEvent(Shape):
+    event_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: str | None = None
 
 
 class _PlainAppend(Shape, tag_field="type", tag="append"):
@@ -90,6 +100,7 @@ class Codec(Encoding):
         self._raw_batch = format.Decoder(_RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
+        self._text_timed = format.Decoder(_TextTimedEvent)
         self._refs = format.Decoder(_Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
@@ -112,6 +123,9 @@ class Codec(Encoding):
         if type(command) is not _PlainAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
+        if ROUNDED.search(frame):
+            raws = self._decode(self._raw_command, frame, limits).events
+            return Batch([self._decode_event(raw, limits) for raw in raws])
         if len(frame) > limits.event_bytes:  # one event may be over its limit: only its own bytes can tell
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
@@ -139,7 +153,7 @@ class Codec(Encoding):
         if type(command) is not Append and type(command) is not _RawAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
-        if type(command) is Append and len(frame) <= limits.event_bytes:
+        if type(command) is Append and len(frame) <= limits.event_bytes and not ROUNDED.search(frame):
             return Batch([_checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self._decode_event(raw, limits) for raw in raws])
@@ -167,12 +181,18 @@ class Codec(Encoding):
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
-            return _checked(self._event.decode(raw), limits)
+            return _checked(self._cut_event(raw) if ROUNDED.search(raw) else self._event.decode(raw), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
         except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
+
+    def _cut_event(self, raw: Raw) -> EventIn:
+        """The event, whose timestamp msgspec might round up: it is cut first."""
+        timed = self._text_timed.decode(raw)
+        moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
+        return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:

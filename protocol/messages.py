@@ -101,13 +101,16 @@ class Summary(Shape, kw_only=True):
     errors: int
 
 
+TIMESTAMP = Annotated[datetime, Meta(tz=True)] | None
+
+
 class EventIn(Shape, gc=False):
     """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
 
     event_id: str
     type: EventType
     payload: JsonObject
-    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+    timestamp: TIMESTAMP = None
 
 
 class BadEvent(Struct, frozen=True):

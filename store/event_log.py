@@ -17,13 +17,13 @@ from pymongo.read_concern import ReadConcern
 from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import Event
 from turnwire.protocol.times import to_millis
-from turnwire.store.append_lane import AppendLane
-from turnwire.store.appends import Append, Appended, RefusedDocument
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, event_documents, event_of, position_key
-from turnwire.store.inserts import OrderedInsert
-from turnwire.store.shard_hash import lane_of
+from turnwire.store.lanes.append_lane import AppendLane
+from turnwire.store.lanes.appends import Append, Appended, RefusedDocument
+from turnwire.store.lanes.inserts import OrderedInsert
+from turnwire.store.lanes.shard_hash import lane_of
 
 READ_WINDOW = 50
 """Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""

@@ -6,8 +6,8 @@ import logging
 
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import hear
-from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.items import SignalItem
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, SessionStatus
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from turnwire.gateway.live import log_writer
 from turnwire.gateway.live.advancing import advance, fence
-from turnwire.gateway.live.append_round import AppendRound
 from turnwire.gateway.live.catching_up import is_stale, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.log import log_writer
+from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.rolling_back import roll_back
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogRolledBack, SessionEnded

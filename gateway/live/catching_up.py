@@ -7,9 +7,9 @@ from typing import Any
 
 from turnwire.gateway.live.advancing import advance, fence, tell
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import FoundItem, RenewItem
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.messages import Event

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.durable import Durable, time_of
+from turnwire.gateway.live.log.durable import Durable, time_of
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from turnwire.gateway.live.durable import Durable, rise, time_of, times_of
-from turnwire.gateway.live.known_log import KnownLog
+from turnwire.gateway.live.log.durable import Durable, rise, time_of, times_of
+from turnwire.gateway.live.log.known_log import KnownLog
 from turnwire.gateway.live.parties import Audience, Sender
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.finding.gathering import Gathering
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.announcer import Announcer
 from turnwire.gateway.sessions.figures_reader import FiguresReader

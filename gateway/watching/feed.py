@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from turnwire.gateway.connections.frames import server_frame
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.summaries import Summaries
 from turnwire.protocol.codec import Codec

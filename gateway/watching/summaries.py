@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from turnwire.gateway.live.conversing import heard, read_window
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Summary

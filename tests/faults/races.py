@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 
 from tests.support.checker import assert_clean
+from tests.support.faults.bus import LossyHub
 from tests.support.faults.clients import Bot, Caller, Dashboard
 from tests.support.faults.world import World, run_world
 from turnwire.gateway.sessions import live_sessions, requests
@@ -37,8 +38,8 @@ class _Errors(logging.Handler):
         self.texts.append(self.format(record))
 
 
-async def _play(seed: int, gateways: int) -> World:
-    world = World(seed, gateways=gateways)
+async def _play(seed: int, gateways: int, *, bus: bool) -> World:
+    world = World(seed, gateways=gateways, hub=LossyHub(seed) if bus else None)
     await world.create_sessions()
     bots = [Bot(world, name, "s0", 15) for name in ("one", "two", "three")] + [Bot(world, "other", "s1", 20)]
     writers = [bot.run() for bot in bots] + [Caller(world, session_id, 6).run() for session_id in world.histories]
@@ -47,8 +48,9 @@ async def _play(seed: int, gateways: int) -> World:
     return world
 
 
-def play_schedule(seed: int, gateways: int) -> Counter[str]:
-    """Play one and judge it. Returns what it came to."""
+def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
+    """Play one and judge it. Returns what it came to. `bus`: the gateways tell each other, over a bus that loses,
+    delays, doubles and reorders."""
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)
@@ -57,7 +59,7 @@ def play_schedule(seed: int, gateways: int) -> Counter[str]:
             clock = _Clock()
             for module in (live_sessions, requests):
                 patch.setattr(module, "utc_now", clock.now)
-            world = run_world(lambda: _play(seed, gateways))
+            world = run_world(lambda: _play(seed, gateways, bus=bus))
         histories = list(world.histories.values())
         assert_clean(histories)
         assert not world.errors + errors.texts
@@ -77,9 +79,9 @@ def play_schedule(seed: int, gateways: int) -> Counter[str]:
     )
 
 
-def play_schedules(seeds: Iterable[int], gateways: int) -> None:
+def play_schedules(seeds: Iterable[int], gateways: int, *, bus: bool = False) -> None:
     """Play them all, and print what they came to. Raises AssertionError, with the seed, for a broken promise."""
     seeds = list(seeds)
-    figures: Counter[str] = sum((play_schedule(seed, gateways) for seed in seeds), Counter())
+    figures: Counter[str] = sum((play_schedule(seed, gateways, bus=bus) for seed in seeds), Counter())
     shown = " ".join(f"{name}={number}" for name, number in figures.items())
     print(f"FAULTS races gateways={gateways} seeds={seeds[0]}…{seeds[-1]}: {shown}", flush=True)

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from tests.support.faults.world import CONFIG, SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.connections.outbox import Outbox
@@ -18,7 +20,6 @@ from turnwire.gateway.watching.subscription import Frames, Subscription, Watchin
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
-from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
@@ -202,8 +203,10 @@ class Reader(Subscription):
 
     numbers = 0
 
-    def __init__(self, world: World, log: EventLog, live: LiveSession, following: Following) -> None:
-        watching = Watching(log, asyncio.get_running_loop().time, lambda: None)
+    def __init__(self, world: World, gateway: Gateway, live: LiveSession, following: Following) -> None:
+        watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
+        if (peers := gateway.parts.peers) is not None:
+            watching = replace(watching, watch_changed=peers.watch_changed)
         super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
@@ -285,7 +288,7 @@ class Dashboard:
                 continue
             following = Following(self.name, cursor)
             self.history.followings.append(following)
-            await self._follow(gateway, Reader(self.world, gateway.store.events, live, following))
+            await self._follow(gateway, Reader(self.world, gateway, live, following))
             cursor += len(following.received)
 
     async def _follow(self, gateway: Gateway, reader: Reader) -> None:
