@@ -150,7 +150,7 @@ async def test_no_route_is_forgotten(guarded: Gateway) -> None:
         path = route.resource.canonical.replace("{session_id}", "a1")
         if "{" in path or opening_of(route.method, path) is not Opening.CLOSED:
             continue
-        body = {"json": {}} if route.method in ("POST", "PATCH", "PUT") else {}
+        body: dict[str, Any] = {"json": {}} if route.method in ("POST", "PATCH", "PUT") else {}
         async with guarded.request(route.method, path, headers=nobody, **body) as response:
             assert response.status == 403, (route.method, path, await response.text())
         checked += 1
