@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from random import Random
@@ -28,6 +29,7 @@ from pymongo.errors import (
 Document = dict[str, Any]
 Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
+INVALID = 121
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
 _FORGOTTEN_SHARE = 0.3
@@ -47,6 +49,8 @@ class MemoryDatabase:
         """Whether nobody reaches it."""
         self.router_forgets = False
         """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
+        self.refuses: Callable[[Document], bool] = lambda document: False
+        """Whether a validator forbids this document."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
@@ -224,12 +228,13 @@ class Collection:
         def steps() -> Steps:
             errors = []
             for index, document in enumerate(copies):
-                if document["_id"] in self._primary:
-                    errors.append({"index": index, "code": DUPLICATE_KEY, "errmsg": "duplicate key"})
+                error = self._error_of(document)
+                if error is None:
+                    self._put(document)
+                else:
+                    errors.append({"index": index, **error})
                     if ordered:
                         break
-                else:
-                    self._put(document)
                 yield
             if errors:
                 raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nInserted": 0})
@@ -238,12 +243,21 @@ class Collection:
 
     async def insert_one(self, document: Document) -> None:
         def steps() -> Steps:
-            if document["_id"] in self._primary:
-                raise WriteError("duplicate key", DUPLICATE_KEY)
+            error = self._error_of(document)
+            if error is not None:
+                raise WriteError(error["errmsg"], error["code"])
             self._put(copy.deepcopy(document))
             yield
 
         await self._line.write(steps, bulk=False)
+
+    def _error_of(self, document: Document) -> Document | None:
+        """Why it is not to be inserted."""
+        if document["_id"] in self._primary:
+            return {"code": DUPLICATE_KEY, "errmsg": "duplicate key"}
+        if self._line.database.refuses(document):
+            return {"code": INVALID, "errmsg": "Document failed validation"}
+        return None
 
     def _put(self, document: Document) -> None:
         self._line.database.put(self._name, document)
@@ -260,11 +274,10 @@ class Collection:
             for update in updates:
                 condition: Document = dict(update._filter)
                 change = cast(Document, update._doc)
-                for document in list(self._primary.values()):
-                    if _matches(document, condition):
-                        self._line.database.put(self._name, _changed(document, change))
-                        matched += 1
-                        break
+                for document in _matching(self._primary, condition):
+                    self._line.database.put(self._name, _changed(document, change))
+                    matched += 1
+                    break
                 yield
             return Matched(matched)
 
@@ -296,14 +309,34 @@ class Matched:
 class Cursor:
     def __init__(self, line: Line, name: str, condition: Document) -> None:
         self._line, self._name, self._condition = line, name, condition
+        self._order: Sequence[tuple[str, int]] = ()
+        self._limit = 0
+
+    def sort(self, order: Sequence[tuple[str, int]]) -> Self:
+        self._order = order
+        return self
+
+    def limit(self, count: int) -> Self:
+        self._limit = count
+        return self
 
     async def to_list(self, length: int | None) -> list[Document]:
         def look() -> list[Document]:
-            documents = self._line.database.majority[self._name].values()
-            return [copy.deepcopy(document) for document in documents if _matches(document, self._condition)]
+            found = _matching(self._line.database.majority[self._name], self._condition)
+            for field, direction in reversed(self._order):
+                found.sort(key=lambda document: document[field], reverse=direction < 0)
+            return [copy.deepcopy(document) for document in found[: self._limit or None]]
 
         found: list[Document] = await self._line.read(look)
         return found
+
+
+def _matching(documents: dict[str, Document], condition: Document) -> list[Document]:
+    """Those that the condition is true of. By key where it names keys, as looking at all is slow."""
+    wanted = condition.get("_id")
+    keys = wanted["$in"] if isinstance(wanted, dict) else documents if wanted is None else [wanted]
+    found = (documents[key] for key in keys if key in documents)
+    return [document for document in found if _matches(document, condition)]
 
 
 def _matches(document: Document, condition: Document) -> bool:
@@ -315,10 +348,16 @@ def _changed(document: Document, change: Document) -> Document:
     return {**document, **change["$set"], **raised}
 
 
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$in": lambda value, operand: value in operand,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+}
+
+
 def _holds(value: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict):
         return bool(value == wanted)
-    return all(
-        value in operand if operator == "$in" else operator == "$lte" and value <= operand
-        for operator, operand in wanted.items()
-    )
+    return all(_OPERATORS[name](value, operand) for name, operand in wanted.items())
