@@ -63,6 +63,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             _log.error("session %r: %s", state.session_id, error)
             refused = pending[error.index][1].event_id
             durable.refused[refused] = error.reason
+            _learn(ledger, durable, pending[: error.stored])
             ledger.drop_pending(refused)
             continue
         stored = appended.stored
@@ -70,9 +71,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             ledger.settle()
             durable.events += pending
             break
-        for seq, event in pending[:stored]:
-            ledger.learn(seq, event.event_id)
-        durable.events += pending[:stored]
+        _learn(ledger, durable, pending[:stored])
         await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
         if durable.record is not None:
             state.learn(durable.record, clock())
@@ -80,6 +79,13 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             ledger.forget_pending()
             break
     return durable
+
+
+def _learn(ledger: Ledger, durable: Durable, stored: Sequence[tuple[int, EventIn]]) -> None:
+    """These events of ours, the next ones, have become durable."""
+    for seq, event in stored:
+        ledger.learn(seq, event.event_id)
+    durable.events += stored
 
 
 async def _read_taken(

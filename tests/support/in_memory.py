@@ -1,4 +1,4 @@
-"""Gateways without sockets on a model of the database, in virtual time: real sessions and a real store, and no waiting."""
+"""Gateways without sockets on a model of the database, in virtual time: real sessions, a real store, no waiting."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import pytest
 
 from tests.support.faults.database import Line, MemoryDatabase
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import known_log
+from turnwire.gateway.live import claiming, ending, grace, known_log
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.sessions import live_sessions, requests, sweeping
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol import rules
 from turnwire.protocol.messages import (
@@ -229,6 +230,17 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(_LONGEST_SECONDS):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+def virtual_now() -> datetime:
+    """The wall clock of virtual time."""
+    return STARTED + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
+
+
+def stop_wall_clock(patch: pytest.MonkeyPatch) -> None:
+    """Where the sessions look at the wall clock they see virtual time."""
+    for module in (claiming, ending, grace, live_sessions, requests, sweeping):
+        patch.setattr(module, "utc_now", virtual_now)
 
 
 async def pass_time(seconds: float) -> None:

@@ -30,6 +30,7 @@ Document = dict[str, Any]
 Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
 INVALID = 121
+_REFUSED = {"code": INVALID, "errmsg": "Document failed validation"}
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
 _FORGOTTEN_SHARE = 0.3
@@ -256,7 +257,7 @@ class Collection:
         if document["_id"] in self._primary:
             return {"code": DUPLICATE_KEY, "errmsg": "duplicate key"}
         if self._line.database.refuses(document):
-            return {"code": INVALID, "errmsg": "Document failed validation"}
+            return _REFUSED
         return None
 
     def _put(self, document: Document) -> None:
@@ -270,15 +271,22 @@ class Collection:
 
     async def _update(self, updates: Sequence[UpdateOne], *, bulk: bool) -> Matched:
         def steps() -> Steps:
-            matched = 0
-            for update in updates:
+            matched, errors = 0, []
+            for index, update in enumerate(updates):
                 condition: Document = dict(update._filter)
                 change = cast(Document, update._doc)
-                for document in _matching(self._primary, condition):
-                    self._line.database.put(self._name, _changed(document, change))
-                    matched += 1
-                    break
+                for document in _matching(self._primary, condition)[:1]:
+                    changed = _changed(document, change)
+                    if self._line.database.refuses(changed):
+                        errors.append({"index": index, **_REFUSED})
+                    else:
+                        self._put(changed)
+                        matched += 1
                 yield
+            if errors and not bulk:
+                raise WriteError(_REFUSED["errmsg"], INVALID)
+            if errors:
+                raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nMatched": matched})
             return Matched(matched)
 
         result: Matched = await self._line.write(steps, bulk=bulk)

@@ -10,13 +10,18 @@ import pytest
 
 from tests.support.faults.clock import VirtualTimeLoop
 from tests.support.faults.database import MemoryDatabase
-from tests.support.in_memory import MemoryGateway, memory_database
+from tests.support.in_memory import MemoryGateway, memory_database, stop_wall_clock
 
 StartMemory = Callable[..., MemoryGateway]
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"virtual": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_wall_clock(monkeypatch)
 
 
 @pytest.fixture
