@@ -284,7 +284,7 @@ class Collection:
                         matched += 1
                 yield
             if errors and not bulk:
-                raise WriteError(_REFUSED["errmsg"], INVALID)
+                raise WriteError("Document failed validation", INVALID)
             if errors:
                 raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nMatched": matched})
             return Matched(matched)

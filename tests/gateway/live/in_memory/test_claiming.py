@@ -91,8 +91,8 @@ async def test_events_of_one_millisecond_from_two_gateways_do_not_keep_a_claim_g
 ) -> None:
     live, elsewhere = await here.create(), await there.open()
     stamp = STARTED.replace(microsecond=900)
-    await here.append(live, EventIn("e1", "x", {}, stamp))
-    await there.append(elsewhere, EventIn("e2", "x", {}, stamp))
+    await here.append(live, EventIn("e1", "system", {}, stamp))
+    await there.append(elsewhere, EventIn("e2", "system", {}, stamp))
     async with asyncio.timeout(5):
         assert told(await here.claim(live)) == (1, 2, "e2")
 

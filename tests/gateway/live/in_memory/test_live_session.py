@@ -77,8 +77,10 @@ async def test_what_waits_when_it_stops_is_failed_and_its_weight_forgotten(here:
         AppendItem(events(f"e{n}"), 1000, STARTED, done=asyncio.get_running_loop().create_future()) for n in range(3)
     ]
     renewal = RenewItem(asyncio.get_running_loop().create_future())
-    for item in (appends[0], renewal, *appends[1:]):
-        live.submit(item)
+    live.submit(appends[0])
+    live.submit(renewal)
+    for append in appends[1:]:
+        live.submit(append)
     await until(lambda: live.state.busy_since is not None)
     assert here.context.waiting.size == 3000
     await live.stop()
