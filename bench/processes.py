@@ -21,7 +21,7 @@ from bench.floors import READY
 from bench.load import SECONDS, Load
 from bench.meter import Figures, Target
 from turnwire.gateway.config import Config, environment_name
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 60.0

@@ -20,13 +20,13 @@ async def main(url: str) -> None:
     session_id = f"call-{uuid.uuid4().hex[:8]}"
     print(f"watch it: turnwire tail {session_id} --url {url}")
     async with Publisher(url, session_id, language="en", metadata={"bot": "example"}, on_ack=print_ack) as call:
-        await call.send("system", {"event": "call.started"})
-        await call.send("bot_speech", {"text": "Hello, how can I help?"})
+        call.post("system", {"event": "call.started"})
+        call.post("bot_speech", {"text": "Hello, how can I help?"})
         for words in ("I'd", "I'd like", "I'd like a table"):
-            await call.signal("user_speech", {"text": words})
+            call.hint("user_speech", {"text": words})
             await asyncio.sleep(0.3)
-        await call.send("user_speech", {"text": "I'd like a table for two."})
-        await call.send("bot_speech", {"text": "For tonight?"})
+        call.post("user_speech", {"text": "I'd like a table for two."})
+        call.post("bot_speech", {"text": "For tonight?"})
         session = await call.complete(reason="user_hangup")
     print(f"{session.session_id} is {session.status} with {session.last_seq} events")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -27,6 +27,13 @@ class CreateSession(Shape, forbid_unknown_fields=False):
     session_id: str | None = None
     metadata: JsonObject = field(default_factory=dict)
     status: InitialStatus = "initiated"
+
+
+class AmendSession(Shape):
+    """Body of `PATCH /sessions/{id}`. `metadata` is a merge patch (RFC 7396): null in it removes."""
+
+    metadata: JsonObject | UnsetType = UNSET
+    language: str | UnsetType = UNSET
 
 
 class CompleteSession(Shape):
@@ -54,9 +61,46 @@ class EventPage(Shape):
     next_after_seq: int
 
 
-class SessionList(Shape):
+class SessionCount(Shape):
+    """Sessions that pass the filters, all pages together; when not `exact`, there are more, or may be."""
+
+    value: int
+    exact: bool
+
+
+class SessionList(Shape, omit_defaults=True):
+    """`count` is there when it was asked for. `searched_back_to` is there when the search stopped before its end, for
+    lack of time: go on with the cursor. `searched` says what `q` has looked at."""
+
     sessions: list[Session]
     next_cursor: str | None
+    count: SessionCount | UnsetType = UNSET
+    searched_back_to: Timestamp | UnsetType = UNSET
+    searched: list[Literal["id", "metadata", "speech"]] | UnsetType = UNSET
+
+
+class SessionGroup(Shape, kw_only=True):
+    """Sums over sessions that have something in common. Percentiles are of the calls' own: the median of their
+    medians, and what 95 in 100 of their `responseP95Ms` do not exceed."""
+
+    key: str | None
+    calls: int
+    failed: int
+    talk_ms: int
+    response_p50_ms: int | None
+    response_p95_ms: int | None
+    missed: int
+    interruptions: int
+    tools_failed: int
+    errors: int
+
+
+class SessionSums(Shape):
+    """`groups_left_off`: how many groups there are beside these."""
+
+    groups: list[SessionGroup]
+    total: SessionGroup
+    groups_left_off: int = 0
 
 
 class HistoryEvent(Shape):
@@ -104,6 +148,8 @@ class ErrorEnvelope(Shape):
 
 class Dependencies(Shape):
     mongodb: Literal["up", "down"]
+    redis: Literal["up", "down"] | UnsetType = UNSET
+    """Only where gateways tell each other what is new."""
 
 
 class Health(Shape):
@@ -112,3 +158,5 @@ class Health(Shape):
     service: str
     version: str
     dependencies: Dependencies
+    reasons: dict[str, str] | UnsetType = UNSET
+    """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""

@@ -6,55 +6,91 @@ so are the payload conventions read here. Whatever does not follow them is passe
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
 
-from turnwire.protocol.figures import Figures, Response, Silences, Talk, Tools, Turns, responses_of
-from turnwire.protocol.messages import Event, EventType, Interruptions, JsonObject, LastLine, Summary
+from turnwire.protocol.figures import Figures, Tools, Turns, percentile, responses_of, yields_of
+from turnwire.protocol.messages import (
+    Event,
+    EventType,
+    Interruptions,
+    JsonObject,
+    LastLine,
+    SessionFigures,
+    Summary,
+)
+from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, moment, shortened, turn_of
+from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
+from turnwire.protocol.talk.tool_calls import ToolCalls
+from turnwire.protocol.talk.usage import UsageSums
+from turnwire.protocol.talk.utterances import OTHER, Side, Utterance, Utterances
 from turnwire.protocol.times import parse_time, to_millis
 
-SILENCE_MS = 3000
-"""A time in which nobody speaks counts as a silence from here on."""
-LINE_CHARS = 200
-"""The most characters of a summary's last line."""
-_LATEST_MS = 10**12
-_LOOK_BACK = 100
+LOOK_BACK = 100
 """Utterances among which a summary looks for the last response."""
-
-Side = Literal["user", "bot"]
+KEPT_SHARE = 8
+"""The percentiles of a conversation that goes on are made again when it has changed by this part of itself."""
 _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
-_OTHER: dict[Side, Side] = {"user": "bot", "bot": "user"}
-
-
-class _Utterance(NamedTuple):
-    """Milliseconds of the call. One that is not `measured` is a point: `end` is `start`."""
-
-    start: int
-    seq: int
-    end: int
-    side: Side
-    measured: bool
-    turn: int | None
 
 
 class Conversation:
-    """Takes the events of one session in seq order, each once. `figures` and `summary` are as of `last_seq`."""
+    """Takes the events of one session in seq order, each once. All numbers are as of `last_seq`.
+
+    An event costs the same however long the conversation is, and so do `summary` and `brief`; `figures` visits all.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_brief",
+        "_changes",
+        "_errors",
+        "_interruptions",
+        "_last_offset",
+        "_last_response",
+        "_line",
+        "_marked",
+        "_reported",
+        "_tools",
+        "_usage",
+        "_utterances",
+        "_zero",
+        "last_seq",
+        "visited",
+    )
 
     def __init__(self) -> None:
         self.last_seq = 0
+        self.visited = 0
+        """Utterances looked at for numbers that need many of them."""
         self._zero: int | None = None
         self._last_offset = 0
-        self._utterances: list[_Utterance] = []  # by start, then seq
-        self._last_line: LastLine | None = None
-        self._turns: Counter[Side] = Counter()
+        self._utterances = Utterances()
+        self._line: tuple[Utterance, Side, str, bool] | None = None
         self._marked: Counter[tuple[Side, int | None]] = Counter()
         self._announced: Counter[tuple[Side, int | None]] = Counter()
+        self._interruptions: Counter[Side] = Counter()
         self._reported: dict[int, int] = {}
-        self._running: Counter[str] = Counter()
-        self._tool_calls = self._tool_failures = self._errors = 0
+        self._tools = ToolCalls()
+        self._usage = UsageSums()
+        self._errors = 0
+        self._changes = 0
+        self._last_response: tuple[int, int | None] = (0, None)
+        self._brief: tuple[int, int | None, int | None, int] = (0, None, None, 0)
+
+    def __len__(self) -> int:
+        """Utterances of speech."""
+        return len(self._utterances)
+
+    def frozen(self) -> Conversation:
+        """One that stays as it is now, for another thread to read."""
+        made = Conversation()
+        for name in self.__slots__:
+            setattr(made, name, getattr(self, name))
+        made._utterances = self._utterances.copy()
+        made._announced, made._reported = Counter(self._announced), dict(self._reported)
+        made._tools, made._usage = self._tools.copy(), self._usage.copy()
+        made._interruptions = Counter(self._interruptions)
+        return made
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -88,69 +124,62 @@ class Conversation:
     def _speech(self, seq: int, side: Side, payload: JsonObject, offset: int) -> None:
         if payload.get("final") is False:
             return
-        start, end = _millis(payload.get("startedMs")), _millis(payload.get("endedMs"))
-        measured = start is not None and end is not None and end >= start
-        if not measured:
-            known = start if side == "bot" else end
-            start = end = offset if known is None else known
-        assert start is not None
-        assert end is not None
-        turn = _turn(payload)
-        self._insert(_Utterance(start, seq, end, side, measured, turn))
         interrupted = payload.get("interrupted") is True
-        if interrupted:
-            self._marked[_OTHER[side], turn] += 1
+        by = cutter(payload, "cutBy", OTHER[side]) if interrupted else None
+        utterance = self._utterance(seq, side, payload, offset, cut=by == OTHER[side])
+        source = payload.get("source")
+        if source not in UNSPOKEN:
+            aside = source in ASIDES
+            self._changes += not aside
+            self._utterances.add(side, utterance, aside=aside)
+            if utterance.cut and not aside:
+                self._interrupted(self._marked, self._announced, OTHER[side], utterance.turn)
         text = payload.get("text")
-        if isinstance(text, str) and text.strip():
-            duration = end - start if measured else None
-            self._last_line = LastLine(seq, side, _shortened(text), interrupted, duration)
+        if isinstance(text, str) and source != "noise" and (self._line is None or utterance[:2] >= self._line[0][:2]):
+            line = shortened(text)
+            if line:
+                self._line = utterance, side, line, interrupted
 
-    def _insert(self, new: _Utterance) -> None:
-        """Keep the order, and the count of turns: an insertion changes what its two neighbours mean for each other."""
-        utterances = self._utterances
-        index = bisect_left(utterances, new)
-        before = utterances[index - 1].side if index else None
-        if index < len(utterances):
-            after = utterances[index].side
-            self._turns[after] += int(after != new.side) - int(after != before)
-        self._turns[new.side] += int(new.side != before)
-        utterances.insert(index, new)
+    def _utterance(self, seq: int, side: Side, payload: JsonObject, offset: int, *, cut: bool) -> Utterance:
+        start, end = moment(payload, "started", self._zero), moment(payload, "ended", self._zero)
+        if start is not None and end is not None and end >= start:
+            return Utterance(start, seq, end, True, turn_of(payload), cut)
+        known = start if side == "bot" else end
+        point = offset if known is None else known
+        return Utterance(point, seq, point, False, turn_of(payload), cut)
+
+    def _interrupted(
+        self,
+        told: Counter[tuple[Side, int | None]],
+        elsewhere: Counter[tuple[Side, int | None]],
+        by: Side,
+        turn: int | None,
+    ) -> None:
+        """An interruption may be told by a mark, by an event, or by both: of each turn the greater number counts."""
+        told[by, turn] += 1
+        if told[by, turn] > elsewhere.get((by, turn), 0):
+            self._interruptions[by] += 1
 
     def _interruption(self, payload: JsonObject) -> None:
-        by: Side = "bot" if payload.get("by") == "bot" else "user"
-        self._announced[by, _turn(payload)] += 1
-        at = _millis(payload.get("atMs"))
+        by = cutter(payload, "by", "user")
+        if by is not None:
+            self._interrupted(self._announced, self._marked, by, turn_of(payload))
+        at = millis(payload.get("atMs"))
         if at is not None:
-            self._cut(_OTHER[by], at)
-
-    def _cut(self, side: Side, at: int) -> None:
-        """What this side was saying at that time ended there, whatever had been planned."""
-        for index in range(len(self._utterances) - 1, -1, -1):
-            utterance = self._utterances[index]
-            if utterance.side == side:
-                if utterance.start <= at < utterance.end:
-                    self._utterances[index] = utterance._replace(end=at)
-                return
+            self._utterances.cut("user" if by == "bot" else "bot", at)
+        self._changes += 1
 
     def _turn_metrics(self, payload: JsonObject) -> None:
-        turn, response = _turn(payload), _millis(payload.get("responseMs"))
+        turn, response = turn_of(payload), millis(payload.get("responseMs"))
         if turn is not None and response is not None:
             self._reported[turn] = response
+            self._changes += 1
 
-    def _tool_started(self, payload: JsonObject) -> None:
-        self._tool_calls += 1
-        self._running[_tool_key(payload)] += 1
+    def _tool(self, payload: JsonObject) -> None:
+        self._tools.take(payload)
 
-    def _tool_ended(self, payload: JsonObject) -> None:
-        key = _tool_key(payload)
-        if self._running[key]:
-            self._running[key] -= 1
-        else:  # its start was not told
-            self._tool_calls += 1
-        if not self._running[key]:
-            del self._running[key]
-        if payload["event"] == "tool.failed":
-            self._tool_failures += 1
+    def _use(self, payload: JsonObject) -> None:
+        self._usage.take(payload)
 
     def _error(self, _payload: JsonObject) -> None:
         self._errors += 1
@@ -158,130 +187,106 @@ class Conversation:
     # --- numbers -----------------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
-        """All figures. Costs a pass over the utterances."""
-        pairs = pairwise(self._utterances)
-        responses = [response for pair in pairs if (response := self._response(*pair)) is not None]
-        ends = max((utterance.end for utterance in self._utterances), default=0)
+        """All figures. Costs a pass over the utterances: some microseconds each."""
+        said, tools = self._utterances, self._tools
+        self.visited += len(said)
+        users, bots = said.all_heard("user"), said.all_heard("bot")
+        answered = answers(users, bots, self._reported)
+        voices = sorted([*users, *said.asides["user"]]), sorted([*bots, *said.asides["bot"]])
+        ends = max((each.end for voice in voices for each in voice), default=0)
+        turns = {turn for by, turn in self._announced if by == "user"}
         return Figures(
             duration_ms=max(self._last_offset, ends),
-            turns=Turns(self._turns.total(), self._turns["user"], self._turns["bot"]),
-            talk=self._talk(),
-            responses=responses_of(responses),
-            interruptions=self._interruptions(),
-            silences=self._silences(),
-            tools=Tools(self._tool_calls, self._tool_failures, self._running.total()),
+            turns=self._turns(),
+            talk=talk(*voices, whole=not said.unmeasured),
+            responses=responses_of(answered.each, answered.missed),
+            yields=yields_of(yields(users, said.speech["bot"], bots, turns)),
+            overlaps=overlaps(users, bots),
+            interruptions=self._interruption_counts(),
+            silences=silences(sorted([*voices[0], *voices[1]])),
+            tools=Tools(tools.calls, tools.failed, tools.running),
             errors=self._errors,
-            last_line=self._last_line,
+            usage=self._usage.sums(),
+            last_line=self._last_line(),
+        )
+
+    def final(self) -> SessionFigures:
+        """What is kept of a conversation that has ended. Costs as `figures` does."""
+        all_ = self.figures()
+        return self._few(all_.responses.p50_ms, all_.responses.p95_ms, all_.responses.missed, all_)
+
+    def brief(self) -> SessionFigures:
+        """The same of one that goes on: response percentiles and `missed` may be behind by an eighth of it."""
+        made, p50, p95, missed = self._brief
+        if self._changes - made >= max(1, len(self._utterances) // KEPT_SHARE):
+            said = self._utterances
+            self.visited += len(said)
+            each, missed = answers(said.all_heard("user"), said.all_heard("bot"), self._reported)
+            ordered = sorted(response.ms for response in each)
+            p50, p95 = percentile(ordered, 0.5), percentile(ordered, 0.95)
+            self._brief = self._changes, p50, p95, missed
+        return self._few(p50, p95, missed, None)
+
+    def _few(self, p50: int | None, p95: int | None, missed: int, figures: Figures | None) -> SessionFigures:
+        duration = max(self._last_offset, self._utterances.latest_end) if figures is None else figures.duration_ms
+        return SessionFigures(
+            turns=self._turns().total,
+            response_p50_ms=p50,
+            response_p95_ms=p95,
+            missed=missed,
+            interruptions=self._interruption_counts(),
+            tools_failed=self._tools.failed,
+            errors=self._errors,
+            duration_ms=duration,
+            talk_ms=None if figures is None else figures.talk.user_ms + figures.talk.bot_ms,
+            last_line=self._last_line(),
         )
 
     def summary(self) -> Summary:
         """What a row of a list needs. Costs the same however long the conversation is."""
         return Summary(
             through_seq=self.last_seq,
-            turns=self._turns.total(),
-            last_line=self._last_line,
+            turns=self._turns().total,
+            last_line=self._last_line(),
             response_ms=self._last_response_ms(),
-            interruptions=self._interruptions(),
-            tools_running=self._running.total(),
-            tools_failed=self._tool_failures,
+            interruptions=self._interruption_counts(),
+            tools_running=self._tools.running,
+            tools_failed=self._tools.failed,
             errors=self._errors,
         )
 
-    def _response(self, before: _Utterance, after: _Utterance) -> Response | None:
-        """A response is a bot utterance that follows one of the user, and did not begin before that had ended."""
-        if before.side != "user" or after.side != "bot":
+    def _turns(self) -> Turns:
+        user, bot = self._utterances.turns("user"), self._utterances.turns("bot")
+        return Turns(user + bot, user, bot)
+
+    def _interruption_counts(self) -> Interruptions:
+        return Interruptions(self._interruptions["user"], self._interruptions["bot"])
+
+    def _last_line(self) -> LastLine | None:
+        if self._line is None:
             return None
-        waited = after.start - before.end
-        if not (before.measured and after.measured) and after.turn is not None:
-            waited = self._reported.get(after.turn, waited)
-        return Response(after.seq, waited) if waited >= 0 else None
+        told, side, text, interrupted = self._line
+        heard = self._utterances.heard(side, told)
+        return LastLine(told.seq, side, text, interrupted, heard.end - heard.start if told.measured else None)
 
     def _last_response_ms(self) -> int | None:
-        utterances = self._utterances
-        for index in range(len(utterances) - 1, max(0, len(utterances) - _LOOK_BACK), -1):
-            response = self._response(utterances[index - 1], utterances[index])
-            if response is not None:
-                return response.ms
-        return None
-
-    def _interruptions(self) -> Interruptions:
-        """An interruption may be told by a mark, by an event, or by both: of each turn the greater number counts."""
-        counts: Counter[Side] = Counter()
-        for (side, _turn), count in (self._marked | self._announced).items():
-            counts[side] += count
-        return Interruptions(counts["user"], counts["bot"])
-
-    def _talk(self) -> Talk:
-        user, bot = (sum(end - start for start, end in self._spoken(side)) for side in ("user", "bot"))
-        together = user + bot
-        overlap = together - sum(end - start for start, end in self._spoken())
-        if not together:
-            return Talk()
-        user_share = round(user / together, 4)
-        return Talk(user, bot, overlap, user_share, round(1 - user_share, 4))
-
-    def _silences(self) -> Silences:
-        spoken = list(self._spoken())
-        points = [utterance.start for utterance in self._utterances if not utterance.measured]
-        gaps = [
-            after[0] - before[1]
-            for before, after in pairwise(spoken)
-            if after[0] - before[1] >= SILENCE_MS and not _any_between(points, before[1], after[0])
-        ]
-        return Silences(len(gaps), sum(gaps), max(gaps, default=0), SILENCE_MS)
-
-    def _spoken(self, side: str | None = None) -> Iterator[tuple[int, int]]:
-        """The times in which this side, or anybody, spoke: measured utterances, merged where they overlap."""
-        start = end = -1
-        for utterance in self._utterances:
-            if not utterance.measured or (side is not None and utterance.side != side):
-                continue
-            if utterance.start > end:
-                if end > start:
-                    yield start, end
-                start, end = utterance.start, utterance.end
-            else:
-                end = max(end, utterance.end)
-        if end > start:
-            yield start, end
+        made, last = self._last_response
+        if made != self._changes:
+            self.visited += min(LOOK_BACK, len(self._utterances))
+            each, _ = answers(*self._utterances.latest(LOOK_BACK), self._reported)
+            last = each[-1].ms if each else None
+            self._last_response = self._changes, last
+        return last
 
 
 _SYSTEM: dict[str, Callable[[Conversation, JsonObject], None]] = {
     "interruption": Conversation._interruption,
     "metrics.turn": Conversation._turn_metrics,
-    "tool.started": Conversation._tool_started,
-    "tool.completed": Conversation._tool_ended,
-    "tool.failed": Conversation._tool_ended,
+    "tool.started": Conversation._tool,
+    "tool.completed": Conversation._tool,
+    "tool.failed": Conversation._tool,
+    "tool.cancelled": Conversation._tool,
+    "tool.timed_out": Conversation._tool,
+    "usage": Conversation._use,
     "error": Conversation._error,
 }
-
-
-def _any_between(ordered: list[int], low: int, high: int) -> bool:
-    index = bisect_left(ordered, low)
-    return index < len(ordered) and ordered[index] <= high
-
-
-def _millis(value: Any) -> int | None:
-    """A time of the call in whole milliseconds, if that is what it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
-        return None
-    return round(value)
-
-
-def _turn(payload: JsonObject) -> int | None:
-    turn = payload.get("turn")
-    return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
-
-
-def _tool_key(payload: JsonObject) -> str:
-    """What tells a tool call from others that run at the same time."""
-    for field in ("callId", "name"):
-        value = payload.get(field)
-        if isinstance(value, str):
-            return f"{field}:{value}"
-    return ""
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text[: LINE_CHARS * 4].split())
-    return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+from msgspec import field
 
 from turnwire.protocol.messages import Interruptions, LastLine, Shape
 
@@ -16,7 +19,7 @@ class Turns(Shape):
 
 
 class Talk(Shape):
-    """Milliseconds of speech by side, from measured utterances. Shares are null when nobody is known to have spoken."""
+    """Milliseconds of speech by side, from measured utterances. Shares are null unless every utterance is measured."""
 
     user_ms: int = 0
     bot_ms: int = 0
@@ -40,7 +43,38 @@ class Responses(Shape):
     p50_ms: int | None
     p95_ms: int | None
     max_ms: int | None
+    missed: int
+    """Utterances of the user that the bot could have answered, and did not."""
     each: list[Response]
+
+
+class Yields(Shape):
+    """How long the bot goes on after the user cuts in, in milliseconds; null when there is none."""
+
+    count: int
+    p50_ms: int | None
+    p95_ms: int | None
+    max_ms: int | None
+
+
+class Overlaps(Shape):
+    """How often a side began to speak while the other did."""
+
+    by_user: int = 0
+    by_bot: int = 0
+
+
+class Usage(Shape):
+    """What was used of one model, summed. `cost` is null where none was told."""
+
+    kind: str | None
+    provider: str | None
+    model: str | None
+    input_tokens: float = 0
+    output_tokens: float = 0
+    audio_seconds: float = 0
+    characters: float = 0
+    cost: float | None = None
 
 
 class Silences(Shape):
@@ -67,10 +101,13 @@ class Figures(Shape, kw_only=True):
     turns: Turns
     talk: Talk
     responses: Responses
+    yields: Yields = field(name="yield")
+    overlaps: Overlaps
     interruptions: Interruptions
     silences: Silences
     tools: Tools
     errors: int
+    usage: list[Usage]
     last_line: LastLine | None
 
 
@@ -81,12 +118,12 @@ class SessionStats(Figures, kw_only=True):
     last_seq: int
 
 
-def percentile(ordered: list[int], share: float) -> int | None:
+def percentile(ordered: Sequence[int], share: float) -> int | None:
     """By nearest rank: the smallest of the values that at least this share of them do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-def responses_of(responses: list[Response]) -> Responses:
+def responses_of(responses: list[Response], missed: int) -> Responses:
     ordered = sorted(response.ms for response in responses)
     return Responses(
         count=len(ordered),
@@ -94,5 +131,10 @@ def responses_of(responses: list[Response]) -> Responses:
         p50_ms=percentile(ordered, 0.5),
         p95_ms=percentile(ordered, 0.95),
         max_ms=percentile(ordered, 1),
+        missed=missed,
         each=responses,
     )
+
+
+def yields_of(ordered: Sequence[int]) -> Yields:
+    return Yields(len(ordered), percentile(ordered, 0.5), percentile(ordered, 0.95), percentile(ordered, 1))

@@ -1,61 +1,31 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-The bodies of REST requests and answers are in `protocol.bodies`. Field names are camelCase on the wire. Times on the
-wire are ISO-8601 UTC with milliseconds.
+Those about tokens are in `protocol.token_messages`, the bodies of REST in `protocol.bodies`. Field names are camelCase
+on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
-JsonObject = dict[str, Any]
 EventType = Literal["user_speech", "bot_speech", "system"]
 SessionStatus = Literal["initiated", "active", "completed", "failed"]
 InitialStatus = Literal["initiated", "active"]
 FinalStatus = Literal["completed", "failed"]
-Timestamp = Annotated[
-    str,
-    Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
-]
 REF_CHARS = 128
 """The most characters of a subscription's `ref`."""
 
 
-class Shape(Struct, rename="camel"):
-    """Base of all wire shapes: camelCase names, unknown fields ignored."""
-
-
 # --- resources -------------------------------------------------------------------------------------------------------
-
-
-class Session(Shape):
-    """One conversation."""
-
-    session_id: str
-    status: SessionStatus
-    language: str
-    started_at: Timestamp
-    ended_at: Timestamp | None = None
-    metadata: JsonObject = field(default_factory=dict)
-    last_seq: int = 0
-    last_event_at: Timestamp | None = None
-    end_reason: str | None = None
-
-
-class Event(Shape, gc=False):
-    """One immutable record of a session, as stored."""
-
-    event_id: str
-    session_id: str
-    type: EventType
-    payload: JsonObject
-    timestamp: Timestamp
-    seq: int
 
 
 class LastLine(Shape):
@@ -73,6 +43,48 @@ class Interruptions(Shape):
 
     by_user: int = 0
     by_bot: int = 0
+
+
+class SessionFigures(Shape, kw_only=True):
+    """A session in a few numbers. Definitions: docs/events.md. Of one that goes on, `talk_ms` is null."""
+
+    turns: int
+    response_p50_ms: int | None
+    response_p95_ms: int | None
+    missed: int
+    interruptions: Interruptions
+    tools_failed: int
+    errors: int
+    duration_ms: int
+    talk_ms: int | None
+    last_line: LastLine | None
+
+
+class Session(Shape):
+    """One conversation."""
+
+    session_id: str
+    status: SessionStatus
+    language: str
+    started_at: Timestamp
+    ended_at: Timestamp | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    last_seq: int = 0
+    last_event_at: Timestamp | None = None
+    end_reason: str | None = None
+    figures: SessionFigures | None = None
+    """Null where they are not kept, or not known yet."""
+
+
+class Event(Shape, gc=False):
+    """One immutable record of a session, as stored."""
+
+    event_id: str
+    session_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: Timestamp
+    seq: int
 
 
 class Summary(Shape, kw_only=True):
@@ -153,6 +165,10 @@ class OpenedLimits(Shape):
     max_frame_bytes: int
     max_batch_events: int = 500
     """Events of one `append`."""
+    ping_interval_ms: int = 20_000
+    """How often the gateway pings: a connection on which no frame comes for 1.5 times as long is gone."""
+    max_depth: int = 64
+    """Levels of a payload, the object itself included."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):
@@ -285,10 +301,9 @@ class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
     ref: str
 
 
+_ToBoth = Pong | Error | Goaway | Expiring | Authenticated
 PublisherCommand = Append | Signal | Complete | Ping
-PublisherReply = Opened | Ack | Nack | Completed | Pong | Error | Goaway
+PublisherReply = Opened | Ack | Nack | Completed | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping
-SubscriberPush = (
-    Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | Pong | Error | Goaway
-)
+SubscriberPush = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

@@ -7,6 +7,18 @@ MAX_LIMIT = 100
 MAX_INTEGER = 2**53
 """The largest integer of a query: every client can count to it."""
 MAX_LANGUAGE_CHARS = 64
+MAX_COUNT = 100_000
+"""The largest `countUpTo`."""
+MAX_METADATA_PAIRS = 4
+"""Values of metadata that one list may be asked for."""
+MAX_WORDS = 8
+"""Words of one search."""
+MAX_DAYS = 400
+"""Between the two times that sums are asked for."""
+MAX_HOURS = 200
+"""The same when they are by the hour."""
+MAX_FILTER_CHARS = 512
+"""Of one text in a query."""
 
 DEFAULT_LIST_LIMIT = 20
 DEFAULT_PAGE_LIMIT = 20

@@ -13,7 +13,8 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 
 _REPEAT_SECONDS: Final = 60.0
-_AWAY: Final = "the database does not answer"
+AWAY: Final = "the database does not answer"
+
 
 _CREDENTIALS: Final = "it does not accept the credentials of MONGODB_URI: correct them, and authSource"
 _INDEX: Final = "an index of this collection is in the way: compare them with those in docs/operations.md, and drop it"
@@ -49,6 +50,11 @@ class StorageState(Struct, frozen=True):
 
     up: bool
     reason: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """The reason, if somebody must mend it: it does not pass by itself."""
+        return None if self.reason == AWAY else self.reason
 
 
 class DatabaseCondition:
@@ -116,7 +122,7 @@ def refusal_of(error: BaseException) -> str | None:
 
 def reason_of(error: BaseException) -> str:
     """Why the database cannot be used, in words that hold no secret."""
-    return refusal_of(error) or _AWAY
+    return refusal_of(error) or AWAY
 
 
 def code_name(details: Any) -> str:

@@ -11,7 +11,7 @@ from pymongo.errors import WriteError
 
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.write_errors import Fault, fault_of, reason_in
+from turnwire.store.lanes.write_errors import Fault, fault_of, reason_in
 
 _PAGES_AT_ONCE = 50
 _log = logging.getLogger("turnwire.store")

@@ -17,13 +17,13 @@ from pymongo.read_concern import ReadConcern
 from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import Event
 from turnwire.protocol.times import to_millis
-from turnwire.store.append_lane import AppendLane
-from turnwire.store.appends import Append, Appended, RefusedDocument
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, event_documents, event_of, position_key
-from turnwire.store.inserts import OrderedInsert
-from turnwire.store.shard_hash import lane_of
+from turnwire.store.lanes.append_lane import AppendLane
+from turnwire.store.lanes.appends import Append, Appended, RefusedDocument
+from turnwire.store.lanes.inserts import OrderedInsert
+from turnwire.store.lanes.shard_hash import lane_of
 
 READ_WINDOW = 50
 """Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""
@@ -124,6 +124,14 @@ class EventLog:
         documents = await self._find(session_id, [position_key(session_id, seq) for seq in seqs])
         return [event_of(document) for document in sorted(documents, key=_seq)]
 
+    async def read_spans(self, spans: Mapping[str, range]) -> dict[str, list[Event]]:
+        """The same for several sessions, by sessionId, in one query: for READ_WINDOW positions together, at most."""
+        keys = [position_key(session_id, seq) for session_id, seqs in spans.items() for seq in seqs]
+        found: dict[str, list[Event]] = {}
+        for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=_seq):
+            found.setdefault(document["sessionId"], []).append(event_of(document))
+        return found
+
     async def head_after(self, session_id: str, known: int) -> list[Event]:
         """The events after position `known`, as far as the log goes: what has been written that a writer has not seen.
 
@@ -195,12 +203,18 @@ class EventLog:
     ) -> list[Document]:
         documents: list[Document] = []
         for start in range(0, len(keys), READ_WINDOW):
-            condition: Document = {"_id": {"$in": list(keys[start : start + READ_WINDOW])}}
-            if self._targeted:
-                condition["sessionId"] = session_id  # so that a router asks one shard
-            cursor = self._events.find(condition, projection)
-            documents += await self._condition.ask(_READ, cursor.to_list(length=None))
+            documents += await self._ask(keys[start : start + READ_WINDOW], session_id, projection)
         return documents
+
+    async def _ask(self, keys: Sequence[str], session: object, projection: dict[str, int] | None) -> list[Document]:
+        """`session` is what a router is told of the keys' sessionId, so that it asks one shard."""
+        condition: Document = {"_id": {"$in": list(keys)}}
+        if self._targeted:
+            condition["sessionId"] = session
+        found: list[Document] = await self._condition.ask(
+            _READ, self._events.find(condition, projection).to_list(length=None)
+        )
+        return found
 
     async def read_ids(self, session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
         """(seq, eventId, timestamp) of the positions first…last, all known to be durable, in order.

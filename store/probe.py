@@ -1,4 +1,4 @@
-"""Does the database answer?"""
+"""Does the database answer, and if not, why?"""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from turnwire.store.condition import AWAY, StorageState
+
 _log = logging.getLogger("turnwire.health")
 _FRESH_SECONDS = 1.0
+_UNKNOWN = StorageState(False, AWAY)
 
 
 class StorageProbe:
@@ -16,13 +19,16 @@ class StorageProbe:
     Owner of the ping's task, of which there is at most one.
     """
 
-    def __init__(self, ping: Callable[[], Awaitable[bool]]) -> None:
-        self._ping = ping
-        self._answer = False
+    def __init__(self, ask: Callable[[], Awaitable[StorageState]]) -> None:
+        self._ask_storage = ask
+        self._answer = _UNKNOWN
         self._fresh_until = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
     async def is_up(self, patience: float | None = None) -> bool:
+        return (await self.state(patience)).up
+
+    async def state(self, patience: float | None = None) -> StorageState:
         """Waits for the answer, or at most `patience` seconds for it and else says what was last known."""
         loop = asyncio.get_running_loop()
         if self._task is None:
@@ -34,10 +40,10 @@ class StorageProbe:
 
     async def _ask(self) -> None:
         try:
-            self._answer = await self._ping()
+            self._answer = await self._ask_storage()
             self._fresh_until = asyncio.get_running_loop().time() + _FRESH_SECONDS
         except Exception:
-            self._answer = False
+            self._answer = _UNKNOWN
             _log.exception("the storage could not even be asked")
         finally:
             self._task = None

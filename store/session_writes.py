@@ -16,9 +16,9 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.group_commit import GroupCommit
-from turnwire.store.shard_hash import lane_of
-from turnwire.store.write_errors import Fault, as_failure, fault_of, reason_in
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.shard_hash import lane_of
+from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
 """Sessions created in one insert."""

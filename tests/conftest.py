@@ -12,7 +12,7 @@ import uvloop
 from hypothesis import settings
 
 from tests.support.gateways import Gateway, StartGateway
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 # Storage and sockets take their own time; the limit of each test bounds it.
 settings.register_profile("turnwire", deadline=None, print_blob=True)

@@ -27,6 +27,8 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/live": BASE,
     "gateway/sessions": BASE | {"gateway/live"},
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
+    "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
+    "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -39,11 +41,12 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/connections",
         "gateway/http",
         "gateway/telemetry",
+        "gateway/finding",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-WITH_STORE = {"gateway/live", "gateway/sessions", "gateway/watching", "gateway/sockets", "gateway/rest"}
-WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "store", "protocol"}
+WITH_STORE = {f"gateway/{room}" for room in ("finding", "live", "sessions", "watching", "peers", "sockets", "rest")}
+WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/peers", "store", "protocol"}
 
 
 @pytest.fixture(scope="module")

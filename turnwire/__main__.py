@@ -11,6 +11,11 @@ _OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
 
 def main() -> None:
     """Run the command line. Exits with status 1, naming the extra to install, when a package is missing."""
+    if sys.argv[1:] == ["path", "pipecat"]:  # asked for where bots run, and there only the client is installed
+        from turnwire.adapters.paths import PATHS  # noqa: PLC0415 -- nothing else needs it
+
+        print(PATHS["pipecat"])
+        return
     try:
         from turnwire.cli import app  # noqa: PLC0415 -- it needs typer, which the client library does without
 

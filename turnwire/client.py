@@ -1,44 +1,24 @@
-"""A small REST client: sessions and their history."""
+"""A REST client: sessions, their history, and what can be done about them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, Unpack
 
 import aiohttp
 import msgspec
-from yarl import URL
 
-from turnwire.address import Address
-from turnwire.errors import Refused, Unreachable, refusal
-from turnwire.link import http_session, what_broke
-from turnwire.protocol.bodies import (
-    CompleteSession,
-    CreateSession,
-    ErrorEnvelope,
-    EventPage,
-    SessionList,
-)
-from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import TurnwireError
-from turnwire.protocol.messages import (
-    Event,
-    FinalStatus,
-    InitialStatus,
-    JsonObject,
-    Limits,
-    Session,
-    SessionStatus,
-    Shape,
-)
-from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.connecting.tokens import Token
+from turnwire.protocol.bodies import CompleteSession, CreateSession, EventBatch, EventPage, SessionList
+from turnwire.protocol.figures import SessionStats
+from turnwire.protocol.messages import Event, EventIn, FinalStatus, InitialStatus, JsonObject, Session
+from turnwire.rest.requests import Rest, decoded
+from turnwire.rest.session_filter import SessionFilter, query_of
+from turnwire.rest.shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
 
-_ANY = Limits()
 _LIST_PAGE = 100
-_LINE_LIMIT = 64 * 1024 * 1024
-T = TypeVar("T")
 
 
 class Client:
@@ -46,15 +26,20 @@ class Client:
 
     All calls raise Unreachable when there is no gateway, or one that cannot serve now, and Refused (SessionNotFound,
     NotAllowed, ...) when it says no. `timeout` in seconds is for one request; a stream may take longer, and is
-    given up when nothing comes for as long.
+    given up when nothing comes for as long. `token`: a text, or a function, plain or async, that is asked for one at
+    first, and again when it is not taken any more.
     """
 
-    def __init__(self, url: str, *, http: aiohttp.ClientSession | None = None, timeout: float = 30.0) -> None:
-        self._address = Address(url)
-        self._own = http is None
-        self._http = http or http_session()
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
-        self._stream_timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None = None,
+        http: aiohttp.ClientSession | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._rest = Rest(url, token, http, timeout)
+        self._http = self._rest.address.http
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,8 +50,13 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        if self._own:
-            await self._http.close()
+        await self._rest.close()
+
+    async def check(self) -> None:
+        """Returns when there is a gateway that serves."""
+        await self._rest.json("GET", self._http("health", "ready"), dict[str, Any])
+
+    # One session
 
     async def create(
         self,
@@ -80,44 +70,92 @@ class Client:
         body: dict[str, Any] = msgspec.to_builtins(CreateSession(language, session_id, metadata or {}, status))
         if session_id is None:
             del body["sessionId"]
-        return await self._json("POST", self._address.http("sessions"), Session, body)
-
-    async def check(self) -> None:
-        """Returns when there is a gateway that serves."""
-        await self._json("GET", self._address.http("health", "ready"), dict[str, Any])
+        return await self._rest.json("POST", self._http("sessions"), Session, body)
 
     async def get(self, session_id: str) -> Session:
-        url = self._address.http("sessions", session_id, query=[("limit", "1")])
-        return await self._json("GET", url, Session)
+        url = self._http("sessions", session_id, query=[("limit", "1")])
+        return await self._rest.json("GET", url, Session)
+
+    async def history(
+        self,
+        session_id: str,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order: Order = "asc",
+    ) -> SessionPage:
+        """The session with one page of its events by time: by `page` (from 1), or by `offset` (from 0)."""
+        given = {"page": page, "limit": limit, "offset": offset, "order": order}
+        query = [(name, str(value)) for name, value in given.items() if value is not None]
+        return await self._rest.json("GET", self._http("sessions", session_id, query=query), SessionPage)
+
+    async def append(self, session_id: str, events: EventIn | Sequence[EventIn]) -> list[Event]:
+        """Store events, 500 at most, and return them as stored: one whose id is known comes as it was stored first.
+
+        One that is bad is Refused, and nothing is stored.
+        """
+        batch = [events] if isinstance(events, EventIn) else list(events)
+        url = self._http("sessions", session_id, "events")
+        stored = await self._rest.json("POST", url, EventBatch, {"events": [_without_null(event) for event in batch]})
+        return stored.events
 
     async def complete(self, session_id: str, status: FinalStatus = "completed", reason: str | None = None) -> Session:
         """End the session; one that has ended already is returned as it ended."""
-        url = self._address.http("sessions", session_id, "complete")
-        return await self._json("POST", url, Session, CompleteSession(status, reason))
+        url = self._http("sessions", session_id, "complete")
+        return await self._rest.json("POST", url, Session, CompleteSession(status, reason))
 
-    async def list(
+    async def patch(
+        self, session_id: str, *, metadata: JsonObject | None = None, language: str | None = None
+    ) -> Session:
+        """Change what is known of a session, also after its end. `metadata` is merged: a null takes a key away."""
+        given = {"metadata": metadata, "language": language}
+        body = {name: value for name, value in given.items() if value is not None}
+        return await self._rest.json("PATCH", self._http("sessions", session_id), Session, body)
+
+    async def delete(self, session_id: str, *, force: bool = False) -> None:
+        """Erase the session with all its events. Refused while a publisher is connected, unless `force`d."""
+        query = [("force", "true")] if force else []
+        await self._rest.nothing("DELETE", self._http("sessions", session_id, query=query))
+
+    async def stats(self, session_id: str) -> SessionStats:
+        """The conversation in numbers."""
+        return await self._rest.json("GET", self._http("sessions", session_id, "stats"), SessionStats)
+
+    async def events(self, session_id: str, *, after_seq: int = 0, limit: int = 100) -> EventPage:
+        """One window of the log."""
+        query = [("afterSeq", str(after_seq)), ("limit", str(limit))]
+        return await self._rest.json("GET", self._http("sessions", session_id, "events", query=query), EventPage)
+
+    async def export(self, session_id: str, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
+        """The whole rest of the log as it stands now, streamed. Raises Unreachable when it breaks off on the way."""
+        url = self._http("sessions", session_id, "events", query=[("afterSeq", str(after_seq))])
+        async with aclosing(self._rest.lines(url)) as lines:
+            async for line in lines:
+                yield decoded(line, Event, url)
+
+    async def command(
         self,
+        session_id: str,
+        command: str,
+        payload: JsonObject | None = None,
         *,
-        status: SessionStatus | None = None,
-        language: str | None = None,
-        started_after: str | None = None,
-        started_before: str | None = None,
-        limit: int | None = None,
-    ) -> AsyncGenerator[Session, None]:
-        """Sessions, newest first; all that match, or the first `limit`. Times are ISO-8601, exclusive."""
-        filters = {
-            "status": status,
-            "language": language,
-            "startedAfter": started_after,
-            "startedBefore": started_before,
-        }
-        query = [(name, value) for name, value in filters.items() if value is not None]
+        command_id: str,
+        by: str | None = None,
+        ttl_ms: int | None = None,
+    ) -> CommandState:
+        """Tell the session's bot something, such as `say` with `{"text": …}`. The same `command_id` is told once."""
+        given = {"commandId": command_id, "command": command, "payload": payload or {}, "by": by, "ttlMs": ttl_ms}
+        body = {name: value for name, value in given.items() if value is not None}
+        return await self._rest.json("POST", self._http("sessions", session_id, "commands"), CommandState, body)
+
+    # All sessions
+
+    async def list(self, *, limit: int | None = None, **filter: Unpack[SessionFilter]) -> AsyncGenerator[Session, None]:
+        """Sessions, newest first unless asked; all that match, or the first `limit`."""
         left, cursor = limit, None
         while left is None or left > 0:
-            page_query = [*query, ("limit", str(min(_LIST_PAGE, left or _LIST_PAGE)))]
-            if cursor is not None:
-                page_query.append(("cursor", cursor))
-            page = await self._json("GET", self._address.http("sessions", query=page_query), SessionList)
+            page = await self.list_page(limit=min(_LIST_PAGE, left or _LIST_PAGE), cursor=cursor, **filter)
             for session in page.sessions:
                 yield session
             left = None if left is None else left - len(page.sessions)
@@ -125,74 +163,35 @@ class Client:
             if cursor is None:
                 return
 
-    async def events(self, session_id: str, *, after_seq: int = 0, limit: int = 100) -> EventPage:
-        """One window of the log."""
-        query = [("afterSeq", str(after_seq)), ("limit", str(limit))]
-        return await self._json("GET", self._address.http("sessions", session_id, "events", query=query), EventPage)
+    async def list_page(
+        self, *, limit: int = 20, cursor: str | None = None, **filter: Unpack[SessionFilter]
+    ) -> SessionList:
+        """One page of sessions, and the cursor of the next; None at the end. `limit` is 100 at most."""
+        query = [*query_of(filter), ("limit", str(limit))]
+        if cursor is not None:
+            query.append(("cursor", cursor))
+        return await self._rest.json("GET", self._http("sessions", query=query), SessionList)
 
-    async def export(self, session_id: str, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
-        """The whole rest of the log as it stands now, streamed. Raises Unreachable when it breaks off on the way."""
-        url = self._address.http("sessions", session_id, "events", query=[("afterSeq", str(after_seq))])
-        headers = {"Accept": "application/x-ndjson"}
-        async with self._response("GET", url, headers=headers, timeout=self._stream_timeout) as response:
-            async for line in _lines(response):
-                yield _decoded(line, Event, url)
+    async def call_stats(
+        self, *, started_after: str, started_before: str | None = None, group_by: GroupBy | None = None
+    ) -> CallStats:
+        """The calls that began in a time, in numbers: at most 400 days or 200 groups. Times are ISO-8601, exclusive."""
+        given = {"startedAfter": started_after, "startedBefore": started_before, "groupBy": group_by}
+        query = [(name, value) for name, value in given.items() if value is not None]
+        return await self._rest.json("GET", self._http("stats", query=query), CallStats)
 
-    async def _json(self, method: str, url: URL, kind: type[T], body: Shape | dict[str, Any] | None = None) -> T:
-        headers = {"Accept": "application/json"}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = JSON.encode_value(body)
-        async with self._response(method, url, headers=headers, data=data, timeout=self._timeout) as response:
-            return _decoded(await response.read(), kind, url)
+    async def mint_token(self, sub: str, *, scope: str, sessions: Sequence[str], ttl: int = 600) -> MintedToken:
+        """A token for somebody else, `ttl` seconds long (3600 at most), with no more rights than one's own.
 
-    @asynccontextmanager
-    async def _response(self, method: str, url: URL, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        try:
-            async with self._http.request(method, url, **options) as response:
-                if response.status >= 400:
-                    raise await _error(response)
-                yield response
-        except TimeoutError:
-            raise Unreachable(f"{self._address.origin} did not answer in time") from None
-        except (OSError, aiohttp.ClientError) as error:
-            raise Unreachable(f"cannot reach {self._address.origin}: {what_broke(error)}") from None
+        `scope`: words separated by spaces. `sessions`: ids, or prefixes that end in `*`.
+        """
+        body = {"sub": sub, "scope": scope, "sessions": [*sessions], "ttl": ttl}
+        return await self._rest.json("POST", self._http("tokens"), MintedToken, body)
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Lines of any length up to 64 MiB; aiohttp's own are held to the size of its buffer."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            yield b"".join([*parts, end])
-            parts, size = [], 0
-        parts.append(rest)
-        size += len(rest)
-        if size > _LINE_LIMIT:
-            raise Refused(f"a line of {response.url.path} is over {_LINE_LIMIT} bytes")
-    if size:
-        yield b"".join(parts)
-
-
-async def _error(response: aiohttp.ClientResponse) -> Refused | Unreachable:
-    body = await response.read()
-    try:
-        envelope = msgspec.json.decode(body, type=ErrorEnvelope)
-    except UNDECODABLE:
-        text, code = f"HTTP {response.status} {response.reason}", None
-    else:
-        text = envelope.message if isinstance(envelope.message, str) else "; ".join(envelope.message)
-        code = envelope.code
-    if response.status >= 500 or response.status == 429:
-        return Unreachable(f"{response.url.origin()} cannot serve now (HTTP {response.status}): {text}")
-    return refusal(text, code, status=response.status)
-
-
-def _decoded(data: bytes, kind: type[T], url: URL) -> T:
-    try:
-        return JSON.decode_body(data, kind, _ANY)
-    except TurnwireError as error:
-        raise Refused(f"{url.origin()} did not answer as a Turnwire gateway does: {error.message}") from None
+def _without_null(event: EventIn) -> dict[str, Any]:
+    """Without a timestamp it is the gateway's to give: null is no time."""
+    fields: dict[str, Any] = {"eventId": event.event_id, "type": event.type, "payload": event.payload}
+    if event.timestamp is not None:
+        fields["timestamp"] = event.timestamp
+    return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from turnwire.protocol.errors import CloseCode, ErrorCode
@@ -20,8 +21,14 @@ class Unreachable(ClientError):
     """No gateway answered, or it said it cannot serve now, for as long as the caller would wait. Try again later."""
 
 
+class TokenError(Unreachable):
+    """The function that was given as `token` failed, so that nothing could be asked. Publishers and subscriptions try
+    again; a Client raises it.
+    """
+
+
 class InvalidEvent(ClientError, ValueError):
-    """`send` or `signal` was given something that is not JSON or is over the gateway's limits; nothing was queued."""
+    """`send`, `post`, `signal` or `hint` was given what is not JSON or over the limits; nothing was queued."""
 
 
 class SpoolError(ClientError):
@@ -107,6 +114,14 @@ _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
     CloseCode.SESSION_ENDED: (ErrorCode.SESSION_ENDED, "the session has ended"),
 }
 """The close codes after which a client stops; after any other it reconnects."""
+
+
+def fresh(error: ClientError) -> ClientError:
+    """An equal error without a traceback: one that is raised again and again would collect one for each time."""
+    again = copy.copy(error)
+    again.__cause__ = error.__cause__
+    again.__suppress_context__ = True
+    return again
 
 
 def refusal(message: str, code: ErrorCode | None, *, status: int | None = None, close: int | None = None) -> Refused:

@@ -10,12 +10,12 @@ import aiohttp
 from msgspec import Struct, field
 
 from turnwire.client import Client
-from turnwire.delivery import Acked
+from turnwire.connecting.link import borrowed
 from turnwire.errors import ClientError, SessionEnded
-from turnwire.link import borrowed
 from turnwire.protocol.messages import EventIn, JsonObject, NackItem, Session
 from turnwire.protocol.rules import same_event
 from turnwire.publisher import Publisher
+from turnwire.publishing.delivery import Acked
 from turnwire.recording import RecordedEvent, Recording
 
 INTERIM_STEP = 320

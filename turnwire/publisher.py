@@ -12,17 +12,18 @@ from typing import Literal, Self, overload
 import aiohttp
 
 from turnwire.address import Address
-from turnwire.delivery import Acked, Delivery
-from turnwire.errors import EventsRejected, PublisherClosed
-from turnwire.event_encoder import EventEncoder
-from turnwire.link import codec_named, http_session
-from turnwire.outbox import Outbox
+from turnwire.connecting.link import codec_named
+from turnwire.connecting.tokens import Token, TokenSource
+from turnwire.errors import EventsRejected, PublisherClosed, Unreachable, fresh
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
-from turnwire.publisher_loop import Call, PublisherLoop
-from turnwire.spooled_outbox import SpooledOutbox
+from turnwire.publishing.delivery import Acked, Delivery
+from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.intake import Intake
+from turnwire.publishing.life import PublisherLife
+from turnwire.publishing.loop import Call
+from turnwire.publishing.outbox import Outbox
+from turnwire.publishing.spooled_outbox import SpooledOutbox
 
-FAREWELL = 2.0
-"""Seconds a publisher that is left by an exception gives to what it still holds."""
 MAX_REASON = 256
 
 
@@ -30,12 +31,15 @@ class Publisher:
     """One session's publisher.
 
         async with Publisher("http://localhost:3000", "call-17", language="en") as call:
-            await call.send("user_speech", {"text": "Hello?"})
+            call.post("user_speech", {"text": "Hello?"})
             await call.complete()
 
-    Entering waits for the gateway, `connect_timeout` seconds at most, and creates the session if it is new. From then
-    on connections may come and go: `send` queues, every event is sent until the gateway says that it is durable, in
-    order and once, and nothing is stored twice. Leaving waits until all is stored. Calls that wait raise Superseded,
+    Entering waits for the gateway, `connect_timeout` seconds at most, and creates the session if it is new; with
+    `wait=False` it waits for nothing, and the gateway may come later. From then on connections may come and go: `post`
+    and `send` queue, every event is sent until the gateway says that it is durable, in order and once, and nothing is
+    stored twice. Leaving waits until all is stored, `drain_timeout` seconds at most, also in a task that is cancelled.
+
+    `post` and `hint` never wait and never raise for anything but a bad payload. Calls that wait raise Superseded,
     SessionEnded or another Refused when the gateway says no for good, Unreachable once it has been away for
     `give_up_after` seconds (never, unless given), and TimeoutError after their own `timeout`. All calls belong to the
     event loop the publisher was entered in.
@@ -52,7 +56,10 @@ class Publisher:
         language: str | None = "en",
         *,
         metadata: JsonObject | None = None,
+        token: Token | None = None,
         codec: Literal["json", "msgpack"] = "json",
+        wait: bool = True,
+        drain_timeout: float = 5.0,
         max_outbox: int = 1000,
         spool: str | Path | None = None,
         connect_timeout: float | None = 30.0,
@@ -63,30 +70,38 @@ class Publisher:
     ) -> None:
         """`url` is the gateway's, http or ws. `language=None`: the session must exist. `metadata` is for a new session.
 
-        `spool` names a file that keeps what has no answer beyond this process: entering sends what is in it, first.
-        `http` brings headers, TLS and proxies, and is left open. Raises ValueError for a wrong argument.
+        `token`: a text, or a function, plain or async, that is asked for one before each connection. `spool` names a
+        file that keeps what has no answer beyond this process: starting sends what is in it, first. `http` brings
+        headers, TLS and proxies, and is left open. Raises ValueError for a wrong argument.
         """
         if not session_id:
             raise ValueError("the session id must not be empty")
         if metadata is not None and language is None:
             raise ValueError("metadata is for a new session, which needs a language")
+        if drain_timeout < 0:
+            raise ValueError(f"drain_timeout must be 0 or more seconds, not {drain_timeout}")
+        TokenSource(token)
         self.session_id = session_id
-        self._call = Call(Address(url), session_id, language, metadata, connect_timeout, give_up_after)
+        first_timeout = connect_timeout if wait else give_up_after
+        self._call = Call(Address(url), session_id, language, metadata, token, first_timeout, give_up_after)
+        self._wait = wait
+        self._drain_timeout = drain_timeout
         self._codec = codec_named(codec)
         self._encoder = EventEncoder(self._codec)
         outbox = Outbox(max_outbox)
         if spool is not None:
             outbox = SpooledOutbox(
-                max_outbox, Path(spool), gateway=self._call.address.shown, session_id=session_id, codec=self._codec
+                max_outbox,
+                Path(spool),
+                gateway=self._call.address.shown,
+                session_id=session_id,
+                codec=self._codec,
+                language=language,
+                metadata=metadata,
             )
         self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
-        self._http = http
-        self._own_http: aiohttp.ClientSession | None = None
-        self._loop: PublisherLoop | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._failure: Exception | None = None
-        self._admission = asyncio.Lock()
-        self._taken = 0
+        self._life = PublisherLife(self._call, self._delivery, self._codec, http)
+        self._intake = Intake(session_id, self._delivery, self._life)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -95,63 +110,44 @@ class Publisher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if error is None:
-                await self.flush()
-            elif isinstance(error, Exception) and self._failure is None:
-                await self._farewell()
-        finally:
-            await self.close()
+        await self.aclose()
+        if error is None:
+            failure = self._life.failure
+            if self.pending and failure is not None and not isinstance(failure, PublisherClosed | Unreachable):
+                raise fresh(failure)
+            self._report_nacks(None)
 
     # Life
 
     async def open(self) -> None:
-        """What entering does; `close` must follow."""
-        if self._task is not None:
-            raise PublisherClosed("a publisher can be opened once")
-        self._delivery.outbox.open()
-        self._taken = self.pending
-        http = self._http
-        if http is None:
-            http = self._own_http = http_session()
-        self._loop = PublisherLoop(self._call, codec=self._codec, delivery=self._delivery, http=http)
-        self._task = asyncio.create_task(self._run(self._loop), name=f"publisher of {self.session_id}")
-        try:
-            await self._until(lambda: self._delivery.opened is not None)
-        except BaseException:
-            await self.close()
-            raise
+        """What entering does; `aclose` or `close` must follow."""
+        self.start()
+        if self._wait:
+            try:
+                await self._life.opened()
+            except BaseException:
+                await self.close()
+                raise
+
+    def start(self) -> None:
+        """Begin without waiting for the gateway, as entering with `wait=False` does; `aclose` must follow.
+
+        Needs a running event loop. Raises SpoolError when the spool cannot be used, PublisherClosed the second time.
+        """
+        self._life.start()
+        self._intake.begin()
+
+    async def aclose(self) -> None:
+        """What leaving does: waits until all is stored, `drain_timeout` seconds at most, and disconnects.
+
+        Never raises for what the gateway did or did not do. What is left is in the spool, or else in `unanswered()`,
+        and told by one warning. A task that is cancelled meanwhile does all this first.
+        """
+        await self._life.leave(self._drain_timeout)
 
     async def close(self) -> None:
         """Disconnect at once; what has no ack may or may not be stored. The session goes on."""
-        self._fail(PublisherClosed("the publisher has been closed"))
-        try:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait({self._task})
-        finally:
-            self._delivery.outbox.release()
-        if self._own_http is not None:
-            await self._own_http.close()
-
-    async def _run(self, loop: PublisherLoop) -> None:
-        try:
-            await loop.run()
-        except Exception as error:  # whatever it is, it is raised by the calls that wait
-            self._fail(error)
-        else:
-            self._fail(PublisherClosed("the session has been completed"))
-
-    def _fail(self, error: Exception) -> None:
-        if self._failure is None:
-            self._failure = error
-        self._wake()
-
-    async def _farewell(self) -> None:
-        try:
-            await self.flush(timeout=FAREWELL)
-        except Exception:
-            return  # the exception that ends the block is the one to see
+        await self._life.leave(None)
 
     # State
 
@@ -164,6 +160,11 @@ class Publisher:
     def pending(self) -> int:
         """How many events have been taken and not answered."""
         return len(self._delivery.outbox)
+
+    @property
+    def dropped(self) -> int:
+        """How many events `post` could not take: more waited than there is room for, or the publisher had stopped."""
+        return self._delivery.dropped
 
     @property
     def nacks(self) -> list[NackItem]:
@@ -179,7 +180,35 @@ class Publisher:
         """The events taken and not answered, in order, to be kept elsewhere when the publisher cannot go on."""
         return self._delivery.unanswered()
 
-    # Calls
+    # Calls that never wait
+
+    def post(
+        self,
+        type: EventType,
+        payload: JsonObject,
+        *,
+        event_id: str | None = None,
+        timestamp: datetime | str | None = None,
+    ) -> str:
+        """Queue one event and return its id, at once. Raises InvalidEvent for a bad event, and nothing else.
+
+        When `max_outbox` events wait already it goes to the spool, if there is one. Else it is dropped, as it is when
+        the publisher has stopped for good or is not open: `dropped` counts these, and the first is a warning.
+        """
+        entry = self._encoder.entry(type, payload, event_id, timestamp, self._delivery.limits)
+        self._intake.post(entry)
+        return entry.event_id
+
+    def hint(self, key: str, payload: JsonObject) -> None:
+        """Send an ephemeral message: not stored, not answered, and dropped when no connection is open.
+
+        A newer one of the same key makes an older one void. Raises InvalidEvent for a bad one, and nothing else.
+        """
+        encoded = self._encoder.signal(key, payload, self._delivery.limits)
+        self._delivery.add_signal(key, encoded)
+        self._life.work()
+
+    # Calls that may wait
 
     @overload
     async def send(self, type: EventIn, *, timeout: float | None = None) -> str: ...
@@ -212,32 +241,20 @@ class Publisher:
         if isinstance(type, EventIn):
             given = type
             type, payload, event_id, timestamp = given.type, given.payload, given.event_id, given.timestamp
-        entry = self._encoder.entry(type, payload or {}, event_id, timestamp, self._max_bytes)
-        async with asyncio.timeout(timeout), self._admission:
-            self._check_open()
-            if self._delivery.outbox.is_full:
-                await self._until(lambda: not self._delivery.outbox.is_full)
-                self._check_open()
-            self._delivery.outbox.add(entry)
-            self._taken += 1
-        self._loop_running().work.set()
+        entry = self._encoder.entry(type, payload or {}, event_id, timestamp, self._delivery.limits)
+        async with asyncio.timeout(timeout):
+            await self._intake.send(entry)
         return entry.event_id
 
     async def signal(self, key: str, payload: JsonObject) -> None:
-        """Send an ephemeral message: not stored, not answered, and dropped when no connection is open.
+        """As `hint`; raises too when the publisher takes nothing more."""
+        self._intake.check()
+        self.hint(key, payload)
 
-        A newer one of the same key makes an older one void. Raises InvalidEvent.
-        """
-        self._check_open()
-        self._encoder.check_signal(key, payload, self._max_bytes)
-        self._delivery.add_signal(key, payload)
-        self._loop_running().work.set()
-
-    async def flush(self, *, timeout: float | None = None) -> None:
+    async def flush(self, timeout: float | None = None) -> None:
         """Wait until every event taken so far is durable or refused. Raises EventsRejected for refused ones."""
-        target = self._taken
         async with asyncio.timeout(timeout):
-            await self._until(lambda: self._taken - self.pending >= target)
+            await self._intake.answered()
         self._report_nacks(None)
 
     async def complete(
@@ -246,52 +263,23 @@ class Publisher:
         """End the session after all that was sent, and return it as it ended (which may have been before, elsewhere).
 
         Asked again over reconnects. Raises EventsRejected, with the session, when events were refused. When it
-        times out or is cancelled the end stays asked for.
+        times out or is cancelled the end stays asked for, and leaving waits for it too.
         """
         if reason is not None and not 1 <= len(reason) <= MAX_REASON:
             raise ValueError(f"the reason must have 1 to {MAX_REASON} characters")
-        self._loop_running()
+        if not self._life.has_started:
+            self._life.check()
         if self._delivery.ending is None:
             self._delivery.ending = Complete(status, reason)
-        self._wake()
+        self._life.wake()
         async with asyncio.timeout(timeout):
-            await self._until(lambda: self._delivery.ended and self.pending == 0)
+            await self._life.until(lambda: self._delivery.ended and self.pending == 0)
         session = self._delivery.session
         assert session is not None, "a session that has ended has been described"
         self._report_nacks(session)
         return session
 
     # Inside
-
-    @property
-    def _max_bytes(self) -> int | None:
-        opened = self._delivery.opened
-        return None if opened is None else opened.limits.max_event_bytes
-
-    def _check_open(self) -> None:
-        self._loop_running()
-        if self._failure is not None:
-            raise self._failure
-        if self._delivery.ending is not None:
-            raise PublisherClosed("the session has been asked to end and takes nothing more from this publisher")
-
-    def _loop_running(self) -> PublisherLoop:
-        if self._loop is None:
-            raise PublisherClosed("the publisher is not open: use `async with`")
-        return self._loop
-
-    def _wake(self) -> None:
-        if self._loop is not None:
-            self._loop.work.set()
-            self._loop.changed.set()
-            self._loop.changed.clear()
-
-    async def _until(self, ready: Callable[[], bool]) -> None:
-        loop = self._loop_running()
-        while not ready():
-            if self._failure is not None:
-                raise self._failure
-            await loop.changed.wait()
 
     def _report_nacks(self, session: Session | None) -> None:
         nacks, self._delivery.unreported = self._delivery.unreported, []

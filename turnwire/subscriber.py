@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 import aiohttp
-import msgspec
 
 from turnwire.address import Address
-from turnwire.errors import refusal
-from turnwire.link import Link, Lost, borrowed, codec_named, open_link
-from turnwire.patience import Patience
-from turnwire.protocol.messages import (
-    CaughtUp,
-    Error,
-    Event,
-    Events,
-    Goaway,
-    Session,
-    SessionPush,
-    SignalPush,
-    Subscribe,
-    Subscribed,
-    SubscriberPush,
-)
-from turnwire.protocol.replay import Gap, overlap
+from turnwire.connecting.link import borrowed, codec_named
+from turnwire.connecting.patience import Patience
+from turnwire.connecting.tokens import Token, TokenSource
+from turnwire.protocol.messages import CaughtUp, Event, Session, SessionPush, SignalPush, Subscribed
 from turnwire.protocol.rules import has_ended
-
-log = logging.getLogger("turnwire")
-
-_REF = "1"
+from turnwire.subscription_reader import Broken, News, SubscriptionReader
 
 
 class Subscription:
@@ -47,6 +30,7 @@ class Subscription:
         on_signal: Callable[[SignalPush], None] | None = None,
         on_session: Callable[[Session], None] | None = None,
         on_caught_up: Callable[[int], None] | None = None,
+        token: Token | None = None,
         codec: Literal["json", "msgpack"] = "json",
         give_up_after: float | None = None,
         http: aiohttp.ClientSession | None = None,
@@ -63,63 +47,53 @@ class Subscription:
         self._on_signal = on_signal
         self._on_session = on_session
         self._on_caught_up = on_caught_up
+        self._token = TokenSource(token)
         self._codec = codec_named(codec)
         self._give_up_after = give_up_after
         self._http = http
         self._log_end = 0
 
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
-        patience = Patience(self._give_up_after)
+        if self._is_over():
+            return
+        patience = Patience(self._give_up_after, f"subscription to {self.session_id!r}")
+        ahead = SubscriptionReader(self._url, self.session_id, self.last_seq, self._codec, self._token)
         async with borrowed(self._http) as http:
-            while not self._is_over():
-                try:
-                    async with open_link(http, self._url, self._codec) as link:
-                        await link.send(Subscribe(_REF, session_id=self.session_id, after_seq=self.last_seq))
-                        while not self._is_over():
-                            for event in await self._next_events(link, patience):
-                                self.last_seq = event.seq
-                                yield event
-                except Lost as lost:
-                    self.caught_up = False
-                    await patience.pause(lost)
+            reader = asyncio.create_task(ahead.run(http, patience), name=f"subscription to {self.session_id}")
+            try:
+                while not self._is_over():
+                    for event in self._taken(await ahead.take(reader)):
+                        self.last_seq = event.seq
+                        yield event
+            finally:
+                reader.cancel()
+                await asyncio.wait({reader})
 
     def _is_over(self) -> bool:
         if not self._until_ended or self.session is None or not has_ended(self.session.status):
             return False
         return self.caught_up and self.last_seq >= self._log_end
 
-    async def _next_events(self, link: Link, patience: Patience) -> list[Event]:
-        """The new events of the next message, of which there are none in most kinds."""
-        push = decoded_push(link, await link.receive())
-        if isinstance(push, Goaway | None):
-            return []
-        if isinstance(push, Error):
-            raise Lost(push.message) if push.retryable else refusal(push.message, push.code)
-        if isinstance(push, Events | CaughtUp):
-            patience.progress()
-        if isinstance(push, Events):
-            try:
-                known = overlap(self.last_seq, push.events[0].seq, push.events[-1].seq)
-            except Gap as gap:  # no gateway should leave one; what is missing is in the log
-                raise Lost(str(gap)) from None
-            return push.events[known:]
-        self._take(push)
-        return []
-
-    def _take(self, push: SubscriberPush) -> None:
-        if isinstance(push, Subscribed):
-            if push.session is not None:
-                self._know(push.session)
-            if isinstance(push.last_seq, int):
-                self._log_end = max(self._log_end, push.last_seq)
-        elif isinstance(push, SessionPush):
-            self._know(push.session)
-        elif isinstance(push, CaughtUp):
+    def _taken(self, news: News) -> list[Event]:
+        """The new events in it, of which there are none in most kinds."""
+        if isinstance(news, list):
+            return news
+        if isinstance(news, Broken):
+            self.caught_up = False
+        elif isinstance(news, Subscribed):
+            if news.session is not None:
+                self._know(news.session)
+            if isinstance(news.last_seq, int):
+                self._log_end = max(self._log_end, news.last_seq)
+        elif isinstance(news, SessionPush):
+            self._know(news.session)
+        elif isinstance(news, CaughtUp):
             self.caught_up = True
             if self._on_caught_up is not None:
-                self._on_caught_up(push.seq)
-        elif isinstance(push, SignalPush) and self._on_signal is not None:
-            self._on_signal(push)
+                self._on_caught_up(news.seq)
+        elif self._on_signal is not None:
+            self._on_signal(news)
+        return []
 
     def _know(self, session: Session) -> None:
         self.session = session
@@ -137,20 +111,23 @@ def subscribe(
     on_signal: Callable[[SignalPush], None] | None = None,
     on_session: Callable[[Session], None] | None = None,
     on_caught_up: Callable[[int], None] | None = None,
+    token: Token | None = None,
     codec: Literal["json", "msgpack"] = "json",
     give_up_after: float | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> Subscription:
     """The events of a session after `after_seq`, stored ones first, then live: `async for event in subscribe(...)`.
 
-    Reconnects by itself and goes on behind the last event delivered: none is missing, none comes twice. With
+    Reconnects by itself and goes on behind the last event delivered: none is missing, none comes twice. Reads ahead, a
+    few megabytes at most, so that a loop that is busy with an event for long keeps its connection. With
     `until_ended` it stops when the session has ended and all its events have been delivered (a late event of the
     grace time after the end may still follow in the log); without it, it never stops by itself.
 
     Signals, changes of the session and the end of the replay (with the seq reached) go to the callbacks, in their
-    places between the events. Raises SessionNotFound and other Refused, and Unreachable when there has been no gateway
-    for `give_up_after` seconds (never, unless given). A loop that may be left early should be inside
-    `contextlib.aclosing(aiter(subscription))`, to close the connection there and then.
+    places between the events. `token`: a text, or a function that is asked for one before each connection. Raises
+    SessionNotFound and other Refused, and Unreachable when there has been no gateway for `give_up_after` seconds
+    (never, unless given). A loop that may be left early should be inside `contextlib.aclosing(aiter(subscription))`,
+    to close the connection there and then.
     """
     return Subscription(
         url,
@@ -160,19 +137,8 @@ def subscribe(
         on_signal=on_signal,
         on_session=on_session,
         on_caught_up=on_caught_up,
+        token=token,
         codec=codec,
         give_up_after=give_up_after,
         http=http,
     )
-
-
-def decoded_push(link: Link, frame: bytes) -> SubscriberPush | None:
-    """A push of the gateway; None for one that this version does not know."""
-    try:
-        push = link.codec.decode_subscriber_push(frame)
-    except msgspec.DecodeError as error:
-        log.warning("skipped a message of the gateway: %s", error)
-        return None
-    if isinstance(push, Goaway):
-        link.retry_after = push.reconnect_after_ms / 1000
-    return push

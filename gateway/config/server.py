@@ -11,9 +11,11 @@ from pydantic import Field, field_validator
 from turnwire.gateway.config.sources import Settings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Switch = Literal["on", "off"]
 LogFormat = Literal["auto", "console", "json"]
 
 _DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_METADATA_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CACHE_SIZE: Final = re.compile(r"[1-9][0-9]*[MG]")
 
 
@@ -28,6 +30,11 @@ class ServerSettings(Settings):
         description="The MongoDB replica set or cluster. Without it an embedded database is started.",
     )
     mongodb_database: str = Field("turnwire", description="Name of the database that holds sessions and events.")
+    redis_url: str | None = Field(
+        None, repr=False, description="The Redis or Valkey over which gateways tell each other what is new."
+    )
+    redis_host: str | None = Field(None, description="Its host, if there is no REDIS_URL.")
+    redis_port: int = Field(6379, ge=1, le=65535, description="Its port, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache of the embedded database, as in 256M or 1G.")
     insert_lanes: int | None = Field(
@@ -35,6 +42,16 @@ class ServerSettings(Settings):
         ge=1,
         le=64,
         description="Inserts of events under way at a time; without it 8, and 1 on the embedded database.",
+    )
+    figures: Switch = Field("on", description="Whether the figures of sessions are kept and written with their ends.")
+    search: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether words said and all filters are found by an index in the data folder; auto: with the "
+        "embedded database.",
+    )
+    metadata_indexes: str = Field(
+        "customerId,userId,callSid,bot,agent",
+        description="Keys of metadata that MongoDB has an index for, separated by commas.",
     )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     log_format: LogFormat = Field(
@@ -48,6 +65,13 @@ class ServerSettings(Settings):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("mongodb_database")
     @classmethod
     def _is_database_name(cls, value: str) -> str:
@@ -55,9 +79,26 @@ class ServerSettings(Settings):
             raise ValueError("must be 1 to 63 letters, digits, - and _")
         return value
 
+    @field_validator("metadata_indexes")
+    @classmethod
+    def _are_keys(cls, value: str) -> str:
+        keys = [key.strip() for key in value.split(",") if key.strip()]
+        for key in keys:
+            if not _METADATA_KEY.fullmatch(key):
+                raise ValueError(f"{key!r} must be 1 to 64 letters, digits, - and _")
+        return ",".join(keys)
+
     @field_validator("embedded_cache")
     @classmethod
     def _is_cache_size(cls, value: str) -> str:
         if not _CACHE_SIZE.fullmatch(value):
             raise ValueError("must be a number of mebibytes or gibibytes, as in 256M or 1G")
         return value
+
+    @property
+    def bus_url(self) -> str | None:
+        """The URL of Redis, if there is one."""
+        if self.redis_url is not None or self.redis_host is None:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"

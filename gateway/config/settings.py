@@ -13,7 +13,7 @@ from turnwire.gateway.config.server import ServerSettings
 from turnwire.gateway.config.sources import environment_name
 from turnwire.gateway.config.times import TimeSettings
 
-_SECRET: Final = {"MONGODB_URI", "TURNWIRE_JWKS"}
+_SECRET: Final = {"MONGODB_URI", "REDIS_URL", "TURNWIRE_JWKS"}
 """May hold a password, so that what was given is not repeated."""
 
 

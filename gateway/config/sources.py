@@ -15,7 +15,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import PydanticBaseEnvSettingsSource
 
-_PLAIN_NAMES: Final = {"host", "port", "mongodb_uri", "mongodb_database"}
+_PLAIN_NAMES: Final = {"host", "port", "mongodb_uri", "mongodb_database", "redis_url", "redis_host", "redis_port"}
 
 
 def environment_name(field: str) -> str:

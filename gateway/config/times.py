@@ -51,6 +51,9 @@ class TimeSettings(Settings):
     drain_spread: float = Field(
         0.5, ge=0, le=600, description="Seconds over which clients are asked to spread their return after a goaway."
     )
+    poll_interval: float = Field(
+        1, gt=0, le=60, description="Seconds between looks into a shared database for what no Redis has told of."
+    )
     feed_interval: float = Field(
         0.25, gt=0, le=60, description="Least seconds between two changes of one session on a feed."
     )

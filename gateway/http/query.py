@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -15,12 +16,17 @@ from aiohttp import web
 
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Limits
-from turnwire.protocol.paging import MAX_INTEGER, language_fault
+from turnwire.protocol.paging import MAX_FILTER_CHARS, MAX_INTEGER, language_fault
 from turnwire.protocol.rules import check_id
 from turnwire.protocol.times import from_millis, parse_time, to_millis
 
 T = TypeVar("T")
 
+METADATA = "metadata."
+"""What parameters that ask for a value of metadata begin with."""
+
+_MAX_FAULTS = 8
+_NAME_CHARS = 64
 _MILLISECOND = timedelta(milliseconds=1)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LOST_PLUS = re.compile(r"(.*:.*) (\d\d:?\d\d(?::?\d\d)?)")
@@ -50,6 +56,23 @@ class Query:
     def __init__(self, request: web.Request) -> None:
         self._values = request.query
         self._faults: list[str] = []
+
+    def text(self, name: str, *, most: int = MAX_FILTER_CHARS) -> str | None:
+        """Any text but an empty one."""
+        value = self._value(name)
+        if value is not None and not 1 <= len(value) <= most:
+            self.refuse(f"{name} must have 1 to {most} characters, has {len(value)}")
+            return None
+        return value
+
+    def pairs(self, prefix: str) -> list[tuple[str, str]]:
+        """(what follows the prefix in its name, value) of all parameters that begin so."""
+        names = [name for name in dict.fromkeys(self._values) if name.startswith(prefix)]
+        given = [(name.removeprefix(prefix), self.text(name)) for name in names]
+        return [(name, value) for name, value in given if value is not None]
+
+    def optional_integer(self, name: str, *, low: int = 0, high: int = MAX_INTEGER) -> int | None:
+        return self.integer(name, low, low=low, high=high) if self.has(name) else None
 
     def has(self, name: str) -> bool:
         return name in self._values
@@ -120,6 +143,29 @@ class Query:
         except (ValueError, OverflowError, InvalidMessage):
             self.refuse("cursor must be the nextCursor of a page before")
             return None
+
+
+def refuse_unknown(request: web.Request, known: Collection[str]) -> None:
+    """Raise InvalidMessage for parameters that a route does not take, with the nearest that it does. A known one that
+    ends with a dot stands for all that begin so."""
+    if not request.query_string:
+        return
+    begun = tuple(name for name in known if name.endswith("."))
+    given = [name for name in dict.fromkeys(request.query) if name not in known]
+    unknown = [name for name in given if not name.startswith(begun)]
+    if unknown:
+        faults = [_unknown(name, known) for name in unknown[:_MAX_FAULTS]]
+        raise InvalidMessage(faults[0], faults)
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    fault = f"there is no parameter {name[:_NAME_CHARS]!r} here"
+    by_folded = {each.lower(): each for each in known}
+    nearest = get_close_matches(name[:_NAME_CHARS].lower(), by_folded, n=1, cutoff=0.5)
+    if nearest:
+        likely = by_folded[nearest[0]]
+        return f"{fault}; did you mean {likely + '<key>' if likely.endswith('.') else likely!r}?"
+    return f"{fault}; there are {', '.join(sorted(known))}" if known else f"{fault}, and no other"
 
 
 def plain_integer(text: str) -> int | None:

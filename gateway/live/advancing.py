@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.conversing import hear
+from turnwire.gateway.live.items import SignalItem
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, SessionStatus
 
@@ -20,6 +22,7 @@ def advance(context: Context, state: SessionState, durable: Durable, *, needed: 
     if not durable.events:
         return []
     before = state.advance(durable, context.clock())
+    hear(context, state, durable)
     context.observer.advanced(state, durable)
     events: list[Event] = []
     if needed or state.audience is not None:
@@ -35,6 +38,23 @@ def changed(context: Context, state: SessionState, before: SessionStatus) -> Non
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
+
+
+def signal(context: Context, state: SessionState, item: SignalItem) -> None:
+    """Show a signal to all who watch, here and elsewhere, and keep it for those who join before it is void."""
+    if state.is_fenced(item.publisher):
+        return
+    state.signalled(item.key, item.payload)
+    if state.audience is not None:
+        state.audience.signalled(item.key, item.payload)
+    context.observer.signalled(state, item.key, item.payload)
+
+
+def tell(context: Context, state: SessionState) -> None:
+    """Show the session to all who watch it, though its status is what it was."""
+    if state.audience is not None:
+        state.audience.session_changed()
+    context.observer.amended(state)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from turnwire.gateway.live import log_writer
 from turnwire.gateway.live.advancing import advance, fence
-from turnwire.gateway.live.append_round import AppendRound
 from turnwire.gateway.live.catching_up import is_stale, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.log import log_writer
+from turnwire.gateway.live.log.append_round import AppendRound
+from turnwire.gateway.live.rolling_back import roll_back
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionEnded
+from turnwire.protocol.errors import LogRolledBack, SessionEnded
 from turnwire.protocol.rules import Ledger
 
 
@@ -22,9 +23,12 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     while appends := [each for each in appends if _is_wanted(state, each)]:
         ledger = await log_writer.load_ledger(context.store, state)
         round_ = await _decide(context, state, ledger, appends)
-        durable = await log_writer.commit(
-            context.store, state, ledger, sum(each.weight for each in appends), context.clock
-        )
+        weight = sum(each.weight for each in appends)
+        try:
+            durable = await log_writer.commit(context.store, state, ledger, weight, context.clock)
+        except LogRolledBack:
+            await roll_back(context, state)
+            continue
         events = advance(context, state, durable, needed=any(each.done is not None for each in appends))
         if durable.record is not None:
             adopt(context, state, durable.record)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from turnwire.gateway.live.advancing import advance, fence
+from turnwire.gateway.live.advancing import advance, fence, tell
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.durable import Durable
 from turnwire.gateway.live.grace import adopt
-from turnwire.gateway.live.items import RenewItem
+from turnwire.gateway.live.items import FoundItem, RenewItem
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
@@ -45,11 +46,29 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
 
 async def learn(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
     """Take over what the store knows more: a newer publisher elsewhere, events, an end."""
+    amended = state.record.amended
     state.learn(stored, context.clock())
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
+    if state.record.amended > amended:
+        tell(context, state)
     await _read_on(context, state, wanted)
     adopt(context, state, stored)
+
+
+async def take(context: Context, state: SessionState, item: FoundItem) -> None:
+    """Take over events that were read from the log.
+
+    With a publisher here, or a gap before them, all is read on from the head: a newer publisher may have stored them.
+    """
+    head = state.record.last_seq
+    found = [event for event in item.events if event.seq > head]
+    if not found:
+        return
+    if state.publisher is not None or found[0].seq != head + 1:
+        await _read_on(context, state, None)
+        return
+    _take(context, state, found)
 
 
 async def _read_on(context: Context, state: SessionState, wanted: Wanted) -> None:
@@ -61,6 +80,10 @@ async def _read_on(context: Context, state: SessionState, wanted: Wanted) -> Non
     stored = await persist(lambda: store.sessions.load(session_id), wanted)
     if stored is not None and stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
+    _take(context, state, found)
+
+
+def _take(context: Context, state: SessionState, found: list[Event]) -> None:
     state.note_order(found)
     durable = Durable()
     durable.take(found)

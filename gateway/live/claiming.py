@@ -48,6 +48,7 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
     while state.takes_events and not item.done.done():
         if await persist(lambda: sessions.claim(record), item.done):
             state.claim(record.epoch + 1)
+            context.observer.claimed(state)
             claimed = record.epoch
             if context.shared_database:  # another gateway may have written before this epoch began
                 await refresh(context, state, item.done)
@@ -84,6 +85,13 @@ def _opened(context: Context, state: SessionState) -> Opened:
         epoch=state.record.epoch,
         last_seq=state.record.last_seq,
         last_event_id=state.last_event_id,
-        limits=OpenedLimits(limits.in_flight, limits.event_bytes, limits.frame_bytes, limits.batch_events),
+        limits=OpenedLimits(
+            limits.in_flight,
+            limits.event_bytes,
+            limits.frame_bytes,
+            limits.batch_events,
+            round(context.ping_interval * 1000),
+            limits.depth,
+        ),
         server_time=format_time(utc_now()),
     )

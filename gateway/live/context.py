@@ -29,11 +29,14 @@ class Context(Struct, frozen=True):
     clock: Callable[[], float]
     """The loop's clock."""
     limits: Limits
+    ping_interval: float
     end_grace: float
     abandon_after: float
     expire_after: float
     """A session without any event for so long ends, whether it has a publisher or not; 0: never."""
     shared_database: bool
     """Whether other gateways may use the database: then the store is asked before anything is answered or decided."""
+    figures: bool
+    """Whether the figures of sessions are kept."""
     waiting: Waiting
     observer: Observer

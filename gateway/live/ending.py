@@ -8,6 +8,7 @@ from typing import Literal
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.catching_up import Wanted, learn, refresh
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import ended
 from turnwire.gateway.live.items import AbandonItem, EndItem
 from turnwire.gateway.live.state import SessionState
@@ -67,10 +68,13 @@ async def _end(
 ) -> bool:
     """End it in the store, once, if the stored fields in `unchanged` have these values. Whether this end stands."""
     sessions = context.store.sessions
+    state.keep_figures(await final_figures(context, state))
     ended_at = utc_now()
     if await persist(lambda: sessions.end(state.record, status, ended_at, reason, **unchanged), wanted):
         ended(context, state, status, ended_at, reason)
         context.observer.written(state)
+        if context.figures and state.record.figures is None:
+            context.observer.unread(state)
         return True
     stored = await persist(lambda: sessions.load(state.session_id), wanted)
     if stored is None:

@@ -24,6 +24,8 @@ def adopt(context: Context, state: SessionState, stored: SessionRecord) -> None:
 def ended(context: Context, state: SessionState, status: FinalStatus, ended_at: datetime, reason: str | None) -> None:
     """The session has ended, in the store: the time of grace begins."""
     before = state.end(status, ended_at, reason)
+    if state.publisher is not None:
+        state.publisher.session_ended(state.session())
     begin_grace(state, ended_at, context.end_grace)
     changed(context, state, before)
 

@@ -10,7 +10,16 @@ from typing import Literal
 from msgspec import Struct
 
 from turnwire.gateway.live.parties import Sender
-from turnwire.protocol.messages import BadEvent, Event, EventIn, FinalStatus, JsonObject, Opened, Session
+from turnwire.protocol.messages import (
+    BadEvent,
+    Event,
+    EventIn,
+    FinalStatus,
+    JsonObject,
+    Opened,
+    Session,
+    SessionFigures,
+)
 
 
 class Stored(Struct, frozen=True):
@@ -76,4 +85,36 @@ class RenewItem(Struct, eq=False):
     """Done when the session here knows as much."""
 
 
-Item = AppendItem | SignalItem | EndItem | ClaimItem | AbandonItem | BeatItem | RenewItem
+class FoundItem(Struct, eq=False):
+    """Somebody else has stored these consecutive events of the session; they were read from the log."""
+
+    events: Sequence[Event]
+
+
+class FiguresItem(Struct, eq=False):
+    """The session's figures, of the events 1 to `through`."""
+
+    figures: SessionFigures
+    through: int
+
+
+class AmendItem(Struct, eq=False):
+    """Change the session's metadata by a merge patch (RFC 7396), its language, or both; None leaves either."""
+
+    metadata: JsonObject | None
+    language: str | None
+    done: asyncio.Future[Session]
+
+
+Item = (
+    AppendItem
+    | SignalItem
+    | EndItem
+    | ClaimItem
+    | AbandonItem
+    | BeatItem
+    | RenewItem
+    | FoundItem
+    | FiguresItem
+    | AmendItem
+)

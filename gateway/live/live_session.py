@@ -7,8 +7,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from turnwire.gateway.live.advancing import signal
+from turnwire.gateway.live.amending import amend, take_figures
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import renew
+from turnwire.gateway.live.catching_up import renew, take
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
@@ -16,17 +18,20 @@ from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.items import (
     AbandonItem,
+    AmendItem,
     AppendItem,
     BeatItem,
     ClaimItem,
     EndItem,
+    FiguresItem,
+    FoundItem,
     Item,
     RenewItem,
     SignalItem,
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, SessionNotFound, StorageUnavailable, TurnwireError
 from turnwire.store.on_demand import OnDemandTask
 from turnwire.store.sessions import SessionRecord
 
@@ -89,7 +94,7 @@ class LiveSession:
         """The publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = None
+            state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
 
     async def stop(self) -> None:
@@ -132,8 +137,7 @@ class LiveSession:
         context, state = self._context, self.state
         match item:
             case SignalItem():
-                if state.audience is not None and not state.is_fenced(item.publisher):
-                    state.audience.signalled(item.key, item.payload)
+                signal(context, state, item)
             case EndItem():
                 await end(context, state, item)
             case ClaimItem():
@@ -145,6 +149,12 @@ class LiveSession:
                 context.observer.unwritten(state)
             case RenewItem():
                 await renew(context, state, item)
+            case FoundItem():
+                await take(context, state, item)
+            case FiguresItem():
+                take_figures(context, state, item)
+            case AmendItem():
+                await amend(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
         """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""
@@ -155,7 +165,12 @@ class LiveSession:
 
 
 def _fail(items: Sequence[Item], error: TurnwireError) -> None:
+    """Answer with the error. A publisher that sent events or an end has no answer to wait for: it is closed."""
     for item in items:
         done = getattr(item, "done", None)
-        if done is not None and not done.done():
-            done.set_exception(error)
+        if done is not None:
+            if not done.done():
+                done.set_exception(error)
+        elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
+            code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
+            item.publisher.close(code, error.message)

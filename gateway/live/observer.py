@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import ErrorCode
-from turnwire.protocol.messages import SessionStatus
+from turnwire.protocol.messages import JsonObject, SessionStatus
 
 
 class Observer(Protocol):
@@ -23,15 +23,30 @@ class Observer(Protocol):
     def created(self, state: SessionState) -> None:
         """The session has been stored, and is in memory."""
 
+    def claimed(self, state: SessionState) -> None:
+        """A publisher here has been given a new epoch."""
+
+    def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
+        """The session's publisher has sent a signal."""
+
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
         """The store lacks something of the record, or pages of the log; `status`: it lacks the status."""
 
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
+    def amended(self, state: SessionState) -> None:
+        """Metadata, language or figures are new."""
+
+    def unread(self, state: SessionState) -> None:
+        """The conversation has to be read from the log: its figures are not known otherwise."""
+
     def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         """A round was answered: events stored before, why events were refused, and the time from receipt to ack of
         its first append, if a publisher sent that."""
+
+    def rolled_back(self, state: SessionState) -> None:
+        """The log has lost its end."""
 
     def taken_over(self) -> None:
         """A publisher has been replaced by a newer one."""

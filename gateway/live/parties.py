@@ -25,6 +25,9 @@ class Sender(Protocol):
     def completed(self, session: Session) -> None:
         """The session has ended, as the publisher asked."""
 
+    def session_ended(self, session: Session) -> None:
+        """The session has ended. Whoever has ended it; it may send for the time of grace."""
+
     def superseded(self) -> None:
         """A newer publisher has the session."""
 
@@ -41,3 +44,6 @@ class Audience(Protocol):
 
     def session_changed(self) -> None:
         """The session's status is new."""
+
+    def rolled_back(self, last_seq: int) -> None:
+        """The log ends here, before what some who watch have seen."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from turnwire.gateway.live.durable import Durable, rise, time_of, times_of
-from turnwire.gateway.live.known_log import KnownLog
+from turnwire.gateway.live.log.durable import Durable, rise, time_of, times_of
+from turnwire.gateway.live.log.known_log import KnownLog
 from turnwire.gateway.live.parties import Audience, Sender
 from turnwire.protocol.conversation import Conversation
-from turnwire.protocol.messages import Event, FinalStatus, Session, SessionStatus
+from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended, status_after_event
+from turnwire.protocol.talk.interims import Interims
 from turnwire.store.sessions import SessionRecord
 
 
@@ -26,6 +27,7 @@ class SessionState:
         "busy_since",
         "conversation",
         "grace_timer",
+        "interims",
         "last_active",
         "last_event_id",
         "last_event_seen",
@@ -59,6 +61,8 @@ class SessionState:
         """What the summaries and figures have read of it."""
         self.takes_events = True
         """Whether new events may be appended: the session has not ended, or only just."""
+        self.interims: Interims | None = None
+        """What is being said now, by the last signals."""
         self.grace_timer: asyncio.TimerHandle | None = None
         self.unwritten = False
         """Whether the record is newer than the stored session."""
@@ -70,8 +74,16 @@ class SessionState:
         return self.record.session_id
 
     def session(self) -> Session:
-        """The session as it is now, lazy fields included."""
-        return self.record.session()
+        """The session as it is now, lazy fields and figures included."""
+        session = self.record.session()
+        if session.figures is None and not self.ended:
+            session.figures = self.figures()
+        return session
+
+    def figures(self) -> SessionFigures | None:
+        """Those of a conversation that is known up to the head."""
+        conversation = self.conversation
+        return None if conversation is None or conversation.last_seq < self.record.last_seq else conversation.brief()
 
     @property
     def ended(self) -> bool:
@@ -87,7 +99,8 @@ class SessionState:
         record = self.record
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
-        return ended or disordered or stored.last_seq > record.last_seq or stored.epoch > record.epoch
+        changed = disordered or stored.amended > record.amended
+        return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def is_fenced(self, publisher: Sender | None) -> bool:
         """Whether nothing of this sender is taken any more. REST, which is None, never is."""
@@ -108,7 +121,24 @@ class SessionState:
         record.status = status_after_event(before)
         self.log.advanced(durable)
         self.last_active = self.last_event_seen = now
+        if self.interims is not None:
+            self.interims.stored(event.type for _, event in durable.events)
         return before
+
+    def roll_back(self, last: Event | None) -> None:
+        """The log turned out to end with this event, which is before the head."""
+        record = self.record
+        record.last_seq = 0 if last is None else last.seq
+        record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+        self.last_event_id = None if last is None else last.event_id
+        self.log.forget()
+        self.conversation = None
+
+    def signalled(self, key: str, payload: JsonObject) -> None:
+        """Keep what somebody who joins now must be shown."""
+        if self.interims is None:
+            self.interims = Interims()
+        self.interims.keep(key, payload)
 
     def claim(self, epoch: int) -> None:
         """The store has given this epoch to a publisher."""
@@ -125,7 +155,16 @@ class SessionState:
         record = self.record
         before = record.status
         record.status, record.ended_at, record.end_reason = status, ended_at, reason
+        self.interims = None
         return before
+
+    def amend(self, metadata: JsonObject, language: str, amended: int) -> None:
+        """The store has these now."""
+        self.record.metadata, self.record.language, self.record.amended = metadata, language, amended
+
+    def keep_figures(self, figures: SessionFigures | None) -> None:
+        """What is kept of an ended session."""
+        self.record.figures = figures
 
     def beat(self) -> None:
         """Show other gateways that the publisher is here."""
@@ -144,4 +183,8 @@ class SessionState:
         if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
+        if stored.figures is not None:
+            self.record.figures = stored.figures
+        if stored.amended > self.record.amended:
+            self.amend(stored.metadata, stored.language, stored.amended)
         self.record.time_ordered &= stored.time_ordered

@@ -14,9 +14,15 @@ from turnwire.protocol.paging import (
     DEFAULT_OFFSET_LIMIT,
     DEFAULT_PAGE_LIMIT,
     DEFAULT_WINDOW_LIMIT,
+    MAX_COUNT,
+    MAX_DAYS,
+    MAX_FILTER_CHARS,
+    MAX_HOURS,
     MAX_INTEGER,
     MAX_LANGUAGE_CHARS,
     MAX_LIMIT,
+    MAX_METADATA_PAIRS,
+    MAX_WORDS,
 )
 
 _JSON = "application/json"
@@ -30,7 +36,8 @@ def paths(limits: Limits) -> Schema:
     one = {"$ref": "#/components/parameters/sessionId"}
     return {
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
-        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session()},
+        "/stats": {"get": _read_sums()},
+        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session(), "patch": _amend_session()},
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
         "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
@@ -119,23 +126,68 @@ def _health(operation_id: str, summary: str, description: str, *, down: bool = T
 
 
 def _list_sessions(limits: Limits) -> Schema:
-    time_schema = {"type": "string", "format": "date-time"}
     language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_FILTER_CHARS}
+    ended = "Only sessions that have ended and"
     return _operation(
         "listSessions",
         "List sessions",
-        "Newest first, by `startedAt`, then `sessionId`. Go on with `cursor=nextCursor` until that is null; sessions "
-        "that start meanwhile do not shift the pages.",
+        "Newest first, by `startedAt`, then `sessionId`, unless asked otherwise. Go on with `cursor=nextCursor` until "
+        "that is null; sessions that start meanwhile do not shift the pages. Beside these parameters up to "
+        f"{MAX_METADATA_PAIRS} `metadata.<key>=<value>` ask for top-level values of metadata.",
         tag="Sessions",
         answers={"200": _answer("A page of sessions.", "SessionList")},
         errors=(400, 405, 500, 503),
         parameters=[
             _parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
             _parameter("language", "Only sessions of exactly this language.", language),
-            _parameter("startedAfter", "Exclusive.", time_schema, example=TIME),
-            _parameter("startedBefore", "Exclusive.", time_schema),
+            *_times(),
+            _parameter("endReason", "Only sessions with this reason.", text),
+            _parameter("idPrefix", "Only sessions whose id begins so.", text),
+            _integer("minDurationMs", f"{ended} lasted at least so long.", None, 0),
+            _integer("maxDurationMs", f"{ended} lasted at most so long.", None, 0),
+            _parameter("hasErrors", f"{ended} had errors, or had none.", {"enum": ["true", "false"]}),
+            _integer("toolsFailed", f"{ended} had at least so many failed tool calls.", None, 0),
+            _integer("minResponseP95Ms", f"{ended} have at least this `responseP95Ms`.", None, 0),
+            _integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
+            _parameter(
+                "q",
+                f"Only sessions that have all of these words, at most {MAX_WORDS}, in their id, their metadata or in "
+                "what was said; `searched` says where was looked.",
+                {"type": "string", "pattern": "[A-Za-z0-9]", "minLength": 1, "maxLength": MAX_WORDS * 40},
+                example="breakfast",
+            ),
+            _parameter("order", "Of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
+            _integer("countUpTo", "Also count the sessions of all pages, up to this number.", None, 1, MAX_COUNT),
             _limit("Sessions a page.", DEFAULT_LIST_LIMIT),
             _parameter("cursor", "`nextCursor` of the page before.", {"type": "string", "format": "turnwire-cursor"}),
+        ],
+    )
+
+
+def _times() -> list[Schema]:
+    schema = {"type": "string", "format": "date-time"}
+    return [
+        _parameter("startedAfter", "Exclusive.", schema, example=TIME),
+        _parameter("startedBefore", "Exclusive.", schema),
+    ]
+
+
+def _read_sums() -> Schema:
+    groupings = {"anyOf": [{"enum": ["day", "hour", "language", "endReason"]}, {"pattern": "^metadata\\..+"}]}
+    return _operation(
+        "readSums",
+        "Sum up sessions by group",
+        "Of the sessions that started between two times: the last 30 days unless given, at most "
+        f"{MAX_DAYS} days, or {MAX_HOURS} hours by the hour (UTC). Percentiles are of the calls' own figures.",
+        tag="Sessions",
+        answers={"200": _answer("The groups, and all together.", "SessionSums")},
+        errors=(400, 405, 500, 503),
+        parameters=[
+            *_times(),
+            _parameter(
+                "groupBy", "`day`, `hour`, `language`, `endReason`, `metadata.<key>`.", {**groupings, "default": "day"}
+            ),
         ],
     )
 
@@ -167,6 +219,19 @@ def _read_session() -> Schema:
             _limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
             _parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
         ],
+    )
+
+
+def _amend_session() -> Schema:
+    return _operation(
+        "amendSession",
+        "Change a session's metadata or language",
+        "Also after the end. `metadata` is a merge patch (RFC 7396): null removes a key, objects are merged, all else "
+        "replaces. Safe to repeat.",
+        tag="Sessions",
+        answers={"200": _answer("The session as it is now.", "Session")},
+        errors=(*_WRITE_ERRORS, 404),
+        requestBody=_body("AmendSession"),
     )
 
 
@@ -233,8 +298,8 @@ def _read_events() -> Schema:
         "readEvents",
         "Read events in seq order",
         f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
-        f"line. `Accept: {SSE}` streams it and then follows it live: `event: event` with the seq as `id`, `caughtUp`, "
-        "`session` and `signal`; reconnect with `Last-Event-ID`.",
+        f"line. `Accept: {SSE}` streams it and then follows it live: `session` first, `event: event` with the seq as "
+        "`id`, `caughtUp` and `signal`; reconnect with `Last-Event-ID`.",
         tag="Events",
         answers={"200": {"description": "Events, in the form asked for.", "content": content}},
         errors=_READ_ERRORS,

@@ -26,6 +26,37 @@ SESSION: Schema = {
     "lastSeq": 1,
     "lastEventAt": "2025-12-21T10:30:01.250Z",
     "endReason": None,
+    "figures": None,
+}
+FIGURES: Schema = {
+    "turns": 4,
+    "responseP50Ms": 640,
+    "responseP95Ms": 910,
+    "missed": 0,
+    "interruptions": {"byUser": 1, "byBot": 0},
+    "toolsFailed": 0,
+    "errors": 0,
+    "durationMs": 21400,
+    "talkMs": 16000,
+    "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
+}
+SUMS: Schema = {
+    "calls": 120,
+    "failed": 3,
+    "talkMs": 5_400_000,
+    "responseP50Ms": 640,
+    "responseP95Ms": 1310,
+    "missed": 4,
+    "interruptions": 31,
+    "toolsFailed": 2,
+    "errors": 1,
+}
+ENDED: Schema = {
+    **SESSION,
+    "status": "completed",
+    "endedAt": "2025-12-21T10:31:00.000Z",
+    "endReason": "hangup",
+    "figures": FIGURES,
 }
 HISTORY_EVENT: Schema = {
     "eventId": "e1",
@@ -44,7 +75,8 @@ EXAMPLES: dict[str, Schema] = {
     "EventBatchIn": {"events": [NEW_EVENT]},
     "EventBatch": {"events": [EVENT]},
     "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
-    "SessionList": {"sessions": [SESSION], "nextCursor": None},
+    "SessionList": {"sessions": [SESSION, ENDED], "nextCursor": None, "count": {"value": 2, "exact": True}},
+    "SessionSums": {"groups": [{**SUMS, "key": "2025-12-21"}], "total": {**SUMS, "key": None}, "groupsLeftOff": 0},
     "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
     "SessionStats": {
         "sessionId": SESSION_ID,
@@ -58,15 +90,31 @@ EXAMPLES: dict[str, Schema] = {
             "p50Ms": 640,
             "p95Ms": 910,
             "maxMs": 910,
+            "missed": 0,
             "each": [{"seq": 4, "ms": 910}, {"seq": 9, "ms": 640}],
         },
+        "yield": {"count": 1, "p50Ms": 320, "p95Ms": 320, "maxMs": 320},
+        "overlaps": {"byUser": 1, "byBot": 0},
         "interruptions": {"byUser": 1, "byBot": 0},
         "silences": {"count": 1, "totalMs": 3400, "longestMs": 3400, "thresholdMs": 3000},
         "tools": {"calls": 1, "failed": 0, "running": 0},
         "errors": 0,
+        "usage": [
+            {
+                "kind": "llm",
+                "provider": "openai",
+                "model": "gpt-4.1",
+                "inputTokens": 2100,
+                "outputTokens": 140,
+                "audioSeconds": 0,
+                "characters": 0,
+                "cost": 0.0053,
+            }
+        ],
         "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
     },
     "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
+    "AmendSession": {"metadata": {"outcome": "booked", "draft": None}, "language": "de"},
     "CompleteSession": {"status": "completed", "reason": "hangup"},
     "Health": {
         "status": "ok",
@@ -77,13 +125,14 @@ EXAMPLES: dict[str, Schema] = {
     },
 }
 
-_SENT = (bodies.CreateSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
+_SENT = (bodies.CreateSession, bodies.AmendSession, bodies.CompleteSession, messages.EventIn, bodies.EventBatchIn)
 _ANSWERED = (
     messages.Session,
     messages.Event,
     bodies.EventBatch,
     bodies.EventPage,
     bodies.SessionList,
+    bodies.SessionSums,
     bodies.HistoryEvent,
     bodies.PagePagination,
     bodies.OffsetPagination,
@@ -97,7 +146,28 @@ _SOCKET_MESSAGES = {
     "SubscriberCommand": messages.SubscriberCommand,
     "SubscriberPush": messages.SubscriberPush,
 }
-_PARTS_ANSWERED = {"Dependencies", "Turns", "Talk", "Responses", "Response", "Interruptions", "Silences", "Tools"}
+_PARTS_ANSWERED = {
+    "Dependencies",
+    "Turns",
+    "Talk",
+    "Responses",
+    "Response",
+    "Yields",
+    "Overlaps",
+    "Usage",
+    "Interruptions",
+    "Silences",
+    "Tools",
+    "SessionFigures",
+    "SessionCount",
+    "SessionGroup",
+}
+_LEFT_OUT = {
+    "Dependencies": {"redis"},
+    "Health": {"reasons"},
+    "SessionList": {"count", "searchedBackTo"},
+}
+"""Fields of answers that are not there when they have nothing to say."""
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -111,7 +181,7 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
     for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
-        made[name]["required"] = list(made[name]["properties"])
+        made[name]["required"] = [field for field in made[name]["properties"] if field not in _LEFT_OUT.get(name, ())]
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)
     _set_limits(made, limits)
@@ -138,10 +208,11 @@ def _session_history(session: Schema) -> Schema:
 def _set_texts(made: dict[str, Schema]) -> None:
     texts = {
         "EventBatch": "The events as stored, in the order they were sent.",
-        "SessionList": "A page of sessions. `nextCursor` is null on the last page.",
+        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is there when the "
+        "search took too long: go on with the cursor.",
         "PagePagination": "Where a page stands, for `page` and `limit`.",
         "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
-        "Health": "`degraded`: it serves, but is going away or cannot reach its database.",
+        "Health": "`degraded`: it serves, but is going away or cannot reach its database or Redis.",
         "Dependencies": "What the gateway needs.",
     }
     for name, text in texts.items():
@@ -167,6 +238,9 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     create["metadata"] = {**ref("JsonObject"), "description": create["metadata"]["description"], "default": {}}
     new_event["eventId"] |= an_id
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
+    amend = made["AmendSession"]["properties"]
+    amend["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null in it removes."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     made["JsonObject"] = {

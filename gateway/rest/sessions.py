@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
 
 import msgspec
 import uuid_utils
 from aiohttp import web
+from msgspec import UNSET
 
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
-from turnwire.gateway.http.query import Query, encode_cursor, session_id_of
+from turnwire.gateway.http.query import Query, session_id_of
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
+    AmendSession,
     CompleteSession,
     CreateSession,
     HistoryEvent,
     OffsetPagination,
     PagePagination,
     SessionHistory,
-    SessionList,
 )
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
-from turnwire.protocol.messages import Event, Limits, SessionStatus
+from turnwire.protocol.messages import Event, Limits
 from turnwire.protocol.paging import (
-    DEFAULT_LIST_LIMIT,
     DEFAULT_OFFSET_LIMIT,
     DEFAULT_PAGE_LIMIT,
     MAX_LIMIT,
     language_fault,
 )
-from turnwire.protocol.rules import check_end_reason, check_id, check_metadata
-from turnwire.protocol.times import parse_time
+from turnwire.protocol.rules import check_end_reason, check_id, check_metadata, object_fault
 from turnwire.store.event_log import EventLog
-from turnwire.store.sessions import SessionQuery
 
 
 class SessionRoutes:
@@ -61,6 +58,19 @@ class SessionRoutes:
         )
         return json_answer(session, replayed=not created)
 
+    async def amend_session(self, request: web.Request) -> web.Response:
+        session_id = session_id_of(request, self._limits)
+        body = await self._bodies.decode(request, AmendSession)
+        metadata = None if body.metadata is UNSET else body.metadata
+        language = None if body.language is UNSET else body.language
+        fault = None if language is None else language_fault(language)
+        if fault is None and metadata is not None:
+            fault = object_fault(metadata, self._limits.depth)
+            fault = None if fault is None else f"metadata{fault}"
+        if fault is not None:
+            raise InvalidMessage(fault)
+        return json_answer(await self._requests.amend(session_id, metadata, language))
+
     async def complete_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
         raw = await self._bodies.read(request)
@@ -68,26 +78,6 @@ class SessionRoutes:
         check_end_reason(body.reason, self._limits)
         session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
         return json_answer(session, replayed=not ended_now)
-
-    async def list_sessions(self, request: web.Request) -> web.Response:
-        query = Query(request)
-        status = query.choice("status", get_args(SessionStatus), None)
-        limit = query.integer("limit", DEFAULT_LIST_LIMIT, low=1, high=MAX_LIMIT)
-        wanted = SessionQuery(
-            limit=limit + 1,  # one more tells whether there is a next page
-            status=() if status is None else (msgspec.convert(status, SessionStatus),),
-            language=query.language(),
-            started_after=query.moment("startedAfter"),
-            started_before=query.moment("startedBefore", up=True),
-            before=query.cursor(self._limits),
-        )
-        query.check()
-        found = await self._requests.list_sessions(wanted)
-        page = found[:limit]
-        cursor = None
-        if len(found) > limit:
-            cursor = encode_cursor(parse_time(page[-1].started_at), page[-1].session_id)
-        return json_answer(SessionList(sessions=page, next_cursor=cursor))
 
     async def read_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)

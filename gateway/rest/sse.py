@@ -51,6 +51,9 @@ class SseFollower(Subscription):
     def fell_behind(self) -> None:
         self.wake.set()
 
+    def break_off(self) -> None:
+        self.end()
+
     @property
     def over(self) -> bool:
         return self.closed or self.outbox.closed
@@ -99,6 +102,7 @@ class SseRoute:
         try:
             await response.prepare(request)
             follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
+            follower.outbox.put(follower.session_frame())
             follower.start()
             await _serve(request, follower)
         finally:

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.query import session_id_of
+from turnwire.gateway.live.conversing import measured, read_on, read_window
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
-from turnwire.gateway.watching.summaries import read_on, read_window
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
@@ -26,9 +26,10 @@ class StatsRoute:
     async def read_stats(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
         conversation = await self._conversation(session_id)
-        figures = conversation.figures()
+        last_seq = conversation.last_seq
+        figures = await measured(conversation, Conversation.figures)
         fields = {name: getattr(figures, name) for name in figures.__struct_fields__}
-        return json_answer(SessionStats(session_id=session_id, last_seq=conversation.last_seq, **fields))
+        return json_answer(SessionStats(session_id=session_id, last_seq=last_seq, **fields))
 
     async def _conversation(self, session_id: str) -> Conversation:
         """The conversation up to the head as it is now. That of a session in memory is kept there and read on next

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from aiohttp import web
 
-from turnwire.gateway.config import Config
+from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.finding.listing import Listing
+from turnwire.gateway.finding.search import Search
+from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
@@ -33,10 +38,24 @@ from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
+from turnwire.store.search.tables import FILE_NAME
 
 _access_log = logging.getLogger("aiohttp.access")
 _SHUTDOWN_SECONDS = 1.0
 """What handlers get to end by themselves after the drain."""
+
+
+def bus_of(config: Config) -> Bus | None:
+    """The bus that the settings name. Raises ConfigError for a URL that cannot be read."""
+    url = config.bus_url
+    if url is None:
+        return None
+    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as all else
+
+    try:
+        return RedisBus(url, f"turnwire:{config.mongodb_database}:")
+    except ValueError as error:
+        raise ConfigError(f"REDIS_URL cannot be used: {error}") from None
 
 
 class Gateway:
@@ -48,17 +67,32 @@ class Gateway:
         self.config = config
         self.metrics = Metrics()
         self._siblings = siblings
-        self.parts = SessionParts(config, store, self.metrics, clock)
+        self.search = self._make_search(store)
+        self.parts = SessionParts(config, store, self.metrics, clock, bus=bus_of(config), search=self.search)
         self.connections = OpenConnections(config.max_connections)
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
-        self._watching = Watching(store.events, clock, self.metrics.fell_behind)
-        self.probe = StorageProbe(store.ping)
+        self._watching = self._make_watching(clock)
+        self.probe = StorageProbe(store.state)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
         self._liveness = Liveness(self.connections, clock, pause)
         self.metrics.gauges = self._gauges
+        self.metrics.counts = self._counts
         self.app = self._make_app()
+
+    def _make_watching(self, clock: Callable[[], float]) -> Watching:
+        log, fell_behind, peers = self.parts.store.events, self.metrics.fell_behind, self.parts.peers
+        return (
+            Watching(log, clock, fell_behind)
+            if peers is None
+            else Watching(log, clock, fell_behind, peers.watch_changed)
+        )
+
+    def _make_search(self, store: Store) -> Search | None:
+        config = self.config
+        wanted = config.search == "on" or (config.search == "auto" and config.mongodb_uri is None)
+        return Search(store, config.data_dir / FILE_NAME, shared=config.mongodb_uri is not None) if wanted else None
 
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
@@ -70,12 +104,12 @@ class Gateway:
         add_session_routes(
             app,
             SessionRoutes(limits, bodies, requests, log),
+            ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
-        add_service_routes(
-            app, HealthRoutes(self.probe, self.connections), MetricsRoute(self.metrics, self.probe, self._siblings)
-        )
+        health = HealthRoutes(self.probe, self.connections, self._bus_state)
+        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
@@ -119,7 +153,20 @@ class Gateway:
     async def _stop(self) -> None:
         """End all tasks. What is not settled by now gets no answer."""
         await self._periodic.stop()
-        await self.parts.sessions.stop()
+        await self.parts.stop()
+        if self.search is not None:
+            await self.search.close()
+
+    def _bus_state(self) -> bool | None:
+        peers = self.parts.peers
+        return None if peers is None or peers.exchange is None else peers.exchange.up
+
+    def _counts(self) -> Iterator[Gauge]:
+        peers = self.parts.peers
+        if peers is not None and peers.exchange is not None:
+            yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent
+            yield "bus_messages_received", "Messages of other gateways received.", peers.exchange.received
+            yield "bus_messages_dropped", "Messages to other gateways that were thrown away.", peers.dropped
 
     def _gauges(self) -> Iterator[Gauge]:
         live = self.parts.sessions.live
@@ -128,4 +175,6 @@ class Gateway:
         yield "subscribers", "Subscribers connected.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
         yield "outbox_bytes", "Bytes waiting for WebSockets.", self.connections.outbox_bytes
+        if (up := self._bus_state()) is not None:
+            yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is going away.", int(self.connections.draining)

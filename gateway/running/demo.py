@@ -14,10 +14,10 @@ import msgspec
 import typer
 
 from turnwire.commands.console import command_here, fail, printable, run, times
+from turnwire.connecting.link import http_session
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, serve
 from turnwire.gateway.telemetry.logs import configure_logging
-from turnwire.link import http_session
 from turnwire.playback import CallReport, stream
 from turnwire.recording import Recording, read_recordings
 

@@ -4,38 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.finding.gathering import Gathering
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers.announcer import Announcer
+from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.protocol.errors import ErrorCode
-from turnwire.protocol.messages import SessionStatus
+from turnwire.protocol.messages import JsonObject, SessionStatus
 
 
 class GatewayObserver:
     """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
 
-    def __init__(self, lazy_fields: LazyFields, feed: Feed, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        lazy_fields: LazyFields,
+        feed: Feed,
+        metrics: Metrics,
+        figures: FiguresReader,
+        *,
+        search: Gathering | None,
+        announcer: Announcer | None,
+    ) -> None:
+        """Without an `announcer` there are no other gateways."""
         self._lazy_fields = lazy_fields
+        self._figures = figures
+        self._search = search
         self._feed = feed
         self._metrics = metrics
+        self._announcer = announcer
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.heard(state, durable)
+        if self._announcer is not None:
+            self._announcer.advanced(state)
+        if self._search is not None:
+            self._search.heard(state, durable)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         self._lazy_fields.mark(state, status=state.record.status != before)
         self._feed.changed(state, before)
+        if self._announcer is not None:
+            self._announcer.changed(state, before)
+        if self._search is not None and (state.ended or state.record.status != before):
+            self._search.changed(state)
+
+    def amended(self, state: SessionState) -> None:
+        self.changed(state, state.record.status)
+        if self._search is not None:
+            self._search.changed(state)
 
     def created(self, state: SessionState) -> None:
         self._feed.changed(state, state.record.status)
+        if self._search is not None:
+            self._search.changed(state)
+
+    def claimed(self, state: SessionState) -> None:
+        if self._announcer is not None:
+            self._announcer.claimed(state)
+
+    def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
+        if self._announcer is not None:
+            self._announcer.signalled(state, key, payload)
 
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
         self._lazy_fields.mark(state, status=status)
 
     def written(self, state: SessionState) -> None:
         self._lazy_fields.written(state)
+
+    def unread(self, state: SessionState) -> None:
+        self._figures.read(state)
 
     def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         if duplicates:
@@ -44,6 +86,10 @@ class GatewayObserver:
             self._metrics.nacked(code, 1)
         if seconds is not None:
             self._metrics.acked(seconds)
+
+    def rolled_back(self, state: SessionState) -> None:
+        self._metrics.log_rollbacks += 1
+        self._feed.changed(state, state.record.status)
 
     def taken_over(self) -> None:
         self._metrics.takeover()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.http.query import METADATA, refuse_unknown
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.stats import StatsRoute
@@ -19,23 +22,48 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ID = "{session_id:[^/]*}"
 
 
-def add_session_routes(app: web.Application, sessions: SessionRoutes, events: EventRoutes, stats: StatsRoute) -> None:
+_FILTERS = (
+    *("status", "language", "startedAfter", "startedBefore", "limit", "cursor", "order", "countUpTo"),
+    *("endReason", "idPrefix", "minDurationMs", "maxDurationMs", "hasErrors", "toolsFailed"),
+    *("minResponseP95Ms", "minInterruptions", "q", METADATA),
+)
+_PAGE = ("page", "offset", "limit", "order")
+_SUMS = ("startedAfter", "startedBefore", "groupBy")
+
+
+def taking(handler: Handler, *known: str) -> Handler:
+    """The handler, for requests that have no other parameters than these."""
+
+    @wraps(handler)
+    async def checked(request: web.Request) -> web.StreamResponse:
+        refuse_unknown(request, known)
+        return await handler(request)
+
+    return checked
+
+
+def add_session_routes(
+    app: web.Application, sessions: SessionRoutes, listing: ListingRoutes, events: EventRoutes, stats: StatsRoute
+) -> None:
     of_events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, as the router tries them in turn
-    of_events.add_route(hdrs.METH_POST, events.append_events)
-    _add_get(of_events, events.read_events)
+    of_events.add_route(hdrs.METH_POST, taking(events.append_events))
+    _add_get(of_events, taking(events.read_events, "afterSeq", "limit"))
     of_all = app.router.add_resource("/sessions")
-    of_all.add_route(hdrs.METH_POST, sessions.create_session)
-    _add_get(of_all, sessions.list_sessions)
-    _add_get(app.router.add_resource(f"/sessions/{_ID}"), sessions.read_session)
-    _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), stats.read_stats)
-    app.router.add_post(f"/sessions/{_ID}/complete", sessions.complete_session)
+    of_all.add_route(hdrs.METH_POST, taking(sessions.create_session))
+    _add_get(of_all, taking(listing.list_sessions, *_FILTERS))
+    of_one = app.router.add_resource(f"/sessions/{_ID}")
+    of_one.add_route(hdrs.METH_PATCH, taking(sessions.amend_session))
+    _add_get(of_one, taking(sessions.read_session, *_PAGE))
+    _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats))
+    app.router.add_post(f"/sessions/{_ID}/complete", taking(sessions.complete_session))
+    _add_get(app.router.add_resource("/stats"), taking(listing.read_sums, *_SUMS))
 
 
 def add_service_routes(app: web.Application, health: HealthRoutes, metrics: MetricsRoute) -> None:
-    app.router.add_get("/health", health.read_health)
-    app.router.add_get("/health/live", health.read_liveness)
-    app.router.add_get("/health/ready", health.read_readiness)
-    app.router.add_get("/metrics", metrics.read_metrics)
+    app.router.add_get("/health", taking(health.read_health))
+    app.router.add_get("/health/live", taking(health.read_liveness))
+    app.router.add_get("/health/ready", taking(health.read_readiness))
+    app.router.add_get("/metrics", taking(metrics.read_metrics))
 
 
 def add_socket_routes(app: web.Application, publisher: PublisherEndpoint, subscriber: SubscriberEndpoint) -> None:

@@ -20,7 +20,7 @@ from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
-from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
+from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
 from turnwire.store.mongo import INSERT_LANES, Store
 
 _BACKLOG: Final = 4096

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnwire.gateway.config import Config
+from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
 from turnwire.gateway.live.context import Context, Waiting
+from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers.bus import Bus
+from turnwire.gateway.peers.peers import Peers
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
+from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.recovery import recover
@@ -29,21 +34,43 @@ _SWEEP_ALONE_SECONDS = 3600.0
 class SessionParts:
     """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
 
-    def __init__(self, config: Config, store: Store, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        *,
+        bus: Bus | None = None,
+        search: Search | None = None,
+    ) -> None:
         self._config = config
+        self.search = search
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead)
+        self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find)
+        self.peers = None if config.mongodb_uri is None else Peers(clock)
+        announcer = None if self.peers is None else self.peers.announcer
         self.context = Context(
             store=store,
             clock=clock,
             limits=config.limits,
+            ping_interval=config.ping_interval,
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,
             shared_database=config.mongodb_uri is not None,
             waiting=Waiting(config.max_waiting_bytes),
-            observer=GatewayObserver(self.lazy_fields, self.feed, metrics),
+            figures=config.figures == "on",
+            observer=GatewayObserver(
+                self.lazy_fields,
+                self.feed,
+                metrics,
+                self.figures,
+                search=None if search is None else search.gathering,
+                announcer=announcer,
+            ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
         self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
@@ -51,10 +78,17 @@ class SessionParts:
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
         self._sweep = Sweep(self.context, self.sessions)
+        if self.peers is not None:
+            self.peers.join(store, self.sessions, self.feed, bus, poll_interval=config.poll_interval)
         store.events.on_commit = metrics.committed
 
     def _stored_is_ahead(self, stored: SessionRecord) -> None:
         self.sessions.learn(stored)
+
+    def _give_figures(self, state: SessionState, item: FiguresItem) -> None:
+        live = self.sessions.live.get(state.session_id)
+        if live is not None and live.state is state:
+            live.submit(item)
 
     def _find(self, session_id: str) -> SessionState | None:
         live = self.sessions.live.get(session_id)
@@ -65,6 +99,10 @@ class SessionParts:
         config = self._config
         shared = self.context.shared_database
         periodic.begin(recover(self.store, self.sessions, self._sweep))
+        periodic.begin(self.figures.run())
+        if self.search is not None:
+            periodic.begin(self.search.run(self.sessions.prepared))
+            periodic.every(FLUSH_SECONDS, self.search.flush)
         periodic.every(config.feed_interval, self.feed.tick)
         # Other gateways must see a heartbeat well before they would give the session up.
         flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval
@@ -75,3 +113,13 @@ class SessionParts:
         periodic.every(
             min(_SWEEP_SECONDS, config.abandon_after / 4) if shared else _SWEEP_ALONE_SECONDS, self._sweep.look
         )
+        if self.peers is not None:
+            for task in self.peers.tasks():
+                periodic.begin(task)
+            periodic.every(config.feed_interval, self.peers.tick)
+
+    async def stop(self) -> None:
+        """End all tasks of the sessions. What is not settled by now gets no answer."""
+        if self.peers is not None:
+            await self.peers.stop()
+        await self.sessions.stop()

@@ -20,7 +20,7 @@ from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, start_database
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
-from turnwire.store import die_with_parent
+from turnwire.store.embedded import die_with_parent
 
 _READY_SECONDS: Final = 30.0
 """How long a worker may take until it listens."""

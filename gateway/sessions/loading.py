@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from turnwire.gateway.live.durable import rise, times_of
+from turnwire.gateway.live.log.durable import rise, times_of
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.rules import status_after_event
 from turnwire.store.mongo import Store

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.items import AppendItem, EndItem, RenewItem, Stored
+from turnwire.gateway.live.items import AmendItem, AppendItem, EndItem, RenewItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -61,9 +61,8 @@ class Requests:
         live = self._sessions.live.get(session_id)
         if live is not None:
             await self.bring_up_to_date(live)
-            record = live.state.record
-        else:
-            record, _ = await load(self._context.store, session_id)
+            return View(live.state.session(), live.state.record.time_ordered)
+        record, _ = await load(self._context.store, session_id)
         return View(record.session(), record.time_ordered)
 
     async def create(
@@ -100,6 +99,15 @@ class Requests:
         live.submit(EndItem(status, reason, done=done))
         return await answered(done, end - self._clock())
 
+    async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
+        """Patch the session's metadata (RFC 7396), set its language, or both. Raises SessionNotFound,
+        StorageUnavailable, and InvalidMessage or TooLarge for metadata that would be over a limit."""
+        end = self._clock() + self._rest_timeout
+        live = await self._open_in_time(session_id)
+        done: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        live.submit(AmendItem(metadata, language, done))
+        return await answered(done, end - self._clock())
+
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)
         if live is None:
@@ -109,15 +117,22 @@ class Requests:
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
         """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
+        await self.flush_for(query)
+        return self.as_now(await self._context.store.sessions.page(query), query)
+
+    async def flush_for(self, query: SessionQuery) -> None:
+        """Bring into the store what the query filters by. Raises StorageUnavailable."""
         if query.status:
             await self._lazy_fields.flush_statuses()
-        records = await self._context.store.sessions.page(query)
-        return [self._as_now(record, query).session() for record in records]
 
-    def _as_now(self, record: SessionRecord, query: SessionQuery) -> SessionRecord:
+    def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
+        """These sessions, as the query found them, as they are now."""
+        return [self._as_now(record, query) for record in records]
+
+    def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
         """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
         full as the query found it."""
         live = self._sessions.live.get(record.session_id)
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
-            return record
-        return live.state.record
+            return record.session()
+        return live.state.session()

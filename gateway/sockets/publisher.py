@@ -85,6 +85,10 @@ class PublisherConnection(Connection):
         self.send(Completed(session))
         self.close(CloseCode.DONE, "completed")
 
+    def session_ended(self, session: Session) -> None:
+        if not self._completing:  # it did not ask for it; what it asks is answered by `completed`
+            self.send(Completed(session))
+
     # The handler
 
     async def run(self, live: LiveSession, opened: Opened) -> None:

@@ -17,7 +17,7 @@ from turnwire.gateway.watching.event_batch import EventBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
-from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
     CaughtUp,
@@ -75,6 +75,9 @@ class SessionSubscription(Subscription):
 
     def fell_behind(self) -> None:
         self.connection.lags(self)
+
+    def break_off(self) -> None:
+        self.connection.give_up(self)
 
 
 Lagging = SessionSubscription | FeedSubscription
@@ -167,6 +170,13 @@ class SubscriberConnection(Connection):
         """This subscription has more to say than there is room for now."""
         self._lagging[subscription] = None
         self._pump.wake()
+
+    def give_up(self, subscription: SessionSubscription) -> None:
+        """The subscription has delivered what is no longer in the log."""
+        self._subscriptions.pop(subscription.ref, None)
+        self._lagging.pop(subscription, None)
+        lost = TurnwireError(ErrorCode.INTERNAL, "the database has lost events of this session; subscribe again")
+        self.send_error(lost, subscription.ref)
 
     async def _catch_up(self) -> None:
         """Serve the lagging subscriptions in turn, each a window at a time, as room appears."""

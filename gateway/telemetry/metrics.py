@@ -35,6 +35,8 @@ class Metrics:
         self.registry = prometheus_client.CollectorRegistry()
         self.gauges: Callable[[], Iterable[Gauge]] = tuple
         """The state of the gateway, asked when somebody reads the metrics."""
+        self.counts: Callable[[], Iterable[Gauge]] = tuple
+        """What others count, asked in the same way."""
         self.storage_up = True
         self.embedded_restarts: Callable[[], int] = int
         """How often the embedded database has been restarted."""
@@ -42,6 +44,7 @@ class Metrics:
         self.events_duplicate = 0
         self.nacks: Counter[ErrorCode] = Counter()
         self.takeovers = 0
+        self.log_rollbacks = 0
         self.subscriber_switches = 0
         self.frames_received = 0
         self._commit_seconds = prometheus_client.Histogram(
@@ -144,10 +147,12 @@ class _AtScrape(Collector):
             ("events_stored", "Events made durable by this gateway.", metrics.events_stored),
             ("events_duplicate", "Events received again and answered as first stored.", metrics.events_duplicate),
             ("takeovers", "Publishers replaced by a newer one of their session.", metrics.takeovers),
+            ("log_rollbacks", "Logs that had lost events which were acked.", metrics.log_rollbacks),
             ("subscriber_switches", "Subscriptions that fell behind and went on from the store.",
              metrics.subscriber_switches),
             ("frames_received", "WebSocket frames received.", metrics.frames_received),
             ("embedded_restarts", "Restarts of the embedded database.", metrics.embedded_restarts()),
+            *metrics.counts(),
         ):  # fmt: skip
             yield CounterMetricFamily(f"turnwire_{name}", text, value=count)
         nacks = CounterMetricFamily("turnwire_nacks", "Events refused, by code.", labels=["code"])

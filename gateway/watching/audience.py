@@ -16,6 +16,7 @@ class Watcher(Protocol):
     def offer(self, batch: EventBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
     def session_changed(self) -> None: ...
+    def rolled_back(self, last_seq: int) -> None: ...
 
 
 class Watchers:
@@ -39,6 +40,10 @@ class Watchers:
     def session_changed(self) -> None:
         for watcher in tuple(self.watchers):
             watcher.session_changed()
+
+    def rolled_back(self, last_seq: int) -> None:
+        for watcher in tuple(self.watchers):
+            watcher.rolled_back(last_seq)
 
 
 def join(state: SessionState, watcher: Watcher) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from turnwire.gateway.connections.frames import server_frame
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.summaries import Summaries
 from turnwire.protocol.codec import Codec
@@ -54,9 +54,27 @@ class Feed:
     def __init__(self, log: EventLog, find: Callable[[str], SessionState | None]) -> None:
         """`find` gives a session that is in memory."""
         self.find = find
+        self.elsewhere: Callable[[str], Change | None] = lambda _: None
+        """What other gateways have told of a session."""
+        self.listed: Callable[[Sequence[Session]], None] = lambda _: None
+        """Told of the sessions that a subscription begins with."""
         self.subscriptions: set[Listener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}
+
+    def newest(self, session: Session) -> Session:
+        """The session as another gateway has told of it, if that is further than this."""
+        told = self.elsewhere(session.session_id)
+        if told is None or session.ended_at is not None or told.session.last_seq < session.last_seq:
+            return session
+        return told.session
+
+    def summary(self, session_id: str) -> Summary | None:
+        """What is known of the conversation, here or elsewhere."""
+        state = self.find(session_id)
+        summary = None if state is None else self.summaries.of(state)
+        told = self.elsewhere(session_id)
+        return told.summary if summary is None and told is not None else summary
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         """Something about the session is new; `before` is its status before that."""

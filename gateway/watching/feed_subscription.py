@@ -69,7 +69,8 @@ class FeedSubscription:
         if self._summarised:
             self._feed.summaries.listen()
         sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status))
-        self._snapshot.extend(self._parts(sessions))
+        self._feed.listed(sessions)
+        self._snapshot.extend(self._parts([self._feed.newest(session) for session in sessions]))
         self._sink.send(Subscribed(self.ref))
         self._ready = True
         self._push_snapshot()
@@ -116,8 +117,7 @@ class FeedSubscription:
     def _summaries(self, sessions: Sequence[Session]) -> dict[str, Summary]:
         """Those that are known of the sessions that go on."""
         going_on = [session.session_id for session in sessions if not has_ended(session.status)]
-        states = [state for state in map(self._feed.find, going_on) if state is not None]
-        known = [(state.session_id, self._feed.summaries.of(state)) for state in states]
+        known = [(session_id, self._feed.summary(session_id)) for session_id in going_on]
         return {session_id: summary for session_id, summary in known if summary is not None}
 
     def _lag(self) -> None:

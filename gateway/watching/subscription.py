@@ -32,6 +32,8 @@ class Watching(Struct, frozen=True):
     """The loop's clock."""
     switched: Callable[[], None]
     """Told each time a subscription has fallen behind."""
+    watch_changed: Callable[[SessionState], None] = lambda _: None
+    """Told of a session each time that somebody begins to watch it, or ceases to."""
 
 
 class Subscription(ABC):
@@ -83,11 +85,16 @@ class Subscription(ABC):
     def fell_behind(self) -> None:
         """Somebody must call `catch_up` until it is no longer behind."""
 
+    @abstractmethod
+    def break_off(self) -> None:
+        """What was delivered is no longer in the log: tell the client, who must start again."""
+
     # Told by the session
 
     def start(self) -> None:
         """Watch the session, from the cursor on."""
         join(self.state, self)
+        self._watching.watch_changed(self.state)
         if self.cursor == self.state.record.last_seq:
             self._join()
         else:
@@ -119,6 +126,12 @@ class Subscription(ABC):
             self._join()
         else:
             self._fall_behind()
+
+    def rolled_back(self, last_seq: int) -> None:
+        """The log ends here now."""
+        if self.cursor > last_seq:
+            self.close()
+            self.break_off()
 
     def _fall_behind(self) -> None:
         self.behind = True
@@ -162,16 +175,20 @@ class Subscription(ABC):
 
     def _join(self) -> None:
         """Be live, and say what is due."""
-        self.behind = False
+        joins, self.behind = self.behind, False
         if self._caught_up_due:
             self._caught_up_due = False
             self.outbox.put(self.caught_up_frame())
         if self._session_due:
             self._session_due = False
             self.outbox.put(self.session_frame())
+        if joins and self.state.interims is not None:
+            for key, payload in self.state.interims.kept.items():
+                self.signal(key, payload)
 
     def close(self) -> None:
         """Watch no more."""
         self.closed = True
         leave(self.state, self)
+        self._watching.watch_changed(self.state)
         self.state.last_used = self._watching.clock()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from turnwire.gateway.live.durable import Durable, time_of
+from turnwire.gateway.live.conversing import heard, read_window
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Summary
-from turnwire.protocol.times import to_millis
-from turnwire.store.event_log import READ_WINDOW, EventLog
+from turnwire.store.event_log import EventLog
 from turnwire.store.on_demand import OnDemandTask
 
 _REST = 3
@@ -51,14 +50,8 @@ class Summaries:
         """These events, the next ones of the session, have become durable."""
         if not self.listeners:
             return
-        conversation = state.conversation
-        if conversation is None:
-            conversation = state.conversation = Conversation()
-        if durable.events[0][0] > conversation.last_seq + 1:
+        if not heard(state, durable):
             self._read_later(state)
-            return
-        for seq, event in durable.events:
-            conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
 
     def of(self, state: SessionState) -> Summary | None:
         """The summary, when the conversation has been read to its head; else it is read, and the feed tells then."""
@@ -87,23 +80,3 @@ class Summaries:
                 self._behind.pop(state, None)
                 self._told(state)
             await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
-
-
-async def read_window(log: EventLog, state: SessionState) -> Conversation:
-    """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
-    if state.conversation is None:
-        state.conversation = Conversation()
-    await read_on(log, state.session_id, state.conversation, state.record.last_seq)
-    return state.conversation
-
-
-async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
-    """Add a window of the events from the conversation's place up to the head. Raises StorageUnavailable."""
-    first = conversation.last_seq + 1
-    if first > head:
-        return
-    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head))
-    if not events or events[-1].seq - first + 1 != len(events):
-        raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
-    for event in events:
-        conversation.add(event)

@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.processes import GatewayProcess, clean_environment, is_running, wait_until
 from turnwire.cli import app
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 from turnwire.version import __version__
 
 pytestmark = pytest.mark.e2e

@@ -41,6 +41,7 @@ from turnwire.protocol.messages import (
     PublisherCommand,
     PublisherReply,
     Session,
+    SessionFigures,
     SessionPush,
     SessionsPush,
     Shape,
@@ -54,12 +55,25 @@ from turnwire.protocol.messages import (
     Unsubscribe,
     Unsubscribed,
 )
+from turnwire.protocol.token_messages import Authenticated, Expiring
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = "2025-12-21T10:30:00.000Z"
 LATER = "2025-12-21T10:30:02.500Z"
 LIVE = Session("call-7", "active", "en", NOW, None, {"caller": "+49 30 901820"}, 2, LATER, None)
-ENDED = Session("call-7", "completed", "en", NOW, "2025-12-21T10:31:00.000Z", {}, 2, LATER, "hangup")
+FIGURES = SessionFigures(
+    turns=2,
+    response_p50_ms=850,
+    response_p95_ms=850,
+    missed=0,
+    interruptions=Interruptions(1, 0),
+    tools_failed=0,
+    errors=0,
+    duration_ms=3140,
+    talk_ms=1940,
+    last_line=LastLine(2, "bot", "Hello!", interrupted=True, duration_ms=640),
+)
+ENDED = Session("call-7", "completed", "en", NOW, "2025-12-21T10:31:00.000Z", {}, 2, LATER, "hangup", FIGURES)
 FRESH = Session("call-8", "initiated", "de", NOW)
 HELLO = Event("e1", "call-7", "user_speech", {"text": "Grüezi 😀", "confidence": 0.93}, NOW, 1)
 REPLY = Event("e2", "call-7", "bot_speech", {"text": "Hello!", "turn": {"n": 1, "final": True, "via": None}}, LATER, 2)
@@ -101,6 +115,8 @@ PUBLISHER_GETS: dict[str, Shape] = {
     "pong": Pong(),
     "error": Error(ErrorCode.INVALID_MESSAGE, "events must hold 1 to 500 events, holds 0", False),
     "goaway": Goaway("restart", 500),
+    "expiring": Expiring(LATER),
+    "authenticated": Authenticated(LATER),
 }
 SUBSCRIBER_SENDS: dict[str, Shape] = {
     "subscribe": Subscribe("a", "call-7", 0),
@@ -122,6 +138,7 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "unsubscribed": Unsubscribed("a"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
+BOTH_GET = ("goaway", "expiring", "authenticated")
 ALL = PUBLISHER_SENDS | PUBLISHER_GETS | SUBSCRIBER_SENDS | SUBSCRIBER_GETS
 every = pytest.mark.parametrize("name", ALL)
 LIMITS = Limits()
@@ -179,7 +196,7 @@ def test_every_message_there_is_has_a_golden_frame() -> None:
         (PUBLISHER_SENDS, PublisherCommand),
         (PUBLISHER_GETS, PublisherReply),
         (SUBSCRIBER_SENDS | {"ping": Ping()}, SubscriberCommand),
-        (SUBSCRIBER_GETS | {"pong": Pong(), "goaway": PUBLISHER_GETS["goaway"]}, SubscriberPush),
+        (SUBSCRIBER_GETS | {"pong": Pong(), **{name: PUBLISHER_GETS[name] for name in BOTH_GET}}, SubscriberPush),
     ):
         assert {type(message) for message in messages.values()} == set(get_args(union))
     assert {type(message) for message in ALL.values()} == set(get_args(Message))

@@ -15,15 +15,15 @@ import pytest
 from pymongo import MongoClient
 
 from tests.support.processes import clean_environment, is_running, wait_until
-from turnwire.store import die_with_parent
-from turnwire.store.embedded import EmbeddedDatabase, EmbeddedDatabaseError
+from turnwire.store.embedded import die_with_parent
+from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
 
 pytestmark = pytest.mark.e2e
 
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 async def main():
     async with EmbeddedDatabase(Path(sys.argv[1])) as database:

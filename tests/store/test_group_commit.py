@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from turnwire.store.group_commit import GroupCommit
+from turnwire.store.lanes.group_commit import GroupCommit
 
 
 class Work:

@@ -14,9 +14,9 @@ from tests.store.test_sessions import NOW, load, record
 from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy
 from turnwire.protocol.errors import LogRolledBack, Overloaded
+from turnwire.store.lanes.shard_hash import lane_of, shard_hash
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
-from turnwire.store.shard_hash import lane_of, shard_hash
 
 
 async def put_back(uri: str, database: str, session_id: str, last: int) -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from tests.support.faults.database import Line, MemoryDatabase
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import claiming, ending, grace, known_log
+from turnwire.gateway.live import claiming, ending, grace
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.log import known_log
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sessions import live_sessions, requests, sweeping
@@ -68,6 +69,9 @@ class Seat:
         self.finished = True
         self.ended.append(session)
 
+    def session_ended(self, session: Session) -> None:
+        self.ended.append(session)
+
     def superseded(self) -> None:
         self.finished = self.was_superseded = True
 
@@ -113,6 +117,9 @@ class Crowd:
 
     def session_changed(self) -> None:
         self.changes += 1
+
+    def rolled_back(self, last_seq: int) -> None:
+        raise AssertionError("the database keeps what it has confirmed")
 
 
 class MemoryGateway:

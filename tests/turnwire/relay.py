@@ -23,9 +23,14 @@ class Relay:
         """New connections are closed at once."""
         self.connections = 0
         """How many connections have been carried so far."""
+        self.moments: list[float] = []
+        """When each of them came, on the loop's clock."""
+        self.refused = 0
+        """How many connections have been closed at once."""
         self.carried = 0
         """Bytes, in both directions."""
         self._server: asyncio.Server | None = None
+        self._stalled: set[asyncio.StreamWriter] = set()
         self._swallowed: set[asyncio.StreamWriter] = set()
         self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
 
@@ -44,6 +49,10 @@ class Relay:
         """Throw away what the gateway sends over the present connections: its answers never arrive."""
         self._swallowed |= {writer for writer, _ in self._open}
 
+    def stall(self) -> None:
+        """Forward nothing more over the present connections, in either direction, and take nothing more in."""
+        self._stalled |= {writer for pair in self._open for writer in pair}
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         return self
@@ -56,6 +65,7 @@ class Relay:
 
     async def _carry(self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter) -> None:
         if self.refusing:
+            self.refused += 1
             client_writer.transport.abort()
             return
         try:
@@ -64,6 +74,7 @@ class Relay:
             client_writer.transport.abort()
             return
         self.connections += 1
+        self.moments.append(asyncio.get_running_loop().time())
         pair = (client_writer, writer)
         self._open.add(pair)
         try:
@@ -73,9 +84,16 @@ class Relay:
             for end in pair:
                 end.transport.abort()
 
+    async def _closed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Returns when the connection is gone, without taking anything in."""
+        await eventually(lambda: reader.at_eof() or reader.exception() is not None or writer.transport.is_closing(), 60)
+
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
+                if writer in self._stalled:
+                    await self._closed(reader, writer)
+                    return
                 if writer not in self._swallowed:
                     self.carried += len(data)
                     writer.write(data)

@@ -7,10 +7,7 @@ import logging
 import pytest
 
 from turnwire import errors
-from turnwire.delivery import Delivery
-from turnwire.event_encoder import EventEncoder
-from turnwire.link import Lost
-from turnwire.outbox import Outbox
+from turnwire.connecting.handshake import Lost
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
@@ -19,6 +16,7 @@ from turnwire.protocol.messages import (
     Complete,
     Error,
     Goaway,
+    Limits,
     Nack,
     NackItem,
     Opened,
@@ -27,6 +25,9 @@ from turnwire.protocol.messages import (
     Shape,
     Signal,
 )
+from turnwire.publishing.delivery import UNTOLD, Delivery
+from turnwire.publishing.event_encoder import EventEncoder
+from turnwire.publishing.outbox import Outbox
 
 
 def opened(last_seq: int = 0, last_event_id: str | None = None) -> Opened:
@@ -45,7 +46,7 @@ def delivery() -> Delivery:
 
 def add(delivery: Delivery, *event_ids: str) -> None:
     for event_id in event_ids:
-        delivery.outbox.add(EventEncoder(JSON).entry("system", {}, event_id, None, None))
+        delivery.outbox.add(EventEncoder(JSON).entry("system", {}, event_id, None, UNTOLD))
 
 
 def sent(delivery: Delivery) -> list[Shape]:
@@ -88,16 +89,17 @@ def test_the_end_is_asked_for_again_on_a_new_connection(delivery: Delivery) -> N
 
 
 def test_a_newer_signal_takes_the_place_of_an_older_one_of_its_key(delivery: Delivery) -> None:
-    delivery.add_signal("a", {"n": 1})
-    delivery.add_signal("b", {"n": 2})
-    delivery.add_signal("a", {"n": 3})
-    assert sent(delivery) == [Signal("b", {"n": 2}), Signal("a", {"n": 3})]
+    delivery.add_signal("a", b'{"n":1}')
+    delivery.add_signal("b", b'{"n":2}')
+    delivery.add_signal("a", b'{"n":3}')
+    frames = [JSON.decode_publisher(JSON.encode(message), Limits()) for message in sent(delivery)]
+    assert frames == [Signal("b", {"n": 2}), Signal("a", {"n": 3})]
 
 
 def test_signals_do_not_outlive_their_connection(delivery: Delivery) -> None:
-    delivery.add_signal("a", {})
+    delivery.add_signal("a", b"{}")
     delivery.disconnected()
-    delivery.add_signal("b", {})
+    delivery.add_signal("b", b"{}")
     delivery.connected(opened(), 0.0)
     assert sent(delivery) == []
 
@@ -137,7 +139,7 @@ def test_an_error_is_final_or_means_another_connection(delivery: Delivery) -> No
 def test_an_error_that_may_be_about_a_signal_is_only_logged(
     delivery: Delivery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery.add_signal("a", {})
+    delivery.add_signal("a", b"{}")
     sent(delivery)
     with caplog.at_level(logging.WARNING, "turnwire"):
         delivery.received(Error(ErrorCode.INVALID_MESSAGE, "no such signal", False), 0.0)

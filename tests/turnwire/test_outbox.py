@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from turnwire.outbox import FRAME_OVERHEAD, Entry, Outbox, OutOfStep
+from turnwire.publishing.outbox import FRAME_OVERHEAD, Entry, Outbox, OutOfStep
 
 pytestmark = pytest.mark.property
 

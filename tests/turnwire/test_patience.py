@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from turnwire import errors
-from turnwire.backoff import LONGEST, Backoff
+from turnwire.connecting.backoff import LONGEST, Backoff
+from turnwire.connecting.handshake import Lost
+from turnwire.connecting.patience import Patience
 from turnwire.errors import final_close
-from turnwire.link import Lost
-from turnwire.patience import Patience
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
 
@@ -19,10 +19,10 @@ def delays(count: int, asked: float | None = None) -> list[float]:
     return [backoff.next_delay(asked) for _ in range(count)]
 
 
-def test_waits_double_up_to_the_longest_each_a_little_at_random() -> None:
+def test_waits_double_up_to_the_longest_and_each_has_up_to_a_second_more() -> None:
     for index, delay in enumerate(delays(20)):
         longest = min(LONGEST, 0.2 * 2**index)
-        assert longest / 2 <= delay <= longest
+        assert longest / 2 <= delay <= longest + 1
     assert len({delays(1)[0] for _ in range(50)}) > 40
 
 
@@ -31,22 +31,22 @@ def test_progress_makes_the_next_wait_short_again() -> None:
     for _ in range(10):
         backoff.next_delay()
     backoff.reset()
-    assert backoff.next_delay() <= 0.2
+    assert backoff.next_delay() <= 1.2
 
 
 def test_what_the_gateway_asks_for_is_waited_at_least() -> None:
     assert all(delay >= 3 for delay in delays(20, asked=3))
-    assert delays(1, asked=3)[0] <= 3.2
-    assert delays(1, asked=0)[0] <= 0.2
+    assert delays(1, asked=3)[0] <= 4
+    assert delays(1, asked=0)[0] <= 1
 
 
 async def test_patience_without_a_limit_has_none() -> None:
-    patience = Patience(None)
+    patience = Patience(None, "test")
     await patience.pause(Lost("away"))
 
 
 async def test_patience_ends_at_its_limit() -> None:
-    patience = Patience(0.05)
+    patience = Patience(0.05, "test")
     with pytest.raises(errors.Unreachable, match=r"gave up after 0\.05 s: away"):
         await patience.pause(Lost("away"))
 

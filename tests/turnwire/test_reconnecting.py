@@ -60,7 +60,7 @@ async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gatewa
 async def test_a_gateway_that_never_answers_is_connected_to_again(
     gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("turnwire.publisher_loop.ANSWER_TIMEOUT", 0.2)
+    monkeypatch.setattr("turnwire.publishing.loop.ANSWER_TIMEOUT", 0.2)
     async with Publisher(relay.url, "call") as call:
         relay.swallow()
         await call.send("system", {"n": 0})
@@ -69,19 +69,19 @@ async def test_a_gateway_that_never_answers_is_connected_to_again(
     assert relay.connections == 2
 
 
-async def test_a_connection_that_has_gone_silent_is_opened_again(
-    gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("turnwire.link.QUIET", 0.1)
-    async with Publisher(relay.url, "call") as call:
+async def test_a_connection_that_has_gone_silent_is_opened_again(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(ping_interval=0.1)
+    async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
         relay.swallow()
         await eventually(lambda: relay.connections == 2)
         await call.send("system", {"n": 0})
+        await call.flush()
     assert await numbers(gateway) == [0]
 
 
 async def test_a_quiet_connection_is_kept(gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("turnwire.link.QUIET", 0.05)
+    """Also one on which the gateway pings less often than a silence may last: it answers our pings."""
+    monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.3)
     async with Publisher(relay.url, "call"):
         quiet_since = relay.carried
         await eventually(lambda: relay.carried > quiet_since + 50)  # pings and pongs, of some bytes each

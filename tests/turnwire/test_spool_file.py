@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import tempfile
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turnwire.errors import SpoolError
-from turnwire.spool_file import MAGIC, SpoolFile, SpoolOwner, recover
+from turnwire.publishing.spool_file import SpoolFile
+from turnwire.publishing.spool_records import SpoolOwner, recover
 
 RECORD_BYTES = 9
 """of an event's record, beside the event itself"""
@@ -83,11 +85,61 @@ def test_cut_anywhere_it_holds_what_it_held_when_it_was_that_long(
         cut = data.draw(st.integers(0, len(written)), label="cut")
         assert recover(written[:cut]).events == model.held_at(cut)
 
-        flipped = data.draw(st.integers(len(MAGIC), len(written) - 1), label="damaged byte")
-        damaged = bytearray(written)
-        damaged[flipped] ^= data.draw(st.integers(1, 255), label="by")
-        assert recover(bytes(damaged)).events == model.held_at(flipped)
         model.file.release()
+
+
+@pytest.mark.property
+@given(acts=ACTS, slack=st.integers(0, 400), data=st.data())
+@settings(max_examples=300)
+def test_a_damaged_byte_costs_the_event_it_belongs_to_and_no_other(
+    acts: list[bytes | int], slack: int, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        model = Model(Path(directory, "spool"), slack)
+        for act in acts:
+            if isinstance(act, bytes):
+                model.add(act)
+            else:
+                model.leave(act)
+        written = bytearray(model.path.read_bytes())
+        written[data.draw(st.integers(0, len(written) - 1), label="byte")] ^= data.draw(st.integers(1, 255), label="by")
+        found = recover(bytes(written))
+        held = model.events
+        losses = [held, *(held[:lost] + held[lost + 1 :] for lost in range(len(held)))]
+        assert any(is_within(rest, found.events) for rest in losses)
+        assert found.owner == OWNER
+        assert len(found.damaged) <= 1
+        model.file.release()
+
+
+def is_within(part: list[bytes], whole: list[bytes]) -> bool:
+    """Whether all of `part` is in `whole`, in order, perhaps with others in between."""
+    others = iter(whole)
+    return all(any(item == other for other in others) for item in part)
+
+
+def test_of_a_damaged_spool_all_else_is_read_and_the_damage_is_kept_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "spool"
+    file = SpoolFile(path, OWNER)
+    file.open()
+    file.replace([b"event %d" % number for number in range(100)])
+    file.left([b"event %d" % number for number in range(10)])
+    file.release()
+    written = bytearray(path.read_bytes())
+    written[written.index(b"event 50")] ^= 1
+    path.write_bytes(written)
+
+    again = SpoolFile(path, OWNER)
+    with caplog.at_level(logging.WARNING, "turnwire"):
+        found = again.open()
+    assert found.events[-89:] == [b"event %d" % number for number in range(10, 100) if number != 50]
+    (damage,) = found.damaged
+    assert (tmp_path / "spool.damaged").read_bytes() == damage
+    assert b"vent 50" in damage
+    assert "damaged" in caplog.text
+    again.release()
 
 
 @pytest.mark.property

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.gateways import Gateway, StartGateway
 from tests.turnwire.relay import Relay
-from turnwire import Client, Event, Publisher, Session, errors, follow_sessions, subscribe
+from turnwire import Event, Publisher, Session, errors, follow_sessions, subscribe
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
@@ -192,58 +192,3 @@ async def test_the_feed_ends_when_patience_does(gateway: Gateway, relay: Relay) 
         relay.cut()
         with pytest.raises(errors.Unreachable):
             await anext(sessions)
-
-
-# REST
-
-
-async def test_sessions_are_listed_over_pages(gateway: Gateway) -> None:
-    async with Client(gateway.url) as client:
-        ids = [(await client.create(language="de" if n % 2 else "en")).session_id for n in range(230)]
-        assert {session.session_id async for session in client.list()} == set(ids)
-        assert {session.session_id async for session in client.list(language="de")} == set(ids[1::2])
-        assert len([session async for session in client.list(limit=120)]) == 120
-        assert [session async for session in client.list(status="failed")] == []
-
-
-async def test_a_log_is_read_by_windows_and_as_a_stream(gateway: Gateway) -> None:
-    await gateway.create("call", metadata={"a": 1})
-    await gateway.fill("call", 1200)
-    async with Client(gateway.url) as client:
-        page = await client.events("call", after_seq=1190, limit=5)
-        assert [event.seq for event in page.events] == list(range(1191, 1196))
-        assert (page.last_seq, page.next_after_seq) == (1200, 1195)
-        assert [event.seq async for event in client.export("call", after_seq=3)] == list(range(4, 1201))
-        session = await client.get("call")
-        assert (session.last_seq, session.metadata) == (1200, {"a": 1})
-        assert await client.create("call", "de") == session
-
-
-async def test_what_the_gateway_refuses_is_an_error_of_its_kind(gateway: Gateway) -> None:
-    async with Client(gateway.url) as client:
-        await client.check()
-        with pytest.raises(errors.SessionNotFound) as raised:
-            await client.get("nobody")
-        assert (raised.value.status, raised.value.code) == (404, "not_found")
-        with pytest.raises(errors.SessionNotFound):
-            _ = [event async for event in client.export("nobody")]
-        with pytest.raises(errors.Refused) as refused:
-            await client.events("x", limit=0)
-        assert refused.value.status == 400
-
-
-async def test_an_export_that_breaks_off_is_an_error(gateway: Gateway, relay: Relay) -> None:
-    await gateway.create("call")
-    await gateway.fill("call", 1000)
-    async with Client(relay.url) as client, aclosing(client.export("call")) as events:
-        assert (await anext(events)).seq == 1
-        relay.cut()
-        with pytest.raises(errors.Unreachable):
-            _ = [event async for event in events]
-
-
-async def test_no_gateway_is_an_error(gateway: Gateway, relay: Relay) -> None:
-    relay.refusing = True
-    async with Client(relay.url) as client:
-        with pytest.raises(errors.Unreachable, match="cannot reach"):
-            await client.check()

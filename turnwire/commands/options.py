@@ -10,6 +10,7 @@ import typer
 
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.key import key
+from turnwire.commands.path import path
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 
@@ -44,7 +45,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (replay, tail, verify, key, dashboard):
+    for command in (replay, tail, verify, resend, key, dashboard, reindex, path):
         app.command()(command)
 
 
@@ -156,3 +157,49 @@ def verify(
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
     if not verify(url, ids, expected):
         raise typer.Exit(1)
+
+
+def resend(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of spools, or one spool.")],
+    *,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="TURNWIRE_TOKEN", show_envvar=False, help="Shown to the gateway.  [TURNWIRE_TOKEN]"),
+    ] = None,
+) -> None:
+    """Send what calls that never came back have left in their spools, each to the gateway it was meant for.
+
+    \b
+    All that the bots of this machine have left:
+        turnwire resend /var/lib/bot/spools
+
+    What is sent is removed; what is already stored is not stored again. A spool that a bot is using is left alone. The
+    status is 1 when something could not be stored.
+    """
+    from turnwire.commands.resend import resend  # noqa: PLC0415 -- --help need not wait for it
+
+    if not resend(path, token):
+        raise typer.Exit(1)
+
+
+def reindex(
+    *,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="TURNWIRE_DATA_DIR", show_envvar=False, help="Folder of the gateway's data.")
+    ] = Path("turnwire-data"),
+) -> None:
+    """Have the search of a gateway made anew from its log.
+
+    \b
+    While the gateway runs it begins within a second; else it begins with its next start:
+        turnwire reindex --data-dir ./turnwire-data
+
+    Nothing is lost by it. Until it is done the search looks at ids and metadata only.
+    """
+    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
+    from turnwire.gateway.running.reindex import reindex as ask_for_it  # noqa: PLC0415
+
+    fault = ask_for_it(data_dir)
+    if fault is not None:
+        raise fail(fault)
+    typer.echo("The search will be made anew.")

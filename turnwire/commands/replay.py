@@ -14,10 +14,10 @@ from rich.table import Table
 
 from turnwire.client import Client
 from turnwire.commands.console import check_gateway, fail, output, printable, run, times
-from turnwire.delivery import Acked
+from turnwire.connecting.link import http_session
 from turnwire.errors import ClientError
-from turnwire.link import http_session
 from turnwire.playback import CallReport, stream
+from turnwire.publishing.delivery import Acked
 from turnwire.recording import Recording, RecordingError, read_recordings
 
 GIVE_UP_AFTER = 120.0

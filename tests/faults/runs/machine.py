@@ -19,7 +19,7 @@ from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import Target
 from tests.support.processes import ROOT
 from turnwire.protocol.times import parse_time
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 HOUR = 3600
 DAY = 24 * HOUR

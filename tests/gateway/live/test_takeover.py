@@ -229,8 +229,15 @@ async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")
     ended = await there.post(f"/sessions/{session_id}/complete", {"reason": "operator"})
-    await bot.acked("a", "b")  # in the time of grace
-    assert await bot.close_code() == 4410
+    await bot.append("a", "b")  # in the time of grace
+    messages, code = await bot.rest()
+    assert code == 4410
+    assert [
+        message["session"] | {"lastSeq": 0, "lastEventAt": None, "status": "completed"} == ended
+        for message in messages
+        if message["type"] == "completed"
+    ] == [True]
+    assert [ack["seq"] for message in messages if message["type"] == "ack" for ack in message["acks"]] == [1, 2]
     seen = await board.next_of("session")
     while seen["session"]["status"] != "completed":
         seen = await board.next("session")

@@ -13,6 +13,7 @@ from tests.support.gateways import Gateway, Json, new_event, new_id
 from tests.support.sockets import publisher
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.times import parse_time
+from turnwire.store.condition import AWAY, StorageState
 from turnwire.store.probe import StorageProbe
 from turnwire.version import __version__
 
@@ -22,13 +23,13 @@ async def without_storage(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> 
     """The database does not answer pings; what was known of it is no longer fresh."""
     with monkeypatch.context() as patch:
         probe = gateway.gateway.probe
-        patch.setattr(probe, "_ping", no)
+        patch.setattr(probe, "_ask_storage", no)
         patch.setattr(probe, "_fresh_until", 0.0)
         yield
 
 
-async def no() -> bool:
-    return False
+async def no() -> StorageState:
+    return StorageState(False, AWAY)
 
 
 async def health(gateway: Gateway, path: str, status: int) -> Json:
@@ -79,9 +80,9 @@ class Ping:
         self.count = 0
         self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def __call__(self) -> bool:
+    async def __call__(self) -> StorageState:
         self.count += 1
-        return await asyncio.shield(self.answer)
+        return StorageState(await asyncio.shield(self.answer))
 
 
 async def test_those_who_ask_at_once_share_one_ping() -> None:

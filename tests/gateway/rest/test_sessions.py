@@ -46,6 +46,7 @@ async def test_a_new_session_is_answered_as_it_was_asked_for(gateway: Gateway) -
         "lastSeq": 0,
         "lastEventAt": None,
         "endReason": None,
+        "figures": None,
     }
 
 

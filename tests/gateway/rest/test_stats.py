@@ -77,7 +77,8 @@ async def next_with(socket: aiohttp.ClientWebSocketResponse, through_seq: int) -
 
 
 @pytest.mark.parametrize("began", ["before", "after"])
-async def test_a_feed_may_ask_for_summaries(gateway: Gateway, began: str) -> None:
+async def test_a_feed_may_ask_for_summaries(start_gateway: StartGateway, began: str) -> None:
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     if began == "before":
         await say(gateway, session_id, rounds=30)
@@ -97,7 +98,8 @@ async def test_a_feed_may_ask_for_summaries(gateway: Gateway, began: str) -> Non
     await asyncio.gather(socket.close(), other.close())
 
 
-async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(gateway: Gateway) -> None:
+async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway)
     assert "summaries" not in await socket.receive_json()
@@ -109,7 +111,8 @@ async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(gate
     await socket.close()
 
 
-async def test_nothing_is_kept_up_when_the_last_feed_has_gone(gateway: Gateway) -> None:
+async def test_nothing_is_kept_up_when_the_last_feed_has_gone(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway, summaries=True)
     await say(gateway, session_id)

@@ -48,6 +48,7 @@ async def test_a_publisher_goes_on_for_the_grace_time_after_an_end_by_rest(start
     bot = await publisher(gateway, session_id)
     await bot.acked("a")
     ended = await gateway.post(f"/sessions/{session_id}/complete", {})
+    assert (await bot.next("completed"))["session"] == ended
     assert await bot.acked("b") == [2]
     assert await bot.close_code() == 4410
     session = await gateway.get(f"/sessions/{session_id}")
@@ -118,6 +119,7 @@ async def test_an_event_in_the_grace_time_reaches_subscribers(gateway: Gateway) 
     await board.next("caughtUp")
     await gateway.post(f"/sessions/{session_id}/complete", {})
     assert (await board.next("session"))["session"]["status"] == "completed"
+    await bot.next("completed")
     await bot.acked("late")
     assert [event["eventId"] for event in (await board.next("events"))["events"]] == ["late"]
     assert (await gateway.get(f"/sessions/{session_id}"))["status"] == "completed"

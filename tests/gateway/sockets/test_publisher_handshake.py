@@ -111,7 +111,14 @@ async def test_ids_that_start_alike_are_different_sessions(gateway: Gateway) -> 
 
 
 async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(max_in_flight=7, max_event_bytes=2048, max_frame_bytes=4096, max_batch_events=5)
+    gateway = await start_gateway(
+        max_in_flight=7,
+        max_event_bytes=2048,
+        max_frame_bytes=4096,
+        max_batch_events=5,
+        max_depth=9,
+        ping_interval=1.5,
+    )
     session_id = await gateway.create(metadata={"caller": "+49 30"})
     first = await publisher(gateway, session_id)
     assert first.opened["epoch"] == 1
@@ -121,6 +128,8 @@ async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway:
         "maxEventBytes": 2048,
         "maxFrameBytes": 4096,
         "maxBatchEvents": 5,
+        "pingIntervalMs": 1500,
+        "maxDepth": 9,
     }
     assert first.opened["session"]["metadata"] == {"caller": "+49 30"}
     assert first.opened["serverTime"].endswith("Z")

@@ -53,6 +53,9 @@ class Socket:
         self.finished = True
         self.cut()
 
+    def session_ended(self, session: Session) -> None:
+        """It goes on until it is told to stop."""
+
     def completed(self, session: Session) -> None:
         self.finished = True
         self.cut()
@@ -231,6 +234,9 @@ class Reader(Subscription):
 
     def fell_behind(self) -> None:
         self.woken.set()
+
+    def break_off(self) -> None:
+        raise AssertionError("the database keeps what it has confirmed")
 
     def cut(self) -> None:
         self.gone = True

@@ -14,7 +14,7 @@ import psutil
 
 from tests.support.load.publishers import Target
 from tests.support.processes import GatewayProcess
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 MIB = 1024 * 1024
 FAST_HEARTBEAT = "heartbeatFrequencyMS=500"

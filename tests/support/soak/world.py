@@ -18,7 +18,7 @@ from tests.support.load.publishers import Client, Target
 from tests.support.processes import GatewayProcess
 from tests.support.soak.clients import RestClient
 from tests.support.soak.sessions import SoakSession, Tally
-from turnwire.store.embedded import EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 LIFE_SECONDS = (60.0, 120.0)
 _GATEWAY = {"TURNWIRE_MAX_OUTBOX_BYTES": "65536"}  # so that subscribers that do not read are soon behind

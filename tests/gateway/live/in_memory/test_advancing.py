@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.in_memory import Crowd, MemoryGateway, Seat, event
 from turnwire.gateway.live.advancing import advance, fence
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 
 TWO = [(1, event("a", at=1)), (2, event("b", at=2))]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.in_memory import STARTED, Seat, event, events
-from turnwire.gateway.live.append_round import AppendRound
-from turnwire.gateway.live.durable import Durable, as_received
 from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.log.append_round import AppendRound
+from turnwire.gateway.live.log.durable import Durable, as_received
 from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn
 from turnwire.protocol.rules import Ledger

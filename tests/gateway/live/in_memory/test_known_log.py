@@ -7,8 +7,8 @@ from array import array
 import pytest
 
 from tests.support.in_memory import event, shrink_pages
-from turnwire.gateway.live.durable import Durable
-from turnwire.gateway.live.known_log import KnownLog
+from turnwire.gateway.live.log.durable import Durable
+from turnwire.gateway.live.log.known_log import KnownLog
 from turnwire.protocol.rules import Ledger, pack_digests
 from turnwire.protocol.times import to_millis
 from turnwire.store.digests import unpack_times
@@ -25,7 +25,7 @@ def durable(first: int, last: int) -> Durable:
 
 def known(count: int) -> KnownLog:
     log = KnownLog()
-    log.loaded(Ledger(), array("q"))
+    log.loaded(Ledger(), array("q"), 0)
     if count:
         log.advanced(durable(1, count))
         log.fold()
@@ -63,7 +63,7 @@ def test_a_log_that_is_read_again_goes_on_with_the_page_behind_its_digests() -> 
     log, ledger = KnownLog(), Ledger()
     ledger.add_digests(pack_digests(["e1", "e2", "e3", "e4"]))
     ledger.learn(5, "e5")
-    log.loaded(ledger, array("q", [5]))
+    log.loaded(ledger, array("q", [5]), 0)
     log.advanced(durable(6, 8))
     log.fold()
     assert [(page, len(unpack_times(times))) for page, _, times in log.full_pages] == [(1, 4)]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import STARTED, MemoryGateway, event, events, record, shrink_pages
-from turnwire.gateway.live import log_writer
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log import log_writer
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogHole
 from turnwire.protocol.messages import EventIn

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.in_memory import STARTED, Seat, event, record
-from turnwire.gateway.live.durable import Durable
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
@@ -145,12 +146,12 @@ async def test_a_session_with_unwritten_fields_is_not_forgotten(join: StartMemor
 
 async def test_an_evicted_session_comes_back_as_it_was(here: MemoryGateway) -> None:
     live = await here.create("s", *events("a", "b"))
-    before = live.state.session()
+    before = replace(live.state.session(), figures=None)
     await here.parts.lazy_fields.flush()
     assert here.sessions.evict(live)
     again = await here.open()
     assert again is not live
-    assert again.state.session() == before
+    assert replace(again.state.session(), figures=None) == before  # they are read from the log when they are wanted
     assert [each.duplicate for each in await here.append(again, *events("b", "c"))] == [True, False]
 
 

@@ -1,0 +1,1 @@
+"""Finding past sessions: what feeds the search, and what asks it."""

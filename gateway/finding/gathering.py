@@ -1,0 +1,76 @@
+"""What sessions say, gathered on the path of their events, until it is written for the search."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from turnwire.gateway.live.log.durable import Durable
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.messages import EventType, JsonObject
+from turnwire.store.search.catalog import Said
+from turnwire.store.sessions import SessionRecord
+
+MAX_CHARS = 8 * 1024 * 1024
+"""Of all texts that wait; what comes then is read from the log later."""
+
+
+class _Texts:
+    __slots__ = ("first", "last", "texts")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.last = first - 1
+        self.texts: list[str] = []
+
+
+def text_in(type: EventType, payload: JsonObject) -> str | None:
+    """What an event says, if it says something for good."""
+    if type == "system" or payload.get("final") is False:
+        return None
+    text = payload.get("text")
+    return text if isinstance(text, str) else None
+
+
+class Gathering:
+    """Bounded, and cheap for every event: some dictionary look-ups and no copy of a text."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, _Texts] = {}
+        self._changed: dict[SessionState, None] = {}
+        self._chars = 0
+        self.missed: dict[str, None] = {}
+        """Sessions of which something was not taken; to be read from the log."""
+
+    def changed(self, state: SessionState) -> None:
+        """More is new of the session than its events."""
+        self._changed[state] = None
+
+    def heard(self, state: SessionState, durable: Durable) -> None:
+        """These events, the next ones of the session, have become durable."""
+        session_id, first = state.session_id, durable.events[0][0]
+        if self._chars > MAX_CHARS:
+            self.missed[session_id] = None
+            return
+        kept = self._said.get(session_id)
+        if kept is None:
+            kept = self._said[session_id] = _Texts(first)
+        elif first != kept.last + 1:
+            self.missed[session_id] = None
+            return
+        for seq, event in durable.events:
+            kept.last = seq
+            text = text_in(event.type, event.payload)
+            if text is not None:
+                kept.texts.append(text)
+                self._chars += len(text)
+
+    def take(self) -> tuple[list[SessionRecord], list[Said]]:
+        """All that waits: sessions as they are now, and what was said in them."""
+        records = [replace(state.record) for state in self._changed]
+        said = [Said(key, each.first, each.last, "\n".join(each.texts)) for key, each in self._said.items()]
+        self._changed, self._said, self._chars = {}, {}, 0
+        return records, said
+
+    def take_missed(self) -> list[str]:
+        missed, self.missed = self.missed, {}
+        return list(missed)

@@ -1,0 +1,195 @@
+"""The search of one gateway: fed behind the commits, asked by REST. SQLite is used in two threads of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.finding.gathering import Gathering, text_in
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import Event
+from turnwire.store.event_log import READ_WINDOW
+from turnwire.store.mongo import Store
+from turnwire.store.search.catalog import Catalog, Said
+from turnwire.store.search.finder import Count, Finder, Found
+from turnwire.store.search.sums import Sums, SumsQuery
+from turnwire.store.search.sums import sums as sums_of
+from turnwire.store.sessions import SessionQuery, SessionRecord
+
+FLUSH_SECONDS = 0.5
+"""How far the search is behind the log at most, beside the time of a write."""
+_PAGE = 100
+_OVERLAP = timedelta(seconds=2)
+"""Clocks of gateways differ, and a write takes its time."""
+_PAUSE_SECONDS = 0.02
+"""Between two pages of sessions that are read into it: others come first."""
+
+T = TypeVar("T")
+_log = logging.getLogger("turnwire.search")
+
+
+class Search:
+    """Owner of the projection's file. `ready` once it knows all sessions there are; whatever fails is logged, and the
+    gateway goes on without."""
+
+    def __init__(self, store: Store, path: Path, *, shared: bool) -> None:
+        """`shared`: other gateways may use the database; their sessions are taken when they have ended."""
+        self.ready = False
+        self.gathering = Gathering()
+        self._store = store
+        self._path = path
+        self._catalog: Catalog | None = None
+        self._finder: Finder | None = None
+        self._writing = ThreadPoolExecutor(1, "search-write")
+        self._reading = ThreadPoolExecutor(1, "search-read")
+        self._flushed = asyncio.Lock()
+        self._told = False
+        self._shared = shared
+        self._ended_since = utc_now()
+
+    # --- asked -------------------------------------------------------------------------------------------------------
+
+    async def page(self, query: SessionQuery) -> Found:
+        """Raises sqlite3.Error."""
+        return await self._read(lambda finder: finder.page(query))
+
+    async def count(self, query: SessionQuery, up_to: int) -> Count:
+        """Raises sqlite3.Error."""
+        return await self._read(lambda finder: finder.count(query, up_to))
+
+    async def sums(self, query: SumsQuery) -> Sums:
+        """Raises sqlite3.Error."""
+        return await self._read(lambda finder: sums_of(finder.connection, query))
+
+    async def _read(self, ask: Callable[[Finder], T]) -> T:
+        finder = self._finder
+        if finder is None:
+            raise sqlite3.OperationalError("the search is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._reading, ask, finder)
+
+    # --- fed ---------------------------------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Write what has been gathered; what cannot be written is read from the log the next time."""
+        async with self._flushed:
+            catalog = self._catalog
+            if catalog is None:
+                return
+            records, said = self.gathering.take()
+            if not records and not said:
+                return
+            try:
+                for behind in await self._write(lambda: catalog.take(records, said)):
+                    self.gathering.missed[behind] = None
+            except sqlite3.Error as error:
+                self._tell(error)
+                lost = [record.session_id for record in records] + [each.session_id for each in said]
+                self.gathering.missed |= dict.fromkeys(lost)
+
+    async def run(self, prepared: asyncio.Event) -> None:
+        """Open the projection, read into it what it does not know, then keep it up, as long as the gateway lives."""
+        await prepared.wait()
+        while True:
+            try:
+                await self._open()
+                await self._keep_up()
+            except (sqlite3.Error, OSError) as error:
+                self._tell(error)
+            except StorageUnavailable:
+                pass
+            await asyncio.sleep(1.0)
+
+    async def _open(self) -> None:
+        if self._catalog is None:
+            self._catalog = await self._write(lambda: Catalog(self._path))
+            loop = asyncio.get_running_loop()
+            self._finder = await loop.run_in_executor(self._reading, Finder, self._path)
+
+    async def _keep_up(self) -> None:
+        catalog = self._catalog
+        assert catalog is not None
+        if await self._write(catalog.rebuild_wanted):
+            self.ready = False
+            await self._write(catalog.clear)
+        if not self.ready:
+            await self._learn_all(catalog)
+            self.ready = True
+        if self._shared:
+            began = utc_now()
+            ended = await self._store.sessions.ended_since(self._ended_since - _OVERLAP)
+            self._ended_since = began
+            self.gathering.missed |= dict.fromkeys(ended)
+        for session_id in self.gathering.take_missed():
+            try:
+                await self._learn(catalog, session_id)
+            except BaseException:
+                self.gathering.missed[session_id] = None
+                raise
+
+    async def _learn_all(self, catalog: Catalog) -> None:
+        """Those that had not ended, then all that have started since; all there are when it was never complete."""
+        complete = await self._write(catalog.complete)
+        if complete:
+            for known in await self._write(catalog.unended):
+                await self._learn(catalog, known.session_id)
+        newest = await self._write(catalog.newest_started) if complete else None
+        query = SessionQuery(limit=_PAGE)
+        while page := await self._store.sessions.page(query):
+            for record in page:
+                await self._learn_record(catalog, record)
+            last = page[-1]
+            if len(page) < _PAGE or (newest is not None and last.started_at.timestamp() * 1000 < newest):
+                break
+            query = SessionQuery(limit=_PAGE, before=(last.started_at, last.session_id))
+            await asyncio.sleep(_PAUSE_SECONDS)
+        await self._write(catalog.note_complete)
+
+    async def _learn(self, catalog: Catalog, session_id: str) -> None:
+        record = await self._store.sessions.load(session_id)
+        if record is None:
+            await self._write(lambda: catalog.remove([session_id]))
+        else:
+            await self._learn_record(catalog, record)
+
+    async def _learn_record(self, catalog: Catalog, record: SessionRecord) -> None:
+        """The session, and the texts of its events that are missing, from the log."""
+        await self._write(lambda: catalog.take([record], []))
+        indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
+        events = self._store.events
+        while indexed < record.last_seq:
+            last = min(indexed + READ_WINDOW, record.last_seq)
+            await self._say(catalog, await events.read(record.session_id, indexed + 1, last))
+            indexed = last
+        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed)):
+            await self._say(catalog, tail)  # the stored lastSeq may be behind
+
+    async def _say(self, catalog: Catalog, events: Sequence[Event]) -> None:
+        texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]
+        said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts))
+        await self._write(lambda: catalog.take([], [said]))
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+    def _tell(self, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            _log.warning("the search in %s cannot be used: %s", self._path, error)
+
+    async def close(self) -> None:
+        """Write what is left, and let go of the file."""
+        await self.flush()
+        self.ready = False
+        loop = asyncio.get_running_loop()
+        for executor, part in ((self._reading, self._finder), (self._writing, self._catalog)):
+            if part is not None:
+                await loop.run_in_executor(executor, part.close)
+            executor.shutdown(wait=False)
+        self._catalog = self._finder = None

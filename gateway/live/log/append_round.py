@@ -1,0 +1,192 @@
+"""One round of appends to one session: what each event comes to, decided before and after the store's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count, repeat
+
+from msgspec import Struct
+
+from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.log.durable import Durable
+from turnwire.gateway.live.parties import Sender
+from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
+from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
+
+Verdict = Admitted | Duplicate | BadEvent | None
+"""What was decided for an event; None: it is new."""
+
+
+class _Plan(Struct):
+    """An append and what was decided for its events."""
+
+    append: AppendItem
+    verdicts: Iterable[Verdict]
+
+
+class AppendRound:
+    """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
+
+    __slots__ = ("_first_seq", "_ids", "_ledger", "_plans", "_stored", "duplicates", "refused")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._first_seq = ledger.head + 1
+        self._plans: list[_Plan] = []
+        self._ids: list[str] = []
+        """The eventIds of a plain round."""
+        self._stored: Mapping[int, Event] = {}
+        self.duplicates = 0
+        """Events answered that had been stored before."""
+        self.refused: list[ErrorCode] = []
+        """Why events were refused, one code for each."""
+
+    # --- before the store's answer -----------------------------------------------------------------------------------
+
+    def admit_plain(self, appends: Sequence[AppendItem]) -> bool:
+        """Decide the whole round at once, as usual: all is good and new. Else nothing is done, and False returned."""
+        events: list[EventIn] = []
+        for append in appends:
+            for event in append.events:
+                if isinstance(event, BadEvent):
+                    return False
+                if event.timestamp is None:
+                    event.timestamp = append.received_at
+                events.append(event)
+        if self._ledger.admit_new(events) is None:
+            return False
+        self._plans = [_Plan(append, repeat(None)) for append in appends]
+        self._ids = [event.event_id for event in events]
+        return True
+
+    def candidates(self, appends: Iterable[AppendItem]) -> set[int]:
+        """The positions that must be read before the appends of a round that is not plain can be decided."""
+        return {
+            seq
+            for append in appends
+            for event in append.events
+            if isinstance(event, EventIn)
+            for seq in self._ledger.candidates(event.event_id)
+        }
+
+    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionEnded | None) -> None:
+        """Decide event by event. `stored` holds the events at all `candidates`. With `ended`, the session takes no
+        new events; a REST append that has one is then refused whole."""
+        self._stored = stored
+        for append in appends:
+            if ended is not None and append.done is not None and not all(map(self._is_stored, append.events)):
+                _fail(append, ended)
+            else:
+                self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
+
+    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionEnded | None) -> Verdict:
+        if isinstance(event, BadEvent):
+            return event
+        if ended is not None and not self._is_stored(event):
+            return BadEvent(event.event_id, ended.code, ended.message)
+        if event.timestamp is None:
+            event.timestamp = append.received_at
+        return self._ledger.admit(event, self._stored)
+
+    def _is_stored(self, event: EventIn | BadEvent) -> bool:
+        """Whether the event is stored already; a bad one, which is refused on its own account, counts as such."""
+        if isinstance(event, BadEvent):
+            return True
+        return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
+
+    # --- after it ----------------------------------------------------------------------------------------------------
+
+    def answer(self, events: Sequence[Event], durable: Durable) -> None:
+        """Tell every sender, in order. `events` are those of `durable` as the wire has them; they may be left out when
+        no append has a `done`."""
+        if self._ids and not durable.foreign and not durable.refused:
+            self._answer_plain(events)
+            return
+        by_seq = {event.seq: event for event in events}
+        replies: dict[Sender, list[AckItem | NackItem]] = {}
+        for plan in self._plans:
+            if plan.append.publisher is None:
+                self._answer_rest(plan, by_seq, durable)
+            else:
+                replies.setdefault(plan.append.publisher, []).extend(
+                    self._reply(event, verdict, durable)
+                    for event, verdict in zip(plan.append.events, plan.verdicts, strict=False)
+                )
+        for publisher, its in replies.items():
+            publisher.answered(
+                its, sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
+            )
+
+    def _answer_plain(self, events: Sequence[Event]) -> None:
+        """All is stored, in the order of the round, from its first position on."""
+        publisher = self._plans[0].append.publisher
+        if publisher is not None and all(plan.append.publisher is publisher for plan in self._plans):
+            acks = list(map(AckItem, self._ids, count(self._first_seq)))
+            publisher.acked(acks, sum(plan.append.weight for plan in self._plans))
+            return
+        at = 0
+        for plan in self._plans:
+            append = plan.append
+            start, at = at, at + len(append.events)
+            if append.publisher is not None:
+                acks = list(map(AckItem, self._ids[start:at], count(self._first_seq + start)))
+                append.publisher.acked(acks, append.weight)
+            elif append.done is not None and not append.done.done():
+                append.done.set_result([Stored(event, duplicate=False) for event in events[start:at]])
+
+    def _reply(self, event: EventIn | BadEvent, verdict: Verdict, durable: Durable) -> AckItem | NackItem:
+        if isinstance(event, BadEvent):
+            return self._nack(event)
+        if isinstance(verdict, BadEvent):
+            return self._nack(verdict)
+        if event.event_id in durable.refused:
+            return self._nack(_refusal(event, durable))
+        found = durable.foreign.get(event.event_id)
+        same = verdict.same if isinstance(verdict, Duplicate) else True
+        if not same or (found is not None and not same_event(found, event)):
+            message = f"event {event.event_id!r} is stored already with another type or payload"
+            return self._nack(BadEvent(event.event_id, ErrorCode.EVENT_CONFLICT, message))
+        duplicate = isinstance(verdict, Duplicate) or found is not None
+        self.duplicates += duplicate
+        return AckItem(event.event_id, self._seq(event, verdict), duplicate)
+
+    def _nack(self, bad: BadEvent) -> NackItem:
+        self.refused.append(bad.code)
+        return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
+
+    def _seq(self, event: EventIn, verdict: Verdict) -> int:
+        """Where the event stands now: what was numbered in this round may have moved up."""
+        if isinstance(verdict, Duplicate) and verdict.seq < self._first_seq:
+            return verdict.seq
+        return self._ledger.candidates(event.event_id)[0]
+
+    def _answer_rest(self, plan: _Plan, by_seq: Mapping[int, Event], durable: Durable) -> None:
+        answers: list[Stored] = []
+        for event, verdict in zip(plan.append.events, plan.verdicts, strict=False):
+            bad = verdict if isinstance(verdict, BadEvent) else None
+            if isinstance(event, EventIn) and event.event_id in durable.refused:
+                bad = _refusal(event, durable)
+            if bad is not None or isinstance(event, BadEvent):
+                bad = bad or event  # type: ignore[assignment]
+                assert isinstance(bad, BadEvent)
+                self.refused.append(bad.code)
+                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
+                return
+            duplicate = isinstance(verdict, Duplicate) or event.event_id in durable.foreign
+            self.duplicates += duplicate
+            seq = self._seq(event, verdict)
+            answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
+        if plan.append.done is not None and not plan.append.done.done():
+            plan.append.done.set_result(answers)
+
+
+def _refusal(event: EventIn, durable: Durable) -> BadEvent:
+    """The store will never take this event."""
+    reason = durable.refused[event.event_id]
+    return BadEvent(event.event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
+
+
+def _fail(append: AppendItem, error: TurnwireError) -> None:
+    if append.done is not None and not append.done.done():
+        append.done.set_exception(error)

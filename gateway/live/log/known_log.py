@@ -1,0 +1,58 @@
+"""What a live session remembers of its log: the eventIds, and the times behind the last full page."""
+
+from __future__ import annotations
+
+from array import array
+
+from turnwire.gateway.live.log.durable import Durable, time_of
+from turnwire.protocol.rules import DIGEST_PAGE, Ledger
+from turnwire.protocol.times import to_millis
+from turnwire.store.digests import pack_times
+
+
+class KnownLog:
+    """The ledger of one session, once it has been read, and the full pages of it that are not stored yet. Owned by the
+    session's task."""
+
+    __slots__ = ("_times", "as_of", "full_pages", "ledger")
+
+    def __init__(self) -> None:
+        self.ledger: Ledger | None = None
+        """None until it is needed: most sessions that are opened are only read."""
+        self.as_of = 0
+        """The storage's troubles as of which the head is known to be in the log."""
+        self._times = array("q")
+        self.full_pages: list[tuple[int, bytes, bytes]] = []
+        """(page, ids, times) of full pages that are not stored yet."""
+
+    def forget(self) -> None:
+        """Drop the ledger; it is read again when it is needed."""
+        self.ledger = None
+
+    def loaded(self, ledger: Ledger, times: array[int], as_of: int) -> None:
+        """Keep what was read; `times` are in milliseconds since 1970, of the events known by their exact ids."""
+        self.ledger, self._times, self.as_of = ledger, times, as_of
+        self.fold()
+
+    def advanced(self, durable: Durable) -> None:
+        """Learn the events over which the head has moved."""
+        ledger = self.ledger
+        if ledger is None:
+            return
+        last, millis = None, 0
+        for seq, event in durable.events:
+            if seq > ledger.head:
+                ledger.learn(seq, event.event_id)
+            moment = time_of(event)
+            if moment is not last:  # events of one frame share theirs
+                last, millis = moment, to_millis(moment)
+            self._times.append(millis)
+
+    def fold(self) -> None:
+        """Keep full pages of the log as digests alone, to be stored."""
+        if self.ledger is None:
+            return
+        first = self.ledger.folded_pages
+        for page, ids in enumerate(self.ledger.fold(), start=first):
+            self.full_pages.append((page, ids, pack_times(self._times[:DIGEST_PAGE])))
+            del self._times[:DIGEST_PAGE]

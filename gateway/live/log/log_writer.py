@@ -1,0 +1,125 @@
+"""A live session's way to its log: reads its eventIds, and brings new events into it. For the session's task alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from turnwire.gateway.live.log.durable import Durable, rise, time_of
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.messages import Event, EventIn
+from turnwire.protocol.rules import Ledger, same_event
+from turnwire.protocol.times import format_time, to_millis
+from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
+from turnwire.store.mongo import Store
+from turnwire.store.waiting import persist
+
+_log = logging.getLogger("turnwire.session")
+_INVISIBLE_SECONDS = 0.01
+
+
+async def load_ledger(store: Store, state: SessionState) -> Ledger:
+    """The eventIds of the log up to the record's lastSeq: its full pages by digest, the rest one by one."""
+    if state.log.ledger is not None:
+        return state.log.ledger
+    session_id, head = state.session_id, state.record.last_seq
+    as_of = store.events.troubles
+    ledger, times = Ledger(), array("q")
+    for ids, _ in await persist(lambda: store.events.digests.load(session_id, head)):
+        ledger.add_digests(ids)
+    while ledger.head < head:
+        first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
+        for seq, event_id, timestamp in await persist(
+            lambda first=first, last=last: store.events.read_ids(session_id, first, last)  # type: ignore[misc]
+        ):
+            ledger.learn(seq, event_id)
+            times.append(to_millis(timestamp))
+        if ledger.head < last:
+            raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
+    state.log.loaded(ledger, times, as_of)
+    return ledger
+
+
+async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int, Event]:
+    """The events at these positions."""
+    if not seqs:
+        return {}
+    return {event.seq: event for event in await persist(lambda: store.events.read_at(session_id, seqs))}
+
+
+async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int, clock: Callable[[], float]) -> Durable:
+    """Bring all that is pending in the ledger into the log; `weight` is its size in bytes.
+
+    When a newer publisher turns out to have been at it, the rest is given up, and `Durable.record` has its epoch.
+    Raises LogRolledBack when the head is no longer in the log.
+    """
+    durable = Durable()
+    while pending := list(ledger.pending()):
+        await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
+        documents = event_documents(state.session_id, pending)
+        try:
+            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
+        except RefusedDocument as error:
+            _log.error("session %r: %s", state.session_id, error)
+            _settle_first(ledger, durable, pending[: error.stored])
+            refused = pending[error.index][1].event_id
+            durable.refused[refused] = error.reason
+            ledger.drop_pending(refused)
+            continue
+        state.log.as_of = appended.as_of
+        stored = appended.stored
+        if stored == len(pending):
+            ledger.settle()
+            durable.events += pending
+            break
+        _settle_first(ledger, durable, pending[:stored])
+        await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
+        if durable.record is not None:
+            state.learn(durable.record, clock())
+        if durable.record is not None and durable.record.epoch > state.record.epoch:
+            ledger.forget_pending()
+            break
+    return durable
+
+
+def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
+    """These, the first that were pending, are durable."""
+    for seq, event in stored:
+        ledger.learn(seq, event.event_id)
+    durable.events += stored
+
+
+async def _read_taken(
+    store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
+) -> None:
+    """The next position is taken: learn what stands there, and how the session stands.
+
+    `tried` are events of ours that may have been stored where they were to go, without our hearing of it.
+    """
+    session_id = state.session_id
+    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
+        await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
+    for event in found:
+        ledger.learn(event.seq, event.event_id)
+        if not _is_stored_from(event, tried.get(event.seq)):
+            durable.foreign[event.event_id] = event
+    durable.take(found)
+    durable.record = await persist(lambda: store.sessions.load(session_id))
+
+
+async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
+    """Before an event is stored whose timestamp is before its predecessor's, note that on the session."""
+    last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
+    if state.record.time_ordered and not rise(last, times):
+        state.disorder()
+        await persist(lambda: store.sessions.mark_time_disordered(state.session_id))
+
+
+def _is_stored_from(found: Event, tried: EventIn | None) -> bool:
+    """Whether this is the event that was tried, as we wrote it."""
+    if tried is None or found.event_id != tried.event_id:
+        return False
+    return same_event(found, tried) and found.timestamp == format_time(time_of(tried))

@@ -1,0 +1,27 @@
+"""A log that has lost its end: the database was put back to an older copy, or has acked without keeping."""
+
+from __future__ import annotations
+
+import logging
+
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.state import SessionState
+from turnwire.store.waiting import persist
+
+_log = logging.getLogger("turnwire.session")
+
+
+async def roll_back(context: Context, state: SessionState) -> None:
+    """Go on from what is there, without a hole. Those who watch and have seen more must start again."""
+    session_id, known = state.session_id, state.record.last_seq
+    last = await persist(lambda: context.store.events.head_until(session_id, known))
+    _log.error(
+        "session %r: the log ends at seq=%d, although seq=%d was acked: the database has lost what it had confirmed",
+        session_id,
+        0 if last is None else last.seq,
+        known,
+    )
+    state.roll_back(last)
+    if state.audience is not None:
+        state.audience.rolled_back(state.record.last_seq)
+    context.observer.rolled_back(state)

@@ -1,0 +1,1 @@
+"""What gateways on one database tell each other."""

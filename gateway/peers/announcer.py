@@ -1,0 +1,60 @@
+"""What happens to sessions here, told to the gateways that want to hear of it."""
+
+from __future__ import annotations
+
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers.letters import SignalNews
+from turnwire.gateway.peers.post import Post
+from turnwire.gateway.peers.readers import Readers
+from turnwire.protocol.messages import JsonObject, SessionStatus
+from turnwire.protocol.rules import has_ended
+
+
+class Announcer:
+    """Called on the path of every event: one that nobody watches elsewhere costs a look into a dict."""
+
+    def __init__(self, post: Post, readers: Readers) -> None:
+        self._post = post
+        self._watching = readers.watching
+        self._heads: dict[str, int] = {}
+        """What others have told of sessions that are watched elsewhere: they have told everybody."""
+        self._ends: set[str] = set()
+
+    def heard(self, session_id: str, seq: int) -> None:
+        """Another gateway has told that the log goes to this seq."""
+        if session_id in self._watching:
+            self._heads[session_id] = max(seq, self._heads.get(session_id, 0))
+
+    def heard_end(self, session_id: str) -> None:
+        """Another gateway has told that the session has ended."""
+        self._ends.add(session_id)
+
+    def advanced(self, state: SessionState) -> None:
+        topics = self._watching.get(state.session_id)
+        if topics:
+            self._tell_head(state, topics)
+
+    def _tell_head(self, state: SessionState, topics: set[str]) -> None:
+        seq = state.record.last_seq
+        if seq > self._heads.get(state.session_id, 0):
+            self._heads.pop(state.session_id, None)
+            self._post.head(topics, state.session_id, seq)
+
+    def tell_head(self, session_id: str, seq: int) -> None:
+        """Tell those who watch the session how far its log is."""
+        self._post.head(self._watching.get(session_id, ()), session_id, seq)
+
+    def changed(self, state: SessionState, before: SessionStatus) -> None:
+        if state.record.status != before and state.ended:
+            if state.session_id in self._ends:
+                self._ends.discard(state.session_id)
+            elif not has_ended(before):
+                self._post.end(state.session_id)
+
+    def claimed(self, state: SessionState) -> None:
+        self._post.claim(state.session_id, state.record.epoch)
+
+    def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
+        topics = self._watching.get(state.session_id)
+        if topics:
+            self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))

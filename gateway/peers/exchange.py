@@ -1,0 +1,128 @@
+"""The exchange of letters with other gateways: keeps the bus connected, and knows whether it carries anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from turnwire.gateway.peers.bus import Bus, BusAway
+from turnwire.gateway.peers.letters import EVERYBODY, Letter, decode, encode
+from turnwire.gateway.peers.post import Post
+
+_log = logging.getLogger("turnwire.peers")
+_BEAT_SECONDS = 0.5
+_ECHO_SECONDS = 1.25
+"""A gateway hears its own beats: when none has come back for so long, the bus is away, whatever its sockets say."""
+_CONNECT_SECONDS = 2.0
+_PAUSE_SECONDS = 0.5
+"""Between attempts to connect."""
+_GOODBYE_SECONDS = 0.5
+
+
+class Exchange:
+    """Sends what is put into the post, hears letters, and keeps trying while the bus is away.
+
+    Owner of its tasks, and of whether the post is open.
+    """
+
+    def __init__(self, bus: Bus, post: Post, hear: Callable[[Letter], None], turned: Callable[[bool], None]) -> None:
+        """`hear` is told of each letter of another gateway, `turned` each time the bus begins or ceases to work."""
+        self._bus = bus
+        self._post = post
+        self._hear = hear
+        self._turned = turned
+        self._echoed_at = 0.0
+        self._loop = asyncio.get_running_loop()
+        self.up = False
+        """Whether the bus carries letters."""
+        self._told_away = False
+        self.sent = 0
+        self.received = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._connected()
+                except (BusAway, TimeoutError) as trouble:
+                    self._went_down(str(trouble) or "no answer in time")
+                except Exception as error:
+                    _log.exception("unexpected error on the bus")
+                    self._went_down(str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+        finally:
+            await self._say_goodbye()
+
+    async def _connected(self) -> None:
+        """One connection, until it fails. Raises what it fails with."""
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self._bus.connect([EVERYBODY, self._post.name])
+        self._echoed_at = self._loop.time()
+        self._post.open = True
+        tasks = [self._loop.create_task(work) for work in (self._listen(), self._send(), self._beat())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        raise next(end for end in ends if isinstance(end, Exception))
+
+    async def _listen(self) -> None:
+        while True:
+            letter = decode(await self._bus.receive())
+            if letter is None:
+                continue
+            if letter.sender != self._post.name:
+                self.received += 1
+                self._hear(letter)
+            elif letter.beat is not None:
+                self._echoed()
+
+    def _echoed(self) -> None:
+        self._echoed_at = self._loop.time()
+        if not self.up:
+            self.up = True
+            if self._told_away:
+                self._told_away = False
+                _log.info("the bus between gateways is back")
+            self._turned(True)
+
+    async def _send(self) -> None:
+        while True:
+            await self._post.waiting.wait()
+            letters = self._post.take()
+            async with asyncio.timeout(_ECHO_SECONDS):
+                await self._bus.publish([(letter.topic, encode(letter)) for letter in letters])
+            self.sent += len(letters)
+
+    async def _beat(self) -> None:
+        while self._loop.time() - self._echoed_at < _ECHO_SECONDS:
+            self._post.beat()
+            await asyncio.sleep(_BEAT_SECONDS)
+        raise BusAway("no beat has come back")
+
+    def _went_down(self, reason: str) -> None:
+        was_up, self.up, self._post.open = self.up, False, False
+        self._post.drop()
+        if was_up:
+            self._turned(False)
+        if not self._told_away:
+            self._told_away = True
+            _log.warning("the bus between gateways is away, so that they ask the database instead: %s", reason)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                if self.up:
+                    self._post.leave()
+                    await self._bus.publish([(letter.topic, encode(letter)) for letter in self._post.take()])
+        except (BusAway, TimeoutError):
+            pass
+        self.up = self._post.open = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._bus.close()

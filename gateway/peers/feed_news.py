@@ -1,0 +1,150 @@
+"""The sessions feed across gateways: changes here for the feeds elsewhere, changes elsewhere for the feeds here."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers.letters import SessionNews
+from turnwire.gateway.peers.post import Post
+from turnwire.gateway.peers.readers import Readers
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.watching.feed import Change, Feed
+from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT
+from turnwire.protocol.messages import Session, SessionStatus, Summary
+
+MAX_KNOWN = 20_000
+"""Sessions elsewhere that are remembered; those heard of longest ago give way."""
+
+
+def _age(change: Change) -> tuple[bool, int, int]:
+    """Rises with what is known of a session."""
+    through = -1 if change.summary is None else change.summary.through_seq
+    return change.session.ended_at is not None, change.session.last_seq, through
+
+
+class FeedNews:
+    """A listener of the feed for all other gateways, while one of them has a feed. Owner of what is known of sessions
+    elsewhere."""
+
+    def __init__(self, feed: Feed, sessions: LiveSessions, post: Post, readers: Readers) -> None:
+        self._feed = feed
+        self._live = sessions.live
+        self._post = post
+        self._readers = readers
+        self._known: dict[str, Change] = {}
+        self._told: set[str] = set()
+        """The gateways that have been told of all that goes on here."""
+        self._summarises = False
+        self._pending: list[tuple[Change, set[SessionStatus]]] = []
+        feed.elsewhere = self._known.get
+        feed.listed = self._listed
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anybody is subscribed to the feed here."""
+        return len(self._feed.subscriptions) > (self in self._feed.subscriptions)
+
+    def tell_wants(self) -> None:
+        """Say what the subscribers here want, if that is new."""
+        self._post.want_feed(self.has_subscribers, self._feed.summaries.listeners > self._summarises)
+
+    # --- what has changed here ---------------------------------------------------------------------------------------
+
+    def readers_changed(self) -> None:
+        """What other gateways want may be new."""
+        feeds = self._readers.feeds()
+        if feeds:
+            self._feed.subscriptions.add(self)
+        else:
+            self._feed.subscriptions.discard(self)
+        summarises = bool(self._readers.feeds(summaries=True))
+        if summarises != self._summarises:
+            self._summarises = summarises
+            if summarises:
+                self._feed.summaries.listen()
+            else:
+                self._feed.summaries.leave()
+        new = set(feeds) - self._told
+        self._told = set(feeds)
+        if new:
+            self._tell_all(new)
+
+    def _tell_all(self, names: Iterable[str]) -> None:
+        """Tell of the sessions that go on here, the newest ones: as many as a feed begins with."""
+        published = [live.state for live in self._live.values() if live.state.publisher is not None]
+        for state in heapq.nlargest(MAX_SNAPSHOT, published, key=lambda state: state.record.started_at):
+            change = Change(state.session(), self._summary(state))
+            for name in names:
+                self._post.session(name, self._news(name, change, {state.record.status}))
+
+    def _summary(self, state: SessionState) -> Summary | None:
+        return self._feed.summaries.of(state) if self._summarises else None
+
+    def _news(self, name: str, change: Change, statuses: set[SessionStatus]) -> SessionNews:
+        summary = change.summary if self._readers.wants_summaries(name) else None
+        return SessionNews(change.session, list(statuses), summary)
+
+    def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+        known = self._known.get(change.session.session_id)
+        if known is None or _age(change) > _age(known):  # else it came from elsewhere
+            self._pending.append((change, set(statuses)))
+
+    def push(self) -> None:
+        pending, self._pending = self._pending, []
+        for name in self._readers.feeds():
+            for change, statuses in pending:
+                self._post.session(name, self._news(name, change, statuses))
+
+    # --- what has changed elsewhere ----------------------------------------------------------------------------------
+
+    def heard(self, news: Iterable[SessionNews]) -> None:
+        """Tell the feeds here, unless as much is known."""
+        listeners = self._feed.subscriptions - {self}
+        for each in news:
+            change = Change(each.session, each.summary)
+            if not self._is_new(change):
+                continue
+            statuses = {*each.statuses, each.session.status}
+            if (known := self._known.pop(each.session.session_id, None)) is not None:
+                statuses.add(known.session.status)
+            self._remember(change)
+            for listener in listeners:
+                listener.offer(change, statuses)
+        for listener in listeners:
+            listener.push()
+
+    def _listed(self, sessions: Sequence[Session]) -> None:
+        """Somebody here has been told of these sessions, as they are stored."""
+        for session in sessions:
+            change = Change(session)
+            if self._is_new(change):
+                self._known.pop(session.session_id, None)
+                self._remember(change)
+
+    def _is_new(self, change: Change) -> bool:
+        session_id = change.session.session_id
+        live = self._live.get(session_id)
+        if live is not None and _age(Change(live.state.session()))[:2] >= _age(change)[:2]:
+            return False  # the feed has been told of it, or will be
+        known = self._known.get(session_id)
+        if known is None:
+            return True
+        same = (known.session, known.summary) == (change.session, change.summary)
+        return _age(change) >= _age(known) and not same
+
+    def _remember(self, change: Change) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[change.session.session_id] = change
+
+    @property
+    def going_on(self) -> list[str]:
+        """The sessions known elsewhere that have not ended."""
+        going_on = [session_id for session_id, each in self._known.items() if each.session.ended_at is None]
+        return [session_id for session_id in going_on if not self._is_published_here(session_id)]
+
+    def _is_published_here(self, session_id: str) -> bool:
+        live = self._live.get(session_id)
+        return live is not None and live.state.publisher is not None

@@ -1,0 +1,89 @@
+"""What other gateways tell, brought to the sessions here: as something to look up, but for signals and the feed."""
+
+from __future__ import annotations
+
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.peers.announcer import Announcer
+from turnwire.gateway.peers.catch_up import CatchUp
+from turnwire.gateway.peers.feed_news import FeedNews
+from turnwire.gateway.peers.letters import Letter, SignalNews, Wants
+from turnwire.gateway.peers.poller import Poller
+from turnwire.gateway.peers.post import Post
+from turnwire.gateway.peers.readers import Readers
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+
+
+class News:
+    """Reads letters. Owns nothing."""
+
+    def __init__(
+        self,
+        *,
+        sessions: LiveSessions,
+        post: Post,
+        readers: Readers,
+        announcer: Announcer,
+        catch_up: CatchUp,
+        poller: Poller,
+        feed: FeedNews,
+    ) -> None:
+        self._live = sessions.live
+        self._post = post
+        self._readers = readers
+        self._announcer = announcer
+        self._catch_up = catch_up
+        self._poller = poller
+        self._feed = feed
+
+    def hear(self, letter: Letter) -> None:
+        """Take over what the letter says, as far as it is about anything here."""
+        if self._readers.count(letter):
+            self._post.ask(letter.sender)
+            self._poller.look_soon()
+        if letter.wants is not None:
+            self._wanted(letter.sender, letter.wants)
+        if letter.asks:
+            self._post.tell_wants(letter.sender)
+        self._advanced(letter)
+        self._claimed_or_ended(letter)
+        for signal in letter.signals:
+            self._signalled(signal)
+        if letter.feed:
+            self._feed.heard(letter.feed)
+        if letter.leaving:
+            self._left(letter.sender)
+
+    def _advanced(self, letter: Letter) -> None:
+        for session_id, seq in letter.heads.items():
+            live = self._live.get(session_id)
+            if live is not None and seq > live.state.record.last_seq:
+                self._announcer.heard(session_id, seq)
+                self._catch_up.to_head(live, seq)
+
+    def _claimed_or_ended(self, letter: Letter) -> None:
+        for session_id, epoch in letter.claims.items():
+            live = self._live.get(session_id)
+            if live is not None and epoch > live.state.record.epoch:
+                self._catch_up.reload(session_id)
+        for session_id in letter.ends:
+            live = self._live.get(session_id)
+            if live is not None and not live.state.ended:
+                self._announcer.heard_end(session_id)
+                self._catch_up.reload(session_id)
+
+    def _wanted(self, name: str, wants: Wants) -> None:
+        """Tell at once how far the sessions are that the gateway has begun to watch: it may have looked before that."""
+        for session_id in self._readers.learn(name, wants):
+            live = self._live.get(session_id)
+            if live is not None and live.state.record.last_seq:
+                self._post.head([name], session_id, live.state.record.last_seq)
+        self._feed.readers_changed()
+
+    def _signalled(self, signal: SignalNews) -> None:
+        live: LiveSession | None = self._live.get(signal.session_id)
+        if live is not None and live.state.audience is not None and signal.epoch >= live.state.record.epoch:
+            live.state.audience.signalled(signal.key, signal.payload)
+
+    def _left(self, name: str) -> None:
+        self._readers.forget(name)
+        self._feed.readers_changed()

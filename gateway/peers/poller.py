@@ -1,0 +1,139 @@
+"""Asks the database what the bus has not told: always when there is none, and whenever letters may be missing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.peers.catch_up import CatchUp
+from turnwire.gateway.peers.feed_news import FeedNews
+from turnwire.gateway.peers.letters import SessionNews
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.event_log import READ_WINDOW
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionQuery, SessionRecord
+
+_log = logging.getLogger("turnwire.peers")
+_REST = 2
+"""After each window a pause of so many times its reading's time: others come first."""
+_ROUNDS = 10
+"""While the bus works, only each so many-th round is done. A publisher here that nobody watches is looked up each so
+many-th round too: it notices by itself when another gateway has written."""
+_MAX_FEED = 500
+"""Sessions elsewhere that are looked up in one round, for the feed."""
+_NEW_SESSIONS = timedelta(seconds=30)
+"""A feed looks for sessions that have begun since then: clocks differ."""
+
+
+class Poller:
+    """Asks every `interval` seconds for the next positions of the sessions that are watched here, and for what the
+    store knows of them. Owner of its place in the rounds."""
+
+    def __init__(
+        self,
+        store: Store,
+        sessions: LiveSessions,
+        watched: set[str],
+        catch_up: CatchUp,
+        feed: FeedNews,
+        *,
+        interval: float,
+        is_told: Callable[[], bool],
+    ) -> None:
+        """`is_told`: whether the bus works, so that there is less to ask."""
+        self._store = store
+        self._sessions = sessions
+        self._watched = watched
+        self._catch_up = catch_up
+        self._feed = feed
+        self._interval = interval
+        self._is_told = is_told
+        self._soon = asyncio.Event()
+        self._round = 0
+        self._feed_place = 0
+
+    def look_soon(self) -> None:
+        """Something may have been missed."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._soon.wait()
+            except TimeoutError:
+                pass
+            self._round += 1
+            if self._soon.is_set() or not self._is_told() or self._round % _ROUNDS == 0:
+                self._soon.clear()
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.look_at_sessions()
+            if self._feed.has_subscribers:
+                await self.look_for_the_feed()
+        except StorageUnavailable:
+            self._soon.set()
+            await asyncio.sleep(self._interval)
+        except Exception:
+            _log.exception("unexpected error")
+
+    # --- sessions in memory ------------------------------------------------------------------------------------------
+
+    async def look_at_sessions(self) -> None:
+        """Raises StorageUnavailable."""
+        live = self._sessions.live
+        watched = [live[session_id] for session_id in tuple(self._watched) if session_id in live]
+        for start in range(0, len(watched), READ_WINDOW):
+            await self._gently(watched[start : start + READ_WINDOW], positions=True)
+        published = [each for each in tuple(live.values()) if each.state.publisher and each.state.audience is None]
+        published = published[self._round % _ROUNDS :: _ROUNDS]
+        for start in range(0, len(published), READ_WINDOW):
+            await self._gently(published[start : start + READ_WINDOW], positions=False)
+
+    async def _gently(self, window: Sequence[LiveSession], *, positions: bool) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        heads = {each.session_id: each.state.record.last_seq for each in window}
+        if positions:
+            next_ones = {session_id: range(head + 1, head + 2) for session_id, head in heads.items()}
+            for session_id in await self._store.events.read_spans(next_ones):
+                self._look_at(session_id)
+        for record in await self._store.sessions.load_all(list(heads)):
+            self._take_over(record)
+        await asyncio.sleep(_REST * (loop.time() - began))
+
+    def _look_at(self, session_id: str) -> None:
+        live = self._sessions.live.get(session_id)
+        if live is not None:
+            self._catch_up.look(live)
+
+    def _take_over(self, record: SessionRecord) -> None:
+        live = self._sessions.live.get(record.session_id)
+        if live is not None and live.state.is_behind(record):
+            self._sessions.learn(record)
+
+    # --- the feed ----------------------------------------------------------------------------------------------------
+
+    async def look_for_the_feed(self) -> None:
+        """Look for new sessions, and in turn at those known elsewhere, as their gateways have written them. Raises
+        StorageUnavailable."""
+        sessions = self._store.sessions
+        since = utc_now() - _NEW_SESSIONS
+        self._hear(await sessions.page(SessionQuery(limit=_MAX_FEED, started_after=since)))
+        going_on = self._feed.going_on
+        if self._feed_place >= len(going_on):
+            self._feed_place = 0
+        asked = going_on[self._feed_place : self._feed_place + _MAX_FEED]
+        self._feed_place += len(asked)
+        self._hear(await sessions.load_all(asked))
+
+    def _hear(self, records: Sequence[SessionRecord]) -> None:
+        self._feed.heard([SessionNews(record.session(), [record.status]) for record in records])

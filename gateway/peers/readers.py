@@ -1,0 +1,98 @@
+"""The other gateways, as far as they have been heard of: what each wants to be told, and how many letters it sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from turnwire.gateway.peers.letters import EVERYBODY, Letter, Wants
+
+_SILENT_SECONDS = 3.0
+"""A gateway that has not been heard for so long is told nothing any more."""
+
+
+class _Reader(Struct):
+    heard_at: float
+    numbers: dict[str, int] = field(default_factory=dict)
+    """The number of its last letter, by topic."""
+    watched: set[str] = field(default_factory=set)
+    feed: bool = False
+    summaries: bool = False
+
+
+class Readers:
+    """Gateways by name. Plain data: what is lost of it comes again with the next letters."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        """`name` is this gateway's own; the clock is the loop's."""
+        self.watching: dict[str, set[str]] = {}
+        """sessionId → the gateways that watch it."""
+        self._name = name
+        self._clock = clock
+        self._readers: dict[str, _Reader] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """All gateways that have been heard of late."""
+        return list(self._readers)
+
+    def feeds(self, *, summaries: bool = False) -> list[str]:
+        """The gateways that want to hear of all sessions; or those of them that want summaries."""
+        return [name for name, each in self._readers.items() if each.feed and (each.summaries or not summaries)]
+
+    def wants_summaries(self, name: str) -> bool:
+        reader = self._readers.get(name)
+        return reader is not None and reader.summaries
+
+    def count(self, letter: Letter) -> bool:
+        """Note that this letter has come. Whether letters of its sender are missing before it, or it is a new one."""
+        reader = self._readers.get(letter.sender)
+        new = reader is None
+        if reader is None:
+            reader = self._readers[letter.sender] = _Reader(self._clock())
+        reader.heard_at = self._clock()
+        missing = self._is_missing(reader, letter.topic, letter.number - 1)
+        reader.numbers[letter.topic] = max(letter.number, reader.numbers.get(letter.topic, 0))
+        for topic in (EVERYBODY, self._name):
+            last = (letter.beat or {}).get(topic, 0)
+            missing |= self._is_missing(reader, topic, last)
+            reader.numbers[topic] = max(last, reader.numbers.get(topic, 0))
+        return new or missing
+
+    def _is_missing(self, reader: _Reader, topic: str, number: int) -> bool:
+        """Whether the letter of this number should have come, and has not."""
+        return number > reader.numbers.get(topic, 0)
+
+    def learn(self, name: str, wants: Wants) -> set[str]:
+        """Note what a gateway wants. Returns the sessions it has not wanted before."""
+        reader = self._readers[name]
+        watched = set(wants.watched)
+        new = watched - reader.watched
+        for session_id in reader.watched - watched if wants.whole else reader.watched.intersection(wants.left):
+            self._leave(name, reader, session_id)
+        for session_id in new:
+            reader.watched.add(session_id)
+            self.watching.setdefault(session_id, set()).add(name)
+        reader.feed, reader.summaries = wants.feed, wants.summaries
+        return new
+
+    def _leave(self, name: str, reader: _Reader, session_id: str) -> None:
+        reader.watched.discard(session_id)
+        watching = self.watching.get(session_id, set())
+        watching.discard(name)
+        if not watching:
+            self.watching.pop(session_id, None)
+
+    def forget(self, name: str) -> None:
+        """The gateway has left."""
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            for session_id in tuple(reader.watched):
+                self._leave(name, reader, session_id)
+
+    def forget_silent(self) -> None:
+        """Forget those that have not been heard for a while."""
+        earliest = self._clock() - _SILENT_SECONDS
+        for name in [name for name, each in self._readers.items() if each.heard_at < earliest]:
+            self.forget(name)

@@ -1,0 +1,20 @@
+"""`turnwire reindex`: have the search of a gateway made anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from turnwire.store.search.tables import FILE_NAME, request_rebuild
+
+
+def reindex(data_dir: Path) -> str | None:
+    """Ask for it; what is wrong as text for people, None when nothing is."""
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        return f"there is no search in {data_dir}: a gateway with TURNWIRE_SEARCH=on makes it there"
+    try:
+        request_rebuild(path)
+    except (sqlite3.Error, OSError) as error:
+        return f"the search in {data_dir} cannot be written: {error}"
+    return None

@@ -1,0 +1,17 @@
+"""What all wire shapes have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+JsonObject = dict[str, Any]
+Timestamp = Annotated[
+    str,
+    Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
+]
+
+
+class Shape(Struct, rename="camel"):
+    """Base of all wire shapes: camelCase names, unknown fields ignored."""

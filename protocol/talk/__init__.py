@@ -1,0 +1,1 @@
+"""How talk is read and measured: pure parts of `protocol.conversation`."""

@@ -1,0 +1,57 @@
+"""How the payload conventions of docs/events.md are read. What does not follow them reads as absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnwire.protocol.messages import JsonObject
+from turnwire.protocol.talk.utterances import Side
+from turnwire.protocol.times import parse_time, to_millis
+
+LINE_CHARS = 200
+"""The most characters of a summary's last line."""
+ASIDES = {"backchannel"}
+"""Sources of speech that are spoken and take no turn."""
+UNSPOKEN = {"chat", "dtmf", "noise"}
+_NO_SIDE = {"supervisor", "hangup"}
+"""Who may cut an utterance short without being the other side."""
+_LATEST_MS = 10**12
+
+
+def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
+    """Which side cut the other short, if it was a side."""
+    by = payload.get(field)
+    if by == "user" or by == "bot":
+        return "user" if by == "user" else "bot"
+    return None if isinstance(by, str) and by in _NO_SIDE else default
+
+
+def millis(value: Any) -> int | None:
+    """A time of the call in whole milliseconds, if that is what it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
+        return None
+    return round(value)
+
+
+def turn_of(payload: JsonObject) -> int | None:
+    turn = payload.get("turn")
+    return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
+
+
+def shortened(text: str) -> str:
+    line = " ".join(text[: LINE_CHARS * 4].split())
+    return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
+
+
+def moment(payload: JsonObject, name: str, zero: int | None) -> int | None:
+    """In milliseconds of the call: `…Ms`, else `…At`, a time with an offset; `zero` is when the call began."""
+    told = millis(payload.get(name + "Ms"))
+    if told is not None:
+        return told
+    at = payload.get(name + "At")
+    if not isinstance(at, str) or zero is None:
+        return None
+    try:
+        return millis(max(0, to_millis(parse_time(at)) - zero))
+    except ValueError:
+        return None

@@ -1,0 +1,128 @@
+"""The figures of talk that need a look at many utterances. All lists are in the order the utterances began."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from turnwire.protocol.figures import Overlaps, Response, Silences, Talk
+from turnwire.protocol.talk.utterances import Utterance
+
+SILENCE_MS = 3000
+"""A time in which nobody speaks counts as a silence from here on."""
+
+Span = tuple[int, int]
+
+
+class Answers(NamedTuple):
+    """The bot's responses, and how many utterances of the user got none."""
+
+    each: list[Response]
+    missed: int
+
+
+def answers(users: Sequence[Utterance], bots: Sequence[Utterance], reported: Mapping[int, int]) -> Answers:
+    """For each utterance of the user that ended while the bot was silent: the first of the bot that starts at or after
+    its end and before the next such utterance. The last one, if nothing follows, is neither answered nor missed.
+
+    `reported` are the milliseconds that a turn is told to have taken, used where not both utterances are measured.
+    """
+    starts = [bot.start for bot in bots]
+    farthest = list(accumulate((bot.end for bot in bots), max))
+    asked = [user for user in users if not _speaks(starts, farthest, user.end)]
+    found, missed = [], 0
+    for index, user in enumerate(asked):
+        first = bisect_left(bots, (user.end, user.seq if user.start == user.end else 0))
+        following = asked[index + 1] if index + 1 < len(asked) else None
+        if first < len(bots) and (following is None or bots[first][:2] < following[:2]):
+            found.append(_response(user, bots[first], reported))
+        elif first < len(bots) or following is not None:
+            missed += 1
+    return Answers(found, missed)
+
+
+def _speaks(starts: Sequence[int], farthest: Sequence[int], moment: int) -> bool:
+    """Whether somebody who began before this moment goes on after it."""
+    begun = bisect_left(starts, moment)
+    return begun > 0 and farthest[begun - 1] > moment
+
+
+def _response(user: Utterance, bot: Utterance, reported: Mapping[int, int]) -> Response:
+    waited = bot.start - user.end
+    if not (user.measured and bot.measured) and bot.turn is not None:
+        waited = reported.get(bot.turn, waited)
+    return Response(bot.seq, waited)
+
+
+def yields(
+    users: Sequence[Utterance], planned: Sequence[Utterance], heard: Sequence[Utterance], turns: Collection[int | None]
+) -> list[int]:
+    """How long the bot went on each time the user cut in, in milliseconds, ordered by size.
+
+    `planned` and `heard` are the bot's utterances, as told and as far as they went; `turns` those the user is told to
+    have interrupted.
+    """
+    starts = [user.start for user in users if user.measured]
+    found = []
+    for plan, bot in zip(planned, heard, strict=True):
+        if plan.cut or bot.end < plan.end or (bot.turn is not None and bot.turn in turns):
+            first = bisect_right(starts, bot.start)
+            if first < len(starts) and starts[first] <= bot.end:
+                found.append(bot.end - starts[first])
+    return sorted(found)
+
+
+def overlaps(users: Sequence[Utterance], bots: Sequence[Utterance]) -> Overlaps:
+    """How often a side began while the other spoke."""
+    return Overlaps(by_user=_begun_during(users, bots), by_bot=_begun_during(bots, users))
+
+
+def _begun_during(those: Sequence[Utterance], others: Sequence[Utterance]) -> int:
+    starts = [other.start for other in others]
+    farthest = list(accumulate((other.end for other in others), max))
+    return sum(each.measured and _speaks(starts, farthest, each.start) for each in those)
+
+
+def spans(utterances: Iterable[Utterance]) -> Iterator[Span]:
+    """The times in which somebody spoke: measured utterances, merged where they overlap."""
+    start = end = -1
+    for utterance in utterances:
+        if not utterance.measured:
+            continue
+        if utterance.start > end:
+            if end > start:
+                yield start, end
+            start, end = utterance.start, utterance.end
+        else:
+            end = max(end, utterance.end)
+    if end > start:
+        yield start, end
+
+
+def talk(users: Sequence[Utterance], bots: Sequence[Utterance], *, whole: bool) -> Talk:
+    """`whole`: every utterance is measured; else nobody knows who spoke more."""
+    user, bot = (sum(end - start for start, end in spans(side)) for side in (users, bots))
+    together = user + bot
+    overlap = together - sum(end - start for start, end in spans(sorted([*users, *bots])))
+    if not together or not whole:
+        return Talk(user, bot, overlap)
+    user_share = round(user / together, 4)
+    return Talk(user, bot, overlap, user_share, round(1 - user_share, 4))
+
+
+def silences(utterances: Sequence[Utterance]) -> Silences:
+    """Long times between two spans in which nothing unmeasured was said either."""
+    points = [each.start for each in utterances if not each.measured]
+    gaps = [
+        after[0] - before[1]
+        for before, after in pairwise(spans(utterances))
+        if after[0] - before[1] >= SILENCE_MS and not _any_between(points, before[1], after[0])
+    ]
+    return Silences(len(gaps), sum(gaps), max(gaps, default=0), SILENCE_MS)
+
+
+def _any_between(ordered: Sequence[int], low: int, high: int) -> bool:
+    index = bisect_left(ordered, low)
+    return index < len(ordered) and ordered[index] <= high

@@ -1,0 +1,49 @@
+"""Tool calls counted from their events: those that run, and how they ended."""
+
+from __future__ import annotations
+
+from turnwire.protocol.messages import JsonObject
+
+_FAILURES = {"tool.failed", "tool.timed_out"}
+
+
+class ToolCalls:
+    """A call's end belongs to a running one of the same `callId`, else of the same `name`."""
+
+    __slots__ = ("_by_key", "calls", "failed", "running")
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.running = 0
+        self._by_key: dict[str, int] = {}
+
+    def copy(self) -> ToolCalls:
+        """One that stays as it is now."""
+        made = ToolCalls()
+        made.calls, made.failed, made.running, made._by_key = self.calls, self.failed, self.running, dict(self._by_key)
+        return made
+
+    def take(self, payload: JsonObject) -> None:
+        """`tool.started`, or one of the four ways to end. One that was cancelled has not failed."""
+        key, event = _key(payload), payload["event"]
+        if event == "tool.started":
+            self.calls += 1
+            self.running += 1
+            self._by_key[key] = self._by_key.get(key, 0) + 1
+            return
+        running = self._by_key.pop(key, 0)
+        if running > 1:
+            self._by_key[key] = running - 1
+        if running:
+            self.running -= 1
+        else:  # its start was not told
+            self.calls += 1
+        self.failed += event in _FAILURES
+
+
+def _key(payload: JsonObject) -> str:
+    """What tells a tool call from others that run at the same time."""
+    for field in ("callId", "name"):
+        value = payload.get(field)
+        if isinstance(value, str):
+            return f"{field}:{value}"
+    return ""

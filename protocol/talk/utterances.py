@@ -1,0 +1,103 @@
+"""What was said in a conversation, in the order it began, whatever the order it was told in."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+Side = Literal["user", "bot"]
+OTHER: dict[Side, Side] = {"user": "bot", "bot": "user"}
+
+
+class Utterance(NamedTuple):
+    """Milliseconds of the call. One that is not `measured` is a point: `end` is `start`."""
+
+    start: int
+    seq: int
+    end: int
+    measured: bool
+    turn: int | None
+    cut: bool
+    """Whether the other side is told to have cut it short."""
+
+
+class Utterances:
+    """Keeps order and turns with every utterance that is added; nothing here visits those that were there before.
+
+    `speech` counts for turns and responses; what is added `aside` (a backchannel) is only time spoken.
+    """
+
+    __slots__ = ("_order", "_turns", "asides", "cuts", "latest_end", "speech", "unmeasured")
+
+    def __init__(self) -> None:
+        self.speech: dict[Side, list[Utterance]] = {"user": [], "bot": []}
+        self.asides: dict[Side, list[Utterance]] = {"user": [], "bot": []}
+        self.cuts: dict[Side, list[int]] = {"user": [], "bot": []}
+        """When a side was cut short, in order."""
+        self.unmeasured = 0
+        self.latest_end = 0
+        self._order: list[tuple[int, int, Side]] = []
+        self._turns: Counter[Side] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def copy(self) -> Utterances:
+        """One that stays as it is now."""
+        made = Utterances()
+        for name in ("speech", "asides", "cuts"):
+            setattr(made, name, {side: list(kept) for side, kept in getattr(self, name).items()})
+        made.unmeasured, made.latest_end = self.unmeasured, self.latest_end
+        made._order, made._turns = list(self._order), Counter(self._turns)
+        return made
+
+    def add(self, side: Side, utterance: Utterance, *, aside: bool = False) -> None:
+        self.unmeasured += not utterance.measured
+        self.latest_end = max(self.latest_end, utterance.end)
+        insort((self.asides if aside else self.speech)[side], utterance)
+        if not aside:
+            self._count_turns((utterance.start, utterance.seq, side))
+
+    def _count_turns(self, new: tuple[int, int, Side]) -> None:
+        """An insertion changes what its two neighbours mean for each other, and nothing else."""
+        order, side = self._order, new[2]
+        index = bisect_left(order, new)
+        before = order[index - 1][2] if index else None
+        if index < len(order):
+            after = order[index][2]
+            self._turns[after] += int(after != side) - int(after != before)
+        self._turns[side] += int(side != before)
+        order.insert(index, new)
+
+    def turns(self, side: Side) -> int:
+        """Runs of utterances of this side."""
+        return self._turns[side]
+
+    def cut(self, side: Side, at: int) -> None:
+        """What this side says at that moment ends there, whether it has been told yet or not."""
+        insort(self.cuts[side], at)
+
+    def heard(self, side: Side, utterance: Utterance) -> Utterance:
+        """The utterance as far as it went."""
+        cuts = self.cuts[side]
+        index = bisect_left(cuts, utterance.start)
+        if index < len(cuts) and cuts[index] < utterance.end:
+            return utterance._replace(end=cuts[index])
+        return utterance
+
+    def all_heard(self, side: Side) -> Sequence[Utterance]:
+        """The side's speech, in order, as far as it went."""
+        speech = self.speech[side]
+        return [self.heard(side, each) for each in speech] if self.cuts[side] else speech
+
+    def latest(self, count: int) -> tuple[list[Utterance], list[Utterance]]:
+        """Those of the user and of the bot among the last so many, as far as they went."""
+        counts = Counter(side for _, _, side in self._order[-count:])
+        sides: tuple[Side, Side] = ("user", "bot")
+        user, bot = (
+            [self.heard(side, each) for each in self.speech[side][len(self.speech[side]) - counts[side] :]]
+            for side in sides
+        )
+        return user, bot

@@ -1,0 +1,296 @@
+"""The embedded database: SecantusDB, the MongoDB wire protocol over WiredTiger, as a child process.
+
+It is under another licence and an optional extra, so it is only ever run, never imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any, Final, Self
+
+from turnwire.store.embedded import die_with_parent, op_msg
+from turnwire.store.embedded.data_directory import DataDirectory
+
+_HOST: Final = "127.0.0.1"
+_PORTS: Final = range(20_000, 32_000)
+_READY_SECONDS: Final = 60.0
+"""Recovery after a kill reads the whole write-ahead log: 1 to 5 seconds were seen."""
+_LOCKED_SECONDS: Final = 3.0
+"""A child whose gateway was just killed may hold the directory for a moment longer."""
+_POLL_SECONDS: Final = 0.05
+_BACKOFF_SECONDS: Final = (0.2, 5.0)
+_POLLS_PER_PROBE: Final = 20
+_ANSWER_SECONDS: Final = 2.0
+_SPARE_COLLECTIONS: Final = 32
+"""Collections that between them touch all of the tables that documents are spread over; 18 do in this version."""
+
+_log = logging.getLogger("turnwire.store")
+
+
+class EmbeddedDatabaseError(Exception):
+    """The embedded database cannot be started; the text says why and what to do."""
+
+
+class _PortTaken(EmbeddedDatabaseError):
+    pass
+
+
+class _DirectoryLocked(EmbeddedDatabaseError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another gateway is using this data directory: {path}")
+
+
+class EmbeddedDatabase:
+    """A database server on a data directory of its own, which dies with this process.
+
+    Start it from a thread that lives as long as the process, the main one: the kernel binds the child to it. While it
+    runs, a task restarts a child that died, on the same port and directory. `cache_size` is as in 256M.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, cache_size: str = "256M", test_commands: bool = False, log_file: Path | None = None
+    ) -> None:
+        self.restarts = 0
+        """How often a child that had died was replaced."""
+        self._cache_size = cache_size
+        self._test_commands = test_commands
+        self._directory = DataDirectory(data_dir, log_file)
+        self._port = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def uri(self) -> str:
+        """Valid once started; stays the same across restarts."""
+        if not self._port:
+            raise RuntimeError("the embedded database has not been started")
+        return f"mongodb://{_HOST}:{self._port}/"
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None while there is none."""
+        return self._child.pid if self._child is not None and self._child.poll() is None else None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Returns when the child answers. Raises EmbeddedDatabaseError, with no process left behind."""
+        command = self._find_command()
+        deadline = asyncio.get_running_loop().time() + _LOCKED_SECONDS
+        while True:
+            try:
+                await self._start_once(command)
+            except (_PortTaken, _DirectoryLocked):
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(_POLL_SECONDS)
+            except OSError as error:
+                raise EmbeddedDatabaseError(
+                    f"cannot use the data directory {self._directory.path}: {error.strerror}"
+                ) from None
+            else:
+                break
+        self._watcher = asyncio.create_task(self._watch(command), name="embedded database")
+        self._watcher.add_done_callback(_report_failure)
+
+    async def _start_once(self, command: list[str]) -> None:
+        if not self._directory.take():
+            raise _DirectoryLocked(self._directory.path)
+        try:
+            is_new = self._directory.begin()
+            self._port = _free_port()
+            await self._launch(command)
+            if is_new:
+                await self._make_tables()
+                self._directory.finish()
+        except BaseException:
+            await self._end_child(0)
+            self._directory.release()
+            raise
+
+    async def _make_tables(self) -> None:
+        """Make now, while there is nothing to lose, the tables that are otherwise made when first written to.
+
+        A kill while one is made leaves a database that cannot be opened any more.
+        """
+        for name in range(_SPARE_COLLECTIONS):
+            await self._command({"create": str(name), "$db": "prepare"})
+        await self._command({"dropDatabase": 1, "$db": "prepare"})
+
+    async def _command(self, document: dict[str, Any]) -> None:
+        answer = await op_msg.command(_HOST, self._port, document, _READY_SECONDS)
+        if answer is None or not answer.get("ok"):
+            raise EmbeddedDatabaseError(f"the embedded database does not do {document}: {answer}")
+
+    async def stop(self, kill_after: float = 5.0) -> None:
+        """Stop the child, by force after `kill_after` seconds. Nothing acknowledged is lost either way. Repeatable."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+            self._watcher = None
+        await self._end_child(kill_after)
+        self._directory.release()
+
+    def _find_command(self) -> list[str]:
+        places = os.pathsep.join(
+            [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+        )
+        program = shutil.which("secantusd-py", path=places)
+        if program is None:
+            raise EmbeddedDatabaseError(
+                "there is no MONGODB_URI, and the embedded database is not installed; "
+                "run: pip install 'turnwire[embedded]'"
+            )
+        return [program]
+
+    async def _launch(self, command: list[str]) -> None:
+        """Start a child and wait until it answers. Leaves none behind when it raises."""
+        child = self._child = self._spawn(command)
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while await _answering_pid(self._port) != child.pid:  # the answer of another does not count
+                    self._raise_if_dead(child)
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            await self._end_child(0)
+            raise EmbeddedDatabaseError(
+                f"the embedded database gives no answer in {_READY_SECONDS:.0f} s; its log: {self._directory.log_file}"
+            ) from None
+        except BaseException:
+            await self._end_child(0)
+            raise
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        directory = self._directory
+        arguments = [
+            *("--config", str(directory.config_file), "--host", _HOST, "--port", str(self._port)),
+            *("--storage-path", str(directory.database), "--cache-size", self._cache_size),
+            *("--sync-on-commit", "--log-level", "WARNING"),
+            *(["--enable-test-commands"] if self._test_commands else []),
+        ]
+        guard = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
+        log = directory.open_log()
+        try:
+            # A session of its own, so that Ctrl-C reaches the gateway alone, which then stops the child in order.
+            return subprocess.Popen(
+                [*guard, *command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "SECANTUS_FORCE_DURABLE": "1"},
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+
+    def _raise_if_dead(self, child: subprocess.Popen[bytes]) -> None:
+        status = child.poll()
+        if status is None:
+            return
+        tail = self._directory.log_tail()
+        if "already being managed by another process" in tail:
+            raise _DirectoryLocked(self._directory.path)
+        if "Address already in use" in tail:
+            raise _PortTaken(f"port {self._port} of {_HOST} was taken by another process")
+        last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "no output")
+        raise EmbeddedDatabaseError(
+            f"the embedded database ended at once with status {status}: {last} (its log: {self._directory.log_file})"
+        )
+
+    async def _watch(self, command: list[str]) -> None:
+        """Replace the child whenever it has died, until cancelled."""
+        shortest, longest = _BACKOFF_SECONDS
+        pause = shortest
+        while True:
+            await self._until_dead()
+            status = self._child.returncode if self._child is not None else None
+            _log.warning("the embedded database died with status %s and is started again", status)
+            await asyncio.sleep(pause)
+            try:
+                await self._launch(command)
+            except (EmbeddedDatabaseError, OSError) as error:
+                pause = min(pause * 2, longest)
+                _log.error("the embedded database cannot be started again: %s", error)
+            else:
+                pause = shortest
+                self.restarts += 1
+                _log.warning("the embedded database answers again")
+
+    async def _until_dead(self) -> None:
+        """Returns when the child has died. One whose storage engine has given up, as on a full disk, is killed."""
+        polls = 0
+        while (child := self._child) is not None and child.poll() is None:
+            await asyncio.sleep(_POLL_SECONDS)
+            polls += 1
+            if polls % _POLLS_PER_PROBE == 0 and await op_msg.is_broken(_HOST, self._port, _ANSWER_SECONDS):
+                _log.error("the embedded database fails at everything, as it does when the disk is full")
+                child.kill()
+
+    async def _end_child(self, kill_after: float) -> None:
+        child = self._child
+        if child is None:
+            return
+        loop = asyncio.get_running_loop()
+        kill_at = loop.time() + kill_after
+        next_term = loop.time()
+        while child.poll() is None:
+            if loop.time() >= kill_at:
+                child.kill()
+            elif loop.time() >= next_term:
+                next_term = loop.time() + 1.0
+                child.send_signal(signal.SIGTERM)
+                await _knock(self._port)  # it notices the signal when a connection comes in
+            await asyncio.sleep(_POLL_SECONDS)
+        self._child = None
+
+
+def _report_failure(watcher: asyncio.Task[None]) -> None:
+    if not watcher.cancelled() and (error := watcher.exception()) is not None:
+        _log.error("the embedded database is no longer watched", exc_info=error)
+
+
+def _free_port() -> int:
+    """A port below those that outgoing connections get, so that it is still free for a restart."""
+    for _ in range(1000):
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((_HOST, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+    raise EmbeddedDatabaseError(f"{_HOST} has no free port from {_PORTS.start} to {_PORTS.stop - 1}")
+
+
+async def _knock(port: int) -> None:
+    try:
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(_HOST, port)
+    except (OSError, TimeoutError):
+        return
+    writer.close()
+
+
+async def _answering_pid(port: int) -> int | None:
+    """The process id of the database server that answers on this port; None without one."""
+    answer = await op_msg.command(_HOST, port, {"serverStatus": 1, "$db": "admin"}, _ANSWER_SECONDS)
+    pid = None if answer is None else answer.get("pid")
+    return pid if isinstance(pid, int) else None

@@ -1,0 +1,264 @@
+"""One lane of the log: appends of many sessions in one ordered insert after the other, through whatever trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import bson
+from bson.errors import BSONError
+from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
+
+from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.event_documents import Document, is_same
+from turnwire.store.lanes.appends import Append, RefusedDocument, position_before, share_out
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
+
+MAX_COMMIT_BYTES = 4 * 1024 * 1024
+_BACKOFF_SECONDS = (0.05, 1.0)
+_TRIES = 5
+"""After so many, a document with an unknown fault is refused if others were taken meanwhile."""
+_INSERT = "insert into events"
+
+_log = logging.getLogger("turnwire.store")
+
+
+class LogReader(Protocol):
+    """What a lane reads of the log, with read concern majority. Both raise StorageUnavailable."""
+
+    async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
+        """Those of the positions (`_id`, `sessionId`) that hold an event: by `_id`, what identifies it."""
+
+    async def holds(self, session_id: str, seq: int) -> bool:
+        """Whether the position holds an event, for certain."""
+
+
+class AppendLane:
+    """Brings appends to their end. Owner of its group commit, and of the appends that are set aside.
+
+    What concerns one append alone (a position taken, a document refused, a shard that is away) never holds up the
+    others: that one is answered, or set aside for a while.
+    """
+
+    def __init__(
+        self,
+        insert: Callable[[list[Document]], Awaitable[tuple[int, Document | None]]],
+        reader: LogReader,
+        condition: DatabaseCondition,
+        on_commit: Callable[[int, float], None],
+    ) -> None:
+        """`on_commit` is told of each commit: events stored, seconds it took."""
+        self._insert_ordered = insert
+        self._reader = reader
+        self._condition = condition
+        self._on_commit = on_commit
+        self._lane: GroupCommit[Append] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
+        self._aside: dict[Append, asyncio.TimerHandle] = {}
+        self._taken = 0
+        """Inserts that brought something into the log."""
+        self._fruitless = 0
+        """Inserts since then that met trouble at once."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._lane.weight + sum(append.weight for append in self._aside)
+
+    def submit(self, append: Append) -> None:
+        self._lane.submit(append)
+
+    async def close(self) -> None:
+        """Stop writing. Appends that are not settled are cancelled."""
+        await self._lane.close()
+        for append, timer in self._aside.items():
+            timer.cancel()
+            append.done.cancel()
+        self._aside.clear()
+
+    async def _commit(self, batch: Sequence[Append]) -> None:
+        """Bring every append of the batch to its end, or aside, through whatever trouble the database has."""
+        attempt = 0
+        most = at_most = sum(len(append.documents) for append in batch)
+        while left := [append for append in batch if append.pending]:
+            try:
+                left = await self._make_sure_of(left)
+                if left:
+                    at_most = await self._insert(left, at_most) or most
+                attempt = 0
+            except DocumentTooLarge as error:  # what is within the bound as JSON can be over the driver's as BSON
+                at_most = _halve(left[0], at_most, str(error)) or most
+            except (BSONError, OverflowError, TypeError, ValueError) as error:
+                _fail_unencodable(left, error)
+            except (PyMongoError, StorageUnavailable) as error:
+                if isinstance(error, OperationFailure) and blames_document(error):
+                    at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
+                    continue
+                self._note(error, len(left), first=attempt == 0)
+                for append in left:  # some, all or nothing may be stored, now or a little later
+                    append.unsure = True
+                await asyncio.sleep(_backoff(attempt))
+                attempt += 1
+
+    def _note(self, error: PyMongoError | StorageUnavailable, waiting: int, *, first: bool) -> None:
+        if isinstance(error, PyMongoError):
+            self._condition.trouble(_INSERT, error)
+        if first:
+            _log.warning("storage trouble, %d appends wait and are tried again: %s", waiting, _brief(error))
+
+    async def _make_sure_of(self, appends: list[Append]) -> list[Append]:
+        """After trouble: whether the event before each append is still in the log, and where its own are already.
+
+        Ends the appends whose next position is taken: an event there may be our own, or the same one written by another
+        gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others.
+        """
+        now = self._condition.troubles
+        doubtful = [append for append in appends if append.as_of != now]
+        if not doubtful:
+            return appends
+        places = [append.next for append in doubtful]
+        heads = [position_before(place) for place in places if place["seq"] > 1]
+        found = await self._reader.found([*places, *heads])
+        for append, place in zip(doubtful, places, strict=True):
+            append.as_of = now
+            if place["seq"] > 1 and position_before(place)["_id"] not in found:
+                await self._require_head(append, place["sessionId"], place["seq"] - 1)
+            if place["_id"] in found:
+                append.finish()
+        return [append for append in appends if append.pending]
+
+    async def _require_head(self, append: Append, session_id: str, seq: int) -> None:
+        if not await self._reader.holds(session_id, seq):
+            _log.critical(
+                "the log of session %r has lost its end: seq=%d was stored and is no longer there", session_id, seq
+            )
+            append.fail(LogRolledBack(session_id, seq))
+
+    async def _insert(self, appends: list[Append], at_most: int) -> int:
+        """One ordered insert of what is not stored yet. Returns how many documents to send at most the next time; 0 for
+        as many as there are."""
+        loop = asyncio.get_running_loop()
+        documents = [document for append in appends for document in append.documents[append.stored :]]
+        del documents[at_most:]
+        started = loop.time()
+        said, error = await self._insert_ordered(documents)
+        self._on_commit(said, loop.time() - started)
+        if error is None:
+            for append, stored in share_out(appends, said):
+                append.advance(stored)
+            self._took()
+            return 0
+        kept = await self._sort_out(share_out(appends, said), error)
+        return 0 if kept else said  # else those before the one that failed are sent again, without it
+
+    def _took(self) -> None:
+        self._taken += 1
+        self._fruitless = 0
+        if self._condition.refusals:
+            self._condition.well(_INSERT)
+
+    async def _sort_out(self, said: list[tuple[Append, int]], error: Document) -> bool:
+        """A write error: what is said to be stored before it is not known to be until it has been read back.
+
+        Returns whether all of it is. Routers of some versions hide that it is not on a majority; and a server may take
+        back all of an insert in which a validator refuses one.
+        """
+        failed, before = said[-1]
+        claims = [append.documents[stored - 1] for append, stored in said if stored > append.stored]
+        found = await self._reader.found([*claims, failed.documents[before]])
+        kept = [stored for append, stored in said if stored > append.stored and self._is_kept(append, stored, found)]
+        if kept:
+            self._took()
+        if len(kept) < len(claims):
+            self._condition.troubles += 1
+            _log.warning("the database says of %d appends that they are stored, and does not show them", len(claims))
+        if failed.stored == before:  # else it is tried again, with what it lacks before
+            self._settle(failed, error, taken=failed.documents[before]["_id"] in found, fruitful=bool(kept))
+        return len(kept) == len(claims)
+
+    def _is_kept(self, append: Append, stored: int, found: dict[str, Document]) -> bool:
+        """Whether the log holds the append's documents as far as it was said, given what stands at the last of them."""
+        last = append.documents[stored - 1]
+        stands = found.get(last["_id"])
+        if stands is not None and is_same(stands, last):
+            append.advance(stored)
+            return True
+        append.unsure = True
+        return False
+
+    def _settle(self, append: Append, error: Document, *, taken: bool, fruitful: bool) -> None:
+        """The database did not write the next document of the append."""
+        fault = fault_of(error)
+        if taken:  # whatever it says, somebody's event stands there
+            append.finish()
+        elif fault is Fault.REFUSED:
+            self._refuse(append, error)
+        elif fault is Fault.UNKNOWN:
+            self._judge(append, error)
+        else:
+            append.unsure = True
+            if fault is Fault.TROUBLE:
+                self._condition.trouble(_INSERT, as_failure(error))
+                self._fruitless += 0 if fruitful else 1
+            if self._fruitless > 1:
+                raise as_failure(error)
+            self._set_aside(append)
+
+    def _judge(self, append: Append, error: Document) -> None:
+        """An unknown fault is the document's when the database takes others again and again, and never this one."""
+        if append.tries >= _TRIES and self._taken > append.taken_before:
+            self._refuse(append, error)
+            return
+        if not append.tries:
+            append.taken_before = self._taken
+            _log.warning("an event is not taken and is tried again: %s", reason_in(error))
+        append.unsure = True
+        self._set_aside(append)
+
+    def _refuse(self, append: Append, error: Document) -> None:
+        append.fail(RefusedDocument(append.stored, reason_in(error), stored=append.stored))
+
+    def _set_aside(self, append: Append) -> None:
+        append.aside = True
+        delay = _backoff(append.tries)
+        append.tries += 1
+        self._aside[append] = asyncio.get_running_loop().call_later(delay, self._bring_back, append)
+
+    def _bring_back(self, append: Append) -> None:
+        del self._aside[append]
+        append.aside = False
+        self._lane.submit(append)
+
+
+def _halve(first: Append, at_most: int, reason: str) -> int:
+    """Half as many documents; with one it is that one's fault, then 0."""
+    if at_most > 1:
+        return at_most // 2
+    first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
+    return 0
+
+
+def _fail_unencodable(appends: list[Append], cause: Exception) -> None:
+    """Fail the appends that hold what BSON cannot; a check before should have refused it."""
+    for append in appends:
+        for index, document in enumerate(append.documents[append.stored :], start=append.stored):
+            try:
+                bson.encode(document)
+            except Exception as error:
+                append.fail(RefusedDocument(index, str(error), stored=append.stored))
+                break
+    if all(append.pending for append in appends):  # not a document's fault: do not try for ever
+        for append in appends:
+            append.fail(cause)
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
+
+
+def _backoff(attempt: int) -> float:
+    low, high = _BACKOFF_SECONDS
+    return random.uniform(0.5, 1.0) * min(high, low * 2.0 ** min(attempt, 10))

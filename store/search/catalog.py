@@ -1,0 +1,182 @@
+"""Writes of the projection. Everything here blocks, and belongs to one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from turnwire.protocol.times import to_millis
+from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_projection, text_rowid
+from turnwire.store.session_filter import about, as_text, words_of
+from turnwire.store.sessions import SessionRecord
+
+_MAX_PAIRS = 32
+"""Top-level values of one session's metadata that can be asked for."""
+_MAX_VALUE_CHARS = 256
+_MAX_ABOUT_CHARS = 8192
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Said(Struct, frozen=True):
+    """What was said in the events first…last of a session; `text` may be empty."""
+
+    session_id: str
+    first: int
+    last: int
+    text: str
+
+
+class Unended(Struct, frozen=True):
+    """A session that had not ended when the projection last heard of it."""
+
+    session_id: str
+    indexed: int
+    """The texts of the events up to this one are in."""
+
+
+class Catalog:
+    """The projection in one file. Raises sqlite3.Error where the file cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_projection(path)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- what it knows -----------------------------------------------------------------------------------------------
+
+    def rebuild_wanted(self) -> bool:
+        return self._one("SELECT value FROM state WHERE name = 'rebuild'") is not None
+
+    def clear(self) -> None:
+        """Forget all, to be fed anew."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in ("sessions", "metadata", "state"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("INSERT INTO said (said) VALUES ('delete-all')")
+
+    def unended(self) -> list[Unended]:
+        rows = self._connection.execute("SELECT id, indexed FROM sessions WHERE ended IS NULL")
+        return [Unended(*row) for row in rows]
+
+    def indexed(self, session_id: str) -> int | None:
+        """How far the session's texts are in; None for one that is not known."""
+        row = self._one("SELECT indexed FROM sessions WHERE id = ?", session_id)
+        return None if row is None else int(row[0])
+
+    def newest_started(self) -> int | None:
+        """When the newest session started, in milliseconds since 1970."""
+        row = self._one("SELECT started FROM sessions ORDER BY ordinal DESC LIMIT 1")
+        return None if row is None else int(row[0])
+
+    def complete(self) -> bool:
+        """Whether it has been fed with all sessions there were, once."""
+        return self._one("SELECT value FROM state WHERE name = 'complete'") is not None
+
+    def note_complete(self) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO state VALUES ('complete', 'yes')")
+
+    def _one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+        return row
+
+    # --- what it learns ----------------------------------------------------------------------------------------------
+
+    def take(self, records: Iterable[SessionRecord], texts: Iterable[Said]) -> list[str]:
+        """Sessions as they are now, then what was said in them. Returns the ids of those whose texts have a hole before
+        these, which are left out then."""
+        behind: dict[str, None] = {}
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for record in records:
+                self._keep(record)
+            for said in texts:
+                if not self._say(said):
+                    behind[said.session_id] = None
+        return list(behind)
+
+    def remove(self, session_ids: Iterable[str]) -> None:
+        """Sessions that are no more. Their texts lead nowhere from now on."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for session_id in session_ids:
+                row = self._one("SELECT ordinal FROM sessions WHERE id = ?", session_id)
+                if row is not None:
+                    connection.execute("DELETE FROM metadata WHERE ordinal = ?", row)
+                    connection.execute("DELETE FROM sessions WHERE ordinal = ?", row)
+
+    def _keep(self, record: SessionRecord) -> None:
+        known = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", record.session_id)
+        text = about(record.session_id, record.metadata)[:_MAX_ABOUT_CHARS]
+        if known is None:
+            ordinal = self._free_ordinal(to_millis(record.started_at))
+            columns = ", ".join("?" * 18)
+            self._connection.execute(
+                f"INSERT INTO sessions VALUES ({columns})", (ordinal, record.session_id, *_columns(record), text, 0, 1)
+            )
+        else:
+            ordinal = known[0]
+            assigned = "status, language, started, ended, end_reason, duration, p50, p95, missed, interruptions, "
+            assigned += "tools_failed, errors, talk, about"
+            values = ", ".join("?" * 14)
+            self._connection.execute(
+                f"UPDATE sessions SET ({assigned}) = ({values}) WHERE ordinal = ?", (*_columns(record), text, ordinal)
+            )
+        if known is None or known[1] != text:
+            self._describe(ordinal, record, None if known is None else known[1], text)
+
+    def _describe(self, ordinal: int, record: SessionRecord, before: str | None, text: str) -> None:
+        execute, rowid = self._connection.execute, text_rowid(ordinal, 0)
+        if before is not None:
+            execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, _folded(before)))
+            execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
+        execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (rowid, _folded(text)))
+        pairs = [(key, as_text(value)) for key, value in record.metadata.items()]
+        kept = [(key, value, ordinal) for key, value in pairs if value is not None and len(value) <= _MAX_VALUE_CHARS]
+        self._connection.executemany("INSERT OR IGNORE INTO metadata VALUES (?, ?, ?)", kept[:_MAX_PAIRS])
+
+    def _free_ordinal(self, started_ms: int) -> int:
+        low, high = first_ordinal(started_ms), first_ordinal(started_ms + 1)
+        row = self._one("SELECT max(ordinal) FROM sessions WHERE ordinal >= ? AND ordinal < ?", low, high)
+        ordinal = low if row is None or row[0] is None else int(row[0]) + 1
+        while self._one("SELECT 1 FROM sessions WHERE ordinal = ?", ordinal) is not None:
+            ordinal += 1
+        return ordinal
+
+    def _say(self, said: Said) -> bool:
+        row = self._one("SELECT ordinal, indexed, chunks FROM sessions WHERE id = ?", said.session_id)
+        if row is None or said.first > row[1] + 1:
+            return False
+        ordinal, indexed, chunks = row
+        if said.last <= indexed:
+            return True
+        if said.text and chunks < MAX_CHUNKS:
+            values = text_rowid(ordinal, chunks), _folded(said.text)
+            self._connection.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", values)
+            chunks += 1
+        self._connection.execute(
+            "UPDATE sessions SET indexed = ?, chunks = ? WHERE ordinal = ?", (said.last, chunks, ordinal)
+        )
+        return True
+
+
+def _folded(text: str) -> str:
+    return " ".join(words_of(text))
+
+
+def _columns(record: SessionRecord) -> tuple[Any, ...]:
+    """status … talk."""
+    seen, ended = record.figures, record.ended_at
+    duration = None if ended is None else (ended - record.started_at) // _MILLISECOND
+    times = to_millis(record.started_at), None if ended is None else to_millis(ended)
+    head = (record.status, record.language, *times, record.end_reason, duration)
+    if seen is None or ended is None:
+        return (*head, *[None] * 7)
+    interruptions = seen.interruptions.by_user + seen.interruptions.by_bot
+    figures = seen.response_p50_ms, seen.response_p95_ms, seen.missed, interruptions
+    return (*head, *figures, seen.tools_failed, seen.errors, seen.talk_ms)

@@ -1,0 +1,213 @@
+"""Reads of the projection: pages, counts and sums. Everything here blocks, and belongs to one thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from turnwire.protocol.times import to_millis
+from turnwire.store.search.tables import ORDINAL_OF_TEXT, first_ordinal, open_projection, text_rowid
+from turnwire.store.session_filter import SessionFilter
+from turnwire.store.sessions import SessionQuery
+
+PAGE_SECONDS = 0.06
+"""A page is looked for so long; then the answer says how far it looked."""
+COUNT_SECONDS = 0.03
+FEW = 2000
+"""A filter with so few matches is looked up by its index; for others the sessions are gone through, newest first."""
+_FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
+_END = 2**62
+
+Clause = tuple[str, list[Any]]
+
+
+class Found(Struct, frozen=True):
+    """Ids in order. `stopped_at` is where the search went no further for lack of time: (started, in milliseconds since
+    1970; id)."""
+
+    ids: list[str]
+    stopped_at: tuple[int, str] | None = None
+
+
+class Count(Struct, frozen=True):
+    """Sessions that pass; when not `exact`, there may be more."""
+
+    value: int
+    exact: bool
+
+
+class Finder:
+    """Read access to the projection in one file. Raises sqlite3.Error."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_projection(path)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        return self._connection
+
+    def page(self, query: SessionQuery, seconds: float = PAGE_SECONDS) -> Found:
+        found: list[str] = []
+        search = _Search(self._connection, query)
+        stopped = search.run(query.limit, seconds, lambda rows: found.extend(row[1] for row in rows))
+        return Found(found[: query.limit], stopped)
+
+    def count(self, query: SessionQuery, up_to: int, seconds: float = COUNT_SECONDS) -> Count:
+        """Of all pages together, whatever the cursor."""
+        counted = 0
+
+        def add(rows: list[tuple[int, str]]) -> None:
+            nonlocal counted
+            counted += len(rows)
+
+        search = _Search(self._connection, query, whole=True)
+        stopped = search.run(up_to + 1, seconds, add)
+        return Count(min(counted, up_to), stopped is None and counted <= up_to)
+
+
+class _Search:
+    """One way through the sessions in their order, window by window."""
+
+    def __init__(self, connection: sqlite3.Connection, query: SessionQuery, *, whole: bool = False) -> None:
+        self._connection = connection
+        self._ascending = query.ascending
+        self._words = query.more.words
+        self._clauses = _clauses(query)
+        self._low, self._high = self._bounds(query, whole=whole)
+
+    def _bounds(self, query: SessionQuery, *, whole: bool) -> tuple[int, int]:
+        """Ordinals: inclusive, exclusive."""
+        low = 0 if query.started_after is None else first_ordinal(to_millis(query.started_after) + 1)
+        high = _END if query.started_before is None else first_ordinal(to_millis(query.started_before))
+        if query.before is not None and not whole:
+            here = self._place(to_millis(query.before[0]), query.before[1])
+            if self._ascending:
+                low = max(low, here + 1)
+            else:
+                high = min(high, here)
+        return low, high
+
+    def _place(self, started_ms: int, session_id: str) -> int:
+        """The ordinal of the session a page before has ended with."""
+        row = self._connection.execute("SELECT ordinal FROM sessions WHERE id = ?", (session_id,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        return first_ordinal(started_ms + 1) - 1 if self._ascending else first_ordinal(started_ms)
+
+    def run(self, wanted: int, seconds: float, take: Any) -> tuple[int, str] | None:
+        """Hand over matches, (ordinal, id), until there are as many as wanted. Where it stopped for lack of time."""
+        few = self._rarest()
+        if few is not None:
+            rows = self._matches(self._low, self._high, wanted, few)
+            take(rows)
+            return None
+        deadline, width = time.monotonic() + seconds, _FIRST_WINDOW
+        while wanted > 0 and self._low < self._high:
+            edge = self._edge(width)
+            low, high = (self._low, edge) if self._ascending else (edge, self._high)
+            rows = self._matches(low, high, wanted, None)
+            take(rows)
+            wanted -= len(rows)
+            self._low, self._high = (edge, self._high) if self._ascending else (self._low, edge)
+            if wanted > 0 and self._low < self._high and time.monotonic() > deadline:
+                return self._last_before(edge)
+            width = min(width * 4, _LAST_WINDOW)
+        return None
+
+    def _edge(self, width: int) -> int:
+        """Where a window of so many sessions ends."""
+        order, end = ("ASC", _END) if self._ascending else ("DESC", 0)
+        sql = (
+            f"SELECT ordinal FROM sessions WHERE ordinal >= ? AND ordinal < ? ORDER BY ordinal {order} LIMIT 1 OFFSET ?"
+        )
+        row = self._connection.execute(sql, (self._low, self._high, width)).fetchone()
+        if row is None:
+            return self._high if self._ascending and self._high < _END else self._low if not self._ascending else end
+        return int(row[0]) if self._ascending else int(row[0]) + 1
+
+    def _last_before(self, edge: int) -> tuple[int, str]:
+        """The session that was looked at last."""
+        sql = "SELECT started, id FROM sessions WHERE ordinal >= ? ORDER BY ordinal ASC LIMIT 1"
+        if self._ascending:
+            sql = "SELECT started, id FROM sessions WHERE ordinal < ? ORDER BY ordinal DESC LIMIT 1"
+        started, session_id = self._connection.execute(sql, (edge,)).fetchone()
+        return int(started), str(session_id)
+
+    def _matches(self, low: int, high: int, limit: int, few: Clause | None) -> list[tuple[int, str]]:
+        clauses = [*self._clauses, *(self._word(word, low, high) for word in self._words)]
+        if few is not None:
+            clauses.append((f"ordinal IN ({few[0]})", few[1]))
+        where = " AND ".join(["ordinal >= ? AND ordinal < ?", *(sql for sql, _ in clauses)])
+        values = [low, high, *(value for _, part in clauses for value in part), limit]
+        order = "ASC" if self._ascending else "DESC"
+        # By its order alone: an index of a filter would have to be sorted.
+        source = "sessions NOT INDEXED" if few is None else "sessions"
+        sql = f"SELECT ordinal, id FROM {source} WHERE {where} ORDER BY ordinal {order} LIMIT ?"
+        return self._connection.execute(sql, values).fetchall()
+
+    def _word(self, word: str, low: int, high: int) -> Clause:
+        sql = f"ordinal IN (SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ? AND rowid >= ? AND rowid < ?)"
+        return sql, [f'"{word}"', text_rowid(low, 0), min(2**63 - 1, text_rowid(high, 0))]
+
+    def _rarest(self) -> Clause | None:
+        """A subquery of few ordinals, among which all matches are."""
+        drivers = [*self._drivers, *(self._all_of(word) for word in self._words)]
+        best: tuple[int, Clause] | None = None
+        for sql, values in drivers:
+            counted = f"SELECT count(*) FROM (SELECT 1 FROM ({sql}) LIMIT {FEW + 1})"
+            count = int(self._connection.execute(counted, values).fetchone()[0])
+            if count <= FEW and (best is None or count < best[0]):
+                best = count, (sql, values)
+        return None if best is None else best[1]
+
+    @property
+    def _drivers(self) -> list[Clause]:
+        conditions = [clause for clause in self._clauses if clause[0] not in _BROAD]
+        return [(f"SELECT ordinal FROM sessions WHERE {sql}", values) for sql, values in conditions]
+
+    def _all_of(self, word: str) -> Clause:
+        return f"SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ?", [f'"{word}"']
+
+
+_ENDED = "ended IS NOT NULL"
+_NO_ERRORS = "errors = 0"
+_BROAD = {_ENDED, _NO_ERRORS}
+"""Conditions that no index serves."""
+
+
+def _clauses(query: SessionQuery) -> list[Clause]:
+    """Conditions on a session, beside its time and its words."""
+    more: SessionFilter = query.more
+    clauses: list[Clause] = []
+    if query.status:
+        clauses.append((f"status IN ({', '.join('?' * len(query.status))})", list(query.status)))
+    clauses += [
+        (sql, [value])
+        for sql, value in (
+            ("language = ?", query.language),
+            ("end_reason = ?", more.end_reason),
+            ("duration >= ?", more.min_duration_ms),
+            ("duration <= ?", more.max_duration_ms),
+            ("p95 >= ?", more.min_response_p95_ms),
+        )
+        if value is not None
+    ]
+    if more.id_prefix is not None:
+        clauses.append(("id >= ? AND id < ?", [more.id_prefix, more.id_prefix + "\U0010ffff"]))
+    for name, least in (("interruptions", more.min_interruptions), ("tools_failed", more.tools_failed)):
+        if least is not None:
+            clauses.append((f"{name} >= ? AND {name} > 0" if least else f"{name} >= ?", [least]))
+    if more.has_errors is not None:
+        clauses.append(("errors > 0" if more.has_errors else _NO_ERRORS, []))
+    for key, value in more.metadata:
+        clauses.append(("ordinal IN (SELECT ordinal FROM metadata WHERE key = ? AND value = ?)", [key, value]))
+    if more.wants_end:
+        clauses.append((_ENDED, []))
+    return clauses

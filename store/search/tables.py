@@ -1,0 +1,96 @@
+"""The tables of the projection, and the numbers that order sessions in them."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1
+"""Raised with every change of the tables: a projection of another version is made anew."""
+FILE_NAME = "search.sqlite3"
+
+_SAME_MOMENT_BITS = 8
+"""Sessions that may start in one millisecond, before they spill into the next."""
+_CHUNK_BITS = 14
+MAX_CHUNKS = 2**_CHUNK_BITS
+"""Texts of one session."""
+_ZERO_MS = 1_577_836_800_000
+"""2020-01-01, so that 41 bits of milliseconds last until 2089."""
+
+_TABLES = """
+CREATE TABLE sessions (
+    ordinal INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    language TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    end_reason TEXT,
+    duration INTEGER,
+    p50 INTEGER,
+    p95 INTEGER,
+    missed INTEGER,
+    interruptions INTEGER,
+    tools_failed INTEGER,
+    errors INTEGER,
+    talk INTEGER,
+    about TEXT NOT NULL,
+    indexed INTEGER NOT NULL,
+    chunks INTEGER NOT NULL
+);
+CREATE INDEX by_end_reason ON sessions (end_reason) WHERE end_reason IS NOT NULL;
+CREATE INDEX by_language ON sessions (language);
+CREATE INDEX by_status ON sessions (status);
+CREATE INDEX by_duration ON sessions (duration) WHERE duration IS NOT NULL;
+CREATE INDEX by_p95 ON sessions (p95) WHERE p95 IS NOT NULL;
+CREATE INDEX by_interruptions ON sessions (interruptions) WHERE interruptions > 0;
+CREATE INDEX by_tools_failed ON sessions (tools_failed) WHERE tools_failed > 0;
+CREATE INDEX by_errors ON sessions (errors) WHERE errors > 0;
+CREATE INDEX unended ON sessions (ordinal) WHERE ended IS NULL;
+CREATE TABLE metadata (
+    key TEXT NOT NULL, value TEXT NOT NULL, ordinal INTEGER NOT NULL, PRIMARY KEY (key, value, ordinal)
+) WITHOUT ROWID;
+CREATE INDEX metadata_of ON metadata (ordinal);
+CREATE VIRTUAL TABLE said USING fts5 (text, content='', detail=none, tokenize="unicode61 remove_diacritics 2");
+CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+
+
+def open_projection(path: Path) -> sqlite3.Connection:
+    """A connection to the projection, which is made when there is none of this version. Raises sqlite3.Error, OSError.
+
+    What is written last may be lost with the machine, and is read from the log again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        connection.executescript(_dropped(connection) + _TABLES + f"PRAGMA user_version = {VERSION};")
+    return connection
+
+
+def _dropped(connection: sqlite3.Connection) -> str:
+    """What drops all tables but those that belong to one of the others."""
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return "".join(f'DROP TABLE "{name}";\n' for name in names if not name.startswith(("sqlite_", "said_")))
+
+
+def request_rebuild(path: Path) -> None:
+    """Ask whoever feeds the projection to make it anew, now or at its next start. Raises sqlite3.Error, OSError."""
+    connection = open_projection(path)
+    connection.execute("INSERT OR REPLACE INTO state VALUES ('rebuild', 'wanted')")
+    connection.close()
+
+
+def first_ordinal(started_ms: int) -> int:
+    """Below the ordinals of all sessions that started in this millisecond or later."""
+    return max(0, started_ms - _ZERO_MS) << _SAME_MOMENT_BITS
+
+
+def text_rowid(ordinal: int, chunk: int) -> int:
+    return (ordinal << _CHUNK_BITS) + chunk
+
+
+ORDINAL_OF_TEXT = f"rowid >> {_CHUNK_BITS}"

@@ -1,0 +1,149 @@
+"""Pages of sessions, read from the session documents alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Struct, field
+
+from turnwire.protocol.messages import SessionStatus
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.session_filter import SessionFilter, values_written
+from turnwire.store.session_record import Document, SessionRecord, record_of
+
+_MILLISECOND = timedelta(milliseconds=1)
+_READ = "read sessions"
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_FIRST_SPAN = timedelta(seconds=2)
+_SPAN_GROWTH = 8
+_AT_ONCE = 500
+_LONGEST_SPAN = timedelta(days=365 * 100)
+
+
+class SessionQuery(Struct, frozen=True, kw_only=True):
+    """A page of sessions, newest first by (startedAt, sessionId). Bounds of time are exclusive."""
+
+    limit: int
+    status: Sequence[SessionStatus] = ()
+    """Any of these; empty for all."""
+    language: str | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    before: tuple[datetime, str] | None = None
+    """The (startedAt, sessionId) of the last session of the page before."""
+    ascending: bool = False
+    """Oldest first instead."""
+    more: SessionFilter = field(default_factory=SessionFilter)
+
+    def matches(self, record: SessionRecord) -> bool:
+        """Whether the filters of status and language let this session through."""
+        same = self.more.end_reason in (None, record.end_reason) and self.language in (None, record.language)
+        return same and (not self.status or record.status in self.status)
+
+    def takes(self, record: SessionRecord) -> bool:
+        """Whether all filters let it through but the one of what was said."""
+        ended = record.ended_at
+        duration = None if ended is None else (ended - record.started_at) // _MILLISECOND
+        return self.matches(record) and self.more.takes(record.session_id, record.metadata, duration, record.figures)
+
+    def spans(self, moment: datetime) -> bool:
+        """Whether sessions that started at this moment are within the bounds of time."""
+        after, before = self.started_after, self.started_before
+        return (after is None or moment > after) and (before is None or moment < before)
+
+
+class SessionPages:
+    """Reads pages in either order. Raises StorageUnavailable when the database does not answer."""
+
+    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
+        self._sessions = sessions
+        self._condition = condition
+
+    async def page(self, query: SessionQuery) -> list[SessionRecord]:
+        """One page. The cost follows the page's size, not the number of sessions.
+
+        Reads windows of startedAt, backwards, that widen until the page is full: the embedded database reads every
+        match of a query before it applies a limit.
+        """
+        condition: Document = {}
+        if query.status:
+            condition["status"] = query.status[0] if len(query.status) == 1 else {"$in": list(query.status)}
+        if query.language is not None:
+            condition["language"] = query.language
+        if query.more.end_reason is not None:
+            condition["endReason"] = query.more.end_reason
+        for key, value in query.more.metadata:
+            if _PLAIN_KEY.fullmatch(key):  # in others a dot would be a way, and not part of a name
+                condition[f"metadata.{key}"] = {"$in": values_written(value)}
+        if query.ascending:
+            return await self._page_upwards(condition, query)
+        found: list[SessionRecord] = []
+        upper = query.started_before
+        if query.before is not None:
+            same_moment, before_id = query.before
+            if query.spans(same_moment):
+                ties = await self._window({**condition, "startedAt": same_moment}, limit=0)
+                found = [record for record in ties if record.session_id < before_id]
+            upper = same_moment if upper is None else min(upper, same_moment)
+        return await self._fill(found, condition, query, upper)
+
+    async def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
+        """All that started between these two times, both exclusive, in no order."""
+        cursor = self._sessions.find({"startedAt": {"$gt": after, "$lt": before}})
+        while documents := await self._condition.ask(_READ, cursor.to_list(length=_AT_ONCE)):
+            for document in documents:
+                yield record_of(document)
+
+    async def _page_upwards(self, condition: Document, query: SessionQuery) -> list[SessionRecord]:
+        """Oldest first. MongoDB stops at the limit; the embedded database reads all matches."""
+        found: list[SessionRecord] = []
+        lower = query.started_after
+        if query.before is not None:
+            moment, last_id = query.before
+            if query.spans(moment):
+                ties = await self._window({**condition, "startedAt": moment}, limit=0, order=1)
+                found = [record for record in ties if record.session_id > last_id]
+            lower = moment if lower is None else max(lower, moment)
+        bounds = {"$gt": lower, "$lt": query.started_before}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        if len(found) < query.limit:
+            window = {**condition, "startedAt": given} if given else condition
+            found += await self._window(window, query.limit - len(found), order=1)
+        return found[: query.limit]
+
+    async def _fill(
+        self, found: list[SessionRecord], condition: Document, query: SessionQuery, upper: datetime | None
+    ) -> list[SessionRecord]:
+        span = _FIRST_SPAN
+        edge = upper or datetime.now(UTC)
+        while len(found) < query.limit:
+            lower = _before(edge, span)
+            last_window = lower is None
+            if query.started_after is not None and (lower is None or lower <= query.started_after):
+                lower, last_window = query.started_after, True
+            bounds: Document = {} if upper is None else {"$lt": upper}
+            if lower is not None:
+                bounds["$gt" if lower == query.started_after else "$gte"] = lower
+            window = {**condition, "startedAt": bounds} if bounds else condition
+            found += await self._window(window, query.limit - len(found))
+            if last_window:
+                break
+            edge = upper = lower or edge
+            span *= _SPAN_GROWTH
+        return found[: query.limit]
+
+    async def _window(self, condition: Document, limit: int, order: int = -1) -> list[SessionRecord]:
+        """Newest first, or oldest with an `order` of 1. A limit of 0 is none."""
+        cursor = self._sessions.find(condition).sort([("startedAt", order), ("_id", order)]).limit(limit)
+        return [record_of(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
+
+
+def _before(edge: datetime, span: timedelta) -> datetime | None:
+    """The start of a window; None for one that has none."""
+    try:
+        return None if span >= _LONGEST_SPAN else edge - span
+    except OverflowError:
+        return None

@@ -1,0 +1,104 @@
+"""A session as the store keeps it, and its document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
+from turnwire.protocol.times import format_time
+
+Document = dict[str, Any]
+
+
+class SessionRecord(Struct):
+    """A session as the store keeps it. Times are aware UTC datetimes with milliseconds."""
+
+    session_id: str
+    language: str
+    started_at: datetime
+    status: SessionStatus = "initiated"
+    ended_at: datetime | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    last_seq: int = 0
+    last_event_at: datetime | None = None
+    end_reason: str | None = None
+    epoch: int = 0
+    """How many times a publisher has claimed the session."""
+    time_ordered: bool = True
+    """Whether no event's timestamp is before that of the event before it."""
+    heartbeat: int = 0
+    """Raised now and then by the gateway that holds the publisher; if it stands still, nobody does."""
+
+    figures: SessionFigures | None = None
+    """Kept with the end."""
+    amended: int = 0
+    """How many times metadata and language have been changed."""
+
+    def session(self) -> Session:
+        """The wire shape."""
+        return Session(
+            session_id=self.session_id,
+            status=self.status,
+            language=self.language,
+            started_at=format_time(self.started_at),
+            ended_at=None if self.ended_at is None else format_time(self.ended_at),
+            metadata=self.metadata,
+            last_seq=self.last_seq,
+            last_event_at=None if self.last_event_at is None else format_time(self.last_event_at),
+            end_reason=self.end_reason,
+            figures=self.figures,
+        )
+
+
+def lazy_fields(record: SessionRecord) -> Document:
+    return {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at, "heartbeat": record.heartbeat}
+
+
+def kept_figures(record: SessionRecord) -> Document:
+    """None are written where none are known: they may be known to another gateway."""
+    return {} if record.figures is None else {"figures": msgspec.to_builtins(record.figures)}
+
+
+def _figures(stored: Document | None) -> SessionFigures | None:
+    try:
+        return None if stored is None else msgspec.convert(stored, SessionFigures)
+    except msgspec.ValidationError:  # of another version
+        return None
+
+
+def document_of(record: SessionRecord) -> Document:
+    return {
+        "_id": record.session_id,
+        "status": record.status,
+        "language": record.language,
+        "startedAt": record.started_at,
+        "endedAt": record.ended_at,
+        "metadata": record.metadata,
+        **lazy_fields(record),
+        "endReason": record.end_reason,
+        "epoch": record.epoch,
+        "timeOrdered": record.time_ordered,
+    }
+
+
+def record_of(document: Document) -> SessionRecord:
+    return SessionRecord(
+        session_id=document["_id"],
+        language=document["language"],
+        started_at=document["startedAt"],
+        status=document["status"],
+        ended_at=document["endedAt"],
+        metadata=document["metadata"],
+        last_seq=document["lastSeq"],
+        last_event_at=document["lastEventAt"],
+        end_reason=document["endReason"],
+        epoch=document["epoch"],
+        time_ordered=document["timeOrdered"],
+        heartbeat=document["heartbeat"],
+        figures=_figures(document.get("figures")),
+        amended=document.get("amended", 0),
+    )

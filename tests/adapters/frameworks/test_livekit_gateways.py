@@ -1,0 +1,170 @@
+"""LiveKit calls whose gateway is there, down, frozen or killed: the user hears no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.adapters.frameworks.gateway import Gateway
+from tests.adapters.frameworks.livekit_bot import Bot
+from tests.adapters.frameworks.pacing import Pacing, steadiest, table
+from tests.adapters.frameworks.waiting import until
+from tests.adapters.page_code import run_page
+from turnwire import Client
+from turnwire.adapters.livekit import bind
+
+ANSWER = "It is open until six today. Do you want me to book a table for you?"
+
+
+async def talk(bot: Bot, *turns: Callable[[], None]) -> None:
+    """Ask the bot once for each of the turns; each is called in the middle of the answer."""
+    async with bot:
+        for turn in turns:
+            await bot.user_says("Are you open?")
+            await until(lambda: bot.session.agent_state == "speaking")
+            turn()
+            await until(lambda: bot.session.agent_state == "listening")
+
+
+def nothing() -> None:
+    pass
+
+
+async def texts(url: str, session_id: str) -> list[str]:
+    async with Client(url) as client:
+        return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
+
+
+async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    call = bind(bot.session, bot.ctx, gateway.url, session_id=session_id, language="en", metadata={"bot": "tables"})
+    await talk(bot, nothing, nothing)
+    assert call.pending == 0
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+    async with Client(gateway.url) as client:
+        session = await client.get(session_id)
+    assert session.status == "completed"
+    assert session.metadata == {"framework": "livekit", "room": "fake-room", "bot": "tables"}
+
+
+async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNWIRE_URL", gateway.url)
+    bot = Bot([])
+    call = bind(bot.session, bot.ctx)
+    async with bot:
+        pass
+    assert call.session_id == "AJ_1"
+    async with Client(gateway.url) as client:
+        assert (await client.get("AJ_1")).language == "und"
+
+
+async def test_without_a_gateway_to_go_to_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TURNWIRE_URL", raising=False)
+    bot = Bot([])
+    with pytest.raises(ValueError, match="TURNWIRE_URL"):
+        bind(bot.session, bot.ctx)
+
+
+async def test_a_gateway_that_is_down_costs_the_call_nothing(
+    nowhere: str, session_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = Bot([ANSWER])
+    call = bind(bot.session, bot.ctx, nowhere, session_id=session_id, drain_timeout=0.5)
+    began = time.monotonic()
+    async with bot:
+        assert time.monotonic() - began < 2
+        await bot.user_says("Are you open?")
+        await until(lambda: bot.session.agent_state == "speaking")
+        await until(lambda: bot.session.agent_state == "listening")
+        leaving = time.monotonic()
+        await bot.shut_down("done")
+        assert time.monotonic() - leaving < 4, "LiveKit gives ten seconds"
+    assert call.pending == len(call.unanswered()) > 0
+    assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
+
+
+async def test_a_gateway_that_freezes_in_mid_call_is_told_all_when_it_thaws(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    bind(bot.session, bot.ctx, gateway.url, session_id=session_id, drain_timeout=20)
+    await talk(bot, gateway.freeze, gateway.thaw)
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+
+
+async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
+    gateway: Gateway, session_id: str
+) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    bind(bot.session, bot.ctx, gateway.url, session_id=session_id, drain_timeout=40)
+    restarts: list[asyncio.Task[None]] = []
+    await talk(bot, gateway.kill, lambda: restarts.append(asyncio.create_task(asyncio.to_thread(gateway.start))))
+    await restarts[0]
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+    async with Client(gateway.url) as client:
+        assert (await client.get(session_id)).status == "completed"
+
+
+async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
+    """Of the bot's event loop, which is that of its audio. `act` is called while the bot speaks."""
+    bot = Bot([ANSWER])
+    session_id = f"call-{uuid.uuid4()}"
+    call = None if url is None else bind(bot.session, bot.ctx, url, session_id=session_id, drain_timeout=0.1)
+    ticks: list[float] = []
+    heart = asyncio.create_task(_beat(ticks))
+    await talk(bot, act)
+    heart.cancel()
+    assert call is None or call.dropped == 0
+    return Pacing.of(ticks)
+
+
+async def test_audio_flows_as_evenly_as_without_turnwire(
+    gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await talk(Bot([ANSWER]), nothing)  # the first session loads much
+    plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
+    runs = {
+        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
+        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
+        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
+    }
+    gateway.thaw()
+    with capsys.disabled():
+        print("\nLiveKit: the bot's event loop\n" + table({"without Turnwire": plain, **runs}))
+    for run in runs.values():
+        assert run.p50 == pytest.approx(plain.p50, abs=5)
+        assert run.longest < plain.longest + 50, "a gap that is heard"
+
+
+async def _beat(ticks: list[float]) -> None:
+    while True:
+        ticks.append(time.monotonic())
+        await asyncio.sleep(0.02)
+
+
+class WithoutRoom:
+    """A session that is started without the room that it is given: the bot's audio is its own."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._session = bot.session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def start(self, agent: Any, *, room: Any) -> None:
+        await self._session.start(agent, record=False)
+
+
+async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER])
+    bot.ctx.job.id = session_id
+    bot.connect_audio()
+    await run_page("livekit", session=WithoutRoom(bot), ctx=bot.ctx, agent=bot.agent, gateway=gateway.url)
+    await bot.user_says("Are you open?")
+    await until(lambda: bot.session.agent_state == "speaking")
+    await until(lambda: bot.session.agent_state == "listening")
+    await bot.shut_down("done")
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER]

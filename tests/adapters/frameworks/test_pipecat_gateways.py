@@ -1,0 +1,225 @@
+"""Pipecat calls whose gateway is there, down, frozen or killed: the user hears no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+
+from tests.adapters.frameworks.gateway import ROOT, Gateway
+from tests.adapters.frameworks.pacing import Pacing, steadiest, table
+from tests.adapters.frameworks.pipecat_bot import Bot, ScriptedModel
+from tests.adapters.frameworks.waiting import until
+from tests.adapters.page_code import run_page
+from turnwire import Client
+from turnwire.adapters.pipecat import attach, setup_file
+
+ANSWER = "It is open until six today. Do you want me to book a table for you?"
+
+
+async def talk(bot: Bot, *turns: Any) -> None:
+    """Ask the bot once for each of the turns; each is a function that is called in the middle of the answer."""
+    async with bot:
+        for turn in turns:
+            before = len(bot.speaker.written)
+            await bot.user_says("Are you open?")
+            await until(lambda: len(bot.speaker.written) > before + 10)  # noqa: B023 -- awaited in this round
+            turn()
+            await until(lambda: len(bot.speaker.written) >= before + 37)  # noqa: B023
+
+
+def nothing() -> None:
+    pass
+
+
+async def texts(url: str, session_id: str) -> list[str]:
+    async with Client(url) as client:
+        return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
+
+
+async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    call = attach(bot.worker, gateway.url, session_id, language="en", metadata={"bot": "tables"})
+    await talk(bot, nothing, nothing)
+    assert call.pending == 0
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+    async with Client(gateway.url) as client:
+        session = await client.get(session_id)
+        assert (session.status, session.end_reason) == ("completed", "ended")
+        assert session.metadata == {"framework": "pipecat", "bot": "tables"}
+
+
+async def test_a_gateway_that_is_down_costs_the_call_nothing(nowhere: str, caplog: pytest.LogCaptureFixture) -> None:
+    bot = Bot([ANSWER])
+    began = time.monotonic()
+    call = attach(bot.worker, nowhere, "call-1", drain_timeout=0.5)
+    async with bot:
+        assert time.monotonic() - began < 1
+        await bot.user_says("Are you open?")
+        await until(lambda: len(bot.speaker.written) >= 37)
+        leaving = time.monotonic()
+    assert time.monotonic() - leaving < 2.5
+    assert call.pending == len(call.unanswered()) > 0
+    assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
+
+
+async def test_a_gateway_that_freezes_in_mid_call_is_told_all_when_it_thaws(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    attach(bot.worker, gateway.url, session_id, drain_timeout=20)
+    await talk(bot, gateway.freeze, gateway.thaw)
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+
+
+async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_when_it_is_back(
+    gateway: Gateway, session_id: str
+) -> None:
+    bot = Bot([ANSWER, ANSWER])
+    attach(bot.worker, gateway.url, session_id, drain_timeout=40)
+    restarts: list[asyncio.Task[None]] = []
+    await talk(bot, gateway.kill, lambda: restarts.append(asyncio.create_task(asyncio.to_thread(gateway.start))))
+    await restarts[0]
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
+    async with Client(gateway.url) as client:
+        assert (await client.get(session_id)).status == "completed"
+
+
+async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
+    """Of the bot's audio. `act` is called in the middle of it."""
+    bot = Bot([ANSWER])
+    call = None if url is None else attach(bot.worker, url, drain_timeout=0.1)
+    async with bot:
+        await bot.user_says("Are you open?")
+        await until(lambda: len(bot.speaker.written) > 10)
+        act()
+        await until(lambda: len(bot.speaker.written) >= 37)
+    assert call is None or call.dropped == 0
+    return Pacing.of(bot.speaker.written)
+
+
+async def test_audio_flows_as_evenly_as_without_turnwire(
+    gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
+    runs = {
+        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
+        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
+        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
+    }
+    gateway.thaw()
+    with capsys.disabled():
+        print("\nPipecat: the bot's audio\n" + table({"without Turnwire": plain, **runs}))
+    for run in runs.values():
+        assert run.p50 == pytest.approx(plain.p50, abs=5)
+        assert run.longest < plain.longest + 50, "a gap that is heard"
+
+
+BOT = """
+import asyncio
+from tests.adapters.frameworks.pipecat_bot import Bot
+
+async def main():
+    async with Bot(["It is open until six today."]) as bot:
+        await bot.user_says("Are you open?")
+        await asyncio.sleep(1.2)
+
+asyncio.run(main())
+"""
+
+
+async def run_bot(tmp_path: Path, **environment: str) -> str:
+    """A bot whose code knows nothing of Turnwire. Returns what it logged."""
+    path = tmp_path / "bot.py"
+    path.write_text(BOT)
+    setup = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "turnwire", "path", "pipecat", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    file, _ = await setup.communicate()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(path),
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PIPECAT_SETUP_FILES": file.decode().strip(),
+            "LOGURU_LEVEL": "INFO",
+            **environment,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def test_a_bot_is_published_without_a_line_of_code(gateway: Gateway, tmp_path: Path) -> None:
+    await run_bot(
+        tmp_path,
+        TURNWIRE_URL=gateway.url,
+        TURNWIRE_SESSION_ID="CA123",
+        TURNWIRE_METADATA='{"bot": "tables"}',
+        TURNWIRE_LANGUAGE="en",
+    )
+    assert await texts(gateway.url, "CA123") == ["Are you open?", "It is open until six today."]
+    async with Client(gateway.url) as client:
+        session = await client.get("CA123")
+    assert session.metadata == {"framework": "pipecat", "bot": "tables"}
+    assert (session.language, session.status) == ("en", "completed")
+
+
+async def test_a_call_without_an_id_gets_one_that_is_logged(gateway: Gateway, tmp_path: Path) -> None:
+    output = await run_bot(tmp_path, TURNWIRE_URL=gateway.url)
+    found = re.search(r"this call is session (\S+) of", output)
+    assert found is not None, output
+    assert found[1][14] == "7"
+    async with Client(gateway.url) as client:
+        session = await client.get(found[1])
+    assert (session.language, session.status) == ("und", "completed")
+
+
+async def test_a_bot_without_a_gateway_runs_as_ever(tmp_path: Path) -> None:
+    output = await run_bot(tmp_path, TURNWIRE_METADATA="not JSON")
+    assert "TURNWIRE_URL is not set" in output
+
+
+async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+    bot = Bot([ANSWER])
+    await run_page("pipecat", worker=bot.worker, call_sid=session_id, gateway=gateway.url)
+    await talk(bot, nothing)
+    assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER]
+
+
+async def test_the_path_is_printed_without_the_command_line_too() -> None:
+    printed = []
+    for module in (["turnwire", "path", "pipecat"], ["turnwire.adapters.pipecat"]):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        printed.append((await process.communicate())[0].decode().strip())
+    assert printed[1] == str(ROOT / "turnwire/adapters/pipecat/setup_file.py")
+    assert len(set(printed)) == 1
+
+
+async def test_calls_of_one_process_get_sessions_of_their_own_and_bridged_workers_none(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNWIRE_URL", nowhere)
+    monkeypatch.setenv("TURNWIRE_SESSION_ID", "CA1")
+    given: list[str] = []
+    monkeypatch.setattr(setup_file, "attach", lambda worker, url, session_id, **_: given.append(session_id))
+    bridged = PipelineWorker(Pipeline([ScriptedModel([])]), bridged=())
+    for worker in (Bot([]).worker, bridged, Bot([]).worker):
+        await setup_file.setup_pipeline_worker(worker)
+    first, second = given
+    assert first == "CA1"
+    assert second[14] == "7"

@@ -1,0 +1,55 @@
+"""Gateways on one database that reach each other over a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway
+from tests.support.redis import RedisServer
+from tests.support.sockets import until
+
+StartPeers = Callable[..., Awaitable[list[Gateway]]]
+POLLS_NEVER = {"poll_interval": 60}
+"""What comes then has come over Redis."""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+def is_up(gateway: Gateway) -> bool:
+    peers = gateway.parts.peers
+    return peers is not None and peers.is_up()
+
+
+@pytest.fixture
+def start_peers(start_gateway: StartGateway, redis: RedisServer) -> StartPeers:
+    """Starts so many gateways that reach each other."""
+
+    async def start(count: int, **settings: Any) -> list[Gateway]:
+        settings = {"redis_url": redis.url, **POLLS_NEVER, **settings}
+        gateways = list(await asyncio.gather(*(start_gateway(**settings) for _ in range(count))))
+        await until(lambda: all(map(is_up, gateways)), "the bus")
+        await until(lambda: all(_knows(gateway, count - 1) for gateway in gateways), "that they know each other")
+        return gateways
+
+    return start
+
+
+def _knows(gateway: Gateway, count: int) -> bool:
+    peers = gateway.parts.peers
+    return peers is not None and len(peers.names) == count
+
+
+async def watched_elsewhere(gateway: Gateway, session_id: str) -> None:
+    """Returns when the gateway knows that another one watches the session."""
+    peers = gateway.parts.peers
+    assert peers is not None
+    await until(lambda: peers.is_watched(session_id), "that it is watched elsewhere")

@@ -1,0 +1,205 @@
+"""The projection to find sessions by: what it takes, what it finds, how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from turnwire.protocol.messages import Interruptions, SessionFigures
+from turnwire.store.search import finder as finding
+from turnwire.store.search.catalog import Catalog, Said, Unended
+from turnwire.store.search.finder import Count, Finder
+from turnwire.store.search.tables import FILE_NAME, request_rebuild
+from turnwire.store.session_filter import SessionFilter, words_of
+from turnwire.store.sessions import SessionQuery, SessionRecord
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, 123000, UTC)
+
+
+def figures(**given_: Any) -> SessionFigures:
+    fields: dict[str, Any] = {
+        "turns": 2,
+        "response_p50_ms": 500,
+        "response_p95_ms": 900,
+        "missed": 0,
+        "interruptions": Interruptions(given_.pop("interrupted", 0), 0),
+        "tools_failed": 0,
+        "errors": 0,
+        "duration_ms": 1000,
+        "talk_ms": 800,
+        "last_line": None,
+    }
+    return SessionFigures(**(fields | given_))
+
+
+def ended(session_id: str, minutes: float = 0, seconds: float = 60, **fields: Any) -> SessionRecord:
+    """A session that started so many minutes before NOW and lasted so many seconds."""
+    started = NOW - timedelta(minutes=minutes)
+    end = started + timedelta(seconds=seconds)
+    seen = figures(**{name: fields.pop(name) for name in ("errors", "tools_failed", "interrupted") if name in fields})
+    seen.response_p95_ms = fields.pop("p95", 900)
+    defaults: dict[str, Any] = {"status": "completed", "ended_at": end, "figures": seen, "language": "en"}
+    return SessionRecord(session_id=session_id, started_at=started, **(defaults | fields))
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    catalog = Catalog(tmp_path / FILE_NAME)
+    yield catalog
+    catalog.close()
+
+
+@pytest.fixture
+def finder(catalog: Catalog, tmp_path: Path) -> Iterator[Finder]:
+    finder = Finder(tmp_path / FILE_NAME)
+    yield finder
+    finder.close()
+
+
+def ids(finder: Finder, limit: int = 100, **fields: Any) -> list[str]:
+    query = {name: fields.pop(name) for name in tuple(fields) if name in SessionQuery.__struct_fields__}
+    found = finder.page(SessionQuery(limit=limit, more=SessionFilter(**fields), **query))
+    assert found.stopped_at is None
+    return found.ids
+
+
+def test_every_filter_finds_its_own(catalog: Catalog, finder: Finder) -> None:
+    catalog.take(
+        [
+            ended("plain", 5),
+            ended("late", 1, end_reason="hangup", p95=3000),
+            ended("long", 3, seconds=600, errors=2, status="failed"),
+            ended("call-7", 4, tools_failed=2, interrupted=3, metadata={"customerId": "c1", "n": 7, "vip": True}),
+            SessionRecord("live", "de", NOW, status="active", metadata={"customerId": "c1"}),
+        ],
+        [],
+    )
+    assert ids(finder) == ["live", "late", "long", "call-7", "plain"]
+    assert ids(finder, ascending=True) == ["plain", "call-7", "long", "late", "live"]
+    for fields, expected in (
+        ({"end_reason": "hangup"}, ["late"]),
+        ({"min_response_p95_ms": 3000}, ["late"]),
+        ({"min_response_p95_ms": 3001}, []),
+        ({"id_prefix": "l"}, ["live", "late", "long"]),
+        ({"id_prefix": "call-"}, ["call-7"]),
+        ({"min_duration_ms": 600_000}, ["long"]),
+        ({"max_duration_ms": 60_000}, ["late", "call-7", "plain"]),
+        ({"has_errors": True}, ["long"]),
+        ({"has_errors": False}, ["late", "call-7", "plain"]),
+        ({"tools_failed": 1}, ["call-7"]),
+        ({"tools_failed": 3}, []),
+        ({"tools_failed": 0}, ["late", "long", "call-7", "plain"]),
+        ({"min_interruptions": 3}, ["call-7"]),
+        ({"metadata": (("customerId", "c1"),)}, ["live", "call-7"]),
+        ({"metadata": (("customerId", "c1"), ("n", "7"), ("vip", "true"))}, ["call-7"]),
+        ({"status": ("failed",)}, ["long"]),
+        ({"language": "de"}, ["live"]),
+        ({"started_after": NOW - timedelta(minutes=3)}, ["live", "late"]),
+        ({"started_before": NOW - timedelta(minutes=3)}, ["call-7", "plain"]),
+    ):
+        assert ids(finder, **fields) == expected, fields
+
+
+def test_words_are_found_wherever_they_stand(catalog: Catalog, finder: Finder) -> None:
+    records = [ended("call_7-x", 2, metadata={"who": {"name": "Zoë O'Neil"}}), ended("other", 1)]
+    said = [Said("call_7-x", 1, 3, "I would like Breakfast."), Said("call_7-x", 4, 4, "Tomorrow, at eight")]
+    assert catalog.take(records, said) == []
+    for q in ("breakfast", "BREAKFAST tomorrow", "zoe", "o'neil", "7 x call", "breakfast zoë"):
+        assert ids(finder, words=tuple(words_of(q))) == ["call_7-x"], q
+    assert ids(finder, words=("breakfast", "other")) == []
+    assert ids(finder, words=("break",)) == []
+
+
+def test_metadata_that_was_changed_is_found_as_it_is_now(catalog: Catalog, finder: Finder) -> None:
+    catalog.take([ended("s", metadata={"who": "Ada"})], [Said("s", 1, 1, "hello")])
+    catalog.take([ended("s", metadata={"who": "Grace"})], [])
+    assert ids(finder, words=("ada",)) == []
+    assert ids(finder, words=("grace", "hello")) == ["s"]
+    assert ids(finder, metadata=(("who", "Ada"),)) == []
+
+
+def test_texts_with_a_hole_before_them_are_left_to_be_read(catalog: Catalog, finder: Finder) -> None:
+    record = SessionRecord("s", "en", NOW)
+    assert catalog.take([record], [Said("s", 1, 2, "one"), Said("s", 5, 6, "five"), Said("none", 1, 1, "x")]) == [
+        "s",
+        "none",
+    ]
+    assert ids(finder, words=("five",)) == []
+    assert catalog.indexed("s") == 2
+    assert catalog.unended() == [Unended("s", 2)]
+    assert catalog.take([], [Said("s", 3, 6, "five"), Said("s", 3, 6, "five")]) == []
+    assert ids(finder, words=("five",)) == ["s"]
+
+
+def test_a_session_that_is_no_more_is_not_found(catalog: Catalog, finder: Finder) -> None:
+    catalog.take([ended("s", metadata={"a": "b"})], [Said("s", 1, 1, "hello")])
+    catalog.remove(["s", "never"])
+    assert ids(finder) == ids(finder, words=("hello",)) == ids(finder, metadata=(("a", "b"),)) == []
+
+
+def test_it_is_cleared_and_a_rebuild_can_be_asked_for(catalog: Catalog, finder: Finder, tmp_path: Path) -> None:
+    catalog.take([ended("s")], [Said("s", 1, 1, "hello")])
+    catalog.note_complete()
+    assert (catalog.complete(), catalog.rebuild_wanted(), catalog.newest_started()) == (True, False, 1780315200123)
+    request_rebuild(tmp_path / FILE_NAME)
+    assert catalog.rebuild_wanted()
+    catalog.clear()
+    assert (catalog.complete(), catalog.rebuild_wanted(), catalog.newest_started()) == (False, False, None)
+    assert ids(finder, words=("hello",)) == []
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 7), st.booleans(), st.booleans())
+def test_pages_join_without_a_hole(
+    tmp_path_factory: pytest.TempPathFactory,
+    moments: list[int],
+    limit: int,
+    ascending: bool,
+    narrowed: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("search") / FILE_NAME
+    catalog, finder = Catalog(path), Finder(path)
+    records = {f"s{n}": ended(f"s{n}", minutes=moment, errors=n % 2) for n, moment in enumerate(moments)}
+    catalog.take(records.values(), [])
+    more = SessionFilter(has_errors=True) if narrowed else SessionFilter()
+    found: list[str] = []
+    before = None
+    while True:
+        page = finder.page(SessionQuery(limit=limit, ascending=ascending, before=before, more=more)).ids
+        found += page
+        if len(page) < limit:
+            break
+        before = records[page[-1]].started_at, page[-1]
+    assert sorted(found) == sorted(name for name, each in records.items() if not narrowed or each.figures.errors)  # type: ignore[union-attr]
+    starts = [records[name].started_at for name in found]
+    assert starts == sorted(starts, reverse=not ascending)
+    assert finder.count(SessionQuery(limit=1, before=before, more=more), 100) == Count(len(found), exact=True)
+    catalog.close()
+    finder.close()
+
+
+def test_a_search_that_takes_too_long_says_how_far_it_came_and_goes_on(
+    catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "FEW", 0)
+    monkeypatch.setattr(finding, "_FIRST_WINDOW", 10)
+    monkeypatch.setattr(finding, "_LAST_WINDOW", 10)
+    records = [ended(f"s{n}", minutes=n, errors=int(n == 55)) for n in range(100)]
+    catalog.take(records, [])
+    query = SessionQuery(limit=5, more=SessionFilter(has_errors=True))
+    found, steps = finder.page(query, seconds=0), 0
+    while not found.ids:
+        assert found.stopped_at is not None
+        started, session_id = found.stopped_at
+        before = datetime.fromtimestamp(started / 1000, UTC), session_id
+        query = SessionQuery(limit=5, before=before, more=SessionFilter(has_errors=True))
+        found, steps = finder.page(query, seconds=0), steps + 1
+    assert (found.ids, steps) == (["s55"], 5)
+    assert finder.count(query, 10, seconds=0) == Count(0, exact=False)
+    assert finder.count(SessionQuery(limit=1), 30) == Count(30, exact=False)

@@ -1,0 +1,109 @@
+"""Every problem is an error of the library, and tells its true cause."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.support.gateways import Gateway
+from tests.turnwire.certificates import self_signed
+from turnwire import Client, Publisher, errors, follow_sessions, subscribe
+
+
+async def publish(url: str) -> None:
+    async with Publisher(url, "call", connect_timeout=2):
+        pass
+
+
+async def follow(url: str) -> None:
+    async for _ in subscribe(url, "call", give_up_after=2):
+        pass
+
+
+async def watch(url: str) -> None:
+    async for _ in follow_sessions(url, give_up_after=2):
+        pass
+
+
+async def ask(url: str) -> None:
+    async with Client(url, timeout=2) as client:
+        await client.get("call")
+
+
+everything = pytest.mark.parametrize("use", [publish, follow, watch, ask])
+Use = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+async def untrusted(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a server whose certificate nobody knows."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=self_signed(tmp_path))
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@everything
+async def test_a_certificate_that_is_not_trusted_says_so(untrusted: str, use: Use) -> None:
+    with pytest.raises(errors.Refused, match=r"certificate is not trusted: self.signed certificate"):
+        await use(untrusted)
+
+
+@everything
+async def test_https_to_a_port_that_does_not_speak_it_says_so(gateway: Gateway, use: Use) -> None:
+    with pytest.raises(errors.Refused, match="does not speak TLS on this port"):
+        await use(gateway.url.replace("http:", "https:"))
+
+
+@everything
+async def test_a_host_that_does_not_exist_says_so(use: Use) -> None:
+    with pytest.raises(errors.Unreachable, match="there is no host of that name"):
+        await use("http://nowhere.invalid:3000")
+
+
+async def test_a_certificate_of_ones_own_is_trusted_by_who_knows_it(gateway: Gateway, tmp_path: Path) -> None:
+    """What the user's own session brings is used, and the text of a refusal is heard over it too."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"code": "forbidden", "message": "not for you"}, status=403)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    context = self_signed(tmp_path)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as http:
+        with pytest.raises(errors.NotAllowed, match="not for you") as raised:
+            async with Publisher(f"https://127.0.0.1:{runner.addresses[0][1]}", "call", http=http):
+                pass
+        assert (raised.value.status, raised.value.code) == (403, "forbidden")
+    await runner.cleanup()
+
+
+async def test_a_refused_handshake_gives_the_gateways_own_message(gateway: Gateway) -> None:
+    with pytest.raises(errors.SessionNotFound, match="there is no session 'nobody'; create it"):
+        async with Publisher(gateway.url, "nobody", language=None):
+            pass
+    with pytest.raises(errors.Refused, match="sessionId must have 1 to 256 characters, has 257") as raised:
+        async with Publisher(gateway.url, "x" * 257):
+            pass
+    assert (raised.value.status, raised.value.code) == (400, "invalid_message")
+
+
+async def test_a_server_that_is_no_gateway_is_told_as_one(gateway: Gateway) -> None:
+    with pytest.raises(errors.Refused, match="HTTP 404"):
+        await publish(f"{gateway.url}/elsewhere")
+
+
+def test_a_code_of_a_newer_gateway_does_not_hide_its_text() -> None:
+    from turnwire.connecting.answers import said  # noqa: PLC0415
+
+    assert said(b'{"code":"session_overflown","message":"too much"}', "HTTP 409") == ("too much", None)
+    assert said(b"<html>", "HTTP 502") == ("HTTP 502", None)

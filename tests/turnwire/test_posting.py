@@ -1,0 +1,232 @@
+"""Plain calls that never wait and never raise, whatever the gateway does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway
+from tests.turnwire.logs import log_of
+from tests.turnwire.relay import Relay, eventually
+from turnwire import Publisher, errors, read_spool
+
+SOON = 0.3
+"""Seconds within which a call that waits for nothing has returned, on a machine that does other things too."""
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """The URL of a port that nobody listens on."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+async def test_what_a_plain_callback_posts_is_stored_in_order(gateway: Gateway) -> None:
+    def callback(call: Publisher, n: int) -> None:
+        call.post("user_speech", {"n": n}, event_id=f"e{n}")
+        call.hint("user_speech", {"text": "on the way"})
+
+    async with Publisher(gateway.url, "call") as call:
+        for n in range(300):
+            callback(call, n)
+        assert call.dropped == 0
+    assert [event.event_id for event in await log_of(gateway.url, "call")] == [f"e{n}" for n in range(300)]
+
+
+async def test_a_gateway_that_is_down_at_the_start_costs_nothing_and_gets_all_when_it_comes(
+    gateway: Gateway, relay: Relay
+) -> None:
+    relay.refusing = True
+    began = time.monotonic()
+    async with Publisher(relay.url, "call", language="de", metadata={"bot": "b1"}, wait=False) as call:
+        for n in range(100):
+            call.post("system", {"n": n})
+            call.hint("user_speech", {"n": n})
+        assert time.monotonic() - began < SOON
+        assert len(call.unanswered()) == 100
+        relay.refusing = False
+    assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(100))
+    session = await gateway.get("/sessions/call")
+    assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
+
+
+async def test_a_plain_function_starts_it(gateway: Gateway) -> None:
+    call = Publisher(gateway.url, "call")
+    call.start()
+    call.post("system", {"n": 1})
+    await call.aclose()
+    assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1]
+    with pytest.raises(errors.PublisherClosed):
+        call.start()
+
+
+async def test_a_gateway_that_never_answers_costs_the_call_nothing() -> None:
+    """Frozen: the kernel takes the connection, and that is all."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        call = Publisher(f"http://127.0.0.1:{frozen.getsockname()[1]}", "call", drain_timeout=0.2)
+        began = time.monotonic()
+        call.start()
+        for n in range(50):
+            call.post("system", {"n": n})
+        assert time.monotonic() - began < SOON
+        await call.aclose()
+        assert time.monotonic() - began < 0.2 + 2 * SOON
+    assert len(call.unanswered()) == 50
+
+
+async def test_what_is_over_the_outbox_is_dropped_counted_and_told_once(
+    nowhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = Publisher(nowhere, "call", max_outbox=10, drain_timeout=0)
+    call.start()
+    for n in range(15):
+        call.post("system", {"n": n}, event_id=f"e{n}")
+    await call.aclose()
+    assert call.dropped == 5
+    assert [event.event_id for event in call.unanswered()] == [f"e{n}" for n in range(10)]
+    told = [record.message for record in caplog.records if "drops events" in record.message]
+    assert len(told) == 1
+    assert "10 wait already" in told[0]
+    assert "10 events without an answer, 5 dropped" in caplog.text
+
+
+async def test_what_is_over_the_outbox_goes_to_the_spool(
+    gateway: Gateway, relay: Relay, nowhere: str, tmp_path: Path
+) -> None:
+    spool = tmp_path / "call.spool"
+    relay.refusing = True
+    call = Publisher(relay.url, "call", max_outbox=10, spool=spool, drain_timeout=0)
+    call.start()
+    for n in range(500):
+        call.post("system", {"n": n})
+    await call.aclose()
+    assert call.dropped == 0
+    kept = read_spool(spool)
+    assert kept is not None
+    assert len(kept.events) == 500
+    assert kept.language == "en"
+    relay.refusing = False
+    async with Publisher(relay.url, "call", max_outbox=10, spool=spool):
+        pass
+    assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(500))
+
+
+async def test_a_disk_that_is_full_raises_nothing_from_a_post(
+    nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    call = Publisher(nowhere, "call", spool=tmp_path / "spool", drain_timeout=0)
+    call.start()
+    with monkeypatch.context() as patch:
+        patch.setattr("turnwire.publishing.spool_file._write", full)
+        call.post("system", {})
+    assert (call.dropped, call.pending) == (1, 0)
+    assert "no space left on device" in caplog.text
+    await call.aclose()
+
+
+async def test_only_a_bad_payload_is_an_error_and_at_once(nowhere: str) -> None:
+    """Also before the gateway has told its limits, and also when nothing can be taken."""
+    deep: dict[str, Any] = {}
+    for _ in range(65):
+        deep = {"a": deep}
+    call = Publisher(nowhere, "call", drain_timeout=0)
+    for _ in range(2):
+        for bad in ({"n": float("nan")}, {"n": 2**63}, {1: 2}, {"text": "x" * 200_000}, deep, ["no", "object"], None):
+            with pytest.raises(errors.InvalidEvent):
+                call.post("system", bad)  # type: ignore[arg-type]
+        with pytest.raises(errors.InvalidEvent):
+            call.post("system", {}, event_id=7)  # type: ignore[arg-type]
+        with pytest.raises(errors.InvalidEvent):
+            call.post("system", {}, timestamp=7.0)  # type: ignore[arg-type]
+        with pytest.raises(errors.InvalidEvent):
+            call.hint("key", {"n": float("inf")})
+        if not call._life.has_started:
+            call.start()
+    assert (call.dropped, call.pending) == (0, 0)
+    await call.aclose()
+
+
+async def test_the_depth_that_the_gateway_allows_is_the_limit(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_depth=3)
+    async with Publisher(gateway.url, "call") as call:
+        call.post("system", {"a": {"b": {}}})
+        with pytest.raises(errors.InvalidEvent, match="limit of 3 levels"):
+            call.post("system", {"a": {"b": {"c": {}}}})
+    assert call.nacks == []
+
+
+async def test_nothing_is_raised_before_it_is_open_nor_after_its_end(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = Publisher(gateway.url, "call")
+    call.post("system", {})
+    call.hint("a", {})
+    async with call:
+        await call.complete()
+        call.post("system", {})
+        call.hint("a", {})
+    call.post("system", {})
+    call.hint("a", {})
+    assert call.dropped == 3
+
+
+async def test_what_a_hint_was_given_may_change_afterwards(gateway: Gateway) -> None:
+    async with Publisher(gateway.url, "call") as call:
+        payload: dict[str, Any] = {"n": 1}
+        call.hint("a", payload)
+        payload["n"] = {1, 2}  # what cannot be encoded
+        call.post("system", {"n": 2})
+    assert len(await log_of(gateway.url, "call")) == 1
+
+
+async def test_a_publisher_that_is_superseded_hurts_no_callback(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Publisher(gateway.url, "call")
+    await first.open()
+    async with Publisher(gateway.url, "call") as second:
+        await eventually(lambda: not first.connected)
+        for _ in range(3):
+            first.post("system", {})
+        await second.send("system", {})
+    await first.aclose()
+    assert first.dropped == 3
+    stops = [record for record in caplog.records if "has stopped" in record.message]
+    assert len(stops) == 1
+    assert stops[0].levelno == logging.WARNING
+
+
+async def test_each_raise_is_an_exception_of_its_own(gateway: Gateway) -> None:
+    """One that is raised again and again collects a traceback for each time, and all that its frames hold."""
+    first = Publisher(gateway.url, "call")
+    await first.open()
+    async with Publisher(gateway.url, "call"):
+        await eventually(lambda: not first.connected)
+        raised: list[errors.Superseded] = []
+        for _ in range(50):
+            with pytest.raises(errors.Superseded) as caught:
+                await first.send("system", {})
+            raised.append(caught.value)
+            await asyncio.sleep(0)
+    await first.close()
+    assert len({id(error) for error in raised}) == 50
+    assert all(error.close_code == 4409 for error in raised)
+    assert depth(raised[-1]) == depth(raised[0])
+
+
+def depth(error: BaseException) -> int:
+    """Frames of its traceback."""
+    frames, trace = 0, error.__traceback__
+    while trace is not None:
+        frames, trace = frames + 1, trace.tb_next
+    return frames

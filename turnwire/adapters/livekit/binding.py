@@ -1,0 +1,84 @@
+"""Hangs a call's notes on an AgentSession and its job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.ending import begin, end
+from turnwire.adapters.livekit.call import LiveKitCall
+from turnwire.adapters.target import CallTarget
+
+log = logging.getLogger("turnwire")
+
+CLOSES_WITHIN = 3.0
+"""Seconds for the session's own close, which the job begins at the same time. Ten seconds after the shutdown has begun
+LiveKit ends the process, and the publisher needs its `drain_timeout` of them."""
+
+
+def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
+    """Have the session tell the publisher's session of its call, until the job shuts down."""
+    notes = CallNotes(publisher)
+    call = LiveKitCall(
+        notes,
+        is_closing=lambda: bool(getattr(session, "_is_closing", bool)()),
+        has_word_times=lambda: _has_word_times(session),
+    )
+    closed = asyncio.Event()
+    for name, handler in call.handlers().items():
+        session.on(name, guarded(handler))
+    session.on("agent_state_changed", guarded(_once(lambda: _listen_to_output(session, call))))
+    session.on("close", lambda _: closed.set())
+    ctx.room.on("sip_dtmf_received", guarded(call.key_pressed))
+
+    async def leave(reason: str) -> None:
+        try:
+            async with asyncio.timeout(CLOSES_WITHIN):
+                await closed.wait()
+        except TimeoutError:
+            log.debug("the session of %s was never started, or hangs in its close", publisher.session_id)
+        await end(publisher, *call.finish(time.time(), reason))
+
+    ctx.add_shutdown_callback(leave)
+    begin(publisher)
+    notes.note("call.started", framework="livekit", room=ctx.job.room.name, job=ctx.job.id)
+
+
+def guarded(handler: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The handler, without its exceptions: LiveKit passes a TypeError on to whatever emitted the event."""
+
+    def handle(event: Any) -> None:
+        try:
+            handler(event)
+        except Exception:
+            log.exception("a %s of LiveKit was not noted", type(event).__name__)
+
+    return handle
+
+
+def _once(act: Callable[[], None]) -> Callable[[Any], None]:
+    done: list[bool] = []
+
+    def handle(_: Any) -> None:
+        if not done:
+            done.append(True)
+            act()
+
+    return handle
+
+
+def _listen_to_output(session: Any, call: LiveKitCall) -> None:
+    """The audio output is there once the session has started."""
+    if session.output.audio is not None:
+        session.output.audio.on("playback_finished", guarded(call.playback_finished))
+
+
+def _has_word_times(session: Any) -> bool:
+    """Whether the voice tells when each word is said; without that LiveKit estimates it."""
+    of_agent = session.current_agent.use_tts_aligned_transcript
+    wanted = of_agent if isinstance(of_agent, bool) else session.options.use_tts_aligned_transcript
+    return bool(wanted and session.tts is not None and session.tts.capabilities.aligned_transcript)

@@ -1,0 +1,66 @@
+"""The Realtime part of the OpenAI Agents SDK.
+
+from turnwire.adapters.openai_agents import listen
+
+told = listen(session.model, call)
+async with session:
+    async for event in session:
+        told(event)   # handoffs and guardrails; leave this line out where there are none
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.fields_of import field
+from turnwire.adapters.mapped import deliver
+from turnwire.adapters.openai_realtime import RealtimeMapper
+from turnwire.adapters.target import Target
+
+log = logging.getLogger("turnwire")
+
+
+def listen(model: Any, call: Target) -> Listener:
+    """Post what a `RealtimeModel` is told by its server. `call` is a publisher of yours, which you also end."""
+    listener = Listener(call)
+    model.add_listener(listener)
+    return listener
+
+
+class Listener:
+    """A RealtimeModelListener; as a function it takes the events of the RealtimeSession."""
+
+    def __init__(self, call: Target) -> None:
+        self._call = call
+        self._mapper = RealtimeMapper()
+        self._notes = CallNotes(call)
+
+    async def on_event(self, event: Any) -> None:
+        """Called by the model for each of its events, and waits for nothing."""
+        try:
+            if event.type == "raw_server_event":
+                deliver(self._call, self._mapper.events(event.data))
+            elif event.type in {"end_of_stream", "exception"}:
+                self._over(event)
+        except Exception:  # the SDK would take it for an error of the model
+            log.exception("a %s of the model was not noted", type(event).__name__)
+
+    def __call__(self, event: Any) -> None:
+        """Take an event of the session: its handoffs and tripped guardrails."""
+        kind = field(event, "type")
+        if kind == "handoff":
+            facts = {"from": field(event, "from_agent", "name"), "to": field(event, "to_agent", "name")}
+            self._notes.note("handoff", **facts)
+        elif kind == "guardrail_tripped":
+            for result in field(event, "guardrail_results") or []:
+                name = field(result, "guardrail", "name")
+                self._notes.note("guardrail", name=name, message=field(event, "message"))
+
+    def _over(self, event: Any) -> None:
+        exception = field(event, "exception")
+        if exception is not None:
+            self._notes.note("error", message=str(exception), code=type(exception).__name__)
+        if event.type == "end_of_stream":
+            deliver(self._call, self._mapper.close("disconnected"))

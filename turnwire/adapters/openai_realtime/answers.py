@@ -1,0 +1,108 @@
+"""What the bot says in a Realtime session: audio that comes faster than it is played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.fields_of import field
+from turnwire.adapters.openai_realtime.audio_clock import AudioClock
+
+
+@dataclass
+class Answer:
+    """One item of the bot's."""
+
+    turn: int
+    text: str = ""
+    started: float | None = None
+    audio: float = 0.0
+    """Seconds of audio that have come."""
+    ended: float | None = None
+    """When its playback ended or was cut, if the server plays it and says so."""
+    is_told: bool = False
+
+    @property
+    def planned_end(self) -> float | None:
+        return None if self.started is None else self.started + self.audio
+
+
+class Answers:
+    """The bot's items, by their ids. Their audio plays one after the other."""
+
+    def __init__(self, notes: CallNotes, clock: AudioClock) -> None:
+        self._notes = notes
+        self._clock = clock
+        self._items: dict[str, Answer] = {}
+        self._last: Answer | None = None
+
+    def item(self, item_id: str, turn: int) -> Answer:
+        if item_id not in self._items:
+            self._items[item_id] = Answer(turn)
+        return self._items[item_id]
+
+    def audio(self, item_id: str, turn: int, delta: str, now: float) -> bool:
+        """Audio has come. Returns whether it is the first of this item."""
+        answer = self.item(item_id, turn)
+        is_first = answer.started is None
+        if answer.started is None:
+            busy = self._last.planned_end if self._last is not None and self._last.ended is None else None
+            answer.started = max(now, busy or now)
+            self._last = answer
+        answer.audio += self._clock.seconds_of(len(delta))
+        return is_first
+
+    def text(self, item_id: str, turn: int, delta: str) -> None:
+        answer = self.item(item_id, turn)
+        answer.text += delta
+        self._notes.heard_so_far("bot", answer.text, turn=answer.turn)
+
+    def done(self, item: Any, turn: int, now: float, *, cut: bool) -> None:
+        """An output item is complete, or was given up."""
+        item_id = str(field(item, "id"))
+        answer = self.item(item_id, turn)
+        answer.text = text_of(item) or answer.text
+        if answer.is_told or not answer.text.strip():
+            return
+        answer.is_told = True
+        planned = answer.planned_end
+        ended = answer.ended if answer.ended is not None else planned
+        facts: dict[str, Any] = {}
+        if cut:
+            ended = None if ended is None else min(ended, now)
+            facts = {"interrupted": True, "cutBy": "user", "heard": "unknown"}
+        self._notes.said(
+            "bot", answer.text.strip(), turn=answer.turn, started=answer.started, ended=ended, event_id=item_id, **facts
+        )
+
+    def truncated(self, item_id: str, audio_end_ms: float, event_id: str) -> None:
+        """The client has cut the playback: what came after so many milliseconds was not heard."""
+        answer = self._items.get(item_id)
+        if answer is not None and answer.started is not None:
+            answer.ended = min(answer.started + audio_end_ms / 1000, answer.planned_end or float("inf"))
+            at = self._notes.ms(answer.ended)
+            self._notes.note("interruption", by="user", turn=answer.turn, atMs=at, event_id=event_id)
+
+    def played_out(self, now: float) -> bool:
+        """Whether the bot has nothing more to play by now."""
+        last = self._last
+        if last is None:
+            return True
+        end = last.ended if last.ended is not None else last.planned_end
+        return end is not None and now >= end
+
+    def playback_ended(self, now: float) -> None:
+        """The server, which plays the audio itself over WebRTC and SIP, has played or thrown away all of it."""
+        if self._last is not None:
+            self._last.ended = now
+
+    @property
+    def last(self) -> Answer | None:
+        return self._last
+
+
+def text_of(item: Any) -> str:
+    """The words of a message item, written or spoken."""
+    parts = field(item, "content") or []
+    return " ".join(text for part in parts if (text := field(part, "transcript") or field(part, "text")))

@@ -1,0 +1,39 @@
+"""Pipecat: one line in a bot's code, or none with PIPECAT_SETUP_FILES (`turnwire path pipecat`).
+
+from turnwire.adapters.pipecat import attach
+
+attach(worker, "http://localhost:3000", session_id=call_sid)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnwire.adapters.gateway_url import gateway_url
+from turnwire.adapters.session_ids import new_session_id
+from turnwire.protocol.messages import JsonObject
+from turnwire.publisher import Publisher
+
+
+def attach(
+    worker: Any,
+    url: str | None = None,
+    session_id: str | None = None,
+    *,
+    language: str = "und",
+    metadata: JsonObject | None = None,
+    **options: Any,
+) -> Publisher:
+    """Publish the call of a `PipelineWorker`, from its start to its end. Call it before the worker runs.
+
+    Nothing of the pipeline ever waits for the gateway; the end of the worker does, for some seconds at most. `url` is
+    TURNWIRE_URL of the environment unless given, `session_id` the call's id at your vendor, or else a UUIDv7. `options`
+    are those of `Publisher`. Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when
+    there is no URL.
+    """
+    from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
+
+    facts = {"framework": "pipecat", **(metadata or {})}
+    call = Publisher(gateway_url(url), session_id or new_session_id(), language, metadata=facts, wait=False, **options)
+    add_observers(worker, call)
+    return call

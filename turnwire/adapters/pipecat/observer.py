@@ -1,0 +1,105 @@
+"""Hangs a call's notes on a PipelineWorker. The one module here that imports Pipecat."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pipecat.frames.frames import TTSTextFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.ai_service import AIService
+from pipecat.transports.base_output import BaseOutputTransport
+
+from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.ending import begin, end
+from turnwire.adapters.pipecat.call import PipecatCall, Step
+from turnwire.adapters.target import CallTarget
+
+log = logging.getLogger("turnwire")
+
+
+def add_observers(worker: Any, publisher: CallTarget) -> None:
+    """Have the worker tell the publisher's session of its call."""
+    notes = CallNotes(publisher)
+    call = PipecatCall(notes, services=[type(part).__name__ for part in parts_of(worker.pipeline, AIService)])
+    latency = UserBotLatencyObserver()
+
+    async def measured(_: object, breakdown: Any) -> None:
+        call.latency_measured(breakdown)
+
+    latency.add_event_handler("on_latency_breakdown", measured)
+    worker.add_observer(latency)
+    worker.add_observer(CallObserver(publisher, notes, call))
+
+
+def parts_of(processor: FrameProcessor, kind: type) -> Iterator[Any]:
+    """All processors of a kind in a pipeline, however deep."""
+    if isinstance(processor, kind):
+        yield processor
+    for part in processor.processors:
+        yield from parts_of(part, kind)
+
+
+class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there where types are checked
+    """Turns frames into notes. Pipecat runs it beside the pipeline, in a task that only it can hold up."""
+
+    def __init__(self, publisher: CallTarget, notes: CallNotes, call: PipecatCall) -> None:
+        super().__init__()
+        self._publisher = publisher
+        self._notes = notes
+        self._call = call
+        self._steps: dict[type, Step | None] = {}
+        self._zero: float | None = None
+        self._stumbled = False
+        self._is_started = False
+
+    async def setup(self, task_manager: Any) -> None:
+        await super().setup(task_manager)
+        self._start()
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            begin(self._publisher)
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Called for each frame on each of its ways from processor to processor, so most of them must cost nothing."""
+        frame = data.frame
+        kind = type(frame)
+        if kind not in self._steps:
+            self._steps[kind] = self._call.step_for(kind)
+        step = self._steps[kind]
+        if step is None:
+            return
+        try:
+            self._take(step, data)
+        except Exception:  # an exception here would end the observer's task, and its queue would grow for ever
+            log.log(logging.DEBUG if self._stumbled else logging.ERROR, "a %s was not noted", kind, exc_info=True)
+            self._stumbled = True
+
+    def _take(self, step: Step, data: FramePushed) -> None:
+        self._start()  # an observer that is added to a running worker is never set up
+        frame = data.frame
+        if isinstance(frame, TTSTextFrame) and isinstance(data.source, BaseOutputTransport):
+            self._call.text_played(frame, self._moment(data.timestamp))
+        elif data.first_push and not (frame.broadcast_sibling_id and data.direction != FrameDirection.DOWNSTREAM):
+            step(frame, self._moment(data.timestamp))
+
+    def _moment(self, nanoseconds: int) -> float:
+        """The Unix time of a time of the pipeline's clock, which is 0 until the clock runs."""
+        now = time.time()
+        if not nanoseconds:
+            return now
+        if self._zero is None:
+            self._zero = now - nanoseconds / 1e9
+        return self._zero + nanoseconds / 1e9
+
+    async def cleanup(self) -> None:
+        """End the session: after this nothing comes any more, not even the bot's last words."""
+        await super().cleanup()
+        status, reason = self._call.finish(time.time())
+        await end(self._publisher, status, reason)

@@ -1,0 +1,1 @@
+"""One connection to a gateway: opened, kept, told of, and opened again."""

@@ -1,0 +1,57 @@
+"""The token a client shows to the gateway: a text, or a function that is asked for a fresh one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from turnwire.errors import TokenError
+
+Token = str | Callable[[], str | Awaitable[str]]
+"""A token, or a function, plain or async, that returns one. A function is asked anew for every connection."""
+
+TIMEOUT = 10.0
+"""Seconds an async token function may take."""
+
+
+class TokenSource:
+    """Where the tokens of one client come from. Raises ValueError for what can be no source of tokens."""
+
+    def __init__(self, token: Token | None) -> None:
+        if token is not None and not callable(token):
+            _check(token)
+        self._token = token
+
+    @property
+    def can_renew(self) -> bool:
+        """Whether asking again may give another token."""
+        return callable(self._token)
+
+    async def headers(self) -> dict[str, str]:
+        """What a request carries. Raises TokenError when the function fails."""
+        token = await self.fresh()
+        return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    async def fresh(self) -> str | None:
+        """A token, asked anew; None for a client without. Raises TokenError when the function fails."""
+        if not callable(self._token):
+            return self._token
+        try:
+            given = self._token()
+            if isinstance(given, Awaitable):
+                async with asyncio.timeout(TIMEOUT):
+                    given = await given
+            return _check(given)
+        except TimeoutError:
+            raise TokenError(f"the token function did not return within {TIMEOUT:g} s") from None
+        except Exception as error:
+            raise TokenError(f"the token function failed: {type(error).__name__}: {error}") from error
+
+
+def _check(token: object) -> str:
+    """The text is never quoted: it is a secret."""
+    if not isinstance(token, str):
+        raise ValueError(f"a token must be a text, not a {type(token).__name__}")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("a token must be of visible ASCII characters, without spaces")
+    return token

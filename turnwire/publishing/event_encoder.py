@@ -1,0 +1,90 @@
+"""From what a bot says to what goes on the wire: ids, times, and the checks that need no gateway."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import get_args
+
+from turnwire.errors import InvalidEvent
+from turnwire.protocol.codec import Codec
+from turnwire.protocol.messages import EventType, JsonObject, Shape, Signal
+from turnwire.protocol.rules import object_fault
+from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.protocol.times import format_time, parse_time, to_utc
+from turnwire.publishing.delivery import EventLimits
+from turnwire.publishing.outbox import Entry
+
+MAX_KEY = 256
+
+
+class _EventOut(Shape):
+    event_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: str
+
+
+class EventEncoder:
+    """Makes the entries of one publisher's outbox, within the gateway's limits. Its methods raise InvalidEvent."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._last_stamp = datetime.min.replace(tzinfo=UTC)
+
+    def entry(
+        self,
+        type: EventType,
+        payload: JsonObject,
+        event_id: str | None,
+        timestamp: datetime | str | None,
+        limits: EventLimits,
+    ) -> Entry:
+        """The event, encoded. What is not given is made here, once: every sending of it is the same."""
+        if type not in get_args(EventType):
+            raise InvalidEvent(f"the type of an event is one of {', '.join(get_args(EventType))}, not {type!r}")
+        if event_id is None:
+            event_id = str(uuid.uuid4())
+        elif not _is_text(event_id):
+            raise InvalidEvent(f"the id of an event is a text that is not empty, not {event_id!r}")
+        event = _EventOut(event_id, type, payload, self._stamp(timestamp))
+        return Entry(event_id, self._encoded(event, payload, limits))
+
+    def signal(self, key: str, payload: JsonObject, limits: EventLimits) -> bytes:
+        """The payload of a signal, encoded: what its author does to it afterwards changes nothing."""
+        if not _is_text(key) or len(key) > MAX_KEY:
+            raise InvalidEvent(f"the key of a signal must be a text of 1 to {MAX_KEY} characters")
+        self._encoded(Signal(key, payload), payload, limits)
+        return self._codec.encode_value(payload)
+
+    def _stamp(self, timestamp: datetime | str | None) -> str:
+        """The time on the wire. Our own never goes back, whatever the clock does."""
+        if timestamp is None:
+            self._last_stamp = max(self._last_stamp, datetime.now(UTC))
+            return format_time(self._last_stamp)
+        try:
+            moment = parse_time(timestamp) if isinstance(timestamp, str) else timestamp
+            if moment.tzinfo is None:
+                raise ValueError("it has no UTC offset")
+            return format_time(to_utc(moment))
+        except (ValueError, OverflowError, AttributeError) as error:
+            raise InvalidEvent(f"the timestamp {timestamp!r} cannot be used: {error}") from None
+
+    def _encoded(self, message: Shape, payload: JsonObject, limits: EventLimits) -> bytes:
+        if type(payload) is not dict:
+            raise InvalidEvent(f"the payload must be a dict, not a {type(payload).__name__}")
+        fault = object_fault(payload, limits.depth)
+        if fault is not None:
+            raise InvalidEvent(f"payload{fault}")
+        try:
+            data = self._codec.encode(message)
+        except UNDECODABLE as error:
+            raise InvalidEvent(f"cannot be encoded: {error}") from None
+        if len(data) > limits.event_bytes:
+            raise InvalidEvent(f"{len(data)} bytes are over the gateway's limit of {limits.event_bytes}")
+        return data
+
+
+def _is_text(value: object) -> bool:
+    """Whether a name that was given is one: callers may not check their types."""
+    return isinstance(value, str) and value != ""

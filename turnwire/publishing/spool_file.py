@@ -1,0 +1,203 @@
+"""A file that keeps a publisher's unanswered events beyond its process. Its bytes: `spool_records`.
+
+Records are only ever appended, each by one write. What a killed process has written is in the system's hands and stays;
+a record cut short ends the file for who reads it. Writing is done right away, on the event loop: it costs microseconds,
+since nothing waits for the disk. When all events have left, the file is cut back to its beginning; one in which some
+always wait is written anew beside itself and put in its own place, now and then.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from turnwire.errors import SpoolError
+from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.publishing.spool_records import (
+    Recovered,
+    SpoolOwner,
+    beginning,
+    event_record,
+    left_record,
+    recover,
+    size_of,
+)
+
+log = logging.getLogger("turnwire")
+
+SLACK = 256 * 1024
+"""Bytes of no use that an empty file may have before it is cut back."""
+REWRITE_SLACK = 16 * 1024 * 1024
+"""Bytes of no use that another may have before it is written anew: seldom, because that takes milliseconds."""
+REWRITE_SHARE = 8
+"""And at least so many times what is of use, so that the cost for each event is bounded."""
+
+
+class SpoolFile:
+    """The events of one owner, in the order added; they leave from the front. One at a time has it open.
+
+    All its methods but `left` raise SpoolError when the disk does not do what it should; what was there before is then
+    still there.
+    """
+
+    def __init__(
+        self, path: Path, owner: SpoolOwner, *, slack: int = SLACK, rewrite_slack: int = REWRITE_SLACK
+    ) -> None:
+        self.path = path
+        self._owner = owner
+        self._slack = slack
+        self._rewrite_slack = rewrite_slack
+        self._file = -1
+        self._end = 0
+        self.live = 0
+        """Bytes of the events that have not left."""
+        self._left = 0
+        self._torn = False
+        """Whether there may be something behind the end: a write that failed."""
+
+    def open(self) -> Recovered:
+        """Lock the file, made if there is none, and read it. Its owner is set only by `replace`.
+
+        What is damaged in it is put into a file beside it, and then it must be replaced.
+        """
+        try:
+            self._file = _locked(self.path)
+            found = recover(_read(self._file))
+            if found.damaged:
+                self._keep_aside(found.damaged)
+        except (OSError, *UNDECODABLE) as error:
+            self.release()
+            raise SpoolError(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
+        except BaseException:
+            self.release()
+            raise
+        size = os.fstat(self._file).st_size
+        if size > found.size and not found.damaged:
+            log.warning("spool %r: its last %d bytes are not whole and do not count", str(self.path), size - found.size)
+        self._end, self._left, self._torn = found.size, found.left, True
+        self.live = sum(map(size_of, found.events))
+        return found
+
+    def _keep_aside(self, damaged: list[bytes]) -> None:
+        """Raises OSError, and then the file is left as it is."""
+        beside = self.path.with_name(self.path.name + ".damaged")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            for part in damaged:
+                _write(file, part, os.fstat(file).st_size)
+        finally:
+            os.close(file)
+        size = sum(map(len, damaged))
+        log.warning("spool %r: %d bytes are damaged and now in %r", str(self.path), size, str(beside))
+
+    def add(self, event: bytes) -> None:
+        """Returns when the event outlives this process."""
+        try:
+            self._append(event_record(event))
+        except OSError as error:
+            raise SpoolError(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
+        self.live += size_of(event)
+
+    def left(self, events: Iterable[bytes]) -> None:
+        """These have left, from the front. A disk that cannot take that is no error: they will be sent once more."""
+        for event in events:
+            self._left += 1
+            self.live -= size_of(event)
+        try:
+            self._append(left_record(self._left))
+            empty = len(beginning(self._owner))
+            if self.live == 0 and self._end - empty > self._slack:
+                os.ftruncate(self._file, empty)
+                self._end, self._left = empty, 0
+        except OSError as error:
+            log.warning("spool %r: an answer could not be noted: %s", str(self.path), _reason(error))
+
+    @property
+    def is_wasteful(self) -> bool:
+        """Whether so much of it is of no use that it should be written anew."""
+        return self._end - self.live > max(self._rewrite_slack, REWRITE_SHARE * self.live)
+
+    def replace(self, events: Iterable[bytes]) -> None:
+        """Hold these and nothing else, for this owner. Whatever happens meanwhile, there is the old file or the new."""
+        beside = self.path.with_name(self.path.name + ".new")
+        file = -1
+        try:
+            file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            records = [event_record(event) for event in events]
+            end = _write(file, beginning(self._owner) + b"".join(records), 0)
+            os.rename(beside, self.path)
+        except OSError as error:
+            if file >= 0:
+                os.close(file)
+            raise SpoolError(f"the spool {str(self.path)!r} cannot be written anew: {_reason(error)}") from None
+        os.close(self._file)
+        self._file, self._end, self._left, self._torn = file, end, 0, False
+        self.live = sum(map(len, records))
+
+    def release(self) -> None:
+        """Unlock and close it; one that holds nothing is removed. May be called at any time, and again."""
+        if self._file < 0:
+            return
+        try:
+            if self._end > 0 and self.live == 0:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("spool %r is empty and cannot be removed: %s", str(self.path), _reason(error))
+        finally:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, record: bytes) -> None:
+        if self._torn:
+            os.ftruncate(self._file, self._end)
+        self._torn = True
+        self._end = _write(self._file, record, self._end)
+        self._torn = False
+
+
+def _locked(path: Path) -> int:
+    """The open file, locked for us. Raises OSError."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _stands_at(file, path):
+                return file
+        except BlockingIOError:
+            os.close(file)
+            raise OSError(errno.EBUSY, "another publisher is using it") from None
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)  # it was replaced or removed between opening and locking
+
+
+def _stands_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read(file: int) -> bytes:
+    with open(file, "rb", closefd=False) as whole:
+        return whole.read()
+
+
+def _write(file: int, data: bytes, position: int) -> int:
+    """Write all of it there; returns the end. Raises OSError."""
+    written = os.pwrite(file, data, position)
+    while written < len(data):  # the disk is full, which the next write says, or a signal came in between
+        written += os.pwrite(file, data[written:], position + written)
+    return position + written
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error)

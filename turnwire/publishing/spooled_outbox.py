@@ -1,0 +1,164 @@
+"""An outbox that is also kept in a file, so that what has no answer is sent by the next process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from turnwire.errors import SpoolError
+from turnwire.protocol.codec import CODECS, Codec
+from turnwire.protocol.messages import EventIn, JsonObject, Limits, Shape
+from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.publishing.outbox import Entry, Outbox
+from turnwire.publishing.spool_file import SpoolFile
+from turnwire.publishing.spool_records import SpoolOwner, recover
+
+log = logging.getLogger("turnwire")
+
+MAX_SPOOL = 256 * 1024 * 1024
+"""Bytes of events that may wait in one file; they stand in memory too."""
+
+
+class SpooledOutbox(Outbox):
+    """An Outbox whose entries are in a file from `add` until they leave. To be opened before, and released after.
+
+    What the file holds when it is opened comes first, even if it is more than `capacity`.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        path: Path,
+        *,
+        gateway: str,
+        session_id: str,
+        codec: Codec,
+        language: str | None = None,
+        metadata: JsonObject | None = None,
+    ) -> None:
+        super().__init__(capacity)
+        self._codec = codec
+        self._owner = SpoolOwner(gateway, session_id, codec.subprotocol, language, metadata)
+        self._file = SpoolFile(path, self._owner)
+
+    @property
+    def has_room(self) -> bool:
+        """The file takes what is over the capacity too, within a bound of its own."""
+        return self._file.live < MAX_SPOOL
+
+    @property
+    def kept_in(self) -> str | None:
+        return str(self._file.path)
+
+    def open(self) -> None:
+        """Raises SpoolError: the file is in use, holds events of another call, or is no spool."""
+        found = self._file.open()
+        try:
+            if found.events and found.owner is not None:
+                self._check_owner(found.owner, len(found.events))
+            events = found.events
+            if found.owner != self._owner or found.damaged:
+                if found.owner is not None:
+                    events = [_recoded(event, CODECS[found.owner.encoding], self._codec) for event in events]
+                self._file.replace(events)
+        except BaseException:
+            self._file.release()
+            raise
+        self._waiting.extend(Entry(_event_id(event, self._codec), event) for event in events)
+
+    def release(self) -> None:
+        """Let another process have the file; it is removed when it holds nothing."""
+        self._file.release()
+
+    def add(self, entry: Entry) -> None:
+        """Raises SpoolError too; nothing is taken then."""
+        self._check_room()
+        self._file.add(entry.data)
+        super().add(entry)
+
+    def answered(self, event_id: str | None, seq: int | None = None) -> Entry:
+        entry = super().answered(event_id, seq)
+        self._note_left([entry])
+        return entry
+
+    def reconnected(self, last_seq: int, last_event_id: str | None) -> list[tuple[Entry, int]]:
+        stored = super().reconnected(last_seq, last_event_id)
+        if stored:
+            self._note_left([entry for entry, _ in stored])
+        return stored
+
+    def take_out(self, event_ids: Collection[str]) -> list[Entry]:
+        taken = super().take_out(event_ids)
+        if taken:
+            self._write_anew()
+        return taken
+
+    def _note_left(self, entries: Iterable[Entry]) -> None:
+        self._file.left(entry.data for entry in entries)
+        if self._file.is_wasteful:
+            self._write_anew()
+
+    def _write_anew(self) -> None:
+        """What cannot be written anew stays as it is: too much is sent again some time, which is no harm."""
+        try:
+            self._file.replace(entry.data for entry in self)
+        except SpoolError as error:
+            log.warning("%s", error)
+
+    def _check_owner(self, found: SpoolOwner, events: int) -> None:
+        ours = (self._owner.session_id, self._owner.gateway)
+        if (found.session_id, found.gateway) != ours:
+            raise SpoolError(
+                f"the spool {str(self._file.path)!r} holds {events} unsent events of session {found.session_id!r} at "
+                f"{found.gateway}, and cannot be used for session {ours[0]!r} at {ours[1]}"
+            )
+        if found.encoding not in CODECS:
+            raise SpoolError(f"the spool {str(self._file.path)!r} is in the unknown encoding {found.encoding!r}")
+
+
+class SpooledCall(Struct, frozen=True):
+    """What a spool holds: events that were sent and not answered, in order."""
+
+    gateway: str
+    session_id: str
+    events: list[EventIn]
+    language: str | None = None
+    """Of the session, if it is new; None when it must exist."""
+    metadata: JsonObject | None = None
+    damaged: int = 0
+    """Bytes that could not be read. A publisher that opens the spool keeps them aside."""
+
+
+def read_spool(path: str | Path) -> SpooledCall | None:
+    """What a spool holds, whether in use or not; None if it was not begun. Raises SpoolError when it is no spool."""
+    try:
+        found = recover(Path(path).read_bytes())
+        if found.owner is None:
+            return None
+        codec = CODECS[found.owner.encoding]
+    except (OSError, KeyError, *UNDECODABLE) as error:
+        raise SpoolError(f"the spool {str(path)!r} cannot be read: {error}") from None
+    owner, events = found.owner, [_event(event, codec) for event in found.events]
+    damaged = sum(map(len, found.damaged))
+    return SpooledCall(owner.gateway, owner.session_id, events, owner.language, owner.metadata, damaged)
+
+
+class _EventId(Shape):
+    event_id: str
+
+
+def _event_id(data: bytes, codec: Codec) -> str:
+    return codec.decode_body(data, _EventId, Limits()).event_id
+
+
+def _event(data: bytes, codec: Codec) -> EventIn:
+    return codec.decode_body(data, EventIn, Limits())
+
+
+def _recoded(data: bytes, old: Codec, new: Codec) -> bytes:
+    """The same JSON values in another encoding."""
+    return data if old is new else new.encode_value(old.decode_body(data, dict[str, Any], Limits()))

@@ -1,0 +1,1 @@
+"""Requests to a gateway, and the shapes of what they ask and answer."""
