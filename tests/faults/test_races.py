@@ -9,6 +9,6 @@ from tests.faults.races import play_schedules
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.parametrize(("gateways", "schedules"), [(1, 100), (2, 250)])
+@pytest.mark.parametrize(("gateways", "schedules"), [(1, 400), (2, 800), (3, 800)])
 def test_no_schedule_loses_doubles_or_disorders_an_acked_event(gateways: int, schedules: int) -> None:
     play_schedules(range(schedules), gateways)

@@ -244,10 +244,10 @@ def virtual_now() -> datetime:
     return STARTED + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
 
 
-def stop_wall_clock(patch: pytest.MonkeyPatch) -> None:
-    """Where the sessions look at the wall clock they see virtual time."""
+def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
+    """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
     for module in (claiming, ending, grace, live_sessions, requests, sweeping):
-        patch.setattr(module, "utc_now", virtual_now)
+        patch.setattr(module, "utc_now", now)
 
 
 async def pass_time(seconds: float) -> None:

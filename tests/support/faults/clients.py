@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
-from tests.support.faults.world import CONFIG, SHARED, Gateway, World
+from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.protocol import times
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import CloseCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
 from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
@@ -32,8 +34,15 @@ class Socket:
         self.finished = False
         self.gone = False
         """Whether the client hears no more of it."""
+        self.over = False
+        """Whether it was closed as its session has ended."""
+        self.ends: list[Session] = []
+        """The session's end, as often as it was told of it."""
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
+        self.at_cut: Callable[[], None] = lambda: None
+        self.told: Callable[[int | None], None] = lambda seq: None
+        """Told the seq of each answer."""
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
         self.answered(acks, weight)
@@ -47,6 +56,7 @@ class Socket:
             else:
                 answer = Answer(reply.event_id, code=reply.code, retryable=reply.retryable)
             self.publishing.answers.append(answer)
+            self.told(answer.seq)
         self.changed.set()
 
     def superseded(self) -> None:
@@ -55,15 +65,20 @@ class Socket:
 
     def session_ended(self, session: Session) -> None:
         """It goes on until it is told to stop."""
+        self.ends.append(session)
 
     def completed(self, session: Session) -> None:
+        self.ends.append(session)
         self.finished = True
         self.cut()
 
     def close(self, code: int, reason: str) -> None:
+        self.over = code == CloseCode.SESSION_ENDED
         self.cut()
 
     def cut(self) -> None:
+        if not self.gone:
+            self.at_cut()
         self.gone = True
         self.changed.set()
 
@@ -76,39 +91,63 @@ class Bot:
         self.name = name
         self.history = world.histories[session_id]
         self.pending: deque[EventIn] = deque(self._event(number) for number in range(count))
+        self._count = count
         self._answered: list[EventIn] = []
+        self._over = False
 
     def _event(self, number: int) -> EventIn:
         random = self.world.random
         event_id = f"{SHARED}-{number % 7}" if random.random() < 0.1 else f"{self.name}-{number}"
+        if random.random() < 0.03:
+            event_id = f"{self.name}-{POISON}-{number}"
+            self.history.refusable.add(event_id)
         payload = {"of": event_id} if event_id.startswith(SHARED) else {"of": event_id, "number": number}
         timestamp = None
         if random.random() < 0.3:
-            timestamp = self.world.now() + timedelta(seconds=random.randint(-3, 3))
+            # Received with microseconds, and cut as the codec does.
+            stamp = self.world.now() + timedelta(seconds=random.randint(-3, 3), microseconds=random.randrange(1000))
+            timestamp = times.to_utc(stamp)
         return EventIn(event_id, "user_speech", payload, timestamp)
 
     async def run(self) -> None:
-        while self.pending:
+        while self.pending and not self._over:
             gateway = self.world.gateway()
             try:
                 live, socket = await self._connect(gateway)
             except TurnwireError:
                 await self.world.pause(0.3)
                 continue
+            seat = self.world.promises.seated(self.history.session_id, self.world.stamp())
+            socket.at_cut = lambda seat=seat: seat.append(self.world.stamp())  # type: ignore[misc]
             await self._stream(live, socket)
+            if not self.pending and not socket.gone:
+                await self.leave(live, socket)
             socket.cut()
+            for session in socket.ends:
+                self.world.promises.told_end(session, "a publisher's news")
+            self._over |= socket.over
             await self.world.pause(0.5)
             live.release(socket)
+
+    async def leave(self, live: LiveSession, socket: Socket) -> None:
+        """All is answered: do what is left to do on the connection."""
+
+    async def between(self) -> None:
+        """Between two frames."""
 
     async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
         sessions, process = gateway.parts.sessions, gateway.process
         socket = Socket()
+        socket.told = partial(self.world.promises.told, self.history.session_id)
         gateway.at_crash.append(socket.cut)
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        known = self.world.promises.answered[self.history.session_id]
         async with storage_deadline(CONFIG.rest_timeout):
             live = await sessions.open(self.history.session_id)
             live.submit(ClaimItem(socket, done))
             opened = await done
+        self._over |= socket.over
+        self.world.promises.read(opened.session, known, None, "an opened")
         if socket.gone:
             raise StorageUnavailable()
         publishing = Publishing(self.name, process, socket.epoch, opened.last_seq, opened.last_event_id)
@@ -150,6 +189,7 @@ class Bot:
             elif self.pending and settled == len(publishing.answers):
                 socket.changed.clear()
                 await socket.changed.wait()
+            await self.between()
             await self.world.pause(0.05)
             if random.random() < 0.1 and not self.world.calm:
                 return
@@ -163,6 +203,8 @@ class Bot:
         copies = [EventIn(event.event_id, event.type, event.payload, event.timestamp) for event in events]
         assert socket.publishing is not None
         socket.publishing.sent += map(sending_of, copies)
+        for event in copies:
+            self.world.promises.sent(self.history.session_id, event.event_id, self.world.stamp())
         live.submit(AppendItem(copies, 100, self.world.now(), publisher=socket))
 
 
@@ -185,10 +227,13 @@ class Caller:
     async def _append(self, events: list[EventIn]) -> bool:
         append = RestAppend("caller", [sending_of(event) for event in events])
         self.history.rest.append(append)
+        for event in events:
+            self.world.promises.sent(self.history.session_id, event.event_id, self.world.stamp())
         try:
             stored = await self.world.gateway().parts.requests.append(self.history.session_id, events, 50 * len(events))
-        except TurnwireError:
-            return False
+        except TurnwireError as error:
+            return not error.retryable
+        self.world.promises.told(self.history.session_id, max(each.event.seq for each in stored))
         append.stored = [entry_of(each.event) for each in stored]
         return True
 
@@ -273,12 +318,14 @@ class Dashboard:
             gateway = self.world.gateway()
             try:
                 live = await gateway.parts.sessions.open(self.history.session_id)
+                with live.held():
+                    await gateway.parts.requests.bring_up_to_date(live)
             except TurnwireError:
                 await self.world.pause(0.2)
                 continue
-            if cursor > live.state.record.last_seq:  # a gateway that has not heard of it yet
-                await self.world.pause(0.2)
-                continue
+            if cursor > live.state.record.last_seq:
+                self.world.promises.broken.append(f"{self.name} has seq={cursor}, {gateway.name} does not take it")
+                return
             following = Following(self.name, cursor)
             self.history.followings.append(following)
             await self._follow(gateway, Reader(self.world, gateway.store.events, live, following))

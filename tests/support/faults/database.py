@@ -8,10 +8,10 @@ its answer, or be carried out after the client was told that it failed.
 from __future__ import annotations
 
 import asyncio
-import copy
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
 from random import Random
 from typing import Any, Self, cast
 
@@ -25,6 +25,8 @@ from pymongo.errors import (
     WriteConcernError,
     WriteError,
 )
+
+from turnwire.protocol.times import cut_to_millis
 
 Document = dict[str, Any]
 Steps = Generator[None, None, Any]
@@ -52,10 +54,14 @@ class MemoryDatabase:
         """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
         self.refuses: Callable[[Document], bool] = lambda document: False
         """Whether a validator forbids this document."""
+        self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
+        """Told of each write on the primary: what stood there, and what stands there now."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
-        """Write on the primary."""
+        """Write on the primary. Times are kept in milliseconds, as BSON does."""
+        document = {name: _as_kept(value) for name, value in document.items()}
+        self.watch(self.primary[collection].get(document["_id"]), document)
         self.primary[collection][document["_id"]] = document
         self._writes.append((collection, document["_id"], document))
 
@@ -78,6 +84,10 @@ class MemoryDatabase:
             collection, key, document = self._writes.pop(0)
             self.majority[collection][key] = document
         return True
+
+
+def _as_kept(value: Any) -> Any:
+    return cut_to_millis(value) if isinstance(value, datetime) else value
 
 
 class Line:
@@ -222,7 +232,7 @@ class Collection:
         return self._line.database.primary[self._name]
 
     async def insert_many(self, documents: Sequence[Document], ordered: bool = True) -> None:
-        copies = copy.deepcopy(list(documents))
+        copies = [dict(document) for document in documents]
         for document in copies:
             self._line.stamp(document)
 
@@ -247,7 +257,7 @@ class Collection:
             error = self._error_of(document)
             if error is not None:
                 raise WriteError(error["errmsg"], error["code"])
-            self._put(copy.deepcopy(document))
+            self._put(document)
             yield
 
         await self._line.write(steps, bulk=False)
@@ -333,7 +343,7 @@ class Cursor:
             found = _matching(self._line.database.majority[self._name], self._condition)
             for field, direction in reversed(self._order):
                 found.sort(key=lambda document: document[field], reverse=direction < 0)
-            return [copy.deepcopy(document) for document in found[: self._limit or None]]
+            return [dict(document) for document in found[: self._limit or None]]
 
         found: list[Document] = await self._line.read(look)
         return found

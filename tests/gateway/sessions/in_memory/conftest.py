@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.faults.clock import VirtualTimeLoop
 from tests.support.faults.database import MemoryDatabase
-from tests.support.in_memory import MemoryGateway, memory_database, stop_wall_clock
+from tests.support.in_memory import MemoryGateway, memory_database, set_wall_clock
 
 StartMemory = Callable[..., MemoryGateway]
 
@@ -21,7 +21,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 @pytest.fixture(autouse=True)
 def wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_wall_clock(monkeypatch)
+    set_wall_clock(monkeypatch)
 
 
 @pytest.fixture
