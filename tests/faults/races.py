@@ -35,7 +35,8 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch) -> World:
     bots += [Leaver(world, "leaver", "s1", 10), Leaver(world, "later", "s1", 6), Idler(world, "idler", "s2", 6)]
     callers = [Caller(world, "s0", 4), Ender(world, "s1", 3), Caller(world, "s3", 3)]
     visitors = [Visitor(world, session_id, 6) for session_id in world.histories]
-    writers = [each.run() for each in (*bots, *callers, *visitors)]
+    writers = [bot.run() for bot in bots]
+    writers += [caller.run() for caller in callers] + [visitor.run() for visitor in visitors]
     dashboards = [Dashboard(world, name, session_id) for name, session_id in (("left", "s0"), ("right", "s1"))]
     await world.play(writers, [dashboard.run() for dashboard in dashboards])
     return world
