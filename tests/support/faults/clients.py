@@ -317,12 +317,15 @@ class Dashboard:
         while not (self.world.calm and cursor == self.world.head(self.history.session_id)):
             gateway = self.world.gateway()
             try:
-                live = await gateway.parts.sessions.open(self.history.session_id)
+                parts = gateway.parts
+                live = await parts.sessions.open(self.history.session_id)
                 with live.held():
-                    await gateway.parts.requests.bring_up_to_date(live)
+                    await parts.requests.bring_up_to_date(live)
             except TurnwireError:
                 await self.world.pause(0.2)
                 continue
+            if parts.sessions.live.get(live.session_id) is not live:
+                self.world.promises.broken.append(f"{self.name} follows a session that {gateway.name} has let go")
             if cursor > live.state.record.last_seq:
                 self.world.promises.broken.append(f"{self.name} has seq={cursor}, {gateway.name} does not take it")
                 return

@@ -53,13 +53,14 @@ class Ender(Caller):
 
     async def _end(self) -> bool:
         session_id, promises = self.history.session_id, self.world.promises
+        known = promises.answered[session_id]
         reason = f"ender{self.world.random.randint(0, 9)}"
         try:
             session, now = await self.world.gateway().parts.requests.complete(session_id, "completed", reason)
         except TurnwireError:
             return False
         promises.enders[session_id] += now
-        promises.told_end(session, "an end")
+        promises.read(session, known, session, "an end")
         return True
 
 

@@ -193,7 +193,10 @@ async def test_a_storage_that_is_away_delays_the_end_by_time(join: StartMemory) 
     here.database.away = True
     live.submit(AbandonItem("abandoned"))
     await pass_time(5)
-    assert not live.state.ended
     here.database.away = False
+    live.submit(AbandonItem("abandoned"))  # nobody could show a sign meanwhile
+    await pass_time(9)
+    assert not live.state.ended
+    await pass_time(2)
     live.submit(AbandonItem("abandoned"))
     await until(lambda: live.state.ended)

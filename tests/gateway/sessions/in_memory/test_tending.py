@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, event, events, pass_time, send, until
 from turnwire.protocol.errors import CloseCode
@@ -110,3 +112,30 @@ async def test_events_by_rest_keep_a_deserted_session_going(join: StartMemory) -
     assert not live.state.ended
     await pass_time(7)
     assert live.state.ended
+
+
+@pytest.mark.parametrize("away", [50.0, 51.0, 52.5, 61.0])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["deserted here", "in no memory here"])
+async def test_a_storage_that_was_away_for_long_does_not_make_a_publisher_elsewhere_look_gone(
+    join: StartMemory, in_memory: bool, away: float
+) -> None:
+    here, there = join(abandon_after=40.0), join(abandon_after=40.0)
+    for gateway in (here, there):
+        gateway.start()
+    live = await here.create()
+    live.release(await here.claim(live))
+    seat = await there.claim(await there.open())
+    if not in_memory:
+        await here.requests.view("s")
+        await until(lambda: live.idle or live.state.record.epoch == 2)
+        del here.live["s"]
+        await live.stop()
+    await pass_time(20.5)  # it was looked at, and its next heartbeat is not yet written
+    here.database.away = True
+    await pass_time(away)
+    here.database.away = False
+    await pass_time(80)
+    assert ((await here.stored()).ended_at, seat.codes) == (None, [])
+    there.live["s"].release(seat)
+    await pass_time(200)
+    assert (await here.stored()).end_reason == "abandoned"
