@@ -23,7 +23,7 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
     """End the session as its publisher or a REST client asks; a session that has ended stays as it is."""
     if state.is_fenced(item.publisher) or (item.done is not None and item.done.done()):
         return
-    if context.shared_database and not state.ended:  # it may have gone on, or have ended, at another gateway
+    if context.shared_database:  # it may have gone on, or have ended, at another gateway
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return

@@ -43,6 +43,16 @@ async def test_an_end_of_a_gateway_that_lags_takes_nothing_back(here: MemoryGate
     assert (session.last_seq, stored.last_seq, stored.last_event_at is None) == (3, 3, False)
 
 
+async def test_an_end_that_comes_second_tells_of_the_events_stored_elsewhere_since(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create("s", event("a")), await there.open()
+    await here.end(live)
+    await there.append(elsewhere, event("in grace"))
+    session, now = await here.end(live)
+    assert (session.last_seq, now) == (2, False)
+
+
 async def test_a_publisher_superseded_elsewhere_ends_nothing(here: MemoryGateway, there: MemoryGateway) -> None:
     live, elsewhere = await here.create(), await there.open()
     old = await here.claim(live)
