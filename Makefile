@@ -16,7 +16,7 @@ FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py 
 # Since 3.12 Python itself tells which lines run, at next to no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test faults soak lint bench browser faketime redis clean
+.PHONY: house demo quick test faults soak lint bench browser faketime redis balancers clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -25,7 +25,7 @@ quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
 # The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
-test: $(VENV)/installed-dev browser faketime redis
+test: $(VENV)/installed-dev browser faketime redis balancers
 	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term \
 	  $(addprefix --ignore=,$(FAULT_RUNS))
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
@@ -39,6 +39,7 @@ soak: $(VENV)/installed-dev faketime
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/biome check
 	$(BIN)/mypy --strict
 
 bench: $(VENV)/installed-dev
@@ -121,6 +122,21 @@ redis:
 	    exit 1; \
 	  fi; \
 	fi
+
+# The sample files in docs/deploy are tried with the real nginx and HAProxy.
+balancers:
+	@for name in nginx haproxy; do \
+	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $$name >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	      echo "Installing $$name with apt-get." >&2; \
+	      export DEBIAN_FRONTEND=noninteractive; \
+	      apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $$name >&2; \
+	    else \
+	      echo "The tests need $$name: install it" >&2; \
+	      exit 1; \
+	    fi; \
+	  fi; \
+	done
 
 # The adapters, each against the framework itself: an environment for each, with Turnwire beside it as its users have it.
 # The first time these are some 1.5 GB from the package index; they are kept in .venv-adapters.

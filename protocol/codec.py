@@ -12,15 +12,19 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from turnwire.protocol.containers import check_containers
 from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
+    TIMESTAMP,
     Append,
     BadEvent,
     Complete,
     Event,
     EventIn,
+    EventType,
+    JsonObject,
     Limits,
     Ping,
     PublisherCommand,
@@ -32,7 +36,8 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
-from turnwire.protocol.times import cut_to_millis
+from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
+from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -51,6 +56,13 @@ class _PlainEvent(EventIn):
     """An event whose payload msgspec checks while it decodes."""
 
     payload: PlainObject
+
+
+class _TextTimedEvent(Shape):
+    event_id: str
+    type: EventType
+    payload: JsonObject
+    timestamp: str | None = None
 
 
 class _PlainAppend(Shape, tag_field="type", tag="append"):
@@ -81,14 +93,15 @@ class Codec(Encoding):
         self.text = text
         """Whether frames are text frames (else binary)."""
         self._format = format
-        self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping)
-        self._publisher_command = format.Decoder(PublisherCommand)
-        self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping)
+        self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping | Auth)
+        self._publisher_command = format.Decoder(PublisherCommand | Auth)
+        self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping | Auth)
         self._raw_batch = format.Decoder(_RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
+        self._text_timed = format.Decoder(_TextTimedEvent)
         self._refs = format.Decoder(_Refs)
-        self._subscriber_command = format.Decoder(SubscriberCommand)
+        self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
         self._stored_event = format.Decoder(Event)
         self._publisher_reply = format.Decoder(PublisherReply)
@@ -96,11 +109,12 @@ class Codec(Encoding):
 
     # Gateway side
 
-    def decode_publisher(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
+    def decode_publisher(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Auth | Batch:
         """A publisher's frame. An append comes back as a Batch whose events have been checked.
 
         Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
         """
+        check_containers(frame, limits.containers, text=self.text)
         try:
             command = self._plain_command.decode(frame)
         except UNDECODABLE:
@@ -108,6 +122,9 @@ class Codec(Encoding):
         if type(command) is not _PlainAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
+        if ROUNDED.search(frame):
+            raws = self._decode(self._raw_command, frame, limits).events
+            return Batch([self._decode_event(raw, limits) for raw in raws])
         if len(frame) > limits.event_bytes:  # one event may be over its limit: only its own bytes can tell
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
@@ -123,7 +140,7 @@ class Codec(Encoding):
             return False
         return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
 
-    def _decode_unusual(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Batch:
+    def _decode_unusual(self, frame: bytes, limits: Limits) -> Signal | Complete | Ping | Auth | Batch:
         """The slow path: something in the frame is wrong or out of the ordinary, and must not spoil the rest."""
         try:
             command = self._decode(self._publisher_command, frame, limits)
@@ -135,24 +152,26 @@ class Codec(Encoding):
         if type(command) is not Append and type(command) is not _RawAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
-        if type(command) is Append and len(frame) <= limits.event_bytes:
+        if type(command) is Append and len(frame) <= limits.event_bytes and not ROUNDED.search(frame):
             return Batch([_checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self._decode_event(raw, limits) for raw in raws])
 
-    def _checked_command(self, command: Any, size: int, limits: Limits) -> Signal | Complete | Ping:
+    def _checked_command(self, command: Any, size: int, limits: Limits) -> Signal | Complete | Ping | Auth:
         if type(command) is Signal:
             check_signal(command, size, limits)
         elif type(command) is Complete:
             check_end_reason(command.reason, limits)
-        else:
+        elif type(command) is Ping:
             self._check_ping(command, limits)
-        checked: Signal | Complete | Ping = command
+        checked: Signal | Complete | Ping | Auth = command
         return checked
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
         """Its ref is echoed as it came, undecoded: it must be a value that can be sent."""
         if isinstance(ping.ref, Raw):
+            if 0 < limits.ping_ref_bytes < _size(ping.ref):
+                raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
             ref = self._decode(self._any, bytes(ping.ref), limits)
             if not is_storable({"ref": ref}, limits.depth + 1):
                 raise InvalidMessage(f"ref must be a JSON value of no more than {limits.depth} levels, as in a payload")
@@ -161,12 +180,18 @@ class Codec(Encoding):
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
-            return _checked(self._event.decode(raw), limits)
+            return _checked(self._cut_event(raw) if ROUNDED.search(raw) else self._event.decode(raw), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
         except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
+
+    def _cut_event(self, raw: Raw) -> EventIn:
+        """The event, whose timestamp msgspec might round up: it is cut first."""
+        timed = self._text_timed.decode(raw)
+        moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
+        return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:
@@ -175,9 +200,10 @@ class Codec(Encoding):
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
 
-    def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand:
+    def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand | Auth:
         """A subscriber's frame. Raises InvalidJson or InvalidMessage."""
-        command: SubscriberCommand = self._decode(self._subscriber_command, frame, limits)
+        check_containers(frame, limits.containers, text=self.text)
+        command: SubscriberCommand | Auth = self._decode(self._subscriber_command, frame, limits)
         if isinstance(command, Ping):
             self._check_ping(command, limits)
         return command
@@ -192,6 +218,7 @@ class Codec(Encoding):
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """A REST body. Raises InvalidJson or InvalidMessage."""
+        check_containers(body, limits.containers, text=self.text)
         result: T = self._decode(self._format.Decoder(kind), body, limits)
         return result
 
@@ -200,6 +227,7 @@ class Codec(Encoding):
 
         Raises InvalidEvent with a text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
+        check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
             event = self._decode_event(Raw(body.strip() if self.text else body), limits)

@@ -149,6 +149,13 @@ class Superseded(TurnwireError):
         super().__init__(ErrorCode.SUPERSEDED, f"a newer publisher has taken over session {session_id!r}")
 
 
+class SessionTaken(TurnwireError):
+    """Somebody else publishes the session, from whom it cannot be taken."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(ErrorCode.SUPERSEDED, f"session {session_id!r} has a publisher with another credential")
+
+
 class Overloaded(TurnwireError):
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.OVERLOADED, message)

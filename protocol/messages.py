@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
@@ -100,13 +101,16 @@ class Summary(Shape, kw_only=True):
     errors: int
 
 
+TIMESTAMP = Annotated[datetime, Meta(tz=True)] | None
+
+
 class EventIn(Shape, gc=False):
     """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
 
     event_id: str
     type: EventType
     payload: JsonObject
-    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+    timestamp: TIMESTAMP = None
 
 
 class BadEvent(Struct, frozen=True):
@@ -115,18 +119,6 @@ class BadEvent(Struct, frozen=True):
     event_id: str | None
     code: ErrorCode
     message: str
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """The limits a publisher or a REST client meets. Sizes in bytes, of the encoded form received."""
-
-    id_chars: int = 256
-    event_bytes: int = 128 * 1024
-    frame_bytes: int = 1024 * 1024
-    depth: int = 64
-    metadata_bytes: int = 64 * 1024
-    batch_events: int = 500
-    in_flight: int = 256
 
 
 # --- publisher: client to gateway ------------------------------------------------------------------------------------

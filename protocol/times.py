@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+ROUNDED = re.compile(rb"\.\d{3}999[5-9]")
+"""What a decoder that rounds to microseconds would make another millisecond of."""
+_LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
 def format_time(moment: datetime) -> str:
@@ -37,6 +41,11 @@ def to_utc(moment: datetime) -> datetime:
 def cut_to_millis(moment: datetime) -> datetime:
     """The moment as BSON keeps it: what is smaller than a millisecond is cut off, before 1970 too."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def cut_digits(text: str) -> str:
+    """A wire time without the digits of its seconds that no clock of ours has."""
+    return _LONG_FRACTION.sub(r"\1", text)
 
 
 def to_millis(moment: datetime) -> int:

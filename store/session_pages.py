@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from turnwire.protocol.messages import SessionStatus
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_filter import SessionFilter, values_written
+from turnwire.store.session_patterns import covers, ids_like
 from turnwire.store.session_record import Document, SessionRecord, record_of
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -34,6 +35,8 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
     started_before: datetime | None = None
     before: tuple[datetime, str] | None = None
     """The (startedAt, sessionId) of the last session of the page before."""
+    patterns: Sequence[str] | None = None
+    """Only sessions that one of these covers; None for all."""
     ascending: bool = False
     """Oldest first instead."""
     more: SessionFilter = field(default_factory=SessionFilter)
@@ -41,7 +44,8 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
     def matches(self, record: SessionRecord) -> bool:
         """Whether the filters of status and language let this session through."""
         same = self.more.end_reason in (None, record.end_reason) and self.language in (None, record.language)
-        return same and (not self.status or record.status in self.status)
+        covered = self.patterns is None or covers(self.patterns, record.session_id)
+        return same and covered and (not self.status or record.status in self.status)
 
     def takes(self, record: SessionRecord) -> bool:
         """Whether all filters let it through but the one of what was said."""
@@ -78,6 +82,8 @@ class SessionPages:
         for key, value in query.more.metadata:
             if _PLAIN_KEY.fullmatch(key):  # in others a dot would be a way, and not part of a name
                 condition[f"metadata.{key}"] = {"$in": values_written(value)}
+        if query.patterns is not None:
+            condition |= ids_like(query.patterns)
         if query.ascending:
             return await self._page_upwards(condition, query)
         found: list[SessionRecord] = []

@@ -32,9 +32,17 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
-    | {"gateway/live", "gateway/sessions", "gateway/watching", "gateway/connections", "gateway/http"},
+    | {
+        "gateway/access",
+        "gateway/live",
+        "gateway/sessions",
+        "gateway/watching",
+        "gateway/connections",
+        "gateway/http",
+    },
     "gateway/rest": BASE
     | {
+        "gateway/access",
         "gateway/live",
         "gateway/sessions",
         "gateway/watching",

@@ -18,6 +18,8 @@ from turnwire.gateway.access.credentials.revocations import RevocationLog, Revoc
 from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
 from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.door import Door
+from turnwire.gateway.access.enders import Enders
+from turnwire.gateway.access.guests import Reception
 from turnwire.gateway.access.mode import Mode, choose_mode
 from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.config import Config, ConfigError
@@ -37,6 +39,9 @@ class Access(Struct, frozen=True):
     """None where there is no authentication."""
     revocations: Revocations
     minting: Minting
+    enders: Enders
+    reception: Reception
+    """Makes the guests of connections and streams."""
 
     async def refresh(self, *, force: bool = False) -> None:
         """Look after API keys and revocations. To be called every REFRESH_SECONDS, and with `force` on SIGHUP."""
@@ -76,6 +81,8 @@ def build_access(
         credentials=credentials,
         revocations=revocations,
         minting=Minting(secret, config.jwt_issuer, config.jwt_audience, now),
+        enders=Enders(audit),
+        reception=Reception(rates, audit, credentials, now),
     )
 
 

@@ -49,6 +49,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         """Whether every session is covered, and what is about none in particular."""
         return self.is_admin or ALL_SESSIONS in self.sessions
 
+    @property
+    def patterns(self) -> tuple[str, ...] | None:
+        """The sessions to be shown in a list: exact ids, and prefixes that end in `*`; None for all."""
+        return None if self.covers_all else self.sessions
+
     def covers(self, session_id: str) -> bool:
         return self.is_admin or session_id in self._exact or session_id.startswith(self._prefixes)
 

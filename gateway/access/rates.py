@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NoReturn
 
 from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
 from turnwire.gateway.access.principals import Principal
@@ -41,8 +42,8 @@ class Rates:
         self.handshakes = Buckets(rate("handshakes"))
         self.connections = Counts(config.max_connections_per_principal if on else 0)
         """Open connections of a principal; `enter` before the upgrade, `leave` at its end."""
-        self.live_sessions = Counts(config.max_sessions_per_principal if on else 0)
-        """Live sessions of the principal that created or claimed them."""
+        self.max_live_sessions = config.max_sessions_per_principal if on else 0
+        """Live sessions of the principal that created or claimed them; 0 is no limit."""
         self.open_handshakes = Counts(config.max_handshakes_per_address if on else 0)
         """TCP connections of an address on which nobody has been authenticated yet."""
 
@@ -85,9 +86,21 @@ class Rates:
     def check_handshake(self, address: str) -> None:
         self.check("handshakes", self.handshakes, address, "too many handshakes without a credential")
 
-    def check_created_session(self, principal: Principal) -> None:
-        """For a session that is about to be created. Existing ones do not count, so that retries stay free."""
-        self.check("created_sessions", self.created_sessions, principal.id, "too many new sessions; slow down")
+    def wait_to_create(self, principal: Principal) -> float:
+        """Seconds until the principal may create a session; 0 when it may."""
+        bucket = self.created_sessions.find(principal.id)
+        return 0.0 if bucket is None else bucket.wait(self.clock())
+
+    def count_created(self, principal: Principal) -> None:
+        """A session has been created: existing ones do not count, so that retries stay free."""
+        if not self.created_sessions.rate.is_off:
+            now = self.clock()
+            self.created_sessions.of(principal.id, now).spend(now)
+
+    def refuse_creation(self, wait: float) -> NoReturn:
+        """Raises Refused (429)."""
+        headers = rate_headers("created_sessions", self.created_sessions.rate, 0, wait)
+        raise rate_limited("created_sessions", "too many new sessions; slow down", wait, headers)
 
     def failed_login(self, address: str) -> Refused | None:
         """Count a credential that was refused; what to answer instead of 401 when there were too many of them."""

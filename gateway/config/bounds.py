@@ -93,4 +93,6 @@ class BoundSettings(Settings):
             metadata_bytes=self.max_metadata_bytes,
             batch_events=self.max_batch_events,
             in_flight=self.max_in_flight,
+            containers=self.max_containers,
+            ping_ref_bytes=self.max_ping_ref_bytes,
         )

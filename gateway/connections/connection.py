@@ -10,9 +10,10 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
 from turnwire.gateway.config import Config
-from turnwire.gateway.connections.frames import server_frame
+from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
@@ -68,6 +69,8 @@ class Connection:
         self.paused = False
         """Whether we have stopped reading for reasons of our own: then silence says nothing about the other side."""
         self.closing: asyncio.Task[None] | None = None
+        self.deaf = False
+        """Whether what arrives is not taken any more."""
         self._config = serving.config
         self._ws = _Socket(
             protocols=tuple(CODECS),
@@ -78,6 +81,8 @@ class Connection:
             decode_text=False,
         )
         self._outbox: Outbox | None = None
+        self._closed_with: int | None = None
+        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -151,6 +156,13 @@ class Connection:
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
+    def judge_again(self) -> None:
+        """What the other side may do has changed: close if this is not among it any more."""
+
+    def takes_control_frame(self) -> bool:
+        """Whether a ping is to be answered: not when there are too many of them."""
+        return True
+
     async def frames(self) -> AsyncIterator[bytes]:
         """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
         wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
@@ -161,19 +173,25 @@ class Connection:
                 return
             self._pinged_at = None
             if message.type is wanted:
-                if self.serving.connections.draining:
+                if self.deaf or self.serving.connections.draining:
                     continue
-                if self.codec.text and not _is_utf8(message.data):
+                if self.codec.text and not is_utf8(message.data):
                     self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
                     return
+                self._turn.begin()
                 yield message.data
+                if self._turn.is_over():
+                    await asyncio.sleep(0)
             elif message.type is WSMsgType.PING:
-                await self._ws.pong(message.data)
+                if self.takes_control_frame():
+                    await self._ws.pong(message.data)
             elif message.type is other:
                 kind = "text" if self.codec.text else "binary"
                 self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
                 return
-            elif message.type is not WSMsgType.PONG:
+            elif message.type is WSMsgType.PONG:
+                self.takes_control_frame()
+            else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
@@ -209,8 +227,15 @@ class Connection:
         if self._outbox is None:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
+            if not self._close_received:
+                self._closed_with = code
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
             self.closing.add_done_callback(_retrieve)
+
+    @property
+    def close_code(self) -> int | None:
+        """The code it was closed with, by whichever side was first."""
+        return self._ws.close_code if self._closed_with is None else self._closed_with
 
     def abort(self) -> None:
         """Cut the connection, if it is still there."""
@@ -264,13 +289,3 @@ class Connection:
 def _retrieve(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

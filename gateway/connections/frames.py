@@ -14,3 +14,14 @@ def server_frame(payload: bytes, *, text: bool) -> bytes:
     if size < 65536:
         return struct.pack("!BBH", first, 126, size) + payload
     return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether it may be the payload of a text frame."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

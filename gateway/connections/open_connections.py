@@ -20,6 +20,7 @@ class OpenConnection(Protocol):
     @property
     def outbox(self) -> Outbox: ...
     def check_alive(self, now: float) -> None: ...
+    def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:
         """Ask the client to come back after so many seconds."""
 
@@ -29,6 +30,12 @@ class OpenConnection(Protocol):
 
 class Follower(Protocol):
     """A session followed over HTTP."""
+
+    def check_alive(self, now: float) -> None:
+        """End the answer when the credential has come to its end."""
+
+    def judge_again(self) -> None:
+        """End the answer when the credential does not allow it any more."""
 
     def end(self) -> None:
         """End the answer: the client reconnects."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
+from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.headers import set_security_headers
 from turnwire.protocol.errors import ErrorCode
@@ -26,6 +27,8 @@ _MOST_BYTES_PER_CHARACTER = 12
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 
 Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
+Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 
 
 class HttpRunner(web.AppRunner):
@@ -33,6 +36,7 @@ class HttpRunner(web.AppRunner):
     and every request is counted.
 
     Takes the arguments of aiohttp's AppRunner, and
+    - `guard`: answers a request by its route, or refuses it before by raising,
     - `answered`: told of each request, its response (None when the client left before) and the seconds it took,
     - `header_timeout`: seconds for the head of a request, and for the rest of a body that nobody wanted,
     - `retry_after`: seconds after which a refused client may come back,
@@ -43,6 +47,7 @@ class HttpRunner(web.AppRunner):
         self,
         app: web.Application,
         *,
+        guard: Guard,
         answered: Answered,
         header_timeout: float,
         retry_after: float,
@@ -51,24 +56,30 @@ class HttpRunner(web.AppRunner):
     ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
         kwargs.setdefault("lingering_time", header_timeout)
+        kwargs.setdefault("auto_decompress", False)
         kwargs.setdefault("max_line_size", max(8190, max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
         super().__init__(app, **kwargs)
+        self._guard = guard
         self._answered = answered
         self._header_timeout = header_timeout
         self._retry_after = retry_after
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        routed, answered, retry_after = plain.request_handler, self._answered, self._retry_after
+        guard, answered, retry_after = self._guard, self._answered, self._retry_after
+
+        async def routed(request: web.Request) -> web.StreamResponse:
+            check_encoding(request)
+            return await plain.request_handler(request)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
             response: web.StreamResponse | None = None
             try:
                 try:
-                    response = await routed(request)
+                    response = await guard(request, routed)
                 except Exception as error:
-                    response = _allowed(request) or answer_to_error(request, error, retry_after=retry_after)
+                    response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)
@@ -82,9 +93,11 @@ class HttpRunner(web.AppRunner):
         )
 
 
-def _allowed(request: web.Request) -> web.Response | None:
+def _allowed(request: web.Request, error: Exception) -> web.Response | None:
     """What is allowed, for an OPTIONS request to a known resource that is no CORS preflight and was refused as such."""
     if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
+        return None
+    if not isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
         return None
     resource = request.match_info.route.resource
     if resource is None:

@@ -7,7 +7,7 @@ from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode
+from turnwire.protocol.errors import CloseCode, SessionTaken
 from turnwire.protocol.messages import Opened, OpenedLimits
 from turnwire.protocol.times import format_time
 from turnwire.store.waiting import persist
@@ -17,10 +17,12 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     """Give the session to a new publisher; the one before it is fenced from the moment the epoch is raised.
 
     A session that takes no more events is not given away: its publisher is told and closed. Raises StorageUnavailable
-    once nobody waits for the claim any more.
+    once nobody waits for the claim any more, SessionTaken when another credential's publisher has it.
     """
     if item.done.done():
         return
+    if state.publisher is not None and not item.publisher.may_replace(state.publisher):
+        raise SessionTaken(state.session_id)
     created = item.created and state.record.epoch == 1 and state.publisher is None
     epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
     if item.done.done():

@@ -16,6 +16,9 @@ class Sender(Protocol):
     finished: bool
     """Whether nothing more of what it sent is taken: it has completed its session, or is superseded."""
 
+    def may_replace(self, other: Sender) -> bool:
+        """Whether this publisher may take the session from the one that has it."""
+
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """These events are durable, in the order they were sent; `weight` is their size in bytes."""
 

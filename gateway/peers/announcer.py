@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.letters import SignalNews
 from turnwire.gateway.peers.post import Post
@@ -34,7 +36,7 @@ class Announcer:
         if topics:
             self._tell_head(state, topics)
 
-    def _tell_head(self, state: SessionState, topics: set[str]) -> None:
+    def _tell_head(self, state: SessionState, topics: Iterable[str]) -> None:
         seq = state.record.last_seq
         if seq > self._heads.get(state.session_id, 0):
             self._heads.pop(state.session_id, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from turnwire.gateway.clock import utc_now
@@ -38,7 +38,7 @@ class Poller:
         self,
         store: Store,
         sessions: LiveSessions,
-        watched: set[str],
+        watched: Collection[str],
         catch_up: CatchUp,
         feed: FeedNews,
         *,

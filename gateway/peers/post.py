@@ -43,7 +43,7 @@ class Post:
         self.open = False
         """Whether anything is sent; else what is put is thrown away."""
         self.waiting = asyncio.Event()
-        self.watched: set[str] = set()
+        self.watched: dict[str, None] = {}
         """The sessions that this gateway watches."""
         self.dropped = 0
         """Letters that were not sent, and signals that gave way."""
@@ -89,12 +89,12 @@ class Post:
 
     def watch(self, session_id: str) -> None:
         if session_id not in self.watched:
-            self.watched.add(session_id)
+            self.watched[session_id] = None
             self._draft(EVERYBODY).watched[session_id] = True
 
     def unwatch(self, session_id: str) -> None:
         if session_id in self.watched:
-            self.watched.discard(session_id)
+            del self.watched[session_id]
             self._draft(EVERYBODY).watched[session_id] = False
 
     def want_feed(self, feed: bool, summaries: bool) -> None:

@@ -26,7 +26,7 @@ class Readers:
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         """`name` is this gateway's own; the clock is the loop's."""
-        self.watching: dict[str, set[str]] = {}
+        self.watching: dict[str, dict[str, None]] = {}
         """sessionId → the gateways that watch it."""
         self._name = name
         self._clock = clock
@@ -64,23 +64,23 @@ class Readers:
         """Whether the letter of this number should have come, and has not."""
         return number > reader.numbers.get(topic, 0)
 
-    def learn(self, name: str, wants: Wants) -> set[str]:
+    def learn(self, name: str, wants: Wants) -> list[str]:
         """Note what a gateway wants. Returns the sessions it has not wanted before."""
         reader = self._readers[name]
         watched = set(wants.watched)
-        new = watched - reader.watched
+        new = [session_id for session_id in wants.watched if session_id not in reader.watched]
         for session_id in reader.watched - watched if wants.whole else reader.watched.intersection(wants.left):
             self._leave(name, reader, session_id)
         for session_id in new:
             reader.watched.add(session_id)
-            self.watching.setdefault(session_id, set()).add(name)
+            self.watching.setdefault(session_id, {})[name] = None
         reader.feed, reader.summaries = wants.feed, wants.summaries
         return new
 
     def _leave(self, name: str, reader: _Reader, session_id: str) -> None:
         reader.watched.discard(session_id)
-        watching = self.watching.get(session_id, set())
-        watching.discard(name)
+        watching = self.watching.get(session_id, {})
+        watching.pop(name, None)
         if not watching:
             self.watching.pop(session_id, None)
 

@@ -33,6 +33,10 @@ class RedisBus:
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),  # who calls knows better when to try again
         )
+        try:
+            self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            raise ValueError(str(error)) from None
         self._heard: PubSub | None = None
 
     async def connect(self, topics: Iterable[str]) -> None:

@@ -6,17 +6,20 @@ import asyncio
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader, not_empty
 from turnwire.gateway.http.media_types import JSON_TYPE, NDJSON, SSE, wanted_type
 from turnwire.gateway.http.query import Query, plain_integer, session_id_of
 from turnwire.gateway.rest.sse import SseRoute
+from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Event, Limits
 from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMIT
+from turnwire.protocol.rights import Scope
 from turnwire.store.event_log import EventLog
 
 WINDOW = 50
@@ -34,6 +37,7 @@ class EventRoutes:
         log: EventLog,
         sse: SseRoute,
         *,
+        streams: Streams,
         slow_timeout: float,
     ) -> None:
         """A client that takes nothing of a stream for `slow_timeout` seconds is cut off."""
@@ -42,10 +46,12 @@ class EventRoutes:
         self._requests = requests
         self._log = log
         self._sse = sse
+        self._streams = streams
         self._slow_timeout = slow_timeout
 
     async def append_events(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.PUBLISH, session_id)
         body = not_empty(await self._bodies.read(request))
         events, is_batch = JSON.decode_events_body(body, self._limits)
         stored = await self._requests.append(session_id, events, len(body))
@@ -55,6 +61,7 @@ class EventRoutes:
 
     async def read_events(self, request: web.Request) -> web.StreamResponse:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.READ, session_id)
         media_type = wanted_type(request, (JSON_TYPE, NDJSON, SSE))
         query = Query(request)
         after_seq = query.integer("afterSeq", 0, low=0)
@@ -78,7 +85,11 @@ class EventRoutes:
             return web.Response(headers={hdrs.CONTENT_TYPE: media_type})
         if media_type == SSE:
             return await self._sse.follow(request, session_id, after_seq)
-        return await self._stream(request, session_id, after_seq, last_seq)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        with self._streams.begun(request, session_id, transport.abort):
+            return await self._stream(request, session_id, after_seq, last_seq)
 
     async def _window(self, session_id: str, after_seq: int, limit: int, last_seq: int) -> web.Response:
         events: list[Event] = []

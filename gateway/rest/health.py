@@ -9,9 +9,11 @@ from typing import Literal
 from aiohttp import hdrs, web
 from msgspec import UNSET
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.protocol.bodies import Dependencies, Health
 from turnwire.protocol.codec import JSON
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
 from turnwire.store.condition import StorageState
 from turnwire.store.probe import StorageProbe
@@ -33,8 +35,9 @@ class HealthRoutes:
         self._connections = connections
         self._bus_state = bus_state
 
-    async def read_health(self, _request: web.Request) -> web.Response:
+    async def read_health(self, request: web.Request) -> web.Response:
         """`down` when the database is away, `degraded` while the gateway is going away or the bus is down."""
+        principal_of(request).require(Scope.METRICS)
         state = await self._probe.state()
         return self._answer(self._status(up=state.up), state, serves=state.up)
 

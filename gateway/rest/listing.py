@@ -9,6 +9,8 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
+from turnwire.gateway.access.guard import principal_of
+from turnwire.gateway.access.refusals import forbidden
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.listing import Listed, Listing
 from turnwire.gateway.finding.summing import Summing
@@ -25,6 +27,7 @@ from turnwire.protocol.paging import (
     MAX_METADATA_PAIRS,
     MAX_WORDS,
 )
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time, parse_time
 from turnwire.store.search.sums import Grouping, SumsQuery
 from turnwire.store.session_filter import SessionFilter, words_of
@@ -43,6 +46,8 @@ class ListingRoutes:
         self._summing = summing
 
     async def list_sessions(self, request: web.Request) -> web.Response:
+        principal = principal_of(request)
+        principal.require(Scope.LIST)
         query = Query(request)
         status = query.choice("status", get_args(SessionStatus), None)
         limit = query.integer("limit", DEFAULT_LIST_LIMIT, low=1, high=MAX_LIMIT)
@@ -53,6 +58,7 @@ class ListingRoutes:
             started_after=query.moment("startedAfter"),
             started_before=query.moment("startedBefore", up=True),
             before=query.cursor(self._limits),
+            patterns=principal.patterns,
             ascending=query.choice("order", ("asc", "desc"), "desc") == "asc",
             more=_filter(query),
         )
@@ -61,6 +67,10 @@ class ListingRoutes:
         return json_answer(_answer(await self._listing.find(wanted, count_up_to), limit))
 
     async def read_sums(self, request: web.Request) -> web.Response:
+        principal = principal_of(request)
+        principal.require(Scope.LIST)
+        if not principal.covers_all:
+            raise forbidden("sessions", 'sums are of all sessions: they need a credential for sessions ["*"]')
         query = Query(request)
         before = query.moment("startedBefore", up=True) or utc_now()
         after = query.moment("startedAfter")

@@ -8,8 +8,10 @@ from typing import Protocol
 from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder, generate_latest
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.telemetry.summing import summed
+from turnwire.protocol.rights import Scope
 from turnwire.store.probe import StorageProbe
 
 
@@ -28,6 +30,7 @@ class MetricsRoute:
         self._siblings = siblings
 
     async def read_metrics(self, request: web.Request) -> web.Response:
+        principal_of(request).require(Scope.METRICS)
         self._metrics.storage_up = await self._probe.is_up()
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
         registry = self._metrics.registry

@@ -10,6 +10,9 @@ import uuid_utils
 from aiohttp import web
 from msgspec import UNSET
 
+from turnwire.gateway.access.creations import Creations
+from turnwire.gateway.access.enders import Enders
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
@@ -32,6 +35,7 @@ from turnwire.protocol.paging import (
     MAX_LIMIT,
     language_fault,
 )
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_end_reason, check_id, check_metadata, object_fault
 from turnwire.store.event_log import EventLog
 
@@ -39,27 +43,46 @@ from turnwire.store.event_log import EventLog
 class SessionRoutes:
     """`/sessions`, `/sessions/{id}`, `/sessions/{id}/complete`."""
 
-    def __init__(self, limits: Limits, bodies: BodyReader, requests: Requests, log: EventLog) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        bodies: BodyReader,
+        requests: Requests,
+        log: EventLog,
+        *,
+        creations: Creations,
+        enders: Enders,
+    ) -> None:
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
         self._log = log
+        self._creations = creations
+        self._enders = enders
 
     async def create_session(self, request: web.Request) -> web.Response:
+        principal = principal_of(request)
+        principal.require(Scope.CREATE)
         body = await self._bodies.decode(request, CreateSession)
+        principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_id(session_id, "sessionId", self._limits)
         fault = language_fault(body.language)
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        self._creations.check_live(principal, session_id)
+        await self._creations.check(principal, session_id)
         session, created = await self._requests.create(
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
+        if created:
+            self._creations.created(principal, session_id)
         return json_answer(session, replayed=not created)
 
     async def amend_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.CREATE, session_id)
         body = await self._bodies.decode(request, AmendSession)
         metadata = None if body.metadata is UNSET else body.metadata
         language = None if body.language is UNSET else body.language
@@ -73,14 +96,18 @@ class SessionRoutes:
 
     async def complete_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal = principal_of(request)
+        principal.require(Scope.COMPLETE, session_id)
         raw = await self._bodies.read(request)
         body = JSON.decode_body(raw, CompleteSession, self._limits) if raw else CompleteSession()
         check_end_reason(body.reason, self._limits)
-        session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
+        with self._enders.may_end(session_id, principal):
+            session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
         return json_answer(session, replayed=not ended_now)
 
     async def read_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.READ, session_id)
         query = Query(request)
         by_offset = query.has("offset")
         if by_offset and query.has("page"):

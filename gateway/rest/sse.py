@@ -10,6 +10,7 @@ from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
@@ -67,7 +68,10 @@ class SseFollower(Subscription):
 class SseRoute:
     """`GET /sessions/{id}/events` with `Accept: text/event-stream`."""
 
-    def __init__(self, serving: Serving, sessions: LiveSessions, requests: Requests, watching: Watching) -> None:
+    def __init__(
+        self, serving: Serving, streams: Streams, sessions: LiveSessions, requests: Requests, watching: Watching
+    ) -> None:
+        self._streams = streams
         self._requests = requests
         self._serving = serving
         self._sessions = sessions
@@ -82,8 +86,7 @@ class SseRoute:
         last_seq = state.record.last_seq
         if after_seq > last_seq:
             raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {last_seq}")
-        self._serving.connections.check_capacity()
-        config, followers = self._serving.config, self._serving.connections.followers
+        config = self._serving.config
         response = web.StreamResponse(
             headers={"Content-Type": SSE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
@@ -97,18 +100,17 @@ class SseRoute:
                 raise ConnectionResetError("the client is gone, or has stopped reading") from None
 
         follower = SseFollower(self._watching, state, after_seq, Outbox(write, None, config.max_outbox_bytes))
-        followers.add(follower)
-        join(state, follower)  # not yet told anything, but the session stays in memory
-        try:
-            await response.prepare(request)
-            follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
-            follower.outbox.put(follower.session_frame())
-            follower.start()
-            await _serve(request, follower)
-        finally:
-            followers.discard(follower)
-            follower.close()
-            follower.outbox.close()
+        with self._streams.begun(request, session_id, follower.end, follower.outbox):
+            join(state, follower)  # not yet told anything, but the session stays in memory
+            try:
+                await response.prepare(request)
+                follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
+                follower.outbox.put(follower.session_frame())
+                follower.start()
+                await _serve(request, follower)
+            finally:
+                follower.close()
+                follower.outbox.close()
         return response
 
 

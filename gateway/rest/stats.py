@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.live.conversing import measured, read_on, read_window
@@ -13,6 +14,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
+from turnwire.protocol.rights import Scope
 from turnwire.store.event_log import EventLog
 
 
@@ -25,6 +27,7 @@ class StatsRoute:
 
     async def read_stats(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
+        principal_of(request).require(Scope.READ, session_id)
         conversation = await self._conversation(session_id)
         last_seq = conversation.last_seq
         figures = await measured(conversation, Conversation.figures)

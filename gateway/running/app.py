@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from aiohttp import web
 
+from turnwire.gateway.access.access import build_access
+from turnwire.gateway.access.creations import Creations
+from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
@@ -21,6 +24,7 @@ from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
+from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.listing import ListingRoutes
@@ -28,9 +32,16 @@ from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
+from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.periodic import Periodic, tick
-from turnwire.gateway.running.routes import add_service_routes, add_session_routes, add_socket_routes
+from turnwire.gateway.running.rights import RightsWatch
+from turnwire.gateway.running.routes import (
+    add_access_routes,
+    add_service_routes,
+    add_session_routes,
+    add_socket_routes,
+)
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
@@ -41,6 +52,7 @@ from turnwire.store.probe import StorageProbe
 from turnwire.store.search.tables import FILE_NAME
 
 _access_log = logging.getLogger("aiohttp.access")
+_FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
 """What handlers get to end by themselves after the drain."""
 
@@ -62,24 +74,36 @@ class Gateway:
     """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
 
     def __init__(self, config: Config, store: Store, siblings: Siblings | None = None) -> None:
-        """`siblings` are the other workers on the same port, whose metrics are added to those of this one."""
+        """`siblings` are the other workers on the same port, whose metrics are added to those of this one. Raises
+        ConfigError for settings of access that it must not start with."""
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
         self._siblings = siblings
+        self.access = build_access(config, store.revocations)
         self.search = self._make_search(store)
-        self.parts = SessionParts(config, store, self.metrics, clock, bus=bus_of(config), search=self.search)
+        self.parts = SessionParts(
+            config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
+        )
         self.connections = OpenConnections(config.max_connections)
+        self._rights = RightsWatch(self.access, self.connections)
+        self._creations = self._make_creations()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
-        self._liveness = Liveness(self.connections, clock, pause)
+        self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
         self.app = self._make_app()
+
+    def _make_creations(self) -> Creations:
+        sessions, exists = self.parts.sessions, self.parts.requests.exists
+        return Creations(
+            self.access.rates, self.access.audit, is_live=lambda each: each in sessions.live, exists=exists
+        )
 
     def _make_watching(self, clock: Callable[[], float]) -> Watching:
         log, fell_behind, peers = self.parts.store.events, self.metrics.fell_behind, self.parts.peers
@@ -100,21 +124,24 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        sse = SseRoute(self._serving, sessions, requests, self._watching)
+        access = self.access
+        streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
+        sse = SseRoute(self._serving, streams, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, requests, log),
+            SessionRoutes(limits, bodies, requests, log, creations=self._creations, enders=access.enders),
             ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
-            EventRoutes(limits, bodies, requests, log, sse, slow_timeout=config.slow_pong_timeout),
+            EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
+        add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
-        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting)
-        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber))
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._creations)
+        add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
 
@@ -123,6 +150,7 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
+            guard=Guard(self.access.door),
             answered=self.metrics.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
@@ -134,9 +162,15 @@ class Gateway:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
+        self._periodic.every(_FORGET_SECONDS, self._creations.forget_evicted)
+        await self._rights.start(self._periodic)
         yield
         await self._stop()
         await self.probe.close()
+
+    async def reload(self) -> None:
+        """Read the files of keys again, as on SIGHUP."""
+        await self._rights.reload()
 
     async def leave(self) -> None:
         """Say that the gateway is not ready any more, and serve on for as long as load balancers need to notice."""

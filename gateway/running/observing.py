@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.finding.gathering import Gathering
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
@@ -14,6 +15,7 @@ from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import JsonObject, SessionStatus
+from turnwire.protocol.rules import has_ended
 
 
 class GatewayObserver:
@@ -28,6 +30,7 @@ class GatewayObserver:
         *,
         search: Gathering | None,
         announcer: Announcer | None,
+        enders: Enders | None,
     ) -> None:
         """Without an `announcer` there are no other gateways."""
         self._lazy_fields = lazy_fields
@@ -36,6 +39,7 @@ class GatewayObserver:
         self._feed = feed
         self._metrics = metrics
         self._announcer = announcer
+        self._enders = enders
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.heard(state, durable)
@@ -51,6 +55,8 @@ class GatewayObserver:
             self._announcer.changed(state, before)
         if self._search is not None and (state.ended or state.record.status != before):
             self._search.changed(state)
+        if state.ended and self._enders is not None and not has_ended(before):
+            self._enders.ended(state.session_id, state.record.status, state.record.end_reason)
 
     def amended(self, state: SessionState) -> None:
         self.changed(state, state.record.status)

@@ -8,6 +8,7 @@ from functools import wraps
 from aiohttp import hdrs, web
 
 from turnwire.gateway.http.query import METADATA, refuse_unknown
+from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.listing import ListingRoutes
@@ -57,6 +58,11 @@ def add_session_routes(
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats))
     app.router.add_post(f"/sessions/{_ID}/complete", taking(sessions.complete_session))
     _add_get(app.router.add_resource("/stats"), taking(listing.read_sums, *_SUMS))
+
+
+def add_access_routes(app: web.Application, access: AccessRoutes) -> None:
+    app.router.add_post("/tokens", taking(access.mint_token))
+    app.router.add_post("/revocations", taking(access.revoke))
 
 
 def add_service_routes(app: web.Application, health: HealthRoutes, metrics: MetricsRoute) -> None:

@@ -16,6 +16,8 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
+from turnwire.gateway.access.audit import configure_audit
+from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.worker_member import Member
@@ -39,6 +41,7 @@ class ServeError(Exception):
 def run(config: Config) -> None:
     """Serve until told to stop. Raises ServeError and ConfigError."""
     configure_logging(config.log_level, config.log_format)
+    configure_audit()
     uvloop.run(serve(config))
 
 
@@ -105,6 +108,7 @@ class _Process:
 
     async def start(self) -> str:
         """The URL it listens on. What was started when it raises is left to `stop`."""
+        choose_mode(self._config)  # before anything is started: raises for what must not be served
         _raise_open_files_limit()
         self._database_uri = self._config.mongodb_uri or await self._start_database()
         try:
@@ -127,9 +131,21 @@ class _Process:
         if self._member is not None:
             self._started.push_async_callback(await self._member.tell_siblings(gateway.metrics.registry))
         self._started.push_async_callback(gateway.drain)
+        self._reload_on_signal(gateway)
         url = await self._listen(runner)
         self._started.push_async_callback(gateway.leave)
         return url
+
+    def _reload_on_signal(self, gateway: Gateway) -> None:
+        loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+        def reload() -> None:
+            task = loop.create_task(gateway.reload())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        self._started.callback(loop.remove_signal_handler, signal.SIGHUP)
 
     def tell_ready(self, url: str) -> None:
         if self._member is not None:

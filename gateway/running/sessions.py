@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.config import Config
 from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
 from turnwire.gateway.live.context import Context, Waiting
@@ -43,6 +44,7 @@ class SessionParts:
         *,
         bus: Bus | None = None,
         search: Search | None = None,
+        enders: Enders | None = None,
     ) -> None:
         self._config = config
         self.search = search
@@ -70,6 +72,7 @@ class SessionParts:
                 self.figures,
                 search=None if search is None else search.gathering,
                 announcer=announcer,
+                enders=enders,
             ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)

@@ -16,6 +16,7 @@ from typing import Final
 
 import uvloop
 
+from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, start_database
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
@@ -41,6 +42,7 @@ def run_workers(config: Config, count: int) -> None:
 
 
 async def _serve(config: Config, count: int) -> None:
+    choose_mode(config)  # before anything is started: raises for what must not be served
     database = None if config.mongodb_uri is not None else await start_database(config)
     try:
         with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:

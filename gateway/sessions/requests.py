@@ -65,6 +65,13 @@ class Requests:
         record, _ = await load(self._context.store, session_id)
         return View(record.session(), record.time_ordered)
 
+    async def exists(self, session_id: str) -> bool:
+        """Whether there is such a session. Raises StorageUnavailable."""
+        if session_id in self._sessions.live:
+            return True
+        async with storage_deadline(self._rest_timeout):
+            return await self._context.store.sessions.load(session_id) is not None
+
     async def create(
         self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
     ) -> tuple[Session, bool]:

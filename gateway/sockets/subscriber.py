@@ -9,10 +9,14 @@ import sys
 from aiohttp import web
 from msgspec import Struct
 
-from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.gateway.access.access import Access
+from turnwire.gateway.access.guard import guest_of
+from turnwire.gateway.access.guests import Guest
+from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.sockets.guest_connection import GuestConnection
 from turnwire.gateway.watching.event_batch import EventBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
@@ -27,9 +31,12 @@ from turnwire.protocol.messages import (
     Subscribe,
     Subscribed,
     SubscriberCommand,
+    Unsubscribe,
     Unsubscribed,
 )
+from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_id
+from turnwire.protocol.token_messages import Auth
 from turnwire.store.on_demand import OnDemandTask
 from turnwire.store.waiting import storage_deadline
 
@@ -83,14 +90,14 @@ class SessionSubscription(Subscription):
 Lagging = SessionSubscription | FeedSubscription
 
 
-class SubscriberConnection(Connection):
+class SubscriberConnection(GuestConnection):
     """A connection that watches sessions and the feed. Owner of its subscriptions."""
 
     kind = "subscriber"
     patient = True
 
-    def __init__(self, request: web.Request, serving: Serving, parts: SubscriberParts) -> None:
-        super().__init__(request, serving)
+    def __init__(self, request: web.Request, serving: Serving, guest: Guest, parts: SubscriberParts) -> None:
+        super().__init__(request, serving, guest)
         self.parts = parts
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
@@ -101,12 +108,26 @@ class SubscriberConnection(Connection):
         """Serve the socket until it ends."""
         async for frame in self.frames():
             try:
-                await self._take(self.codec.decode_subscriber(frame, self.limits))
+                command = self.codec.decode_subscriber(frame, self.limits)
+                self.bad_in_a_row = 0
+                if type(command) is Auth:
+                    await self.renew(command.token)
+                elif self.takes_command():
+                    await self._take(command)
             except TurnwireError as error:
-                self.send_error(error, self.codec.ref_of(frame, self.limits))
+                self.refuse(error, self.codec.ref_of(frame, self.limits))
             self.serving.frame_received()
 
-    async def _take(self, command: SubscriberCommand) -> None:
+    def is_allowed(self) -> bool:
+        principal = self.guest.principal
+        return principal.may_any((Scope.READ, Scope.LIST)) and all(
+            principal.may(Scope.READ, each.state.session_id)
+            if isinstance(each, SessionSubscription)
+            else principal.may(Scope.LIST)
+            for each in self._subscriptions.values()
+        )
+
+    async def _take(self, command: SubscriberCommand | Auth) -> None:
         match command:
             case Ping():
                 self.answer_ping(command)
@@ -114,7 +135,7 @@ class SubscriberConnection(Connection):
                 self._check(command)
                 async with storage_deadline(self._config.rest_timeout):
                     await (self._watch_feed(command) if command.feed else self._watch_session(command))
-            case _:
+            case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
                     raise InvalidMessage(f"there is no subscription with ref {command.ref[:REF_CHARS]!r}")
@@ -129,6 +150,8 @@ class SubscriberConnection(Connection):
             raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
         if len(self._subscriptions) >= self._max_subscriptions:
             raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions")
+        if command.feed is not None and 0 < self._config.max_feeds <= self._feeds:
+            raise Overloaded(f"a connection has at most {self._config.max_feeds} feeds")
         if (command.session_id is None) == (command.feed is None):
             raise InvalidMessage('subscribe needs either a sessionId or feed: "sessions"')
         if command.feed is not None and command.after_seq is not None:
@@ -136,9 +159,14 @@ class SubscriberConnection(Connection):
         if command.after_seq is not None and command.after_seq < 0:
             raise InvalidMessage(f"afterSeq must be 0 or more, is {command.after_seq}")
 
+    @property
+    def _feeds(self) -> int:
+        return sum(isinstance(each, FeedSubscription) for each in self._subscriptions.values())
+
     async def _watch_session(self, command: Subscribe) -> None:
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
+        self.guest.principal.require(Scope.READ, command.session_id)
         live = await self.parts.sessions.open(command.session_id)
         with live.held():
             await self.parts.requests.bring_up_to_date(live)
@@ -155,16 +183,26 @@ class SubscriberConnection(Connection):
         subscription.start()
 
     async def _watch_feed(self, command: Subscribe) -> None:
+        principal = self.guest.principal
+        principal.require(Scope.LIST)
         subscription = FeedSubscription(
-            self, command.ref, self.parts.feed, status=tuple(command.status or ()), summaries=command.summaries
+            self,
+            command.ref,
+            self.parts.feed,
+            status=tuple(command.status or ()),
+            summaries=command.summaries,
+            covers=self._covers,
         )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start(self.parts.requests.list_sessions)
+            await subscription.start(self.parts.requests.list_sessions, principal.patterns)
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()
             raise
+
+    def _covers(self, session_id: str) -> bool:
+        return self.guest.principal.covers(session_id)  # as it is now: a key's rights may change
 
     def lags(self, subscription: Lagging) -> None:
         """This subscription has more to say than there is room for now."""
@@ -211,17 +249,22 @@ class SubscriberConnection(Connection):
 class SubscriberEndpoint:
     """`GET /subscribe`."""
 
-    def __init__(self, serving: Serving, parts: SubscriberParts) -> None:
+    def __init__(self, serving: Serving, parts: SubscriberParts, access: Access) -> None:
         self._serving = serving
         self._parts = parts
+        self._access = access
 
     async def subscribe(self, request: web.Request) -> web.StreamResponse:
         """Serve a subscriber's socket."""
-        connection = SubscriberConnection(request, self._serving, self._parts)
-        connection.check()
-        response = await connection.open()
-        try:
-            await connection.run()
-        finally:
-            await connection.finish()
+        guest = guest_of(request, self._access.reception)
+        guest.principal.require_any(Scope.READ, Scope.LIST)
+        connection = SubscriberConnection(request, self._serving, guest, self._parts)
+        with guest.counted():
+            connection.check()
+            response = await connection.open()
+            guest.opened("subscriber")
+            try:
+                await connection.run()
+            finally:
+                await connection.finish()
         return response

@@ -48,27 +48,31 @@ class FeedSubscription:
         *,
         status: tuple[SessionStatus, ...] = (),
         summaries: bool = False,
+        covers: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`status`: only sessions in one of these; empty for all."""
+        """`status`: only sessions in one of these; empty for all. `covers`: whether a session may be shown."""
         self.ref = ref
         self._sink = sink
         self._feed = feed
         self._status = status
         self._summarised = summaries
+        self._covers = covers
         self.behind = False
         self._ready = False
         self._snapshot: deque[list[Session]] = deque()
         self._pending: dict[str, Change] = {}
 
-    async def start(self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]]) -> None:
+    async def start(
+        self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]], patterns: Sequence[str] | None = None
+    ) -> None:
         """Watch from now on, then send the sessions there are: what changes in between comes after them.
 
-        Raises what `list_sessions` raises.
+        `patterns` as in SessionQuery. Raises what `list_sessions` raises.
         """
         self._feed.subscriptions.add(self)
         if self._summarised:
             self._feed.summaries.listen()
-        sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status))
+        sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status, patterns=patterns))
         self._feed.listed(sessions)
         self._snapshot.extend(self._parts([self._feed.newest(session) for session in sessions]))
         self._sink.send(Subscribed(self.ref))
@@ -91,6 +95,8 @@ class FeedSubscription:
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
         """`statuses` are those the session has had since the last tick: one that leaves the filter is told of."""
         session_id = change.session.session_id
+        if not self._covers(session_id):
+            return
         if not self._status or session_id in self._pending or not statuses.isdisjoint(self._status):
             self._pending[session_id] = change
 

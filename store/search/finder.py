@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,14 @@ _BROAD = {_ENDED, _NO_ERRORS}
 """Conditions that no index serves."""
 
 
+def _covered(patterns: Sequence[str]) -> Clause:
+    """As `ids_like`."""
+    exact = [pattern for pattern in patterns if not pattern.endswith("*")]
+    starts = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
+    either = [f"id IN ({', '.join('?' * len(exact))})", *["(id >= ? AND id < ?)"] * len(starts)]
+    return f"({' OR '.join(either)})", [*exact, *(edge for each in starts for edge in (each, f"{each}\U0010ffff"))]
+
+
 def _clauses(query: SessionQuery) -> list[Clause]:
     """Conditions on a session, beside its time and its words."""
     more: SessionFilter = query.more
@@ -199,6 +208,8 @@ def _clauses(query: SessionQuery) -> list[Clause]:
         )
         if value is not None
     ]
+    if query.patterns is not None:
+        clauses.append(_covered(query.patterns))
     if more.id_prefix is not None:
         clauses.append(("id >= ? AND id < ?", [more.id_prefix, more.id_prefix + "\U0010ffff"]))
     for name, least in (("interruptions", more.min_interruptions), ("tools_failed", more.tools_failed)):

@@ -30,6 +30,7 @@ expect.set_options(timeout=20_000)
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 800}
+NARROWEST = {"width": 360, "height": 740}
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -89,14 +90,23 @@ class _Watch:
 
 @pytest.fixture
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
-    """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected."""
+    """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected.
+
+    `fake_clock` gives it a clock that a test can move on. Further arguments are those of a browser context.
+    """
     watches: list[_Watch] = []
     contexts: list[BrowserContext] = []
 
     async def open_one(
-        url: str, *, size: dict[str, int] | None = None, scheme: str = "light", allowed: tuple[str, ...] = ()
+        url: str,
+        *,
+        size: dict[str, int] | None = None,
+        scheme: str = "light",
+        allowed: tuple[str, ...] = (),
+        fake_clock: bool = False,
+        **more: Any,
     ) -> Page:
-        options: dict[str, Any] = {"viewport": size or WIDE, "color_scheme": scheme, "reduced_motion": "reduce"}
+        options = {"viewport": size or WIDE, "color_scheme": scheme, "reduced_motion": "reduce", **more}
         context = await browser.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
@@ -106,6 +116,8 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         page.on("console", watch.console)
         page.on("pageerror", watch.error)
         page.on("request", watch.request)
+        if fake_clock:
+            await page.clock.install()
         await page.goto(url)
         return page
 

@@ -30,11 +30,13 @@ async def transcript(page: Page, *payloads: tuple[str, Json], offsets: tuple[int
         for seq, (kind, payload) in enumerate(payloads, start=1)
     ]
     script = """async (events) => {
-      const { Transcript } = await import("./static/transcript.js");
+      const { Transcript } = await import("./static/data/transcript.js");
       const transcript = new Transcript();
       for (const event of events) transcript.add(event);
       const places = events.map((event) => transcript.indexOfSeq(event.seq));
-      return { items: transcript.items, spans: transcript.spans, end: transcript.end, places };
+      const { items, spans, marks, states, end } = transcript;
+      const usage = items.flatMap((item) => [...(item.usage?.values() ?? [])]);
+      return { items, spans, marks, states, end, places, usage };
     }"""
     return await page.evaluate(script, events)
 
@@ -81,18 +83,92 @@ async def test_the_clock_of_the_call_goes_by_what_is_measured_and_never_back(pag
     assert [(span["start"], span["end"]) for span in read["spans"]] == [(500, 2500), (2000, 3000), (3100, 3500)]
 
 
+async def test_what_is_told_late_stands_where_it_was_said(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("bot_speech", {"text": "b", "startedMs": 3000, "endedMs": 4000}),
+        ("system", {"event": "note"}),
+        ("user_speech", {"text": "a", "startedMs": 1000, "endedMs": 2000}),
+        ("bot_speech", {"text": "c", "startedMs": 5000, "endedMs": 6000}),
+    )
+    assert [item.get("text") for item in read["items"]] == ["a", "b", None, "c"]
+    assert read["places"] == [1, 2, 0, 3]
+
+
+async def test_a_cut_reaches_an_utterance_that_is_told_after_it(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("system", {"event": "interruption", "by": "supervisor", "atMs": 2500, "unsaid": "more"}),
+        ("bot_speech", {"text": "less and more", "startedMs": 2000, "endedMs": 4000}),
+        ("bot_speech", {"text": "anew", "startedMs": 4500, "endedMs": 5000}),
+        ("bot_speech", {"text": "well", "startedMs": 6000, "endedMs": 7000, "interrupted": True, "cutBy": "hangup"}),
+    )
+    cuts = [(item["interrupted"], item["cutBy"], item["unsaid"]) for item in read["items"] if item["kind"] == "speech"]
+    assert cuts == [(True, "supervisor", "more"), (False, None, None), (True, "hangup", None)]
+    assert [(span["start"], span["end"]) for span in read["spans"]] == [(2000, 2500), (4500, 5000), (6000, 7000)]
+
+
+async def test_each_end_of_a_tool_is_told_apart_and_progress_is_none(page: Page) -> None:
+    ends = {"tool.completed": "completed", "tool.failed": "failed", "tool.timed_out": "timed_out"}
+    ends["tool.cancelled"] = "cancelled"
+    events: list[tuple[str, Json]] = []
+    for name in ends:
+        for event in ("tool.started", "tool.progress", name):
+            events.append(("system", {"event": event, "name": name}))
+    read = await transcript(page, *events)
+    assert [item["state"] for item in read["items"]] == list(ends.values())
+    assert [len(item["seqs"]) for item in read["items"]] == [3, 3, 3, 3]
+    assert len(read["marks"]) == 2
+
+
+async def test_states_are_not_shown_and_usage_is_one_item(page: Page) -> None:
+    read = await transcript(
+        page,
+        ("user_speech", {"text": "a"}),
+        ("system", {"event": "bot.state", "state": "speaking"}),
+        ("system", {"event": "usage", "kind": "llm", "inputTokens": 5}),
+        ("user_speech", {"text": "mhm", "source": "backchannel"}),
+        ("system", {"event": "usage", "kind": "llm", "inputTokens": 7, "outputTokens": 1}),
+        ("user_speech", {"text": "4", "source": "dtmf"}),
+    )
+    assert [item["kind"] for item in read["items"]] == ["speech", "usage", "speech", "speech"]
+    assert read["places"] == [0, 0, 1, 2, 1, 3]
+    assert read["states"] == {"user": None, "bot": "speaking"}
+    assert read["usage"] == [{"name": "llm", "inputTokens": 12, "outputTokens": 1}]
+    assert [span["source"] for span in read["spans"]] == ["speech", "backchannel"]
+
+
+async def test_numbers_stay_as_they_were_sent(page: Page) -> None:
+    script = """async (text) => {
+      const { readJson } = await import("./static/data/json.js");
+      const { numberOf, textOf } = await import("./static/data/values.js");
+      return [textOf(readJson(text)), JSON.parse(text).n.map((_, at) => numberOf(readJson(text).n[at]))];
+    }"""
+    text = '{"n":[9007199254740993,1.0,-0,1e2,0.1,1,-7,1E-7,12345678901234567890],"s":"1.0, -0}"}'
+    written, numbers = await page.evaluate(script, text)
+    assert written == text
+    assert numbers == [2**53, 1, 0, 100, 0.1, 1, -7, 1e-7, 12345678901234567000]
+
+
+async def test_a_browser_that_forgets_how_numbers_were_written_still_reads_them(page: Page) -> None:
+    await page.add_init_script("delete JSON.rawJSON")
+    await page.reload()
+    script = "import('./static/data/json.js').then(({ readJson }) => readJson('[9007199254740993,1.0,0.5]'))"
+    assert await page.evaluate(script) == [2**53, 1, 0.5]
+
+
 async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(page: Page) -> None:
     def metrics(first: int, second: int, total: int) -> str:
         counts = f'h_bucket{{le="0.1"}} {first}\nh_bucket{{le="0.2"}} {second}\nh_bucket{{le="+Inf"}} {total}\n'
         return f"# HELP h Seconds.\n{counts}up 1\n"
 
     script = """async ([before, after]) => {
-      const { bucketsBetween, parseMetrics, quantile, valueOf } = await import("./static/prometheus.js");
+      const { bucketsBetween, parseMetrics, quantile, sumOf } = await import("./static/data/prometheus.js");
       const [old, now] = [parseMetrics(before), parseMetrics(after)];
       const buckets = bucketsBetween(old, now, "h");
       const shares = [0.25, 0.5, 0.75, 1].map((share) => quantile(buckets, share));
       const others = [quantile(buckets, 0.5, { whole: true }), quantile([], 0.5)];
-      return [...shares, ...others, valueOf(now, "up"), valueOf(now, "no")];
+      return [...shares, ...others, sumOf(now, "up"), sumOf(now, "no")];
     }"""
     found = await page.evaluate(script, [metrics(5, 5, 5), metrics(7, 9, 9)])
     assert found == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.1, None, 1, None])
@@ -100,12 +176,21 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
     assert restarted[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
 
 
-async def test_addresses_name_any_session(page: Page) -> None:
+async def test_addresses_name_any_session_event_moment_and_filter(page: Page) -> None:
     script = """async (id) => {
-      const { callHref, parseRoute } = await import("./static/route.js");
-      return [parseRoute(callHref(id, 42)), parseRoute("#/s/%"), parseRoute(""), parseRoute("#/gateway")];
+      const { callHref, callsHref, compareHref, parseRoute } = await import("./static/data/route.js");
+      const filter = { q: id, status: "failed" };
+      return [callHref(id, { seq: 42 }), callHref(id, { at: 83500 }), compareHref(id, "b"), callsHref(filter),
+        "#/s/%", "", "#/gateway"].map(parseRoute);
     }"""
-    for session_id in ("call-1", "a/b?c#d%", "日本語 🎙"):
-        named, *others = await page.evaluate(script, session_id)
-        assert named == {"page": "call", "sessionId": session_id, "seq": 42}
+    for session_id in ("call-1", "a/b?c#d%", "日本語 🎙", "__proto__", "."):
+        event, moment, compare, listed, *others = await page.evaluate(script, session_id)
+        assert event == {"page": "call", "sessionId": session_id, "seq": 42, "at": None}
+        assert moment == {"page": "call", "sessionId": session_id, "seq": None, "at": 83500}
+        assert compare == {"page": "compare", "a": session_id, "b": "b"}
+        assert listed["page"] == "calls"
+        assert {name: value for name, value in listed["filter"].items() if value} == {
+            "q": session_id,
+            "status": "failed",
+        }
         assert [other["page"] for other in others] == ["calls", "calls", "gateway"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from contextlib import AsyncExitStack
@@ -54,7 +55,7 @@ async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -
     await page.keyboard.press("/")
     await expect(page.get_by_label("Search calls")).to_be_focused()
     await page.keyboard.type("bot of")
-    for _ in range(3):
+    for _ in range(4):
         await page.keyboard.press("Tab")
     links = page.locator(".call-link")
     await expect(links.nth(0)).to_be_focused()
@@ -74,7 +75,7 @@ async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -
     await page.keyboard.press("Tab")
     await page.keyboard.press("Home")
     await expect(page.locator(".item")).to_have_count(1)
-    await page.get_by_role("button", name="End", exact=True).press("Enter")
+    await page.get_by_role("button", name="Latest", exact=True).press("Enter")
     await expect(page.locator(".item")).to_have_count(11)
     summary = page.locator(".tool-failed summary")
     await summary.press("Enter")
@@ -103,7 +104,7 @@ async def test_axe_finds_no_serious_fault(
 
 
 async def check_access(page: Page) -> None:
-    """No serious fault, and nothing that makes the page wider than the screen."""
+    """No serious fault, and nothing that makes the page wider or higher than the screen."""
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
     faults = [
@@ -112,7 +113,13 @@ async def check_access(page: Page) -> None:
         if fault["impact"] in ("serious", "critical")
     ]
     assert faults == []
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await check_size(page)
+
+
+async def check_size(page: Page) -> None:
+    """The page is as large as the screen; what is longer scrolls in it."""
+    root = "document.documentElement"
+    assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
 
 
 async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: OpenPage, tmp_path: Path) -> None:
@@ -150,33 +157,44 @@ async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: O
     await expect(page.locator(".call-row").first.locator(".reason")).to_have_text(["tool error", "error"])
 
 
-FUTURE = -3600  # these do not come to be silent while they are looked at
-ATTENTION: dict[str, tuple[int, list[tuple[Any, dict[str, Any]]], list[str]]] = {
-    "waiting": (12, [("user_speech", {"text": "Hello?", "turn": 1})], ["stalled"]),
-    "tooling": (11, [("system", {"event": "tool.started", "name": "find"})], ["stalled"]),
-    "quiet": (40, [("bot_speech", {"text": "Please hold", "turn": 1})], ["long silence"]),
-    "broken": (FUTURE, [("system", {"event": "tool.failed", "name": "find"})], ["tool error"]),
+SPEAKING: list[tuple[Any, dict[str, Any]]] = [("system", {"event": "bot.state", "state": "speaking"})]
+QUIET: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
+    "waiting": ([("user_speech", {"text": "Hello?", "turn": 1})], ["stalled"]),
+    "tooling": ([("system", {"event": "tool.started", "name": "find"})], ["stalled"]),
+    "quiet": ([("bot_speech", {"text": "Please hold", "turn": 1})], ["long silence"]),
+    "broken": ([*SPEAKING, ("system", {"event": "tool.failed", "name": "find"}), *SPEAKING], ["tool error"]),
     "cut": (
-        FUTURE,
-        [("bot_speech", {"text": "As I said", "turn": turn, "interrupted": True}) for turn in (1, 2, 3)],
+        [
+            *(("bot_speech", {"text": "As I said", "turn": turn, "interrupted": True}) for turn in (1, 2, 3)),
+            ("bot_speech", {"text": "So", "turn": 4, "startedMs": 0, "endedMs": 60_000}),
+        ],
         ["interrupted 3"],
     ),
-    "fine": (FUTURE, [("bot_speech", {"text": "Good bye", "turn": 1, "interrupted": True})], []),
+    "speaking": ([("user_speech", {"text": "Tell me all", "turn": 1}), *SPEAKING], []),
 }
-"""By session: how many seconds ago these events came, and what is said of it; the gravest first."""
+"""By session: its events, and what is said of it 25 seconds after they came; the gravest first."""
 
 
 async def test_what_asks_for_attention_comes_first_the_gravest_before_the_others(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, fake_clock=True)
+    await expect(page.get_by_role("heading", name="No calls yet")).to_be_visible()
+    bots_clocks = itertools.cycle((timedelta(days=-1), timedelta(seconds=15), timedelta(minutes=5)))
     async with AsyncExitStack() as calls:
-        for name, (seconds, events, _) in reversed(ATTENTION.items()):
+        for name, (events, _) in reversed(QUIET.items()):
             call = await calls.enter_async_context(Publisher(gateway.url, name))
+            clock = next(bots_clocks)
             for kind, payload in events:
-                await call.send(kind, payload, timestamp=datetime.now(UTC) - timedelta(seconds=seconds))
+                await call.send(kind, payload, timestamp=datetime.now(UTC) + clock)
             await call.flush(timeout=30)
-        expected = [re.compile(f"{name}.*{' '.join(reasons)}") for name, (_, _, reasons) in ATTENTION.items()]
+        await expect(page.locator(".call-row")).to_have_count(len(QUIET))
+        await expect(page.locator(".call-row", has_text="tooling")).to_contain_text("1 event")
+        await expect(page.locator(".call-row", has_text="waiting")).to_contain_text("Hello?")
+        await expect(page.locator(".reason", has_text=re.compile("stalled|silence"))).to_have_count(0)
+        await page.clock.fast_forward(7_000)
+        await page.clock.fast_forward(18_000)
+        expected = [re.compile(f"{name}.*{' '.join(reasons)}") for name, (_, reasons) in QUIET.items()]
         await expect(page.locator(".call-row")).to_have_text(expected)
         await expect(page.locator(".group h2")).to_have_text(["Attention 5", "Live 1"])
         await expect(page.locator(".call-row").last.locator(".reason")).to_have_count(0)

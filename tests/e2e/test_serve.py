@@ -62,7 +62,7 @@ def subscriber_that_never_answers(gateway: GatewayProcess) -> socket.socket:
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
     connection.sendall(
-        b"GET /subscribe HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /subscribe HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     assert connection.recv(1000).startswith(b"HTTP/1.1 101")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.support.checker import assert_clean
+from tests.support.faults.bus import LossyHub
 from tests.support.faults.clients import Bot, Caller, Dashboard
 from tests.support.faults.visitors import Ender, Idler, Leaver, Visitor
 from tests.support.faults.world import World, run_world
@@ -27,8 +28,8 @@ class _Errors(logging.Handler):
             self.texts.append(text)
 
 
-async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch) -> World:
-    world = World(seed, gateways=gateways, sessions=4)
+async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: bool) -> World:
+    world = World(seed, gateways=gateways, sessions=4, hub=LossyHub(seed) if bus else None)
     set_wall_clock(patch, world.stamp)
     await world.create_sessions()
     bots = [Bot(world, "one", "s0", 10), Bot(world, "two", "s0", 10)]
@@ -42,15 +43,16 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def play_schedule(seed: int, gateways: int) -> Counter[str]:
-    """Play one and judge it. Returns what it came to."""
+def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
+    """Play one and judge it. Returns what it came to. `bus`: the gateways tell each other, over a bus that loses,
+    delays, doubles and reorders."""
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)
     try:
         with pytest.MonkeyPatch.context() as patch:
             shrink_pages(patch, 8)
-            world = run_world(lambda: _play(seed, gateways, patch))
+            world = run_world(lambda: _play(seed, gateways, patch, bus=bus))
         histories = list(world.histories.values())
         assert_clean(histories)
         broken = world.errors + errors.texts + world.promises.broken
@@ -76,9 +78,9 @@ def play_schedule(seed: int, gateways: int) -> Counter[str]:
     )
 
 
-def play_schedules(seeds: Iterable[int], gateways: int) -> None:
+def play_schedules(seeds: Iterable[int], gateways: int, *, bus: bool = False) -> None:
     """Play them all, and print what they came to. Raises AssertionError, with the seed, for a broken promise."""
     seeds = list(seeds)
-    figures: Counter[str] = sum((play_schedule(seed, gateways) for seed in seeds), Counter())
+    figures: Counter[str] = sum((play_schedule(seed, gateways, bus=bus) for seed in seeds), Counter())
     shown = " ".join(f"{name}={number}" for name, number in figures.items())
     print(f"FAULTS races gateways={gateways} seeds={seeds[0]}…{seeds[-1]}: {shown}", flush=True)

@@ -14,7 +14,7 @@ from yarl import URL
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.connection import Connection
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.rest.sse import SseFollower
+from turnwire.gateway.rest.streams import HttpStream
 from turnwire.gateway.running import app as application
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.store.mongo import Store
@@ -79,8 +79,8 @@ class Gateway:
         return cast("set[Connection]", self.gateway.connections.connections)
 
     @property
-    def followers(self) -> set[SseFollower]:
-        return cast("set[SseFollower]", self.gateway.connections.followers)
+    def followers(self) -> set[HttpStream]:
+        return cast("set[HttpStream]", self.gateway.connections.followers)
 
     @property
     def live(self) -> dict[str, LiveSession]:

@@ -155,7 +155,7 @@ class MemoryGateway:
 
     async def stop(self) -> None:
         await self._periodic.stop()
-        await self.sessions.stop()
+        await self.parts.stop()
         await self.store.close()
 
     async def create(self, session_id: str = "s", *events: EventIn, **fields: Any) -> LiveSession:

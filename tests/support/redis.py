@@ -22,8 +22,11 @@ def free_port() -> int:
 class RedisServer:
     """Stores nothing. Leaving the `with` block kills it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
+        """`tls` is key and certificate, for a second port."""
         self._folder = folder
+        self._tls = tls
+        self.tls_port = free_port()
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -35,6 +38,10 @@ class RedisServer:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program is not None, "neither redis-server nor valkey-server is installed: `make redis` does that"
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        if self._tls is not None:
+            key, certificate = map(str, self._tls)
+            options += ["--tls-port", str(self.tls_port), "--tls-key-file", key, "--tls-cert-file", certificate]
+            options += ["--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"]
         self._process = subprocess.Popen(
             [program, *options], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

@@ -179,7 +179,7 @@ class RawSocket:
         sock.setblocking(False)
         raw = cls(sock)
         await raw._loop.sock_connect(sock, ("127.0.0.1", gateway.port))
-        lines = [f"GET {path} HTTP/1.1", "Host: test", "Upgrade: websocket", "Connection: Upgrade"]
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade"]
         lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         await raw.write("\r\n".join([*lines, "", ""]).encode())

@@ -100,7 +100,6 @@ def test_the_headers_say_policy_and_what_is_left() -> None:
         (lambda rates: rates.check_request(ALICE), 1000),
         (lambda rates: rates.check_anonymous_request("192.0.2.1"), 20),
         (lambda rates: rates.check_handshake("192.0.2.1"), 50),
-        (lambda rates: rates.check_created_session(ALICE), 200),
     ],
 )
 def test_over_each_rate_is_429_with_the_time_to_wait(check: Callable[[Rates], None], burst: int) -> None:

@@ -6,20 +6,19 @@ import asyncio
 import gzip
 import io
 import json
-import zlib
 
 import pytest
 
 from tests.support.gateways import Gateway, StartGateway, check_envelope
 
 JSON = {"Content-Type": "application/json"}
+HEAD = b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = b'{"language":"en"}'
 
 
 @pytest.mark.parametrize(
     "content_type",
     [
-        None,
         "application/json",
         "APPLICATION/JSON",
         "application/json; charset=utf-8",
@@ -28,10 +27,8 @@ BODY = b'{"language":"en"}'
         "application/vnd.turnwire+json",
     ],
 )
-async def test_json_is_served_whatever_it_is_called(gateway: Gateway, content_type: str | None) -> None:
-    headers = {} if content_type is None else {"Content-Type": content_type}
-    skipped = ["Content-Type"] if content_type is None else []
-    session = await gateway.ask("POST", "/sessions", data=BODY, headers=headers, skip_auto_headers=skipped)
+async def test_json_is_served_whatever_it_is_called(gateway: Gateway, content_type: str) -> None:
+    session = await gateway.ask("POST", "/sessions", data=BODY, headers={"Content-Type": content_type})
     assert session["language"] == "en"
 
 
@@ -55,6 +52,13 @@ async def test_other_kinds_of_bodies_are_refused(gateway: Gateway, content_type:
     session_id = await gateway.create()
     for path in ("/sessions", f"/sessions/{session_id}/events", f"/sessions/{session_id}/complete"):
         await gateway.refused("POST", path, 415, data=BODY, headers={"Content-Type": content_type})
+
+
+async def test_a_body_that_names_no_type_is_refused(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    for path in ("/sessions", f"/sessions/{session_id}/events", f"/sessions/{session_id}/complete"):
+        await gateway.refused("POST", path, 415, data=BODY, skip_auto_headers=["Content-Type"])
+    assert (await gateway.get(f"/sessions/{session_id}"))["status"] == "initiated"
 
 
 @pytest.mark.parametrize(
@@ -189,33 +193,29 @@ async def test_a_body_of_exactly_the_limit_is_served_and_one_byte_more_is_not(ga
 async def test_a_chunked_body_is_measured_as_it_comes(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_frame_bytes=4096, max_event_bytes=4096, header_timeout=1)
     chunk = b"400\r\n" + b" " * 0x400 + b"\r\n"
-    head = b"POST /sessions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    head = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     answer = await gateway.send_raw(head + chunk * 4 + b"0\r\n\r\n")
     assert b" 400 " in answer.splitlines()[0]
     answer = await gateway.send_raw(head + chunk * 5)  # without an end
     assert b" 413 " in answer.splitlines()[0]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_compressed_body_is_measured_unpacked(gateway: Gateway, encoding: str) -> None:
-    pack = gzip.compress if encoding == "gzip" else zlib.compress
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-unknown"])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/sessions"), ("GET", "/health/live"), ("POST", "/nowhere")])
+async def test_a_compressed_body_is_never_inflated(gateway: Gateway, method: str, path: str, encoding: str) -> None:
     headers = {**JSON, "Content-Encoding": encoding}
-    limit = gateway.gateway.config.limits.frame_bytes
-    for size, status in ((limit, 200), (limit + 1, 413), (50 * limit, 413)):
-        async with gateway.request("POST", "/sessions", data=pack(padded(size)), headers=headers) as response:
-            assert response.status == status
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    envelope = await gateway.refused(method, path, 415, data=bomb, headers=headers)
+    assert "Content-Encoding" in envelope["message"]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_is_not_compressed_as_it_says_is_refused(gateway: Gateway, encoding: str) -> None:
-    headers = {**JSON, "Content-Encoding": encoding}
-    envelope = await gateway.refused("POST", "/sessions", 400, data=b"x" * 100, headers=headers)
-    assert envelope["code"] == "invalid_message"
+async def test_a_body_that_says_it_is_not_compressed_is_taken(gateway: Gateway) -> None:
+    await gateway.ask("POST", "/sessions", data=BODY, headers={**JSON, "Content-Encoding": "identity"})
 
 
 async def test_a_body_that_never_ends_is_given_up(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(header_timeout=0.3)
-    answer = await gateway.send_raw(b"POST /sessions HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n{")
+    answer = await gateway.send_raw(HEAD + b"Content-Length: 100\r\n\r\n{")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"Connection: close" in head
@@ -225,7 +225,7 @@ async def test_a_body_that_never_ends_is_given_up(start_gateway: StartGateway) -
 async def test_a_client_that_leaves_amid_its_body_harms_nobody(gateway: Gateway) -> None:
     for _ in range(20):
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"POST /sessions HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n{")
+        writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
         await writer.drain()
         writer.transport.abort()
     assert (await gateway.get("/sessions"))["sessions"] == []

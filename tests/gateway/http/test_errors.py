@@ -15,7 +15,7 @@ from turnwire.gateway.http.headers import SECURITY_HEADERS
 from turnwire.protocol.errors import Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.times import parse_time
 
-HOST = b"Host: t\r\n"
+HOST = b"Host: localhost\r\n"
 
 
 def parsed(answer: bytes) -> tuple[int, dict[str, str], Json]:
@@ -126,7 +126,7 @@ async def test_an_answer_that_has_begun_is_broken_off(
         return await read(session_id, first, last)
 
     monkeypatch.setattr(gateway.store.events, "read", read_then_fail)
-    request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: t\r\nAccept: application/x-ndjson\r\n\r\n"
+    request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"
     answer = await gateway.send_raw(request.encode())
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.count(b'"eventId"') == 50
@@ -204,7 +204,7 @@ async def test_chunks_that_break_amid_a_body_get_one_answer(gateway: Gateway) ->
 
 @pytest.mark.parametrize("path", ["/health", "/nope"])
 async def test_an_unknown_expectation_gets_the_envelope(gateway: Gateway, path: str) -> None:
-    head = f"GET {path} HTTP/1.1\r\nHost: t\r\nExpect: a miracle\r\nConnection: close\r\n\r\n".encode()
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nExpect: a miracle\r\nConnection: close\r\n\r\n".encode()
     status, headers, envelope = parsed(await gateway.send_raw(head))
     assert (status, envelope["path"]) == (417, path)
     check_envelope(envelope, status, headers)
@@ -215,7 +215,7 @@ async def test_a_body_announced_with_expect_is_asked_for(gateway: Gateway) -> No
     writer.write(
         b"POST /sessions HTTP/1.1\r\n"
         + HOST
-        + b"Expect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\n"
+        + b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\n"
     )
     assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     writer.write(b"x")
@@ -225,7 +225,7 @@ async def test_a_body_announced_with_expect_is_asked_for(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize(
-    "start", [b"", b"GET /he", b"GET /health HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: t\r\n"]
+    "start", [b"", b"GET /he", b"GET /health HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\n"]
 )
 async def test_a_head_that_does_not_come_is_not_waited_for(start_gateway: StartGateway, start: bytes) -> None:
     gateway = await start_gateway(header_timeout=0.2)

@@ -40,30 +40,30 @@ async def test_every_file_is_served_with_its_type(gateway: Gateway) -> None:
 
 
 async def test_a_file_that_is_known_is_not_sent_again(gateway: Gateway) -> None:
-    async with gateway.request("GET", "/static/app.js") as response:
+    async with gateway.request("GET", "/static/pages/app.js") as response:
         assert response.headers["Cache-Control"] == "no-cache"
         tag = response.headers["ETag"]
     for known in (tag, f'"other", {tag}', "*"):
-        async with gateway.request("GET", "/static/app.js", headers={"If-None-Match": known}) as response:
+        async with gateway.request("GET", "/static/pages/app.js", headers={"If-None-Match": known}) as response:
             assert response.status == 304
             assert response.headers["ETag"] == tag
             assert await response.read() == b""
-    async with gateway.request("GET", "/static/app.js", headers={"If-None-Match": '"other"'}) as response:
+    async with gateway.request("GET", "/static/pages/app.js", headers={"If-None-Match": '"other"'}) as response:
         assert response.status == 200
 
 
 async def test_large_files_are_packed_for_those_who_unpack(gateway: Gateway) -> None:
-    whole = (STATIC / "app.js").read_bytes()
+    whole = (STATIC / "pages" / "app.js").read_bytes()
     for accepted, packed in (("gzip, br", True), ("identity", False)):
         headers = {"Accept-Encoding": accepted}
         async with gateway.client.get(
-            f"{gateway.url}/static/app.js", headers=headers, auto_decompress=False
+            f"{gateway.url}/static/pages/app.js", headers=headers, auto_decompress=False
         ) as response:
             assert ("Content-Encoding" in response.headers) == packed
             assert "Accept-Encoding" in response.headers["Vary"]
             body = await response.read()
             assert (gzip.decompress(body) if packed else body) == whole
-    async with gateway.request("HEAD", "/static/app.js") as response:
+    async with gateway.request("HEAD", "/static/pages/app.js") as response:
         assert response.status == 200
 
 

@@ -210,7 +210,7 @@ async def test_ndjson_waits_for_a_slow_reader_and_ends_with_the_log_as_it_was(ga
         await gateway.post(path, {"events": events}, status=201)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=2**20)
     writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: test\r\nAccept: application/x-ndjson\r\nConnection: close\r\n\r\n".encode()
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\nConnection: close\r\n\r\n".encode()
     )
     assert b" 200 " in await reader.readline()
     await gateway.post(path, new_event("late"), status=201)

@@ -252,7 +252,9 @@ async def test_openmetrics_is_served_to_who_asks_for_it(gateway: Gateway) -> Non
 
 async def test_a_client_that_leaves_is_counted(gateway: Gateway) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"POST /sessions HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n{")
+    writer.write(
+        b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
     await writer.drain()
     writer.transport.abort()
     async with asyncio.timeout(10):

@@ -7,7 +7,7 @@ import asyncio
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import PONG, RawSocket, Socket, client_frame, publish_path, publisher, until
-from turnwire.gateway.sockets.publisher import PublisherConnection
+from turnwire.gateway.sockets.publisher_connection import PublisherConnection
 
 
 def connection_of(gateway: Gateway) -> PublisherConnection:

@@ -187,6 +187,7 @@ async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(s
     answer = await gateway.request("GET", f"/sessions/{session_id}/events", headers={"Accept": "text/event-stream"})
     await until(lambda: len(gateway.followers) == 1, "the follower")
     (follower,) = gateway.followers
+    assert follower.outbox is not None
     for _ in range(60):
         await asyncio.sleep(0.005)
         assert follower.outbox.size <= OUTBOX

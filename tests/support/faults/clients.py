@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
+from msgspec.structs import replace
+
 from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
 from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.watching.event_batch import EventBatch
 from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
 from turnwire.protocol import times
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import CloseCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
-from turnwire.store.event_log import EventLog
 from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
@@ -58,6 +60,9 @@ class Socket:
             self.publishing.answers.append(answer)
             self.told(answer.seq)
         self.changed.set()
+
+    def may_replace(self, other: Sender) -> bool:
+        return True
 
     def superseded(self) -> None:
         self.finished = True
@@ -243,8 +248,10 @@ class Reader(Subscription):
 
     numbers = 0
 
-    def __init__(self, world: World, log: EventLog, live: LiveSession, following: Following) -> None:
-        watching = Watching(log, asyncio.get_running_loop().time, lambda: None)
+    def __init__(self, world: World, gateway: Gateway, live: LiveSession, following: Following) -> None:
+        watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
+        if (peers := gateway.parts.peers) is not None:
+            watching = replace(watching, watch_changed=peers.watch_changed)
         super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
@@ -331,7 +338,7 @@ class Dashboard:
                 return
             following = Following(self.name, cursor)
             self.history.followings.append(following)
-            await self._follow(gateway, Reader(self.world, gateway.store.events, live, following))
+            await self._follow(gateway, Reader(self.world, gateway, live, following))
             cursor += len(following.received)
 
     async def _follow(self, gateway: Gateway, reader: Reader) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.support.faults.bus import LossyHub, LossyLine
 from tests.support.faults.clock import VirtualTimeLoop
 from tests.support.faults.database import Document, Line, MemoryDatabase
 from tests.support.faults.promises import Promises
@@ -62,7 +63,9 @@ class Gateway:
         self.line = Line(self.world.database, self.world.trouble)
         self.store = Store(self.line, "model")
         clock = asyncio.get_running_loop().time
-        parts = self.parts = SessionParts(self.world.config, self.store, self.world.metrics, clock)
+        parts = self.parts = SessionParts(
+            self.world.config, self.store, self.world.metrics, clock, bus=self.world.line()
+        )
         self._periodic = Periodic()
         parts.start(self._periodic)
 
@@ -85,11 +88,11 @@ class Gateway:
 
     def stop(self) -> Coroutine[Any, Any, None]:
         """What ends the present process's tasks when it is awaited."""
-        periodic, sessions = self._periodic, self.parts.sessions
+        periodic, parts = self._periodic, self.parts
 
         async def end() -> None:
             await periodic.stop()
-            await sessions.stop()
+            await parts.stop()
 
         return end()
 
@@ -97,8 +100,10 @@ class Gateway:
 class World:
     """Gateways, database, clients and their histories. `run` plays one schedule, the one of its seed."""
 
-    def __init__(self, seed: int, *, gateways: int, sessions: int = 2) -> None:
+    def __init__(self, seed: int, *, gateways: int, sessions: int = 2, hub: LossyHub | None = None) -> None:
+        """With a `hub` the gateways hear of each other over it, and by asking the database."""
         self.random = Random(seed)
+        self._hub = hub
         global_random.seed(seed)  # the pauses between attempts
         self.trouble = self.random.choice([0.0, 0.1, 0.3, 0.5])
         self.calm = False
@@ -115,6 +120,9 @@ class World:
         self._last_stamp = _BEGIN
         self.errors: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.errors.append(str(context)))
+
+    def line(self) -> LossyLine | None:
+        return None if self._hub is None else self._hub.line()
 
     def gateway(self) -> Gateway:
         return self.random.choice(self.gateways)
@@ -154,8 +162,9 @@ class World:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await asyncio.wait(writing)
                 self._judge()
-                for gateway in self.gateways:  # those of several that have not heard of the others' events
-                    await gateway.crash()
+                if self._hub is None:
+                    for gateway in self.gateways:  # those of several that have not heard of the others' events
+                        await gateway.crash()
                 self.calm = True
                 await asyncio.wait(reading)
         for gateway in self.gateways:
@@ -166,6 +175,8 @@ class World:
     def end_trouble(self) -> None:
         self.trouble = 0.0
         self.database.away = False
+        if self._hub is not None:
+            self._hub.calm()
         for gateway in self.gateways:
             gateway.line.trouble = 0.0
 

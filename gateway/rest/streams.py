@@ -1,0 +1,83 @@
+"""The streams over HTTP, NDJSON and SSE: how many there may be, and how long each may last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from turnwire.gateway.access.access import Access
+from turnwire.gateway.access.buckets import Counts
+from turnwire.gateway.access.guard import guest_of
+from turnwire.gateway.access.guests import Guest
+from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.outbox import Outbox
+from turnwire.protocol.errors import Overloaded, StorageUnavailable
+from turnwire.protocol.rights import Scope
+
+
+class HttpStream:
+    """One answer that goes on. `end` ends it: the client reconnects, and is refused then if it must be."""
+
+    def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: Outbox | None) -> None:
+        self.guest = guest
+        self.outbox = outbox
+        """What waits for the client, where that is not left to the transport."""
+        self.end = end
+        self._session_id = session_id
+
+    def check_alive(self, _now: float) -> None:
+        if self.guest.may_expire and self.guest.due() == "expired":
+            self.end()
+
+    def judge_again(self) -> None:
+        try:
+            self.guest.judge_again()
+        except Refused:
+            self.end()
+        except StorageUnavailable:
+            pass  # what is known holds on
+        else:
+            if not self.guest.principal.may(Scope.READ, self._session_id):
+                self.end()
+
+
+class Streams:
+    """Lets streams begin, and counts them among the open connections."""
+
+    def __init__(self, connections: OpenConnections, access: Access, *, most: int, most_each: int) -> None:
+        """At most `most` at once, `most_each` for one principal, or address where there is none; 0: no limit."""
+        self._connections = connections
+        self._access = access
+        self._most = most
+        self._each = Counts(most_each)
+
+    @contextmanager
+    def begun(
+        self, request: web.Request, session_id: str, end: Callable[[], None], outbox: Outbox | None = None
+    ) -> Iterator[HttpStream]:
+        """One stream while the block lasts. Raises Overloaded, Refused (429)."""
+        guest = guest_of(request, self._access.reception)
+        who = guest.address if guest.principal.kind == "anonymous" else guest.principal.id
+        stream = HttpStream(guest, session_id, end, outbox)
+        with guest.counted():
+            self._enter(guest, who)
+            self._connections.followers.add(stream)
+            guest.opened("stream", session_id)
+            try:
+                yield stream
+            finally:
+                self._connections.followers.discard(stream)
+                self._each.leave(who)
+                guest.left(None)
+
+    def _enter(self, guest: Guest, who: str) -> None:
+        self._connections.check_capacity()
+        if self._most and len(self._connections.followers) >= self._most:
+            guest.limited("streams")
+            raise Overloaded(f"the gateway has its {self._most} streams; try again later")
+        if not self._each.enter(who):
+            guest.limited("streams")
+            raise Overloaded(f"there are {self._each.limit} streams of this client, which is the limit")

@@ -1,0 +1,64 @@
+"""What is known of credentials, kept up to date; and the end of connections whose credential is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from turnwire.gateway.access.access import REFRESH_SECONDS, Access
+from turnwire.gateway.connections.open_connections import Follower, OpenConnection, OpenConnections
+from turnwire.gateway.running.periodic import Periodic
+
+_log = logging.getLogger("turnwire.access")
+_START_SECONDS: Final = 3.0
+"""How long the start waits for what credentials are judged by. Without it they are answered 503."""
+_WARN_SECONDS: Final = 600.0
+_SLICE: Final = 200
+"""Connections that are judged again before others get a turn."""
+
+
+class RightsWatch:
+    """Looks after keys and revocations. Owner: its own tasks."""
+
+    def __init__(self, access: Access, connections: OpenConnections) -> None:
+        self._access = access
+        self._connections = connections
+        self._seen = 0
+
+    async def start(self, periodic: Periodic) -> None:
+        """Learn what there is, then keep it up to date."""
+        if self._access.mode.warning is not None:
+            await self._warn()
+            periodic.every(_WARN_SECONDS, self._warn)
+        if self._access.credentials is None:
+            return
+        first = [asyncio.create_task(self._refresh()), asyncio.create_task(self._access.refresh_key_set())]
+        _, late = await asyncio.wait(first, timeout=_START_SECONDS)
+        for each in late:
+            each.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+        periodic.every(REFRESH_SECONDS, self._refresh)
+        periodic.every(REFRESH_SECONDS, self._access.refresh_key_set)
+
+    async def _warn(self) -> None:
+        _log.warning("%s", self._access.mode.warning)
+
+    async def reload(self) -> None:
+        """Read all files again."""
+        await asyncio.gather(self._refresh(force=True), self._access.refresh_key_set(force=True))
+
+    async def _refresh(self, *, force: bool = False) -> None:
+        await self._access.refresh(force=force)
+        credentials = self._access.credentials
+        if credentials is not None and credentials.generation != self._seen:
+            self._seen = credentials.generation
+            await self._judge_all()
+
+    async def _judge_all(self) -> None:
+        """Close what is not allowed any more."""
+        held: list[OpenConnection | Follower] = [*self._connections.connections, *self._connections.followers]
+        for start in range(0, len(held), _SLICE):
+            for each in held[start : start + _SLICE]:
+                each.judge_again()
+            await asyncio.sleep(0)

@@ -1,0 +1,116 @@
+"""A WebSocket of somebody: what he may do on it, for how long, and how often."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from turnwire.gateway.access.guests import Guest, Strikes
+from turnwire.gateway.access.lifetimes import EXPIRED_REASON
+from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.times import format_time
+from turnwire.protocol.token_messages import Authenticated, Expiring
+
+_NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""Sent as the end of what has none."""
+
+
+class GuestConnection(Connection):
+    """The connection's part in authentication and rates. Nothing of it is asked for each event."""
+
+    def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
+        super().__init__(request, serving)
+        self.guest = guest
+        self.bad_in_a_row = 0
+        """Messages that could not be decoded since the last one that could."""
+        control, commands = guest.rates.control_frames(), guest.rates.commands()
+        self._control = None if control is None else Strikes(control, serving.clock)
+        self._commands = None if commands is None else Strikes(commands, serving.clock)
+
+    @abstractmethod
+    def is_allowed(self) -> bool:
+        """Whether the principal, as it is now, may have this connection, and all that it is used for."""
+
+    # What cannot be read
+
+    def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
+        """Tell what is wrong with a frame, and close after too many of them in a row."""
+        self.bad_in_a_row += 1
+        most = self._config.max_bad_messages
+        self.send_error(error, ref)
+        if 0 < most <= self.bad_in_a_row:
+            self.guest.limited("bad_messages")
+            self.close(CloseCode.PROTOCOL_ERROR, f"{most} messages in a row could not be read")
+
+    # Rates
+
+    def takes_control_frame(self) -> bool:
+        return self._control is None or self._is_within(self._control, "control_frames")
+
+    def takes_command(self) -> bool:
+        """Whether a command, or a ping, is within the rate; if not, the other side has been told."""
+        return self._commands is None or self._is_within(self._commands, "commands")
+
+    def _is_within(self, strikes: Strikes, name: str) -> bool:
+        if strikes.take():
+            return True
+        self.guest.limited(name)
+        if strikes.out:
+            self.close(CloseCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}")
+        else:
+            self.send_error(TurnwireError(ErrorCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}; slow down"))
+        return False
+
+    # Rights
+
+    def check_alive(self, now: float) -> None:
+        super().check_alive(now)
+        if self.guest.may_expire and self.closing is None:
+            self._check_expiry()
+
+    def _check_expiry(self) -> None:
+        due = self.guest.due()
+        if due == "expiring":
+            self.send(Expiring(self._expires_at()))
+        elif due == "expired":
+            self.expire()
+
+    def _expires_at(self) -> str:
+        expires_at = self.guest.principal.expires_at
+        return format_time(_NEVER if expires_at is None else datetime.fromtimestamp(expires_at, UTC))
+
+    def expire(self) -> None:
+        """The credential has come to its end: no frame is taken any more."""
+        self.deaf = True
+        self.close(CloseCode.TOKEN_EXPIRED, EXPIRED_REASON)
+
+    def judge_again(self) -> None:
+        """Keys or revocations have changed: close when the credential is gone, or does not allow this any more."""
+        try:
+            changed = self.guest.judge_again()
+        except Refused as refused:
+            self.close(CloseCode.UNAUTHENTICATED, refused.message)
+        except StorageUnavailable:
+            pass  # what is known holds on
+        else:
+            if changed and not self.is_allowed():
+                self.close(CloseCode.FORBIDDEN, "the credential does not allow this any more")
+
+    async def renew(self, token: str) -> None:
+        """Go on with another token. Raises Refused, StorageUnavailable; the connection lives on."""
+        await self.guest.renew(token)
+        if not self.is_allowed():
+            self.close(CloseCode.FORBIDDEN, "the new token does not allow this")
+        elif not self.deaf:
+            self.send(Authenticated(self._expires_at()))
+
+    async def finish(self) -> None:
+        try:
+            await super().finish()
+        finally:
+            self.guest.left(self.close_code)

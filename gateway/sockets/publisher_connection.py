@@ -1,0 +1,225 @@
+"""One publisher's socket: what arrives on it, and what its session tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from turnwire.gateway.access.enders import Enders
+from turnwire.gateway.access.guests import Guest
+from turnwire.gateway.access.lifetimes import EXPIRED_REASON
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.items import AppendItem, EndItem, SignalItem
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.parties import Sender
+from turnwire.gateway.sockets.guest_connection import GuestConnection
+from turnwire.gateway.sockets.held_signals import HeldSignals
+from turnwire.protocol.codec import Batch
+from turnwire.protocol.errors import CloseCode, TurnwireError
+from turnwire.protocol.messages import (
+    Ack,
+    AckItem,
+    Complete,
+    Completed,
+    Nack,
+    NackItem,
+    Opened,
+    Ping,
+    PublisherCommand,
+    Session,
+    Signal,
+)
+from turnwire.protocol.rights import Scope
+from turnwire.protocol.token_messages import Auth
+
+
+class PublisherConnection(GuestConnection):
+    """The connection that streams a session's events. Reads while it has room for what is not answered yet."""
+
+    kind = "publisher"
+
+    def __init__(
+        self, request: web.Request, serving: Serving, guest: Guest, *, waiting: Waiting, enders: Enders, session_id: str
+    ) -> None:
+        super().__init__(request, serving, guest)
+        self.session_id = session_id
+        self._enders = enders
+        self._waiting = waiting
+        self._events, self._signals = guest.rates.events(), guest.rates.signals()
+        self._held_signals: HeldSignals | None = None
+        self.epoch = 0
+        self.finished = False
+        """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
+        self.replaced: Principal | None = None
+        """Whose connection this one has taken the session from."""
+        self._completing = False
+        self._settling = False
+        """Whether the credential is over, and only what is in flight is waited for."""
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._max_in_flight_bytes = 2 * self.limits.frame_bytes
+        self._owed = 0.0
+        """Seconds to leave the socket unread for the rate of events."""
+        self._room: asyncio.Future[None] | None = None
+
+    # Told by the session
+
+    def may_replace(self, other: Sender) -> bool:
+        assert isinstance(other, PublisherConnection)
+        mine, its = self.guest.principal, other.guest.principal
+        if not mine.may_take_over_from(its):
+            return False
+        self.replaced = its
+        return True
+
+    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+        """These events have come to their end; in the order they were sent."""
+        self._settle(len(replies), weight)
+        start = 0
+        while start < len(replies):
+            kind = type(replies[start])
+            end = start + 1
+            while end < len(replies) and type(replies[end]) is kind:
+                end += 1
+            run = list(replies[start:end])
+            self.send(Ack(run) if kind is AckItem else Nack(run))  # type: ignore[arg-type]
+            start = end
+
+    def acked(self, acks: list[AckItem], weight: int) -> None:
+        """These events are durable; in the order they were sent."""
+        self._settle(len(acks), weight)
+        self.send(Ack(acks))
+
+    def _settle(self, count: int, weight: int) -> None:
+        self._in_flight -= count
+        self._in_flight_bytes -= weight
+        if self._settling and self._in_flight == 0:
+            self._close_expired()
+        self._let_go()
+
+    def superseded(self) -> None:
+        self.finished = True
+        self.close(CloseCode.SUPERSEDED, "a newer publisher has taken over the session")
+
+    def completed(self, session: Session) -> None:
+        self.finished = True
+        self.send(Completed(session))
+        self.close(CloseCode.DONE, "completed")
+
+    def session_ended(self, session: Session) -> None:
+        if not self._completing:  # it did not ask for it; what it asks is answered by `completed`
+            self.send(Completed(session))
+
+    # Rights
+
+    def is_allowed(self) -> bool:
+        return self.guest.principal.may(Scope.PUBLISH, self.session_id)
+
+    def expire(self) -> None:
+        self.deaf = self._settling = True
+        if self._in_flight == 0:
+            self._close_expired()
+        else:
+            asyncio.get_running_loop().call_later(self._config.drain_timeout, self._close_expired)
+
+    def _close_expired(self) -> None:
+        self.close(CloseCode.TOKEN_EXPIRED, EXPIRED_REASON)
+
+    # The handler
+
+    async def run(self, live: LiveSession, opened: Opened) -> None:
+        """Serve the socket until it ends."""
+        if self._signals is not None:
+            self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
+        self.send(opened)
+        async for frame in self.frames():
+            try:
+                command = self.codec.decode_publisher(frame, self.limits)
+                self.bad_in_a_row = 0
+                if type(command) is Auth:
+                    await self.renew(command.token)
+                else:
+                    self._take(live, command, len(frame))
+            except TurnwireError as error:
+                self.refuse(error)
+            self.serving.frame_received()
+            if self._is_full:
+                await self._wait_for_room()
+            if self._owed > 0:
+                await self._wait_for_rate()
+
+    def _take(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> None:
+        match command:
+            case Ping():
+                if self.takes_command():
+                    self.answer_ping(command)
+            case _ if self._completing:
+                pass  # after its end it has nothing more to say; what waits stays bounded
+            case Batch():
+                self._in_flight += len(command.events)
+                self._in_flight_bytes += size
+                if self._events is not None:
+                    self._owed = self._events.spend(self.serving.clock(), len(command.events))
+                live.submit(AppendItem(command.events, size, utc_now(), self, taken_at=self.serving.clock()))
+            case Signal():
+                self._signal(live, SignalItem(self, command.key, command.payload))
+            case Complete():
+                self.guest.principal.require(Scope.COMPLETE, self.session_id)
+                self._completing = True
+                self._enders.asks(self.session_id, self.guest.principal)
+                live.submit(EndItem(command.status, command.reason, publisher=self))
+
+    def _signal(self, live: LiveSession, item: SignalItem) -> None:
+        if self._held_signals is None:
+            live.submit(item)
+        elif not self._held_signals.put(item):
+            self.guest.limited("signals")
+
+    @property
+    def _is_full(self) -> bool:
+        if self._in_flight >= self.limits.in_flight or self._in_flight_bytes >= self._max_in_flight_bytes:
+            return True
+        return self._in_flight > 0 and self._waiting.full
+
+    async def _wait_for_room(self) -> None:
+        """Leave the socket unread, so that TCP slows the client, until there is room."""
+        self.paused = True
+        while self._is_full and self.closing is None:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        self.paused = False
+        self._room = None
+
+    async def _wait_for_rate(self) -> None:
+        """Leave the socket unread until the rate of events is met again."""
+        self.guest.limited("events")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._owed
+        self._owed = 0.0
+        self.paused = True
+        while (left := until - loop.time()) > 0 and self.closing is None:
+            self._room = loop.create_future()
+            timer = loop.call_later(left, self._let_go)
+            await self._room
+            timer.cancel()
+        self.paused = False
+        self._room = None
+
+    def _let_go(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def close(self, code: int, reason: str) -> None:
+        super().close(code, reason)
+        self._let_go()
+
+    async def finish(self) -> None:
+        if self._held_signals is not None:
+            self._held_signals.close()
+        self._enders.gives_up(self.session_id, self.guest.principal)
+        await super().finish()

@@ -1,0 +1,118 @@
+import { attention } from "./attention.js";
+import { Observable } from "./observable.js";
+
+const STORED = "turnwire-alerts";
+const NONE = { stalled: false, errors: false, failed: false, slow: false, slowMs: 3000, sound: true, desktop: false };
+const TICK_MS = 1000;
+const MOST_TOLD = 20;
+
+/** What each rule tells of a call that goes on: `(row, reasons, rules)` to a text, or null. */
+const TELLS = {
+  stalled: (_row, reasons) => reasons.find(({ kind }) => kind === "stalled")?.label,
+  errors: (_row, reasons) => reasons.find(({ kind }) => kind === "error" || kind === "tool")?.label,
+  slow: ({ session, summary }, _reasons, { slowMs }) => {
+    const p95 = session.figures?.responseP95Ms;
+    const ms = p95 ?? summary?.responseMs;
+    return ms > slowMs ? `${p95 === undefined ? "response" : "p95"} over ${slowMs / 1000} s` : null;
+  },
+};
+
+/** Rules that this browser keeps, and what they have told: `{key, sessionId, text, at}`, the newest first. */
+export class Alerts extends Observable {
+  #calls;
+  #raised = null;
+
+  constructor(calls) {
+    super();
+    this.rules = stored();
+    this.told = [];
+    this.#calls = calls;
+    setInterval(() => this.#look(), TICK_MS);
+    calls.onEnd((row) => {
+      const { status, sessionId, endReason } = row.session;
+      if (this.rules.failed && status === "failed") this.#tell(sessionId, endReason ?? "failed");
+    });
+  }
+
+  /** Change some rules. What is so already when a rule is made is not told. */
+  set(changes) {
+    this.rules = { ...this.rules, ...changes };
+    this.#raised = null;
+    try {
+      localStorage.setItem(STORED, JSON.stringify(this.rules));
+    } catch {
+      // they hold until the page is closed
+    }
+    this.changed();
+  }
+
+  #look() {
+    const { live } = this.#calls;
+    if (!live.loaded || live.connection.state !== "live") return;
+    const now = new Map();
+    for (const row of live.rows.values()) {
+      const reasons = attention(row, Date.now());
+      for (const [rule, tells] of Object.entries(TELLS)) {
+        const text = this.rules[rule] ? tells(row, reasons, this.rules) : null;
+        if (text) now.set(`${rule} ${row.session.sessionId}`, [row.session.sessionId, text]);
+      }
+    }
+    const before = this.#raised ?? now;
+    this.#raised = now;
+    for (const [key, [sessionId, text]] of now) if (!before.has(key)) this.#tell(sessionId, text);
+  }
+
+  #tell(sessionId, text) {
+    const alert = { key: `${Date.now()} ${sessionId} ${text}`, sessionId, text, at: new Date().toISOString() };
+    this.told = [alert, ...this.told].slice(0, MOST_TOLD);
+    if (this.rules.sound) sound();
+    if (this.rules.desktop) notify(alert);
+    this.changed();
+  }
+}
+
+function stored() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(STORED) ?? "{}");
+    const sound = Object.entries(NONE).filter(([name, value]) => typeof kept[name] === typeof value);
+    return { ...NONE, ...Object.fromEntries(sound.map(([name]) => [name, kept[name]])) };
+  } catch {
+    return { ...NONE }; // storage is off, or has something else there
+  }
+}
+
+let audio = null;
+
+/** Two short tones; browsers let a page sound once somebody has used it. */
+function sound() {
+  if (!navigator.userActivation?.hasBeenActive) return;
+  audio ??= new AudioContext();
+  const start = audio.currentTime;
+  for (const [at, pitch] of [
+    [0, 880],
+    [0.16, 660],
+  ]) {
+    const tone = new OscillatorNode(audio, { frequency: pitch });
+    tone.connect(new GainNode(audio, { gain: 0.08 })).connect(audio.destination);
+    tone.start(start + at);
+    tone.stop(start + at + 0.12);
+  }
+}
+
+/** Whether this browser can show notifications here at all. */
+export const canNotify = typeof Notification === "function" && window.isSecureContext;
+
+/** Ask the person for leave; the answer is whether it is given. */
+export async function mayNotify() {
+  return canNotify && (await Notification.requestPermission()) === "granted";
+}
+
+function notify({ sessionId, text }) {
+  if (!canNotify || Notification.permission !== "granted") return;
+  const note = new Notification(text, { body: sessionId, tag: sessionId });
+  note.onclick = () => {
+    window.focus();
+    location.hash = `#/s/${encodeURIComponent(sessionId)}`;
+    note.close();
+  };
+}

@@ -1,0 +1,156 @@
+import { Observable } from "./observable.js";
+import { askFigures, sessionPath } from "./rest.js";
+import { sideOfSignal, Transcript } from "./transcript.js";
+
+const UNKNOWN_RETRY_MS = 2000;
+const FIGURES_MS = 1500;
+const FIGURES_MOST_MS = 60000;
+
+/** One call as the gateway tells it: every event once, in order, over as many connections as that takes. */
+export class CallLog extends Observable {
+  #connection;
+  #end;
+
+  constructor(connection, sessionId) {
+    super(30);
+    this.sessionId = sessionId;
+    this.session = null;
+    this.transcript = new Transcript();
+    this.signals = new Map();
+    this.lastSeq = 0;
+    this.head = 0;
+    this.caughtUp = false;
+    this.failure = null;
+    this.absent = false;
+    /** When the last event came, on this browser's clock. */
+    this.heardAt = Date.now();
+    this.#connection = connection;
+    this.#end = connection.subscribe(this);
+  }
+
+  close() {
+    this.#end();
+  }
+
+  command() {
+    return { sessionId: this.sessionId, afterSeq: this.lastSeq };
+  }
+
+  message(message) {
+    if (message.type === "subscribed") {
+      this.session = message.session;
+      this.head = message.lastSeq;
+      this.failure = null;
+      this.absent = false;
+    } else if (message.type === "events") {
+      this.#take(message.events);
+    } else if (message.type === "caughtUp") {
+      this.caughtUp = true;
+    } else if (message.type === "session") {
+      this.session = message.session;
+      if (message.session.endedAt) this.signals.clear();
+    } else if (message.type === "signal") {
+      this.signals.set(message.key, message.payload);
+    }
+    this.changed();
+  }
+
+  #take(events) {
+    for (const event of events) {
+      if (event.seq <= this.lastSeq) continue;
+      if (event.seq !== this.lastSeq + 1) {
+        this.#connection.renew(this); // what is missing comes first
+        return;
+      }
+      this.transcript.add(event);
+      this.lastSeq = event.seq;
+      this.heardAt = Date.now();
+      if (event.type !== "system") this.#voidSignals(event);
+    }
+    this.head = Math.max(this.head, this.lastSeq);
+  }
+
+  /** What was said for good replaces what was heard on the way. */
+  #voidSignals(event) {
+    const side = event.type === "user_speech" ? "user" : "bot";
+    for (const key of this.signals.keys()) if (sideOfSignal(key) === side) this.signals.delete(key);
+  }
+
+  lost() {
+    this.caughtUp = false;
+    this.signals.clear();
+    this.changed();
+  }
+
+  failed(error) {
+    if (error.code === "invalid_message" && this.lastSeq > 0) {
+      // The log is shorter than what has been seen of it: another database. Begin again.
+      this.transcript = new Transcript();
+      this.lastSeq = 0;
+      this.#connection.renew(this);
+    } else if (error.code === "not_found") {
+      this.absent = true;
+      this.#connection.renew(this, UNKNOWN_RETRY_MS);
+    } else {
+      this.failure = error.message;
+    }
+    this.changed();
+  }
+}
+
+/** The figures of a call, from REST, asked for again when there are new events. */
+export class CallFigures extends Observable {
+  #log;
+  #timer = null;
+  #closed = false;
+  #asking = null;
+  #failures = 0;
+
+  constructor(log) {
+    super();
+    this.#log = log;
+    this.figures = null;
+    this.failure = null;
+    this.responseOf = new Map();
+    this.unwatch = log.watch(() => this.#due());
+    this.#due();
+  }
+
+  close() {
+    this.#closed = true;
+    this.unwatch();
+    clearTimeout(this.#timer);
+    this.#asking?.abort();
+  }
+
+  #due(wait = 0) {
+    const stale = this.#log.lastSeq > (this.figures?.lastSeq ?? -1);
+    if (!stale || !this.#log.caughtUp || this.#timer !== null || this.#closed) return;
+    this.#timer = setTimeout(() => this.#ask(), wait);
+  }
+
+  async #ask() {
+    const began = performance.now();
+    this.#asking = new AbortController();
+    try {
+      const figures = await askFigures(sessionPath(this.#log.sessionId, "/stats"), { signal: this.#asking.signal });
+      this.figures = figures;
+      this.responseOf = new Map(figures.responses.each.map((response) => [response.seq, response.ms]));
+      this.failure = null;
+      this.#failures = 0;
+    } catch (error) {
+      if (this.#closed) return;
+      this.failure = error.message;
+      this.#failures += 1;
+    }
+    this.changed();
+    const pause = Math.min(
+      FIGURES_MOST_MS,
+      Math.max(FIGURES_MS, 10 * (performance.now() - began)) * 2 ** this.#failures,
+    );
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#due();
+    }, pause);
+  }
+}

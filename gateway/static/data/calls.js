@@ -1,0 +1,66 @@
+// A call as the list knows it: its session, its summary, and when it was last heard of here.
+import { field, lineOf, textOf, wordOf } from "./values.js";
+
+export function makeRow(session, summary = null) {
+  return { session, summary, haystack: null, heardAt: Date.now(), botState: null, askedAt: null };
+}
+
+/** Take what the gateway tells of a call, unless it is older than what is known. */
+export function updateRow(row, session, summary) {
+  if (session.lastSeq > row.session.lastSeq) row.heardAt = Date.now();
+  if (!isOlder(session, row.session)) row.session = session;
+  if (summary && summary.throughSeq >= (row.summary?.throughSeq ?? 0)) row.summary = summary;
+  row.haystack = null;
+}
+
+function isOlder(session, known) {
+  return session.lastSeq < known.lastSeq || (known.endedAt !== null && session.endedAt === null);
+}
+
+export function isLive(row) {
+  return row.session.endedAt === null;
+}
+
+const NAMES = ["bot", "agent", "assistant", "name"];
+const NAME_CHARACTERS = 120;
+
+/** What the call is listed under: its bot or agent, as its metadata has it. */
+export function callName({ metadata, sessionId }) {
+  const found = NAMES.map((key) => wordOf(field(metadata, key))).find(Boolean);
+  if (found) return lineOf(found, NAME_CHARACTERS);
+  const services = field(metadata, "services");
+  if (!Array.isArray(services) || services.length === 0) return sessionId;
+  return lineOf(services.map((each) => textOf(each)).join(", "), NAME_CHARACTERS) || sessionId;
+}
+
+/** All text of the row that a search may be for, in lower case. */
+export function haystack(row) {
+  row.haystack ??= [row.session.sessionId, textOf(row.session.metadata), row.summary?.lastLine?.text]
+    .join("\n")
+    .toLowerCase();
+  return row.haystack;
+}
+
+/** The feed's summary of a call, from its figures. */
+export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, tools, errors }) {
+  const { running: toolsRunning, failed: toolsFailed } = tools;
+  return {
+    throughSeq: lastSeq,
+    turns: turns.total,
+    lastLine,
+    responseMs: responses.lastMs,
+    interruptions,
+    toolsRunning,
+    toolsFailed,
+    errors,
+  };
+}
+
+/** Newest first, as the gateway lists them. */
+export function newestFirst(a, b) {
+  return compare(b.session.startedAt, a.session.startedAt) || compare(b.session.sessionId, a.session.sessionId);
+}
+
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,217 @@
+import { isLive, makeRow, newestFirst, summaryOf, updateRow } from "./calls.js";
+import { Observable } from "./observable.js";
+import { askFigures, askJson, RestError, sessionPath } from "./rest.js";
+
+const PAGE = 100;
+const MOST_PAGES = 12;
+const MOST_FRESH = 500;
+const PAGES_TO_CATCH_UP = 5;
+
+/**
+ * A window onto the gateway's list of calls, newest first: pages that follow each other without a hole, down to the first
+ * call ever. Only those around the place that was looked at last are held; of the others a page keeps its `count`.
+ *
+ * `last` of a page is its last row. `fresh` are the calls that have ended since the first page was read, and began after all in it.
+ */
+export class PastCalls extends Observable {
+  #generation = 0;
+  #busy = false;
+  #wanted = new Set();
+  #looking = false;
+  #newest = null;
+
+  constructor() {
+    super(100);
+    /** `[{cursor, rows, count, last}]`; `rows` is null while they are not held. */
+    this.pages = [];
+    this.fresh = new Map();
+    this.filter = null;
+    this.next = null;
+    this.atEnd = false;
+    this.loaded = false;
+    this.failure = null;
+    /** There are calls newer than `fresh` has room for. */
+    this.newerLeft = false;
+    this.count = null;
+  }
+
+  /** Begin again at the newest. `filter`: see filter.js; null shows none. */
+  show(filter) {
+    this.#generation += 1;
+    this.#busy = false;
+    this.filter = filter;
+    this.pages = [];
+    this.fresh.clear();
+    this.next = null;
+    this.#newest = null;
+    this.atEnd = filter === null;
+    this.loaded = filter === null;
+    this.newerLeft = false;
+    this.failure = null;
+    this.count = null;
+    if (filter !== null) this.loadNext();
+    this.changed();
+  }
+
+  /** The page behind the last one. */
+  async loadNext() {
+    if (this.#busy || this.atEnd) return;
+    await this.#load(async () => {
+      const cursor = this.next;
+      const answer = await this.#read(cursor);
+      return () => {
+        if (cursor === null) this.#newest = answer.sessions[0] ?? null;
+        if (answer.count) this.count = answer.count;
+        const rows = answer.sessions.map((session) => this.#row(session));
+        this.pages.push({ cursor, rows, count: 0, last: rows.at(-1) ?? null });
+        this.next = answer.nextCursor;
+        this.atEnd = answer.nextCursor === null;
+        this.loaded = true;
+        this.#forget(this.pages.length - 1);
+      };
+    });
+  }
+
+  /** A page that is not held any more. */
+  async reload(index) {
+    const page = this.pages[index];
+    if (this.#busy || !page || page.rows !== null) return;
+    await this.#load(async () => {
+      const answer = await this.#read(page.cursor);
+      return () => {
+        page.rows = answer.sessions.map((session) => this.#row(session));
+        this.#forget(index);
+      };
+    });
+  }
+
+  async #load(read) {
+    const generation = this.#generation;
+    this.#busy = true;
+    try {
+      const apply = await read();
+      if (generation !== this.#generation) return;
+      apply();
+      this.failure = null;
+    } catch (error) {
+      if (generation !== this.#generation) return;
+      this.failure = error.message;
+    }
+    this.#busy = false;
+    this.changed();
+  }
+
+  #read(cursor) {
+    const query = new URLSearchParams({ ...this.filter.query, limit: PAGE });
+    if (cursor !== null) query.set("cursor", cursor);
+    return askJson(`sessions?${query}`);
+  }
+
+  #row(session) {
+    return this.fresh.get(session.sessionId) ?? makeRow(session);
+  }
+
+  #forget(around) {
+    const held = this.pages.flatMap((page, index) => (page.rows === null ? [] : [index]));
+    held.sort((a, b) => Math.abs(b - around) - Math.abs(a - around));
+    for (const index of held.slice(0, Math.max(0, held.length - MOST_PAGES))) {
+      const page = this.pages[index];
+      page.count = page.rows.filter((row) => !isLive(row)).length;
+      page.rows = null;
+    }
+  }
+
+  // What happens meanwhile
+
+  /** A call has ended. */
+  take(row) {
+    if (this.filter === null || !this.loaded) return;
+    const known = this.#find(row.session.sessionId);
+    if (known) updateRow(known, row.session, row.summary);
+    else if (this.#isNewer(row)) this.#addFresh(row);
+    else if (this.filter.knows && this.filter.matches(row)) this.#insert(row);
+    this.changed();
+  }
+
+  /** Where it has its place in a page that is held; elsewhere it comes with its page. */
+  #insert(row) {
+    const behind = this.pages.findIndex(({ last }) => last !== null && newestFirst(row, last) < 0);
+    const page = behind >= 0 ? this.pages[behind] : this.atEnd ? this.pages.at(-1) : null;
+    if (!page?.rows) return;
+    page.rows.push(row);
+    page.rows.sort(newestFirst);
+    page.last = page.rows.at(-1);
+  }
+
+  #find(sessionId) {
+    if (this.fresh.has(sessionId)) return this.fresh.get(sessionId);
+    for (const { rows } of this.pages) {
+      const found = rows?.find((row) => row.session.sessionId === sessionId);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  #isNewer(row) {
+    return this.#newest === null || newestFirst(row, { session: this.#newest }) < 0;
+  }
+
+  #addFresh(row) {
+    if (!this.filter.knows || this.fresh.size >= MOST_FRESH) this.newerLeft = true;
+    else if (this.filter.matches(row)) this.fresh.set(row.session.sessionId, row);
+  }
+
+  /** After a time without a connection: what has begun and ended in it. */
+  async catchUp() {
+    if (this.filter === null) return;
+    if (!this.loaded) {
+      await this.loadNext();
+      return;
+    }
+    const generation = this.#generation;
+    let cursor = null;
+    try {
+      for (let page = 0; page < PAGES_TO_CATCH_UP; page += 1) {
+        const answer = await this.#read(cursor);
+        if (generation !== this.#generation) return;
+        for (const session of answer.sessions) if (session.endedAt !== null) this.take(makeRow(session));
+        const last = answer.sessions.at(-1);
+        cursor = answer.nextCursor;
+        if (cursor === null || !this.#isNewer({ session: last })) return;
+      }
+      this.newerLeft = true;
+    } catch {
+      this.newerLeft = true;
+    }
+    this.changed();
+  }
+
+  // What they were about
+
+  /** What an ended call was about, which the list does not tell: asked for while its row is in view, one at a time. */
+  lookInto(row) {
+    if (isLive(row) || row.summary || row.looked || row.session.lastSeq === 0) return () => {};
+    this.#wanted.add(row);
+    this.#look();
+    return () => this.#wanted.delete(row);
+  }
+
+  async #look() {
+    if (this.#looking) return;
+    this.#looking = true;
+    for (const row of this.#wanted) {
+      this.#wanted.delete(row);
+      try {
+        const stats = await askFigures(sessionPath(row.session.sessionId, "/stats"));
+        row.looked = true;
+        row.summary ??= summaryOf(stats);
+        row.haystack = null;
+        this.changed();
+      } catch (error) {
+        if (!(error instanceof RestError)) break; // it is asked for again when its row comes into view again
+        row.looked = true;
+      }
+    }
+    this.#looking = false;
+  }
+}

@@ -1,0 +1,268 @@
+// From events to what is shown of them: bubbles, chips and spans on the lanes. Pure; conventions: docs/events.md.
+import { CallClock, callTime } from "./call_clock.js";
+import { addUsage } from "./usage.js";
+import { field, numberOf, textOf, wordOf } from "./values.js";
+
+const TOOL_STATES = new Map([
+  ["tool.started", "running"],
+  ["tool.progress", "running"],
+  ["tool.completed", "completed"],
+  ["tool.failed", "failed"],
+  ["tool.timed_out", "timed_out"],
+  ["tool.cancelled", "cancelled"],
+]);
+const STATES = new Map([
+  ["user.state", "user"],
+  ["bot.state", "bot"],
+]);
+const SOURCES = ["backchannel", "chat", "dtmf", "noise"];
+const HEARD_ON_THE_LINE = ["speech", "backchannel"];
+const CUTTERS = ["user", "bot", "supervisor", "hangup"];
+const MOST_CUTS = 50;
+
+/** Whose interim text or activity a signal of this key is: `user`, `bot`, or null. */
+export function sideOfSignal(key) {
+  if (/^user/i.test(key)) return "user";
+  return /^(bot|agent|assistant)/i.test(key) ? "bot" : null;
+}
+
+/**
+ * The items of a call, in the order in which they were said. `add` takes each event once, in seq order; some events
+ * change an item there is: a tool's end its start, a final text its interim. Changed items are new objects.
+ *
+ * An item: `{key, kind: "speech" | "tool" | "chip" | "usage", seqs, at, timestamp, …}`, `at` in milliseconds of the call.
+ */
+export class Transcript {
+  #clock = new CallClock();
+  #interim = new Map();
+  #running = [];
+  #cuts = [];
+  #usage = null;
+  #indexOf = [];
+  #hidden = [];
+
+  constructor() {
+    this.items = [];
+    this.spans = [];
+    this.marks = [];
+    this.end = 0;
+    /** What `user.state` and `bot.state` have told last. */
+    this.states = { user: null, bot: null };
+  }
+
+  /** Where the item of this event is, or the one before an event that is not shown; else -1. */
+  indexOfSeq(seq) {
+    return this.#indexOf[seq] ?? this.#indexOf[this.#hidden[seq]] ?? (seq in this.#hidden ? 0 : -1);
+  }
+
+  /** The items that had come by this time of the call. */
+  itemsAt(ms) {
+    return this.items.filter((item) => item.at <= ms);
+  }
+
+  add(event) {
+    const times = this.#clock.read(event);
+    this.end = Math.max(this.end, times.at);
+    const name = field(event.payload, "event");
+    if (event.type !== "system") this.#speech(event, times);
+    else if (TOOL_STATES.has(name)) this.#tool(event, times.at);
+    else if (STATES.has(name)) this.#state(event, STATES.get(name));
+    else if (name === "usage") this.#count(event, times.at);
+    else this.#chip(event, times.at);
+  }
+
+  // Places
+
+  #insert(index, item) {
+    this.items.splice(index, 0, { key: item.seqs[0], ...item });
+    for (let at = index; at < this.items.length; at += 1) {
+      for (const seq of this.items[at].seqs) this.#indexOf[seq] = at;
+    }
+  }
+
+  /** Put an item there is where it has its place by now. */
+  #move(item) {
+    const from = this.#indexOf[item.seqs[0]];
+    this.items.splice(from, 1);
+    const to = item.duration === null ? from : this.#placeOf(item);
+    this.#insert(Math.min(from, to), item);
+  }
+
+  #push(item) {
+    this.#insert(this.items.length, item);
+  }
+
+  /** Change the item that begins with the event `first`. */
+  #change(first, change) {
+    const index = this.#indexOf[first];
+    const item = { ...this.items[index], ...change };
+    this.items[index] = item;
+    this.#indexOf[item.seqs.at(-1)] = index;
+    return item;
+  }
+
+  // Speech
+
+  #speech(event, { at, started, ended }) {
+    const item = { ...spoken(event), at, ...measured(at, started, ended) };
+    const first = this.#interim.get(item.side);
+    const before = first === undefined ? null : this.items[this.#indexOf[first]];
+    if (before && (item.turn === null || before.turn === item.turn)) {
+      this.#move({ ...item, key: before.key, at: before.at, seqs: [...before.seqs, event.seq] });
+      if (!item.interim) this.#interim.delete(item.side);
+    } else {
+      if (item.interim) this.#interim.set(item.side, event.seq);
+      this.#insert(this.#placeOf(item), item);
+    }
+    if (!item.interim) this.#settle(event.seq, item);
+  }
+
+  /** Behind the last utterance that had begun before this one. */
+  #placeOf(item) {
+    let place = this.items.length;
+    for (let index = place - 1; index >= 0; index -= 1) {
+      const other = this.items[index];
+      if (other.kind !== "speech") continue;
+      if (other.began <= item.began || item.duration === null) break;
+      place = index;
+    }
+    return place;
+  }
+
+  #settle(seq, item) {
+    if (HEARD_ON_THE_LINE.includes(item.source)) {
+      const { side, began: start, ended: end, interrupted, turn, source } = item;
+      this.spans.push({ side, seq, start, end, interrupted, turn, source });
+      this.end = Math.max(this.end, end);
+    }
+    const cut = this.#cuts.findLast((each) => wasCutBy(item, each));
+    if (cut) this.#cutShort(this.#indexOf[seq], cut);
+  }
+
+  /** What the other side was saying, or what it is told later to have said then, is cut. */
+  #interrupt(payload) {
+    const by = CUTTERS.includes(field(payload, "by")) ? payload.by : "user";
+    const [turn, at] = [numberOf(field(payload, "turn")), callTime(field(payload, "atMs"))];
+    const cut = {
+      side: by === "bot" ? "user" : "bot",
+      by,
+      turn,
+      at,
+      unsaid: wordOf(field(payload, "unsaid")),
+      used: false,
+    };
+    const index = this.items.findLastIndex((item) => item.kind === "speech" && item.side === cut.side);
+    if (index >= 0 && isCutBy(this.items[index], cut)) this.#cutShort(index, cut);
+    if (turn !== null || at !== null) this.#cuts = [...this.#cuts, cut].slice(-MOST_CUTS);
+  }
+
+  #cutShort(index, cut) {
+    const { by, at, unsaid } = cut;
+    cut.used = true;
+    const item = this.items[index];
+    this.items[index] = { ...item, interrupted: true, cutBy: item.cutBy ?? by, unsaid: unsaid ?? item.unsaid };
+    const span = this.spans.findLast((each) => each.seq === item.seqs.at(-1));
+    if (!span) return;
+    span.interrupted = true;
+    if (at === null || at < span.start || at >= span.end) return;
+    const wasLast = span.end === this.end;
+    span.end = at;
+    if (wasLast) this.end = this.spans.reduce((end, each) => Math.max(end, each.end), this.#clock.at);
+  }
+
+  // System events
+
+  #tool(event, at) {
+    const { payload, seq, timestamp } = event;
+    const state = TOOL_STATES.get(payload.event);
+    const [name, callId] = [field(payload, "name"), field(payload, "callId")];
+    const id = typeof callId === "string" ? `callId:${callId}` : `name:${typeof name === "string" ? name : ""}`;
+    if (hasFailed(state)) this.marks.push({ at, kind: "error" });
+    const open = payload.event === "tool.started" ? -1 : this.#running.findIndex((running) => running.id === id);
+    if (open < 0) {
+      if (state === "running") this.#running.push({ id, seq });
+      const [started, ended] = state === "running" ? [payload, null] : [null, payload];
+      const shown = wordOf(name) ?? "tool";
+      const duration = callTime(field(payload, "durationMs"));
+      this.#push({ kind: "tool", seqs: [seq], at, timestamp, name: shown, state, started, ended, duration });
+      return;
+    }
+    const item = this.items[this.#indexOf[this.#running[open].seq]];
+    const change = { seqs: [...item.seqs, seq] };
+    if (state !== "running") {
+      this.#running.splice(open, 1);
+      const took = Date.parse(timestamp) - Date.parse(item.timestamp);
+      Object.assign(change, { state, ended: payload, duration: callTime(field(payload, "durationMs")) ?? took });
+    }
+    this.#change(item.seqs[0], change);
+  }
+
+  #state({ payload, seq }, side) {
+    this.states[side] = wordOf(field(payload, "state"));
+    this.#hidden[seq] = this.items.at(-1)?.seqs[0];
+  }
+
+  /** All usage is one item. */
+  #count({ payload, seq, timestamp }, at) {
+    if (this.#usage === null) {
+      this.#usage = seq;
+      this.#push({ kind: "usage", seqs: [seq], at, timestamp, usage: addUsage(new Map(), payload) });
+      return;
+    }
+    const { seqs, usage } = this.items[this.#indexOf[this.#usage]];
+    this.#change(this.#usage, { seqs: [...seqs, seq], usage: addUsage(usage, payload) });
+  }
+
+  #chip({ type, payload, seq, timestamp }, at) {
+    const name = wordOf(field(payload, "event")) ?? type;
+    if (name === "interruption") this.#interrupt(payload);
+    if (name === "error") this.marks.push({ at, kind: "error" });
+    this.#push({ kind: "chip", seqs: [seq], at, timestamp, name, payload });
+  }
+}
+
+const hasFailed = (state) => state === "failed" || state === "timed_out";
+
+/** What a payload tells of an utterance beside its times. */
+function spoken({ type, payload, seq, timestamp }) {
+  const text = field(payload, "text");
+  const source = field(payload, "source");
+  const cutter = field(payload, "cutBy");
+  return {
+    kind: "speech",
+    side: type === "user_speech" ? "user" : "bot",
+    seqs: [seq],
+    timestamp,
+    payload,
+    turn: numberOf(field(payload, "turn")),
+    text: typeof text === "string" ? text : null,
+    source: SOURCES.includes(source) ? source : "speech",
+    interim: field(payload, "final") === false,
+    interrupted: field(payload, "interrupted") === true,
+    cutBy: CUTTERS.includes(cutter) ? cutter : null,
+    unsaid: wordOf(field(payload, "unsaid")),
+    heard: field(payload, "heard") === "unknown" ? "unknown" : null,
+    speaker: textOf(field(payload, "speaker")),
+  };
+}
+
+/** Where on the call's clock an utterance is. One that is not measured has no duration. */
+function measured(at, started, ended) {
+  const known = started !== null && ended !== null && ended >= started;
+  return known ? { began: started, ended, duration: ended - started } : { began: at, ended: at, duration: null };
+}
+
+const CUT_SLACK_MS = 1000;
+
+/** Whether a cut is about this utterance, the last one of its side. */
+function isCutBy({ turn, began, ended, duration }, cut) {
+  if (cut.turn !== null) return cut.turn === turn;
+  return cut.at === null || duration === null || (began <= cut.at && cut.at <= ended + CUT_SLACK_MS);
+}
+
+/** Whether a cut that was told before is about this utterance, which is told only now. */
+function wasCutBy({ side, turn, began, ended, duration }, cut) {
+  if (side !== cut.side) return false;
+  if (cut.at !== null && duration !== null) return began <= cut.at && cut.at <= ended;
+  return !cut.used && cut.turn !== null && cut.turn === turn;
+}

@@ -1,0 +1,112 @@
+// The list of calls as a table of which only what is in view is drawn, and a keyboard's way through it.
+import { CallRow, Columns } from "./call_row.js";
+import { html, NARROW, useEffect, useMedia, useRef, useState } from "./view.js";
+import { WindowedList } from "./windowed.js";
+
+const ROW = { wide: 53, narrow: 101 };
+const HEADING = 42;
+const height = (row) => (item) => (item.kind === "heading" ? HEADING : item.kind === "gap" ? item.count * row : row);
+const wideHeight = height(ROW.wide);
+const narrowHeight = height(ROW.narrow);
+const SEARCHED_BY_ITSELF = 10;
+
+// Kept while another page is shown.
+let focused = null;
+
+export function CallTable({ calls, items, now }) {
+  const narrow = useMedia(NARROW);
+  const { past } = calls;
+  const places = items.flatMap((item, index) => (item.kind === "call" ? [index] : []));
+  const placeOf = (sessionId) => places.findIndex((index) => items[index].row.session.sessionId === sessionId);
+  const [target, setTarget] = useState(null);
+  const table = useRef(null);
+  const tabStop = placeOf(focused) >= 0 ? focused : items[places[0]]?.row.session.sessionId;
+
+  const focus = () =>
+    table.current.querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  useEffect(() => {
+    if (target) focus();
+  }, [target]);
+  useEffect(() => {
+    const place = focused === null ? -1 : placeOf(focused);
+    if (place >= 0) goTo(place);
+  }, []);
+
+  function goTo(place) {
+    const index = places[Math.max(0, Math.min(places.length - 1, place))];
+    focused = items[index].row.session.sessionId;
+    setTarget({ index, align: "nearest", nonce: {} });
+    focus(); // at once if it is drawn already, so that the next key finds it
+  }
+
+  function onKeyDown(event) {
+    if (!event.target.dataset?.call) return;
+    const at = placeOf(event.target.dataset.call);
+    const page = Math.max(1, Math.floor(table.current.clientHeight / 60) - 1);
+    const moves = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: places.length - 1,
+    };
+    if (!Object.hasOwn(moves, event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    goTo(moves[event.key]);
+  }
+
+  const onFocus = (sessionId) => {
+    focused = sessionId;
+  };
+  const renderItem = (item) => {
+    if (item.kind === "heading") return html`<${Heading} item=${item} />`;
+    if (item.kind === "gap") return html`<${Gap} past=${past} item=${item} row=${narrow ? ROW.narrow : ROW.wide} />`;
+    if (item.kind === "more") return html`<${More} past=${past} limited=${calls.filter.searchesHere} />`;
+    if (item.kind === "newer") return html`<${Newer} past=${past} />`;
+    const focusable = item.row.session.sessionId === tabStop;
+    return html`<${CallRow} past=${past} row=${item.row} now=${now} narrow=${narrow} focusable=${focusable} onFocus=${onFocus} />`;
+  };
+  return html`<div class="call-table" role="table" aria-label="Calls" aria-rowcount=${past.atEnd ? places.length : -1} ref=${table} onKeyDown=${onKeyDown}>
+    <${Columns} />
+    <${WindowedList} class="call-scroller" role="presentation" inner=${{ role: "rowgroup" }} items=${items}
+      renderItem=${renderItem} estimate=${narrow ? narrowHeight : wideHeight} target=${target} />
+  </div>`;
+}
+
+function Heading({ item }) {
+  return html`<div role="row" class="group"><div role="cell">
+    <h2 class=${item.name}>${item.label} <span class="number">${item.count}</span></h2>
+  </div></div>`;
+}
+
+/** Calls that are not held any more: they are read again when they come into view. */
+function Gap({ past, item, row }) {
+  useEffect(() => {
+    past.reload(item.page);
+  });
+  return html`<div role="row" class="gap" style=${{ height: `${item.count * row}px` }}><div role="cell">${item.count} calls …</div></div>`;
+}
+
+/** The end of what is held. Further calls come by themselves; a search in this page alone asks after so many. */
+function More({ past, limited }) {
+  const [allowed, setAllowed] = useState(SEARCHED_BY_ITSELF);
+  const pages = past.pages.length;
+  const waits = past.failure !== null || (limited && pages >= allowed);
+  useEffect(() => {
+    if (!waits) past.loadNext();
+  }, [pages, waits]);
+  const goOn = () => {
+    setAllowed(pages + SEARCHED_BY_ITSELF);
+    past.loadNext();
+  };
+  return html`<div role="row" class="older"><div role="cell">
+    ${waits ? html`<button type="button" onClick=${goOn}>${past.failure ? "Try again" : "Search older calls"}</button>` : html`<span class="soft">Loading older calls …</span>`}
+  </div></div>`;
+}
+
+function Newer({ past }) {
+  return html`<div role="row" class="older"><div role="cell">
+    <button type="button" onClick=${() => past.show(past.filter)}>Newer calls have ended: show them</button>
+  </div></div>`;
+}

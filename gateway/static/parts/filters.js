@@ -1,0 +1,61 @@
+// Which calls to show. What stands here stands in the address too.
+import { features } from "../data/features.js";
+import { canFilter } from "../data/filter.js";
+import { html, useEffect, useKey, useObservable, useRef, useState } from "./view.js";
+
+const STATUSES = {
+  "": "All states",
+  live: "Live",
+  initiated: "Initiated",
+  active: "Active",
+  completed: "Completed",
+  failed: "Failed",
+};
+const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
+
+/** A field that is ahead of the address while somebody types into it. */
+function Typed({ of, value, change, ...rest }) {
+  const own = useRef(null);
+  const element = of ?? own;
+  const [text, setText] = useState(value);
+  useEffect(() => {
+    if (document.activeElement !== element.current) setText(value);
+  }, [value]);
+  const onInput = (event) => {
+    setText(event.currentTarget.value);
+    change(event.currentTarget.value);
+  };
+  return html`<input ref=${element} ...${rest} value=${text} onInput=${onInput} />`;
+}
+
+/** `values` by name; `change({name: value})`. */
+export function Filters({ values, change, languages, live, urgent }) {
+  useObservable(features);
+  const search = useRef(null);
+  useKey("/", () => search.current.focus());
+  const can = (name) => canFilter(features.listing, name);
+  const set = (name) => (event) => change({ [name]: event.currentTarget.value });
+  return html`<search class="filters" aria-label="Filter calls">
+    <p class="count"><strong>${live}</strong> live${urgent > 0 && html`, <span class="warn-text">${urgent} to look at</span>`}</p>
+    <${Typed} of=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
+      value=${values.q} change=${(q) => change({ q })} />
+    <select aria-label="State" value=${values.status} onChange=${set("status")}>
+      ${Object.entries(STATUSES).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}
+    </select>
+    <select aria-label="Language" value=${values.language} onChange=${set("language")}>
+      <option value="">All languages</option>
+      ${languages.map((language) => html`<option value=${language} key=${language}>${language}</option>`)}
+    </select>
+    <details class="more-filters" open=${MORE.some((name) => values[name])}>
+      <summary>More</summary>
+      <div>
+        <label>From <input type="date" value=${values.from} onChange=${set("from")} /></label>
+        <label>To <input type="date" value=${values.to} onChange=${set("to")} /></label>
+        ${can("endReason") && html`<label>End reason <${Typed} value=${values.endReason} change=${(endReason) => change({ endReason })} /></label>`}
+        ${can("bot") && html`<label>Bot <${Typed} value=${values.bot} change=${(bot) => change({ bot })} /></label>`}
+        ${can("slower") && html`<label>p95 over <${Typed} type="number" min="0" step="0.1" value=${values.slower} change=${(slower) => change({ slower })} /> s</label>`}
+        ${can("errors") && html`<label><input type="checkbox" checked=${Boolean(values.errors)} onChange=${(event) => change({ errors: event.currentTarget.checked ? "1" : "" })} /> with errors</label>`}
+      </div>
+    </details>
+  </search>`;
+}

@@ -1,0 +1,52 @@
+"""How many arrays and objects a frame or body has. Each costs memory many times its bytes, so that they are counted
+before anything is decoded."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from turnwire.protocol.errors import InvalidMessage
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_CONTAINER_BYTES: Final = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
+_FIXED: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8} | {
+    0xD4 + power: 1 + (1 << power) for power in range(5)
+}
+"""MessagePack: first byte → bytes that follow it."""
+_SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""First byte → width of the size that follows it, of a string or binary."""
+_EXTENSIONS: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
+
+
+def check_containers(data: bytes, most: int, *, text: bool) -> None:
+    """Raises InvalidMessage for more than `most` arrays and objects; 0 is no limit. Costs nothing for data that is too
+    short to have so many."""
+    if 0 < most < len(data) and (_json_has_more(data, most) if text else _msgpack_has_more(data, most)):
+        raise InvalidMessage(f"there may be at most {most} arrays and objects in one message")
+
+
+def _json_has_more(data: bytes, most: int) -> bool:
+    if data.count(b"[") + data.count(b"{") <= most:
+        return False
+    outside = _STRING.sub(b"", data)
+    return outside.count(b"[") + outside.count(b"{") > most
+
+
+def _msgpack_has_more(data: bytes, most: int) -> bool:
+    if len(data) - len(data.translate(None, _CONTAINER_BYTES)) <= most:
+        return False
+    at, found, end = 0, 0, len(data)
+    while at < end and found <= most:
+        first = data[at]
+        at += 1
+        if 0x80 <= first <= 0x9F or 0xDC <= first <= 0xDF:
+            found += 1
+            at += 0 if first < 0xDC else 2 if first in (0xDC, 0xDE) else 4
+        elif 0xA0 <= first <= 0xBF:
+            at += first & 0x1F
+        elif first in _FIXED:
+            at += _FIXED[first]
+        elif (width := _SIZED.get(first, 0) or _EXTENSIONS.get(first, 0)) != 0:
+            at += width + int.from_bytes(data[at : at + width]) + (first in _EXTENSIONS)
+    return found > most

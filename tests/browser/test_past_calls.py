@@ -1,0 +1,155 @@
+"""The list of calls that have ended: a window onto the gateway's order, which the gateway filters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from playwright.async_api import Route, expect
+
+from tests.browser.conftest import OpenPage
+from tests.support.gateways import Gateway, new_event
+
+AT_ONCE = 8
+ALL_IDS = """async (last) => {
+  const list = document.querySelector(".call-scroller");
+  const seen = new Set();
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+  for (let still = 0; still < 600; still += 1) {
+    const before = seen.size;
+    for (const link of list.querySelectorAll("[data-call]")) seen.add(link.dataset.call);
+    if (seen.has(last)) break;
+    if (seen.size > before) still = 0;
+    if (!list.querySelector(".gap")) list.scrollTop += (last === "call-0000" ? 1 : -1) * 500;
+    await frame();
+  }
+  return [...seen];
+}"""
+
+
+async def end_calls(gateway: Gateway, numbers: range, **fields: Any) -> None:
+    """Calls that have ended, the ones with lower numbers before the others."""
+
+    async def end(number: int) -> None:
+        await gateway.create(f"call-{number:04}", **fields)
+        status = "failed" if number < 76 else "completed"
+        await gateway.post(f"/sessions/call-{number:04}/complete", {"status": status})
+
+    for first in range(numbers.start, numbers.stop, AT_ONCE):
+        await asyncio.gather(*(end(number) for number in range(first, min(first + AT_ONCE, numbers.stop))))
+
+
+async def test_scrolling_goes_to_the_first_call_ever_and_back_without_a_hole(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await end_calls(gateway, range(1500))
+    page = await open_page(gateway.url)
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 100+")
+    every = {f"call-{number:04}" for number in range(1500)}
+    down = await page.evaluate(ALL_IDS, "call-0000")
+    assert set(down) == every
+    await expect(page.locator(".group h2.recent")).to_have_count(0)  # only what is in view is drawn
+    up = await page.evaluate(ALL_IDS, "call-1499")
+    assert set(up) == every
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,500")
+    assert await page.locator(".call-row").count() < 80
+
+
+async def test_the_gateway_filters_all_calls_and_the_address_says_by_what(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await end_calls(gateway, range(200))
+    await end_calls(gateway, range(200, 203), language="de")
+    page = await open_page(gateway.url)
+    await page.get_by_label("State").select_option("failed")
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 76")
+    await page.get_by_label("State").select_option("")
+    await page.get_by_label("Language").select_option("de")
+    await expect(page.locator(".call-link")).to_have_text(["call-0202", "call-0201", "call-0200"])
+    assert page.url.endswith("/#/?language=de")
+    await page.reload()
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await page.locator(".call-link").first.click()
+    await page.get_by_role("link", name="Back to the calls").click()
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await page.locator(".more-filters summary").click()
+    await page.get_by_label("To", exact=True).fill("2025-12-21")
+    await expect(page.get_by_role("heading", name="No call matches")).to_be_visible()
+    await page.get_by_role("button", name="Clear the filters").click()
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 100+")
+
+
+async def test_a_search_goes_through_older_calls_by_itself(gateway: Gateway, open_page: OpenPage) -> None:
+    await gateway.create("first-ever", metadata={"customer": "Zaphod"})
+    await gateway.post("/sessions/first-ever/complete", {})
+    await end_calls(gateway, range(250))
+    page = await open_page(gateway.url)
+    await page.get_by_label("Search calls").fill("zaphod")
+    await expect(page.locator(".call-link")).to_have_text(["first-ever"])
+
+
+async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway: Gateway, open_page: OpenPage) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(gateway.url)
+    asked: list[str] = []
+
+    async def describe(route: Route) -> None:
+        described = await gateway.get("/openapi.json")
+        names = ("q", "endReason", "hasErrors", "minResponseP95Ms", "metadata.bot", "countUpTo")
+        described["paths"]["/sessions"]["get"]["parameters"] += [{"name": name, "in": "query"} for name in names]
+        await route.fulfill(body=json.dumps(described), content_type="application/json")
+
+    async def answer(route: Route) -> None:
+        asked.append(route.request.url.partition("?")[2])
+        sessions = [] if "q=" in asked[-1] else (await gateway.get("/sessions"))["sessions"]
+        found = {"sessions": sessions, "nextCursor": None, "count": {"value": 1000, "exact": False}}
+        await route.fulfill(body=json.dumps(found), content_type="application/json")
+
+    await page.route("**/openapi.json", describe)
+    await page.route("**/sessions?*", answer)
+    await page.reload()
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,000+")
+    await page.locator(".more-filters summary").click()
+    await page.get_by_label("with errors").check()
+    await page.get_by_label("p95 over").fill("1.5")
+    await page.get_by_label("End reason").fill("hang up")
+    await page.get_by_label("Bot", exact=True).fill("Ada")
+    await page.get_by_label("Search calls").fill("breakfast")
+    await expect(page.get_by_role("heading", name="No call matches")).to_be_visible()
+    wanted = (
+        "q=breakfast&endReason=hang+up&metadata.bot=Ada&hasErrors=true&minResponseP95Ms=1500&countUpTo=1000&limit=100"
+    )
+    assert asked[-1] == wanted
+
+
+async def test_a_call_that_ends_joins_the_others_in_its_place(gateway: Gateway, open_page: OpenPage) -> None:
+    for name in ("old", "mid", "new"):
+        await gateway.create(name)
+    await gateway.post("/sessions/old/complete", {})
+    await gateway.post("/sessions/new/complete", {})
+    page = await open_page(f"{gateway.url}/#/?status=completed")
+    links = page.locator(".call-link")
+    await expect(links).to_have_text(["new", "old"])
+    await gateway.post("/sessions/mid/complete", {})
+    await expect(links).to_have_text(["new", "mid", "old"])
+    await gateway.create("newest")
+    await gateway.post("/sessions/newest/events", new_event("e1", {"text": "Hi"}), status=201)
+    await gateway.post("/sessions/newest/complete", {})
+    await expect(links).to_have_text(["newest", "new", "mid", "old"])
+
+
+async def test_a_list_that_could_not_be_read_is_asked_for_again(gateway: Gateway, open_page: OpenPage) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/health/live", allowed=("503",))
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
+
+    await page.route("**/sessions?*", refuse)
+    await page.goto(gateway.url)
+    await expect(page.get_by_role("alert")).to_have_text("no storage")
+    await page.unroute("**/sessions?*")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await expect(page.get_by_role("alert")).to_have_count(0)

@@ -1,0 +1,60 @@
+"""Ways to name a Redis: with a user that may do little, over TLS, by host and port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.peers.conftest import StartPeers, is_up
+from tests.support.gateways import StartGateway
+from tests.support.redis import RedisServer
+from tests.support.sockets import until
+from turnwire.gateway.config import ConfigError, load_config
+from turnwire.gateway.running.app import bus_of
+
+RIGHTS = "+publish +subscribe +unsubscribe +client +hello &turnwire:*"
+"""As docs/operations.md has them."""
+
+
+async def test_a_user_with_the_rights_that_the_documentation_names(start_peers: StartPeers, redis: RedisServer) -> None:
+    assert RIGHTS in (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    assert redis.command("ACL", "SETUSER", "gate", "on", ">secret", *RIGHTS.split()) == "+OK"
+    gateways = await start_peers(2, redis_url=f"redis://gate:secret@127.0.0.1:{redis.port}/0")
+    assert all(map(is_up, gateways))
+
+
+async def test_a_wrong_password_is_told_without_it(
+    start_gateway: StartGateway, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert redis.command("ACL", "SETUSER", "gate", "on", ">secret", *RIGHTS.split()) == "+OK"
+    gateway = await start_gateway(redis_url=f"redis://gate:mistaken@127.0.0.1:{redis.port}")
+    await until(lambda: "the bus between gateways is away" in caplog.text, "the warning")
+    assert "invalid username-password pair" in caplog.text
+    assert "mistaken" not in caplog.text
+    assert not is_up(gateway)
+
+
+async def test_host_and_port(start_gateway: StartGateway, redis: RedisServer) -> None:
+    gateway = await start_gateway(redis_host="127.0.0.1", redis_port=redis.port)
+    await until(lambda: is_up(gateway), "the bus")
+
+
+async def test_tls(start_gateway: StartGateway, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    with RedisServer(tmp_path, tls=certificate) as redis:
+        url = f"rediss://localhost:{redis.tls_port}?ssl_ca_certs={certificate[1]}"
+        gateway = await start_gateway(redis_url=url)
+        await until(lambda: is_up(gateway), "the bus")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://localhost", "REDIS_URL: must start with redis://, rediss:// or unix://"),
+        ("redis://localhost?socket_timeout=never", "REDIS_URL cannot be used"),
+        ("redis://localhost?colour=red", "REDIS_URL cannot be used"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_at_the_start(url: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        bus_of(load_config(None, redis_url=url))

@@ -1,0 +1,54 @@
+"""The number of arrays and objects in a message is bounded, before it is decoded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from turnwire.protocol.codec import JSON, MSGPACK
+from turnwire.protocol.containers import check_containers
+from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.messages import Limits
+
+MOST = 20
+
+
+def value(count: int) -> Any:
+    """Of so many containers, between values of every kind."""
+    others = ["[{" * 40, '"\\[', "ä" * 300, "é" * 20, 1.5, -7, 2**40, 70_000, None, True, "x" * 40]
+    return [*others, *([] if index % 2 else {} for index in range(count - 1))]
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(2, True), (MOST, True), (MOST + 1, False), (5000, False)])
+@pytest.mark.parametrize("text", [True, False])
+def test_they_are_counted_exactly(count: int, allowed: bool, text: bool) -> None:
+    data = json.dumps(value(count)).encode() if text else msgspec.msgpack.encode(value(count))
+    assert len(data) > MOST
+    if allowed:
+        check_containers(data, MOST, text=text)
+    else:
+        with pytest.raises(InvalidMessage, match="at most 20 arrays and objects"):
+            check_containers(data, MOST, text=text)
+    check_containers(data, 0, text=text)
+
+
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+def test_a_frame_of_a_million_empty_arrays_is_refused(codec: Any) -> None:
+    frame = codec.encode_value({"type": "signal", "key": "k", "payload": {"a": [[]] * 300_000}})
+    for decode in (codec.decode_publisher, codec.decode_subscriber):
+        with pytest.raises(InvalidMessage, match="arrays and objects"):
+            decode(frame, Limits(frame_bytes=2**24))
+
+
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+def test_the_ref_of_a_ping_is_short(codec: Any) -> None:
+    for size, taken in ((100, True), (129, False), (900_000, False)):
+        frame = codec.encode_value({"type": "ping", "ref": "x" * size})
+        if taken:
+            codec.decode_publisher(frame, Limits())
+        else:
+            with pytest.raises(InvalidMessage, match="over the limit of 128"):
+                codec.decode_publisher(frame, Limits())

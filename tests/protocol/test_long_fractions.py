@@ -1,0 +1,49 @@
+"""A timestamp with more digits than a clock has is cut, never rounded up into the next second or year."""
+
+from __future__ import annotations
+
+import pytest
+
+from turnwire.protocol.codec import CODECS, JSON, Batch, Codec
+from turnwire.protocol.messages import BadEvent, Limits
+from turnwire.protocol.times import format_time
+
+LIMITS = Limits()
+CASES = [
+    ("2025-12-31T23:59:59.9999999Z", "2025-12-31T23:59:59.999Z"),
+    ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999Z"),
+    ("2025-01-01T00:00:00.1239999999+02:00", "2024-12-31T22:00:00.123Z"),
+    ("2025-01-01T00:00:00.1234567899Z", "2025-01-01T00:00:00.123Z"),
+]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize(("sent", "kept"), CASES)
+def test_it_is_cut_in_a_frame(codec: Codec, sent: str, kept: str) -> None:
+    payload = {"timestamp": sent, "n": 1}
+    events = [
+        {"eventId": "a", "type": "system", "payload": payload, "timestamp": sent},
+        {"eventId": "b", "type": "system", "payload": {}},
+    ]
+    batch = codec.decode_publisher(codec.encode_value({"type": "append", "events": events}), LIMITS)
+    assert isinstance(batch, Batch)
+    first, second = batch.events
+    assert not isinstance(first, BadEvent)
+    assert not isinstance(second, BadEvent)
+    assert first.timestamp is not None
+    assert (format_time(first.timestamp), first.payload, second.timestamp) == (kept, payload, None)
+
+
+@pytest.mark.parametrize(("sent", "kept"), CASES)
+def test_it_is_cut_in_a_body(sent: str, kept: str) -> None:
+    body = JSON.encode_value({"eventId": "a", "type": "system", "payload": {}, "timestamp": sent})
+    (event,), _ = JSON.decode_events_body(body, LIMITS)
+    assert event.timestamp is not None
+    assert format_time(event.timestamp) == kept
+
+
+def test_what_is_no_time_is_refused_as_always() -> None:
+    event = {"eventId": "a", "type": "system", "payload": {}, "timestamp": "12.3459999999"}
+    batch = JSON.decode_publisher(JSON.encode_value({"type": "append", "events": [event]}), LIMITS)
+    assert isinstance(batch, Batch)
+    assert isinstance(batch.events[0], BadEvent)
