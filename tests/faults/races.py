@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.checker import assert_clean
 from tests.support.faults.bus import LossyHub
-from tests.support.faults.clients import Bot, Caller, Dashboard
+from tests.support.faults.clients import Bot, Caller
+from tests.support.faults.followers import Dashboard
 from tests.support.faults.visitors import Ender, Idler, Leaver, Visitor
 from tests.support.faults.world import World, run_world
 from tests.support.in_memory import set_wall_clock, shrink_pages

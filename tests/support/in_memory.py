@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.faults.database import Line, MemoryDatabase
+from tests.support.faults.database import MemoryDatabase
+from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
 from turnwire.gateway.live import claiming, ending, grace
 from turnwire.gateway.live.context import Context

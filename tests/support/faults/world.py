@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.support.faults.bus import LossyHub, LossyLine
 from tests.support.faults.clock import VirtualTimeLoop
-from tests.support.faults.database import Document, Line, MemoryDatabase
+from tests.support.faults.database import Document, MemoryDatabase
+from tests.support.faults.line import Line
 from tests.support.faults.promises import Promises
 from tests.support.history import Entry, History, content_of
 from turnwire.gateway.config import Config
