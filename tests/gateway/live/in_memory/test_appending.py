@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from tests.gateway.live.in_memory.conftest import StartMemory
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import (
     STARTED,
@@ -20,6 +19,7 @@ from tests.support.in_memory import (
     shrink_pages,
     until,
 )
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AppendItem
 from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidEvent, SessionEnded, TurnwireError
 from turnwire.protocol.messages import BadEvent

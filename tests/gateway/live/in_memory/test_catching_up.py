@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.gateway.live.in_memory.conftest import StartMemory
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.catching_up import is_stale
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.gateway.live.in_memory.conftest import StartMemory
 from tests.support.in_memory import STARTED, MemoryGateway, Seat, event, events, pass_time, send, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import ClaimItem
 from turnwire.protocol.errors import CloseCode, StorageUnavailable
 from turnwire.protocol.messages import EventIn, Opened

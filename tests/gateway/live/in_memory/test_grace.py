@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.gateway.live.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, MemoryGateway, event, pass_time, record, virtual_now
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.grace import adopt, begin_grace, forget_timer
 from turnwire.gateway.live.state import SessionState
 

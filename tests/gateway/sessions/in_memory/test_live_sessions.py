@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable, TurnwireError
 from turnwire.store.sessions import SessionQuery
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import MemoryGateway, event, pass_time, record, send, until, virtual_now
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import BeatItem
 from turnwire.gateway.sessions.sweeping import Sweep
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gateway.sessions.in_memory.conftest import StartMemory
 from tests.support.in_memory import Crowd, event, events, pass_time, send, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import CloseCode
 
 
