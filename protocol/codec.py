@@ -23,13 +23,10 @@ from turnwire.protocol.messages import (
     Complete,
     Event,
     EventIn,
-    EventType,
-    JsonObject,
     Limits,
     Ping,
     PublisherCommand,
     PublisherReply,
-    Shape,
     Signal,
     SubscriberCommand,
     SubscriberPush,
@@ -38,7 +35,8 @@ from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
 from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
+from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, TextTimedEvent
+from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
 SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
@@ -52,38 +50,6 @@ class Batch(Struct, frozen=True):
     events: list[EventIn | BadEvent]
 
 
-class _PlainEvent(EventIn):
-    """An event whose payload msgspec checks while it decodes."""
-
-    payload: PlainObject
-
-
-class _TextTimedEvent(Shape):
-    event_id: str
-    type: EventType
-    payload: JsonObject
-    timestamp: str | None = None
-
-
-class _PlainAppend(Shape, tag_field="type", tag="append"):
-    events: list[_PlainEvent]
-
-
-class _RawAppend(Shape, tag_field="type", tag="append"):
-    events: list[Raw]
-
-
-class _RawBatch(Shape):
-    events: list[Raw]
-
-
-class _Refs(Shape):
-    """What names the culprit in something that is no message."""
-
-    event_id: Any = None
-    ref: Any = None
-
-
 class Codec(Encoding):
     """Encodes and decodes one subprotocol's frames. Stateless, shared by all connections."""
 
@@ -93,14 +59,14 @@ class Codec(Encoding):
         self.text = text
         """Whether frames are text frames (else binary)."""
         self._format = format
-        self._plain_command = format.Decoder(_PlainAppend | Signal | Complete | Ping | Auth)
+        self._plain_command = format.Decoder(PlainAppend | Signal | Complete | Ping | Auth)
         self._publisher_command = format.Decoder(PublisherCommand | Auth)
-        self._raw_command = format.Decoder(_RawAppend | Signal | Complete | Ping | Auth)
-        self._raw_batch = format.Decoder(_RawBatch)
+        self._raw_command = format.Decoder(RawAppend | Signal | Complete | Ping | Auth)
+        self._raw_batch = format.Decoder(RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
-        self._text_timed = format.Decoder(_TextTimedEvent)
-        self._refs = format.Decoder(_Refs)
+        self._text_timed = format.Decoder(TextTimedEvent)
+        self._refs = format.Decoder(Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
         self._stored_event = format.Decoder(Event)
@@ -119,7 +85,7 @@ class Codec(Encoding):
             command = self._plain_command.decode(frame)
         except UNDECODABLE:
             return self._decode_unusual(frame, limits)
-        if type(command) is not _PlainAppend:
+        if type(command) is not PlainAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
         if ROUNDED.search(frame):
@@ -132,7 +98,7 @@ class Codec(Encoding):
         clear = limits.depth >= PLAIN_DEPTH and not self._may_hide_fault(frame, command)
         return Batch(_from_plain(command.events, limits, clear))
 
-    def _may_hide_fault(self, frame: bytes, command: _PlainAppend) -> bool:
+    def _may_hide_fault(self, frame: bytes, command: PlainAppend) -> bool:
         """Whether a payload may break one of the rules that msgspec has not checked."""
         if self.text:
             return may_hide_fault(frame)
@@ -149,7 +115,7 @@ class Codec(Encoding):
                 command = self._decode(self._raw_command, frame, limits)
             except TurnwireError:
                 raise error from None
-        if type(command) is not Append and type(command) is not _RawAppend:
+        if type(command) is not Append and type(command) is not RawAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
         if type(command) is Append and len(frame) <= limits.event_bytes and not ROUNDED.search(frame):
@@ -273,7 +239,7 @@ class Codec(Encoding):
             raise msgspec.DecodeError(str(error)) from error
 
 
-def _from_plain(plain_events: list[_PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
+def _from_plain(plain_events: list[PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
     """The events themselves. `clear`: nothing in them can break a rule for payloads that msgspec does not check."""
     longest_id = limits.id_chars if clear else 0
     events: list[EventIn | BadEvent] = []

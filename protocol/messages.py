@@ -16,6 +16,10 @@ from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belong
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.talk.few import Interruptions as Interruptions  # noqa: PLC0414 -- the same
+from turnwire.protocol.talk.few import LastLine as LastLine  # noqa: PLC0414 -- the same
+from turnwire.protocol.talk.few import SessionFigures as SessionFigures  # noqa: PLC0414 -- the same
+from turnwire.protocol.talk.few import Summary as Summary  # noqa: PLC0414 -- the same
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
 EventType = Literal["user_speech", "bot_speech", "system"]
@@ -27,38 +31,6 @@ REF_CHARS = 128
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
-
-
-class LastLine(Shape):
-    """The last text spoken: shortened. `duration_ms` is null when the utterance has not been measured."""
-
-    seq: int
-    side: Literal["user", "bot"]
-    text: str
-    interrupted: bool = False
-    duration_ms: int | None = None
-
-
-class Interruptions(Shape):
-    """How often who interrupted the other."""
-
-    by_user: int = 0
-    by_bot: int = 0
-
-
-class SessionFigures(Shape, kw_only=True):
-    """A session in a few numbers. Definitions: docs/events.md. Of one that goes on, `talk_ms` is null."""
-
-    turns: int
-    response_p50_ms: int | None
-    response_p95_ms: int | None
-    missed: int
-    interruptions: Interruptions
-    tools_failed: int
-    errors: int
-    duration_ms: int
-    talk_ms: int | None
-    last_line: LastLine | None
 
 
 class Session(Shape):
@@ -86,19 +58,6 @@ class Event(Shape, gc=False):
     payload: JsonObject
     timestamp: Timestamp
     seq: int
-
-
-class Summary(Shape, kw_only=True):
-    """What a list of conversations shows of one, as of `through_seq`. Definitions: docs/events.md."""
-
-    through_seq: int
-    turns: int
-    last_line: LastLine | None
-    response_ms: int | None
-    interruptions: Interruptions
-    tools_running: int
-    tools_failed: int
-    errors: int
 
 
 TIMESTAMP = Annotated[datetime, Meta(tz=True)] | None

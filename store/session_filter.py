@@ -12,6 +12,8 @@ from msgspec import Struct
 from turnwire.protocol.messages import JsonObject, SessionFigures
 
 _WORD = re.compile(r"[^\W_]+")
+_MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+"""Accents, once they stand by themselves."""
 
 
 class SessionFilter(Struct, frozen=True, kw_only=True):
@@ -80,8 +82,10 @@ _NOTHING = SessionFilter()
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are compared: without case, accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = _MARKS.sub("", unicodedata.normalize("NFKD", folded))
+    return _WORD.findall(folded)
 
 
 def as_text(value: Any) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
+from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.messages import Limits, SessionStatus
@@ -20,15 +21,13 @@ from turnwire.protocol.paging import (
     MAX_HOURS,
     MAX_INTEGER,
     MAX_LANGUAGE_CHARS,
-    MAX_LIMIT,
     MAX_METADATA_PAIRS,
     MAX_WORDS,
 )
 
-_JSON = "application/json"
-_READ_ERRORS = (400, 404, 405, 500, 503)
-_WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
-_REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
+READ_ERRORS = (400, 404, 405, 500, 503)
+WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
+REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
 
 
 def paths(limits: Limits) -> Schema:
@@ -43,17 +42,17 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
-        "/health": {"get": _health("readHealth", "Health", "200 while the database answers, else 503.")},
+        "/health": {"get": health("readHealth", "Health", "200 while the database answers, else 503.")},
         "/health/live": {
-            "get": _health("readLiveness", "Liveness", "200 as long as the process answers; for restarts.", down=False)
+            "get": health("readLiveness", "Liveness", "200 as long as the process answers; for restarts.", down=False)
         },
         "/health/ready": {
-            "get": _health("readReadiness", "Readiness", "503 without the database, and while going away; for traffic.")
+            "get": health("readReadiness", "Readiness", "503 without the database, and while going away; for traffic.")
         },
-        "/metrics": {"get": _text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
-        "/openapi.json": {"get": _text("readApiDocument", "This document", _JSON, {"type": "object"})},
-        "/docs": {"get": _text("readApiReference", "API reference, for people", "text/html")},
-        "/": {"get": _text("readDashboard", "Dashboard, for people", "text/html")},
+        "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
+        "/openapi.json": {"get": text("readApiDocument", "This document", JSON, {"type": "object"})},
+        "/docs": {"get": text("readApiReference", "API reference, for people", "text/html")},
+        "/": {"get": text("readDashboard", "Dashboard, for people", "text/html")},
     }
 
 
@@ -61,65 +60,7 @@ def parameters(limits: Limits) -> Schema:
     """`components.parameters` of the document."""
     schema = {"type": "string", "minLength": 1, "maxLength": limits.id_chars}
     description = "The session, percent-encoded as UTF-8; a slash in it is `%2F`."
-    return {"sessionId": _parameter("sessionId", description, schema, place="path", example=SESSION_ID)}
-
-
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
-def _parameter(name: str, description: str, schema: Schema, *, place: str = "query", example: Any = None) -> Schema:
-    made: Schema = {"name": name, "in": place, "description": description, "schema": schema}
-    if place == "path":
-        made["required"] = True
-    return made if example is None else {**made, "example": example}
-
-
-def _integer(name: str, description: str, default: int | None, low: int, high: int = MAX_INTEGER) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
-    return _parameter(name, description, schema if default is None else {**schema, "default": default})
-
-
-def _limit(description: str, default: int | None) -> Schema:
-    return _integer("limit", description, default, 1, MAX_LIMIT)
-
-
-def _operation(
-    operation_id: str, summary: str, description: str, *, tag: str, answers: Schema, errors: Sequence[int], **more: Any
-) -> Schema:
-    responses = {**answers, **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in errors}}
-    return {
-        "operationId": operation_id,
-        "summary": summary,
-        "description": description,
-        "tags": [tag],
-        **more,
-        "responses": responses,
-    }
-
-
-def _answer(description: str, name: str, headers: Schema | None = None) -> Schema:
-    answer: Schema = {"description": description, "content": {_JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
-    return answer if headers is None else {**answer, "headers": headers}
-
-
-def _body(name: str, *, required: bool = True) -> Schema:
-    return {"required": required, "content": {_JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
-
-
-def _text(
-    operation_id: str, summary: str, media_type: str, schema: Schema | None = None, errors: Sequence[int] = (405, 500)
-) -> Schema:
-    content = {media_type: {"schema": schema or {"type": "string"}}}
-    answers: Schema = {"200": {"description": summary, "content": content}}
-    return _operation(operation_id, summary, summary + ".", tag="Service", answers=answers, errors=errors)
-
-
-def _health(operation_id: str, summary: str, description: str, *, down: bool = True) -> Schema:
-    answers: Schema = {"200": _answer("It serves.", "Health")}
-    if down:
-        retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
-        answers["503"] = _answer("It does not serve now.", "Health", retry_after)
-    return _operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))
+    return {"sessionId": parameter("sessionId", description, schema, place="path", example=SESSION_ID)}
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------
@@ -129,38 +70,38 @@ def _list_sessions(limits: Limits) -> Schema:
     language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
     text = {"type": "string", "minLength": 1, "maxLength": MAX_FILTER_CHARS}
     ended = "Only sessions that have ended and"
-    return _operation(
+    return operation(
         "listSessions",
         "List sessions",
         "Newest first, by `startedAt`, then `sessionId`, unless asked otherwise. Go on with `cursor=nextCursor` until "
         "that is null; sessions that start meanwhile do not shift the pages. Beside these parameters up to "
         f"{MAX_METADATA_PAIRS} `metadata.<key>=<value>` ask for top-level values of metadata.",
         tag="Sessions",
-        answers={"200": _answer("A page of sessions.", "SessionList")},
+        answers={"200": answer("A page of sessions.", "SessionList")},
         errors=(400, 405, 500, 503),
         parameters=[
-            _parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
-            _parameter("language", "Only sessions of exactly this language.", language),
+            parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
+            parameter("language", "Only sessions of exactly this language.", language),
             *_times(),
-            _parameter("endReason", "Only sessions with this reason.", text),
-            _parameter("idPrefix", "Only sessions whose id begins so.", text),
-            _integer("minDurationMs", f"{ended} lasted at least so long.", None, 0),
-            _integer("maxDurationMs", f"{ended} lasted at most so long.", None, 0),
-            _parameter("hasErrors", f"{ended} had errors, or had none.", {"enum": ["true", "false"]}),
-            _integer("toolsFailed", f"{ended} had at least so many failed tool calls.", None, 0),
-            _integer("minResponseP95Ms", f"{ended} have at least this `responseP95Ms`.", None, 0),
-            _integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
-            _parameter(
+            parameter("endReason", "Only sessions with this reason.", text),
+            parameter("idPrefix", "Only sessions whose id begins so.", text),
+            integer("minDurationMs", f"{ended} lasted at least so long.", None, 0),
+            integer("maxDurationMs", f"{ended} lasted at most so long.", None, 0),
+            parameter("hasErrors", f"{ended} had errors, or had none.", {"enum": ["true", "false"]}),
+            integer("toolsFailed", f"{ended} had at least so many failed tool calls.", None, 0),
+            integer("minResponseP95Ms", f"{ended} have at least this `responseP95Ms`.", None, 0),
+            integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
+            parameter(
                 "q",
                 f"Only sessions that have all of these words, at most {MAX_WORDS}, in their id, their metadata or in "
                 "what was said; `searched` says where was looked.",
                 {"type": "string", "pattern": "[A-Za-z0-9]", "minLength": 1, "maxLength": MAX_WORDS * 40},
                 example="breakfast",
             ),
-            _parameter("order", "Of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
-            _integer("countUpTo", "Also count the sessions of all pages, up to this number.", None, 1, MAX_COUNT),
-            _limit("Sessions a page.", DEFAULT_LIST_LIMIT),
-            _parameter("cursor", "`nextCursor` of the page before.", {"type": "string", "format": "turnwire-cursor"}),
+            parameter("order", "Of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
+            integer("countUpTo", "Also count the sessions of all pages, up to this number.", None, 1, MAX_COUNT),
+            limit("Sessions a page.", DEFAULT_LIST_LIMIT),
+            parameter("cursor", "`nextCursor` of the page before.", {"type": "string", "format": "turnwire-cursor"}),
         ],
     )
 
@@ -168,24 +109,24 @@ def _list_sessions(limits: Limits) -> Schema:
 def _times() -> list[Schema]:
     schema = {"type": "string", "format": "date-time"}
     return [
-        _parameter("startedAfter", "Exclusive.", schema, example=TIME),
-        _parameter("startedBefore", "Exclusive.", schema),
+        parameter("startedAfter", "Exclusive.", schema, example=TIME),
+        parameter("startedBefore", "Exclusive.", schema),
     ]
 
 
 def _read_sums() -> Schema:
     groupings = {"anyOf": [{"enum": ["day", "hour", "language", "endReason"]}, {"pattern": "^metadata\\..+"}]}
-    return _operation(
+    return operation(
         "readSums",
         "Sum up sessions by group",
         "Of the sessions that started between two times: the last 30 days unless given, at most "
         f"{MAX_DAYS} days, or {MAX_HOURS} hours by the hour (UTC). Percentiles are of the calls' own figures.",
         tag="Sessions",
-        answers={"200": _answer("The groups, and all together.", "SessionSums")},
+        answers={"200": answer("The groups, and all together.", "SessionSums")},
         errors=(400, 405, 500, 503),
         parameters=[
             *_times(),
-            _parameter(
+            parameter(
                 "groupBy", "`day`, `hour`, `language`, `endReason`, `metadata.<key>`.", {**groupings, "default": "day"}
             ),
         ],
@@ -193,70 +134,70 @@ def _read_sums() -> Schema:
 
 
 def _create_session() -> Schema:
-    return _operation(
+    return operation(
         "createSession",
         "Create a session",
         "Safe to repeat: an existing session is returned unchanged, with `Idempotent-Replayed: true`.",
         tag="Sessions",
-        answers={"200": _answer("The session, new or existing.", "Session", _REPLAYED)},
-        errors=_WRITE_ERRORS,
-        requestBody=_body("CreateSession"),
+        answers={"200": answer("The session, new or existing.", "Session", REPLAYED)},
+        errors=WRITE_ERRORS,
+        requestBody=body("CreateSession"),
     )
 
 
 def _read_session() -> Schema:
-    return _operation(
+    return operation(
         "readSession",
         "Read a session with a page of its events",
         "Events by timestamp, then seq. Two styles of paging: `page` and `limit` (as when neither is given), or "
         "`offset` and `limit`; both at once are refused.",
         tag="Sessions",
-        answers={"200": _answer("The session and the page.", "SessionHistory")},
-        errors=_READ_ERRORS,
+        answers={"200": answer("The session and the page.", "SessionHistory")},
+        errors=READ_ERRORS,
         parameters=[
-            _integer("page", "The first one is 1, which is also the default.", None, 1),
-            _integer("offset", "Events to skip.", None, 0),
-            _limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
-            _parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
+            integer("page", "The first one is 1, which is also the default.", None, 1),
+            integer("offset", "Events to skip.", None, 0),
+            limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
+            parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
         ],
     )
 
 
 def _amend_session() -> Schema:
-    return _operation(
+    return operation(
         "amendSession",
         "Change a session's metadata or language",
         "Also after the end. `metadata` is a merge patch (RFC 7396): null removes a key, objects are merged, all else "
         "replaces. Safe to repeat.",
         tag="Sessions",
-        answers={"200": _answer("The session as it is now.", "Session")},
-        errors=(*_WRITE_ERRORS, 404),
-        requestBody=_body("AmendSession"),
+        answers={"200": answer("The session as it is now.", "Session")},
+        errors=(*WRITE_ERRORS, 404),
+        requestBody=body("AmendSession"),
     )
 
 
 def _read_stats() -> Schema:
-    return _operation(
+    return operation(
         "readStats",
         "Read the figures of a conversation",
         "Turns, talk time, response latencies, interruptions, silences, tool calls and errors, from the events 1 to "
         "`lastSeq`. What each means, and the payload fields they are read from, is documented in `docs/events.md`.",
         tag="Sessions",
-        answers={"200": _answer("The figures, as of now.", "SessionStats")},
-        errors=_READ_ERRORS,
+        answers={"200": answer("The figures, as of now.", "SessionStats")},
+        errors=READ_ERRORS,
     )
 
 
 def _complete_session() -> Schema:
-    return _operation(
+    return operation(
         "completeSession",
         "End a session",
         "A session ends once: repeats answer with the first end, and `Idempotent-Replayed: true`. Without a body it "
         "ends as `completed`.",
         tag="Sessions",
-        answers={"200": _answer("The session, ended.", "Session", _REPLAYED)},
-        errors=(*_WRITE_ERRORS, 404),
-        requestBody=_body("CompleteSession", required=False),
+        answers={"200": answer("The session, ended.", "Session", REPLAYED)},
+        errors=(*WRITE_ERRORS, 404),
+        requestBody=body("CompleteSession", required=False),
     )
 
 
@@ -269,10 +210,10 @@ def _append_events(limits: Limits) -> Schema:
     examples = {"one": {"value": one}, "several": {"value": EXAMPLES["EventBatchIn"]}}
     answer: Schema = {
         "description": "Durable: the event, or the events in order, as stored.",
-        "headers": _REPLAYED,
-        "content": {_JSON: {"schema": {"anyOf": [ref("Event"), ref("EventBatch")]}, "example": EXAMPLES["Event"]}},
+        "headers": REPLAYED,
+        "content": {JSON: {"schema": {"anyOf": [ref("Event"), ref("EventBatch")]}, "example": EXAMPLES["Event"]}},
     }
-    return _operation(
+    return operation(
         "appendEvents",
         "Append one event, or several",
         f"All of them or none; at most {limits.batch_events}. Safe to repeat: an `eventId` that is stored is answered "
@@ -280,8 +221,8 @@ def _append_events(limits: Limits) -> Schema:
         "takes events for a grace time.",
         tag="Events",
         answers={"201": answer},
-        errors=(*_WRITE_ERRORS, 404, 409),
-        requestBody={"required": True, "content": {_JSON: {"schema": either, "examples": examples}}},
+        errors=(*WRITE_ERRORS, 404, 409),
+        requestBody={"required": True, "content": {JSON: {"schema": either, "examples": examples}}},
     )
 
 
@@ -290,11 +231,11 @@ def _read_events() -> Schema:
     line = {"schema": ref("Event"), "description": "One event a line."}
     stream = 'event: event\nid: 1\ndata: {"eventId":"e1","sessionId":"call-0001",…}\n\n'
     content = {
-        _JSON: {"schema": ref("EventPage"), "example": EXAMPLES["EventPage"]},
+        JSON: {"schema": ref("EventPage"), "example": EXAMPLES["EventPage"]},
         NDJSON: {"schema": line["schema"]},
         SSE: {"schema": {"type": "string"}, "example": stream},
     }
-    return _operation(
+    return operation(
         "readEvents",
         "Read events in seq order",
         f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
@@ -302,11 +243,11 @@ def _read_events() -> Schema:
         "`id`, `caughtUp` and `signal`; reconnect with `Last-Event-ID`.",
         tag="Events",
         answers={"200": {"description": "Events, in the form asked for.", "content": content}},
-        errors=_READ_ERRORS,
+        errors=READ_ERRORS,
         parameters=[
-            _integer("afterSeq", "Exclusive.", 0, 0),
-            _limit("Events a window; streams have no limit.", DEFAULT_WINDOW_LIMIT),
-            _parameter("Last-Event-ID", "For SSE: overrides `afterSeq`.", last_event_id, place="header"),
+            integer("afterSeq", "Exclusive.", 0, 0),
+            limit("Events a window; streams have no limit.", DEFAULT_WINDOW_LIMIT),
+            parameter("Last-Event-ID", "For SSE: overrides `afterSeq`.", last_event_id, place="header"),
         ],
     )
 
@@ -323,7 +264,7 @@ def _socket(
     )
     answers = {"101": {"description": "The WebSocket is open."}}
     messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
-    return _operation(
+    return operation(
         operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
     )
 
@@ -336,8 +277,8 @@ def _publish() -> Schema:
         "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
         sent="PublisherCommand",
         answered="PublisherReply",
-        errors=_READ_ERRORS,
-        parameters=[_parameter("language", "Creates the session when there is none.", language)],
+        errors=READ_ERRORS,
+        parameters=[parameter("language", "Creates the session when there is none.", language)],
     )
 
 

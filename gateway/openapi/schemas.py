@@ -165,7 +165,7 @@ _PARTS_ANSWERED = {
 _LEFT_OUT = {
     "Dependencies": {"redis"},
     "Health": {"reasons"},
-    "SessionList": {"count", "searchedBackTo"},
+    "SessionList": {"count", "searchedBackTo", "searched"},
 }
 """Fields of answers that are not there when they have nothing to say."""
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"

@@ -83,6 +83,7 @@ class SessionParts:
         self._sweep = Sweep(self.context, self.sessions)
         if self.peers is not None:
             self.peers.join(store, self.sessions, self.feed, bus, poll_interval=config.poll_interval)
+        store.metadata_indexes = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = metrics.committed
 
     def _stored_is_ahead(self, stored: SessionRecord) -> None:
@@ -92,6 +93,9 @@ class SessionParts:
         live = self.sessions.live.get(state.session_id)
         if live is not None and live.state is state:
             live.submit(item)
+        else:  # evicted meanwhile, so that nobody else changes it
+            state.keep_figures(item.figures)
+            self.lazy_fields.mark(state)
 
     def _find(self, session_id: str) -> SessionState | None:
         live = self.sessions.live.get(session_id)

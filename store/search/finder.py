@@ -11,14 +11,14 @@ from typing import Any
 from msgspec import Struct
 
 from turnwire.protocol.times import to_millis
-from turnwire.store.search.tables import ORDINAL_OF_TEXT, first_ordinal, open_projection, text_rowid
+from turnwire.store.search.tables import ORDINAL_OF_TEXT, first_ordinal, open_projection, text_rowid, text_rowid_of
 from turnwire.store.session_filter import SessionFilter
 from turnwire.store.sessions import SessionQuery
 
 PAGE_SECONDS = 0.06
 """A page is looked for so long; then the answer says how far it looked."""
 COUNT_SECONDS = 0.03
-FEW = 2000
+FEW = 1000
 """A filter with so few matches is looked up by its index; for others the sessions are gone through, newest first."""
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _END = 2**62
@@ -142,7 +142,8 @@ class _Search:
         return int(started), str(session_id)
 
     def _matches(self, low: int, high: int, limit: int, few: Clause | None) -> list[tuple[int, str]]:
-        clauses = [*self._clauses, *(self._word(word, low, high) for word in self._words)]
+        words = [self._said_in(word) if few is not None else self._said(word, low, high) for word in self._words]
+        clauses = [*self._clauses, *words]
         if few is not None:
             clauses.append((f"ordinal IN ({few[0]})", few[1]))
         where = " AND ".join(["ordinal >= ? AND ordinal < ?", *(sql for sql, _ in clauses)])
@@ -153,7 +154,13 @@ class _Search:
         sql = f"SELECT ordinal, id FROM {source} WHERE {where} ORDER BY ordinal {order} LIMIT ?"
         return self._connection.execute(sql, values).fetchall()
 
-    def _word(self, word: str, low: int, high: int) -> Clause:
+    def _said_in(self, word: str) -> Clause:
+        """For few sessions: looks into each."""
+        sql = "EXISTS (SELECT 1 FROM said WHERE said MATCH ? AND rowid >= {} AND rowid < {})"
+        return sql.format(text_rowid_of("ordinal"), text_rowid_of("(ordinal + 1)")), [f'"{word}"']
+
+    def _said(self, word: str, low: int, high: int) -> Clause:
+        """For a window of sessions: all of it at once."""
         sql = f"ordinal IN (SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ? AND rowid >= ? AND rowid < ?)"
         return sql, [f'"{word}"', text_rowid(low, 0), min(2**63 - 1, text_rowid(high, 0))]
 
@@ -170,8 +177,13 @@ class _Search:
 
     @property
     def _drivers(self) -> list[Clause]:
-        conditions = [clause for clause in self._clauses if clause[0] not in _BROAD]
-        return [(f"SELECT ordinal FROM sessions WHERE {sql}", values) for sql, values in conditions]
+        found = []
+        for sql, values in self._clauses:
+            if sql == _METADATA:
+                found.append(("SELECT ordinal FROM metadata WHERE key = ? AND value = ?", values))
+            elif sql not in _BROAD:
+                found.append((f"SELECT ordinal FROM sessions WHERE {sql}", values))
+        return found
 
     def _all_of(self, word: str) -> Clause:
         return f"SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ?", [f'"{word}"']
@@ -179,6 +191,7 @@ class _Search:
 
 _ENDED = "ended IS NOT NULL"
 _NO_ERRORS = "errors = 0"
+_METADATA = "EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value = ? AND metadata.ordinal = sessions.ordinal)"
 _BROAD = {_ENDED, _NO_ERRORS}
 """Conditions that no index serves."""
 
@@ -218,7 +231,7 @@ def _clauses(query: SessionQuery) -> list[Clause]:
     if more.has_errors is not None:
         clauses.append(("errors > 0" if more.has_errors else _NO_ERRORS, []))
     for key, value in more.metadata:
-        clauses.append(("ordinal IN (SELECT ordinal FROM metadata WHERE key = ? AND value = ?)", [key, value]))
+        clauses.append((_METADATA, [key, value]))
     if more.wants_end:
         clauses.append((_ENDED, []))
     return clauses

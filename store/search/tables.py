@@ -93,4 +93,9 @@ def text_rowid(ordinal: int, chunk: int) -> int:
     return (ordinal << _CHUNK_BITS) + chunk
 
 
+def text_rowid_of(ordinal: str) -> str:
+    """The rowid of the first text of a session, in SQL; `ordinal` is SQL too."""
+    return f"({ordinal} << {_CHUNK_BITS})"
+
+
 ORDINAL_OF_TEXT = f"rowid >> {_CHUNK_BITS}"

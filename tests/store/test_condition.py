@@ -156,3 +156,18 @@ async def test_a_store_is_not_up_before_its_indexes_stand(forged: Store) -> None
     assert await forged.ping()
     state = await forged.state()
     assert (state.up, state.reason) == (False, "the indexes have not been made yet")
+
+
+async def test_a_database_with_cheap_indexes_gets_those_that_past_calls_are_found_by(
+    forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
+) -> None:
+    proxy.alter("buildInfo", lambda _, answer: answer.pop("secantusVersion"))
+    forged.metadata_indexes = ("customerId",)
+    await forged.prepare()
+    client: MongoClient[dict[str, Any]] = MongoClient(database_uri)
+    found = client[database_name]["sessions"].index_information().values()
+    indexed = {tuple(name for name, _ in index["key"]) for index in found}
+    client.close()
+    for field in ("endReason", "language", "metadata.customerId"):
+        assert (field, "startedAt", "_id") in indexed
+    assert ("endedAt",) in indexed

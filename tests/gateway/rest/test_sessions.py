@@ -237,12 +237,6 @@ async def test_a_listed_session_is_as_when_read(gateway: Gateway) -> None:
     assert listed["lastSeq"] == 3
 
 
-async def test_unknown_query_parameters_are_ignored(gateway: Gateway) -> None:
-    session_id = await gateway.create()
-    for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events"):
-        await gateway.get(f"{path}?nobody=knows&nobody=cares&Limit=x")
-
-
 async def test_sessions_created_while_pages_are_read_are_never_doubled(gateway: Gateway) -> None:
     ids = set(await insert(gateway, NOON, 30))
 

@@ -171,3 +171,14 @@ async def test_a_gateway_that_goes_away_ends_the_stream(start_gateway: StartGate
         async with asyncio.timeout(10):
             assert await stream.message() is None
     await stopping
+
+
+async def test_the_session_comes_first_also_for_one_who_was_away_when_it_ended(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    await gateway.fill(session_id, 2)
+    await gateway.post(f"/sessions/{session_id}/complete", {"reason": "hangup"})
+    async with follow(gateway, session_id, **{"Last-Event-ID": "2"}) as stream:
+        first = await stream.message()
+        assert first is not None
+        assert (first["event"], first["id"], first["data"]["endReason"]) == ("session", None, "hangup")
+        assert (await stream.until("caughtUp"))[-1]["data"] == {"seq": 2}

@@ -120,3 +120,55 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
     new = await taking_over
     await new.send(signal("who", who="new"))
     assert (await board.next("signal"))["payload"] == {"who": "new"}
+
+
+# --- those who join late ---------------------------------------------------------------------------------------------
+
+
+async def joined_late(gateway: Gateway, bot: Socket, session_id: str) -> list[Any]:
+    """The keys and payloads that a new subscriber is shown, up to what is signalled to it after that."""
+    board = await subscriber(gateway)
+    await board.subscribe(session_id)
+    await board.next("caughtUp")
+    await bot.send(signal("mark"))
+    shown = []
+    while (message := await board.next("signal"))["key"] != "mark":
+        shown.append((message["key"], message["payload"]))
+    return shown
+
+
+async def test_a_late_joiner_is_shown_what_is_being_said(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    await bot.send(
+        signal("user_speech", text="I wou"), signal("user_speech", text="I would like"), signal("vad", on=True)
+    )
+    await bot.ask({"type": "ping"}, "pong")
+    assert await joined_late(gateway, bot, session_id) == [("user_speech", {"text": "I would like"})]
+
+
+async def test_what_has_been_stored_is_not_shown_as_being_said(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    await bot.send(signal("user_speech", text="I wou"), signal("agent", text="Well"))
+    await bot.append("a")  # an utterance of the user
+    assert await joined_late(gateway, bot, session_id) == [("agent", {"text": "Well"})]
+
+
+async def test_nothing_is_being_said_when_the_publisher_is_gone_or_the_call_has_ended(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    await bot.send(signal("user_speech", text="I wou"))
+    await bot.ask({"type": "ping"}, "pong")
+    await bot.close()
+    again = await publisher(gateway, session_id)
+    assert await joined_late(gateway, again, session_id) == []
+
+
+async def test_what_is_kept_for_late_joiners_is_small_and_bounded(gateway: Gateway) -> None:
+    session_id = new_id("s")
+    bot = await publisher(gateway, session_id)
+    await bot.send(*(signal(f"user-{n}", n=n) for n in range(12)))
+    await bot.send(signal("bot", text="x" * 5000), signal("agent", deep={"a": 1}))
+    await bot.ask({"type": "ping"}, "pong")
+    assert await joined_late(gateway, bot, session_id) == [(f"user-{n}", {"n": n}) for n in range(4, 12)]

@@ -1,0 +1,224 @@
+"""What finding past calls costs: `python -m bench.past_calls --calls 1000000`.
+
+Makes so many ended sessions, with words that were said in them, in a data folder of its own; then asks a gateway on it
+for pages, words and sums while a publisher streams, and prints how long each took and how long its acks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+from pymongo import MongoClient, WriteConcern
+
+from turnwire.protocol.messages import Interruptions, LastLine, SessionFigures
+from turnwire.store.embedded.server import EmbeddedDatabase
+from turnwire.store.search.catalog import Catalog, Said
+from turnwire.store.search.tables import FILE_NAME
+from turnwire.store.session_record import document_of, kept_figures
+from turnwire.store.sessions import SessionRecord
+
+BATCH = 1000
+ASKED = 15
+"""How often each question is asked."""
+CALLS_A_DAY = 20_000
+_TALK = """
+hello yes no please thanks table two eight tomorrow today monday order number account invoice refund card address
+delivery appointment doctor cancel change help problem internet router price offer contract spell again wait
+"""
+_WORDS = _TALK.split()
+_RARE = 50_000
+"""Different names; each is said in few calls."""
+
+
+def calls(count: int, random: Random) -> Iterator[tuple[SessionRecord, Said]]:
+    """Ended sessions, the oldest first, CALLS_A_DAY of them each day until now, with what was said."""
+    step = timedelta(days=1) / CALLS_A_DAY
+    now = datetime.now(UTC).replace(microsecond=0)
+    for number in range(count):
+        started = now - (count - number) * step
+        length = timedelta(seconds=random.randint(10, 600))
+        p50 = int(random.lognormvariate(6.5, 0.4))
+        text = " ".join(random.choices(_WORDS, k=60)) + f" name{random.randrange(_RARE)}"
+        figures = SessionFigures(
+            turns=random.randint(2, 60),
+            response_p50_ms=p50,
+            response_p95_ms=p50 * 2,
+            missed=0,
+            interruptions=Interruptions(random.randrange(4), 0),
+            tools_failed=int(random.random() < 0.01),
+            errors=int(random.random() < 0.001),
+            duration_ms=int(length / timedelta(milliseconds=1)),
+            talk_ms=int(length / timedelta(milliseconds=2)),
+            last_line=LastLine(20, "bot", text[:40]),
+        )
+        failed = random.random() < 0.05
+        record = SessionRecord(
+            session_id=f"call-{number:08d}",
+            language=random.choice(("en", "de", "fr")),
+            started_at=started,
+            status="failed" if failed else "completed",
+            ended_at=started + length,
+            end_reason="hangup" if failed else None,
+            metadata={"customerId": f"c{random.randrange(count // 5 + 1)}", "bot": random.choice(("ann", "bob"))},
+            last_seq=20,
+            last_event_at=started + length,
+            figures=figures,
+        )
+        yield record, Said(record.session_id, 1, 20, text)
+
+
+async def make_calls(folder: Path, count: int) -> None:
+    database = EmbeddedDatabase(folder)
+    await database.start()
+    client: MongoClient[dict[str, Any]] = MongoClient(database.uri)
+    sessions = client["turnwire"].get_collection("sessions", write_concern=WriteConcern(w=1))
+    for fields in (("startedAt", "_id"), ("status", "startedAt", "_id")):
+        sessions.create_index([(field, 1) for field in fields])
+    catalog = Catalog(folder / FILE_NAME)
+    batch: list[tuple[SessionRecord, Said]] = []
+    for made in calls(count, Random(1)):
+        batch.append(made)
+        if len(batch) == BATCH or made[0].session_id == f"call-{count - 1:08d}":
+            sessions.insert_many([_document(record) for record, _ in batch], ordered=False)
+            catalog.take([record for record, _ in batch], [said for _, said in batch])
+            batch.clear()
+    catalog.note_complete()
+    catalog.close()
+    client.close()
+    await database.stop()
+
+
+def _document(record: SessionRecord) -> dict[str, Any]:
+    document = document_of(record)
+    assert record.ended_at is not None
+    return {
+        **document,
+        **kept_figures(record),
+        "durationMs": int((record.ended_at - record.started_at) / timedelta(milliseconds=1)),
+    }
+
+
+def questions(count: int) -> dict[str, str]:
+    """Name → path. The first one is what others are compared with."""
+    day = datetime.now(UTC) - timedelta(days=1)
+    return {
+        "newest calls": "/sessions?limit=50",
+        "status": "/sessions?limit=50&status=failed&order=desc",
+        "end reason": "/sessions?limit=50&endReason=hangup",
+        "metadata, 5 calls": "/sessions?limit=50&metadata.customerId=c7",
+        "metadata, half of all": "/sessions?limit=50&metadata.bot=ann",
+        "id prefix": f"/sessions?limit=50&idPrefix=call-{count // 2:08d}",
+        "with errors": "/sessions?limit=50&hasErrors=true",
+        "p95 at least 3 s": "/sessions?limit=50&minResponseP95Ms=3000",
+        "oldest first": "/sessions?limit=50&order=asc",
+        "count up to 1,000": "/sessions?limit=50&endReason=hangup&countUpTo=1000",
+        "q, a common word": "/sessions?limit=50&q=hello",
+        "q, a rare word": "/sessions?limit=50&q=name7",
+        "q, common and rare": "/sessions?limit=50&q=hello+name7",
+        "q, no such word": "/sessions?limit=50&q=nobody",
+        "q, three common words": "/sessions?limit=50&q=table+refund+doctor",
+        "sums of a day": f"/stats?startedAfter={day:%Y-%m-%dT%H:%M:%SZ}&groupBy=hour",
+    }
+
+
+async def ask(url: str, count: int) -> None:
+    async with aiohttp.ClientSession() as client:
+        acks: list[float] = []
+        publishing = asyncio.create_task(_publish(client, url, acks))
+        print(f"{'question':<26}{'p50 ms':>9}{'max ms':>9}{'ack p50':>10}{'ack p99':>10}")
+        for name, path in {"nothing": "", **questions(count)}.items():
+            acks.clear()
+            took = [await _ask_once(client, url + path) if path else await _pause() for _ in range(ASKED)]
+            await asyncio.sleep(0.2)
+            late = sorted(acks)
+            p50, p99 = statistics.median(late) * 1000, late[int(len(late) * 0.99)] * 1000
+            print(f"{name:<26}{statistics.median(took) * 1000:>9.1f}{max(took) * 1000:>9.1f}{p50:>10.1f}{p99:>10.1f}")
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def _ask_once(client: aiohttp.ClientSession, url: str) -> float:
+    began = time.perf_counter()
+    async with client.get(url) as response:
+        await response.read()
+        assert response.status == 200, await response.text()
+    return time.perf_counter() - began
+
+
+async def _pause() -> float:
+    await asyncio.sleep(0.1)
+    return 0.0
+
+
+async def _publish(client: aiohttp.ClientSession, url: str, acks: list[float]) -> None:
+    """An event each 10 ms, and how long its ack took."""
+    async with client.ws_connect(f"{url}/sessions/publisher/publish?language=en") as socket:
+        await socket.receive_json()
+        number = 0
+        while True:
+            number += 1
+            began = time.perf_counter()
+            event = {"eventId": f"e{number}-{began}", "type": "user_speech", "payload": {"text": "hello"}}
+            await socket.send_json({"type": "append", "events": [event]})
+            await socket.receive_json()
+            acks.append(time.perf_counter() - began)
+            await asyncio.sleep(0.01)
+
+
+async def _serve_and_ask(folder: Path, count: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "turnwire", "serve", "--port", "0", "--data-dir", str(folder)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        url = ""
+        while not url:
+            line = (await process.stderr.readline()).decode()
+            assert line, "the gateway has ended"
+            if "listening on " in line:
+                url = "http://" + line.split("http://", 1)[1].split()[0].strip('",}')
+        drained = asyncio.create_task(process.stderr.read())
+        await asyncio.sleep(5)  # the search opens its file
+        await ask(url, count)
+    finally:
+        process.terminate()
+        await process.wait()
+    await drained
+
+
+def main(
+    calls: Annotated[int, typer.Option(min=1000, help="Ended sessions to make.")] = 1_000_000,
+    folder: Annotated[Path | None, typer.Option(help="Keep them in this folder, and use those in it.")] = None,
+) -> None:
+    """Make past calls, then measure what finding them costs."""
+    place = folder or Path(tempfile.mkdtemp(prefix="turnwire-past-calls-"))
+    try:
+        if not (place / FILE_NAME).exists():
+            began = time.perf_counter()
+            asyncio.run(make_calls(place, calls))
+            print(f"{calls:,} calls made in {time.perf_counter() - began:.0f} s; {_size(place):,} MiB")
+        asyncio.run(_serve_and_ask(place, calls))
+    finally:
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 2**20
+
+
+if __name__ == "__main__":
+    typer.run(main)

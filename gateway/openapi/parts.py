@@ -1,0 +1,66 @@
+"""What the operations of the OpenAPI document are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from turnwire.gateway.openapi.schemas import EXAMPLES, Schema, ref
+from turnwire.protocol.paging import MAX_INTEGER, MAX_LIMIT
+
+JSON = "application/json"
+
+
+def parameter(name: str, description: str, schema: Schema, *, place: str = "query", example: Any = None) -> Schema:
+    made: Schema = {"name": name, "in": place, "description": description, "schema": schema}
+    if place == "path":
+        made["required"] = True
+    return made if example is None else {**made, "example": example}
+
+
+def integer(name: str, description: str, default: int | None, low: int, high: int = MAX_INTEGER) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
+    return parameter(name, description, schema if default is None else {**schema, "default": default})
+
+
+def limit(description: str, default: int | None) -> Schema:
+    return integer("limit", description, default, 1, MAX_LIMIT)
+
+
+def operation(
+    operation_id: str, summary: str, description: str, *, tag: str, answers: Schema, errors: Sequence[int], **more: Any
+) -> Schema:
+    responses = {**answers, **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in errors}}
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "description": description,
+        "tags": [tag],
+        **more,
+        "responses": responses,
+    }
+
+
+def answer(description: str, name: str, headers: Schema | None = None) -> Schema:
+    answer: Schema = {"description": description, "content": {JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
+    return answer if headers is None else {**answer, "headers": headers}
+
+
+def body(name: str, *, required: bool = True) -> Schema:
+    return {"required": required, "content": {JSON: {"schema": ref(name), "example": EXAMPLES[name]}}}
+
+
+def text(
+    operation_id: str, summary: str, media_type: str, schema: Schema | None = None, errors: Sequence[int] = (405, 500)
+) -> Schema:
+    content = {media_type: {"schema": schema or {"type": "string"}}}
+    answers: Schema = {"200": {"description": summary, "content": content}}
+    return operation(operation_id, summary, summary + ".", tag="Service", answers=answers, errors=errors)
+
+
+def health(operation_id: str, summary: str, description: str, *, down: bool = True) -> Schema:
+    answers: Schema = {"200": answer("It serves.", "Health")}
+    if down:
+        retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+        answers["503"] = answer("It does not serve now.", "Health", retry_after)
+    return operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))

@@ -1,0 +1,30 @@
+"""Figures that are read from the log behind everything else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.gateways import Gateway, StartGateway, new_event
+from turnwire.gateway.live import conversing
+
+
+async def test_a_session_that_is_evicted_before_its_log_has_been_read_gets_its_figures_all_the_same(
+    gateway: Gateway, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversing, "_READ_AT_END", 0)
+    session_id = await gateway.create()
+    await gateway.post(f"/sessions/{session_id}/events", new_event("e", {"text": "hello"}), status=201)
+    await gateway.stop()
+    later = await start_gateway(flush_interval=0.05)
+    await later.post(f"/sessions/{session_id}/complete", {})
+    state = later.live.pop(session_id).state
+    later.parts.figures.read(state)
+    async with asyncio.timeout(10):
+        while True:
+            stored = await later.store.sessions.load(session_id)
+            if stored is not None and stored.figures is not None:
+                break
+            await asyncio.sleep(0.02)
+    assert stored.figures.turns == 1
