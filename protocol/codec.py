@@ -7,10 +7,10 @@ decoded here too, so that limits are the same everywhere.
 from __future__ import annotations
 
 from datetime import MAXYEAR, MINYEAR
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from turnwire.protocol.containers import check_containers
 from turnwire.protocol.control.commands import check_accept, check_result
@@ -46,6 +46,7 @@ SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 T = TypeVar("T")
 _Others = Signal | Complete | Ping | Accept | CommandResult | Auth
 """What a publisher sends beside events."""
+_MOST_BYTES_PER_CHARACTER = 12  # an escaped surrogate pair in JSON
 
 
 class Batch(Struct, frozen=True):
@@ -169,7 +170,7 @@ class Codec(Encoding):
 
     def _event_id(self, raw: Raw, limits: Limits) -> str | None:
         try:
-            event_id = self._refs.decode(raw).event_id
+            event_id = self._short(self._refs.decode(raw).event_id, limits.id_chars)
         except UNDECODABLE:
             return None
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
@@ -185,16 +186,21 @@ class Codec(Encoding):
     def ref_of(self, frame: bytes, limits: Limits) -> str | None:
         """The ref of a subscriber's frame that `decode_subscriber` refused, where it has a valid one."""
         try:
-            ref = self._decode(self._refs, frame, limits).ref
-        except TurnwireError:
+            ref = self._short(self._decode(self._refs, frame, limits).ref, REF_CHARS)
+        except (TurnwireError, *UNDECODABLE):
             return None
         return ref if isinstance(ref, str) and 1 <= len(ref) <= REF_CHARS else None
+
+    def _short(self, raw: Raw | UnsetType, chars: int) -> Any:
+        """The value, unless it is too long for a text of so many characters: then it is not worth decoding."""
+        if isinstance(raw, UnsetType) or _size(raw) > chars * _MOST_BYTES_PER_CHARACTER + 2:
+            return None
+        return self._any.decode(raw)
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """A REST body. Raises InvalidJson or InvalidMessage."""
         check_containers(body, limits.containers, text=self.text)
-        result: T = self._decode(self._format.Decoder(kind), body, limits)
-        return result
+        return cast("T", self._decode(self._format.Decoder(kind), body, limits))
 
     def decode_events_body(self, body: bytes, limits: Limits) -> tuple[list[EventIn], bool]:
         """The body of `POST …/events`: its events, and whether it was a batch.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from turnwire.protocol.messages import EventIn, EventType, JsonObject
 from turnwire.protocol.shape import Shape
@@ -47,5 +45,5 @@ class RawBatch(Shape):
 class Refs(Shape):
     """What names the culprit in something that is no message."""
 
-    event_id: Any = None
-    ref: Any = None
+    event_id: Raw | UnsetType = UNSET
+    ref: Raw | UnsetType = UNSET

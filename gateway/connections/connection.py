@@ -232,6 +232,11 @@ class Connection:
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
             self.closing.add_done_callback(_retrieve)
 
+    def cut_off(self, code: int, reason: str) -> None:
+        """Close without reading what the other side has sent, or sends on: it is of no interest."""
+        self._broken = self.deaf = True
+        self.close(code, reason)
+
     @property
     def close_code(self) -> int | None:
         """The code it was closed with, by whichever side was first."""
@@ -251,7 +256,7 @@ class Connection:
         with suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(_CLOSE_SECONDS * 2):
                 await self._ws.close(code=code, message=message, drain=False)
-        if not self._close_received:
+        if not self._close_received and not self._broken:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._ws.read_out()

@@ -16,6 +16,8 @@ _MAX_AGE = 600
 _EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
+_PRIVATE = ("/sessions", "/stats", "/tokens")
+"""Beginnings of the paths whose answers hold conversations or credentials: no cache keeps them."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": _API_POLICY,
@@ -77,6 +79,8 @@ def add_headers(app: web.Application, config: Config) -> None:
         set_security_headers(response)
         if config.hsts:
             response.headers["Strict-Transport-Security"] = f"max-age={config.hsts}"
+        if request.rel_url.raw_path.startswith(_PRIVATE):
+            response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:

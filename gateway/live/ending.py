@@ -12,7 +12,7 @@ from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import ended
 from turnwire.gateway.live.items import AbandonItem, EndItem
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
 from turnwire.store.waiting import persist
 
@@ -23,7 +23,7 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
     """End the session as its publisher or a REST client asks; a session that has ended stays as it is."""
     if state.is_fenced(item.publisher) or (item.done is not None and item.done.done()):
         return
-    if context.shared_database and not state.ended:  # it may have gone on, or have ended, at another gateway
+    if context.shared_database:  # it may have gone on, or have ended, at another gateway
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return
@@ -38,7 +38,11 @@ async def abandon(context: Context, state: SessionState, item: AbandonItem) -> N
     """End the session as failed, unless somebody turns out to be there: here, or at another gateway."""
     if not is_over(context, state, item.reason):
         return
-    stored = await context.store.sessions.load(state.session_id)
+    try:
+        stored = await context.store.sessions.load(state.session_id)
+    except StorageUnavailable:  # so nobody elsewhere could show itself either: that time does not count
+        state.last_active = context.clock()
+        raise
     if stored is not None:
         await learn(context, state, stored)
     if stored is not None and is_over(context, state, item.reason):

@@ -43,7 +43,7 @@ class LiveSessions:
         SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
         """
         while (live := self.live.get(session_id)) is None:
-            await asyncio.shield(self._opening.get(session_id) or self._begin_opening(session_id))
+            await _outcome(self._opening.get(session_id) or self._begin_opening(session_id))
         live.state.last_used = self._context.clock()
         return live
 
@@ -56,10 +56,7 @@ class LiveSessions:
         return opening
 
     async def _open(self, session_id: str) -> None:
-        try:
-            record, lagged = await load(self._context.store, session_id)
-        except asyncio.CancelledError:  # by `stop`: those who wait are not cancelled themselves
-            raise StorageUnavailable("the gateway is going away; try again") from None
+        record, lagged = await load(self._context.store, session_id)
         live = self._adopt(record)
         if lagged:
             self._context.observer.unwritten(live.state, status=True)
@@ -127,6 +124,17 @@ class LiveSessions:
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
+
+
+async def _outcome(opening: asyncio.Task[None]) -> None:
+    """Wait for it. Raises StorageUnavailable when `stop` has cancelled it, maybe before it began."""
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        waiter = asyncio.current_task()
+        if opening.cancelled() and waiter is not None and not waiter.cancelling():
+            raise StorageUnavailable("the gateway is going away; try again") from None
+        raise
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -32,8 +32,9 @@ class _Seen(Struct):
     caught_up: bool = False
     """Whether its log has been looked at since then."""
 
-    def is_over(self, reason: Reason, context: Context, today: datetime) -> bool:
-        quiet = context.clock() - self.since
+    def is_over(self, reason: Reason, context: Context, today: datetime, looked: float) -> bool:
+        """`looked`: when the signs were last read. Later ones may be in the store, or be kept from it."""
+        quiet = looked - self.since
         if reason == "abandoned":
             return self.session.epoch > 0 and quiet >= context.abandon_after
         return 0 < context.expire_after <= max(quiet, self.age(today))
@@ -54,19 +55,30 @@ class Sweep:
         self._context = context
         self._sessions = sessions
         self._seen: dict[str, _Seen] = {}
+        self._looked = context.clock()
+        self._blind = False
+        """Whether the last look failed: nobody could show a sign then."""
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(self) -> None:
         """Read the signs of all unended sessions, and open those whose log has gone further than their fields say:
         these are written then. Raises StorageUnavailable."""
-        found = await self._context.store.sessions.unended()
-        now = self._context.clock()
+        try:
+            found = await self._context.store.sessions.unended()
+        except StorageUnavailable:
+            self._blind = True
+            raise
+        now = self._looked = self._context.clock()
         before, self._seen = self._seen, {}
+        was_blind, self._blind = self._blind, False
         for session in found:
             if session.session_id not in self._sessions.live:
                 known = before.get(session.session_id)
-                is_quiet = known is not None and known.session.signs == session.signs
-                self._seen[session.session_id] = known if known is not None and is_quiet else _Seen(session, now)
+                if known is None or known.session.signs != session.signs:
+                    known = _Seen(session, now)
+                elif was_blind:
+                    known.since = now
+                self._seen[session.session_id] = known
         await self._catch_up(first=not before)
 
     async def _catch_up(self, *, first: bool) -> None:
@@ -85,7 +97,7 @@ class Sweep:
         today = utc_now()
         reasons: tuple[Reason, ...] = ("abandoned", "expired")
         for reason in reasons:
-            over = [seen for seen in self._seen.values() if seen.is_over(reason, self._context, today)]
+            over = [seen for seen in self._seen.values() if seen.is_over(reason, self._context, today, self._looked)]
             await asyncio.gather(*(self._end(seen, reason, today) for seen in over))
 
     async def _end(self, seen: _Seen, reason: Reason, today: datetime) -> None:

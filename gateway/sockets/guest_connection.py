@@ -45,7 +45,7 @@ class GuestConnection(Connection):
         self.send_error(error, ref)
         if 0 < most <= self.bad_in_a_row:
             self.guest.limited("bad_messages")
-            self.close(CloseCode.PROTOCOL_ERROR, f"{most} messages in a row could not be read")
+            self.cut_off(CloseCode.PROTOCOL_ERROR, f"{most} messages in a row could not be read")
 
     # Rates
 
@@ -61,7 +61,7 @@ class GuestConnection(Connection):
             return True
         self.guest.limited(name)
         if strikes.out:
-            self.close(CloseCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}")
+            self.cut_off(CloseCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}")
         else:
             self.send_error(TurnwireError(ErrorCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}; slow down"))
         return False

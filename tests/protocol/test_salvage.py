@@ -14,7 +14,7 @@ from turnwire.protocol.errors import ErrorCode, TurnwireError
 from turnwire.protocol.messages import BadEvent, EventIn, Limits, Subscribe
 from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
 
-LIMITS = Limits()
+LIMITS = Limits(containers=0)
 DEPTHS = [70, 200, 900, 970, 985, 990, 995, 999, 1000, 1005, 2000, 30_000]
 """Levels of a payload that are too many, around and beyond what the decoder can do."""
 

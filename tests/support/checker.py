@@ -168,7 +168,7 @@ class _SessionCheck:
 
     def _orders(self) -> Iterator[tuple[Kind, str]]:
         order: dict[str, dict[str, None]] = defaultdict(dict)
-        refused: set[str] = set()
+        refused = set(self.history.refusable)
         for publishing in self.history.publishings:
             order[publishing.client].update((sending.event_id, None) for sending in publishing.sent)
             answered = zip(publishing.sent, publishing.answers, strict=False)

@@ -90,6 +90,8 @@ class History(Struct):
     followings: list[Following] = field(default_factory=list)
     must_have_all: set[str] = field(default_factory=set)
     """Subscribers that were given the time to receive the whole log."""
+    refusable: set[str] = field(default_factory=set)
+    """Events that the database refuses; a publisher may go on without having heard of it."""
     log: list[Entry] = field(default_factory=list)
     """The whole log at the end, in the order it was read."""
 
@@ -100,6 +102,7 @@ class History(Struct):
         self.rest += other.rest
         self.followings += other.followings
         self.must_have_all |= other.must_have_all
+        self.refusable |= other.refusable
 
 
 def sending_of(event: EventIn) -> Sending:

@@ -10,6 +10,7 @@ from aiohttp import WSServerHandshakeError
 
 from tests.gateway.access.wired import allowed, start_guarded
 from tests.support.gateways import Gateway, StartGateway
+from turnwire.gateway.access.door import Opening, opening_of
 from turnwire.protocol.rights import Scope
 
 ROUTES: list[tuple[str, str, Any, str]] = [
@@ -137,3 +138,20 @@ async def test_minted_tokens_open_what_they_say_and_nothing_beyond(guarded: Gate
     await guarded.refused("GET", "/sessions", 403, headers=headers)
     beyond = {"sub": "page", "scope": "session:read", "sessions": ["b1"]}
     await guarded.refused("POST", "/tokens", 403, headers=minter, json=beyond)
+
+
+async def test_no_route_is_forgotten(guarded: Gateway) -> None:
+    """Whoever has a credential without any scope is refused on every route that is not open to everybody."""
+    nobody = allowed("")
+    checked = 0
+    for route in guarded.app.router.routes():
+        if route.resource is None or route.method == "OPTIONS":
+            continue
+        path = route.resource.canonical.replace("{session_id}", "a1")
+        if "{" in path or opening_of(route.method, path) is not Opening.CLOSED:
+            continue
+        body: dict[str, Any] = {"json": {}} if route.method in ("POST", "PATCH", "PUT") else {}
+        async with guarded.request(route.method, path, headers=nobody, **body) as response:
+            assert response.status == 403, (route.method, path, await response.text())
+        checked += 1
+    assert checked > 10

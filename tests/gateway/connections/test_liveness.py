@@ -120,7 +120,8 @@ async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(star
 
 
 async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.2, slow_pong_timeout=60, max_outbox_bytes=20_000)
+    patience = {"ping_interval": 0.1, "pong_timeout": 0.2, "slow_pong_timeout": 60}
+    gateway = await start_gateway(max_outbox_bytes=20_000, max_ping_ref_bytes=0, **patience)
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
     (connection,) = gateway.connections
     assert (await raw.receive())["type"] == "opened"

@@ -40,7 +40,7 @@ async def test_unknown_routes_are_not_found(gateway: Gateway, path: str) -> None
     ("method", "path", "allowed"),
     [
         ("DELETE", "/sessions", {"GET", "HEAD", "POST", "OPTIONS"}),
-        ("PUT", "/sessions/s", {"GET", "HEAD", "OPTIONS"}),
+        ("PUT", "/sessions/s", {"GET", "HEAD", "PATCH", "OPTIONS"}),
         ("PATCH", "/sessions/s/events", {"GET", "HEAD", "POST", "OPTIONS"}),
         ("GET", "/sessions/s/complete", {"POST", "OPTIONS"}),
         ("POST", "/health", {"GET", "HEAD", "OPTIONS"}),

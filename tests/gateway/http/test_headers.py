@@ -146,3 +146,10 @@ async def test_every_route_of_rest_answers_head_as_get(gateway: Gateway) -> None
             async with gateway.request("HEAD", path) as response:
                 assert response.status == web.HTTPOk.status_code
                 assert await response.read() == b""
+
+
+async def test_no_cache_keeps_what_holds_conversations(gateway: Gateway) -> None:
+    session_id = await gateway.create()
+    for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events", "/sessions/nowhere"):
+        async with gateway.request("GET", path) as response:
+            assert response.headers["Cache-Control"] == "no-store"

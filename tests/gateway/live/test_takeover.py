@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
-from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber, until
+from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber
 
 
 async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> None:
@@ -33,20 +32,6 @@ async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(
     old.close()
 
 
-async def test_opened_tells_all_that_the_old_one_left(gateway: Gateway, database_uri: str) -> None:
-    session_id = new_id("s")
-    old = await publisher(gateway, session_id)
-    async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=200):
-        for number in range(30):
-            await old.append(f"e{number}")
-        await old.ask({"type": "ping"}, "pong")
-        new = await publisher(gateway, session_id)
-    assert (new.opened["lastSeq"], new.opened["lastEventId"]) == (30, "e29")
-    messages, code = await old.rest()
-    assert code == 4409
-    assert sum(len(message["acks"]) for message in messages) == 30
-
-
 async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gateway: Gateway) -> None:
     session_id = new_id("s")
     old = await publisher(gateway, session_id)
@@ -60,21 +45,6 @@ async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gat
     session = await gateway.get(f"/sessions/{session_id}")
     assert [event["eventId"] for event in session["events"]] == ["a", "b"]
     assert session["status"] == "active"
-
-
-async def test_what_waits_of_the_old_one_behind_the_claim_is_dropped(gateway: Gateway, database_uri: str) -> None:
-    session_id = new_id("s")
-    old = await publisher(gateway, session_id)
-    live = gateway.live[session_id]
-    async with failing(database_uri, "update"):
-        taking_over = asyncio.create_task(publisher(gateway, session_id))
-        await until(lambda: live.state.busy_since is not None, "the claim at work")
-        await old.append("late")
-        await old.ask({"type": "ping"}, "pong")
-    new = await taking_over
-    assert (new.opened["epoch"], new.opened["lastSeq"]) == (2, 0)
-    assert await new.acked("b") == [1]
-    assert await old.close_code() == 4409
 
 
 async def test_a_publisher_superseded_before_its_handshake_is_done_is_told_both(gateway: Gateway) -> None:
@@ -164,19 +134,6 @@ async def test_subscribers_of_the_stale_gateway_get_the_others_events_in_order(s
     assert await old.close_code() == 4409
     delivered = await board.events(121)
     assert [event["eventId"] for event in delivered] == ["a", *(f"n{n}" for n in range(120))]
-
-
-async def test_taking_over_again_on_the_stale_gateway_tells_what_the_other_stored(
-    start_gateway: StartGateway,
-) -> None:
-    session_id = new_id("s")
-    here, there = await start_gateway(), await start_gateway()
-    await (await publisher(here, session_id)).acked("a")
-    await (await publisher(there, session_id, language=None)).acked("b", "c")
-    back = await publisher(here, session_id, language=None)
-    assert (back.opened["epoch"], back.opened["lastSeq"], back.opened["lastEventId"]) == (3, 3, "c")
-    await back.append("b", "d")
-    assert [answer["seq"] for answer in await back.answers(2)] == [2, 4]
 
 
 async def test_rest_on_another_gateway_only_makes_the_publisher_read_on(start_gateway: StartGateway) -> None:

@@ -67,7 +67,7 @@ async def test_large_events_count_by_their_bytes(start_gateway: StartGateway, da
 
 
 async def test_a_publisher_that_reads_no_acks_is_not_read_and_loses_nothing(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(max_outbox_bytes=20_000)
+    gateway = await start_gateway(max_outbox_bytes=20_000, max_ping_ref_bytes=0)
     session_id = new_id("s")
     raw = await RawSocket.connect(gateway, publish_path(session_id, "en"), receive_buffer=4096)
     assert (await raw.receive())["type"] == "opened"
@@ -91,7 +91,8 @@ async def test_a_publisher_that_reads_no_acks_is_not_read_and_loses_nothing(star
 
 
 async def test_a_client_that_floods_and_never_reads_is_let_go(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(max_outbox_bytes=20_000, ping_interval=0.1, pong_timeout=0.1, slow_pong_timeout=0.3)
+    patience = {"ping_interval": 0.1, "pong_timeout": 0.1, "slow_pong_timeout": 0.3}
+    gateway = await start_gateway(max_outbox_bytes=20_000, max_ping_ref_bytes=0, **patience)
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
     connection = connection_of(gateway)
 

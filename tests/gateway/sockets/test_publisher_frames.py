@@ -127,7 +127,7 @@ async def test_what_is_no_messagepack_gets_an_error_and_the_connection_lives_on(
 
 @pytest.mark.parametrize("protocol", [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK])
 async def test_a_ping_gets_its_ref_back_whatever_it_is(gateway: Gateway, protocol: str) -> None:
-    refs: list[Any] = ["x", "", 0, 1.0, -(2**63), True, None, [], {"a": [1, {"b": None}]}, "ü" * 10_000]
+    refs: list[Any] = ["x", "", 0, 1.0, -(2**63), True, None, [], {"a": [1, {"b": None}]}, "ü" * 20]
     for socket in (
         await publisher(gateway, new_id("s"), protocols=[protocol]),
         await subscriber(gateway, protocols=[protocol]),

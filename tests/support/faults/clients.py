@@ -1,26 +1,22 @@
-"""The clients of the one-process world: publishers that resend, REST callers that repeat, subscribers that resume."""
+"""The writers of the one-process world: publishers that resend, REST callers that repeat."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
-from msgspec.structs import replace
-
-from tests.support.faults.world import CONFIG, SHARED, Gateway, World
-from tests.support.history import Answer, Following, Publishing, RestAppend, entry_of, sending_of
-from turnwire.gateway.connections.outbox import Outbox
+from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
+from tests.support.history import Answer, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.parties import Sender
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
-from turnwire.protocol.codec import JSON
+from turnwire.protocol import times
 from turnwire.protocol.control.messages import CommandPush
-from turnwire.protocol.errors import StorageUnavailable, TurnwireError
-from turnwire.protocol.messages import AckItem, EventIn, JsonObject, NackItem, Opened, Session
+from turnwire.protocol.errors import CloseCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import AckItem, EventIn, NackItem, Opened, Session
 from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
@@ -35,8 +31,15 @@ class Socket:
         self.finished = False
         self.gone = False
         """Whether the client hears no more of it."""
+        self.over = False
+        """Whether it was closed as its session has ended."""
+        self.ends: list[Session] = []
+        """The session's end, as often as it was told of it."""
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
+        self.at_cut: Callable[[], None] = lambda: None
+        self.told: Callable[[int | None], None] = lambda seq: None
+        """Told the seq of each answer."""
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
         self.answered(acks, weight)
@@ -50,6 +53,7 @@ class Socket:
             else:
                 answer = Answer(reply.event_id, code=reply.code, retryable=reply.retryable)
             self.publishing.answers.append(answer)
+            self.told(answer.seq)
         self.changed.set()
 
     def may_replace(self, other: Sender) -> bool:
@@ -61,18 +65,23 @@ class Socket:
 
     def session_ended(self, session: Session) -> None:
         """It goes on until it is told to stop."""
+        self.ends.append(session)
 
     def commanded(self, command: CommandPush) -> None:
         """It takes none."""
 
     def completed(self, session: Session) -> None:
+        self.ends.append(session)
         self.finished = True
         self.cut()
 
     def close(self, code: int, reason: str) -> None:
+        self.over = code == CloseCode.SESSION_ENDED
         self.cut()
 
     def cut(self) -> None:
+        if not self.gone:
+            self.at_cut()
         self.gone = True
         self.changed.set()
 
@@ -85,39 +94,63 @@ class Bot:
         self.name = name
         self.history = world.histories[session_id]
         self.pending: deque[EventIn] = deque(self._event(number) for number in range(count))
+        self._count = count
         self._answered: list[EventIn] = []
+        self._over = False
 
     def _event(self, number: int) -> EventIn:
         random = self.world.random
         event_id = f"{SHARED}-{number % 7}" if random.random() < 0.1 else f"{self.name}-{number}"
+        if random.random() < 0.03:
+            event_id = f"{self.name}-{POISON}-{number}"
+            self.history.refusable.add(event_id)
         payload = {"of": event_id} if event_id.startswith(SHARED) else {"of": event_id, "number": number}
         timestamp = None
         if random.random() < 0.3:
-            timestamp = self.world.now() + timedelta(seconds=random.randint(-3, 3))
+            # Received with microseconds, and cut as the codec does.
+            stamp = self.world.now() + timedelta(seconds=random.randint(-3, 3), microseconds=random.randrange(1000))
+            timestamp = times.to_utc(stamp)
         return EventIn(event_id, "user_speech", payload, timestamp)
 
     async def run(self) -> None:
-        while self.pending:
+        while self.pending and not self._over:
             gateway = self.world.gateway()
             try:
                 live, socket = await self._connect(gateway)
             except TurnwireError:
                 await self.world.pause(0.3)
                 continue
+            seat = self.world.promises.seated(self.history.session_id, self.world.stamp())
+            socket.at_cut = lambda seat=seat: seat.append(self.world.stamp())  # type: ignore[misc]
             await self._stream(live, socket)
+            if not self.pending and not socket.gone:
+                await self.leave(live, socket)
             socket.cut()
+            for session in socket.ends:
+                self.world.promises.told_end(session, "a publisher's news")
+            self._over |= socket.over
             await self.world.pause(0.5)
             live.release(socket)
+
+    async def leave(self, live: LiveSession, socket: Socket) -> None:
+        """All is answered: do what is left to do on the connection."""
+
+    async def between(self) -> None:
+        """Between two frames."""
 
     async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
         sessions, process = gateway.parts.sessions, gateway.process
         socket = Socket()
+        socket.told = partial(self.world.promises.told, self.history.session_id)
         gateway.at_crash.append(socket.cut)
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        known = self.world.promises.answered[self.history.session_id]
         async with storage_deadline(CONFIG.rest_timeout):
             live = await sessions.open(self.history.session_id)
             live.submit(ClaimItem(socket, done))
             opened = await done
+        self._over |= socket.over
+        self.world.promises.read(opened.session, known, None, "an opened")
         if socket.gone:
             raise StorageUnavailable()
         publishing = Publishing(self.name, process, socket.epoch, opened.last_seq, opened.last_event_id)
@@ -159,6 +192,7 @@ class Bot:
             elif self.pending and settled == len(publishing.answers):
                 socket.changed.clear()
                 await socket.changed.wait()
+            await self.between()
             await self.world.pause(0.05)
             if random.random() < 0.1 and not self.world.calm:
                 return
@@ -172,6 +206,8 @@ class Bot:
         copies = [EventIn(event.event_id, event.type, event.payload, event.timestamp) for event in events]
         assert socket.publishing is not None
         socket.publishing.sent += map(sending_of, copies)
+        for event in copies:
+            self.world.promises.sent(self.history.session_id, event.event_id, self.world.stamp())
         live.submit(AppendItem(copies, 100, self.world.now(), publisher=socket))
 
 
@@ -194,108 +230,12 @@ class Caller:
     async def _append(self, events: list[EventIn]) -> bool:
         append = RestAppend("caller", [sending_of(event) for event in events])
         self.history.rest.append(append)
+        for event in events:
+            self.world.promises.sent(self.history.session_id, event.event_id, self.world.stamp())
         try:
             stored = await self.world.gateway().parts.requests.append(self.history.session_id, events, 50 * len(events))
-        except TurnwireError:
-            return False
+        except TurnwireError as error:
+            return not error.retryable
+        self.world.promises.told(self.history.session_id, max(each.event.seq for each in stored))
         append.stored = [entry_of(each.event) for each in stored]
         return True
-
-
-class Reader(Subscription):
-    """One subscription of a subscriber; what it takes from its outbox it has received."""
-
-    numbers = 0
-
-    def __init__(self, world: World, gateway: Gateway, live: LiveSession, following: Following) -> None:
-        watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
-        if (peers := gateway.parts.peers) is not None:
-            watching = replace(watching, watch_changed=peers.watch_changed)
-        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
-        Reader.numbers += 1
-        self._number = Reader.numbers
-        self._world = world
-        self._following = following
-        self.woken = asyncio.Event()
-        self.gone = False
-
-    def __hash__(self) -> int:
-        return self._number  # the order in a set of them is then the same in every run
-
-    async def _take(self, frame: bytes) -> None:
-        await self._world.pause(0.05)
-        if self.gone:
-            return
-        if frame.startswith(b"caughtUp "):
-            self._following.caught_up.append((len(self._following.received), int(frame.split()[1])))
-        elif frame != b"session":
-            self._following.received.append(entry_of(JSON.decode_event(frame)))
-
-    def frames(self, batch: EventBatch) -> Frames:
-        return [(JSON.encode(event), event.seq) for event in batch.events]
-
-    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
-        raise AssertionError("nobody signals")
-
-    def session_frame(self) -> bytes:
-        return b"session"
-
-    def caught_up_frame(self) -> bytes:
-        return b"caughtUp %d" % self.cursor
-
-    def fell_behind(self) -> None:
-        self.woken.set()
-
-    def break_off(self) -> None:
-        raise AssertionError("the database keeps what it has confirmed")
-
-    def cut(self) -> None:
-        self.gone = True
-        self.woken.set()
-
-    async def serve(self) -> None:
-        """Until it is cut off."""
-        self.start()
-        while not self.gone:
-            while self.behind and not self.gone:
-                await self.outbox.room()
-                try:
-                    await self.catch_up()
-                except StorageUnavailable:
-                    await asyncio.sleep(0.2)
-            await self.woken.wait()
-            self.woken.clear()
-        self.close()
-        self.outbox.close()
-
-
-class Dashboard:
-    """Follows a session to the end, over as many subscriptions as it takes."""
-
-    def __init__(self, world: World, name: str, session_id: str) -> None:
-        self.world = world
-        self.name = name
-        self.history = world.histories[session_id]
-        self.history.must_have_all.add(name)
-
-    async def run(self) -> None:
-        cursor = 0
-        while not (self.world.calm and cursor == self.world.head(self.history.session_id)):
-            gateway = self.world.gateway()
-            try:
-                live = await gateway.parts.sessions.open(self.history.session_id)
-            except TurnwireError:
-                await self.world.pause(0.2)
-                continue
-            if cursor > live.state.record.last_seq:  # a gateway that has not heard of it yet
-                await self.world.pause(0.2)
-                continue
-            following = Following(self.name, cursor)
-            self.history.followings.append(following)
-            await self._follow(gateway, Reader(self.world, gateway, live, following))
-            cursor += len(following.received)
-
-    async def _follow(self, gateway: Gateway, reader: Reader) -> None:
-        gateway.at_crash.append(reader.cut)
-        asyncio.get_running_loop().call_later(self.world.random.uniform(0, 3.0), reader.cut)
-        await reader.serve()

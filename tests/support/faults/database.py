@@ -1,38 +1,22 @@
-"""A model of the database at the level of Motor's collections, with the faults of a replica set.
+"""A model of the database, with the faults of a replica set: its documents, and which of them match a condition.
 
 What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
-that. Reads see the majority, unique keys the primary. Every operation takes a while, and may be lost on its way, lose
-its answer, or be carried out after the client was told that it failed.
+that. Reads see the majority, unique keys the primary.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
+from datetime import datetime
 from random import Random
-from typing import Any, Self, cast
+from typing import Any
 
-from pymongo import UpdateOne
-from pymongo.errors import (
-    AutoReconnect,
-    BulkWriteError,
-    NetworkTimeout,
-    NotPrimaryError,
-    PyMongoError,
-    WriteConcernError,
-    WriteError,
-)
+from turnwire.protocol.times import cut_to_millis
 
 Document = dict[str, Any]
-Steps = Generator[None, None, Any]
-DUPLICATE_KEY = 11000
-_FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
-_LATEST_SECONDS = 3.0
-_FORGOTTEN_SHARE = 0.3
-"""Of the writes with an error, behind a router that forgets: those that are not kept on a majority either."""
-_SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
 class MemoryDatabase:
@@ -47,10 +31,16 @@ class MemoryDatabase:
         """Whether nobody reaches it."""
         self.router_forgets = False
         """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
+        self.refuses: Callable[[Document], bool] = lambda document: False
+        """Whether a validator forbids this document."""
+        self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
+        """Told of each write on the primary: what stood there, and what stands there now."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
-        """Write on the primary."""
+        """Write on the primary. Times are kept in milliseconds, as BSON does."""
+        document = {name: _as_kept(value) for name, value in document.items()}
+        self.watch(self.primary[collection].get(document["_id"]), document)
         self.primary[collection][document["_id"]] = document
         self._writes.append((collection, document["_id"], document))
 
@@ -75,250 +65,38 @@ class MemoryDatabase:
         return True
 
 
-class Line:
-    """One gateway's connection to the database. `trouble` is the probability that an operation meets a fault."""
-
-    def __init__(self, database: MemoryDatabase, trouble: float) -> None:
-        self.database = database
-        self.trouble = trouble
-        self.cut = False
-        """Whether the gateway is dead: nothing that it had not sent arrives any more."""
-        self.stamp: Callable[[Document], None] = lambda document: None
-        """Called for each document when it is sent to be inserted; may add fields of the test's own."""
-        self._random = database.random
-        self._served: set[asyncio.Task[Any]] = set()
-
-    def get_database(self, name: str, **options: object) -> Self:
-        return self
-
-    def __getitem__(self, name: str) -> Collection:
-        return Collection(self, name)
-
-    @property
-    def admin(self) -> Self:
-        return self
-
-    async def command(self, command: Document | str) -> Document:
-        """The commands the stores send themselves."""
-        if isinstance(command, str):
-            return {"ok": 1, "version": "8.0.0"}
-        try:
-            await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
-        except BulkWriteError as error:
-            errors, concerns = error.details["writeErrors"], error.details["writeConcernErrors"]
-            if errors and self.database.router_forgets:
-                concerns = []
-            return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
-        return {"ok": 1}
-
-    def close(self) -> None:
-        self.cut = True
-
-    def _is_dead(self) -> bool:
-        return self.cut
-
-    async def pause(self, longest: float = 0.02) -> None:
-        if self._random.random() < _SLOW_SHARE:
-            longest = max(longest, _SLOW_SECONDS)
-        await asyncio.sleep(self._random.uniform(0, longest))
-
-    async def read(self, look: Callable[[], Any]) -> Any:
-        term = self.database.term
-        fault = self._fault()
-        await self.pause()
-        if self._is_dead() or fault is not None or term != self.database.term:
-            raise AutoReconnect("the read was lost")
-        result = look()
-        await self.pause()
-        if self._is_dead():
-            raise AutoReconnect("the answer was lost")
-        return result
-
-    async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        """Carry out a write. The steps are those between which others may come."""
-        fault = self._fault()
-        await self.pause()
-        if self._is_dead() or fault == "refused":
-            raise AutoReconnect("the write was lost on its way")
-        serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault, bulk=bulk))
-        self._served.add(serving)
-        serving.add_done_callback(self._finished)
-        if fault == "late":
-            await self.pause()
-            raise NetworkTimeout("no answer; it will be carried out yet")
-        result = await asyncio.shield(serving)
-        if fault in ("answer lost", "cut short") or self._is_dead():
-            raise AutoReconnect("the answer was lost")
-        return result
-
-    def _finished(self, serving: asyncio.Task[Any]) -> None:
-        self._served.discard(serving)
-        if not serving.cancelled():
-            serving.exception()
-
-    def _fault(self) -> str | None:
-        if self.database.away:
-            return "refused"
-        return self._random.choice(_FAULTS) if self._random.random() < self.trouble else None
-
-    async def _serve(self, steps: Steps, fault: str | None, *, bulk: bool) -> Any:
-        if fault == "late":
-            await self.pause(_LATEST_SECONDS)
-        term = self.database.term
-        failure: PyMongoError | None = None
-        result = None
-        while True:
-            if term != self.database.term:
-                raise NotPrimaryError("not primary any more")
-            try:
-                next(steps)
-            except StopIteration as end:
-                result = end.value
-                break
-            except (BulkWriteError, WriteError) as error:
-                failure = error
-                break
-            if fault == "cut short" and self._random.random() < 0.5:
-                break
-            if self._random.random() < 0.3:
-                await self.pause()
-        if failure is not None and self.database.router_forgets and self._random.random() < _FORGOTTEN_SHARE:
-            fault = "no majority"
-        if fault == "no majority":
-            if self._random.random() < 0.5:  # as when the primary has lost touch with the others
-                self.database.fail_over()
-            raise _without_majority(failure, bulk=bulk)
-        if not await self.database.replicate():
-            raise NotPrimaryError("not primary any more")
-        if failure is not None:
-            raise failure
-        return result
+def _as_kept(value: Any) -> Any:
+    return cut_to_millis(value) if isinstance(value, datetime) else value
 
 
-def _without_majority(failure: PyMongoError | None, *, bulk: bool) -> PyMongoError:
-    trouble = {"code": 64, "errmsg": "waiting for replication timed out"}
-    if isinstance(failure, BulkWriteError):
-        return BulkWriteError({**failure.details, "writeConcernErrors": [trouble]})
-    if bulk:
-        return BulkWriteError({"writeErrors": [], "writeConcernErrors": [trouble], "nInserted": 0})
-    return WriteConcernError("waiting for replication timed out", 64, trouble)
-
-
-class Collection:
-    """The part of a Motor collection that the stores use."""
-
-    def __init__(self, line: Line, name: str, linearizable: bool = False) -> None:
-        self._line = line
-        self._name = name
-        self._linearizable = linearizable
-
-    @property
-    def _primary(self) -> dict[str, Document]:
-        return self._line.database.primary[self._name]
-
-    async def insert_many(self, documents: Sequence[Document], ordered: bool = True) -> None:
-        copies = copy.deepcopy(list(documents))
-        for document in copies:
-            self._line.stamp(document)
-
-        def steps() -> Steps:
-            errors = []
-            for index, document in enumerate(copies):
-                if document["_id"] in self._primary:
-                    errors.append({"index": index, "code": DUPLICATE_KEY, "errmsg": "duplicate key"})
-                    if ordered:
-                        break
-                else:
-                    self._put(document)
-                yield
-            if errors:
-                raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [], "nInserted": 0})
-
-        await self._line.write(steps, bulk=True)
-
-    async def insert_one(self, document: Document) -> None:
-        def steps() -> Steps:
-            if document["_id"] in self._primary:
-                raise WriteError("duplicate key", DUPLICATE_KEY)
-            self._put(copy.deepcopy(document))
-            yield
-
-        await self._line.write(steps, bulk=False)
-
-    def _put(self, document: Document) -> None:
-        self._line.database.put(self._name, document)
-
-    async def update_one(self, condition: Document, change: Document) -> Matched:
-        return await self._update([UpdateOne(condition, change)], bulk=False)
-
-    async def bulk_write(self, updates: Sequence[UpdateOne], ordered: bool = True) -> Matched:
-        return await self._update(updates, bulk=True)
-
-    async def _update(self, updates: Sequence[UpdateOne], *, bulk: bool) -> Matched:
-        def steps() -> Steps:
-            matched = 0
-            for update in updates:
-                condition: Document = dict(update._filter)
-                change = cast(Document, update._doc)
-                for document in list(self._primary.values()):
-                    if _matches(document, condition):
-                        self._line.database.put(self._name, _changed(document, change))
-                        matched += 1
-                        break
-                yield
-            return Matched(matched)
-
-        result: Matched = await self._line.write(steps, bulk=bulk)
-        return result
-
-    async def create_index(self, keys: object) -> None:
-        """There is none to be kept."""
-
-    def with_options(self, **options: object) -> Collection:
-        """One whose reads wait until what has been written is on a majority, as linearizable ones do."""
-        return Collection(self._line, self._name, linearizable=True)
-
-    async def find_one(self, condition: Document, projection: object = None) -> Document | None:
-        if self._linearizable and not await self._line.database.replicate():
-            raise NotPrimaryError("not primary any more")
-        found = await self.find(condition).to_list(length=None)
-        return found[0] if found else None
-
-    def find(self, condition: Document, projection: object = None) -> Cursor:
-        return Cursor(self._line, self._name, condition)
-
-
-class Matched:
-    def __init__(self, count: int) -> None:
-        self.matched_count = count
-
-
-class Cursor:
-    def __init__(self, line: Line, name: str, condition: Document) -> None:
-        self._line, self._name, self._condition = line, name, condition
-
-    async def to_list(self, length: int | None) -> list[Document]:
-        def look() -> list[Document]:
-            documents = self._line.database.majority[self._name].values()
-            return [copy.deepcopy(document) for document in documents if _matches(document, self._condition)]
-
-        found: list[Document] = await self._line.read(look)
-        return found
+def matching(documents: dict[str, Document], condition: Document) -> list[Document]:
+    """Those that the condition is true of. By key where it names keys, as looking at all is slow."""
+    wanted = condition.get("_id")
+    keys = wanted["$in"] if isinstance(wanted, dict) else documents if wanted is None else [wanted]
+    found = (documents[key] for key in keys if key in documents)
+    return [document for document in found if _matches(document, condition)]
 
 
 def _matches(document: Document, condition: Document) -> bool:
     return all(_holds(document.get(field), wanted) for field, wanted in condition.items())
 
 
-def _changed(document: Document, change: Document) -> Document:
+def changed_by(document: Document, change: Document) -> Document:
+    """The document after `$set` and `$max`."""
     raised = {field: max(document[field], value) for field, value in change.get("$max", {}).items()}
     return {**document, **change["$set"], **raised}
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$in": lambda value, operand: value in operand,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+}
 
 
 def _holds(value: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict):
         return bool(value == wanted)
-    return all(
-        value in operand if operator == "$in" else operator == "$lte" and value <= operand
-        for operator, operand in wanted.items()
-    )
+    return all(_OPERATORS[name](value, operand) for name, operand in wanted.items())

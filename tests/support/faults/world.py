@@ -14,7 +14,9 @@ from typing import Any
 
 from tests.support.faults.bus import LossyHub, LossyLine
 from tests.support.faults.clock import VirtualTimeLoop
-from tests.support.faults.database import Document, Line, MemoryDatabase
+from tests.support.faults.database import Document, MemoryDatabase
+from tests.support.faults.line import Line
+from tests.support.faults.promises import Promises
 from tests.support.history import Entry, History, content_of
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.periodic import Periodic
@@ -25,8 +27,17 @@ from turnwire.store.mongo import Store
 
 SHARED = "shared"
 """Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""
+POISON = "poison"
+"""The database refuses events with this in their id."""
 CONFIG = Config(
-    storage_timeout=5.0, rest_timeout=3.0, flush_interval=0.5, idle_evict=0.5, abandon_after=3600.0, feed_interval=1.0
+    storage_timeout=5.0,
+    rest_timeout=3.0,
+    flush_interval=0.5,
+    idle_evict=1.0,
+    abandon_after=8.0,
+    end_grace=1.0,
+    max_live_sessions=3,
+    feed_interval=1.0,
 )
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 600.0
@@ -104,6 +115,10 @@ class World:
         self.database.router_forgets = seed % 2 == 1
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
         self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
+        self.promises = Promises(self.config)
+        self.database.watch = self.promises.stored
+        self.database.refuses = lambda document: POISON in document.get("eventId", "")
+        self._last_stamp = _BEGIN
         self.errors: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.errors.append(str(context)))
 
@@ -115,6 +130,11 @@ class World:
 
     def now(self) -> datetime:
         return _BEGIN + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
+
+    def stamp(self) -> datetime:
+        """The wall clock that the gateways see: never the same twice, which shows who has stored an event."""
+        self._last_stamp = max(self._last_stamp + timedelta(milliseconds=1), self.now())
+        return self._last_stamp
 
     async def pause(self, longest: float) -> None:
         await asyncio.sleep(self.random.uniform(0, longest))
@@ -142,6 +162,7 @@ class World:
             self.end_trouble()
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await asyncio.wait(writing)
+                self._judge()
                 if self._hub is None:
                     for gateway in self.gateways:  # those of several that have not heard of the others' events
                         await gateway.crash()
@@ -170,8 +191,13 @@ class World:
                     await self.gateway().crash()
                 case "away":
                     self.database.away = True
-                    await self.pause(5.0)  # beyond the patience of some
+                    await self.pause(3.0)
                     self.database.away = False
+
+    def _judge(self) -> None:
+        events = sorted(self.database.majority["events"].values(), key=lambda event: int(event["seq"]))
+        states = [live.state for gateway in self.gateways for live in gateway.parts.sessions.live.values()]
+        self.promises.judge(self.database.majority["sessions"], events, states)
 
     def head(self, session_id: str) -> int:
         return sum(document["sessionId"] == session_id for document in self.database.majority["events"].values())

@@ -1,0 +1,63 @@
+"""Whatever one client does, a well-behaved publisher's acks come in time: five times what they took, or 100 ms.
+
+Each attack is played beside that publisher, by a process of its own; both figures are printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.gateways import new_event
+from tests.support.processes import GatewayProcess, running_python
+from tests.support.sockets import publish_path
+
+pytestmark = pytest.mark.faults
+
+SECONDS = 4.0
+FACTOR, FLOOR = 5.0, 0.1
+"""The ratio that is promised, and the time below which it is not asked for, in seconds."""
+PAUSE = 0.01
+
+
+async def acks_of(socket: aiohttp.ClientWebSocketResponse[bool], begin: int, seconds: float) -> list[float]:
+    """How long the acks of one event after the other took, in seconds."""
+    loop = asyncio.get_running_loop()
+    took: list[float] = []
+    until = loop.time() + seconds
+    while loop.time() < until:
+        began = loop.time()
+        event = new_event(f"e{begin + len(took)}", {"text": "hello"})
+        await socket.send_str(json.dumps({"type": "append", "events": [event]}))
+        async with asyncio.timeout(30):
+            while (await socket.receive_json())["type"] != "ack":
+                pass
+        took.append(loop.time() - began)
+        await asyncio.sleep(PAUSE)
+    return took
+
+
+def p99(took: list[float]) -> float:
+    return statistics.quantiles(took, n=100)[98]
+
+
+@pytest.mark.parametrize("attack", ["bombs", "long_refs"])
+async def test_a_well_behaved_publisher_is_served_in_time(tmp_path: Path, attack: str) -> None:
+    with GatewayProcess(tmp_path) as gateway:
+        async with aiohttp.ClientSession() as client:
+            socket = await client.ws_connect(gateway.url + publish_path("good", "en"))
+            await acks_of(socket, 0, 1.0)
+            calm = p99(await acks_of(socket, 10_000, SECONDS))
+            with running_python("-m", "tests.faults.attackers", attack, gateway.url) as attacker:
+                assert attacker.stdout is not None
+                assert await asyncio.to_thread(attacker.stdout.readline) == "attacking\n"
+                under = p99(await acks_of(socket, 20_000, SECONDS))
+                assert attacker.poll() is None, "it was at it all the time"
+            await socket.close()
+    print(f"\n{attack}: p99 {calm * 1000:.1f} ms alone, {under * 1000:.1f} ms beside it")
+    assert under <= max(FACTOR * calm, FLOOR)

@@ -1,0 +1,130 @@
+"""Fields that are written now and then: never lost in memory, never taken back in the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.faults.database import MemoryDatabase
+from tests.support.in_memory import MemoryGateway, event, events, pass_time, shrink_pages, until
+from turnwire.gateway.live.items import BeatItem
+from turnwire.protocol.errors import StorageUnavailable
+
+
+async def test_what_has_changed_is_written_once(here: MemoryGateway) -> None:
+    live = await here.create("s", *events("a", "b"))
+    fields = here.parts.lazy_fields
+    assert live.state in fields
+    await fields.flush()
+    stored = await here.stored()
+    assert (stored.last_seq, stored.status, live.state.unwritten) == (2, "active", False)
+    assert not fields
+
+
+async def test_what_changes_while_it_is_written_stays_due(here: MemoryGateway) -> None:
+    live = await here.create("s", event("a"))
+    flushing = asyncio.create_task(here.parts.lazy_fields.flush())
+    await asyncio.sleep(0)
+    assert live.state not in here.parts.lazy_fields
+    live.submit(BeatItem())
+    await flushing
+    assert (live.state in here.parts.lazy_fields, live.state.unwritten) == (True, True)
+    await here.parts.lazy_fields.flush()
+    assert (await here.stored()).heartbeat == 1
+
+
+@pytest.mark.parametrize("how", ["away", "cancelled"])
+async def test_a_flush_that_fails_leaves_all_due(here: MemoryGateway, how: str) -> None:
+    live = await here.create("s", event("a"))
+    here.database.away = how == "away"
+    flushing = asyncio.create_task(here.parts.lazy_fields.flush())
+    await asyncio.sleep(0)
+    if how == "cancelled":
+        flushing.cancel()
+    with pytest.raises(StorageUnavailable if how == "away" else asyncio.CancelledError):
+        await flushing
+    here.database.away = False
+    assert (live.state in here.parts.lazy_fields, live.state.unwritten) == (True, True)
+    await here.parts.lazy_fields.flush()
+    assert (await here.stored()).last_seq == 1
+
+
+async def test_a_gateway_that_lags_takes_nothing_back_and_learns_what_it_lacks(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, lagging = await here.create(), await there.open()
+    await there.append(lagging, event("a"))
+    await here.append(live, *events("b", "c"))
+    await here.parts.lazy_fields.flush()
+    await there.parts.lazy_fields.flush()
+    assert (await here.stored()).last_seq == 3
+    await until(lambda: lagging.state.record.last_seq == 3)
+
+
+async def test_a_heartbeat_is_written_although_another_gateway_has_moved_the_head(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create(), await there.open()
+    await here.claim(live)
+    live.submit(BeatItem())
+    await there.append(elsewhere, event("r"))
+    await there.parts.lazy_fields.flush()
+    for _ in range(2):  # the first one learns that the store is ahead
+        await here.parts.lazy_fields.flush()
+        await until(lambda: live.state.busy_since is None)
+        await pass_time(0.5)
+    stored = await here.stored()
+    assert (stored.heartbeat, stored.last_seq) == (1, 1)
+
+
+async def test_an_end_that_stands_in_the_store_is_learned_and_not_undone(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create("s", event("a")), await there.open()
+    await there.end(elsewhere, "failed", "lost")
+    await here.parts.lazy_fields.flush()
+    assert (await here.stored()).status == "failed"
+    await until(lambda: live.state.ended)
+    assert live.state.record.end_reason == "lost"
+
+
+async def test_a_list_waits_for_statuses_that_are_being_written(here: MemoryGateway) -> None:
+    await here.create("s", event("a"))
+    flushing = asyncio.create_task(here.parts.lazy_fields.flush())
+    await asyncio.sleep(0)
+    await here.parts.lazy_fields.flush_statuses()
+    assert (await here.stored()).status == "active"
+    await flushing
+
+
+async def test_a_list_writes_only_what_lacks_its_status(here: MemoryGateway) -> None:
+    live, other = await here.create("s", event("a")), await here.create("other", event("b"))
+    await here.parts.lazy_fields.flush()
+    other.submit(BeatItem())
+    await here.append(live, event("c"))
+    await until(lambda: other.state.unwritten)
+    await here.parts.lazy_fields.flush_statuses()
+    assert (live.state.unwritten, other.state.unwritten) == (True, True)
+
+
+async def test_full_pages_of_a_log_are_written_with_the_fields(
+    here: MemoryGateway, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_pages(monkeypatch, 4)
+    live = await here.create("s", *events(*(f"e{n}" for n in range(9))))
+    await here.end(live)
+    assert live.state in here.parts.lazy_fields  # its fields are written by the end, its pages are not
+    await here.parts.lazy_fields.flush()
+    assert sorted(database.majority["digests"]) == ["s/0000000000", "s/0000000001"]
+    assert live.state not in here.parts.lazy_fields
+
+
+async def test_a_session_the_database_refuses_keeps_none_of_the_others_from_being_written(
+    here: MemoryGateway, database: MemoryDatabase
+) -> None:
+    for session_id in ("a", "b", "c"):
+        await here.create(session_id, event("e"))
+    database.refuses = lambda document: document["_id"] == "b" and document.get("lastSeq", 0) > 0
+    await here.parts.lazy_fields.flush()
+    assert [(await here.stored(each)).last_seq for each in ("a", "b", "c")] == [1, 0, 1]

@@ -1,0 +1,115 @@
+"""Sessions that no gateway has in memory: found, left to those who are there, and ended when nobody comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.in_memory import MemoryGateway, event, pass_time, record, send, until, virtual_now
+from tests.support.memory_fixtures import StartMemory
+from turnwire.gateway.live.items import BeatItem
+from turnwire.gateway.sessions.sweeping import Sweep
+
+QUICK: dict[str, Any] = {"abandon_after": 10.0, "expire_after": 0}
+
+
+def sweep_of(gateway: MemoryGateway) -> Sweep:
+    return Sweep(gateway.context, gateway.sessions)
+
+
+async def look_and_tend(sweep: Sweep, seconds: float) -> None:
+    for _ in range(int(seconds)):
+        await sweep.look()
+        await sweep.tend()
+        await pass_time(1)
+
+
+async def test_what_a_gateway_left_behind_is_ended_after_its_time(join: StartMemory) -> None:
+    gone, here = join(**QUICK), join(**QUICK)
+    await gone.claim(await gone.create())
+    sweep = sweep_of(here)
+    await look_and_tend(sweep, 9)
+    assert (await here.stored()).ended_at is None
+    await look_and_tend(sweep, 3)
+    assert ((await here.stored()).end_reason, (await here.stored()).status) == ("abandoned", "failed")
+
+
+async def test_a_session_without_a_publisher_is_not_abandoned(join: StartMemory) -> None:
+    gone, here = join(**QUICK), join(**QUICK)
+    await gone.create("s", event("a"))
+    await gone.parts.lazy_fields.flush()
+    await look_and_tend(sweep_of(here), 15)
+    assert ((await here.stored()).ended_at, "s" in here.live) == (None, False)
+
+
+async def test_heartbeats_of_another_gateway_keep_its_silent_publisher(join: StartMemory) -> None:
+    there, here = join(**QUICK), join(**QUICK)
+    live = await there.create()
+    await there.claim(live)
+    sweep = sweep_of(here)
+    for _ in range(10):
+        live.submit(BeatItem())
+        await until(lambda: live.state.unwritten)
+        await there.parts.lazy_fields.flush()
+        await look_and_tend(sweep, 3)
+    assert ((await here.stored()).ended_at, here.live) == (None, {})
+
+
+async def test_events_of_a_gateway_that_has_not_written_its_fields_are_a_sign_too(join: StartMemory) -> None:
+    there, here = join(**QUICK), join(**QUICK)
+    live = await there.create()
+    seat = await there.claim(live)
+    sweep = sweep_of(here)
+    for number in range(20):
+        send(live, seat, event(f"e{number}"))
+        await look_and_tend(sweep, 1)
+    assert (await here.stored()).ended_at is None
+
+
+async def test_at_the_first_look_what_lags_in_the_store_is_written(join: StartMemory) -> None:
+    gone, here = join(**QUICK), join(**QUICK)
+    await gone.create("lags", event("a"))
+    await gone.create("empty")
+    await sweep_of(here).look()
+    assert set(here.live) == {"lags"}
+    await here.parts.lazy_fields.flush()
+    assert (await here.stored("lags")).status == "active"
+
+
+async def test_a_start_does_not_take_the_sessions_of_others_into_memory(join: StartMemory) -> None:
+    there, here = join(**QUICK), join(**QUICK)
+    for number in range(20):
+        await there.claim(await there.create(f"s{number}"))
+    await sweep_of(here).look()
+    assert here.live == {}
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+async def test_a_forgotten_session_expires_by_the_clocks_that_stamped_it(join: StartMemory, epoch: int) -> None:
+    await pass_time(100)
+    here = join(abandon_after=600.0, expire_after=60.0)
+    await here.store.sessions.create(record("old", epoch=epoch))
+    recent = record("recent", epoch=epoch)
+    recent.started_at = virtual_now()
+    await here.store.sessions.create(recent)
+    sweep = sweep_of(here)
+    await look_and_tend(sweep, 2)
+    assert (await here.stored("old")).end_reason == "expired"
+    assert (await here.stored("recent")).ended_at is None
+    await look_and_tend(sweep, 60)
+    assert (await here.stored("recent")).end_reason == "expired"
+
+
+async def test_memory_that_is_full_only_delays_the_end(join: StartMemory) -> None:
+    gone, here = join(**QUICK), join(max_live_sessions=1, **QUICK)
+    await gone.claim(await gone.create())
+    blocking = await here.create("blocking")
+    seat = await here.claim(blocking)
+    sweep = sweep_of(here)
+    await look_and_tend(sweep, 15)
+    assert (await here.stored()).ended_at is None
+    await here.end(blocking)
+    blocking.release(seat)
+    await look_and_tend(sweep, 3)
+    assert (await here.stored()).end_reason == "abandoned"

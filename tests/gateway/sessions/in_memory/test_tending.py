@@ -1,0 +1,141 @@
+"""What becomes due by itself: eviction, abandonment, expiry, heartbeats, publishers that the storage keeps waiting."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.in_memory import Crowd, event, events, pass_time, send, until
+from tests.support.memory_fixtures import StartMemory
+from turnwire.protocol.errors import CloseCode
+
+
+async def test_an_unused_session_leaves_memory_and_one_in_use_stays(join: StartMemory) -> None:
+    here = join(idle_evict=5.0, flush_interval=1.0)
+    here.start()
+    unused, watched, published = [await here.create(name, event("a")) for name in ("unused", "watched", "published")]
+    watched.state.audience = Crowd()
+    seat = await here.claim(published)
+    await pass_time(8)
+    assert set(here.live) == {"watched", "published"}
+    watched.state.audience = None
+    await here.end(published)
+    published.release(seat)
+    await pass_time(8)
+    assert here.live == {}
+    assert not unused.state.unwritten
+
+
+async def test_a_deserted_session_stays_until_it_is_abandoned(join: StartMemory) -> None:
+    here = join(idle_evict=1.0, flush_interval=1.0, abandon_after=20.0)
+    here.start()
+    live = await here.create()
+    live.release(await here.claim(live))
+    await pass_time(19)
+    assert here.live["s"] is live
+    await pass_time(3)
+    assert (await here.stored()).end_reason == "abandoned"
+    await until(lambda: here.live == {})
+
+
+async def test_a_silent_publisher_shows_itself_to_other_gateways_by_its_heartbeat(join: StartMemory) -> None:
+    here, there = join(abandon_after=20.0), join(abandon_after=20.0)
+    for gateway in (here, there):
+        gateway.start()
+    live = await here.create()
+    seat = await here.claim(live)
+    left = await there.open()
+    await pass_time(100)
+    assert ((await here.stored()).ended_at, seat.codes) == (None, [])
+    assert (await here.stored()).heartbeat >= 15
+    live.release(seat)
+    await pass_time(45)
+    assert (await here.stored()).end_reason == "abandoned"
+    assert left.state.takes_events
+
+
+async def test_a_publisher_that_comes_back_elsewhere_is_not_abandoned_where_it_was_before(join: StartMemory) -> None:
+    here, there = join(abandon_after=10.0, flush_interval=1.0), join(abandon_after=10.0, flush_interval=1.0)
+    for gateway in (here, there):
+        gateway.start()
+    live = await there.create()
+    live.release(await there.claim(live))
+    seat = await here.claim(await here.open())
+    for _ in range(60):
+        await pass_time(1)
+        assert (await there.requests.view("s")).session.ended_at is None
+    assert (seat.was_superseded, seat.codes) == (False, [])
+
+
+async def test_alone_no_heartbeat_is_written(join: StartMemory) -> None:
+    alone = join(alone=True, abandon_after=5.0)
+    alone.start()
+    await alone.claim(await alone.create())
+    await pass_time(60)
+    assert ((await alone.stored()).heartbeat, (await alone.stored()).ended_at) == (0, None)
+
+
+async def test_a_publisher_that_the_storage_keeps_waiting_is_let_go(join: StartMemory) -> None:
+    here = join(storage_timeout=5.0)
+    here.start()
+    live = await here.create()
+    seat = await here.claim(live)
+    here.database.away = True
+    send(live, seat, event("a"))
+    await pass_time(4.5)
+    assert seat.codes == []
+    await pass_time(2)
+    assert set(seat.codes) == {CloseCode.TRY_LATER}
+    here.database.away = False
+    await until(lambda: len(seat.answers) == 1)
+
+
+async def test_an_abandoned_session_is_ended_once_the_storage_is_back(join: StartMemory) -> None:
+    here = join(abandon_after=5.0)
+    here.start()
+    live = await here.create()
+    live.release(await here.claim(live))
+    here.database.away = True
+    await pass_time(15)
+    assert not live.state.ended
+    here.database.away = False
+    await until(lambda: live.state.ended)
+
+
+async def test_events_by_rest_keep_a_deserted_session_going(join: StartMemory) -> None:
+    here = join(abandon_after=5.0)
+    here.start()
+    live = await here.create()
+    live.release(await here.claim(live))
+    for number in range(10):
+        await pass_time(3)
+        await here.append(live, *events(f"e{number}"))
+    assert not live.state.ended
+    await pass_time(7)
+    assert live.state.ended
+
+
+@pytest.mark.parametrize("away", [50.0, 51.0, 52.5, 61.0])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["deserted here", "in no memory here"])
+async def test_a_storage_that_was_away_for_long_does_not_make_a_publisher_elsewhere_look_gone(
+    join: StartMemory, in_memory: bool, away: float
+) -> None:
+    here, there = join(abandon_after=40.0), join(abandon_after=40.0)
+    for gateway in (here, there):
+        gateway.start()
+    live = await here.create()
+    live.release(await here.claim(live))
+    seat = await there.claim(await there.open())
+    if not in_memory:
+        await here.requests.view("s")
+        await until(lambda: live.idle or live.state.record.epoch == 2)
+        del here.live["s"]
+        await live.stop()
+    await pass_time(20.5)  # it was looked at, and its next heartbeat is not yet written
+    here.database.away = True
+    await pass_time(away)
+    here.database.away = False
+    await pass_time(80)
+    assert ((await here.stored()).ended_at, seat.codes) == (None, [])
+    there.live["s"].release(seat)
+    await pass_time(200)
+    assert (await here.stored()).end_reason == "abandoned"
