@@ -84,7 +84,8 @@ def add_headers(app: web.Application, config: Config) -> None:
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:
-            await set_cors_headers(request, response)
+            if request._match_info is not None:  # else it was refused before its route was looked up
+                await set_cors_headers(request, response)
             _set_origin(request, response, origins)
 
     app.on_response_prepare.append(set_headers)

@@ -67,6 +67,7 @@ class HttpRunner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
+        dress = self.app.on_response_prepare.send
 
         async def routed(request: web.Request) -> web.StreamResponse:
             check_encoding(request)
@@ -80,6 +81,8 @@ class HttpRunner(web.AppRunner):
                     response = await guard(request, routed)
                 except Exception as error:
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
+                    if request._match_info is None:  # refused before its route was looked up: aiohttp sets no headers
+                        await dress(request, response)
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)

@@ -52,7 +52,7 @@ def commands() -> Commands:
 @pytest.fixture
 async def gateway(database_uri: str, database_name: str, commands: Commands) -> AsyncIterator[Gateway]:
     """A gateway whose commands are counted, and which writes lazy fields only when it goes away."""
-    config = Config(port=0, mongodb_uri=database_uri, mongodb_database=database_name, flush_interval=60)
+    config = Config(port=0, mongodb_database=database_name, flush_interval=60, search="off")  # alone on its database
     client: Any = AsyncIOMotorClient(database_uri, event_listeners=[commands], io_loop=asyncio.get_running_loop())
     store = Store(client, database_name)
     served = application.Gateway(config, store)
@@ -156,11 +156,10 @@ async def test_events_appended_by_rest_are_one_command(gateway: Gateway, command
 async def test_a_page_costs_the_same_commands_at_any_depth(gateway: Gateway, commands: Commands) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 600)
-    asking_others = ["find sessions", "find events"]  # the session, and whether its log goes on: others may write
     commands.taken()
     for page in (1, 15, 30):
         await gateway.get(f"/sessions/{session_id}?page={page}&limit=20")
-        assert commands.taken() == [*asking_others, "find events"]
+        assert commands.taken() == ["find events"]
     bot = await publisher(gateway, session_id, "")
     commands.taken()
     for page in (1, 15, 30):
@@ -186,7 +185,7 @@ async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, comm
 
 
 async def test_a_stored_event_leaves_little_in_memory(gateway: Gateway) -> None:
-    """Its eventId, its seq and its time are what a live session keeps of it."""
+    """Its eventId, its seq and its time are what a live session keeps of it, and a few figures of what was said."""
     socket = await publisher(gateway, new_id("s"))
     before = 0
     for first in (0, 400):
@@ -194,7 +193,7 @@ async def test_a_stored_event_leaves_little_in_memory(gateway: Gateway) -> None:
         await acks(socket, 400)
         gc.collect()
         blocks, before = sys.getallocatedblocks() - before, sys.getallocatedblocks()
-    assert blocks / 400 < 6
+    assert blocks / 400 < 7
 
 
 async def test_the_path_of_an_event_makes_no_cycles(gateway: Gateway) -> None:

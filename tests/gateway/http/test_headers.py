@@ -153,3 +153,11 @@ async def test_no_cache_keeps_what_holds_conversations(gateway: Gateway) -> None
     for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events", "/sessions/nowhere"):
         async with gateway.request("GET", path) as response:
             assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_what_is_refused_before_its_route_is_known_has_the_headers_too(gateway: Gateway) -> None:
+    async with gateway.request("GET", "/sessions", headers={"Host": "rebind.example"}) as answer:
+        assert answer.status == 421
+        assert answer.headers["Server"] == "turnwire"
+        for name, value in SECURITY_HEADERS.items():
+            assert answer.headers[name] == value
