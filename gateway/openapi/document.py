@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_schemas
 from turnwire.gateway.openapi.operations import parameters, paths
 from turnwire.gateway.openapi.schemas import SESSION_ID, TIME, Schema, ref, schemas
 from turnwire.protocol.messages import Limits
@@ -21,16 +22,20 @@ _TAGS = {
     "Sessions": "One conversation each, known by a `sessionId` that the client may choose.",
     "Events": "The immutable log of a session: positions (`seq`) 1, 2, 3 …, without holes.",
     "WebSockets": "Streaming, both ways.",
+    "Credentials": "Tokens for browsers, and the end of tokens and keys.",
     "Service": "Health, metrics and this document.",
 }
 _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     400: ("What was asked for is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
+    401: ("No credential, or a wrong one.", "unauthenticated", "this credential has been revoked"),
+    403: ("The credential does not allow this.", "forbidden", "this credential does not allow this"),
     404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body came too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),
     413: ("Over a limit of size, which the message names.", "too_large", "the body is over the limit of 1048576 bytes"),
     415: ("The body is not JSON.", "invalid_message", "the body must be application/json in UTF-8"),
+    429: ("Too many requests; wait.", "rate_limited", "too many requests; wait 1 s"),
     500: ("A fault of the gateway; try again.", "internal", "something went wrong in the gateway"),
     503: ("The storage is away; try again.", "storage_unavailable", "the storage is away; try again"),
 }
@@ -40,9 +45,15 @@ _HEADERS: Schema = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "RetryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "WWWAuthenticate": {"description": "How to bring a credential.", "schema": {"type": "string"}},
     "Allow": {"description": "The methods served.", "schema": {"type": "string"}},
 }
-_ERROR_HEADERS = {405: {"Allow": "Allow"}, 503: {"Retry-After": "RetryAfter"}}
+_ERROR_HEADERS = {
+    401: {"WWW-Authenticate": "WWWAuthenticate"},
+    405: {"Allow": "Allow"},
+    429: {"Retry-After": "RetryAfter"},
+    503: {"Retry-After": "RetryAfter"},
+}
 
 
 def document(limits: Limits) -> Schema:
@@ -57,10 +68,12 @@ def document(limits: Limits) -> Schema:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "This gateway"}],
+        "security": SECURITY,
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths(limits),
         "components": {
-            "schemas": schemas(limits),
+            "schemas": dict(sorted((schemas(limits) | credential_schemas()).items())),
+            "securitySchemes": SECURITY_SCHEMES,
             "parameters": parameters(limits),
             "headers": _HEADERS,
             "responses": {f"Error{status}": _error(status) for status in _ERRORS},

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
+from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
 from turnwire.protocol.codec import CODECS
@@ -26,8 +27,9 @@ from turnwire.protocol.paging import (
     MAX_WORDS,
 )
 
-READ_ERRORS = (400, 404, 405, 500, 503)
-WRITE_ERRORS = (400, 405, 408, 413, 415, 500, 503)
+LIST_ERRORS = (400, 401, 403, 405, 429, 500, 503)
+READ_ERRORS = (*LIST_ERRORS, 404)
+WRITE_ERRORS = (*LIST_ERRORS, 408, 413, 415)
 REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}}
 
 
@@ -44,6 +46,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/commands": {"parameters": [one], "post": command(WRITE_ERRORS, REPLAYED)},
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
+        **credential_paths(WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "200 while the database answers, else 503.")},
         "/health/live": {
             "get": health("readLiveness", "Liveness", "200 as long as the process answers; for restarts.", down=False)
@@ -80,7 +83,7 @@ def _list_sessions(limits: Limits) -> Schema:
         f"{MAX_METADATA_PAIRS} `metadata.<key>=<value>` ask for top-level values of metadata.",
         tag="Sessions",
         answers={"200": answer("A page of sessions.", "SessionList")},
-        errors=(400, 405, 500, 503),
+        errors=LIST_ERRORS,
         parameters=[
             parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
             parameter("language", "Only sessions of exactly this language.", language),
@@ -95,9 +98,9 @@ def _list_sessions(limits: Limits) -> Schema:
             integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
             parameter(
                 "q",
-                f"Only sessions that have all of these words, at most {MAX_WORDS}, in their id, their metadata or in "
+                f"Only sessions that have all of these words, 1 to {MAX_WORDS}, in their id, their metadata or in "
                 "what was said; `searched` says where was looked.",
-                {"type": "string", "pattern": "[A-Za-z0-9]", "minLength": 1, "maxLength": MAX_WORDS * 40},
+                {"type": "string", "minLength": 1, "maxLength": MAX_WORDS * 40},
                 example="breakfast",
             ),
             parameter("order", "Of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
@@ -117,7 +120,8 @@ def _times() -> list[Schema]:
 
 
 def _read_sums() -> Schema:
-    groupings = {"anyOf": [{"enum": ["day", "hour", "language", "endReason"]}, {"pattern": "^metadata\\..+"}]}
+    either = [{"enum": ["day", "hour", "language", "endReason"]}, {"pattern": "^metadata\\..+"}]
+    groupings = {"type": "string", "anyOf": either}
     return operation(
         "readSums",
         "Sum up sessions by group",
@@ -125,7 +129,7 @@ def _read_sums() -> Schema:
         f"{MAX_DAYS} days, or {MAX_HOURS} hours by the hour (UTC). Percentiles are of the calls' own figures.",
         tag="Sessions",
         answers={"200": answer("The groups, and all together.", "SessionSums")},
-        errors=(400, 405, 500, 503),
+        errors=LIST_ERRORS,
         parameters=[
             *_times(),
             parameter(
@@ -291,5 +295,5 @@ def _subscribe() -> Schema:
         "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
         sent="SubscriberCommand",
         answered="SubscriberPush",
-        errors=(400, 405, 500, 503),
+        errors=LIST_ERRORS,
     )

@@ -30,7 +30,10 @@ def limit(description: str, default: int | None) -> Schema:
 def operation(
     operation_id: str, summary: str, description: str, *, tag: str, answers: Schema, errors: Sequence[int], **more: Any
 ) -> Schema:
-    responses = {**answers, **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in errors}}
+    responses = {
+        **answers,
+        **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(errors)},
+    }
     return {
         "operationId": operation_id,
         "summary": summary,

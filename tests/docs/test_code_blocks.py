@@ -1,4 +1,7 @@
-"""What the documents tell people to type works: Python runs against a gateway, commands and targets exist."""
+"""What the documents tell people to type works: Python runs against a gateway, commands and targets exist.
+
+Python of `docs/adapters` needs frameworks and names of calls: it is only compiled here. `tests/adapters` runs it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ from tests.support.processes import ROOT
 from turnwire.cli import app
 
 PYTHON = list(blocks("python"))
+OF_ADAPTERS = [block for block in PYTHON if block.place.startswith("docs/adapters/")]
+RUN = [block for block in PYTHON if block not in OF_ADAPTERS]
 SHELL = list(blocks("", "sh", "bash", "console"))
 SESSION = re.compile(r"call-\d+")
 GATEWAY_URL = re.compile(r"http://(localhost|127\.0\.0\.1):3000")
@@ -36,15 +41,25 @@ def compiled(block: Block, text: str) -> types.CodeType:
 
 
 def test_the_blocks_are_found() -> None:
-    assert {block.place.partition(":")[0] for block in PYTHON} >= {"README.md", "docs/client.md"}
+    assert {block.place.partition(":")[0] for block in RUN} >= {"README.md", "docs/client.md"}
+    assert {"docs/adapters/pipecat.md", "docs/adapters/vapi.md"} <= {
+        block.place.partition(":")[0] for block in OF_ADAPTERS
+    }
     assert any("turnwire serve" in block.text for block in SHELL)
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=str)
+@pytest.mark.parametrize("block", OF_ADAPTERS, ids=str)
+def test_python_of_adapters_compiles(block: Block) -> None:
+    compiled(block, block.text)
+
+
+@pytest.mark.parametrize("block", RUN, ids=str)
 async def test_python_runs_against_a_gateway(
     block: Block, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it stands, but for the gateway's URL. What would go on for ever is stopped when it has printed something."""
+    """As it stands, but for the gateway's URL. What would go on for ever is stopped when it has printed something.
+
+    Code that waits for nothing has a thread of its own, as the gateway runs in the loop of the test."""
     monkeypatch.chdir(tmp_path)
     for session_id in {"call-0", *SESSION.findall(block.text)}:
         await gateway.create(session_id)
@@ -53,9 +68,11 @@ async def test_python_runs_against_a_gateway(
     names = {name: getattr(turnwire, name) for name in turnwire.__all__}
     names |= {"url": gateway.url, "contextlib": contextlib, "asyncio": asyncio, "print": lambda *_: printed.set()}
     code = compiled(block, GATEWAY_URL.sub(gateway.url, block.text))
-    result = eval(code, names)
-    if inspect.iscoroutine(result):
-        await until_done_or_printed(result, printed)
+    if code.co_flags & inspect.CO_COROUTINE:
+        await until_done_or_printed(eval(code, names), printed)
+    else:
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(exec, code, names)
 
 
 async def until_done_or_printed(running: types.CoroutineType[Any, Any, Any], printed: asyncio.Event) -> None:

@@ -12,7 +12,9 @@ from schemathesis.core.transport import Response
 
 from turnwire.gateway.http.query import encode_cursor
 from turnwire.protocol.control.commands import STANDARD
+from turnwire.protocol.paging import MAX_WORDS
 from turnwire.protocol.times import from_millis
+from turnwire.store.session_filter import words_of
 
 cursors = st.builds(encode_cursor, st.integers(0, 4 * 10**12).map(from_millis), st.sampled_from(["s", "a/b", "é"]))
 schemathesis.openapi.format("turnwire-cursor", cursors)
@@ -20,7 +22,30 @@ schemathesis.openapi.format("turnwire-cursor", cursors)
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """Both styles of paging at once are refused, though each is described; so are payloads of standard commands."""
-    both_styles = {"page", "offset"} <= set(case.query or {})
-    standard = isinstance(case.body, dict) and case.body.get("command") in STANDARD
-    return not ((both_styles or standard) and response.status_code == 400)
+    """False for a refusal that is right, although each part of the request is as described."""
+    return response.status_code != 400 or not (
+        has_both_styles(case) or has_standard_command(case) or has_wrong_words(case) or is_told_why(response)
+    )
+
+
+def has_both_styles(case: Case[Any]) -> bool:
+    """Of paging, of which a request has one."""
+    return {"page", "offset"} <= set(case.query or {})
+
+
+def has_standard_command(case: Case[Any]) -> bool:
+    """A standard command's payload is fixed."""
+    return isinstance(case.body, dict) and case.body.get("command") in STANDARD
+
+
+def has_wrong_words(case: Case[Any]) -> bool:
+    """A search without a word, or with too many."""
+    text = (case.query or {}).get("q")
+    return isinstance(text, str) and not 1 <= len(set(words_of(text))) <= MAX_WORDS
+
+
+def is_told_why(response: Response) -> bool:
+    """Times that are too far from each other, and 1.0, which is an integer in a schema and none in a body."""
+    message = response.json()["message"]
+    said = message if isinstance(message, list) else [message]
+    return all(text.endswith((" days apart", " hours apart")) or "Expected `int`, got `float`" in text for text in said)

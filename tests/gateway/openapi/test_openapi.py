@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -12,12 +13,17 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.gateways import Gateway, StartGateway, new_event
+from turnwire.gateway.access.credentials.minting import MintRequest
+from turnwire.gateway.access.credentials.revocations import RevocationRequest, mark_of
+from turnwire.gateway.openapi.credentials import CREDENTIAL_EXAMPLES, credential_schemas
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.schemas import EXAMPLES
+from turnwire.gateway.rest.access import MintedToken
 from turnwire.protocol import bodies, messages
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.errors import ErrorCode, InvalidMessage
 from turnwire.protocol.messages import Limits, Shape
+from turnwire.protocol.rights import check_patterns, parse_scope
 
 DOCUMENT = document(Limits())
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -85,6 +91,51 @@ def test_examples_decode_as_the_shapes_they_stand_for() -> None:
     for kind in kinds:
         example = msgspec.convert(EXAMPLES[kind.__name__], kind)
         assert msgspec.json.decode(JSON.encode(example), type=kind) == example
+
+
+@pytest.mark.parametrize("kind", [MintRequest, MintedToken, RevocationRequest])
+def test_shapes_of_credentials_are_described_as_they_are(kind: type[Shape]) -> None:
+    described = credential_schemas()[kind.__name__]
+    fields = msgspec.structs.fields(kind)
+    assert list(described["properties"]) == [field.encode_name for field in fields]
+    assert described.get("required", []) == [field.encode_name for field in fields if field.required]
+    example = CREDENTIAL_EXAMPLES[kind.__name__]
+    validator({"$ref": f"#/components/schemas/{kind.__name__}"}).validate(example)
+    msgspec.convert(example, kind)
+
+
+def test_limits_of_credentials_are_those_in_force() -> None:
+    _, made = msgspec.json.schema_components([MintRequest], ref_template="{name}")
+    described = credential_schemas()["MintRequest"]["properties"]
+    for name in ("sub", "ttl"):
+        assert described[name].items() >= made["MintRequest"]["properties"][name].items()
+
+
+@pytest.mark.parametrize(
+    ("scope", "sessions", "valid"),
+    [
+        ("", [], True),
+        (" session:read  token:mint ", ["call-*", "x" * 1025], True),
+        ("session:reads", ["*"], False),
+        ("session:readadmin", ["*"], False),
+        ("admin", [""], False),
+        ("admin", ["x" * 1026], False),
+        ("admin", ["x"] * 1001, False),
+    ],
+)
+def test_what_may_be_minted_is_described(scope: str, sessions: list[str], valid: bool) -> None:
+    body = {"sub": "alice", "scope": scope, "sessions": sessions}
+    assert validator({"$ref": "#/components/schemas/MintRequest"}).is_valid(body) is valid
+    with contextlib.nullcontext() if valid else pytest.raises(ValueError, match=r"scope|sessions"):
+        parse_scope(scope)
+        check_patterns(sessions)
+
+
+@pytest.mark.parametrize("given", [{}, {"jti": "a", "sub": "b"}, {"jti": None}, {"key": ""}, {"sub": "x" * 257}])
+def test_revocations_that_are_refused_are_described_so(given: dict[str, Any]) -> None:
+    assert not validator({"$ref": "#/components/schemas/RevocationRequest"}).is_valid(given)
+    with pytest.raises(InvalidMessage):
+        mark_of(msgspec.convert(given, RevocationRequest))
 
 
 def test_every_error_code_and_status_is_described() -> None:
