@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from playwright.async_api import Route, expect
@@ -45,7 +46,8 @@ async def test_scrolling_goes_to_the_first_call_ever_and_back_without_a_hole(
 ) -> None:
     await end_calls(gateway, range(1500))
     page = await open_page(gateway.url)
-    await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,000+")
+    # How far the gateway counts in its time depends on the machine.
+    await expect(page.locator(".group h2.recent")).to_have_text(re.compile(r"Recent [1-9][\d,]*\+"))
     every = {f"call-{number:04}" for number in range(1500)}
     down = await page.evaluate(ALL_IDS, "call-0000")
     assert set(down) == every
@@ -117,7 +119,7 @@ async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway
 
     async def describe(route: Route) -> None:
         described = await gateway.get("/openapi.json")
-        names = ("q", "endReason", "hasErrors", "minResponseP95Ms", "metadata.bot", "countUpTo")
+        names = ("q", "endReason", "hasErrors", "minResponseP95Ms", "countUpTo")
         described["paths"]["/sessions"]["get"]["parameters"] += [{"name": name, "in": "query"} for name in names]
         await route.fulfill(body=json.dumps(described), content_type="application/json")
 
@@ -129,8 +131,9 @@ async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway
 
     await page.route("**/openapi.json", describe)
     await page.route("**/sessions?*", answer)
-    await page.reload()
-    await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,000+")
+    async with page.expect_request(re.compile("countUpTo=1000")):
+        await page.reload()
+    await expect(page.locator(".group h2.recent")).to_have_text("Recent 3")
     await page.locator(".more-filters summary").click()
     await page.get_by_label("with errors").check()
     await page.get_by_label("p95 over").fill("1.5")

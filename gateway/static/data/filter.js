@@ -40,7 +40,7 @@ const RULES = {
     here: (row, reason) => row.session.endReason === reason,
   },
   bot: {
-    param: "metadata",
+    param: "endReason", // whoever filters by that filters by metadata too, whose keys no description can name
     ask: (bot) => ({ "metadata.bot": bot }),
     here: (row, bot) => textOf(field(row.session.metadata, "bot")) === bot,
   },
