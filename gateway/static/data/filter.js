@@ -51,7 +51,7 @@ const RULES = {
 /** Whether the gateway can filter by this. */
 export function canFilter(supported, name) {
   const { param } = RULES[name];
-  return param === undefined || [...supported].some((each) => each === param || each.startsWith(`${param}.`));
+  return param === undefined || supported.has(param);
 }
 
 /**
