@@ -54,7 +54,9 @@ async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -
     await expect(page.locator(".call-row")).to_have_count(3)
     await page.keyboard.press("/")
     await expect(page.get_by_label("Search calls")).to_be_focused()
-    await page.keyboard.type("bot of")
+    async with page.expect_response(re.compile(r"/sessions\?q=bot\+of&")):
+        await page.keyboard.type("bot of")
+    await expect(page.locator(".call-row")).to_have_count(3)
     for _ in range(4):
         await page.keyboard.press("Tab")
     links = page.locator(".call-link")

@@ -10,6 +10,8 @@ const dayStart = (day, days = 0) => {
   const [year, month, date] = day.split("-").map(Number);
   return new Date(year, month - 1, date + days).getTime();
 };
+/** The gateway refuses to search for punctuation alone, which somebody may begin to type with. */
+const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
 const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(dayStart(text));
 
 // What asks the gateway, by the name of its parameter; `here` judges a row in this page where that can be done.
@@ -27,14 +29,18 @@ const RULES = {
     ask: (day) => isDay(day) && { startedBefore: new Date(dayStart(day, 1)).toISOString() },
     here: (row, day) => !isDay(day) || Date.parse(row.session.startedAt) < dayStart(day, 1),
   },
-  q: { param: "q", ask: (text) => ({ q: text }), here: (row, text) => haystack(row).includes(text.toLowerCase()) },
+  q: {
+    param: "q",
+    ask: (text) => hasWords(text) && { q: text },
+    here: (row, text) => haystack(row).includes(text.toLowerCase()),
+  },
   endReason: {
     param: "endReason",
     ask: (reason) => ({ endReason: reason }),
     here: (row, reason) => row.session.endReason === reason,
   },
   bot: {
-    param: "metadata",
+    param: "endReason", // whoever filters by that filters by metadata too, whose keys no description can name
     ask: (bot) => ({ "metadata.bot": bot }),
     here: (row, bot) => textOf(field(row.session.metadata, "bot")) === bot,
   },
@@ -45,7 +51,7 @@ const RULES = {
 /** Whether the gateway can filter by this. */
 export function canFilter(supported, name) {
   const { param } = RULES[name];
-  return param === undefined || [...supported].some((each) => each === param || each.startsWith(`${param}.`));
+  return param === undefined || supported.has(param);
 }
 
 /**
@@ -58,6 +64,8 @@ export function makeFilter(values, supported) {
   const here = ([name, value], row) => RULES[name].here === undefined || RULES[name].here(row, value.trim());
   const query = Object.assign({}, ...asked.map(([name, value]) => RULES[name].ask(value.trim()) || {}));
   const text = canAsk(supported) ? "" : (values.q ?? "").trim().toLowerCase();
+  // Only ended calls have a duration: the live ones come from the feed, and would be counted twice.
+  if (supported.has("minDurationMs")) query.minDurationMs = 0;
   if (supported.has("countUpTo")) query.countUpTo = 1000;
   return {
     query,

@@ -40,9 +40,10 @@ export function pastItems(calls, now) {
 }
 
 function counted(past, filter, count) {
-  if (past.count && !filter.searchesHere) {
+  // At the end all calls have been counted here, however far the gateway counts.
+  if (past.count && !filter.searchesHere && !past.atEnd) {
     const { value, exact } = past.count;
-    return `${Math.max(value, count).toLocaleString()}${exact ? "" : "+"}`;
+    return `${Math.max(value, count).toLocaleString()}${exact && !past.newerLeft ? "" : "+"}`;
   }
   return `${count.toLocaleString()}${past.atEnd ? "" : "+"}`;
 }

@@ -103,7 +103,10 @@ export class PastCalls extends Observable {
 
   #read(cursor) {
     const query = new URLSearchParams({ ...this.filter.query, limit: PAGE });
-    if (cursor !== null) query.set("cursor", cursor);
+    if (cursor !== null) {
+      query.set("cursor", cursor);
+      query.delete("countUpTo"); // the first page has told
+    }
     return askJson(`sessions?${query}`);
   }
 
@@ -128,9 +131,16 @@ export class PastCalls extends Observable {
     if (this.filter === null || !this.loaded) return;
     const known = this.#find(row.session.sessionId);
     if (known) updateRow(known, row.session, row.summary);
-    else if (this.#isNewer(row)) this.#addFresh(row);
-    else if (this.filter.knows && this.filter.matches(row)) this.#insert(row);
+    else if (!this.filter.knows) this.newerLeft = true;
+    else if (this.filter.matches(row)) this.#join(row);
     this.changed();
+  }
+
+  #join(row) {
+    if (this.count) this.count = { ...this.count, value: this.count.value + 1 };
+    if (!this.#isNewer(row)) this.#insert(row);
+    else if (this.fresh.size < MOST_FRESH) this.fresh.set(row.session.sessionId, row);
+    else this.newerLeft = true;
   }
 
   /** Where it has its place in a page that is held; elsewhere it comes with its page. */
@@ -156,11 +166,6 @@ export class PastCalls extends Observable {
     return this.#newest === null || newestFirst(row, { session: this.#newest }) < 0;
   }
 
-  #addFresh(row) {
-    if (!this.filter.knows || this.fresh.size >= MOST_FRESH) this.newerLeft = true;
-    else if (this.filter.matches(row)) this.fresh.set(row.session.sessionId, row);
-  }
-
   /** After a time without a connection: what has begun and ended in it. */
   async catchUp() {
     if (this.filter === null) return;
@@ -175,6 +180,7 @@ export class PastCalls extends Observable {
         const answer = await this.#read(cursor);
         if (generation !== this.#generation) return;
         for (const session of answer.sessions) if (session.endedAt !== null) this.take(makeRow(session));
+        if (answer.count) this.count = answer.count;
         const last = answer.sessions.at(-1);
         cursor = answer.nextCursor;
         if (cursor === null || !this.#isNewer({ session: last })) return;
