@@ -128,6 +128,7 @@ class Conversation:
         by = cutter(payload, "cutBy", OTHER[side]) if interrupted else None
         utterance = self._utterance(seq, side, payload, offset, cut=by == OTHER[side])
         source = payload.get("source")
+        source = source if isinstance(source, str) else None
         if source not in UNSPOKEN:
             aside = source in ASIDES
             self._changes += not aside

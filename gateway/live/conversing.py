@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ _READ_AT_END = 500
 """Events that the end of a session may wait for; more are read behind it."""
 
 T = TypeVar("T")
+_log = logging.getLogger("turnwire.session")
 
 
 def hear(context: Context, state: SessionState, durable: Durable) -> None:
@@ -47,7 +49,10 @@ def heard(state: SessionState, durable: Durable) -> bool:
         return False
     if last > conversation.last_seq:
         for seq, event in durable.events:
-            conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+            try:
+                conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+            except Exception:  # figures are no reason to fail an append
+                _log.exception("session %r: the figures pass over seq=%d", state.session_id, seq)
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import msgspec
@@ -33,6 +33,7 @@ from turnwire.store.search.sums import Grouping, SumsQuery
 from turnwire.store.session_filter import SessionFilter, words_of
 from turnwire.store.sessions import SessionQuery
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _DEFAULT_DAYS = 30
 _GROUPINGS = ("day", "hour", "language", "endReason")
 
@@ -75,7 +76,7 @@ class ListingRoutes:
         before = query.moment("startedBefore", up=True) or utc_now()
         after = query.moment("startedAfter")
         if after is None:
-            after = before - timedelta(days=_DEFAULT_DAYS)
+            after = max(before, _EARLIEST + timedelta(days=_DEFAULT_DAYS)) - timedelta(days=_DEFAULT_DAYS)
         group_by, key = _grouping(query)
         span = before - after
         if span > timedelta(days=MAX_DAYS):

@@ -127,3 +127,8 @@ async def test_nothing_is_kept_up_when_the_last_feed_has_gone(start_gateway: Sta
     assert conversation.last_seq == 4
     assert (await gateway.get(f"/sessions/{session_id}/stats"))["lastSeq"] == 8
     await socket.close()
+
+
+async def test_sums_before_the_first_years_are_no_fault_of_the_gateway(gateway: Gateway) -> None:
+    sums = await gateway.get("/stats?startedBefore=0001-01-05T00:00:00Z")
+    assert sums["groups"] == []
