@@ -12,15 +12,62 @@ from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import EventType
 
 NAMES = (
-    "interruption", "metrics.turn", "metrics.stage", "usage", "error", "tool.started", "tool.progress", "tool.completed",
-    "tool.failed", "tool.cancelled", "tool.timed_out", "user.state", "bot.state", "handoff", "node", "dtmf", "guardrail",
-    "call.analysis", "constructor", "__proto__",
-)  # fmt: skip
+    "interruption",
+    "metrics.turn",
+    "metrics.stage",
+    "usage",
+    "error",
+    "tool.started",
+    "tool.progress",
+    "tool.completed",
+    "tool.failed",
+    "tool.cancelled",
+    "tool.timed_out",
+    "user.state",
+    "bot.state",
+    "handoff",
+    "node",
+    "dtmf",
+    "guardrail",
+    "call.analysis",
+    "constructor",
+    "__proto__",
+)
 KEYS = (
-    "event", "final", "interrupted", "cutBy", "by", "source", "text", "turn", "responseMs", "atMs", "startedMs", "endedMs",
-    "startedAt", "endedAt", "durationMs", "id", "callId", "toolCallId", "tool", "name", "cost", "kind", "provider", "model",
-    "inputTokens", "outputTokens", "audioSeconds", "characters", "message", "state", "heard", "unsaid", "spokenMs",
-)  # fmt: skip
+    "event",
+    "final",
+    "interrupted",
+    "cutBy",
+    "by",
+    "source",
+    "text",
+    "turn",
+    "responseMs",
+    "atMs",
+    "startedMs",
+    "endedMs",
+    "startedAt",
+    "endedAt",
+    "durationMs",
+    "id",
+    "callId",
+    "toolCallId",
+    "tool",
+    "name",
+    "cost",
+    "kind",
+    "provider",
+    "model",
+    "inputTokens",
+    "outputTokens",
+    "audioSeconds",
+    "characters",
+    "message",
+    "state",
+    "heard",
+    "unsaid",
+    "spokenMs",
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -31,7 +78,8 @@ scalars = (
         ["2025-12-21T10:30:00.000Z", "9999-12-31T23:59:59.999Z", "user", "bot", "speech", "noise", *NAMES]
     )
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+objects = st.dictionaries(st.text(max_size=5), scalars)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | objects)
 payloads = st.dictionaries(st.sampled_from(KEYS), values, max_size=8)
 named = st.builds(lambda name, payload: {**payload, "event": name}, st.sampled_from(NAMES), payloads)
 told = st.tuples(st.sampled_from(get_args(EventType)), payloads | named, st.integers(0, 253_402_300_799_999))
