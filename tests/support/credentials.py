@@ -90,7 +90,7 @@ def key_set(*jwks: dict[str, Any]) -> bytes:
 def claims(**fields: Any) -> dict[str, Any]:
     """The claims of a token that is good for a minute; a field of None is left out."""
     now = int(time.time())
-    given = {"sub": "alice", "exp": now + 60, "iat": now, "scope": "session:read", "sessions": ["a*"], **fields}
+    given = {"sub": "alice", "exp": now + 3600, "iat": now, "scope": "session:read", "sessions": ["a*"], **fields}
     return {name: value for name, value in given.items() if value is not None}
 
 

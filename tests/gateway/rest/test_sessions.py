@@ -232,7 +232,7 @@ async def test_a_listed_session_is_as_when_read(gateway: Gateway) -> None:
     await gateway.fill(session_id, 3)
     (listed,) = (await gateway.get("/sessions"))["sessions"]
     read = await gateway.get(f"/sessions/{session_id}")
-    assert set(listed) == set(Session.__struct_encode_fields__)
+    assert set(listed) == set(Session.__struct_encode_fields__) - {"commands"}  # no bot is there that takes any
     assert listed == {name: read[name] for name in listed}
     assert listed["lastSeq"] == 3
 
