@@ -81,7 +81,7 @@ class ScriptedVoice(tts.TTS):
         return "scripted"
 
     def synthesize(self, text: str, *, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS) -> tts.ChunkedStream:
-        raise NotImplementedError
+        raise AssertionError("this voice streams: a session never asks it for a whole text at once")
 
     def stream(self, *, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS) -> tts.SynthesizeStream:
         return ScriptedSpeech(tts=self, conn_options=conn_options)
@@ -117,7 +117,7 @@ class ScriptedEar(stt.STT):
         self.heard: asyncio.Queue[stt.SpeechEvent] = asyncio.Queue()
 
     async def _recognize_impl(self, buffer: Any, **_: Any) -> stt.SpeechEvent:
-        raise NotImplementedError
+        raise AssertionError("this ear streams: a session never asks it for a whole recording at once")
 
     def stream(self, *, conn_options: Any = DEFAULT_API_CONNECT_OPTIONS, **_: Any) -> stt.RecognizeStream:
         return ScriptedHearing(stt=self, conn_options=conn_options)
