@@ -23,6 +23,7 @@ from turnwire.protocol.messages import (
     SubscriberPush,
     Summary,
 )
+from turnwire.protocol.token_messages import Auth
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -68,9 +69,9 @@ def fields_of(struct: Any) -> dict[str, bool]:
 @pytest.mark.parametrize(
     ("heading", "union"),
     [
-        ("A publisher sends", PublisherCommand),
+        ("A publisher sends", PublisherCommand | Auth),
         ("A publisher gets", PublisherReply),
-        ("A subscriber sends", SubscriberCommand),
+        ("A subscriber sends", SubscriberCommand | Auth),
         ("A subscriber gets", SubscriberPush),
     ],
 )
