@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from tests.gateway.live.test_commands import ask, controls, until_accepted, until_controls
+from tests.gateway.live.command_bots import ask, controls, until_accepted, until_controls
 from tests.support.gateways import Gateway, StartGateway, new_id
 from turnwire import Publisher
 from turnwire.cli import app
