@@ -200,7 +200,7 @@ def test_both_frames_are_read_as_the_same_message(name: str) -> None:
     assert decode(name, MSGPACK, golden_msgpack(name)) == expected
 
 
-def test_every_message_there_is_has_a_golden_frame() -> None:
+def test_every_message_of_the_protocol_has_a_golden_frame() -> None:
     for messages, union in (
         (PUBLISHER_SENDS, PublisherCommand | Auth),
         (PUBLISHER_GETS, PublisherReply),
@@ -211,7 +211,7 @@ def test_every_message_there_is_has_a_golden_frame() -> None:
     assert {type(message) for message in ALL.values()} == set(get_args(Message | Auth))
 
 
-def test_there_is_no_golden_frame_too_many() -> None:
+def test_every_golden_frame_belongs_to_a_message() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {
         f"{name}{end}" for name in ALL for end in (".json", ".msgpack.hex")
     }
@@ -233,7 +233,7 @@ def test_a_pong_carries_the_ref_of_its_ping(ref: object, json: bytes, msgpack: s
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
-def test_pushes_around_parts_encoded_before_are_the_same_frames(codec: Codec) -> None:
+def test_frames_built_from_encoded_parts_equal_frames_encoded_whole(codec: Codec) -> None:
     events = codec.encode_value([HELLO, REPLY])
     assert codec.events_frame("a", "call-7", events) == codec.encode(ALL["events"])
     assert codec.session_frame("a", codec.encode_value(ENDED)) == codec.encode(ALL["session"])
@@ -243,7 +243,7 @@ def test_pushes_around_parts_encoded_before_are_the_same_frames(codec: Codec) ->
     assert codec.signal_frame("a", "call-7", "interim", payload) == codec.encode(ALL["signal_push"])
 
 
-def test_a_client_reads_a_frame_of_no_gateway_as_an_error() -> None:
+def test_a_client_reads_a_frame_that_no_gateway_sends_as_an_error() -> None:
     for frame in (b"", b"{}", b"\xff", b'{"type":"ack"}', b'{"type":"new"}', b'{"type":"pong","ref":' + b"[" * 5000):
         for read in (JSON.decode_publisher_reply, JSON.decode_subscriber_push, JSON.decode_event):
             with pytest.raises(DecodeError):

@@ -109,7 +109,9 @@ async def test_a_session_read_after_its_publisher_moved_elsewhere_is_current(her
 
 
 @pytest.mark.faults
-async def test_an_own_insert_without_an_answer_counts_as_new(gateway: Gateway, database_uri: str) -> None:
+async def test_an_event_stored_by_an_unconfirmed_own_insert_is_answered_as_new(
+    gateway: Gateway, database_uri: str
+) -> None:
     session_id = await gateway.create()
     lagging = {"code": 64, "errmsg": "waiting for replication timed out"}
     for n, fields in enumerate(({}, {"timestamp": "2026-01-01T00:00:00.000Z"})):

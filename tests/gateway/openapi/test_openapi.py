@@ -123,7 +123,9 @@ def test_the_described_limits_of_credentials_are_those_in_force() -> None:
         ("admin", ["x"] * 1001, False),
     ],
 )
-def test_the_rights_that_may_be_minted_are_described(scope: str, sessions: list[str], valid: bool) -> None:
+def test_the_described_token_request_accepts_exactly_the_rights_that_may_be_minted(
+    scope: str, sessions: list[str], valid: bool
+) -> None:
     body = {"sub": "alice", "scope": scope, "sessions": sessions}
     assert validator({"$ref": "#/components/schemas/MintRequest"}).is_valid(body) is valid
     with contextlib.nullcontext() if valid else pytest.raises(ValueError, match=r"scope|sessions"):

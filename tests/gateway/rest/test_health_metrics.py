@@ -216,7 +216,7 @@ async def test_metrics_gauge_open_connections(gateway: Gateway) -> None:
     assert value("turnwire_http_request_seconds_count", method="GET", route=route) == 0
 
 
-async def test_metrics_expose_takeovers_duplicates_and_refusals(gateway: Gateway) -> None:
+async def test_metrics_expose_takeovers_nacks_duplicates_and_database_restarts(gateway: Gateway) -> None:
     metrics = gateway.gateway.metrics
     metrics.takeover()
     metrics.fell_behind()

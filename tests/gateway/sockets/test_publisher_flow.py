@@ -108,7 +108,7 @@ async def test_a_publisher_that_floods_and_never_reads_is_closed(start_gateway: 
     raw.close()
 
 
-async def test_a_publisher_gets_no_answer_after_complete(gateway: Gateway, database_uri: str) -> None:
+async def test_nothing_sent_after_complete_is_stored_or_answered(gateway: Gateway, database_uri: str) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     async with failing(database_uri, "insert"):

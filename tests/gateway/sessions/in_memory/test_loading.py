@@ -56,6 +56,6 @@ async def test_an_ended_session_loads_as_ended_with_the_events_of_its_grace_time
     assert (record.status, record.last_seq, lagged) == ("failed", 2, True)
 
 
-async def test_loading_an_unknown_session_gives_none(here: MemoryGateway) -> None:
+async def test_loading_an_unknown_session_raises_not_found(here: MemoryGateway) -> None:
     with pytest.raises(SessionNotFound):
         await load(here.store, "nobody")
