@@ -14,7 +14,7 @@ import pytest
 import turnwire
 
 WRONG_BEFORE_3_11_5 = re.compile(r"(?<!\\)[*+?}]\+|\(\?>")
-"""Possessive quantifiers and atomic groups: around what can backtrack, they match wrongly there."""
+"""Possessive quantifiers and atomic groups. On Python before 3.11.5 they match wrongly around what can backtrack."""
 ADAPTERS = "turnwire.adapters"
 CALLS_OF_RE = {
     f"re.{name}" for name in ("compile", "match", "fullmatch", "search", "sub", "findall", "finditer", "split")
@@ -22,7 +22,7 @@ CALLS_OF_RE = {
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
-    """All compiled patterns of our modules, each with its name."""
+    """Return all compiled patterns of our modules, each with its name."""
     for found in pkgutil.walk_packages(turnwire.__path__, "turnwire."):
         if not found.name.endswith("__main__") and not found.name.startswith(f"{ADAPTERS}."):
             module = importlib.import_module(found.name)

@@ -59,7 +59,7 @@ class Broken:
 
 
 class Model:
-    """As pydantic's are."""
+    """A model with pydantic's method."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         return {"mode": mode}

@@ -37,7 +37,7 @@ async def example(name: str, *args: str, cwd: Path) -> AsyncIterator[asyncio.sub
 
 
 async def run(name: str, *args: str, cwd: Path) -> str:
-    """What the example prints; it must end well."""
+    """Return what the example prints. It must end with status 0."""
     async with example(name, *args, cwd=cwd) as process, asyncio.timeout(30):
         assert process.stdout is not None
         said = (await process.stdout.read()).decode()
@@ -46,7 +46,7 @@ async def run(name: str, *args: str, cwd: Path) -> str:
 
 
 async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
-    """The next line of a process that has this text."""
+    """Return the next line of the process that contains this text."""
     assert process.stdout is not None
     async with asyncio.timeout(30):
         async for line in process.stdout:

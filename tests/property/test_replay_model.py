@@ -15,7 +15,7 @@ spans = st.none() | st.tuples(st.integers(1, 12), st.integers(0, 6))
 
 
 def run(span: tuple[int, int] | None) -> list[Event]:
-    """The events first … first + more; none for None."""
+    """Return the events first … first + more, or none for None."""
     if span is None:
         return []
     first, more = span
@@ -23,7 +23,7 @@ def run(span: tuple[int, int] | None) -> list[Event]:
 
 
 def reading(cursor: int, *runs: list[Event]) -> list[int] | tuple[int, int]:
-    """The model: go through all there is and take what comes next; (cursor, first) at a gap."""
+    """The model: go through all events and take the next ones. Returns (cursor, first) at a gap."""
     taken: list[int] = []
     for events in runs:
         for event in events:
@@ -58,7 +58,7 @@ def test_a_reader_of_any_windows_never_sees_a_hole_or_a_repetition(windows: list
         try:
             new = events[overlap(cursor, events[0].seq, events[-1].seq) :]
         except Gap as gap:
-            new = run((gap.after_seq + 1, events[-1].seq - gap.after_seq - 1))  # what a reader then fetches
+            new = run((gap.after_seq + 1, events[-1].seq - gap.after_seq - 1))  # what a reader fetches next
         seen += [event.seq for event in new]
         cursor = seen[-1] if seen else 0
     assert seen == list(range(1, cursor + 1))

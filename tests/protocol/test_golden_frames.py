@@ -172,7 +172,7 @@ def _printable(byte: int) -> str:
 
 
 def decode(name: str, codec: Codec, frame: bytes) -> object:
-    """As the side that gets such a message does."""
+    """Decode the frame as the side that receives such a message does."""
     if name in PUBLISHER_SENDS:
         return codec.decode_publisher(frame, LIMITS)
     if name in PUBLISHER_GETS:

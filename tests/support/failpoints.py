@@ -1,4 +1,4 @@
-"""Trouble with the database, made by the database's own test commands."""
+"""Trouble with the database, caused by the database's own test commands."""
 
 from __future__ import annotations
 

@@ -46,16 +46,16 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     content: str
     timestamp: str
     epoch: int | None = None
-    """Of the publisher that stored it, where that is known for sure; clients cannot see it."""
+    """The epoch of the publisher that stored it, if known for certain; clients cannot see it."""
 
 
 class Publishing(Struct, array_like=True):
     """One publisher connection, from its `opened` on."""
 
     client: str
-    """Who: over all its connections it sends new events in one order, and again from the first that is not stored."""
+    """The client. Over all its connections it sends new events in one order, again from the first not stored."""
     gateway: str
-    """Which gateway process."""
+    """The gateway process."""
     epoch: int
     opened_seq: int
     opened_event_id: str | None
@@ -64,7 +64,7 @@ class Publishing(Struct, array_like=True):
 
 
 class RestAppend(Struct, array_like=True):
-    """One REST append. `stored` is its answer; None when there was none, or an error: then the outcome is unknown."""
+    """One REST append. `stored` is its answer; None for no answer or an error, when the outcome is unknown."""
 
     client: str
     sent: list[Sending]
@@ -78,7 +78,7 @@ class Following(Struct, array_like=True):
     after_seq: int
     received: list[Entry] = field(default_factory=list)
     caught_up: list[tuple[int, int]] = field(default_factory=list)
-    """For each `caughtUp`: how many events had come before it, and its seq."""
+    """For each `caughtUp`: how many events came before it, and its seq."""
 
 
 class History(Struct):
@@ -89,14 +89,14 @@ class History(Struct):
     rest: list[RestAppend] = field(default_factory=list)
     followings: list[Following] = field(default_factory=list)
     must_have_all: set[str] = field(default_factory=set)
-    """Subscribers that were given the time to receive the whole log."""
+    """Subscribers that had enough time to receive the whole log."""
     refusable: set[str] = field(default_factory=set)
-    """Events that the database refuses; a publisher may go on without having heard of it."""
+    """Events that the database refuses. A publisher may go on without having heard of that."""
     log: list[Entry] = field(default_factory=list)
     """The whole log at the end, in the order it was read."""
 
     def join(self, other: History) -> None:
-        """Take over what another witness of the same session saw of it."""
+        """Add what another witness of the same session saw."""
         assert other.session_id == self.session_id
         self.publishings += other.publishings
         self.rest += other.rest
@@ -114,7 +114,7 @@ def entry_of(event: Event) -> Entry:
 
 
 def save(histories: Iterable[History], path: Path) -> None:
-    """Write them to a file, an earlier one of which is replaced in one step."""
+    """Write the histories to a file, replacing an earlier one in one step."""
     unfinished = path.with_suffix(".part")
     unfinished.write_bytes(msgspec.msgpack.encode(list(histories)))
     unfinished.replace(path)

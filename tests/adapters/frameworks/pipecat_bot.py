@@ -46,7 +46,7 @@ from pipecat.workers.runner import WorkerRunner
 
 SAMPLE_RATE = 16000
 WORD_SECONDS = 0.1
-"""How long one word of the bot takes to say."""
+"""Seconds that one word of the bot takes."""
 
 
 @dataclass
@@ -130,7 +130,7 @@ class ScriptedVoice(TTSService):
 
 
 class Loudspeaker(BaseOutputTransport):
-    """Plays audio at its own pace, and notes when each piece was written."""
+    """Plays audio at its real pace, and notes when each piece was written."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -152,7 +152,7 @@ class Loudspeaker(BaseOutputTransport):
 
 
 class Bot:
-    """The worker, and what a test does to it as the user."""
+    """The worker, and what a test does to it in the role of the user."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""OpenAI's own SDKs: its types accept what our scripts say, and the Agents SDK passes on what its server says."""
+"""OpenAI's own SDKs: their types accept our scripts, and the Agents SDK passes on what its server says."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_the_code_in_openai_agents_md_runs(gateway: Gateway, session_id: s
             run_page("openai-agents", runner=Runner(port), call_id=session_id, gateway=gateway.url)
         )
         await server.connected.wait()
-        await until(lambda: server.received)  # the session's configuration: it is connected
+        await until(lambda: server.received)  # the session's configuration arrives once it is connected
         await server.say(*(message for _, message in script.one_exchange()))
         async with asyncio.timeout(10):
             while len(await texts(gateway, session_id)) < 2:

@@ -41,7 +41,7 @@ async def broken_network(directory: Path, seed: int, *, seconds: float, silence:
 
 
 async def _breakages(proxy: Proxy, fleet: Fleet, seconds: float, silence: float) -> dict[str, float]:
-    """Returns how long after each all publishers had acks again."""
+    """Return how long it took after each fault until all publishers had acks again."""
     recovered = {}
 
     async def over(name: str) -> None:

@@ -27,7 +27,7 @@ from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import Target
 
 SETTLED_SECONDS = 0.5
-"""After a database has stopped, what it had answered by then may take this long to reach the clients."""
+"""Seconds that answers of a database that has stopped may take to reach the clients."""
 
 
 async def gateway_kills(
@@ -162,7 +162,7 @@ async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 2
 
 
 async def reconnection_storm(directory: Path, seed: int, *, clients: int, rounds: int = 1) -> None:
-    """As many publishers and as many subscribers come back at once after a kill of the gateway."""
+    """So many publishers and as many subscribers reconnect at once after a kill of the gateway."""
     target = Target()
     back: list[float] = []
     async with database_in(directory / "database") as database:

@@ -1,4 +1,4 @@
-"""Connections end with what let them in: at its end, by revocation, with its key; and live on with a newer token."""
+"""Connections end with their credential (expired, revoked, key removed), and live on with a newer token."""
 
 from __future__ import annotations
 

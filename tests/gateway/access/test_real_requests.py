@@ -1,4 +1,4 @@
-"""The door before a real server, by real requests and sockets."""
+"""The door in front of a real server, tested with real requests and sockets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def guarded_app(access: Access) -> web.Application:
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A server with the door before it, on loopback."""
+    """A server behind the door, on loopback."""
     runner = web.AppRunner(guarded_app(await start(tmp_path)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
