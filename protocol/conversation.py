@@ -19,7 +19,17 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
-from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, ended_of, millis, shortened, shown_of, started_of, turn_of
+from turnwire.protocol.talk.conventions import (
+    ASIDES,
+    UNSPOKEN,
+    cutter,
+    ended_of,
+    millis,
+    shortened,
+    shown_of,
+    started_of,
+    turn_of,
+)
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.talk.tool_calls import ToolCalls
 from turnwire.protocol.talk.usage import UsageSums
@@ -268,7 +278,8 @@ class Conversation:
             return None
         told, side, text, interrupted = self._line
         heard = self._utterances.heard(side, told)
-        return LastLine(told.seq, side, shortened(text), interrupted, heard.end - heard.start if told.measured else None)
+        lasted = heard.end - heard.start if told.measured else None
+        return LastLine(told.seq, side, shortened(text), interrupted, lasted)
 
     def _last_response_ms(self) -> int | None:
         made, last = self._last_response
