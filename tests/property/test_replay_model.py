@@ -37,7 +37,7 @@ def reading(cursor: int, *runs: list[Event]) -> list[int] | tuple[int, int]:
 
 @search(400)
 @given(history=spans, live=spans, after_seq=st.integers(0, 14))
-def test_merge_gives_what_comes_next_or_names_the_gap(
+def test_merging_history_and_live_events_gives_the_next_ones_or_names_the_gap(
     history: tuple[int, int] | None, live: tuple[int, int] | None, after_seq: int
 ) -> None:
     expected = reading(after_seq, run(history), run(live))

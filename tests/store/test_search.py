@@ -69,7 +69,7 @@ def ids(finder: Finder, limit: int = 100, **fields: Any) -> list[str]:
     return found.ids
 
 
-def test_every_filter_finds_its_own(catalog: Catalog, finder: Finder) -> None:
+def test_every_filter_of_the_search_finds_its_sessions(catalog: Catalog, finder: Finder) -> None:
     catalog.take(
         [
             ended("plain", 5),
@@ -106,7 +106,7 @@ def test_every_filter_finds_its_own(catalog: Catalog, finder: Finder) -> None:
         assert ids(finder, **fields) == expected, fields
 
 
-def test_words_are_found_wherever_they_stand(catalog: Catalog, finder: Finder) -> None:
+def test_words_are_found_in_ids_metadata_and_speech(catalog: Catalog, finder: Finder) -> None:
     records = [ended("call_7-x", 2, metadata={"who": {"name": "Zoë O'Neil"}}), ended("other", 1)]
     said = [Said("call_7-x", 1, 3, "I would like Breakfast."), Said("call_7-x", 4, 4, "Tomorrow, at eight")]
     assert catalog.take(records, said) == []
@@ -116,7 +116,7 @@ def test_words_are_found_wherever_they_stand(catalog: Catalog, finder: Finder) -
     assert ids(finder, words=("break",)) == []
 
 
-def test_metadata_that_was_changed_is_found_as_it_is_now(catalog: Catalog, finder: Finder) -> None:
+def test_changed_metadata_is_found_by_its_new_values(catalog: Catalog, finder: Finder) -> None:
     catalog.take([ended("s", metadata={"who": "Ada"})], [Said("s", 1, 1, "hello")])
     catalog.take([ended("s", metadata={"who": "Grace"})], [])
     assert ids(finder, words=("ada",)) == []
@@ -124,7 +124,7 @@ def test_metadata_that_was_changed_is_found_as_it_is_now(catalog: Catalog, finde
     assert ids(finder, metadata=(("who", "Ada"),)) == []
 
 
-def test_texts_with_a_hole_before_them_are_left_to_be_read(catalog: Catalog, finder: Finder) -> None:
+def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Catalog, finder: Finder) -> None:
     record = SessionRecord("s", "en", NOW)
     assert catalog.take([record], [Said("s", 1, 2, "one"), Said("s", 5, 6, "five"), Said("none", 1, 1, "x")]) == [
         "s",
@@ -137,13 +137,15 @@ def test_texts_with_a_hole_before_them_are_left_to_be_read(catalog: Catalog, fin
     assert ids(finder, words=("five",)) == ["s"]
 
 
-def test_a_session_that_is_no_more_is_not_found(catalog: Catalog, finder: Finder) -> None:
+def test_a_deleted_session_is_not_found(catalog: Catalog, finder: Finder) -> None:
     catalog.take([ended("s", metadata={"a": "b"})], [Said("s", 1, 1, "hello")])
     catalog.remove(["s", "never"])
     assert ids(finder) == ids(finder, words=("hello",)) == ids(finder, metadata=(("a", "b"),)) == []
 
 
-def test_it_is_cleared_and_a_rebuild_can_be_asked_for(catalog: Catalog, finder: Finder, tmp_path: Path) -> None:
+def test_the_search_index_can_be_cleared_and_its_rebuild_requested(
+    catalog: Catalog, finder: Finder, tmp_path: Path
+) -> None:
     catalog.take([ended("s")], [Said("s", 1, 1, "hello")])
     catalog.note_complete()
     assert (catalog.complete(), catalog.rebuild_wanted(), catalog.newest_started()) == (True, False, 1780315200123)
@@ -156,7 +158,7 @@ def test_it_is_cleared_and_a_rebuild_can_be_asked_for(catalog: Catalog, finder: 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 7), st.booleans(), st.booleans())
-def test_pages_join_without_a_hole(
+def test_pages_of_the_search_join_without_a_hole(
     tmp_path_factory: pytest.TempPathFactory,
     moments: list[int],
     limit: int,
@@ -184,7 +186,7 @@ def test_pages_join_without_a_hole(
     finder.close()
 
 
-def test_a_search_that_takes_too_long_says_how_far_it_came_and_goes_on(
+def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "FEW", 0)
