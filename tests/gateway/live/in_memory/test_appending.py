@@ -21,7 +21,7 @@ from tests.support.in_memory import (
 )
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AppendItem
-from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidEvent, SessionEnded, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, MalformedEvent, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import BadEvent
 
 BAD = BadEvent("bad", ErrorCode.INVALID_EVENT, "no payload")
@@ -117,7 +117,7 @@ async def test_in_the_time_of_grace_events_are_taken_and_then_only_replays(join:
     await here.end(live)
     await here.append(live, event("b"))
     await pass_time(5.1)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionHasEnded):
         await here.append(live, *events("a", "c"))
     assert [each.duplicate for each in await here.append(live, *events("a", "b"))] == [True, True]
     assert await here.log() == ["a", "b"]
@@ -169,7 +169,7 @@ async def test_an_answer_names_the_error_of_what_was_malformed(here: MemoryGatew
     live.submit(AppendItem([event("a"), BAD], 10, STARTED, done=done))  # type: ignore[arg-type]
     with pytest.raises(TurnwireError, match="no payload") as refusal:
         await done
-    assert refusal.value.code == InvalidEvent("").code
+    assert refusal.value.code == MalformedEvent("").code
 
 
 async def test_the_observer_hears_of_duplicates_refusals_and_the_time_to_the_ack(here: MemoryGateway) -> None:

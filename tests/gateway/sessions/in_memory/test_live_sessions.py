@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 
 
 async def test_many_who_open_one_session_get_the_same_by_one_read(
@@ -50,7 +50,7 @@ async def test_all_who_wait_hear_why_it_cannot_be_opened(here: MemoryGateway) ->
     assert {type(result) for result in results} == {StorageUnavailable}
     here.database.away = False
     results = await asyncio.gather(*(here.open() for _ in range(3)), return_exceptions=True)
-    assert {type(result) for result in results} == {SessionNotFound}
+    assert {type(result) for result in results} == {NoSuchSession}
     await here.create()
     assert (await here.open()).session_id == "s"
 
@@ -79,7 +79,7 @@ async def test_creating_what_somebody_has_just_looked_for_in_vain_creates(here: 
     live, created = await here.sessions.create(record())
     assert (created, live) == (True, here.live["s"])
     [found] = await asyncio.gather(looking, return_exceptions=True)
-    assert isinstance(found, SessionNotFound)
+    assert isinstance(found, NoSuchSession)
 
 
 async def test_memory_that_is_full_makes_room_of_what_nobody_uses(join: StartMemory) -> None:

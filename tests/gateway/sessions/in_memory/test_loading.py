@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.in_memory import MemoryGateway, event, events
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 
 
 async def test_fields_that_lag_are_brought_up_to_the_head_of_the_log(here: MemoryGateway) -> None:
@@ -55,5 +55,5 @@ async def test_an_ended_session_stays_ended_with_the_events_of_its_grace(here: M
 
 
 async def test_nobody_is_nobody(here: MemoryGateway) -> None:
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await load(here.store, "nobody")
