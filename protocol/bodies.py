@@ -179,6 +179,13 @@ class CommandIn(Shape):
     ttl_ms: int | None = None
 
 
+class MintedToken(Shape):
+    """The answer of `POST /tokens`: a token for another client, such as a browser."""
+
+    token: str
+    expires_at: Timestamp
+
+
 class CommandAnswer(Shape, omit_defaults=True):
     """The state of a command. `message` comes from the bot."""
 

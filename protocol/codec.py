@@ -15,8 +15,8 @@ from msgspec import Raw, Struct, UnsetType
 from turnwire.protocol.containers import check_containers
 from turnwire.protocol.control.commands import check_accept, check_result
 from turnwire.protocol.control.messages import Accept, CommandResult
-from turnwire.protocol.encoding import Encoding
 from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, TooLarge, TurnwireError
+from turnwire.protocol.frame_encoder import FrameEncoder
 from turnwire.protocol.messages import (
     REF_CHARS,
     TIMESTAMP,
@@ -55,7 +55,7 @@ class Batch(Struct, frozen=True):
     events: list[EventIn | BadEvent]
 
 
-class Codec(Encoding):
+class Codec(FrameEncoder):
     """The encoder and decoder of one subprotocol's frames. Stateless, shared by all connections."""
 
     def __init__(self, subprotocol: str, format: Any, *, text: bool) -> None:

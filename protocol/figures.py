@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from msgspec import field
 
 from turnwire.protocol.messages import Interruptions, LastLine, Shape
+
+N = TypeVar("N", int, float)
 
 
 class Turns(Shape):
@@ -118,7 +121,7 @@ class SessionStats(Figures, kw_only=True):
     last_seq: int
 
 
-def percentile(ordered: Sequence[int], share: float) -> int | None:
+def percentile(ordered: Sequence[N], share: float) -> N | None:
     """Return the nearest-rank percentile of sorted values; `share` is from 0 to 1. Return None for no values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 

@@ -116,7 +116,7 @@ def test_after_a_goaway_nothing_more_is_sent(delivery: Delivery) -> None:
 def test_an_answer_out_of_turn_means_another_connection(delivery: Delivery) -> None:
     add(delivery, "a", "b")
     sent(delivery)
-    with pytest.raises(Lost, match="turn"):
+    with pytest.raises(Lost, match="is next"):
         delivery.received(Ack([AckItem("b", 1)]), 0.0)
 
 

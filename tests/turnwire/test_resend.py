@@ -46,7 +46,7 @@ async def test_all_that_is_left_in_a_folder_is_sent_to_where_it_was_meant_for(ga
         assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
     assert names(tmp_path) == ["notes.txt"]
     result = await resend(tmp_path)
-    assert (result.exit_code, result.output) == (0, "nothing is left to be sent\n")
+    assert (result.exit_code, result.output) == (0, "nothing is left to send\n")
 
 
 async def test_what_cannot_be_stored_is_told_and_stays(gateway: Gateway, tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_what_the_disk_does_not_take_was_never_there_and_spoils_nothing(tmp_path
         with pytest.raises(SpoolError, match="cannot be written"):
             file.add(b"y" * 1000)
         file.add(b"small")
-        with pytest.raises(SpoolError, match="cannot be written anew"):
+        with pytest.raises(SpoolError, match="cannot be replaced"):
             file.replace([big, big])
     file.add(b"after")
     assert recover(path.read_bytes()).events == [big, b"small", b"after"]

@@ -114,7 +114,7 @@ async def test_one_that_fails_to_renew_is_asked_again_too(
     async with Publisher(door.url, "call", token=mint) as call:
         mint.failing = True
         await door.warn()
-        await eventually(lambda: "the token cannot be renewed" in caplog.text)
+        await eventually(lambda: "the token could not be renewed" in caplog.text)
         mint.failing = False
         await eventually(lambda: door.renewed == ["t1"])
         assert call.connected

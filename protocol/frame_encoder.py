@@ -35,7 +35,7 @@ def _plain_int(value: object) -> object:
     raise TypeError(f"cannot encode a {type(value).__name__}")
 
 
-class Encoding:
+class FrameEncoder:
     """The encoder of one subprotocol's frames. Stateless."""
 
     def __init__(self, format: Any) -> None:
