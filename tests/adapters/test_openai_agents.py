@@ -66,5 +66,5 @@ async def test_what_cannot_be_read_does_not_reach_the_model(caplog: pytest.LogCa
     model, _, told = listening()
     await model.emit("raw_server_event")
     await model.emit("raw_server_event", data=script.created())
-    assert "was not noted" in caplog.text
+    assert "was not recorded" in caplog.text
     assert told.payloads("call.started")
