@@ -42,8 +42,7 @@ class Publisher:
 
     `post` and `hint` never wait, and raise only for a bad payload. Calls that wait raise Superseded, SessionEnded or
     another Refused if the gateway refuses for good, Unreachable once it has been away for `give_up_after` seconds (by
-    default never), and TimeoutError after their own `timeout`. All calls belong to the event loop in which the
-    publisher was entered.
+    default never), and TimeoutError after their own `timeout`. All calls belong to the event loop of the publisher.
 
     Events that the gateway refuses go to `on_nack`, if given. Otherwise they are logged, and `flush`, `complete` and
     leaving raise EventsRejected once for them. `nacks` always lists them. `on_ack` is called for every event that
@@ -196,9 +195,8 @@ class Publisher:
     ) -> str:
         """Queue one event and return its id, without waiting. Raises InvalidEvent for a bad event, and nothing else.
 
-        If `max_outbox` events wait already, the event goes to the spool, if there is one. Otherwise it is dropped, as
-        it is if the publisher is not open or has stopped for good. `dropped` counts such events, and the first is
-        logged as a warning.
+        If `max_outbox` events wait already, the event goes to the spool, or is dropped if there is none. It is dropped,
+        too, if the publisher is not open or has stopped. `dropped` counts such events; the first one logs a warning.
         """
         entry = self._encoder.entry(type, payload, event_id, timestamp, self._delivery.limits)
         self._intake.post(entry)
@@ -216,9 +214,8 @@ class Publisher:
     def on_command(self, handler: CommandHandler, *commands: str) -> None:
         """Call `handler` for supervisors' commands: the named ones, or by default `whisper`, `say` and `end`.
 
-        The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`), in order, each
-        in its own task. When it returns, the command is done, and a text that it returns goes with the answer. Raising
-        CommandRefused refuses the command. Any other error means that it failed.
+        The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`), in its own task.
+        A text that it returns goes with the answer. CommandRefused refuses the command; any other error fails it.
         """
         self._commands.handle(handler, commands)
 
