@@ -168,6 +168,9 @@ class Catalog:
 
 
 def _folded(text: str) -> str:
+    """Return the folded words of a text; plain ASCII unchanged, since the tokenizer finds the same words in it."""
+    if text.isascii():
+        return text
     return " ".join(words_of(text))
 
 
