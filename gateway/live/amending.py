@@ -9,7 +9,7 @@ from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AmendItem, FiguresItem
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.rules import check_metadata
 from turnwire.store.waiting import persist
@@ -31,7 +31,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
             break
         stored = await persist(lambda: sessions.load(state.session_id), wanted=item.done)
         if stored is None:
-            raise SessionNotFound(state.session_id)
+            raise NoSuchSession(state.session_id)
         await learn(context, state, stored)
     if not item.done.done():
         item.done.set_result(state.session())

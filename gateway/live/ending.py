@@ -12,7 +12,7 @@ from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import ended
 from turnwire.gateway.live.items import AbandonItem, EndItem
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
 from turnwire.store.waiting import persist
 
@@ -82,6 +82,6 @@ async def _end(
         return True
     stored = await persist(lambda: sessions.load(state.session_id), wanted)
     if stored is None:
-        raise SessionNotFound(state.session_id)
+        raise NoSuchSession(state.session_id)
     await learn(context, state, stored)
     return stored.ended_at == ended_at

@@ -11,7 +11,7 @@ from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
@@ -40,7 +40,7 @@ class LiveSessions:
         """The live session, loaded when it is not in memory.
 
         Whoever needs it beyond the next await holds it (`LiveSession.held`): else it may be evicted meanwhile. Raises
-        SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
+        NoSuchSession, StorageUnavailable, Overloaded when memory is full of sessions in use.
         """
         while (live := self.live.get(session_id)) is None:
             await _outcome(self._opening.get(session_id) or self._begin_opening(session_id))
@@ -89,7 +89,7 @@ class LiveSessions:
             self._adopt(record)
         try:
             live = await self.open(session_id)
-        except SessionNotFound:
+        except NoSuchSession:
             live = await self.open(session_id)  # somebody's opening was under way, and had looked before
         if created:
             self._context.observer.created(live.state)
@@ -103,7 +103,7 @@ class LiveSessions:
         if session_id in self.live or session_id in self._opening:
             try:
                 return await self.open(session_id), False
-            except SessionNotFound:
+            except NoSuchSession:
                 pass
         return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
 

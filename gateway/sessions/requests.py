@@ -26,7 +26,7 @@ from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord
-from turnwire.store.waiting import answered, storage_deadline
+from turnwire.store.waiting import result_within, storage_deadline
 
 
 class View(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Requests:
             if state.is_behind(stored):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
-                await answered(done, self._rest_timeout)
+                await result_within(done, self._rest_timeout)
 
     async def view(self, session_id: str) -> View:
         """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
@@ -105,7 +105,7 @@ class Requests:
             raise Overloaded("too many events wait for the storage; try again")
         done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         live.submit(AppendItem(events, weight, utc_now(), done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
         """End the session, once. Returns it, and whether this call ended it."""
@@ -113,7 +113,7 @@ class Requests:
         live = await self._open_in_time(session_id)
         done: asyncio.Future[tuple[Session, bool]] = asyncio.get_running_loop().create_future()
         live.submit(EndItem(status, reason, done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def command(self, session_id: str, command: Command) -> CommandAnswered:
         """Ask the session's bot to do this; returns when that is durable, or how far it is if it was asked before.
@@ -125,7 +125,7 @@ class Requests:
         live = await self._open_in_time(session_id)
         done: asyncio.Future[CommandAnswered] = asyncio.get_running_loop().create_future()
         live.submit(CommandItem(command, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
         """Patch the session's metadata (RFC 7396), set its language, or both. Raises SessionNotFound,
@@ -134,7 +134,7 @@ class Requests:
         live = await self._open_in_time(session_id)
         done: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         live.submit(AmendItem(metadata, language, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)

@@ -16,7 +16,7 @@ from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.gateway_url import gateway_url
 from turnwire.adapters.mapped import Collected, stable_id
 from turnwire.adapters.session_ids import new_session_id
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 from turnwire.protocol.messages import EventIn
 
 
@@ -53,11 +53,11 @@ def test_a_publisher_that_takes_nothing_more_logs_one_warning(caplog: pytest.Log
         notes.said("user", "Hi")
         notes.note("error")
         notes.heard_so_far("user", "H")
-    assert [record.getMessage() for record in caplog.records] == ["an event was not taken: it is over"]
+    assert [record.getMessage() for record in caplog.records] == ["an event was not queued: it is over"]
 
 
 def test_turn_numbers_rise_with_each_user_utterance() -> None:
-    turns = Turns()
+    turns = TurnCounter()
     assert turns.current == 0
     turns.user_begins()
     turns.user_begins()

@@ -66,5 +66,5 @@ async def test_an_event_the_listener_cannot_read_does_not_disturb_the_model(capl
     model, _, told = listening()
     await model.emit("raw_server_event")
     await model.emit("raw_server_event", data=script.created())
-    assert "was not noted" in caplog.text
+    assert "was not recorded" in caplog.text
     assert told.payloads("call.started")

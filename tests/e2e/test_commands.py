@@ -272,7 +272,7 @@ def test_without_a_gateway_a_command_prints_one_line_that_says_what_to_do(args: 
     said = turnwire(*args, url="http://127.0.0.1:1", status=1)
     assert said == (
         "turnwire: cannot reach http://127.0.0.1:1: connection refused; "
-        "start a gateway with `turnwire serve`, or name another with --url\n"
+        "start a gateway with `turnwire serve`, or name another one with --url\n"
     )
 
 

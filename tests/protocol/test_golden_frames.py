@@ -15,7 +15,7 @@ import pytest
 from msgspec import DecodeError, Raw
 
 from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
-from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandStatePush, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,
@@ -142,8 +142,8 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "session_summary": SessionPush("f", LIVE, SUMMARY),
     "sessions_summaries": SessionsPush("f", [LIVE, FRESH], {"call-7": SUMMARY}),
     "unsubscribed": Unsubscribed("a"),
-    "command_state": CommandState("c", "cmd-1", "requested"),
-    "command_state_message": CommandState("c", "cmd-1", "refused", "the caller has hung up"),
+    "command_state": CommandStatePush("c", "cmd-1", "requested"),
+    "command_state_message": CommandStatePush("c", "cmd-1", "refused", "the caller has hung up"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
 BOTH_SEND = ("ping", "auth")

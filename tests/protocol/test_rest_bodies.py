@@ -7,7 +7,7 @@ import pytest
 
 from turnwire.protocol.bodies import CompleteSession, CreateSession
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
+from turnwire.protocol.errors import ErrorCode, InvalidJson, InvalidMessage, MalformedEvent, TurnwireError
 from turnwire.protocol.messages import EventIn, Limits
 
 LIMITS = Limits()
@@ -53,7 +53,7 @@ def test_a_bad_event_in_a_body_is_named(event: object, text: str) -> None:
 
 
 def test_every_bad_event_of_a_batch_is_named() -> None:
-    with pytest.raises(InvalidEvent) as caught:
+    with pytest.raises(MalformedEvent) as caught:
         decode({"events": [{**EVENT, "type": "x"}, EVENT, {**EVENT, "eventId": ""}]})
     assert caught.value.details is not None
     assert [text.partition(":")[0] for text in caught.value.details] == ["events[0]", "events[2]"]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.failpoints import failing
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
-from turnwire.store.revocations import RevocationLog
+from turnwire.store.revocations import RevocationStore
 
 
 async def test_revocations_are_read_in_order_by_windows(store: Store) -> None:
@@ -27,7 +27,7 @@ async def test_gateways_that_revoke_at_once_lose_no_revocation(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     other = Store.connect(database_uri, database_name)
-    logs: list[RevocationLog] = [store.revocations, other.revocations]
+    logs: list[RevocationStore] = [store.revocations, other.revocations]
     await asyncio.gather(*(logs[number % 2].append(f"sub:{number}", None) for number in range(20)))
     assert {mark for mark, _ in await store.revocations.read_after(0)} == {f"sub:{number}" for number in range(20)}
     await other.close()

@@ -16,7 +16,7 @@ from turnwire.store.search import finder as finding
 from turnwire.store.search.catalog import Catalog, Said, Unended
 from turnwire.store.search.finder import Count, Finder
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
-from turnwire.store.session_filter import SessionFilter, words_of
+from turnwire.store.session_filter import SearchFilter, words_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123000, UTC)
@@ -64,7 +64,7 @@ def finder(catalog: Catalog, tmp_path: Path) -> Iterator[Finder]:
 
 def ids(finder: Finder, limit: int = 100, **fields: Any) -> list[str]:
     query = {name: fields.pop(name) for name in tuple(fields) if name in SessionQuery.__struct_fields__}
-    found = finder.page(SessionQuery(limit=limit, more=SessionFilter(**fields), **query))
+    found = finder.page(SessionQuery(limit=limit, more=SearchFilter(**fields), **query))
     assert found.stopped_at is None
     return found.ids
 
@@ -169,7 +169,7 @@ def test_pages_of_the_search_join_without_a_hole(
     catalog, finder = Catalog(path), Finder(path)
     records = {f"s{n}": ended(f"s{n}", minutes=moment, errors=n % 2) for n, moment in enumerate(moments)}
     catalog.take(records.values(), [])
-    more = SessionFilter(has_errors=True) if narrowed else SessionFilter()
+    more = SearchFilter(has_errors=True) if narrowed else SearchFilter()
     found: list[str] = []
     before = None
     while True:
@@ -194,13 +194,13 @@ def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     monkeypatch.setattr(finding, "_LAST_WINDOW", 10)
     records = [ended(f"s{n}", minutes=n, errors=int(n == 55)) for n in range(100)]
     catalog.take(records, [])
-    query = SessionQuery(limit=5, more=SessionFilter(has_errors=True))
+    query = SessionQuery(limit=5, more=SearchFilter(has_errors=True))
     found, steps = finder.page(query, seconds=0), 0
     while not found.ids:
         assert found.stopped_at is not None
         started, session_id = found.stopped_at
         before = datetime.fromtimestamp(started / 1000, UTC), session_id
-        query = SessionQuery(limit=5, before=before, more=SessionFilter(has_errors=True))
+        query = SessionQuery(limit=5, before=before, more=SearchFilter(has_errors=True))
         found, steps = finder.page(query, seconds=0), steps + 1
     assert (found.ids, steps) == (["s55"], 5)
     assert finder.count(query, 10, seconds=0) == Count(0, exact=False)

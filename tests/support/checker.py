@@ -221,7 +221,7 @@ class _SessionCheck:
         return max(self.epochs[entry.event_id])
 
     def _fencing(self) -> Iterator[tuple[Kind, str]]:
-        begun: dict[int, tuple[int, int]] = {}  # seq → newest epoch, and gateway, that surely stored something before
+        begun: dict[int, tuple[int, int]] = {}  # seq → newest epoch that surely stored something before, at which seq
         newest = (0, 0)
         claimed = Counter(publishing.epoch for publishing in self.history.publishings)
         for epoch, times in claimed.items():

@@ -234,7 +234,7 @@ async def test_call_stats_returns_sums_over_calls(recorded: tuple[Recorder, Clie
         "toolsFailed": 0,
         "errors": 0,
     }
-    recorder.answer = {"groups": [{"key": "2026-01-01", **figures}], "total": figures}
+    recorder.answer = {"groups": [{"key": "2026-01-01", **figures}], "total": {"key": None, **figures}}
     stats = await client.call_stats(started_after="2026-01-01T00:00:00Z", group_by="day")
     assert [(group.key, group.calls) for group in stats.groups] == [("2026-01-01", 2)]
     assert (stats.total.key, stats.total.response_p50_ms) == (None, 700)

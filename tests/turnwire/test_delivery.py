@@ -116,7 +116,7 @@ def test_a_publisher_sends_nothing_after_goaway(delivery: Delivery) -> None:
 def test_an_answer_out_of_turn_makes_the_publisher_reconnect(delivery: Delivery) -> None:
     add(delivery, "a", "b")
     sent(delivery)
-    with pytest.raises(Lost, match="turn"):
+    with pytest.raises(Lost, match="is next"):
         delivery.received(Ack([AckItem("b", 1)]), 0.0)
 
 

@@ -51,8 +51,8 @@ def test_verify_counts_duplicates() -> None:
     assert found.doubled == 3
     assert found.faults == [
         "seq 2 comes after seq 2",
-        "eventId 'e2' is there twice, the second time at seq 2",
-        "eventId 'e1' is there twice, the second time at seq 3",
+        "eventId 'e2' occurs twice, the second time at seq 2",
+        "eventId 'e1' occurs twice, the second time at seq 3",
     ]
 
 
@@ -68,20 +68,20 @@ def test_verify_notes_a_timestamp_that_goes_back_as_no_fault() -> None:
 
 
 def test_verify_reports_impossible_times() -> None:
-    assert check(session(1), [event(1, timestamp="noon")]).faults == ["the timestamp of seq 1 is no time: 'noon'"]
+    assert check(session(1), [event(1, timestamp="noon")]).faults == ["the timestamp of seq 1 is not a time: 'noon'"]
     assert check(session(1, last_event_at=START), [event(1)]).faults == [
-        f"lastEventAt is {START}, and its event has {moment(1)}"
+        f"lastEventAt is {START}, but its event has {moment(1)}"
     ]
-    assert check(session(0, last_event_at=START), []).faults == [f"there is no event, and lastEventAt is {START}"]
+    assert check(session(0, last_event_at=START), []).faults == [f"there is no event, but lastEventAt is {START}"]
     assert check(session(1, ended_at=START, started_at=END), [event(1)]).faults == [
         f"endedAt {START} is before startedAt {END}"
     ]
 
 
 def test_verify_reports_a_status_that_does_not_fit() -> None:
-    assert check(session(1, ended_at=None), [event(1)]).faults == ["the status is completed, and endedAt is None"]
+    assert check(session(1, ended_at=None), [event(1)]).faults == ["the status is completed, but endedAt is None"]
     assert check(session(1, status="initiated", ended_at=None), [event(1)]).faults == [
-        "the status is initiated, and there are 1 events"
+        "the status is initiated, but there are 1 events"
     ]
 
 

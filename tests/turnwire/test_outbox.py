@@ -180,7 +180,7 @@ def test_the_outbox_notices_an_answer_out_of_turn() -> None:
     outbox.add(entry("a"))
     outbox.add(entry("b"))
     outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
-    with pytest.raises(OutOfStep, match="the turn of 'a'"):
+    with pytest.raises(OutOfStep, match="'a' is next"):
         outbox.answered("b", 1)
 
 

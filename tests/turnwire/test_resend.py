@@ -48,7 +48,7 @@ async def test_resend_sends_every_spool_of_a_folder_to_its_gateway_and_session(
         assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
     assert names(tmp_path) == ["notes.txt"]
     result = await resend(tmp_path)
-    assert (result.exit_code, result.output) == (0, "nothing is left to be sent\n")
+    assert (result.exit_code, result.output) == (0, "nothing is left to send\n")
 
 
 async def test_resend_reports_and_keeps_events_that_cannot_be_stored(gateway: Gateway, tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_a_failed_write_leaves_the_spool_as_it_was(tmp_path: Path) -> None:
         with pytest.raises(SpoolError, match="cannot be written"):
             file.add(b"y" * 1000)
         file.add(b"small")
-        with pytest.raises(SpoolError, match="cannot be written anew"):
+        with pytest.raises(SpoolError, match="cannot be replaced"):
             file.replace([big, big])
     file.add(b"after")
     assert recover(path.read_bytes()).events == [big, b"small", b"after"]

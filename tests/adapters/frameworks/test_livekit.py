@@ -275,5 +275,5 @@ async def test_an_event_the_adapter_cannot_read_does_not_disturb_the_livekit_ses
     async with bot:
         bot.session.emit("conversation_item_added", object())
         bot.session.emit("error", None)
-    assert "was not noted" in caplog.text
+    assert "was not recorded" in caplog.text
     assert told.ended is not None

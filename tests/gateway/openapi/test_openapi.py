@@ -18,8 +18,8 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, m
 from turnwire.gateway.openapi.credentials import CREDENTIAL_EXAMPLES, credential_schemas
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.schemas import EXAMPLES
-from turnwire.gateway.rest.access import MintedToken
 from turnwire.protocol import bodies, messages
+from turnwire.protocol.bodies import MintedToken
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import ErrorCode, InvalidMessage
 from turnwire.protocol.messages import Limits, Shape

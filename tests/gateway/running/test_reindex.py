@@ -15,7 +15,7 @@ def test_reindex_requests_a_rebuild(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / FILE_NAME)
     assert not catalog.rebuild_wanted()
     result = CliRunner().invoke(app, ["reindex", "--data-dir", str(tmp_path)])
-    assert (result.exit_code, "made anew" in result.output) == (0, True)
+    assert (result.exit_code, "rebuilt" in result.output) == (0, True)
     assert catalog.rebuild_wanted()
     catalog.close()
 

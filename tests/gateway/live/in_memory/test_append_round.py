@@ -11,7 +11,7 @@ from tests.support.in_memory import STARTED, Seat, event, events
 from turnwire.gateway.live.items import AppendItem, Stored
 from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.log.durable import Durable, as_received
-from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from turnwire.protocol.errors import ErrorCode, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn
 from turnwire.protocol.rules import Ledger
 from turnwire.protocol.times import format_time
@@ -41,7 +41,7 @@ class Log:
         *appends: AppendItem,
         foreign: Sequence[EventIn] = (),
         refused: Sequence[str] = (),
-        ended: SessionEnded | None = None,
+        ended: SessionHasEnded | None = None,
     ) -> AppendRound:
         """Admit, store, answer. `foreign` events are stored before the round's own; `refused` ones never are."""
         round_ = AppendRound(self.ledger)
@@ -160,7 +160,7 @@ async def test_after_the_end_stored_events_are_acked_and_new_ones_refused() -> N
         by_socket(seat, event("old"), event("new"), BAD, event("old", {"n": 1})),
         replay,
         mixed,
-        ended=SessionEnded("s", "2025-01-01T00:00:00.000Z"),
+        ended=SessionHasEnded("s", "2025-01-01T00:00:00.000Z"),
     )
     assert seat.duplicates == ["old"]
     assert seat.nacks == [("new", "session_ended"), ("bad", "invalid_event"), ("old", "event_conflict")]

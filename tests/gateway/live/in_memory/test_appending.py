@@ -21,7 +21,7 @@ from tests.support.in_memory import (
 )
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AppendItem
-from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidEvent, SessionEnded, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, MalformedEvent, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import BadEvent
 
 BAD = BadEvent("bad", ErrorCode.INVALID_EVENT, "no payload")
@@ -119,7 +119,7 @@ async def test_new_events_are_accepted_in_the_grace_time_and_afterwards_only_dup
     await here.end(live)
     await here.append(live, event("b"))
     await pass_time(5.1)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionHasEnded):
         await here.append(live, *events("a", "c"))
     assert [each.duplicate for each in await here.append(live, *events("a", "b"))] == [True, True]
     assert await here.log() == ["a", "b"]
@@ -171,7 +171,7 @@ async def test_the_answer_to_a_malformed_event_names_its_error(here: MemoryGatew
     live.submit(AppendItem([event("a"), BAD], 10, STARTED, done=done))  # type: ignore[arg-type]
     with pytest.raises(TurnwireError, match="no payload") as refusal:
         await done
-    assert refusal.value.code == InvalidEvent("").code
+    assert refusal.value.code == MalformedEvent("").code
 
 
 async def test_the_observer_is_told_of_duplicates_refusals_and_the_time_to_the_ack(here: MemoryGateway) -> None:

@@ -12,7 +12,7 @@ from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.catching_up import is_stale
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
 
 
 async def renew(live: LiveSession) -> None:
@@ -84,7 +84,7 @@ async def test_catching_up_with_a_session_that_is_gone_raises_not_found(
     live = await here.create()
     for side in (database.primary, database.majority):
         del side["sessions"]["s"]
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await renew(live)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 
 
 async def test_opening_a_session_many_times_at_once_reads_it_once(
@@ -50,7 +50,7 @@ async def test_everyone_waiting_for_a_session_learns_why_it_cannot_be_opened(her
     assert {type(result) for result in results} == {StorageUnavailable}
     here.database.away = False
     results = await asyncio.gather(*(here.open() for _ in range(3)), return_exceptions=True)
-    assert {type(result) for result in results} == {SessionNotFound}
+    assert {type(result) for result in results} == {NoSuchSession}
     await here.create()
     assert (await here.open()).session_id == "s"
 
@@ -81,7 +81,7 @@ async def test_a_session_can_be_created_right_after_it_was_not_found(here: Memor
     live, created = await here.sessions.create(record())
     assert (created, live) == (True, here.live["s"])
     [found] = await asyncio.gather(looking, return_exceptions=True)
-    assert isinstance(found, SessionNotFound)
+    assert isinstance(found, NoSuchSession)
 
 
 async def test_full_memory_evicts_unused_sessions(join: StartMemory) -> None:

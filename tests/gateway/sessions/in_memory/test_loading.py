@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.in_memory import MemoryGateway, event, events
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 
 
 async def test_loading_brings_lagging_fields_up_to_the_head_of_the_log(here: MemoryGateway) -> None:
@@ -57,5 +57,5 @@ async def test_an_ended_session_loads_as_ended_with_the_events_of_its_grace_time
 
 
 async def test_loading_an_unknown_session_raises_not_found(here: MemoryGateway) -> None:
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await load(here.store, "nobody")

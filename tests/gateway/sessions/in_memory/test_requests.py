@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.store.sessions import SessionQuery
 
 
@@ -16,7 +16,7 @@ async def test_viewing_a_session_does_not_load_it_into_memory(here: MemoryGatewa
     await here.create("s", *events("a", "b"))
     view = await there.requests.view("s")
     assert (view.session.last_seq, view.session.status, view.time_ordered, there.live) == (2, "active", True, {})
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await there.requests.view("nobody")
 
 
@@ -160,5 +160,5 @@ async def test_a_session_the_database_refuses_fails_only_its_own_creation(here: 
     assert not results[1].retryable
     assert sorted(here.live) == ["a", "c"]
     await pass_time(1)
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await here.open("b")
