@@ -30,14 +30,17 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
 
 
 def patterns_of_adapters() -> Iterator[tuple[str, str | bytes]]:
-    """What modules of adapters compile, read from their text, as the frameworks that they import may be absent."""
+    """Return the patterns that adapter modules compile, read from their text, because the frameworks they import may be
+    absent.
+    """
     for path in sorted((Path(turnwire.__path__[0]) / "adapters").rglob("*.py")):
         yield from ((f"{path.name}:{line}", text) for line, text in patterns_in(path.read_text("utf-8")))
 
 
 def patterns_in(source: str) -> Iterator[tuple[int, str | bytes]]:
-    """The first argument of every call of a function of `re`, with its line. Raises ValueError for one that is no
-    literal, and so cannot be read."""
+    """Return the first argument of every call of a function of `re`, with its line. Raises ValueError for one that is
+    not a literal.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS_OF_RE and node.args:
             yield node.lineno, ast.literal_eval(node.args[0])

@@ -1,4 +1,4 @@
-"""Whatever Python value a tool gets or returns becomes a payload that the gateway takes."""
+"""Whatever Python value a tool gets or returns becomes a payload that the gateway accepts."""
 
 from __future__ import annotations
 

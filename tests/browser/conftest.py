@@ -90,9 +90,8 @@ class _Watch:
 
 @pytest.fixture
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
-    """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected.
-
-    `fake_clock` gives it a clock that a test can move on. Further arguments are those of a browser context.
+    """Opens an address in a new page. `allowed`: parts of expected console errors. `fake_clock` gives the page a clock
+    that a test can move. Further arguments are those of a browser context.
     """
     watches: list[_Watch] = []
     contexts: list[BrowserContext] = []

@@ -119,7 +119,7 @@ async def check_access(page: Page) -> None:
 
 
 async def check_size(page: Page) -> None:
-    """The page is as large as the screen; what is longer scrolls in it."""
+    """Assert that the page is as large as the screen, so that longer content scrolls within it."""
     root = "document.documentElement"
     assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
 

@@ -1,7 +1,6 @@
 """All fault runs in their long forms, again and again: `python -m tests.faults.soak --long-forms`.
 
-Every round has seeds of its own, which it prints. The first broken promise ends them; the directory of that
-run is kept and named.
+Every round prints its own seeds. The first broken promise ends the rounds; the directory of that run is kept and named.
 """
 
 from __future__ import annotations

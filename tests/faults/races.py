@@ -45,8 +45,9 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: boo
 
 
 def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
-    """Play one and judge it. Returns what it came to. `bus`: the gateways tell each other, over a bus that loses,
-    delays, doubles and reorders."""
+    """Play one schedule and judge it. Returns its results. With `bus`, the gateways tell each other what is new, over a
+    bus that loses, delays, duplicates and reorders messages.
+    """
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)

@@ -1,8 +1,8 @@
 """One long run under load with a random fault every few seconds: `python -m tests.faults.soak --minutes 20 --seed N`.
 
-Sessions live for a minute or two; each is completed, and judged with all that its clients have seen. At the end the
-logs of all are read once more. Exit status 0 means that no promise was broken. `--long-forms` plays the long forms of
-the single fault runs instead, again and again.
+Sessions live for a minute or two; each is completed, and judged by everything its clients have seen. At the end all
+logs are read once more. Exit status 0 means that no promise was broken. `--long-forms` plays the long forms of the
+single fault runs instead, again and again.
 """
 
 from __future__ import annotations

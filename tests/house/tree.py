@@ -99,7 +99,7 @@ def within(graph: Graph, package: str) -> dict[str, frozenset[str]]:
 
 
 def room_of(module: str) -> str:
-    """`gateway/live` for `turnwire.gateway.live.state`; `gateway` for files that stand in no room."""
+    """Return `gateway/live` for `turnwire.gateway.live.state`, and `gateway` for files in no room."""
     parts = module.split(".")[1:]
     if parts and parts[0] == "gateway" and len(parts) > 2:
         return "/".join(parts[:2])

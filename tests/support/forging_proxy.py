@@ -33,8 +33,8 @@ def failure(code: int, name: str, errmsg: str = "forged") -> Document:
 class ForgingProxy:
     """Carries connections to a database. Owned by the test's loop.
 
-    A command is a document with the name of the command as its first field; documents that travel beside it
-    (`documents`, `updates`) are put into it.
+    A command is a document whose first field is the command's name. Documents that travel beside it (`documents`,
+    `updates`) are put into it.
     """
 
     def __init__(self, uri: str) -> None:

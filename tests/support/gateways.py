@@ -141,9 +141,8 @@ class Gateway:
         return stored
 
     async def send_raw(self, data: bytes, *, end: bool = False) -> bytes:
-        """What a connection of its own is answered to these bytes, up to its end, which the gateway must make.
-
-        `end` closes our direction after them.
+        """Send these bytes on a new connection. Returns the answer up to its end, which the gateway must make. `end`
+        closes our direction after the bytes.
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:

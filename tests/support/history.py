@@ -1,6 +1,7 @@
-"""What happened to one session in a run, as its clients saw it: all that the checker needs, and nothing of the gateway.
+"""What happened to one session in a run, as its clients saw it: everything the checker needs, and nothing of the
+gateway.
 
-A history can be written to a file by a client in a process of its own, and be joined with others.
+A client in another process can write a history to a file, which is then joined with others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from turnwire.protocol.messages import Event, EventIn
 
 
 def content_of(type_: str, payload: dict[str, Any]) -> str:
-    """Stands for the type and the payload: equal for equal ones, the order of keys and the kind of numbers included."""
+    """Return a digest of type and payload, equal only if both are equal, including the order of keys and the kind of
+    numbers.
+    """
     return blake2b(msgspec.json.encode((type_, payload)), digest_size=8).hexdigest()
 
 

@@ -69,9 +69,10 @@ def running_python(
 
 
 class GatewayProcess:
-    """`turnwire serve` as a child process on a data directory; `with` or `async with` starts it and waits until ready.
+    """`turnwire serve` as a child process on a data directory. `with` or `async with` starts it and waits until it is
+    ready.
 
-    Without `mongodb_uri` it has its embedded database there. `env` sets variables, `args` adds options. It listens on a
+    Without `mongodb_uri` its embedded database is there. `env` sets variables, `args` adds options. It listens on a
     free port unless `port` names one. After `kill` or `terminate`, `start` starts it again. Leaving the block kills it.
     """
 

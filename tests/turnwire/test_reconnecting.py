@@ -237,7 +237,7 @@ async def test_a_publisher_gives_up_on_a_lost_gateway_after_give_up_after(gatewa
 async def test_two_publishers_of_a_session_do_not_take_it_from_each_other_for_ever(
     gateway: Gateway, relay: Relay
 ) -> None:
-    """The one that was superseded while it was away takes over once, as the newer, and the other stops for good."""
+    """The publisher superseded while it was away takes over once, as the newer one, and the other stops for good."""
     async with Publisher(relay.url, "call") as first:
         relay.refusing = True
         relay.cut()

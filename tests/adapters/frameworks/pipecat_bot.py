@@ -97,7 +97,7 @@ class ScriptedModel(LLMService):
 
 
 class ScriptedVoice(TTSService):
-    """Speaks silence, a tenth of a second a word; with `word_times` it tells when each word is said."""
+    """Speaks silence, a tenth of a second per word. With `word_times` it reports when each word is said."""
 
     def __init__(self, *, word_times: bool, **kwargs: Any) -> None:
         super().__init__(

@@ -45,9 +45,9 @@ time.time = lambda: time.time_ns() / 1e9
 
 
 class FakeClock:
-    """The wall clock of Python processes that are started with `env`, which look at it anew every second.
+    """The wall clock of Python processes started with `env`, which read it again every second.
 
-    The monotonic one stays true. Where libfaketime cannot be had, Python's own clock is changed.
+    The monotonic clock stays true. Without libfaketime, Python's own clock is changed.
     """
 
     def __init__(self, directory: Path, library: Path | None) -> None:

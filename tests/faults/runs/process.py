@@ -127,9 +127,8 @@ async def database_stop(directory: Path, seed: int, *, seconds: float) -> None:
 
 
 async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 200) -> None:
-    """SIGTERM under 1,000 events a second: exit status 0 within 10 s, and the clients go on with another gateway.
-
-    By turns that one is there before, or comes after on the same port.
+    """SIGTERM under 1,000 events a second: exit status 0 within 10 s, and the clients go on with another gateway. In
+    turns, that gateway starts before, or afterwards on the same port.
     """
     target = Target()
     took: list[float] = []

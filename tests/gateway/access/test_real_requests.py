@@ -21,7 +21,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def guarded_app(access: Access) -> web.Application:
-    """Answers with the id of whoever was let in, by REST at /sessions and by a socket at /subscribe."""
+    """Answers with the id of the admitted principal, by REST at /sessions and over a socket at /subscribe."""
     who = web.RequestKey("who", str)
 
     @web.middleware

@@ -1,7 +1,7 @@
 """A model of the database, with the faults of a replica set: its documents, and which of them match a condition.
 
-What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
-that. Reads see the majority, unique keys the primary.
+A write is on the primary at once and on a majority a little later; it is lost if the primary fails before that. Reads
+see the majority, unique keys the primary.
 """
 
 from __future__ import annotations

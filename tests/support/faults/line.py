@@ -1,6 +1,6 @@
 """One gateway's line to the model of the database, at the level of Motor's collections.
 
-Every operation takes a while, and may be lost on its way, lose its answer, or be carried out after the client was told
+Every operation takes a while. It may be lost on its way, lose its answer, or be carried out after the client was told
 that it failed.
 """
 

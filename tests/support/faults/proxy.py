@@ -14,7 +14,7 @@ from typing import Self
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013
 _COMMAND_AT = 4 + 1 + 4 + 1
-"""Where the name of the command stands in the body of an OP_MSG: after flags, kind, length and the element's type."""
+"""Offset of the command's name in the body of an OP_MSG: after flags, kind, length and the element's type."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

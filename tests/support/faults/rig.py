@@ -113,7 +113,8 @@ class Pace:
             self._late.append((began, now() - began - _POLL_SECONDS))
 
     def behind(self, since: float = 0.0, until: float = float("inf")) -> float:
-        """Seconds that an ack may be late for no fault of the gateway's, between these moments of the loop's clock.
+        """Return the seconds that an ack may be late through no fault of the gateway, between these moments of the
+        loop's clock.
 
         For one ack, client, gateway and database wait for the machine in turn, the database twice.
         """

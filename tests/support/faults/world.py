@@ -219,6 +219,6 @@ class World:
 
 
 def run_world(play: Callable[[], Coroutine[Any, Any, World]]) -> World:
-    """Play a schedule on a loop of its own, in virtual time."""
+    """Play a schedule on a new loop, in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(play())

@@ -113,9 +113,8 @@ class Fleet:
             )
 
     async def settle(self, timeout: float = 30.0) -> None:
-        """Let all publishers come to the end of what they have, all subscribers catch up; then judge.
-
-        Raises TimeoutError for one that does not, AssertionError for a broken promise.
+        """Let all publishers finish and all subscribers catch up, and then judge. Raises TimeoutError for a client that
+        does not get there, AssertionError for a broken promise.
         """
         for publisher in self.publishers:
             publisher.finish()

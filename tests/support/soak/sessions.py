@@ -126,9 +126,8 @@ class SoakSession:
         return self._publisher(f"t{len(self.publishers)}", 20.0)
 
     async def end(self, tally: Tally, directory: Path) -> None:
-        """Let all come to the end of what they have, complete the session, and judge it.
-
-        Raises TimeoutError for a client that does not get there, AssertionError for an answer that should not be.
+        """Let all clients finish, complete the session, and judge it. Raises TimeoutError for a client that does not
+        get there, AssertionError for a wrong answer.
         """
         self.live = False
         self._over.set()
