@@ -45,7 +45,7 @@ class Gathering:
         """More is new of the session than its events."""
         self._changed[state] = None
 
-    def heard(self, state: SessionState, durable: Durable) -> None:
+    def advanced(self, state: SessionState, durable: Durable) -> None:
         """These events, the next ones of the session, have become durable."""
         session_id, first = state.session_id, durable.events[0][0]
         if self._chars > MAX_CHARS:

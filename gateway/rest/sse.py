@@ -14,8 +14,8 @@ from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.protocol.messages import JsonObject
@@ -25,7 +25,7 @@ _COMMENT_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
 
 
-class SseFollower(Subscription):
+class SseFollower(EventSubscription):
     """A session watched over SSE. Events carry their seq as `id`; other messages carry none, so `Last-Event-ID` is
     always a seq."""
 
@@ -35,7 +35,7 @@ class SseFollower(Subscription):
         super().__init__(watching, state, after_seq, outbox)
         self.wake = asyncio.Event()
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         frame = b"event: event\nid: %d\ndata: %s\n\n"
         return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.query import session_id_of
-from turnwire.gateway.live.conversing import measured, read_on, read_window
+from turnwire.gateway.live.conversing import measured, read_more, read_window
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
@@ -43,7 +43,7 @@ class StatsRoute:
         head = (await self._requests.view(session_id)).session.last_seq
         conversation = Conversation()
         while conversation.last_seq < head:
-            await read_on(self._log, session_id, conversation, head)
+            await read_more(self._log, session_id, conversation, head)
         return conversation
 
     async def _live_conversation(self, live: LiveSession) -> Conversation:

@@ -42,11 +42,11 @@ class GatewayObserver:
         self._enders = enders
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
-        self._feed.heard(state, durable)
+        self._feed.advanced(state, durable)
         if self._announcer is not None:
             self._announcer.advanced(state)
         if self._search is not None:
-            self._search.heard(state, durable)
+            self._search.advanced(state, durable)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         self._lazy_fields.mark(state, status=state.record.status != before)
@@ -89,7 +89,7 @@ class GatewayObserver:
     def unread(self, state: SessionState) -> None:
         self._figures.read(state)
 
-    def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
+    def round_answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         if duplicates:
             self._metrics.duplicates(duplicates)
         for code in refused:

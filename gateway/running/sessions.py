@@ -7,7 +7,7 @@ from collections.abc import Callable
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.config import Config
 from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
-from turnwire.gateway.live.context import Context, Waiting
+from turnwire.gateway.live.context import Context, WaitingBytes
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.bus import Bus
@@ -63,7 +63,7 @@ class SessionParts:
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,
             shared_database=config.mongodb_uri is not None,
-            waiting=Waiting(config.max_waiting_bytes),
+            waiting=WaitingBytes(config.max_waiting_bytes),
             figures=config.figures == "on",
             observer=GatewayObserver(
                 self.lazy_fields,

@@ -12,8 +12,8 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AmendItem,
     AppendItem,
-    CommandAnswered,
     CommandItem,
+    CommandProgress,
     EndItem,
     RenewItem,
     Stored,
@@ -115,7 +115,7 @@ class Requests:
         live.submit(EndItem(status, reason, done=done))
         return await answered(done, end - self._clock())
 
-    async def command(self, session_id: str, command: Command) -> CommandAnswered:
+    async def command(self, session_id: str, command: Command) -> CommandProgress:
         """Ask the session's bot to do this; returns when that is durable, or how far it is if it was asked before.
 
         Raises SessionNotFound, SessionEnded, NotAccepted, StorageUnavailable, Overloaded, and EVENT_CONFLICT for a
@@ -123,7 +123,7 @@ class Requests:
         """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
-        done: asyncio.Future[CommandAnswered] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[CommandProgress] = asyncio.get_running_loop().create_future()
         live.submit(CommandItem(command, done))
         return await answered(done, end - self._clock())
 

@@ -12,7 +12,7 @@ from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.http.query import session_id_of
-from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -28,7 +28,7 @@ class PublisherEndpoint:
     """Opens publishers' sockets. Refusals are HTTP answers, before the upgrade."""
 
     def __init__(
-        self, serving: Serving, sessions: LiveSessions, waiting: Waiting, access: Access, creations: Creations
+        self, serving: Serving, sessions: LiveSessions, waiting: WaitingBytes, access: Access, creations: Creations
     ) -> None:
         self._waiting = waiting
         self._serving = serving

@@ -13,7 +13,7 @@ from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Serving
-from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.parties import Sender
@@ -46,7 +46,14 @@ class PublisherConnection(GuestConnection):
     kind = "publisher"
 
     def __init__(
-        self, request: web.Request, serving: Serving, guest: Guest, *, waiting: Waiting, enders: Enders, session_id: str
+        self,
+        request: web.Request,
+        serving: Serving,
+        guest: Guest,
+        *,
+        waiting: WaitingBytes,
+        enders: Enders,
+        session_id: str,
     ) -> None:
         super().__init__(request, serving, guest)
         self.session_id = session_id
@@ -79,7 +86,7 @@ class PublisherConnection(GuestConnection):
         self.replaced = its
         return True
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """These events have come to their end; in the order they were sent."""
         self._settle(len(replies), weight)
         start = 0

@@ -18,10 +18,10 @@ from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
 from turnwire.gateway.sockets.guest_connection import GuestConnection
-from turnwire.gateway.watching.event_batch import EventBatch, Group
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.control.messages import SendCommand
 from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
@@ -55,7 +55,7 @@ class SubscriberParts(Struct, frozen=True):
     watching: Watching
 
 
-class SessionSubscription(Subscription):
+class SessionSubscription(EventSubscription):
     """A session watched over a WebSocket."""
 
     __slots__ = ("connection", "frame_bytes", "group", "ref")
@@ -67,7 +67,7 @@ class SessionSubscription(Subscription):
         self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
         self.frame_bytes = connection.outbox.frame_bytes
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         return batch.frames(self.group, self.frame_bytes)
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:

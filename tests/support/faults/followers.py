@@ -10,14 +10,14 @@ from tests.support.faults.world import Gateway, World
 from tests.support.history import Following, entry_of
 from turnwire.gateway.connections.outbox import Outbox
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import JsonObject
 
 
-class Reader(Subscription):
+class Reader(EventSubscription):
     """One subscription of a subscriber; what it takes from its outbox it has received."""
 
     numbers = 0
@@ -46,7 +46,7 @@ class Reader(Subscription):
         elif frame != b"session":
             self._following.received.append(entry_of(JSON.decode_event(frame)))
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         return [(JSON.encode(event), event.seq) for event in batch.events]
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
