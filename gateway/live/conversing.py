@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from turnwire.gateway.live.context import Context
@@ -21,6 +21,9 @@ LONG = 1000
 """From this many utterances on, a pass over all of them (about 3 µs each) is made in a thread."""
 _READ_AT_END = 500
 """Events that may be read before a session ends. If more are missing, the figures are made after the end."""
+_PAUSE_FACTOR = 3
+_LONGEST_PAUSE = 1.0
+_RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.session")
@@ -103,3 +106,18 @@ async def read_more(log: EventLog, session_id: str, conversation: Conversation, 
         raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
     for event in events:
         conversation.add(event)
+
+
+async def read_in_background(read: Callable[[], Awaitable[None]]) -> None:
+    """Run `read` once, then pause for three times as long as it took, one second at most: others come first.
+
+    If it raises StorageUnavailable, pause for half a second instead; the caller tries again.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        await read()
+    except StorageUnavailable:
+        await asyncio.sleep(_RETRY_SECONDS)
+    else:
+        await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_FACTOR * (loop.time() - began)))

@@ -154,7 +154,7 @@ class Gateway:
         return HttpRunner(
             self.app,
             guard=Guard(self.access.door),
-            answered=self.metrics.answered,
+            answered=self.metrics.http.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,

@@ -26,7 +26,7 @@ class Watchers:
 
     def __init__(self) -> None:
         self.watchers: dict[Watcher, None] = {}
-        """In order of arrival, which is roughly the order of their sockets in memory: a set makes fan-out 10 % slower."""
+        """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
 
     def advanced(self, events: Sequence[Event]) -> None:
         batch = EncodedBatch(events)

@@ -13,7 +13,7 @@ from turnwire.protocol.messages import JsonObject
 
 
 class CommandWatch:
-    """A watcher of one command. It collects outcomes from its creation on, and reports them in order from `start` on."""
+    """A watcher of one command. Collects outcomes from its creation on, and reports them in order from `start` on."""
 
     __slots__ = ("_command_id", "_ended", "_heard", "_started", "_state", "_tell", "_watching")
 

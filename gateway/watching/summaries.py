@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from turnwire.gateway.live.conversing import extend_conversation, read_window
+from turnwire.gateway.live.conversing import extend_conversation, read_in_background, read_window
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Summary
 from turnwire.store.event_log import EventLog
 from turnwire.store.on_demand import OnDemandTask
-
-_REST = 3
-"""After each window read from the store, pause for this many times as long as the reading took: others come first."""
-_LONGEST_REST = 1.0
-_RETRY_SECONDS = 0.5
 
 
 class Summaries:
@@ -69,16 +63,12 @@ class Summaries:
         self._reader.wake()
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._behind:
             state = next(reversed(self._behind))
-            began = loop.time()
-            try:
-                await read_window(self._log, state)
-            except StorageUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if state.conversation is not None and state.conversation.last_seq >= state.record.last_seq:
-                self._behind.pop(state, None)
-                self._read_up(state)
-            await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
+            await read_in_background(partial(self._read_some, state))
+
+    async def _read_some(self, state: SessionState) -> None:
+        conversation = await read_window(self._log, state)
+        if conversation.last_seq >= state.record.last_seq:
+            self._behind.pop(state, None)
+            self._read_up(state)
