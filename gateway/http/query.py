@@ -187,7 +187,7 @@ def encode_cursor(started_at: datetime, session_id: str) -> str:
 
 
 def decode_cursor(cursor: str, limits: Limits) -> tuple[datetime, str]:
-    """Return the place in a cursor. Raises ValueError, OverflowError or InvalidMessage if it is not from the gateway."""
+    """Return the place in a cursor. Raises ValueError, OverflowError or InvalidMessage for one that is made up."""
     position = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     millis, session_id = _CURSOR.decode(position)
     check_id(session_id, "sessionId", limits)

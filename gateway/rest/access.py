@@ -1,4 +1,4 @@
-"""REST routes of credentials: mint a token, revoke."""
+"""REST routes for credentials: mint a token, revoke."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
 
 
-class MintedToken(Shape):
+class TokenAnswer(Shape):
     """Answer of `POST /tokens`."""
 
     token: str
@@ -40,12 +40,12 @@ class AccessRoutes:
         self._access.audit.token_minted(
             principal, sub=asked.sub, jti=minted.jti, scope=asked.scope, sessions=asked.sessions, expires_at=expires_at
         )
-        answer = json_answer(MintedToken(minted.token, expires_at), status=201)
+        answer = json_answer(TokenAnswer(minted.token, expires_at), status=201)
         answer.headers[hdrs.CACHE_CONTROL] = "no-store"
         return answer
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """204 when it is durable; every gateway closes what it covers within 5 s."""
+        """Answer 204 once the revocation is durable. Every gateway closes the connections it covers within 5 s."""
         principal = principal_of(request)
         principal.require(Scope.ADMIN)
         asked = await self._bodies.decode(request, RevocationRequest)

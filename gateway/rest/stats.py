@@ -1,4 +1,4 @@
-"""REST route of a conversation's figures: `GET /sessions/{id}/stats`."""
+"""REST route for a conversation's figures: `GET /sessions/{id}/stats`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ class StatsRoute:
         return json_answer(SessionStats(session_id=session_id, last_seq=last_seq, **fields))
 
     async def _conversation(self, session_id: str) -> Conversation:
-        """The conversation up to the head as it is now. That of a session in memory is kept there and read on next
-        time. Raises SessionNotFound, StorageUnavailable."""
+        """Return the conversation, read up to the current head. That of a live session stays in memory for later calls.
+
+        Raises SessionNotFound, StorageUnavailable.
+        """
         live = self._sessions.find(session_id)
         if live is not None:
             return await self._live_conversation(live)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
-from turnwire.gateway.access.creations import Creations
 from turnwire.gateway.access.guard import Guard
+from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
@@ -89,7 +89,7 @@ class Gateway:
         )
         self.connections = OpenConnections(config.max_connections)
         self._rights = RightsWatch(self.access, self.connections)
-        self._creations = self._make_creations()
+        self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
@@ -101,9 +101,9 @@ class Gateway:
         self.metrics.counts = self._counts
         self.app = self._make_app()
 
-    def _make_creations(self) -> Creations:
+    def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
-        return Creations(
+        return SessionQuotas(
             self.access.rates, self.access.audit, is_live=lambda each: each in sessions.live, exists=exists
         )
 
@@ -131,7 +131,7 @@ class Gateway:
         sse = SseRoute(self._serving, streams, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, requests, log, creations=self._creations, enders=access.enders),
+            SessionRoutes(limits, bodies, requests, log, quotas=self._quotas, enders=access.enders),
             ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
@@ -143,7 +143,7 @@ class Gateway:
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
-        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._creations)
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
@@ -165,7 +165,7 @@ class Gateway:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
-        self._periodic.every(_FORGET_SECONDS, self._creations.forget_evicted)
+        self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         await self._rights.start(self._periodic)
         yield
         await self._stop()

@@ -56,7 +56,7 @@ class GatewayObserver:
         if self._search is not None and (state.ended or state.record.status != before):
             self._search.changed(state)
         if state.ended and self._enders is not None and not has_ended(before):
-            self._enders.ended(state.session_id, state.record.status, state.record.end_reason)
+            self._enders.report_end(state.session_id, state.record.status, state.record.end_reason)
 
     def amended(self, state: SessionState) -> None:
         self.changed(state, state.record.status)

@@ -1,4 +1,4 @@
-"""One subscriber socket: `GET /subscribe`."""
+"""The endpoint for subscribers, and one subscriber's socket: `GET /subscribe`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SubscriberParts(Struct, frozen=True):
 
 
 class SessionSubscription(EventSubscription):
-    """A session watched over a WebSocket."""
+    """A session that is watched over a WebSocket."""
 
     __slots__ = ("connection", "frame_bytes", "group", "ref")
 
@@ -64,7 +64,7 @@ class SessionSubscription(EventSubscription):
         super().__init__(connection.parts.watching, state, after_seq, connection.outbox)
         self.connection = connection
         self.ref = ref
-        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
+        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few refs
         self.frame_bytes = connection.outbox.frame_bytes
 
     def frames(self, batch: EncodedBatch) -> Frames:
@@ -93,7 +93,7 @@ Lagging = SessionSubscription | FeedSubscription
 
 
 class SubscriberConnection(GuestConnection):
-    """A connection that watches sessions and the feed. Owner of its subscriptions."""
+    """A connection that watches sessions and the feed. Owns its subscriptions."""
 
     kind = "subscriber"
     patient = True
@@ -110,7 +110,7 @@ class SubscriberConnection(GuestConnection):
         self._pump = OnDemandTask(self._catch_up)
 
     async def run(self) -> None:
-        """Serve the socket until it ends."""
+        """Serve the socket until it closes."""
         async for frame in self.frames():
             try:
                 command = self.codec.decode_subscriber(frame, self.limits)
@@ -118,7 +118,7 @@ class SubscriberConnection(GuestConnection):
                 if type(command) is Auth:
                     await self.renew(command.token)
                 elif self.takes_command():
-                    await self._take(command)
+                    await self._handle(command)
             except TurnwireError as error:
                 self.refuse(error, self.codec.ref_of(frame, self.limits))
             self.serving.frame_received()
@@ -132,7 +132,7 @@ class SubscriberConnection(GuestConnection):
             for each in self._subscriptions.values()
         )
 
-    async def _take(self, command: SubscriberCommand | Auth) -> None:
+    async def _handle(self, command: SubscriberCommand | Auth) -> None:
         match command:
             case Ping():
                 self.answer_ping(command)
@@ -209,22 +209,22 @@ class SubscriberConnection(GuestConnection):
             raise
 
     def _covers(self, session_id: str) -> bool:
-        return self.guest.principal.covers(session_id)  # as it is now: a key's rights may change
+        return self.guest.principal.covers(session_id)  # asked each time: a key's rights may change
 
     def lags(self, subscription: Lagging) -> None:
-        """This subscription has more to say than there is room for now."""
+        """Call `catch_up` of this subscription, which has more to send than there is room for, when there is room."""
         self._lagging[subscription] = None
         self._pump.wake()
 
     def give_up(self, subscription: SessionSubscription) -> None:
-        """The subscription has delivered what is no longer in the log."""
+        """Drop a subscription that has delivered events which are no longer in the log, and tell the client."""
         self._subscriptions.pop(subscription.ref, None)
         self._lagging.pop(subscription, None)
         lost = TurnwireError(ErrorCode.INTERNAL, "the database has lost events of this session; subscribe again")
         self.send_error(lost, subscription.ref)
 
     async def _catch_up(self) -> None:
-        """Serve the lagging subscriptions in turn, each a window at a time, as room appears."""
+        """Serve the lagging subscriptions in turn, a window each, whenever there is room."""
         while self._lagging:
             for subscription in tuple(self._lagging):
                 await self.outbox.room()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
@@ -28,7 +28,7 @@ class Sink(Protocol):
     def codec(self) -> Codec: ...
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> FrameOutbox: ...
 
     def send(self, message: Message) -> None: ...
 

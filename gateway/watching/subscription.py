@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
@@ -56,7 +56,7 @@ class EventSubscription(ABC):
         "state",
     )
 
-    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: Outbox) -> None:
+    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: FrameOutbox) -> None:
         self._watching = watching
         self.state = state
         self.cursor = after_seq

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.rights import Scope, known_scopes, parse_scope
 
@@ -65,7 +65,7 @@ def test_anonymous_may_all() -> None:
 def test_what_may_not_be_created_is_forbidden_without_a_word_on_what_exists(
     asking: Principal, session_id: str | None, reason: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         asking.require_new_session(session_id)
     assert (refused.value.code, refused.value.status, refused.value.reason) == (ErrorCode.FORBIDDEN, 403, reason)
 
@@ -85,7 +85,7 @@ def test_a_publisher_is_taken_over_by_the_same_principal_or_admin() -> None:
 
 def test_either_of_two_scopes_is_enough_where_two_are_named() -> None:
     principal("session:list").require_any(Scope.READ, Scope.LIST)
-    with pytest.raises(Refused, match="session:read or session:list"):
+    with pytest.raises(Refusal, match="session:read or session:list"):
         principal("metrics").require_any(Scope.READ, Scope.LIST)
 
 

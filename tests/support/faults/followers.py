@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.support.faults.world import Gateway, World
 from tests.support.history import Following, entry_of
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
@@ -26,7 +26,7 @@ class Reader(EventSubscription):
         watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
         if (peers := gateway.parts.peers) is not None:
             watching = replace(watching, watch_changed=peers.watch_changed)
-        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
+        super().__init__(watching, live.state, following.after_seq, FrameOutbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
         self._world = world

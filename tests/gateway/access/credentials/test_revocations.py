@@ -7,7 +7,7 @@ import pytest
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations, mark_of
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 
 T2020 = "2020-01-01T00:00:00Z"
@@ -38,7 +38,7 @@ async def test_each_kind_covers_its_own_alone(request_: RevocationRequest, mark:
     revoked = await revocations(request_)
     assert {each for each in ("jti:x", "sub:x", "key:x") if revoked.covers(holder(each))} == {mark}
     assert not revoked.covers(holder(f"{mark}y"))
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(Refusal, match="revoked"):
         revoked.check(holder("jti:other", mark))
 
 
