@@ -1,4 +1,4 @@
-"""Who hears of the sessions: the one observer of a gateway."""
+"""The observer of a gateway, which passes on what its sessions report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turnwire.protocol.rules import has_ended
 
 
 class GatewayObserver:
-    """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
+    """Passes on what sessions report. Calls each receiver by name: this is on the path of every event."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class GatewayObserver:
         announcer: Announcer | None,
         enders: Enders | None,
     ) -> None:
-        """Without an `announcer` there are no other gateways."""
+        """`announcer`: None if no other gateway uses the database."""
         self._lazy_fields = lazy_fields
         self._figures = figures
         self._search = search
