@@ -48,7 +48,7 @@ def test_a_public_address_without_keys_is_refused_and_both_ways_out_are_named(tm
 def test_without_authentication_on_a_public_address_it_warns(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
-        assert "whoever reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        assert "anyone who reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
 
 
 def test_a_key_is_added_on_sighup_and_one_that_is_gone_is_refused(tmp_path: Path) -> None:
