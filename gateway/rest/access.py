@@ -17,7 +17,7 @@ from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
 
 
-class TokenAnswer(Shape):
+class MintedToken(Shape):
     """Answer of `POST /tokens`."""
 
     token: str
@@ -40,7 +40,7 @@ class AccessRoutes:
         self._access.audit.token_minted(
             principal, sub=asked.sub, jti=minted.jti, scope=asked.scope, sessions=asked.sessions, expires_at=expires_at
         )
-        answer = json_answer(TokenAnswer(minted.token, expires_at), status=201)
+        answer = json_answer(MintedToken(minted.token, expires_at), status=201)
         answer.headers[hdrs.CACHE_CONTROL] = "no-store"
         return answer
 
