@@ -28,20 +28,15 @@ _PING_FRAME = b"\x89\x00"
 
 
 class _Socket(web.WebSocketResponse[bool]):
-    """A WebSocket that leaves its transport open after the close frame.
-
-    Closing it while the other side still sends would reset the connection, and the other side would lose the close
-    frame. Connection closes the transport later.
-    """
+    """A WebSocket that leaves its transport open after the close frame, for Connection to close later. If it were closed
+    while the other side still sends, the connection would be reset, and the other side would lose the close frame."""
 
     def _close_transport(self) -> None:
         pass
 
     async def read_out(self) -> None:
-        """Read up to the other side's close frame, after `close`.
-
-        aiohttp does so by itself, unless a `receive` was under way when the socket was closed.
-        """
+        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
+        under way when the socket was closed."""
         if self._closing and self._reader is not None:
             with suppress(Exception):  # any error ends the wait, too
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
