@@ -28,8 +28,8 @@ _PING_FRAME = b"\x89\x00"
 
 
 class _Socket(web.WebSocketResponse[bool]):
-    """A WebSocket that leaves its transport open after the close frame, for Connection to close later. If it were closed
-    while the other side still sends, the connection would be reset, and the other side would lose the close frame."""
+    """A WebSocket that leaves its transport open after the close frame; Connection closes it later. Closing it while
+    the other side still sends would reset the connection, and the other side would lose the close frame."""
 
     def _close_transport(self) -> None:
         pass

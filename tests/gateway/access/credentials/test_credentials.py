@@ -134,7 +134,7 @@ async def test_a_key_set_that_changes_ends_what_was_remembered_of_its_tokens(tmp
     assert (await credentials_of(access).authenticate(text)).id == "sub:alice"
     path.write_bytes(key_set(public_jwk("RS256")))
     await access.refresh_key_set()
-    with pytest.raises(Refusal, match="not known here"):
+    with pytest.raises(Refusal, match="this gateway does not know"):
         await credentials_of(access).authenticate(text)
 
 

@@ -85,7 +85,7 @@ async def test_nobody_is_let_in_before_what_is_revoked_is_known() -> None:
     starting = Revocations(log)
     with pytest.raises(StorageUnavailable):
         await starting.refresh()
-    with pytest.raises(StorageUnavailable, match="not known yet"):
+    with pytest.raises(StorageUnavailable, match="not been read yet"):
         starting.check(holder("sub:a"))
     log.away = False
     await starting.refresh()
