@@ -12,6 +12,8 @@ from turnwire.gateway.access.refusals import Refusal, rate_limited
 from turnwire.gateway.config import Config
 from turnwire.gateway.config.rate import OFF, Rate
 
+_TOO_MANY_LOGINS = "too many credentials were refused; wait"
+
 
 def rate_headers(name: str, rate: Rate, left: int, wait: float) -> dict[str, str]:
     """Return the headers `RateLimit-Policy` (quota and window) and `RateLimit` (what is left), as in the IETF draft."""
@@ -20,6 +22,11 @@ def rate_headers(name: str, rate: Rate, left: int, wait: float) -> dict[str, str
         "RateLimit-Policy": f'"{name}";q={rate.burst};w={window}',
         "RateLimit": f'"{name}";r={left};t={max(0, math.ceil(wait))}',
     }
+
+
+def over_rate(name: str, rate: Rate, message: str, wait: float) -> Refusal:
+    """Return a 429 with headers that say when to try again: in `wait` seconds."""
+    return rate_limited(name, message, wait, rate_headers(name, rate, 0, wait))
 
 
 class Rates:
@@ -75,7 +82,7 @@ class Rates:
         now = self.clock()
         wait = buckets.take(key, now)
         if wait > 0:
-            raise rate_limited(name, message, wait, rate_headers(name, buckets.rate, 0, wait))
+            raise over_rate(name, buckets.rate, message, wait)
 
     def check_request(self, principal: Principal) -> None:
         self.check("requests", self.requests, principal.id, "too many requests; slow down")
@@ -99,13 +106,12 @@ class Rates:
 
     def refuse_creation(self, wait: float) -> NoReturn:
         """Raise Refusal (429)."""
-        headers = rate_headers("created_sessions", self.created_sessions.rate, 0, wait)
-        raise rate_limited("created_sessions", "too many new sessions; slow down", wait, headers)
+        raise over_rate("created_sessions", self.created_sessions.rate, "too many new sessions; slow down", wait)
 
     def failed_login(self, address: str) -> Refusal | None:
         """Count a refused credential. Return the answer to give instead of 401 if there were too many; else None."""
         try:
-            self.check("failed_logins", self.failed_logins, address, "too many credentials were refused; wait")
+            self.check("failed_logins", self.failed_logins, address, _TOO_MANY_LOGINS)
         except Refusal as refusal:
             return refusal
         return None
@@ -116,8 +122,7 @@ class Rates:
         if buckets.rate.is_off or (bucket := buckets.find(address)) is None:
             return
         if (wait := bucket.wait(now)) > 0:
-            headers = rate_headers("failed_logins", buckets.rate, 0, wait)
-            raise rate_limited("failed_logins", "too many credentials were refused; wait", wait, headers)
+            raise over_rate("failed_logins", buckets.rate, _TOO_MANY_LOGINS, wait)
 
     def enter(self, principal: Principal, counts: Counts, name: str) -> None:
         """Count one more for the principal. Raises Refusal (429) if the limit is reached."""

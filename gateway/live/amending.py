@@ -7,7 +7,7 @@ from typing import Any
 from turnwire.gateway.live.advancing import report_amendment
 from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.items import AmendItem, FiguresItem
+from turnwire.gateway.live.items import AmendItem, FiguresItem, resolve
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.messages import JsonObject
@@ -34,8 +34,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
         if stored is None:
             raise SessionNotFound(state.session_id)
         await learn(context, state, stored)
-    if not item.done.done():
-        item.done.set_result(state.session())
+    resolve(item.done, state.session())
 
 
 def adopt_figures(context: Context, state: SessionState, item: FiguresItem) -> None:

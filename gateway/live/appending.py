@@ -6,7 +6,7 @@ from turnwire.gateway.live.advancing import advance, fence
 from turnwire.gateway.live.catching_up import is_stale, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
-from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.items import AppendItem, is_answered
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.rolling_back import roll_back
@@ -44,7 +44,7 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
 
 def _is_wanted(state: SessionState, item: AppendItem) -> bool:
     """Return whether the publisher of this append is not fenced and its REST client, if any, still waits."""
-    return not state.is_fenced(item.publisher) and (item.done is None or not item.done.done())
+    return not state.is_fenced(item.publisher) and not is_answered(item.done)
 
 
 async def _decide(context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]) -> AppendRound:

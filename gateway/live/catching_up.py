@@ -8,7 +8,7 @@ from typing import Any
 from turnwire.gateway.live.advancing import advance, fence, report_amendment
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
-from turnwire.gateway.live.items import FoundItem, RenewItem
+from turnwire.gateway.live.items import FoundItem, RenewItem, is_answered, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
@@ -22,11 +22,10 @@ Wanted = asyncio.Future[Any] | None
 
 async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
     """Read the session from the store, and answer the item when the session here is up to date."""
-    if item.done is not None and item.done.done():
+    if is_answered(item.done):
         return
     await refresh(context, state, item.done)
-    if item.done is not None and not item.done.done():
-        item.done.set_result(None)
+    resolve(item.done, None)
 
 
 def is_stale(context: Context, state: SessionState) -> bool:

@@ -10,7 +10,7 @@ from turnwire.gateway.live.catching_up import Wanted, learn, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import note_end
-from turnwire.gateway.live.items import AbandonItem, EndItem
+from turnwire.gateway.live.items import AbandonItem, EndItem, is_answered, resolve
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
@@ -21,7 +21,7 @@ _NOTHING: Mapping[str, object] = {}
 
 async def end(context: Context, state: SessionState, item: EndItem) -> None:
     """End the session for its publisher or a REST client. A session that has already ended stays as it is."""
-    if state.is_fenced(item.publisher) or (item.done is not None and item.done.done()):
+    if state.is_fenced(item.publisher) or is_answered(item.done):
         return
     if context.shared_database:  # the session may have gone on or ended at another gateway
         await refresh(context, state, item.done)
@@ -30,8 +30,7 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
     ended_now = False if state.ended else await _end(context, state, item.status, item.reason, item.done)
     if item.publisher is not None:
         item.publisher.completed(state.session())
-    if item.done is not None and not item.done.done():
-        item.done.set_result((state.session(), ended_now))
+    resolve(item.done, (state.session(), ended_now))
 
 
 async def abandon(context: Context, state: SessionState, item: AbandonItem) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from turnwire.gateway.live.items import AppendItem, Item, SignalItem
+from turnwire.gateway.live.items import AppendItem, Item, SignalItem, is_answered
 from turnwire.protocol.errors import Overloaded
 
 MAX_ROUND_EVENTS = 500
@@ -93,5 +93,4 @@ class Inbox:
 
 def _is_dead(item: Item) -> bool:
     """Return whether nobody waits for the item's answer. Appends count as waited for: their weight must be released."""
-    done = None if isinstance(item, AppendItem | SignalItem) else getattr(item, "done", None)
-    return done is not None and bool(done.done())
+    return not isinstance(item, AppendItem | SignalItem) and is_answered(getattr(item, "done", None))

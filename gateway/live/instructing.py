@@ -20,6 +20,7 @@ from turnwire.gateway.live.items import (
     ExpireItem,
     OutcomeItem,
     Stored,
+    resolve,
 )
 from turnwire.gateway.live.log.log_writer import load_ledger, read_stored
 from turnwire.gateway.live.open_commands import OpenCommands
@@ -137,8 +138,7 @@ async def _command(context: Context, state: SessionState, item: CommandItem) -> 
         replayed = (await _write(context, state, requested_event(command))).duplicate
         found = await _find(context, state, command) or Outcome(command.command_id, "requested")
     _release(context, state)
-    if not item.done.done():
-        item.done.set_result(CommandProgress(found, replayed))
+    resolve(item.done, CommandProgress(found, replayed))
 
 
 def _check(state: SessionState, command: Command) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -21,6 +21,25 @@ from turnwire.protocol.messages import (
     Session,
     SessionFigures,
 )
+
+T = TypeVar("T")
+
+
+def is_answered(done: asyncio.Future[Any] | None) -> bool:
+    """Return whether an item's answer has been given, or nobody waits for it any more. False without an answer."""
+    return done is not None and done.done()
+
+
+def resolve(done: asyncio.Future[T] | None, answer: T) -> None:
+    """Give an item's answer, if somebody waits for it."""
+    if done is not None and not done.done():
+        done.set_result(answer)
+
+
+def reject(done: asyncio.Future[Any] | None, error: Exception) -> None:
+    """Fail an item's answer, if somebody waits for it."""
+    if done is not None and not done.done():
+        done.set_exception(error)
 
 
 class Stored(Struct, frozen=True):

@@ -34,6 +34,7 @@ from turnwire.gateway.live.items import (
     OutcomeItem,
     RenewItem,
     SignalItem,
+    reject,
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
@@ -187,8 +188,7 @@ def _fail(items: Sequence[Item], error: TurnwireError) -> None:
     for item in items:
         done = getattr(item, "done", None)
         if done is not None:
-            if not done.done():
-                done.set_exception(error)
+            reject(done, error)
         elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
             code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
             item.publisher.close(code, error.message)

@@ -184,14 +184,24 @@ class _Process:
         try:
             await site.start()
         except OSError as error:
-            # The event loop's text repeats the address. A name that cannot be resolved has no system errno.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ServeError(
-                f"cannot listen on {host} port {port}: {reason}; choose with --host and --port, or HOST and PORT"
-            ) from None
+            raise cannot_listen(host, port, error) from None
         self._started.push_async_callback(site.stop)
         real_port: int = runner.addresses[0][1]
-        return f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+        return url_of(host, real_port)
+
+
+def url_of(host: str, port: int | str) -> str:
+    """Return the URL of a gateway that listens on this host and port."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> ServeError:
+    """Return the error for a host and port that cannot be listened on.
+
+    The event loop's text for it repeats the address. A name that cannot be resolved has no system errno.
+    """
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return ServeError(f"cannot listen on {host} port {port}: {reason}; choose with --host and --port, or HOST and PORT")
 
 
 async def start_database(config: Config) -> EmbeddedDatabase:

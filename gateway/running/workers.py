@@ -18,7 +18,7 @@ import uvloop
 
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
-from turnwire.gateway.running.serve import ServeError, start_database
+from turnwire.gateway.running.serve import ServeError, cannot_listen, start_database, url_of
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
 from turnwire.store.embedded import die_with_parent
@@ -61,11 +61,7 @@ def _reserved(config: Config) -> _Port:
     try:
         return _Port(config.host, config.port)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise ServeError(
-            f"cannot listen on {config.host} port {config.port}: {reason}; "
-            "choose with --host and --port, or HOST and PORT"
-        ) from None
+        raise cannot_listen(config.host, config.port, error) from None
 
 
 class _Port:
@@ -110,7 +106,8 @@ class Workers:
         tasks: list[asyncio.Task[None]] = []
         try:
             await asyncio.gather(*(self._fill(place) for place in range(self._count)))
-            _log.info("turnwire listening on %s with %d workers", self._url(), self._count)
+            url = url_of(self._config.host, self._settings["PORT"])
+            _log.info("turnwire listening on %s with %d workers", url, self._count)
             tasks = [loop.create_task(self._keep(place)) for place in range(self._count)]
             tasks.append(loop.create_task(self._replace_when_told()))
             await self._stopping.wait()
@@ -120,10 +117,6 @@ class Workers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(worker.stop() for worker in self._places if worker is not None))
-
-    def _url(self) -> str:
-        host = self._config.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings['PORT']}"
 
     async def _fill(self, place: int) -> None:
         """Start a worker in this place, and return when it listens. Raises ServeError."""

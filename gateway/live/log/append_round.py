@@ -7,7 +7,7 @@ from itertools import count, repeat
 
 from msgspec import Struct
 
-from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.items import AppendItem, Stored, reject, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.parties import Sender
 from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
@@ -78,7 +78,7 @@ class AppendRound:
         self._stored = stored
         for append in appends:
             if ended is not None and append.done is not None and not all(map(self._is_stored, append.events)):
-                _fail(append, ended)
+                reject(append.done, ended)
             else:
                 self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
 
@@ -134,8 +134,8 @@ class AppendRound:
             if append.publisher is not None:
                 acks = list(map(AckItem, self._ids[start:at], count(self._first_seq + start)))
                 append.publisher.acked(acks, append.weight)
-            elif append.done is not None and not append.done.done():
-                append.done.set_result([Stored(event, duplicate=False) for event in events[start:at]])
+            else:
+                resolve(append.done, [Stored(event, duplicate=False) for event in events[start:at]])
 
     def _reply(self, event: EventIn | BadEvent, verdict: Verdict, durable: Durable) -> AckItem | NackItem:
         if isinstance(event, BadEvent):
@@ -173,22 +173,16 @@ class AppendRound:
                 bad = bad or event  # type: ignore[assignment]
                 assert isinstance(bad, BadEvent)
                 self.refused.append(bad.code)
-                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
+                reject(plan.append.done, TurnwireError(bad.code, bad.message, [bad.message]))
                 return
             duplicate = isinstance(verdict, Duplicate) or event.event_id in durable.foreign
             self.duplicates += duplicate
             seq = self._seq(event, verdict)
             answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
-        if plan.append.done is not None and not plan.append.done.done():
-            plan.append.done.set_result(answers)
+        resolve(plan.append.done, answers)
 
 
 def _refusal(event: EventIn, durable: Durable) -> BadEvent:
     """Return the refusal of an event that the store will never accept."""
     reason = durable.refused[event.event_id]
     return BadEvent(event.event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
-
-
-def _fail(append: AppendItem, error: TurnwireError) -> None:
-    if append.done is not None and not append.done.done():
-        append.done.set_exception(error)
