@@ -19,17 +19,7 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
-from turnwire.protocol.talk.conventions import (
-    ASIDES,
-    UNSPOKEN,
-    cutter,
-    ended_of,
-    millis,
-    shortened,
-    shown_of,
-    started_of,
-    turn_of,
-)
+from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, shortened, shown_of, spoken, turn_of
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.talk.tool_calls import ToolCalls
 from turnwire.protocol.talk.usage import UsageSums
@@ -152,7 +142,7 @@ class Conversation:
                 self._line = utterance, side, shown, interrupted
 
     def _utterance(self, seq: int, side: Side, payload: JsonObject, offset: int, *, cut: bool) -> Utterance:
-        start, end = started_of(payload, self._zero), ended_of(payload, self._zero)
+        start, end = spoken(payload, self._zero)
         if start is not None and end is not None and end >= start:
             return Utterance(start, seq, end, True, turn_of(payload), cut)
         known = start if side == "bot" else end

@@ -52,16 +52,17 @@ def shortened(text: str) -> str:
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
 
 
-def started_of(payload: JsonObject, zero: int | None) -> int | None:
-    """Return when an utterance began, in milliseconds of the call; `zero` is when the call began, since 1970."""
-    told = millis(payload.get("startedMs"))
-    return _since(payload.get("startedAt"), zero) if told is None else told
+def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | None]:
+    """Return when an utterance began and ended, in milliseconds of the call, as far as its payload tells.
 
-
-def ended_of(payload: JsonObject, zero: int | None) -> int | None:
-    """Return when an utterance ended, as `started_of` does."""
-    told = millis(payload.get("endedMs"))
-    return _since(payload.get("endedAt"), zero) if told is None else told
+    `zero` is when the call began, in milliseconds since 1970.
+    """
+    began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
+    if began is None:
+        began = _since(payload.get("startedAt"), zero)
+    if ended is None:
+        ended = _since(payload.get("endedAt"), zero)
+    return began, ended
 
 
 def _since(at: Any, zero: int | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class Stream:
     def __init__(self, bot: Socket, board: Socket, session_id: str) -> None:
         self.bot, self.board, self.session_id = bot, board, session_id
         self.sent = 0
+        self.seen = 0
         self.slowest_ack = 0.0
         self.slowest_delivery = 0.0
         self._acked_at: dict[int, float] = {}
@@ -58,11 +60,10 @@ class Stream:
             await asyncio.sleep(0.02)
 
     async def _read(self) -> None:
-        seen = 0
-        while not self._stop or seen < self.sent:
+        while True:
             (first, *_) = events = (await self.board.next_of("events"))["events"]
-            assert [event["seq"] for event in events] == list(range(seen + 1, seen + 1 + len(events)))
-            seen += len(events)
+            assert [event["seq"] for event in events] == list(range(self.seen + 1, self.seen + 1 + len(events)))
+            self.seen += len(events)
             late = self._clock() - self._acked_at.get(first["seq"], self._clock())
             self.slowest_delivery = max(self.slowest_delivery, late)
 
@@ -71,6 +72,9 @@ class Stream:
         self._stop = True
         async with asyncio.timeout(20):
             await self._publishing
+            await until(lambda: self.seen == self.sent or self._reading.done(), "all that was sent")
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError):
             await self._reading
 
 
@@ -104,7 +108,7 @@ async def test_a_redis_that_goes_and_comes_back_costs_no_event_and_no_ack(
     await watched_elsewhere(here_and_there[0], stream.session_id)
     await stream.end()
     assert stream.sent > 20
-    assert stream.slowest_ack < 1.0
+    assert stream.slowest_ack < MOST_SECONDS
     assert stream.slowest_delivery < MOST_SECONDS + 1.0
 
 
@@ -116,7 +120,7 @@ async def test_a_redis_that_drops_all_connections_or_is_emptied_costs_nothing(
         await asyncio.sleep(0.2)
     await until(lambda: all(map(is_up, here_and_there)), "that it is back")
     await stream.end()
-    assert stream.slowest_ack < 1.0
+    assert stream.slowest_ack < MOST_SECONDS
 
 
 async def test_without_redis_events_and_ends_arrive_by_polling(start_gateway: StartGateway) -> None:
