@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-
-import pytest
 
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
@@ -14,14 +11,6 @@ from turnwire.store.sessions import SessionRecord
 STARTED = datetime(2025, 12, 21, 10, 30, tzinfo=UTC)
 ENDED = datetime(2025, 12, 21, 10, 31, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 21, 10, 30, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(database_uri: str, database_name: str) -> AsyncIterator[Store]:
-    store = Store.connect(database_uri, database_name)
-    await store.prepare()
-    yield store
-    await store.close()
 
 
 def records(count: int) -> list[SessionRecord]:
