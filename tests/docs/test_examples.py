@@ -79,11 +79,11 @@ async def test_the_subscribe_example_reports_an_unknown_session(gateway: Gateway
 
 async def test_the_restart_example_goes_on_where_it_was_killed(gateway: Gateway, tmp_path: Path) -> None:
     async with example("restart", gateway.url, cwd=tmp_path) as bot:
-        await line_with(bot, "going on after turn 0")
+        await line_with(bot, "continuing after turn 0")
         async with asyncio.timeout(30):
             while (await gateway.get("/sessions/call-restart"))["lastSeq"] < 5:
                 await asyncio.sleep(0.02)
         bot.kill()
     said = await run("restart", gateway.url, cwd=tmp_path)
-    assert re.search(r"going on after turn [5-9]|going on after turn 1\d", said)
+    assert re.search(r"continuing after turn [5-9]|continuing after turn 1\d", said)
     assert "call-restart is completed with 20 events" in said
