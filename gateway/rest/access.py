@@ -1,4 +1,4 @@
-"""REST routes of credentials: mint a token, revoke."""
+"""REST routes for credentials: mint a token, revoke."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AccessRoutes:
         return answer
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """204 when it is durable; every gateway closes what it covers within 5 s."""
+        """Answer 204 once the revocation is durable. Every gateway closes the connections it covers within 5 s."""
         principal = principal_of(request)
         principal.require(Scope.ADMIN)
         asked = await self._bodies.decode(request, RevocationRequest)

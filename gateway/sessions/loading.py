@@ -1,4 +1,4 @@
-"""A session read from the store, as it is now."""
+"""Loads a session from the store, brought up to the head of its log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from turnwire.store.sessions import SessionRecord
 
 
 async def load(store: Store, session_id: str, known: SessionRecord | None = None) -> tuple[SessionRecord, bool]:
-    """The record, with its lazy fields brought up to the head of the log, and whether they were behind.
+    """Return the record with its lazy fields brought up to the head of the log, and whether they were behind.
 
-    What is `known` of the log is not read again. Raises NoSuchSession, StorageUnavailable.
+    The part of the log that `known` covers is not read again. Raises NoSuchSession, StorageUnavailable.
     """
     record = await store.sessions.load(session_id)
     if record is None:

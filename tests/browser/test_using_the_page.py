@@ -236,17 +236,17 @@ async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begin
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     page = await open_page(f"{gateway.url}/#/s/tomorrow")
-    await expect(page.get_by_role("status").filter(has_text="no call of this id yet")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text="no call with this id yet")).to_be_visible()
     await expect(page.get_by_role("link", name="Back to the calls")).to_be_visible()
     await gateway.create("tomorrow")
     await gateway.post("/sessions/tomorrow/events", new_event("e1", {"text": "Here I am", "turn": 1}), status=201)
     await expect(page.locator(".bubble")).to_contain_text("Here I am")
-    await expect(page.get_by_text("no call of this id yet")).to_have_count(0)
+    await expect(page.get_by_text("no call with this id yet")).to_have_count(0)
 
 
 async def test_the_gateways_metrics_are_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(f"{gateway.url}/#/gateway")
-    rate = page.get_by_label("Events a second").first
+    rate = page.get_by_label("Events per second").first
     await expect(rate.locator("strong")).to_have_text("0")
     await have_calls(gateway)
     await expect(rate.locator("strong")).to_have_text(re.compile(r"[1-9]"))

@@ -48,7 +48,7 @@ def test_serving_a_public_address_without_keys_is_refused_and_both_remedies_are_
 def test_serving_a_public_address_without_authentication_logs_a_warning(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
-        assert "whoever reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        assert "anyone who reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
 
 
 def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.rights import Scope, known_scopes, parse_scope
 
@@ -67,7 +67,7 @@ def test_the_anonymous_principal_may_do_everything() -> None:
 def test_creating_an_uncovered_session_is_forbidden_without_revealing_whether_it_exists(
     asking: Principal, session_id: str | None, reason: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         asking.require_new_session(session_id)
     assert (refused.value.code, refused.value.status, refused.value.reason) == (ErrorCode.FORBIDDEN, 403, reason)
 
@@ -87,7 +87,7 @@ def test_only_the_same_principal_or_an_admin_may_replace_a_publisher() -> None:
 
 def test_may_any_needs_one_of_the_named_scopes() -> None:
     principal("session:list").require_any(Scope.READ, Scope.LIST)
-    with pytest.raises(Refused, match="session:read or session:list"):
+    with pytest.raises(Refusal, match="session:read or session:list"):
         principal("metrics").require_any(Scope.READ, Scope.LIST)
 
 

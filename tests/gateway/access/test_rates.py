@@ -12,7 +12,7 @@ from tests.support.credentials import Clock
 from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates, rate_headers
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.config import Config
 from turnwire.gateway.config.rate import OFF, Rate
 
@@ -106,7 +106,7 @@ def test_exceeding_any_rate_gives_429_with_the_time_to_wait(check: Callable[[Rat
     rates = Rates(Config(), Clock(), on=True)
     for _ in range(burst):
         check(rates)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         check(rates)
     assert (refused.value.status, refused.value.retryable) == (429, True)
     assert refused.value.retry_after == 1
@@ -128,7 +128,7 @@ def test_one_principal_does_not_consume_the_rate_of_another() -> None:
     rates = Rates(Config(rate_requests="1/1"), Clock(), on=True)
     rates.check_request(ALICE)
     rates.check_request(BOB)
-    with pytest.raises(Refused):
+    with pytest.raises(Refusal):
         rates.check_request(ALICE)
 
 
@@ -136,7 +136,7 @@ def test_connections_are_counted_by_principal() -> None:
     rates = Rates(Config(max_connections_per_principal=1), Clock(), on=True)
     rates.enter(ALICE, rates.connections, "connections")
     rates.enter(BOB, rates.connections, "connections")
-    with pytest.raises(Refused, match="1 connections"):
+    with pytest.raises(Refusal, match="1 connections"):
         rates.enter(ALICE, rates.connections, "connections")
     rates.connections.leave(ALICE.id)
     rates.enter(ALICE, rates.connections, "connections")

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from turnwire.gateway.access.refusals import Refused, forbidden, no_credential, rate_limited
+from turnwire.gateway.access.refusals import Refusal, forbidden, no_credential, rate_limited
 from turnwire.gateway.http.error_answers import error_answer
 from turnwire.protocol.errors import ErrorCode, InvalidMessage
 
@@ -33,7 +33,7 @@ def test_an_exceeded_rate_is_answered_429_with_the_time_to_wait() -> None:
 
 
 def test_a_foreign_host_is_answered_421() -> None:
-    response, envelope = answer(Refused(ErrorCode.INVALID_MESSAGE, "host", "not here", status=421))
+    response, envelope = answer(Refusal(ErrorCode.INVALID_MESSAGE, "host", "not here", status=421))
     assert (response.status, envelope["error"]) == (421, "Misdirected Request")
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from turnwire.gateway.connections.frames import server_frame
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 
 
 class Slow:
@@ -16,7 +16,7 @@ class Slow:
     def __init__(self, max_bytes: int = 100) -> None:
         self.taken: list[bytes] = []
         self._gate = asyncio.Semaphore(0)
-        self.outbox = Outbox(self._write, None, max_bytes)
+        self.outbox = FrameOutbox(self._write, None, max_bytes)
 
     async def _write(self, frame: bytes) -> None:
         await self._gate.acquire()
@@ -117,7 +117,7 @@ async def test_a_lost_socket_closes_its_outbox() -> None:
     async def gone(frame: bytes) -> None:
         raise ConnectionResetError("gone")
 
-    outbox = Outbox(gone, None, 100)
+    outbox = FrameOutbox(gone, None, 100)
     for _ in range(5):
         outbox.put(b"x" * 60)
     async with asyncio.timeout(5):

@@ -26,7 +26,7 @@ from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.credentials.minting import MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest
 from turnwire.gateway.access.principals import ANONYMOUS
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.protocol.rights import Scope
 
@@ -37,7 +37,7 @@ def credentials_of(access: Access) -> Credentials:
 
 
 def reason_now(access: Access, principal: Any) -> str:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         credentials_of(access).current(principal)
     assert told.value.status == 401
     return told.value.reason
@@ -106,10 +106,10 @@ async def test_a_connection_can_be_renewed_only_by_a_token_of_the_same_sub(guard
     holder = await judge.authenticate(token())
     newer = token(scope="session:read session:list")
     assert (await judge.renew(holder, newer)).scopes == {Scope.READ, Scope.LIST}
-    with pytest.raises(Refused, match="same sub") as told:
+    with pytest.raises(Refusal, match="same sub") as told:
         await judge.renew(holder, token(sub="bob"))
     assert told.value.status == 403
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         await judge.renew(holder, token(exp=1_000_000_000))
     assert told.value.status == 401
 
@@ -134,7 +134,7 @@ async def test_a_changed_key_set_clears_the_cache_of_its_tokens(tmp_path: Path) 
     assert (await credentials_of(access).authenticate(text)).id == "sub:alice"
     path.write_bytes(key_set(public_jwk("RS256")))
     await access.refresh_key_set()
-    with pytest.raises(Refused, match="not known here"):
+    with pytest.raises(Refusal, match="this gateway does not know"):
         await credentials_of(access).authenticate(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.credentials import Clock, key_line, make_key, write_keys
 from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.rights import Scope, new_key, parse_key
 
 NOW = 1_800_000_000.0
@@ -21,7 +21,7 @@ def keys_of(tmp_path: Path, *lines: str) -> ApiKeys:
 
 
 def refused(keys: ApiKeys, text: str) -> str:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         keys.authenticate(text)
     assert told.value.status == 401
     assert told.value.headers["WWW-Authenticate"].startswith("Bearer")
@@ -123,7 +123,7 @@ def test_changing_the_key_file_adds_and_removes_keys(tmp_path: Path) -> None:
     assert not keys.refresh()
     assert keys.authenticate(new).id == "key:new"
     assert refused(keys, old) == "unknown_key"
-    with pytest.raises(Refused, match="no longer valid"):
+    with pytest.raises(Refusal, match="no longer valid"):
         keys.current(holder)
 
 
@@ -156,7 +156,7 @@ def test_a_new_secret_for_an_id_ends_the_holders_of_the_old_one(tmp_path: Path) 
     holder = keys.authenticate(old)
     write_keys(tmp_path / "keys", make_key("bot")[1])
     keys.refresh()
-    with pytest.raises(Refused):
+    with pytest.raises(Refusal):
         keys.current(holder)
 
 

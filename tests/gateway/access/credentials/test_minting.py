@@ -17,7 +17,7 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, R
 from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.rights import Scope, parse_scope
 
@@ -67,19 +67,19 @@ async def test_a_minted_token_is_its_own_principal_with_the_requested_rights() -
 )
 def test_minting_rights_that_the_minter_lacks_is_refused(asked: dict[str, Any], reason: str) -> None:
     request = MintRequest(**{"sub": "alice", "scope": "session:read", "sessions": ["a*"], **asked})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         minting().mint(key(), request)
     assert (refused.value.status, refused.value.reason) == (403, reason)
 
 
 def test_minting_needs_the_scope_token_mint() -> None:
-    with pytest.raises(Refused, match="token:mint"):
+    with pytest.raises(Refusal, match="token:mint"):
         minting().mint(key("session:read"), MintRequest(sub="alice", scope="session:read", sessions=[]))
 
 
 def test_without_a_secret_minting_is_refused_with_the_reason() -> None:
     asked = MintRequest(sub="alice", scope="", sessions=[])
-    with pytest.raises(Refused, match="TURNWIRE_JWT_SECRET_FILE") as refused:
+    with pytest.raises(Refusal, match="TURNWIRE_JWT_SECRET_FILE") as refused:
         Minting(None, None, None, Clock()).mint(ANONYMOUS, asked)
     assert refused.value.status == 403
 
@@ -146,7 +146,7 @@ async def test_no_sequence_of_minted_tokens_widens_rights(
         asked = MintRequest(sub=f"s{number}", scope=" ".join(sorted(scopes)), sessions=sessions, ttl=ttl)
         try:
             token = minting().mint(minter, asked).token
-        except Refused as refused:
+        except Refusal as refused:
             assert refused.status == 403  # noqa: PT017 -- refusing is right as often as not
             continue
         child = await TOKENS.authenticate(token)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations, mark_of
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 
 T2020 = "2020-01-01T00:00:00Z"
@@ -38,7 +38,7 @@ async def test_each_kind_of_revocation_covers_only_its_own(request_: RevocationR
     revoked = await revocations(request_)
     assert {each for each in ("jti:x", "sub:x", "key:x") if revoked.covers(holder(each))} == {mark}
     assert not revoked.covers(holder(f"{mark}y"))
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(Refusal, match="revoked"):
         revoked.check(holder("jti:other", mark))
 
 
@@ -85,7 +85,7 @@ async def test_no_credential_is_accepted_before_the_revocations_are_known() -> N
     starting = Revocations(log)
     with pytest.raises(StorageUnavailable):
         await starting.refresh()
-    with pytest.raises(StorageUnavailable, match="not known yet"):
+    with pytest.raises(StorageUnavailable, match="not been read yet"):
         starting.check(holder("sub:a"))
     log.away = False
     await starting.refresh()

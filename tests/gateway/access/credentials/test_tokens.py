@@ -17,7 +17,7 @@ from tests.support.credentials import SECRET, claims, ec_key, key_set, pem_of, p
 from turnwire.gateway.access.credentials.jwks import KeySetFile
 from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.credentials.tokens import MAX_BYTES, Tokens
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.rights import Scope
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -36,7 +36,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 async def reason_of(tokens: Tokens, text: str) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         await tokens.authenticate(text)
     assert refused.value.status == 401
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")

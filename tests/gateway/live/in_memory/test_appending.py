@@ -180,6 +180,6 @@ async def test_the_observer_is_told_of_duplicates_refusals_and_the_time_to_the_a
     here.told.clear()
     send(live, seat, event("a"), event("b"), BAD)
     await seat.heard(3)
-    [(duplicates, refused, seconds)] = here.heard("answered")
+    [(duplicates, refused, seconds)] = here.heard("round_answered")
     assert (duplicates, refused, seconds > 0) == (1, ["invalid_event"], True)
     assert isinstance(seat, Seat)

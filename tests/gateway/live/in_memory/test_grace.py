@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.in_memory import Crowd, MemoryGateway, event, pass_time, record, virtual_now
 from tests.support.memory_fixtures import StartMemory
-from turnwire.gateway.live.grace import adopt, begin_grace, forget_timer
+from turnwire.gateway.live.grace import adopt_end, begin_grace, forget_timer
 from turnwire.gateway.live.state import SessionState
 
 
@@ -40,9 +40,9 @@ async def test_an_end_found_in_the_store_is_adopted_and_announced_once(here: Mem
     crowd = live.state.audience = Crowd()
     stored = record(status="failed", ended_at=virtual_now(), end_reason="abandoned")
     for _ in range(2):
-        adopt(here.context, live.state, stored)
+        adopt_end(here.context, live.state, stored)
     assert (live.state.record.status, live.state.record.end_reason, crowd.changes) == ("failed", "abandoned", 1)
-    adopt(here.context, live.state, record(status="completed", ended_at=virtual_now()))
+    adopt_end(here.context, live.state, record(status="completed", ended_at=virtual_now()))
     assert live.state.record.status == "failed"
 
 
