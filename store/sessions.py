@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from msgspec import Struct
 from pymongo import UpdateOne
@@ -84,14 +85,23 @@ class SessionStore:
         await self._update({"_id": session_id}, {"$set": {"timeOrdered": False}})
 
     async def end(
-        self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
+        self,
+        record: SessionRecord,
+        status: FinalStatus,
+        ended_at: datetime,
+        reason: str | None,
+        by: str | None = None,
+        **unchanged: object,
     ) -> bool:
         """End the session. Return False if it has ended before: that end stands.
+
+        `by` is unique to this end and the same in every attempt at it: two gateways may end a session equally, in the
+        same millisecond. None makes a new one.
 
         Writes the lazy fields of `record` too, unless the store has later ones. `unchanged` holds values that stored
         fields must still have, by their stored names.
         """
-        end = {"status": status, "endedAt": ended_at, "endReason": reason}
+        end = {"status": status, "endedAt": ended_at, "endReason": reason, "endedBy": by or uuid4().hex}
         duration = (ended_at - record.started_at) // _MILLISECOND
         change = {**end, "durationMs": duration, **kept_figures(record)}
         condition = {"_id": record.session_id, "endedAt": None, **unchanged}
