@@ -9,7 +9,7 @@ from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AmendItem, FiguresItem, resolve
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.rules import check_metadata
 from turnwire.store.waiting import persist
@@ -19,7 +19,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
     """Patch the stored metadata and language. Applying the same patch again changes nothing.
 
     When another gateway has changed them first, the patch is applied to its result. Raises InvalidMessage or TooLarge
-    when the patched metadata is over a limit, SessionNotFound when the session has been deleted.
+    when the patched metadata is over a limit, NoSuchSession when the session has been deleted.
     """
     sessions, record = context.store.sessions, state.record
     while not item.done.done():
@@ -32,7 +32,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
             break
         stored = await persist(lambda: sessions.load(state.session_id), wanted=item.done)
         if stored is None:
-            raise SessionNotFound(state.session_id)
+            raise NoSuchSession(state.session_id)
         await learn(context, state, stored)
     resolve(item.done, state.session())
 

@@ -11,7 +11,7 @@ from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.rolling_back import roll_back
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import LogRolledBack, SessionEnded
+from turnwire.protocol.errors import LogRolledBack, SessionHasEnded
 from turnwire.protocol.rules import Ledger
 
 
@@ -52,7 +52,7 @@ async def _decide(context: Context, state: SessionState, ledger: Ledger, appends
     if state.takes_events and round_.admit_plain(appends):
         return round_
     stored = await log_writer.read_stored(context.store, state.session_id, round_.candidates(appends))
-    ended = None if state.takes_events else SessionEnded(state.session_id, state.session().ended_at)
+    ended = None if state.takes_events else SessionHasEnded(state.session_id, state.session().ended_at)
     round_.admit(appends, stored, ended)
     return round_
 

@@ -11,7 +11,7 @@ from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import FoundItem, RenewItem, is_answered, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
@@ -37,11 +37,11 @@ def is_stale(context: Context, state: SessionState) -> bool:
 
 
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
-    """Read the session from the store and take over what is new there. Raises SessionNotFound."""
+    """Read the session from the store and take over what is new there. Raises NoSuchSession."""
     began = context.clock()
     stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
     if stored is None:
-        raise SessionNotFound(state.session_id)
+        raise NoSuchSession(state.session_id)
     await learn(context, state, stored, wanted)
     state.verified_at = began
 

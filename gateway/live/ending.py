@@ -12,7 +12,7 @@ from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import note_end
 from turnwire.gateway.live.items import AbandonItem, EndItem, is_answered, resolve
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
 from turnwire.store.waiting import persist
 
@@ -74,7 +74,7 @@ async def _end(
 ) -> bool:
     """End the session in the store, provided the stored fields in `unchanged` have these values.
 
-    Return whether this end stands. Raises SessionNotFound.
+    Return whether this end stands. Raises NoSuchSession.
     """
     sessions = context.store.sessions
     state.keep_figures(await final_figures(context, state))
@@ -87,6 +87,6 @@ async def _end(
         return True
     stored = await persist(lambda: sessions.load(state.session_id), wanted)
     if stored is None:
-        raise SessionNotFound(state.session_id)
+        raise NoSuchSession(state.session_id)
     await learn(context, state, stored)
     return stored.ended_at == ended_at

@@ -36,7 +36,7 @@ from turnwire.protocol.control.commands import (
     requested_id,
 )
 from turnwire.protocol.control.messages import CommandPush
-from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionEnded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionHasEnded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_commands import CommandMark
@@ -143,7 +143,7 @@ async def _command(context: Context, state: SessionState, item: CommandItem) -> 
 
 def _check(state: SessionState, command: Command) -> None:
     if state.ended:
-        raise SessionEnded(state.session_id, state.session().ended_at)
+        raise SessionHasEnded(state.session_id, state.session().ended_at)
     if command.command not in (state.record.commands or ()):
         raise NotAccepted(state.session_id, command.command)
 
@@ -216,7 +216,7 @@ async def _expire(context: Context, state: SessionState) -> None:
         return
     for command in state.commands.due(utc_now()):
         outcome = Outcome(command.command_id, "expired")
-        with suppress(SessionEnded):  # the log is closed; `_find` reports the expiry all the same
+        with suppress(SessionHasEnded):  # the log is closed; `_find` reports the expiry all the same
             await _write(context, state, outcome_event(outcome))
         state.commands.conclude(outcome)
     _release(context, state)

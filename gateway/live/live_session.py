@@ -41,8 +41,8 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import (
     CloseCode,
     ErrorCode,
+    NoSuchSession,
     Overloaded,
-    SessionNotFound,
     StorageUnavailable,
     TurnwireError,
 )
@@ -190,5 +190,5 @@ def _fail(items: Sequence[Item], error: TurnwireError) -> None:
         if done is not None:
             reject(done, error)
         elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
-            code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
+            code = CloseCode.NOT_FOUND if isinstance(error, NoSuchSession) else CloseCode.TRY_LATER
             item.publisher.close(code, error.message)

@@ -12,16 +12,9 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, m
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
-from turnwire.protocol.messages import Shape, Timestamp
+from turnwire.protocol.bodies import MintedToken
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
-
-
-class MintedToken(Shape):
-    """Answer of `POST /tokens`."""
-
-    token: str
-    expires_at: Timestamp
 
 
 class AccessRoutes:

@@ -79,7 +79,7 @@ class SseRoute:
     async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
         """Answer with the session's events after `after_seq`, and follow it until the client or the gateway leaves.
 
-        Raises SessionNotFound, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
+        Raises NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
         """
         live = await self._sessions.open(session_id)
         with live.held() as state:

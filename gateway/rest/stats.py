@@ -37,7 +37,7 @@ class StatsRoute:
     async def _conversation(self, session_id: str) -> Conversation:
         """Return the conversation, read up to the current head. That of a live session stays in memory for later calls.
 
-        Raises SessionNotFound, StorageUnavailable.
+        Raises NoSuchSession, StorageUnavailable.
         """
         live = self._sessions.find(session_id)
         if live is not None:

@@ -11,7 +11,7 @@ from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
@@ -39,7 +39,7 @@ class LiveSessions:
     async def open(self, session_id: str) -> LiveSession:
         """Return the live session, loaded if it is not in memory.
 
-        It may be evicted at the next await unless the caller holds it (`LiveSession.held`). Raises SessionNotFound,
+        It may be evicted at the next await unless the caller holds it (`LiveSession.held`). Raises NoSuchSession,
         StorageUnavailable, and Overloaded if all sessions that fit in memory are in use.
         """
         while (live := self.live.get(session_id)) is None:
@@ -91,7 +91,7 @@ class LiveSessions:
             self._adopt(record)
         try:
             live = await self.open(session_id)
-        except SessionNotFound:
+        except NoSuchSession:
             live = await self.open(session_id)  # an opening under way had looked before the creation
         if created:
             self._context.observer.created(live.state)
@@ -106,7 +106,7 @@ class LiveSessions:
         if session_id in self.live or session_id in self._opening:
             try:
                 return await self.open(session_id), False
-            except SessionNotFound:
+            except NoSuchSession:
                 pass
         return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
 

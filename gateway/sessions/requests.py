@@ -26,7 +26,7 @@ from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionQuery, SessionRecord
-from turnwire.store.waiting import answered, storage_deadline
+from turnwire.store.waiting import result_within, storage_deadline
 
 
 class View(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Requests:
         self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
     async def bring_up_to_date(self, live: LiveSession) -> None:
-        """Take over what other gateways have stored of the session. Raises SessionNotFound, StorageUnavailable.
+        """Take over what other gateways have stored of the session. Raises NoSuchSession, StorageUnavailable.
 
         Does nothing unless the database is shared. A publisher here is no proof that the session is up to date:
         another one may have superseded it at another gateway.
@@ -63,10 +63,10 @@ class Requests:
             if state.is_behind(stored):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
-                await answered(done, self._rest_timeout)
+                await result_within(done, self._rest_timeout)
 
     async def view(self, session_id: str) -> View:
-        """Return the session as it is now. It is not kept in memory. Raises SessionNotFound, StorageUnavailable."""
+        """Return the session as it is now. It is not kept in memory. Raises NoSuchSession, StorageUnavailable."""
         live = self._sessions.live.get(session_id)
         if live is not None:
             await self.bring_up_to_date(live)
@@ -97,7 +97,7 @@ class Requests:
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
         """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
 
-        Raises SessionNotFound, SessionEnded, Overloaded, and StorageUnavailable, after which the events may or may not
+        Raises NoSuchSession, SessionHasEnded, Overloaded, and StorageUnavailable, after which the events may or may not
         be stored.
         """
         end = self._clock() + self._rest_timeout
@@ -108,7 +108,7 @@ class Requests:
             raise Overloaded("too many events wait for the storage; try again")
         done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         live.submit(AppendItem(events, weight, utc_now(), done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
         """End the session. Return it, and whether this call ended it."""
@@ -116,31 +116,31 @@ class Requests:
         live = await self._open_in_time(session_id)
         done: asyncio.Future[tuple[Session, bool]] = asyncio.get_running_loop().create_future()
         live.submit(EndItem(status, reason, done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def command(self, session_id: str, command: Command) -> CommandProgress:
         """Send a command to the session's bot. Return its state once the command is durable.
 
-        A command that was requested before is not sent again. Raises SessionNotFound, SessionEnded, NotAccepted,
+        A command that was requested before is not sent again. Raises NoSuchSession, SessionHasEnded, NotAccepted,
         StorageUnavailable, Overloaded, and EVENT_CONFLICT if the commandId belongs to another command.
         """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
         done: asyncio.Future[CommandProgress] = asyncio.get_running_loop().create_future()
         live.submit(CommandItem(command, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
         """Patch the session's metadata (RFC 7396), set its language, or both. Return the session.
 
-        Raises SessionNotFound, StorageUnavailable, and InvalidMessage or TooLarge if the patched metadata is over a
+        Raises NoSuchSession, StorageUnavailable, and InvalidMessage or TooLarge if the patched metadata is over a
         limit.
         """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
         done: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         live.submit(AmendItem(metadata, language, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)

@@ -14,7 +14,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.sessions import UnendedSession
 
 _AT_ONCE = 8
@@ -122,6 +122,6 @@ class Sweep:
     async def _open(self, session_id: str) -> LiveSession | None:
         """Open the session; return None if it is gone, memory is full or the store is away."""
         async with self._gate:
-            with suppress(SessionNotFound, Overloaded, StorageUnavailable):
+            with suppress(NoSuchSession, Overloaded, StorageUnavailable):
                 return await self._sessions.open(session_id)
         return None

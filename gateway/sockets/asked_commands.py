@@ -12,7 +12,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.control.commands import Command, Outcome, check_command, ttl_of
-from turnwire.protocol.control.messages import CommandState, SendCommand
+from turnwire.protocol.control.messages import CommandStatePush, SendCommand
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import REF_CHARS
 from turnwire.protocol.rules import check_id
@@ -29,7 +29,7 @@ class AskedCommands:
         requests: Requests,
         watching: Watching,
         *,
-        send: Callable[[CommandState], None],
+        send: Callable[[CommandStatePush], None],
     ) -> None:
         self._config = config
         self._sessions = sessions
@@ -64,7 +64,7 @@ class AskedCommands:
 
     def _watch(self, asked: SendCommand, state: SessionState) -> CommandWatch:
         def tell(outcome: Outcome) -> None:
-            self._send(CommandState(asked.ref, asked.command_id, outcome.state, outcome.message))
+            self._send(CommandStatePush(asked.ref, asked.command_id, outcome.state, outcome.message))
 
         def ended(watch: CommandWatch) -> None:
             self._watches.pop(watch, None)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from turnwire.gateway.live.items import AppendItem, Stored, reject, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.parties import Sender
-from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from turnwire.protocol.errors import ErrorCode, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
 
@@ -70,7 +70,7 @@ class AppendRound:
             for seq in self._ledger.candidates(event.event_id)
         }
 
-    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionEnded | None) -> None:
+    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionHasEnded | None) -> None:
         """Decide event by event. `stored` holds the events at all `candidates`.
 
         With `ended`, the session takes no new events: a REST append that contains one is refused as a whole.
@@ -82,7 +82,7 @@ class AppendRound:
             else:
                 self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
 
-    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionEnded | None) -> Verdict:
+    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionHasEnded | None) -> Verdict:
         if isinstance(event, BadEvent):
             return event
         if ended is not None and not self._is_stored(event):

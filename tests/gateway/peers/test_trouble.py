@@ -101,7 +101,7 @@ async def goes_down_and_comes_back(gateways: list[Gateway], redis: RedisServer, 
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
-async def test_a_redis_that_goes_and_comes_back_costs_no_event_and_no_ack(
+async def test_a_redis_that_dies_and_comes_back_costs_no_event_and_no_ack(
     stream: Stream, here_and_there: list[Gateway], redis: RedisServer, frozen: bool
 ) -> None:
     await goes_down_and_comes_back(here_and_there, redis, frozen=frozen)
@@ -112,7 +112,7 @@ async def test_a_redis_that_goes_and_comes_back_costs_no_event_and_no_ack(
     assert stream.slowest_delivery < MOST_SECONDS + 1.0
 
 
-async def test_a_redis_that_drops_all_connections_or_is_emptied_costs_nothing(
+async def test_a_redis_that_drops_connections_or_is_emptied_costs_no_event(
     stream: Stream, here_and_there: list[Gateway], redis: RedisServer
 ) -> None:
     for words in (["FLUSHALL"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]) * 2:
@@ -152,7 +152,7 @@ async def test_without_redis_a_publisher_learns_of_a_takeover_and_of_an_end_by_p
     assert (await bots[1].next("completed"))["session"] == ended
 
 
-async def test_a_gateway_starts_and_serves_without_the_redis_it_is_told_to_use(
+async def test_a_gateway_starts_and_serves_while_its_redis_is_away(
     start_gateway: StartGateway, redis: RedisServer
 ) -> None:
     redis.kill()
@@ -166,7 +166,7 @@ async def test_a_gateway_starts_and_serves_without_the_redis_it_is_told_to_use(
     assert (await gateway.get("/health"))["status"] == "ok"
 
 
-async def test_what_others_write_to_the_channels_is_passed_over(
+async def test_foreign_messages_on_the_channels_are_ignored(
     here_and_there: list[Gateway], redis: RedisServer, database_name: str
 ) -> None:
     for garbage in ("x", '"\\xff\\xfe"', '"\\x81\\xa6sender\\xa1x"'):
@@ -176,7 +176,7 @@ async def test_what_others_write_to_the_channels_is_passed_over(
     assert all(map(is_up, here_and_there))
 
 
-async def test_a_head_that_the_log_does_not_confirm_is_not_believed(here_and_there: list[Gateway]) -> None:
+async def test_an_announced_head_that_the_log_does_not_confirm_is_ignored(here_and_there: list[Gateway]) -> None:
     here, there = here_and_there
     session_id = new_id("s")
     bot, board = await publisher(here, session_id), await subscriber(there)

@@ -13,7 +13,9 @@ from turnwire.gateway.live.state import SessionState
 
 
 @pytest.mark.parametrize(("passed", "left"), [(0, 10), (4, 6), (-3600, 10), (10, 0), (99, 0)])
-async def test_what_is_left_of_it_is_counted_from_the_end_and_never_more_than_all(passed: int, left: int) -> None:
+async def test_the_rest_of_the_grace_time_counts_from_the_end_and_never_exceeds_the_whole(
+    passed: int, left: int
+) -> None:
     await pass_time(100)
     state = SessionState(record(status="completed"), now=0.0)
     begin_grace(state, virtual_now() - timedelta(seconds=passed), 10)
@@ -25,7 +27,7 @@ async def test_what_is_left_of_it_is_counted_from_the_end_and_never_more_than_al
         assert not state.takes_events
 
 
-async def test_a_forgotten_timer_does_nothing() -> None:
+async def test_a_forgotten_grace_timer_does_nothing() -> None:
     state = SessionState(record(status="completed"), now=0.0)
     begin_grace(state, virtual_now(), 5)
     forget_timer(state)
@@ -33,7 +35,7 @@ async def test_a_forgotten_timer_does_nothing() -> None:
     assert state.takes_events
 
 
-async def test_an_end_found_in_the_store_is_taken_over_once_and_told(here: MemoryGateway) -> None:
+async def test_an_end_found_in_the_store_is_adopted_and_announced_once(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     crowd = live.state.audience = Crowd()
     stored = record(status="failed", ended_at=virtual_now(), end_reason="abandoned")
@@ -44,7 +46,7 @@ async def test_an_end_found_in_the_store_is_taken_over_once_and_told(here: Memor
     assert live.state.record.status == "failed"
 
 
-async def test_a_session_opened_after_its_end_has_the_grace_that_is_left(join: StartMemory) -> None:
+async def test_a_session_opened_after_its_end_has_the_rest_of_its_grace_time(join: StartMemory) -> None:
     here, there, late = join(end_grace=10.0), join(end_grace=10.0), join(end_grace=10.0)
     live = await here.create("s", event("a"))
     await here.end(live)
