@@ -1,4 +1,4 @@
-"""The search of one gateway: fed after the commits, asked by REST. SQLite is used in two threads of its own."""
+"""The search of one gateway: fed after the commits, asked by REST. SQLite runs in two separate threads."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ class Observer(Protocol):
         """The session's publisher has sent a signal."""
 
     def attention_changed(self, state: SessionState) -> None:
-        """Whether this gateway must hear of events that others store in the session may have changed.
+        """The session has opened or closed its list of commands (`state.commands`).
 
-        It must while `state.commands` is not None.
+        While the list is open, this gateway must learn of events that other gateways store in the session.
         """
 
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:

@@ -37,7 +37,7 @@ class View(Struct, frozen=True):
 
 
 class Requests:
-    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Has no state of its own."""
+    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Holds no state."""
 
     def __init__(
         self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields, *, rest_timeout: float

@@ -67,17 +67,17 @@ class Feed:
 
     def newest(self, session: Session) -> Session:
         """Return the session as another gateway has reported it, if that is newer; else `session` itself."""
-        told = self.elsewhere(session.session_id)
-        if told is None or session.ended_at is not None or told.session.last_seq < session.last_seq:
+        reported = self.elsewhere(session.session_id)
+        if reported is None or session.ended_at is not None or reported.session.last_seq < session.last_seq:
             return session
-        return told.session
+        return reported.session
 
     def summary(self, session_id: str) -> Summary | None:
         """Return the summary of the conversation, made here or reported by another gateway; None if there is none."""
         state = self.find(session_id)
         summary = None if state is None else self.summaries.of(state)
-        told = self.elsewhere(session_id)
-        return told.summary if summary is None and told is not None else summary
+        reported = self.elsewhere(session_id)
+        return reported.summary if summary is None and reported is not None else summary
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         """Note that the session has changed; `before` is its previous status."""

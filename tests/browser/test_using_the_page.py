@@ -227,9 +227,9 @@ async def test_a_session_id_that_browsers_resolve_as_a_folder_is_shown_with_a_no
         await expect(page.locator(".call-row")).to_contain_text("Hello from nowhere")
         await page.get_by_role("link", name="Dotty").click()
         await expect(page.locator(".bubble")).to_contain_text("Hello from nowhere")
-        await expect(page.locator(".figures")).to_contain_text("cannot ask for the session by REST")
+        await expect(page.locator(".figures")).to_contain_text("cannot read the session by REST")
         await page.get_by_role("button", name="TXT").click()
-        await expect(page.get_by_role("alert")).to_contain_text("cannot ask for the session by REST")
+        await expect(page.get_by_role("alert")).to_contain_text("cannot read the session by REST")
 
 
 async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begins(
