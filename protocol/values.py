@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
+from turnwire.protocol.wording import kind_of
+
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
 PLAIN_DEPTH = 6
@@ -118,7 +120,7 @@ def fault_of(value: JsonObject, max_depth: int) -> str:
 def _key_fault(container: dict[Any, Any]) -> str | None:
     for key in container:
         if type(key) is not str:
-            return f"keys must be strings, found a {type(key).__name__}"
+            return f"keys must be strings, found {kind_of(key)}"
         if "\0" in key:
             return "a key must not contain the NUL character"
     if "$ref" in container and "$id" in container:
@@ -133,7 +135,7 @@ def _scalar_fault(item: object) -> str | None:
         return None if INT64_MIN <= item <= INT64_MAX else "an integer must fit in 64 bits, signed (int64)"
     if type(item) is float:
         return None if math.isfinite(item) else "a number must be finite"
-    return f"a {type(item).__name__} is not a JSON value"
+    return f"{kind_of(item)} is no JSON value"
 
 
 def _written(path: _Path) -> str:

@@ -9,6 +9,7 @@ import aiohttp_cors
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from turnwire.gateway.aiohttp_private import was_routed
 from turnwire.gateway.config import Config
 
 _MAX_AGE = 600
@@ -84,7 +85,7 @@ def add_headers(app: web.Application, config: Config) -> None:
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:
-            if request._match_info is not None:  # else it was refused before its route was looked up
+            if was_routed(request):
                 await set_cors_headers(request, response)
             _set_origin(request, response, origins)
 

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from turnwire.gateway.aiohttp_private import was_routed
 from turnwire.protocol.errors import ErrorCode
 
 _STORAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -106,8 +107,7 @@ class Metrics:
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """An HTTP request was answered, or its client left before, which has no `response`."""
-        match = request._match_info  # None when the router has failed; the public name asserts that it has not
-        resource = None if match is None else match.route.resource
+        resource = request.match_info.route.resource if was_routed(request) else None
         method = request.method if request.method in _METHODS else "OTHER"
         status = _GONE if response is None else response.status
         count = self._answer_counts.get((method, resource, status))

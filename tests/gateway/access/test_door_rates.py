@@ -46,7 +46,7 @@ async def test_requests_without_a_credential_are_limited_by_address(guarded: Acc
 
 
 async def test_handshakes_without_a_credential_are_limited_by_address(guarded: Access) -> None:
-    told = [await refused(guarded, ask("/subscribe", is_upgrade=True)) for _ in range(51)]
+    told = [await refused(guarded, ask("/subscribe", is_upgrade=True, is_handshake=True)) for _ in range(51)]
     assert [each.status for each in told] == [401] * 50 + [429]
 
 
