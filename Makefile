@@ -5,6 +5,10 @@
 # make faults of these the fault runs alone: processes killed, stopped and cut off under load; two minutes
 # make soak   twenty minutes under load with a random fault every five seconds
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms plays the fault runs, longer, instead
+# make fuzz   searches for bytes that break a decoder, and for requests that break the API; half an hour
+#             make fuzz ARGS='--seconds 60' gives each of the three searches that time
+# make audit  what is known to be wrong with what the image holds; make sbom writes its bill of materials
+# make lock   names and digests of all that the image holds, anew; ARGS=--upgrade takes newer releases
 # make lint   style, format and types
 # make bench  the gateway next to what the same work costs without it; some minutes, on a machine that does nothing else
 #             make bench ARGS='--save NAME' keeps the result; ARGS=--help tells of the rest
@@ -17,7 +21,7 @@ FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py 
 # Since 3.12 Python itself tells which lines run, at next to no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test coverage faults soak lint bench browser faketime redis balancers clean
+.PHONY: house demo quick test coverage faults soak fuzz lint audit sbom lock bench browser faketime redis balancers clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -40,6 +44,32 @@ faults: $(VENV)/installed-dev faketime
 
 soak: $(VENV)/installed-dev faketime
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
+# Atheris says what of the protocol an input runs, and libFuzzer makes the next input of that. Both are in its package.
+fuzz: $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.1,<4'
+	@$(BIN)/python -m tests.fuzz.decoders json $(ARGS)
+	@$(BIN)/python -m tests.fuzz.decoders msgpack $(ARGS)
+	@$(BIN)/python -m tests.fuzz.api $(ARGS)
+
+# What an image installs is named in requirements/*.lock with its digests, whatever a package index says later.
+AUDIT := .venv-audit/bin
+LOCKS := server build audit
+
+lock: .venv-audit/installed
+	@$(AUDIT)/python requirements/make_locks.py $(ARGS)
+
+audit: .venv-audit/installed
+	$(AUDIT)/pip-audit --strict --disable-pip $(foreach lock,$(LOCKS),--requirement requirements/$(lock).lock)
+
+sbom: .venv-audit/installed
+	$(AUDIT)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json \
+	  requirements/server.lock
+
+.venv-audit/installed: requirements/audit.lock $(VENV)/made
+	@$(BIN)/python -m venv --clear .venv-audit
+	@$(AUDIT)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $@
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -74,7 +104,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .venv-adapters .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
