@@ -45,10 +45,12 @@ def test_a_public_address_without_keys_is_refused_and_both_ways_out_are_named(tm
     assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
-def test_without_authentication_on_a_public_address_it_warns(tmp_path: Path) -> None:
+def test_without_authentication_on_a_public_address_it_warns_in_its_log_and_on_its_page(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
         assert "whoever reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        with urllib.request.urlopen(gateway.url, timeout=10) as page:
+            assert 'role="alert">TURNWIRE_AUTH=none on 0.0.0.0: whoever' in page.read().decode()
 
 
 def test_a_key_is_added_on_sighup_and_one_that_is_gone_is_refused(tmp_path: Path) -> None:
