@@ -24,18 +24,8 @@ OPTIONS = (
 
 
 def compile_lock(name: str, source: str, wanted: str, options: list[str]) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "compile",
-        source,
-        *OPTIONS,
-        "-o",
-        f"requirements/{name}.lock",
-        *options,
-    ]
+    uv = [sys.executable, "-m", "uv", "pip", "compile"]
+    command = [*uv, source, *OPTIONS, "--output-file", f"requirements/{name}.lock", *options]
     subprocess.run(command, cwd=ROOT, input=wanted.encode(), check=True, stdout=subprocess.DEVNULL)
 
 

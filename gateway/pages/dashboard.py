@@ -54,8 +54,8 @@ def _asset(path: str, body: bytes) -> Asset:
 
 
 def add_dashboard(app: web.Application, warning: str | None = None) -> None:
-    """`/` and `/static/…`. The page's links are relative, so that it also works below a prefix of a proxy. The `warning`,
-    if there is one, stands at its top."""
+    """`/` and `/static/…`. The page's links are relative, so that it also works below a prefix of a proxy. A `warning`
+    stands at its top."""
     assets = load_assets()
     page = assets.pop("index.html")
     if warning is not None:
