@@ -15,7 +15,7 @@ from turnwire.gateway.config import Config
 _MAX_AGE = 600
 """Seconds a browser may remember a preflight."""
 _EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
-_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_API_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
 _PRIVATE = ("/sessions", "/stats", "/tokens")
 """Beginnings of the paths whose answers hold conversations or credentials: no cache keeps them."""
@@ -52,7 +52,7 @@ def set_security_headers(response: web.StreamResponse) -> None:
 def page_headers(*styles: str) -> dict[str, str]:
     """Headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" for style in styles)
-    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; base-uri 'none'; form-action 'none'"
+    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; form-action 'none'"
     return {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "same-origin"}
 
 

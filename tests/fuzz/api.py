@@ -23,7 +23,7 @@ from typing import Final
 
 from tests.gateway.openapi.test_schemathesis import SOCKETS
 from tests.support.credentials import make_key, write_keys, write_secret
-from tests.support.processes import ROOT, GatewayProcess, clean_environment
+from tests.support.processes import GatewayProcess, clean_environment
 
 HOOKS: Final = {"SCHEMATHESIS_HOOKS": "tests.gateway.openapi.schemathesis_hooks"}
 NO_RATES: Final = {
