@@ -26,6 +26,7 @@ CREDENTIAL_EXAMPLES: Final[dict[str, Schema]] = {
 _MAX_ID_CHARS: Final = 256
 _MAX_PATTERN_CHARS: Final = 1025
 _MAX_TTL: Final = 3600
+_DEFAULT_TTL: Final = 600
 _REVOCABLE: Final = {"jti": "One token.", "sub": "All tokens of a subject.", "key": "An API key, and what it minted."}
 
 
@@ -89,7 +90,11 @@ def _mint_request() -> Schema:
             "maxItems": MAX_PATTERNS,
             "description": "Ids of sessions; a `*` at the end stands for any rest.",
         },
-        "ttl": {"type": "integer", "minimum": 1, "maximum": _MAX_TTL, "default": 600, "description": "Seconds."},
+        "ttl": {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_TTL}, {"type": "null"}],
+            "default": _DEFAULT_TTL,
+            "description": "Seconds.",
+        },
     }
     return {"properties": properties, "required": ["sub", "scope", "sessions"]}
 
