@@ -28,6 +28,8 @@ def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
 
 def millis(value: Any) -> int | None:
     """A time of the call in whole milliseconds, if that is what it is."""
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
         return None
     return round(value)
@@ -38,17 +40,32 @@ def turn_of(payload: JsonObject) -> int | None:
     return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
 
 
+def shown_of(text: str) -> str:
+    """Return what of a text may become a last line: short enough to keep for every call; "" for a blank text."""
+    kept = text[: LINE_CHARS * 4]
+    return "" if kept.isspace() else kept
+
+
 def shortened(text: str) -> str:
-    line = " ".join(text[: LINE_CHARS * 4].split())
+    """Return a text on one line, cut to LINE_CHARS."""
+    line = " ".join(text.split())
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
 
 
-def moment(payload: JsonObject, name: str, zero: int | None) -> int | None:
-    """In milliseconds of the call: `…Ms`, else `…At`, a time with an offset; `zero` is when the call began."""
-    told = millis(payload.get(name + "Ms"))
-    if told is not None:
-        return told
-    at = payload.get(name + "At")
+def started_of(payload: JsonObject, zero: int | None) -> int | None:
+    """Return when an utterance began, in milliseconds of the call; `zero` is when the call began, since 1970."""
+    told = millis(payload.get("startedMs"))
+    return _since(payload.get("startedAt"), zero) if told is None else told
+
+
+def ended_of(payload: JsonObject, zero: int | None) -> int | None:
+    """Return when an utterance ended, as `started_of` does."""
+    told = millis(payload.get("endedMs"))
+    return _since(payload.get("endedAt"), zero) if told is None else told
+
+
+def _since(at: Any, zero: int | None) -> int | None:
+    """Return the milliseconds from `zero` to a time with an offset."""
     if not isinstance(at, str) or zero is None:
         return None
     try:
