@@ -42,7 +42,7 @@ soak: $(VENV)/installed-dev faketime
 
 # Atheris says what of the protocol an input runs, and libFuzzer makes the next input of that. Both are in its package.
 fuzz: $(VENV)/installed-dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.1,<4'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
 	@$(BIN)/python -m tests.fuzz.decoders json $(ARGS)
 	@$(BIN)/python -m tests.fuzz.decoders msgpack $(ARGS)
 	@$(BIN)/python -m tests.fuzz.api $(ARGS)

@@ -15,7 +15,7 @@ import msgspec
 
 from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
-from turnwire.protocol.wording import in_words
+from turnwire.protocol.values import in_words
 
 UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
 """What decoding raises. Before 0.21, msgspec's own errors are no ValueErrors, and a map as a key is a TypeError."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
-
-from turnwire.protocol.wording import kind_of
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
@@ -148,3 +147,53 @@ def _written(path: _Path) -> str:
 
 def _shortened(text: str, chars: int) -> str:
     return text if len(text) <= chars else text[: chars - 1] + "…"
+
+
+# --- kinds of values in words that a client of any language knows, instead of the names that Python has for them ------
+
+
+_BINARY: Final = "binary data"
+_WANTED: Final = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "None": "null",
+    "object": "an object",
+    "array": "an array",
+    "datetime": "a time",
+    "bytes": _BINARY,
+    "ext": "an extension value",
+}
+"""What msgspec calls the kinds of values it wants, between backquotes."""
+_GOT: Final = {**_WANTED, "float": "a number with a point", "bool": "a boolean"}
+_KINDS: Final = re.compile(r"(Expected|got) `([A-Za-z]+(?: \| [A-Za-z]+)*)`")
+_KINDS_OF: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: _GOT["bool"],
+    int: _GOT["int"],
+    float: _GOT["float"],
+    str: _GOT["str"],
+    bytes: _BINARY,
+    datetime: "a time",
+    list: _GOT["array"],
+    tuple: _GOT["array"],
+    dict: _GOT["object"],
+}
+
+
+def in_words(text: str) -> str:
+    """What msgspec says of a value, as in "Expected an integer or null, got a string - at `$.ttlMs`"."""
+    return _KINDS.sub(_in_words, text)
+
+
+def _in_words(found: re.Match[str]) -> str:
+    names = _WANTED if found[1] == "Expected" else _GOT
+    kinds = [names.get(kind, kind) for kind in found[2].split(" | ")]
+    return f"{found[1]} {' or '.join(kinds)}"
+
+
+def kind_of(value: object) -> str:
+    """What kind of value a decoder has made; what is none of JSON's comes from MessagePack."""
+    return _KINDS_OF.get(type(value), "an extension value")

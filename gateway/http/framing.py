@@ -11,7 +11,7 @@ from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
 
 UNKNOWN_CODING: Final = "the only transfer coding that is served is chunked"
 _CODING_HEADER: Final = re.compile(rb"^transfer-encoding[ \t]*:(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*,;=%+-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
 _MAX_PORT: Final = 65535
 
 

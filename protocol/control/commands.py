@@ -14,7 +14,7 @@ from turnwire.protocol.messages import Event, EventIn, Limits
 from turnwire.protocol.rules import check_id, object_fault
 from turnwire.protocol.shape import JsonObject, OrNull, Shape
 from turnwire.protocol.times import format_time, parse_time
-from turnwire.protocol.wording import in_words
+from turnwire.protocol.values import in_words
 
 MAX_ACCEPTED = 64
 """Names in one `accept`."""

@@ -36,7 +36,7 @@ LEVEL_2: dict[str, tuple[int, ...]] = {
 
 
 @cache
-def tests_of(path: Path) -> frozenset[str]:
+def names_in(path: Path) -> frozenset[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))
@@ -71,7 +71,7 @@ def test_every_test_that_is_named_exists() -> None:
     missing = [
         f"{path}::{name}"
         for path, name in TEST.findall(PAGE)
-        if not (ROOT / path).is_file() or name not in tests_of(ROOT / path)
+        if not (ROOT / path).is_file() or name not in names_in(ROOT / path)
     ]
     assert missing == []
     assert len(TEST.findall(PAGE)) > 80

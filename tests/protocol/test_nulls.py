@@ -16,7 +16,7 @@ from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
 from turnwire.protocol.control.commands import check_command, standard_payload
 from turnwire.protocol.errors import InvalidEvent, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import BadEvent, Limits
-from turnwire.protocol.wording import in_words, kind_of
+from turnwire.protocol.values import in_words, kind_of
 
 LIMITS = Limits()
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
@@ -38,9 +38,9 @@ BODIES: list[tuple[type, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("kind", "needed", "optional"), BODIES, ids=[kind.__name__ for kind, _, _ in BODIES])
 def test_null_in_a_body_is_the_same_as_nothing(kind: type, needed: dict[str, Any], optional: list[str]) -> None:
-    plain = JSON.decode_body(encode(JSON, needed), kind, LIMITS)
+    plain: Any = JSON.decode_body(encode(JSON, needed), kind, LIMITS)
     for name in optional:
-        with_null = JSON.decode_body(encode(JSON, {**needed, name: None}), kind, LIMITS)
+        with_null: Any = JSON.decode_body(encode(JSON, {**needed, name: None}), kind, LIMITS)
         if kind is AmendSession:
             assert getattr(with_null, name) is None
         else:
@@ -151,7 +151,7 @@ def said(codec: Codec, value: Any) -> list[str]:
 @both
 def test_no_refusal_of_a_value_of_the_wrong_kind_speaks_python(codec: Codec) -> None:
     wrong = WRONG if codec is MSGPACK else WRONG[:-2]
-    event = {"eventId": "e", "type": "system", "payload": {}, "timestamp": None}
+    event: dict[str, Any] = {"eventId": "e", "type": "system", "payload": {}, "timestamp": None}
     messages = [
         *wrong,
         *({"type": each} for each in wrong),
