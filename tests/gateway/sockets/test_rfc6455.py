@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from email.parser import BytesParser
@@ -18,10 +19,11 @@ UPGRADE = ("Upgrade: websocket", "Connection: Upgrade")
 
 async def asked(gateway: Gateway, request_line: str, *lines: str, body: bytes = b"") -> tuple[int, dict[str, str]]:
     """Status and headers of the answer to a request for a WebSocket."""
-    head = "\r\n".join([request_line, *lines, "", ""]).encode()
-    answer = await gateway.send_raw(head + body, end=True)
-    head, _, _ = answer.partition(b"\r\n\r\n")
-    status, _, fields = head.partition(b"\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write("\r\n".join([request_line, *lines, "", ""]).encode() + body)
+    async with asyncio.timeout(10):
+        status, _, fields = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
+    writer.close()
     return int(status.split()[1]), dict(BytesParser().parsebytes(fields))
 
 
