@@ -39,7 +39,8 @@ def seeds(name: str) -> Iterator[bytes]:
     """Messages to begin with: each of the protocol, as it must be."""
     for path in sorted(GOLDEN.glob("*.json" if name == "json" else "*.msgpack.hex")):
         text = path.read_text(encoding="utf-8")
-        yield text.encode() if name == "json" else bytes.fromhex(text)
+        hexes = (line.partition(" |")[0] for line in text.splitlines())
+        yield text.encode() if name == "json" else bytes.fromhex("".join(hexes))
 
 
 def prepare(name: str) -> tuple[Path, Path]:
