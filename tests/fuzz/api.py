@@ -3,8 +3,8 @@
     python -m tests.fuzz.api --seconds 600
 
 Starts a gateway with an embedded database, and lets schemathesis send what its description allows and what it does not,
-with another seed each time, until the time is over; the last run is finished. Exits with 0 when every answer was one that
-is described, what needs a credential was refused without one, and the gateway has met nothing that it did not expect.
+with another seed each time, until the time is over; the last run is finished. Exits with 0 when every answer was one
+that is described, what needs a credential was refused without one, and the gateway has met nothing unexpected.
 """
 
 from __future__ import annotations

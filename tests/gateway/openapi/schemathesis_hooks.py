@@ -21,7 +21,8 @@ cursors = st.builds(encode_cursor, st.integers(0, 4 * 10**12).map(from_millis), 
 schemathesis.openapi.format("turnwire-cursor", cursors)
 
 RIGHTLY_REFUSED = re.compile(
-    r" (?:days|hours) apart$|^Expected an integer(?: or null)?, got a number with a point |^the token would have \d+ bytes"
+    r" (?:days|hours) apart$|^Expected an integer(?: or null)?, got a number with a point "
+    r"|^the token would have \d+ bytes"
 )
 
 
@@ -50,8 +51,8 @@ def has_wrong_words(case: Case[Any]) -> bool:
 
 
 def is_told_why(response: Response) -> bool:
-    """Times that are too far from each other, 1.0, which is an integer in a schema and none in a body, and more sessions
-    than a token has room for."""
+    """Times that are too far from each other, 1.0, which is an integer in a schema and none in a body, and
+    more sessions than a token has room for."""
     message = response.json()["message"]
     said = message if isinstance(message, list) else [message]
     return all(RIGHTLY_REFUSED.search(text) for text in said)
