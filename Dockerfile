@@ -1,5 +1,6 @@
-# A gateway for production: it needs MONGODB_URI, the URI of a MongoDB replica set or cluster; the names it is called by;
-# and a file of API keys that its user, 10001, owns alone, or TURNWIRE_AUTH=none. The image makes the file:
+# A gateway for production. It needs MONGODB_URI, the URI of a MongoDB replica set or cluster, the host names by which
+# clients reach it, and a file of API keys that only its user, 10001, may read, or TURNWIRE_AUTH=none. The image makes
+# the file.
 #   docker build -t turnwire .
 #   (umask 077; docker run --rm turnwire key me --scope admin >keys.ndjson)
 #   sudo chown 10001 keys.ndjson
