@@ -188,9 +188,6 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_OBJECT_OR_NULL: Schema = {"anyOf": [ref("JsonObject"), {"type": "null"}]}
-
-
 def schemas(limits: Limits) -> dict[str, Schema]:
     """Return `components.schemas`, by name."""
     kinds = (*_SENT, *_ANSWERED, *_SOCKET_MESSAGES.values())
@@ -253,12 +250,13 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     create, new_event = made["CreateSession"]["properties"], made["EventIn"]["properties"]
     create["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
     create["sessionId"]["anyOf"][0] |= an_id | {"not": {"enum": [".", ".."]}}
-    create["metadata"] = {**_OBJECT_OR_NULL, "description": create["metadata"]["description"], "default": {}}
+    object_or_null: Schema = {"anyOf": [ref("JsonObject"), {"type": "null"}]}
+    create["metadata"] = {**object_or_null, "description": create["metadata"]["description"], "default": {}}
     new_event["eventId"] |= an_id
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
     amend = made["AmendSession"]["properties"]
     amend["language"]["anyOf"][0] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    amend["metadata"] = {**_OBJECT_OR_NULL, "description": "A merge patch (RFC 7396): null removes a key."}
+    amend["metadata"] = {**object_or_null, "description": "A merge patch (RFC 7396): null removes a key."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     _set_command_limits(made["CommandIn"]["properties"], an_id)
