@@ -8,6 +8,8 @@ _MASKED: Final = 0x80
 _CONTROL: Final = 0x08
 _CLOSE: Final = 0x08
 _MASK_BYTES: Final = 4
+_WHOLE_MESSAGES: Final = (0x81, 0x82)
+"""First bytes of a text and of a binary message of one frame."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits, which every reader refuses with 1002."""
 
@@ -42,6 +44,8 @@ class StrictReader:
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """As aiohttp's reader: whether the connection is over, and what is left of the data."""
+        if not (self._left or self._amid_message or self._held) and _is_one_message(data):
+            return self._reader.feed_data(data)
         if len(data) <= self._left:
             self._left -= len(data)
             return self._reader.feed_data(data)
@@ -71,6 +75,17 @@ class StrictReader:
         if opcode and self._amid_message:
             raise BrokenFrame("a message begins before the one before it has ended")
         self._amid_message = first < 0x80
+
+
+def _is_one_message(data: bytes) -> bool:
+    """Whether it is a good data frame, all of it and nothing else, as it usually is. Any other is looked at closely."""
+    size = len(data)
+    if size < 8 or data[0] not in _WHOLE_MESSAGES:
+        return False
+    second = data[1]
+    if second < _MASKED | 126:
+        return second - _MASKED == size - 6
+    return second == _MASKED | 126 and 126 <= data[2] << 8 | data[3] == size - 8
 
 
 def frame_size(data: bytes, at: int) -> int:

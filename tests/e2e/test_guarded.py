@@ -29,7 +29,7 @@ def status(url: str, credential: str | None = None) -> int:
 
 
 def refused_to_start(data_dir: Path, **env: str) -> str:
-    """What `turnwire serve` says, which must end at once, and by a message alone."""
+    """Return what `turnwire serve` prints. It must end at once, with only a message."""
     settings = {"TURNWIRE_DATA_DIR": str(data_dir), "PORT": "0", **env}
     with running_python("-m", "turnwire", "serve", env=settings, stderr=subprocess.STDOUT) as process:
         said, _ = process.communicate(timeout=30)

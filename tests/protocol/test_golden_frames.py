@@ -1,8 +1,8 @@
 """Every message of the protocol, byte for byte, in both subprotocols.
 
-`golden/<name>.json` is the text frame and a newline; `golden/<name>.msgpack.hex` the binary frame, 16 bytes a line,
-with what is printable of them. Change such a file by hand, on purpose, and only when the protocol changes: clients of
-this version are out there. The assertion shows the whole text to compare it with.
+`golden/<name>.json` is the text frame and a newline. `golden/<name>.msgpack.hex` is the binary frame, 16 bytes a line,
+with its printable characters. Change such a file by hand, on purpose, and only when the protocol changes: clients of
+this version are in use. A failing assertion shows the whole text to compare.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _printable(byte: int) -> str:
 
 
 def decode(name: str, codec: Codec, frame: bytes) -> object:
-    """As the side that gets such a message does."""
+    """Decode the frame as the side that receives such a message does."""
     if name in PUBLISHER_SENDS:
         return codec.decode_publisher(frame, LIMITS)
     if name in PUBLISHER_GETS:

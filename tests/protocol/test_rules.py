@@ -140,7 +140,7 @@ def test_a_time_outside_the_years_of_utc_makes_a_bad_event(moment: datetime) -> 
 
 
 class DriverInt(int):
-    """What a database driver may return for an integer."""
+    """An integer as a database driver may return it."""
 
 
 def same(stored: object, sent: object, **fields: Any) -> bool:

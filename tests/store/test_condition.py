@@ -1,4 +1,4 @@
-"""A database that refuses is not a database that is away: the store says why, once, and goes on when it is mended."""
+"""A database that refuses differs from one that is away: the store reports why, once, and recovers when mended."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
 
 @pytest.fixture
 async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store, not prepared yet, whose database is behind the proxy."""
+    """A store that is not prepared yet, whose database is behind the proxy."""
     store = Store.connect(proxy.uri, database_name)
     yield store
     await store.close()
 
 
 def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) -> None:
-    """Let the server say that it is of this version, and this of itself."""
+    """Make the server report this version, and these other facts."""
     if version is not None:
         proxy.alter("buildInfo", lambda _, answer: answer.update(version=version))
     proxy.alter("hello", lambda _, answer: answer.update(hello))

@@ -1,4 +1,4 @@
-"""The embedded database as a real child process: started, killed, locked out, stopped."""
+"""The embedded database as a real child process: started, killed, locked, stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def children() -> set[int]:
 
 
 def damage(data_dir: Path) -> None:
-    """Leave a database that cannot be opened."""
+    """Leave behind a database that cannot be opened."""
     (data_dir / "db" / "WiredTiger.turtle").write_text("damaged")
 
 
@@ -74,7 +74,7 @@ async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_da
     await database.stop()
     assert not is_running(pid)
     assert database.pid is None
-    await database.stop()  # may be repeated
+    await database.stop()  # a stop may be repeated
     async with EmbeddedDatabase(tmp_path) as again:
         assert await asyncio.to_thread(names, again.uri) == ["a"]
 
@@ -93,7 +93,7 @@ async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_pat
 
 
 async def test_a_first_start_that_was_killed_halfway_is_made_again(tmp_path: Path) -> None:
-    """A database killed while it makes its tables may never open again; nothing can have been stored in it."""
+    """A database killed while it creates its tables may never open again. It cannot hold any data."""
     first = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(first.start())
     await until((tmp_path / "db.unfinished").exists, "the first start")
@@ -190,7 +190,7 @@ async def test_a_data_directory_just_released_can_be_taken_over(tmp_path: Path) 
     await first.start()
     second = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(second.start())
-    await asyncio.sleep(0)  # its first try
+    await asyncio.sleep(0)  # the first attempt
     await first.stop()
     await starting
     assert second.pid is not None

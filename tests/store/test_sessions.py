@@ -1,4 +1,4 @@
-"""Session documents: created once, ended once, never taken back by what is written lazily; and listing them."""
+"""Session documents: created once, ended once, never reverted by lazy writes; and listing them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_lazy_fields_never_undo_an_end(store: Store) -> None:
     assert ahead["s"].ended_at == NOW
     ended = await load(store)
     assert (ended.status, ended.ended_at, ended.end_reason) == ("completed", NOW, "done")
-    known = replace(ended, last_seq=9)  # somebody who knows of the end may write what came in the time of grace
+    known = replace(ended, last_seq=9)  # a gateway that knows of the end may write what came in the grace time
     assert await store.sessions.save_lazy_fields([known]) == {}
     assert await load(store) == known
 
@@ -174,7 +174,7 @@ def key(each: SessionRecord) -> tuple[datetime, str]:
 
 
 def expected(records: list[SessionRecord], query: SessionQuery) -> list[str]:
-    """What a page holds, by sorting everything."""
+    """Return what a page must hold, by sorting everything."""
     found = [
         each
         for each in records

@@ -1,4 +1,4 @@
-"""The publisher against a gateway that does what it should: events, ends, refusals, limits."""
+"""The publisher with a gateway that works: events, ids, limits, signals."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_timestamps_made_by_the_publisher_do_not_go_back(gateway: Gateway)
     assert times == sorted(times)
 
 
-# Signals, and life
+# Signals, and the life of a publisher
 
 
 async def test_signals_of_a_publisher_reach_subscribers_and_are_not_stored(gateway: Gateway) -> None:

@@ -1,4 +1,4 @@
-"""Reading recorded conversations: what is taken, and what is said about what is not."""
+"""Reading recorded conversations: what is accepted, and how faults are reported."""
 
 from __future__ import annotations
 

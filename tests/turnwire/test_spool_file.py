@@ -1,4 +1,4 @@
-"""The file of a spool: what it says after any writing, cut or damaged anywhere, and who may have it."""
+"""The spool file: its content after any writes, cuts or damage, and who may open it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWNER = SpoolOwner("http://gateway", "call", "turnwire.v1.json")
 
 
 class Model:
-    """A spool file, what it must hold, and all that it has held since it was last written anew."""
+    """A spool file, what it must hold, and everything it has held since it was last rewritten."""
 
     def __init__(self, path: Path, slack: int) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class Model:
         self.states.append((self.path.stat().st_size, list(self.events)))
 
     def held_at(self, size: int) -> list[bytes]:
-        """What the first `size` bytes of the file say."""
+        """Return the events in the first `size` bytes of the file."""
         return next((events for end, events in reversed(self.states) if end <= size), [])
 
 
@@ -113,7 +113,7 @@ def test_a_damaged_byte_in_a_spool_costs_only_the_event_it_belongs_to(
 
 
 def is_within(part: list[bytes], whole: list[bytes]) -> bool:
-    """Whether all of `part` is in `whole`, in order, perhaps with others in between."""
+    """Return whether all of `part` is in `whole` in order, perhaps with others in between."""
     others = iter(whole)
     return all(any(item == other for other in others) for item in part)
 
@@ -259,7 +259,7 @@ def test_a_spool_in_a_missing_folder_raises(tmp_path: Path) -> None:
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """As when the disk is full."""
+    """Fail like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -101,7 +101,7 @@ async def barge_in(*, word_times: bool) -> Recorder:
     async with bot:
         await bot.user_says("Are you open?")
         await until(lambda: bot.session.agent_state == "speaking")
-        await asyncio.sleep(0.6)  # the bot is in the middle of its answer then: what it has said is what is tested
+        await asyncio.sleep(0.6)  # by then the bot is in the middle of its answer; the test is about what it has said
         await bot.user_says("Stop it please")
         await until(lambda: len(told.payloads("bot_speech")) == 2)
     return told
@@ -135,7 +135,7 @@ async def test_a_hang_up_during_an_answer_keeps_its_last_words(word_times: bool)
     async with bot:
         await bot.user_says("Are you open?")
         await until(lambda: bot.session.agent_state == "speaking")
-        await asyncio.sleep(0.6)  # in mid-answer
+        await asyncio.sleep(0.6)  # in the middle of the answer
         await bot.shut_down("user_hangup")
     (cut,) = told.payloads("bot_speech")
     assert (cut["interrupted"], cut["cutBy"]) == (True, "hangup")

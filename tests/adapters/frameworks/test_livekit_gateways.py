@@ -22,7 +22,7 @@ ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Callable[[], None]) -> None:
-    """Ask the bot once for each of the turns; each is called in the middle of the answer."""
+    """Ask the bot once for each of the turns, and call each of them in the middle of the answer."""
     async with bot:
         for turn in turns:
             await bot.user_says("Are you open?")
@@ -111,7 +111,7 @@ async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
 
 
 async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
-    """Of the bot's event loop, which is that of its audio. `act` is called while the bot speaks."""
+    """The gaps in the bot's event loop, which carries its audio. `act` is called while the bot speaks."""
     bot = Bot([ANSWER])
     session_id = f"call-{uuid.uuid4()}"
     call = None if url is None else bind(bot.session, bot.ctx, url, session_id=session_id, drain_timeout=0.1)
@@ -126,7 +126,7 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await talk(Bot([ANSWER]), nothing)  # the first session loads much
+    await talk(Bot([ANSWER]), nothing)  # the first session loads many modules
     plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
     runs = {
         "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
@@ -148,7 +148,7 @@ async def _beat(ticks: list[float]) -> None:
 
 
 class WithoutRoom:
-    """A session that is started without the room that it is given: the bot's audio is its own."""
+    """A session that is started without its room, so that the bot's audio stays local."""
 
     def __init__(self, bot: Bot) -> None:
         self._session = bot.session

@@ -27,7 +27,7 @@ ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Any) -> None:
-    """Ask the bot once for each of the turns; each is a function that is called in the middle of the answer."""
+    """Ask the bot once for each of the turns, and call each of them in the middle of the answer."""
     async with bot:
         for turn in turns:
             before = len(bot.speaker.written)
@@ -93,7 +93,7 @@ async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
 
 
 async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
-    """Of the bot's audio. `act` is called in the middle of it."""
+    """The gaps in the bot's audio. `act` is called in the middle of it."""
     bot = Bot([ANSWER])
     call = None if url is None else attach(bot.worker, url, drain_timeout=0.1)
     async with bot:

@@ -1,4 +1,4 @@
-"""The door: what is refused, in which order, and what is let in."""
+"""The door of a gateway: which requests it refuses, in which order, and which it admits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often one may knock."""
+"""Rates at the door: how many requests, handshakes and refused credentials are allowed."""
 
 from __future__ import annotations
 

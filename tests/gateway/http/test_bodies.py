@@ -1,4 +1,4 @@
-"""REST: bodies that are too large, too slow, of the wrong kind, or no JSON."""
+"""REST: bodies that are too large, too slow, of the wrong type, or not JSON."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ async def test_a_body_that_is_not_an_end_is_refused(gateway: Gateway, body: byte
 
 
 def padded(size: int) -> bytes:
-    """A good body of exactly this many bytes."""
+    """Return a valid body of exactly this many bytes."""
     return BODY[:-1] + b" " * (size - len(BODY)) + b"}"
 
 
@@ -193,7 +193,7 @@ async def test_a_chunked_body_is_measured_while_it_arrives(start_gateway: StartG
     head = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     answer = await gateway.send_raw(head + chunk * 4 + b"0\r\n\r\n")
     assert b" 400 " in answer.splitlines()[0]
-    answer = await gateway.send_raw(head + chunk * 5)  # without an end
+    answer = await gateway.send_raw(head + chunk * 5)  # the body has no end
     assert b" 413 " in answer.splitlines()[0]
 
 

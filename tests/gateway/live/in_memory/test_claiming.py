@@ -1,4 +1,4 @@
-"""A publisher claims a session: the one before it is fenced, and all that is stored is told to the new one."""
+"""A publisher claims a session: the previous one is fenced, and the new one learns of everything stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.protocol.messages import EventIn, Opened
 
 
 def told(seat: Seat) -> tuple[int, int, str | None]:
-    """Epoch, lastSeq and lastEventId of its first message."""
+    """Return epoch, lastSeq and lastEventId of the first message."""
     assert seat.opened is not None
     return seat.opened.epoch, seat.opened.last_seq, seat.opened.last_event_id
 

@@ -1,4 +1,4 @@
-"""A session read from the store is as far as its log, whatever its fields say."""
+"""Loading: a session read from the store is up to date with its log, whatever its fields say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of sessions is answered with what the store knows, in time, and within bounds."""
+"""Requests to sessions are answered with what the store knows, in time, and within bounds."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_requests_waiting_during_an_outage_are_bounded_and_dropped_when_th
     here.database.away = False
     await until(lambda: here.context.waiting.size == 0)
     await here.append(live, event("last"))
-    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way; the rest had given up
+    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way
 
 
 async def test_one_session_gets_no_more_than_its_share_of_waiting_requests(here: MemoryGateway) -> None:
