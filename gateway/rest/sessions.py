@@ -36,7 +36,7 @@ from turnwire.protocol.paging import (
     language_fault,
 )
 from turnwire.protocol.rights import Scope
-from turnwire.protocol.rules import check_end_reason, check_id, check_metadata, object_fault
+from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, object_fault
 from turnwire.store.event_log import EventLog
 
 
@@ -66,7 +66,7 @@ class SessionRoutes:
         body = await self._bodies.decode(request, CreateSession)
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
-        check_id(session_id, "sessionId", self._limits)
+        check_new_session_id(session_id, self._limits)
         fault = language_fault(body.language)
         if fault is not None:
             raise InvalidMessage(fault)

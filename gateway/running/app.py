@@ -143,7 +143,7 @@ class Gateway:
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
-        add_dashboard(app)
+        add_dashboard(app, access.mode.warning)
         subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))

@@ -11,7 +11,7 @@ from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.subscription import Watching
-from turnwire.protocol.control.commands import Command, Outcome, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, Outcome, check_command, standard_payload, ttl_of
 from turnwire.protocol.control.messages import CommandStatePush, SendCommand
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import REF_CHARS
@@ -49,7 +49,8 @@ class AskedCommands:
         check_command(asked.command_id, asked.command, asked.payload, None, limits)
         if len(self._watches) >= self._config.max_subscriptions:
             raise Overloaded(f"a connection follows at most {self._config.max_subscriptions} commands")
-        command = Command(asked.command_id, asked.command, asked.payload, None, utc_now() + ttl_of(asked.command, None))
+        payload = standard_payload(asked.command, asked.payload)
+        command = Command(asked.command_id, asked.command, payload, None, utc_now() + ttl_of(asked.command, None))
         async with storage_deadline(self._config.rest_timeout):
             live = await self._sessions.open(asked.session_id)
         with live.held() as state:

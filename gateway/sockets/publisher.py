@@ -21,6 +21,7 @@ from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Opened
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.rights import Scope
+from turnwire.protocol.rules import check_new_session_id
 from turnwire.store.waiting import storage_deadline
 
 
@@ -82,6 +83,7 @@ class PublisherEndpoint:
         fault = language_fault(language)
         if fault is not None:
             raise InvalidMessage(fault)
+        check_new_session_id(session_id, self._serving.config.limits)
         await self._quotas.check(guest.principal, session_id)
         live, created = await self._sessions.open_or_create(session_id, language)
         if created:
