@@ -149,7 +149,7 @@ class _End:
 
     def stands_in(self, document: Document | None) -> bool:
         """Whether the session has ended as this one wants it."""
-        return document is not None and all(document[name] == self.change[name] for name in _END_FIELDS)
+        return document is not None and all(document.get(name) == self.change[name] for name in _END_FIELDS)
 
     def is_possible(self, document: Document | None) -> bool:
         """Whether the conditions hold."""

@@ -9,14 +9,24 @@ from typing import Any
 from msgspec import Struct
 from pymongo import UpdateOne
 from pymongo.errors import WriteError
+from pymongo.read_concern import ReadConcern
 
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
 from turnwire.store.session_pages import SessionPages, SessionQuery
-from turnwire.store.session_record import Document, SessionRecord, document_of, kept_figures, lazy_fields, record_of
+from turnwire.store.session_record import (
+    Document,
+    SessionRecord,
+    document_of,
+    is_erased,
+    kept_figures,
+    lazy_fields,
+    record_of,
+    this_life,
+)
 from turnwire.store.session_writes import Creations, Endings, refusal, write_bulk
 
 MAX_UPDATES = 100
@@ -57,6 +67,7 @@ class SessionStore:
     def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
         """`lanes`: creations, and ends, under way at a time."""
         self._sessions = sessions
+        self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
         self._pages = SessionPages(sessions, self._condition)
         self._creations = Creations(sessions, self._condition, lanes)
@@ -64,22 +75,35 @@ class SessionStore:
         self.commands = SessionCommands(self._update)
 
     async def create(self, record: SessionRecord) -> bool:
-        """Store a new session. False when there is one of this id already: that one is left as it is."""
+        """Store a new session. False when there is one of this id already, or one is being erased: that one is left as
+        it is."""
         return await self._creations.create(document_of(record))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
-        return None if document is None else record_of(document)
+        return None if document is None or is_erased(document) else record_of(document)
 
-    async def claim(self, record: SessionRecord) -> bool:
-        """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
+    async def reload(self, record: SessionRecord) -> SessionRecord:
+        """The same session as it is stored now. Raises SessionErased when it is no more.
+
+        That is never concluded from a server that may lag behind: a majority has to confirm it.
+        """
+        for collection in (self._sessions, self._certain):
+            document = await self._condition.ask(_READ, collection.find_one({"_id": record.session_id}))
+            if document is not None and document.get("life") == record.life:
+                return record_of(document)
+        raise SessionErased(record.session_id)
+
+    async def claim(self, record: SessionRecord, holder: str | None = None) -> bool:
+        """Raise the epoch by one, for a publisher of this holder. False when the session is not as the record has it:
+        claimed since, ended, erased, …"""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}
-        new = {"epoch": record.epoch + 1, "commands": None}
-        return await self._update({"_id": record.session_id, **known}, {"$set": new})
+        new = {"epoch": record.epoch + 1, "commands": None, "holder": holder}
+        return await self._update({**this_life(record), **known}, {"$set": new})
 
-    async def mark_time_disordered(self, session_id: str) -> None:
+    async def mark_time_disordered(self, record: SessionRecord) -> None:
         """Note, before the first such event is stored, that timestamps do not rise with seq."""
-        await self._update({"_id": session_id}, {"$set": {"timeOrdered": False}})
+        await self._update(this_life(record), {"$set": {"timeOrdered": False}})
 
     async def end(
         self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
@@ -92,12 +116,12 @@ class SessionStore:
         end = {"status": status, "endedAt": ended_at, "endReason": reason}
         duration = (ended_at - record.started_at) // _MILLISECOND
         change = {**end, "durationMs": duration, **kept_figures(record)}
-        condition = {"_id": record.session_id, "endedAt": None, **unchanged}
+        condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. False when the session is not as the record has it: amended since, …"""
-        known = {"_id": record.session_id, "amended": record.amended or None}
+        known = {**this_life(record), "amended": record.amended or None}
         change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
         return await self._update(known, {"$set": change})
 
@@ -112,14 +136,15 @@ class SessionStore:
             details = {**(error.details or {}), "code": error.code}
             raise refusal(self._condition, _UPDATE, condition["_id"], details) from error
 
-    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord]:
+    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord | None]:
         """Write lastSeq, lastEventAt, heartbeat and `active` of these sessions, in few bulks.
 
         Never takes one of them back, and never touches the status of a session that has ended. Where the store knows
-        more than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored.
-        Those that the database refuses are logged and left out: they are found again in the log.
+        more than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored,
+        with None for a session that does not seem to be there any more. Those that the database refuses are logged and
+        left out: they are found again in the log.
         """
-        ahead: dict[str, SessionRecord] = {}
+        ahead: dict[str, SessionRecord | None] = {}
         for start in range(0, len(records), MAX_UPDATES):
             bulk = {record.session_id: record for record in records[start : start + MAX_UPDATES]}
             updates = [_lazy_update(each) for each in bulk.values()]
@@ -128,8 +153,7 @@ class SessionStore:
             )
             if matched < len(bulk):
                 found = self._sessions.find({"_id": {"$in": list(bulk)}}).to_list(length=None)
-                stored = await self._condition.ask(_READ, found)
-                ahead |= {each["_id"]: record_of(each) for each in stored if _is_ahead(each, bulk[each["_id"]])}
+                ahead |= _ahead(await self._condition.ask(_READ, found), bulk)
             ids = list(bulk)
             for failure in [refusal(self._condition, _UPDATE, ids[at], error) for at, error in errors.items()]:
                 if isinstance(failure, StorageUnavailable):
@@ -152,8 +176,14 @@ class SessionStore:
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Those of them that there are, in their order."""
         found = self._sessions.find({"_id": {"$in": list(session_ids)}}).to_list(length=None)
-        by_id = {document["_id"]: document for document in await self._condition.ask(_READ, found)}
+        documents = await self._condition.ask(_READ, found)
+        by_id = {document["_id"]: document for document in documents if not is_erased(document)}
         return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
+
+    async def which_exist(self, session_ids: Sequence[str]) -> set[str]:
+        """Those of them that there are. Raises StorageUnavailable."""
+        found = self._sessions.find({"_id": {"$in": list(session_ids)}}, {"status": 1}).to_list(length=None)
+        return {each["_id"] for each in await self._condition.ask(_READ, found) if not is_erased(each)}
 
     async def unended(self) -> list[UnendedSession]:
         """All sessions that have not ended, as far as their stored fields tell. Reads them all: not to be called often.
@@ -180,7 +210,7 @@ class SessionStore:
 def _lazy_update(record: SessionRecord) -> UpdateOne:
     """Two gateways may know the same lastSeq, and only the heartbeat of one of them beats."""
     change: Document = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
-    condition: Document = {"_id": record.session_id, "lastSeq": {"$lte": record.last_seq}}
+    condition: Document = {**this_life(record), "lastSeq": {"$lte": record.last_seq}}
     if has_ended(record.status):
         change |= kept_figures(record)
     else:
@@ -188,6 +218,13 @@ def _lazy_update(record: SessionRecord) -> UpdateOne:
     if record.status == "active":
         change["status"] = "active"
     return UpdateOne(condition, {"$set": change, "$max": {"heartbeat": record.heartbeat}})
+
+
+def _ahead(stored: Sequence[Document], records: dict[str, SessionRecord]) -> dict[str, SessionRecord | None]:
+    """Of these sessions: those that are stored and know more than the record; None for those that are not stored."""
+    same = {each["_id"]: each for each in stored if each.get("life") == records[each["_id"]].life}
+    ahead: dict[str, SessionRecord | None] = {key: None for key in records if key not in same}
+    return ahead | {key: record_of(each) for key, each in same.items() if _is_ahead(each, records[key])}
 
 
 def _is_ahead(stored: Document, record: SessionRecord) -> bool:

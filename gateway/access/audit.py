@@ -102,10 +102,9 @@ class Audit:
     def session_erased(self, session_id: str, principal: Principal, *, forced: bool) -> None:
         self._write("session_erased", sessionId=session_id, who=principal.id, forced=forced)
 
-    def takeover(self, session_id: str, principal: Principal, before: Principal | None) -> None:
-        """A publisher took a session over; `before` is whose it was, if that is known."""
-        was = None if before is None else before.id
-        self._write("takeover", sessionId=session_id, who=principal.id, before=was)
+    def takeover(self, session_id: str, principal: Principal, before: str) -> None:
+        """A publisher took a session over; `before` is the id of the principal whose it was."""
+        self._write("takeover", sessionId=session_id, who=principal.id, before=before)
 
     def token_minted(
         self, minter: Principal, *, sub: str, jti: str, scope: str, sessions: list[str], expires_at: str

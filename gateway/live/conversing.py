@@ -90,16 +90,17 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
-    await read_on(log, state.session_id, state.conversation, state.record.last_seq)
-    return state.conversation
+    conversation = state.conversation
+    await read_on(log, state.session_id, state.record.life, conversation, state.record.last_seq)
+    return conversation
 
 
-async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
+async def read_on(log: EventLog, session_id: str, life: int | None, conversation: Conversation, head: int) -> None:
     """Add a window of the events from the conversation's place up to the head. Raises StorageUnavailable."""
     first = conversation.last_seq + 1
     if first > head:
         return
-    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head))
+    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head), life)
     if not events or events[-1].seq - first + 1 != len(events):
         raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
     for event in events:

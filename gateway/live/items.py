@@ -76,6 +76,15 @@ class ClaimItem(Struct, eq=False):
     """Whether the session was created for this publisher, with the epoch raised to 1 for it."""
 
 
+class EraseItem(Struct, eq=False):
+    """Erase the session."""
+
+    force: bool
+    """Whether also when somebody publishes it."""
+    done: asyncio.Future[None]
+    """Done when it is hidden for good."""
+
+
 class AbandonItem(Struct, eq=False):
     """End the session, if it turns out to be over: `abandoned` by its publisher, or `expired` without any event."""
 
@@ -94,7 +103,9 @@ class AcceptItem(Struct, eq=False):
 
 
 class DepartItem(Struct, eq=False):
-    """The bot that took commands has left."""
+    """The publisher of this epoch has left."""
+
+    epoch: int
 
 
 class CommandItem(Struct, eq=False):
@@ -148,6 +159,7 @@ Item = (
     | SignalItem
     | EndItem
     | ClaimItem
+    | EraseItem
     | AbandonItem
     | BeatItem
     | RenewItem

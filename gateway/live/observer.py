@@ -48,6 +48,9 @@ class Observer(Protocol):
         """A round was answered: events stored before, why events were refused, and the time from receipt to ack of
         its first append, if a publisher sent that."""
 
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        """The session is no more. `here`: this gateway has erased it."""
+
     def rolled_back(self, state: SessionState) -> None:
         """The log has lost its end."""
 

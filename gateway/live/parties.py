@@ -16,9 +16,14 @@ class Sender(Protocol):
     """The epoch its claim was given; 0 before."""
     finished: bool
     """Whether nothing more of what it sent is taken: it has completed its session, or is superseded."""
+    holder: str
+    """Who it is, for other gateways as well."""
 
-    def may_replace(self, other: Sender) -> bool:
-        """Whether this publisher may take the session from the one that has it."""
+    def may_take_from(self, holder: str) -> bool:
+        """Whether this publisher may take the session from one of this holder."""
+
+    def took_over(self, holder: str | None) -> None:
+        """It has the session, which a publisher of this holder had before; None: nobody."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """These events are durable, in the order they were sent; `weight` is their size in bytes."""
@@ -51,6 +56,9 @@ class Audience(Protocol):
 
     def session_changed(self) -> None:
         """The session's status is new."""
+
+    def erased(self) -> None:
+        """The session is no more, and none of it may be shown any more."""
 
     def rolled_back(self, last_seq: int) -> None:
         """The log ends here, before what some who watch have seen."""

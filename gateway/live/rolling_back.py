@@ -12,7 +12,9 @@ _log = logging.getLogger("turnwire.session")
 
 
 async def roll_back(context: Context, state: SessionState) -> None:
-    """Go on from what is there, without a hole. Those who watch and have seen more must start again."""
+    """Go on from what is there, without a hole. Those who watch and have seen more must start again. Raises
+    SessionErased."""
+    await persist(lambda: context.store.sessions.reload(state.record))  # it may have been erased with its log
     session_id, known = state.session_id, state.record.last_seq
     last = await persist(lambda: context.store.events.head_until(session_id, known))
     _log.error(

@@ -37,6 +37,10 @@ class FiguresReader:
         self._due[state] = None
         self._wake.set()
 
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._due.pop(state, None)
+
     async def run(self) -> None:
         """Read whatever is due, for as long as the gateway lives."""
         while True:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
-from turnwire.store.sessions import MAX_UPDATES, SessionRecord
+from turnwire.store.sessions import MAX_UPDATES
 
 
 class LazyFields:
     """The sessions whose fields are newer in memory than in the store. What is lost of it in a crash is found again in
     the log. Keeps `SessionState.unwritten`."""
 
-    def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
-        """`stored_is_ahead` is told of a session of which the store knows more than the record here."""
+    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None]) -> None:
+        """`stored_is_ahead` is told the id of a session of which the store knows more than the record here, or which
+        is not there any more."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
@@ -37,6 +38,11 @@ class LazyFields:
         """All fields of the session have just been written by other means."""
         if not state.log.full_pages and self._due.pop(state, None) is not None:
             state.unwritten = False
+
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._due.pop(state, None)
+        state.unwritten = False
 
     async def flush(self) -> None:
         """Write all. Raises StorageUnavailable; what is not written stays due."""
@@ -61,16 +67,18 @@ class LazyFields:
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():
-                self.mark(state, status=status)
+                if not state.erased:
+                    self.mark(state, status=status)
             raise
         for state in due:
             state.unwritten = state in self._due
-        for stored in ahead.values():
-            self._stored_is_ahead(stored)
+        for session_id in ahead:
+            self._stored_is_ahead(session_id)
 
     async def _save_full_pages(self, state: SessionState) -> None:
         pages = state.log.full_pages
         while pages:
             page, ids, times = pages[0]
-            await self._store.events.digests.save(state.session_id, page, ids, times)
-            pages.pop(0)
+            await self._store.events.digests.save(state.session_id, page, ids, times, state.record.life)
+            if pages:  # else the session has been erased meanwhile
+                pages.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from turnwire.gateway.clock import utc_now
@@ -10,8 +11,10 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
@@ -28,6 +31,8 @@ class LiveSessions:
         self._most = most
         self._rest_timeout = rest_timeout
         self._opening: dict[str, asyncio.Task[None]] = {}
+        self.finish_erasure: Callable[[str], Awaitable[object]] = _nothing
+        """Waits until a session of this id that is being erased is gone."""
 
     def find(self, session_id: str) -> LiveSession | None:
         """The session if it is in memory, where it then stays for a while."""
@@ -80,22 +85,41 @@ class LiveSessions:
 
     async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
         """The session of this id, and whether it was created now, as this record has it; one that exists stays as it
-        is. Raises StorageUnavailable, Overloaded."""
-        session_id = record.session_id
+        is. While one of this id is being erased this waits. Raises StorageUnavailable, Overloaded."""
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
         created = await self._context.store.sessions.create(record)
-        if created and session_id not in self.live and session_id not in self._opening:
+        if created:
+            return await self._created(record), True
+        async with storage_deadline(self._rest_timeout):
+            return await self._existing(record)
+
+    async def _created(self, record: SessionRecord) -> LiveSession:
+        session_id = record.session_id
+        older = self.live.get(session_id)
+        if older is not None and older.state.record.life != record.life:
+            self.renew(session_id)  # erased at another gateway, which it finds out now
+            self.remove(older.state)
+        if session_id not in self.live and session_id not in self._opening:
             self._adopt(record)
         try:
             live = await self.open(session_id)
         except SessionNotFound:
             live = await self.open(session_id)  # somebody's opening was under way, and had looked before
-        if created:
-            self._context.observer.created(live.state)
-        return live, created
+        self._context.observer.created(live.state)
+        return live
 
-    async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
+    async def _existing(self, record: SessionRecord) -> tuple[LiveSession, bool]:
+        """The session that was in the way, or the new one if that is erased meanwhile."""
+        while True:
+            try:
+                return await self.open(record.session_id), False
+            except SessionNotFound:
+                await self.finish_erasure(record.session_id)
+            if await self._context.store.sessions.create(record):
+                return await self._created(record), True
+
+    async def open_or_create(self, session_id: str, language: str, holder: str) -> tuple[LiveSession, bool]:
         """For a publisher that gives a language: its session, and whether it was created now: it is claimed then.
 
         It is written first and looked for afterwards: most calls are new, and one write does for creation and claim.
@@ -105,11 +129,24 @@ class LiveSessions:
                 return await self.open(session_id), False
             except SessionNotFound:
                 pass
-        return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
+        record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life())
+        if self._context.shared_database:
+            record.holder = holder
+        return await self.create(record)
+
+    def remove(self, state: SessionState) -> None:
+        """The session is no more."""
+        live = self.live.get(state.session_id)
+        if live is not None and live.state is state:
+            del self.live[state.session_id]
 
     def learn(self, stored: SessionRecord) -> None:
         """The store turned out to know more of this session than its record here."""
-        live = self.live.get(stored.session_id)
+        self.renew(stored.session_id)
+
+    def renew(self, session_id: str) -> None:
+        """Have the session, if it is in memory, take over what is stored of it: it may be no more."""
+        live = self.live.get(session_id)
         if live is not None:
             with suppress(Overloaded):  # so much waits that it is learned anyway
                 live.submit(RenewItem())
@@ -124,6 +161,10 @@ class LiveSessions:
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
+
+
+async def _nothing(_session_id: str) -> None:
+    """Nobody erases sessions here."""
 
 
 async def _outcome(opening: asyncio.Task[None]) -> None:

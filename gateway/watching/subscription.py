@@ -86,6 +86,10 @@ class Subscription(ABC):
         """Somebody must call `catch_up` until it is no longer behind."""
 
     @abstractmethod
+    def session_erased(self) -> None:
+        """The session is no more: tell the client, who gets nothing more of it."""
+
+    @abstractmethod
     def break_off(self) -> None:
         """What was delivered is no longer in the log: tell the client, who must start again."""
 
@@ -127,6 +131,11 @@ class Subscription(ABC):
         else:
             self._fall_behind()
 
+    def erased(self) -> None:
+        """The session is no more."""
+        self.close()
+        self.session_erased()
+
     def rolled_back(self, last_seq: int) -> None:
         """The log ends here now."""
         if self.cursor > last_seq:
@@ -149,7 +158,10 @@ class Subscription(ABC):
             self._join()
             return
         last = min(self.cursor + self._window, head)
-        events = await self._watching.log.read(self.state.session_id, self.cursor + 1, last)
+        record = self.state.record
+        events = await self._watching.log.read(record.session_id, self.cursor + 1, last, record.life)
+        if self.closed:
+            return
         if not events or events[0].seq != self.cursor + 1:
             raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
         frames = self.frames(EventBatch(events))

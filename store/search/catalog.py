@@ -56,7 +56,7 @@ class Catalog:
         """Forget all, to be fed anew."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for table in ("sessions", "metadata", "state"):
+            for table in ("sessions", "metadata", "texts", "state"):
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("INSERT INTO said (said) VALUES ('delete-all')")
 
@@ -68,6 +68,11 @@ class Catalog:
         """How far the session's texts are in; None for one that is not known."""
         row = self._one("SELECT indexed FROM sessions WHERE id = ?", session_id)
         return None if row is None else int(row[0])
+
+    def ids_after(self, session_id: str, count: int) -> list[str]:
+        """So many ids at most, in their order."""
+        rows = self._connection.execute("SELECT id FROM sessions WHERE id > ? ORDER BY id LIMIT ?", (session_id, count))
+        return [row[0] for row in rows]
 
     def newest_started(self) -> int | None:
         """When the newest session started, in milliseconds since 1970."""
@@ -101,14 +106,27 @@ class Catalog:
         return list(behind)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Sessions that are no more. Their texts lead nowhere from now on."""
+        """Sessions that are no more, and all that was said in them."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for session_id in session_ids:
-                row = self._one("SELECT ordinal FROM sessions WHERE id = ?", session_id)
+                row = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", session_id)
                 if row is not None:
-                    connection.execute("DELETE FROM metadata WHERE ordinal = ?", row)
-                    connection.execute("DELETE FROM sessions WHERE ordinal = ?", row)
+                    self._remove(*row)
+
+    def _remove(self, ordinal: int, about_it: str) -> None:
+        execute = self._connection.execute
+        self._unsay(text_rowid(ordinal, 0), _folded(about_it))
+        low, high = text_rowid(ordinal, 1), text_rowid(ordinal + 1, 0)
+        for rowid, text in execute("SELECT rowid, text FROM texts WHERE rowid >= ? AND rowid < ?", (low, high)):
+            self._unsay(rowid, text)
+        execute("DELETE FROM texts WHERE rowid >= ? AND rowid < ?", (low, high))
+        execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
+        execute("DELETE FROM sessions WHERE ordinal = ?", (ordinal,))
+
+    def _unsay(self, rowid: int, text: str) -> None:
+        """The index keeps no texts: it must be told what it is to forget."""
+        self._connection.execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, text))
 
     def _keep(self, record: SessionRecord) -> None:
         known = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", record.session_id)
@@ -133,7 +151,7 @@ class Catalog:
     def _describe(self, ordinal: int, record: SessionRecord, before: str | None, text: str) -> None:
         execute, rowid = self._connection.execute, text_rowid(ordinal, 0)
         if before is not None:
-            execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, _folded(before)))
+            self._unsay(rowid, _folded(before))
             execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
         execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (rowid, _folded(text)))
         pairs = [(key, as_text(value)) for key, value in record.metadata.items()]
@@ -158,6 +176,7 @@ class Catalog:
         if said.text and chunks < MAX_CHUNKS:
             values = text_rowid(ordinal, chunks), _folded(said.text)
             self._connection.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", values)
+            self._connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", values)
             chunks += 1
         self._connection.execute(
             "UPDATE sessions SET indexed = ?, chunks = ? WHERE ordinal = ?", (said.last, chunks, ordinal)

@@ -99,7 +99,7 @@ async def test_what_cannot_be_settled_in_time_says_so_and_may_be_repeated(join: 
 async def test_what_waits_for_a_storage_that_is_away_is_bounded_and_dropped_when_nobody_waits(
     join: StartMemory,
 ) -> None:
-    here = join(rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
+    here = join(alone=True, rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
     live = await here.create()
     here.database.away = True
     weight = 200_000
