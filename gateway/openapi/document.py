@@ -32,7 +32,11 @@ _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body came too slowly.", "invalid_message", "the body took longer than 10 s"),
-    409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),
+    409: (
+        "The session has ended, or is published.",
+        "session_ended",
+        f"session '{SESSION_ID}' ended at {TIME} and takes no new events",
+    ),
     413: ("Over a limit of size, which the message names.", "too_large", "the body is over the limit of 1048576 bytes"),
     415: ("The body is not JSON.", "invalid_message", "the body must be application/json in UTF-8"),
     429: ("Too many requests; wait.", "rate_limited", "too many requests; wait 1 s"),

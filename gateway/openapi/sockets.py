@@ -1,0 +1,51 @@
+"""The routes of the WebSockets, in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from turnwire.gateway.openapi.parts import operation, parameter
+from turnwire.gateway.openapi.schemas import Schema, ref
+from turnwire.protocol.codec import CODECS
+from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
+
+
+def _socket(
+    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
+) -> Schema:
+    description += (
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. Its messages are the schemas "
+        f"`{sent}` (from the client) and `{answered}` (from the gateway)."
+    )
+    answers = {"101": {"description": "The WebSocket is open."}}
+    messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
+    return operation(
+        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
+    )
+
+
+def publish(errors: Sequence[int]) -> Schema:
+    """A publisher's socket."""
+    language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    return _socket(
+        "publish",
+        "Publish a session's events",
+        "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
+        sent="PublisherCommand",
+        answered="PublisherReply",
+        errors=errors,
+        parameters=[parameter("language", "Creates the session when there is none.", language)],
+    )
+
+
+def subscribe(errors: Sequence[int]) -> Schema:
+    """A subscriber's socket."""
+    return _socket(
+        "subscribe",
+        "Watch sessions",
+        "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
+        sent="SubscriberCommand",
+        answered="SubscriberPush",
+        errors=errors,
+    )
