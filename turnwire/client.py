@@ -114,7 +114,12 @@ class Client:
         return await self._rest.json("PATCH", self._http("sessions", session_id), Session, body)
 
     async def delete(self, session_id: str, *, force: bool = False) -> None:
-        """Erase the session with all its events. Refused while a publisher is connected, unless `force`d."""
+        """Erase the session with all its events, for good; also one that there is not.
+
+        Returns when nothing is left, and its id may be used again. Refused (`code` `publisher_connected`) while a
+        publisher is connected, unless `force`d; Unreachable when it takes long: it goes on then, and may be asked for
+        again.
+        """
         query = [("force", "true")] if force else []
         await self._rest.nothing("DELETE", self._http("sessions", session_id, query=query))
 

@@ -13,7 +13,10 @@ const AT_ONCE = 4;
 const ASK_AHEAD_MS = 2000;
 const LAST_EVENTS = 20;
 
-/** The calls that go on, from the feed. `ended(row)` is told of each that has ended, `renewed()` of a new connection. */
+/**
+ * The calls that go on, from the feed. `ended(row)` is told of each that has ended, `erased(id)` of each that is no more,
+ * `renewed()` of a new connection.
+ */
 export class LiveCalls extends Observable {
   #unconfirmed = new Set();
   #settling = null;
@@ -47,6 +50,10 @@ export class LiveCalls extends Observable {
       this.#settleSoon();
     } else if (message.type === "session") {
       this.#know(message.session, message.summary);
+    } else if (message.type === "erased") {
+      this.#unconfirmed.delete(message.sessionId);
+      this.rows.delete(message.sessionId);
+      this.#told.erased(message.sessionId);
     }
     this.loaded = true;
     this.failure = null;
