@@ -88,10 +88,6 @@ def pid_of(database: EmbeddedDatabase) -> int:
     return pid
 
 
-def port_of(database: EmbeddedDatabase) -> int:
-    return int(database.uri.rstrip("/").rpartition(":")[2])
-
-
 class Pace:
     """How far this machine is behind by itself: in the block, how late a wait of a few milliseconds comes back."""
 
