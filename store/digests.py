@@ -1,4 +1,4 @@
-"""Long logs, summed up: a page of positions is one small document, written once and never changed."""
+"""Digests of long logs: one small document for each page of positions, written once and never changed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _log = logging.getLogger("turnwire.store")
 
 
 class DigestStore:
-    """For each full page of DIGEST_PAGE positions: 8 bytes of digest of each eventId, and each timestamp.
+    """The stored digests: for each full page of DIGEST_PAGE positions, an 8-byte digest of each eventId, and each time.
 
-    A convenience: what is missing here is read from the log. Methods raise StorageUnavailable.
+    They only save reading: a missing page is read from the log. Methods raise StorageUnavailable.
     """
 
     def __init__(self, digests: Any, condition: DatabaseCondition) -> None:
@@ -28,8 +28,10 @@ class DigestStore:
         self._condition = condition
 
     async def save(self, session_id: str, page: int, ids: bytes, times: bytes, life: int | None = None) -> None:
-        """Keep page number `page` (from 0): digests as `protocol.rules.pack_digests` makes them, and times as
-        `pack_times` does. Repeatable. One that the database refuses is left out, and that is logged."""
+        """Store page number `page` (from 0), as packed by `protocol.rules.pack_digests` and `pack_times`.
+
+        Safe to repeat. A page that the database refuses is logged and left out.
+        """
         document: dict[str, Any] = {
             "_id": digest_key(session_id, page),
             "sessionId": session_id,
@@ -51,7 +53,7 @@ class DigestStore:
                 raise
 
     async def load(self, session_id: str, last_seq: int, life: int | None = None) -> list[tuple[bytes, bytes]]:
-        """The (ids, times) of the full pages up to `last_seq`, from the first, as far as they were kept.
+        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing.
 
         A page that was left by an erased session of the same id, which had another life, is not taken for one.
         """
@@ -76,12 +78,12 @@ def digest_key(session_id: str, page: int) -> str:
 
 
 def pack_times(times: Iterable[int]) -> bytes:
-    """Milliseconds since 1970, 8 bytes each."""
+    """Pack times in milliseconds since 1970, 8 bytes each."""
     return array("q", times).tobytes()
 
 
 def unpack_times(packed: bytes) -> array[int]:
-    """The reverse of `pack_times`."""
+    """Reverse `pack_times`."""
     times = array("q")
     times.frombytes(packed)
     return times

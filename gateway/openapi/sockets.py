@@ -15,8 +15,8 @@ def _socket(
     operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
 ) -> Schema:
     description += (
-        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. Its messages are the schemas "
-        f"`{sent}` (from the client) and `{answered}` (from the gateway)."
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. The client sends messages of "
+        f"the schema `{sent}`, the gateway those of `{answered}`."
     )
     answers = {"101": {"description": "The WebSocket is open."}}
     messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
@@ -31,11 +31,11 @@ def publish(errors: Sequence[int]) -> Schema:
     return _socket(
         "publish",
         "Publish a session's events",
-        "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
+        "A session has one publisher; a newer one takes over. Each event gets an `ack` when durable, or a `nack`.",
         sent="PublisherCommand",
         answered="PublisherReply",
         errors=errors,
-        parameters=[parameter("language", "Creates the session when there is none.", language)],
+        parameters=[parameter("language", "If given, the session is created if it does not exist.", language)],
     )
 
 
@@ -44,7 +44,8 @@ def subscribe(errors: Sequence[int]) -> Schema:
     return _socket(
         "subscribe",
         "Watch sessions",
-        "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
+        "One socket carries many subscriptions: to single sessions, from any seq on, without gaps, and to the feed of "
+        "all sessions.",
         sent="SubscriberCommand",
         answered="SubscriberPush",
         errors=errors,

@@ -1,4 +1,4 @@
-"""REST routes of a session's events: append, and read in seq order as a window, as NDJSON or as server-sent events."""
+"""REST routes for a session's events: append, and read in seq order as a window, as NDJSON or as server-sent events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EventRoutes:
         streams: Streams,
         slow_timeout: float,
     ) -> None:
-        """A client that takes nothing of a stream for `slow_timeout` seconds is cut off."""
+        """`slow_timeout`: seconds after which a client that does not read a stream is disconnected."""
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
@@ -104,7 +104,10 @@ class EventRoutes:
         return await self._log.read(view.session.session_id, first, last, view.life)
 
     async def _stream(self, request: web.Request, view: View, after_seq: int) -> web.StreamResponse:
-        """The rest of the log, an event a line, in constant memory. A client that stops reading is cut off."""
+        """Stream the rest of the log, one event per line, in constant memory.
+
+        Raises ConnectionResetError if the client stops reading.
+        """
         last_seq = view.session.last_seq
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
         while True:

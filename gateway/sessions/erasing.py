@@ -12,7 +12,7 @@ from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import EraseItem
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.protocol.errors import SessionErased, SessionNotFound
+from turnwire.protocol.errors import NoSuchSession, SessionErased
 from turnwire.store.erasures import Erasure
 from turnwire.store.waiting import persist, storage_deadline
 
@@ -57,7 +57,7 @@ class Erasing:
         while True:
             try:
                 live = await self._sessions.open(session_id)
-            except SessionNotFound:
+            except NoSuchSession:
                 return False
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             live.submit(EraseItem(force, done))

@@ -1,4 +1,4 @@
-"""What REST and the sockets ask of sessions, answered with what the store knows."""
+"""The requests of REST and sockets about sessions, answered with what the store knows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AmendItem,
     AppendItem,
-    CommandAnswered,
     CommandItem,
+    CommandProgress,
     EndItem,
     Item,
     RenewItem,
@@ -26,17 +26,17 @@ from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.control.commands import Command
-from turnwire.protocol.errors import Overloaded, SessionErased, SessionNotFound
+from turnwire.protocol.errors import NoSuchSession, Overloaded, SessionErased
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionQuery, SessionRecord
-from turnwire.store.waiting import answered, storage_deadline
+from turnwire.store.waiting import result_within, storage_deadline
 
 T = TypeVar("T")
 
 
 class View(Struct, frozen=True):
-    """A session as of now, whether its timestamps rise with seq, and its life, which its events share."""
+    """A session as it is now, whether its timestamps rise with seq, and its life, which its events share."""
 
     session: Session
     time_ordered: bool
@@ -44,7 +44,7 @@ class View(Struct, frozen=True):
 
 
 class Requests:
-    """Answers within `rest_timeout` seconds, or raises StorageUnavailable. Owns nothing."""
+    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Has no state of its own."""
 
     def __init__(
         self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields, *, rest_timeout: float
@@ -58,10 +58,10 @@ class Requests:
         self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
     async def bring_up_to_date(self, live: LiveSession) -> None:
-        """Take over what another gateway may have done to the session. Raises SessionErased, StorageUnavailable.
+        """Take over what other gateways have stored of the session. Raises SessionErased, StorageUnavailable.
 
-        Costs nothing when nobody else uses the database. A publisher that is connected here says nothing: another one
-        may have superseded it elsewhere.
+        Does nothing unless the database is shared. A publisher here is no proof that the session is up to date:
+        another one may have superseded it at another gateway.
         """
         if not self._context.shared_database:
             return
@@ -69,17 +69,17 @@ class Requests:
             if await self._is_behind(live):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
-                await answered(done, self._rest_timeout)
+                await result_within(done, self._rest_timeout)
 
     async def _is_behind(self, live: LiveSession) -> bool:
         try:
             stored, _ = await load(self._context.store, live.session_id, live.state.record)
-        except SessionNotFound:
+        except NoSuchSession:
             return True
         return live.state.is_behind(stored)
 
     async def open(self, session_id: str) -> LiveSession:
-        """The session as it is now, in memory; as `LiveSessions.open`. Raises SessionNotFound, StorageUnavailable,
+        """The session as it is now, in memory; as `LiveSessions.open`. Raises NoSuchSession, StorageUnavailable,
         Overloaded."""
         while True:
             live = await self._sessions.open(session_id)
@@ -88,7 +88,7 @@ class Requests:
                 return live
 
     async def view(self, session_id: str) -> View:
-        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
+        """Return the session as it is now. It is not kept in memory. Raises NoSuchSession, StorageUnavailable."""
         live = self._sessions.live.get(session_id)
         if live is not None:
             with suppress(SessionErased):
@@ -99,7 +99,7 @@ class Requests:
         return View(record.session(), record.time_ordered, record.life)
 
     async def exists(self, session_id: str) -> bool:
-        """Whether there is such a session. Raises StorageUnavailable."""
+        """Return whether the session exists. Raises StorageUnavailable."""
         if session_id in self._sessions.live:
             return True
         async with storage_deadline(self._rest_timeout):
@@ -108,7 +108,7 @@ class Requests:
     async def create(
         self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
     ) -> tuple[Session, bool]:
-        """The session of this id as it is now, and whether it was created now; one that exists stays as it is."""
+        """Create the session, unless it exists. Return it as it is now, and whether it was created."""
         while True:
             live = self._sessions.live.get(session_id)
             created = False
@@ -123,8 +123,11 @@ class Requests:
                 return live.state.session(), created
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
-        """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
-        SessionNotFound, SessionEnded, StorageUnavailable (then they may or may not be stored), Overloaded."""
+        """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
+
+        Raises NoSuchSession, SessionHasEnded, Overloaded, and StorageUnavailable, after which the events may or may not
+        be stored.
+        """
         return await self._ask(
             session_id, lambda done: AppendItem(events, weight, utc_now(), done=done), check=self._check_room
         )
@@ -136,20 +139,23 @@ class Requests:
             raise Overloaded("too many events wait for the storage; try again")
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
-        """End the session, once. Returns it, and whether this call ended it."""
+        """End the session. Return it, and whether this call ended it."""
         return await self._ask(session_id, lambda done: EndItem(status, reason, done=done))
 
-    async def command(self, session_id: str, command: Command) -> CommandAnswered:
-        """Ask the session's bot to do this; returns when that is durable, or how far it is if it was asked before.
+    async def command(self, session_id: str, command: Command) -> CommandProgress:
+        """Send a command to the session's bot. Return its state once the command is durable.
 
-        Raises SessionNotFound, SessionEnded, NotAccepted, StorageUnavailable, Overloaded, and EVENT_CONFLICT for a
-        commandId of another command.
+        A command that was requested before is not sent again. Raises NoSuchSession, SessionHasEnded, NotAccepted,
+        StorageUnavailable, Overloaded, and EVENT_CONFLICT if the commandId belongs to another command.
         """
         return await self._ask(session_id, lambda done: CommandItem(command, done))
 
     async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
-        """Patch the session's metadata (RFC 7396), set its language, or both. Raises SessionNotFound,
-        StorageUnavailable, and InvalidMessage or TooLarge for metadata that would be over a limit."""
+        """Patch the session's metadata (RFC 7396), set its language, or both. Return the session.
+
+        Raises NoSuchSession, StorageUnavailable, and InvalidMessage or TooLarge if the patched metadata is over a
+        limit.
+        """
         return await self._ask(session_id, lambda done: AmendItem(metadata, language, done))
 
     async def _ask(
@@ -167,7 +173,7 @@ class Requests:
             done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             live.submit(make(done))
             with suppress(SessionErased):
-                return await answered(done, end - self._clock())
+                return await result_within(done, end - self._clock())
 
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)
@@ -177,22 +183,24 @@ class Requests:
         return live
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
-        """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
+        """Return a page of sessions as they are now, newest first. Raises StorageUnavailable."""
         await self.flush_for(query)
         return self.as_now(await self._context.store.sessions.page(query), query)
 
     async def flush_for(self, query: SessionQuery) -> None:
-        """Bring into the store what the query filters by. Raises StorageUnavailable."""
+        """Write the fields that the query filters by to the store. Raises StorageUnavailable."""
         if query.status:
             await self._lazy_fields.flush_statuses()
 
     def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
-        """These sessions, as the query found them, as they are now."""
+        """Return the sessions that the query has found, as they are now."""
         return [self._as_now(record, query) for record in records]
 
     def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
-        """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
-        full as the query found it."""
+        """Return the session from memory, unless the stored one is newer or the one in memory has left the filter.
+
+        Either way the session is in the page, so that the page is as full as the query made it.
+        """
         live = self._sessions.live.get(record.session_id)
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
             return record.session()

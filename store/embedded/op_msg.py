@@ -1,4 +1,4 @@
-"""One command to a MongoDB server over a connection of its own: what keeping a server needs, before any driver."""
+"""Sending one command to a MongoDB server without a driver, over a connection of its own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def command(
 
 
 async def is_broken(host: str, port: int, seconds: float, credentials: Credentials | None = None) -> bool:
-    """Whether the server answers, but cannot even look for something that is not there."""
+    """Return whether the server answers, but fails even at a query that matches nothing."""
     query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
     answer = await command(host, port, query, seconds, credentials)
     return answer is not None and answer.get("code") == _INTERNAL_ERROR

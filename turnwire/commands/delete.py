@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from turnwire.commands.gateway_url import DEFAULT_URL, Url
+from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 
 
 def delete(
@@ -14,10 +14,7 @@ def delete(
     *,
     force: Annotated[bool, typer.Option("--force", help="Also while somebody publishes it, who is cut off.")] = False,
     url: Url = DEFAULT_URL,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="TURNWIRE_TOKEN", show_envvar=False, help="Shown to the gateway.  [TURNWIRE_TOKEN]"),
-    ] = None,
+    token: Token = None,
 ) -> None:
     """Erase a session with all its events, on every gateway, for good.
 

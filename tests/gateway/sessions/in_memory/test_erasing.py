@@ -15,9 +15,9 @@ from tests.support.in_memory import Crowd, MemoryGateway, Seat, event, events, p
 from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import (
     CloseCode,
+    NoSuchSession,
     PublisherConnected,
     SessionErased,
-    SessionNotFound,
     SessionTaken,
     StorageUnavailable,
 )
@@ -59,7 +59,7 @@ async def test_nothing_is_left_and_the_id_is_free(join: StartMemory, database: M
     assert await alone.parts.erasing.erase("s", force=False)
     assert left(database) == {}
     assert alone.live == {}
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await alone.requests.view("s")
     assert not await alone.parts.erasing.erase("s", force=False)
 
@@ -91,7 +91,7 @@ async def test_what_a_crash_leaves_half_erased_is_hidden_and_finished_by_the_nex
         assert len(await other.log()) == 3
         assert (await other.requests.view("s")).session.last_seq == 3
     else:
-        with pytest.raises(SessionNotFound):
+        with pytest.raises(NoSuchSession):
             await other.requests.view("s")
         assert await other.store.sessions.page(SessionQuery(limit=5)) == []
         assert await other.store.sessions.page(SessionQuery(limit=5, ascending=True)) == []
