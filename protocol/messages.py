@@ -263,6 +263,13 @@ class SessionsPush(Shape, tag_field="type", tag="sessions"):
     summaries: dict[str, Summary] | UnsetType = UNSET
 
 
+class Erased(Shape, tag_field="type", tag="erased"):
+    """To a feed: the session has been erased. One that is told of later is a new one."""
+
+    ref: str
+    session_id: str
+
+
 class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
     ref: str
 
@@ -271,6 +278,6 @@ _ToBoth = Pong | Error | Goaway | Expiring | Authenticated
 PublisherCommand = Append | Signal | Complete | Ping | Accept | CommandResult
 PublisherReply = Opened | Ack | Nack | Completed | CommandPush | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping | SendCommand
-_Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed
+_Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Erased | Unsubscribed
 SubscriberPush = _Watched | CommandStatePush | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

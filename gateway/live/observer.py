@@ -54,6 +54,9 @@ class Observer(Protocol):
         receipt to ack of the first append; None if a REST client sent it.
         """
 
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        """The session is no more. `here`: this gateway has erased it."""
+
     def rolled_back(self, state: SessionState) -> None:
         """The log has lost events at its end."""
 

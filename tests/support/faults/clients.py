@@ -12,7 +12,6 @@ from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
 from tests.support.history import Answer, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.live.parties import Sender
 from turnwire.protocol import times
 from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import CloseCode, StorageUnavailable, TurnwireError
@@ -28,6 +27,7 @@ class Socket:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.holder = "bot"
         self.finished = False
         self.gone = False
         """Whether the client has lost this connection."""
@@ -56,8 +56,11 @@ class Socket:
             self.told(answer.seq)
         self.changed.set()
 
-    def may_replace(self, other: Sender) -> bool:
+    def may_take_from(self, holder: str) -> bool:
         return True
+
+    def took_over(self, holder: str | None) -> None:
+        """Whose it was does not matter to it."""
 
     def superseded(self) -> None:
         self.finished = True

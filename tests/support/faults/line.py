@@ -246,6 +246,28 @@ class Collection:
         result: Matched = await self._line.write(steps, bulk=bulk)
         return result
 
+    async def replace_one(self, condition: Document, document: Document) -> Matched:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)[:1]
+            for _ in found:
+                self._put(dict(document))
+            yield
+            return Matched(len(found))
+
+        result: Matched = await self._line.write(steps, bulk=False)
+        return result
+
+    async def delete_many(self, condition: Document) -> Deleted:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)
+            for document in found:
+                self._line.database.remove(self._name, document["_id"])
+                yield
+            return Deleted(len(found))
+
+        result: Deleted = await self._line.write(steps, bulk=False)
+        return result
+
     async def create_index(self, keys: object) -> None:
         """Do nothing: there is no option to keep."""
 
@@ -266,6 +288,11 @@ class Collection:
 class Matched:
     def __init__(self, count: int) -> None:
         self.matched_count = count
+
+
+class Deleted:
+    def __init__(self, count: int) -> None:
+        self.deleted_count = count
 
 
 class Cursor:

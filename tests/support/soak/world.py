@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 
 from tests.support.faults.proxy import Proxy
-from tests.support.faults.rig import database_in, gateway_on, port_of, rss, start
+from tests.support.faults.rig import database_in, gateway_on, rss, start
 from tests.support.load.publishers import Client, Target
 from tests.support.processes import GatewayProcess
 from tests.support.soak.clients import RestClient
@@ -50,7 +50,7 @@ class SoakWorld:
         timeouts = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         async with (
             database_in(directory / "database", test_commands=True) as world.database,
-            Proxy(port_of(world.database), seed) as world.proxy,
+            Proxy(world.database.uri, seed) as world.proxy,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeouts) as world.http,
         ):
             try:
