@@ -67,11 +67,12 @@ def signal(context: Context, state: SessionState, item: SignalItem) -> None:
     context.observer.signalled(state, item.key, item.payload)
 
 
-def tell(context: Context, state: SessionState) -> None:
-    """Show the session to all who watch it, though its status is what it was."""
+def tell(context: Context, state: SessionState, *, ours: bool = True) -> None:
+    """Show the session to all who watch it, though its status is what it was. `ours`: this gateway has just stored
+    what is new."""
     if state.audience is not None:
         state.audience.session_changed()
-    context.observer.amended(state)
+    context.observer.amended(state, ours=ours)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

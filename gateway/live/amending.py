@@ -43,7 +43,7 @@ def take_figures(context: Context, state: SessionState, item: FiguresItem) -> No
         context.observer.unread(state)
         return
     state.keep_figures(item.figures)
-    tell(context, state)
+    tell(context, state, ours=False)
 
 
 def merged(target: JsonObject, patch: JsonObject) -> JsonObject:

@@ -51,10 +51,10 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     if state.record.amended > amended:
-        tell(context, state)
+        tell(context, state, ours=False)
     await _read_on(context, state, wanted)
     if state.learn_commands(stored):
-        tell(context, state)
+        tell(context, state, ours=False)
     adopt(context, state, stored)
 
 

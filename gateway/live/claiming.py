@@ -38,7 +38,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if before != state.record.commands:
-        tell(context, state)
+        tell(context, state, ours=False)  # the claim itself is told to other gateways
     if item.done.done():
         unseat(state, item)
     else:

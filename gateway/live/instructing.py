@@ -88,9 +88,9 @@ async def _depart(context: Context, state: SessionState) -> None:
     record = state.record
     if state.publisher is None and record.commands is not None:
         record.commands = None
-        tell(context, state)
         with suppress(StorageUnavailable):
             await context.store.sessions.commands.accept(record.session_id, record.epoch, None)
+        tell(context, state)  # once it is stored: other gateways look there
     _settle(context, state)
 
 

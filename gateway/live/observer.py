@@ -38,8 +38,8 @@ class Observer(Protocol):
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
-    def amended(self, state: SessionState) -> None:
-        """Metadata, language or figures are new."""
+    def amended(self, state: SessionState, *, ours: bool) -> None:
+        """Metadata, language, figures or commands are new; `ours`: this gateway has just stored them."""
 
     def unread(self, state: SessionState) -> None:
         """The conversation has to be read from the log: its figures are not known otherwise."""

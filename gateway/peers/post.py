@@ -28,6 +28,7 @@ class _Draft(Struct):
     heads: dict[str, int] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     ends: dict[str, None] = field(default_factory=dict)
+    changes: dict[str, None] = field(default_factory=dict)
     signals: dict[tuple[str, str], SignalNews] = field(default_factory=dict)
     feed: dict[str, SessionNews] = field(default_factory=dict)
     told_feed: bool = False
@@ -71,6 +72,9 @@ class Post:
 
     def end(self, session_id: str) -> None:
         self._draft(EVERYBODY).ends[session_id] = None
+
+    def change(self, session_id: str) -> None:
+        self._draft(EVERYBODY).changes[session_id] = None
 
     def signal(self, topics: Iterable[str], signal: SignalNews) -> None:
         key = (signal.session_id, signal.key)
@@ -146,6 +150,7 @@ class Post:
             heads=draft.heads,
             claims=draft.claims,
             ends=list(draft.ends),
+            changes=list(draft.changes),
             signals=list(draft.signals.values()),
             feed=feed[:MAX_FEED],
         )

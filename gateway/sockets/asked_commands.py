@@ -38,16 +38,16 @@ class AskedCommands:
         self._send = send
         self._watches: dict[CommandWatch, None] = {}
 
-    async def ask(self, asked: SendCommand) -> None:
-        """Ask a bot to do something, and go on telling how far that is. Raises what `Requests.command` raises, and
-        InvalidMessage."""
+    async def ask(self, asked: SendCommand, by: str | None) -> None:
+        """Ask a bot to do something, and go on telling how far that is. `by` is who asks. Raises what
+        `Requests.command` raises, and InvalidMessage."""
         limits = self._config.limits
         check_ref(asked.ref)
         check_id(asked.session_id, "sessionId", limits)
         check_command(asked.command_id, asked.command, asked.payload, None, limits)
         if len(self._watches) >= self._config.max_subscriptions:
             raise Overloaded(f"a connection follows at most {self._config.max_subscriptions} commands")
-        command = Command(asked.command_id, asked.command, asked.payload, None, utc_now() + ttl_of(asked.command, None))
+        command = Command(asked.command_id, asked.command, asked.payload, by, utc_now() + ttl_of(asked.command, None))
         async with storage_deadline(self._config.rest_timeout):
             live = await self._sessions.open(asked.session_id)
         with live.held() as state:
