@@ -26,7 +26,7 @@ _REMEMBERED = 1000
 
 
 class _Known(Struct):
-    command: str
+    ends_call: bool
     result: CommandResult | None = None
     """The last one."""
 
@@ -34,9 +34,10 @@ class _Known(Struct):
 class Commands:
     """The commands of one publisher, over all its connections. Belongs to the event loop the publisher is in."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is told when there is something to send."""
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """`wake` is told when there is something to send. The clock gives the time of day."""
         self._wake = wake
+        self._clock = clock
         self._handlers: dict[str, CommandHandler] = {}
         self._known: dict[str, _Known] = {}
         self._results: deque[CommandResult] = deque()
@@ -56,10 +57,15 @@ class Commands:
 
     def connected(self, opened: Opened) -> None:
         """A connection is open: say again what is carried out, and what may not have been heard."""
-        self._ahead = parse_time(opened.server_time) - datetime.now(UTC)
+        self._ahead = parse_time(opened.server_time) - self._clock()
         self._accept_due = bool(self._handlers)
         self._results.extendleft(reversed(self._unsure))
         self._unsure = []
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to send."""
+        return self._accept_due or bool(self._results)
 
     def next_message(self) -> Accept | CommandResult | None:
         """What to send now."""
@@ -80,7 +86,7 @@ class Commands:
         if known is not None:
             if known.result is not None:
                 self._results.append(known.result)
-        elif handler is not None and datetime.now(UTC) + self._ahead < parse_time(push.expires_at):
+        elif handler is not None and self._clock() + self._ahead < parse_time(push.expires_at):
             self._remember(push)
             self._report(push.command_id, "accepted")
             task = asyncio.create_task(self._carry_out(handler, push), name=f"command {push.command_id}")
@@ -88,7 +94,8 @@ class Commands:
             task.add_done_callback(self._tasks.discard)
 
     def _remember(self, push: CommandPush) -> None:
-        self._known[push.command_id] = _Known(push.command)
+        ends_call = push.command == "end" or push.payload.get("end") is True
+        self._known[push.command_id] = _Known(ends_call)
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -113,10 +120,13 @@ class Commands:
         self._wake()
 
     def ending(self) -> None:
-        """The session's end is asked for: an `end` that has begun is done, and nothing can be said of it later."""
+        """The session's end is asked for, and nothing can be said later: what was to end it is done, all else that has
+        begun will not be."""
         for command_id, known in self._known.items():
-            if known.command == "end":
+            if known.ends_call:
                 self._report(command_id, "done")
+            else:
+                self._report(command_id, "failed", "the call has ended")
 
     def close(self) -> None:
         """Carry out nothing more."""

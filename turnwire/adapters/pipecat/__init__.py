@@ -22,18 +22,19 @@ def attach(
     *,
     language: str = "und",
     metadata: JsonObject | None = None,
+    commands: bool = True,
     **options: Any,
 ) -> Publisher:
     """Publish the call of a `PipelineWorker`, from its start to its end. Call it before the worker runs.
 
     Nothing of the pipeline ever waits for the gateway; the end of the worker does, for some seconds at most. `url` is
-    TURNWIRE_URL of the environment unless given, `session_id` the call's id at your vendor, or else a UUIDv7. `options`
-    are those of `Publisher`. Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when
-    there is no URL.
+    TURNWIRE_URL of the environment unless given, `session_id` the call's id at your vendor, or else a UUIDv7.
+    `commands`: supervisors may whisper to the model, speak through the bot and end the call. `options` are those of
+    `Publisher`. Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when there is no URL.
     """
     from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
 
     facts = {"framework": "pipecat", **(metadata or {})}
     call = Publisher(gateway_url(url), session_id or new_session_id(), language, metadata=facts, wait=False, **options)
-    add_observers(worker, call)
+    add_observers(worker, call, commands=commands)
     return call
