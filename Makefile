@@ -1,8 +1,7 @@
 # make demo   a gateway with an embedded database, and calls streamed through it
 # make quick  the tests that need neither a database nor a process of their own; some twenty seconds
-# make test   all tests
-# make coverage  how much of the code they reach: 90 % at least
-# make faults of these the fault runs alone: processes killed, stopped and cut off under load; two minutes
+# make test   all tests but the fault runs, and how much of the code they reach: 90 % at least
+# make faults the fault runs: processes killed, stopped and cut off under load; some minutes
 # make soak   twenty minutes under load with a random fault every five seconds
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms plays the fault runs, longer, instead
 # make lint   style, format and types
@@ -12,12 +11,12 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
+FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py)
 
 # Since 3.12 Python itself tells which lines run, at next to no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test coverage faults soak lint bench browser faketime redis balancers clean
+.PHONY: house demo quick test faults soak lint bench browser faketime redis balancers clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -25,17 +24,13 @@ demo: $(VENV)/installed-demo
 quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
-# The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
+# The fault runs are not among them: they load the machine, and some of what they measure is time.
 test: $(VENV)/installed-dev browser faketime redis balancers
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
-	$(BIN)/python -m pytest -s $(FAULT_RUNS)
-
-# Before Python 3.12 it slows the processes that tests start, and what they measure, too much to be part of every run.
-coverage: $(VENV)/installed-dev browser faketime redis balancers
-	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term \
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report=term \
 	  $(addprefix --ignore=,$(FAULT_RUNS))
 
-faults: $(VENV)/installed-dev faketime
+# One after the other, printing their figures.
+faults: $(VENV)/installed-dev faketime redis balancers
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 soak: $(VENV)/installed-dev faketime

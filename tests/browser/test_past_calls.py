@@ -168,13 +168,16 @@ async def test_a_list_that_could_not_be_read_is_asked_for_again(gateway: Gateway
     await end_calls(gateway, range(3))
     page = await open_page(f"{gateway.url}/health/live", allowed=("503",))
 
-    async def refuse(route: Route) -> None:
-        await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
+    async def refuse_until_the_click(route: Route) -> None:
+        if await page.evaluate("window.clicked === true"):
+            await route.continue_()
+        else:
+            await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
 
-    await page.route("**/sessions?*", refuse)
+    await page.add_init_script("addEventListener('click', () => { window.clicked = true; }, true);")
+    await page.route("**/sessions?*", refuse_until_the_click)
     await page.goto(gateway.url)
     await expect(page.get_by_role("alert")).to_have_text("no storage")
-    await page.unroute("**/sessions?*")
     await page.get_by_role("button", name="Try again").click()
     await expect(page.locator(".call-row")).to_have_count(3)
     await expect(page.get_by_role("alert")).to_have_count(0)

@@ -9,15 +9,15 @@ from tests.faults.races import play_schedules
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.parametrize("first", range(0, 800, 200))
+@pytest.mark.parametrize("first", range(0, 800, 50))
 @pytest.mark.parametrize("gateways", [2, 3])
 def test_no_schedule_of_several_gateways_breaks_a_promise(gateways: int, first: int) -> None:
-    play_schedules(range(first, first + 200), gateways)
+    play_schedules(range(first, first + 50), gateways)
 
 
-@pytest.mark.parametrize("first", range(0, 400, 200))
+@pytest.mark.parametrize("first", range(0, 400, 100))
 def test_nor_does_one_of_a_gateway_alone(first: int) -> None:
-    play_schedules(range(first, first + 200), gateways=1)
+    play_schedules(range(first, first + 100), gateways=1)
 
 
 @pytest.mark.parametrize(("gateways", "schedules"), [(2, 75), (3, 75)])
