@@ -28,6 +28,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     calls: int
     call_concurrency: int
     replayed: int
+    bot_events: int
+    bot_publishers: int
+    bot_imports: int
 
 
 FULL = Scale(
@@ -47,6 +50,9 @@ FULL = Scale(
     calls=1500,
     call_concurrency=100,
     replayed=400,
+    bot_events=20_000,
+    bot_publishers=200,
+    bot_imports=9,
 )
 """A few minutes."""
 
@@ -67,5 +73,8 @@ SHORT = Scale(
     calls=20,
     call_concurrency=10,
     replayed=10,
+    bot_events=40,
+    bot_publishers=5,
+    bot_imports=1,
 )
 """Shows that everything runs; its figures mean nothing."""
