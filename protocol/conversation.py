@@ -19,7 +19,7 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
-from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, moment, shortened, turn_of
+from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, shortened, shown_of, spoken, turn_of
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.talk.tool_calls import ToolCalls
 from turnwire.protocol.talk.usage import UsageSums
@@ -136,13 +136,13 @@ class Conversation:
             if utterance.cut and not aside:
                 self._interrupted(self._marked, self._announced, OTHER[side], utterance.turn)
         text = payload.get("text")
-        if isinstance(text, str) and source != "noise" and (self._line is None or utterance[:2] >= self._line[0][:2]):
-            line = shortened(text)
-            if line:
-                self._line = utterance, side, line, interrupted
+        if isinstance(text, str) and source != "noise" and (self._line is None or utterance >= self._line[0]):
+            shown = shown_of(text)
+            if shown:
+                self._line = utterance, side, shown, interrupted
 
     def _utterance(self, seq: int, side: Side, payload: JsonObject, offset: int, *, cut: bool) -> Utterance:
-        start, end = moment(payload, "started", self._zero), moment(payload, "ended", self._zero)
+        start, end = spoken(payload, self._zero)
         if start is not None and end is not None and end >= start:
             return Utterance(start, seq, end, True, turn_of(payload), cut)
         known = start if side == "bot" else end
@@ -268,7 +268,8 @@ class Conversation:
             return None
         told, side, text, interrupted = self._line
         heard = self._utterances.heard(side, told)
-        return LastLine(told.seq, side, text, interrupted, heard.end - heard.start if told.measured else None)
+        lasted = heard.end - heard.start if told.measured else None
+        return LastLine(told.seq, side, shortened(text), interrupted, lasted)
 
     def _last_response_ms(self) -> int | None:
         made, last = self._last_response

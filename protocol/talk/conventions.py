@@ -28,6 +28,8 @@ def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
 
 def millis(value: Any) -> int | None:
     """A time of the call in whole milliseconds, if that is what it is."""
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
         return None
     return round(value)
@@ -38,17 +40,33 @@ def turn_of(payload: JsonObject) -> int | None:
     return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
 
 
+def shown_of(text: str) -> str:
+    """Return what of a text may become a last line: short enough to keep for every call; "" for a blank text."""
+    kept = text[: LINE_CHARS * 4]
+    return "" if kept.isspace() else kept
+
+
 def shortened(text: str) -> str:
-    line = " ".join(text[: LINE_CHARS * 4].split())
+    """Return a text on one line, cut to LINE_CHARS."""
+    line = " ".join(text.split())
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
 
 
-def moment(payload: JsonObject, name: str, zero: int | None) -> int | None:
-    """In milliseconds of the call: `…Ms`, else `…At`, a time with an offset; `zero` is when the call began."""
-    told = millis(payload.get(name + "Ms"))
-    if told is not None:
-        return told
-    at = payload.get(name + "At")
+def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | None]:
+    """Return when an utterance began and ended, in milliseconds of the call, as far as its payload tells.
+
+    `zero` is when the call began, in milliseconds since 1970.
+    """
+    began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
+    if began is None:
+        began = _since(payload.get("startedAt"), zero)
+    if ended is None:
+        ended = _since(payload.get("endedAt"), zero)
+    return began, ended
+
+
+def _since(at: Any, zero: int | None) -> int | None:
+    """Return the milliseconds from `zero` to a time with an offset."""
     if not isinstance(at, str) or zero is None:
         return None
     try:

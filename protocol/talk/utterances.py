@@ -56,14 +56,18 @@ class Utterances:
     def add(self, side: Side, utterance: Utterance, *, aside: bool = False) -> None:
         self.unmeasured += not utterance.measured
         self.latest_end = max(self.latest_end, utterance.end)
-        insort((self.asides if aside else self.speech)[side], utterance)
+        kept = (self.asides if aside else self.speech)[side]
+        if kept and utterance < kept[-1]:
+            insort(kept, utterance)
+        else:
+            kept.append(utterance)
         if not aside:
             self._count_turns((utterance.start, utterance.seq, side))
 
     def _count_turns(self, new: tuple[int, int, Side]) -> None:
         """An insertion changes what its two neighbours mean for each other, and nothing else."""
         order, side = self._order, new[2]
-        index = bisect_left(order, new)
+        index = bisect_left(order, new) if order and new < order[-1] else len(order)
         before = order[index - 1][2] if index else None
         if index < len(order):
             after = order[index][2]

@@ -166,6 +166,9 @@ class Catalog:
 
 
 def _folded(text: str) -> str:
+    """Return the words of a text as `words_of` has them. The tokenizer finds the same ones in plain ASCII by itself."""
+    if text.isascii():
+        return text
     return " ".join(words_of(text))
 
 
