@@ -21,7 +21,7 @@ def read(events: list[Told]) -> Conversation:
     """The first event of a call stays the first: its time is the call's beginning."""
     conversation = Conversation()
     for seq, (kind, payload, offset) in enumerate([("system", {"event": "call.started"}, 0), *events], start=1):
-        conversation.take(seq, kind, payload, BEGAN + offset)  # type: ignore[arg-type]
+        conversation.take(seq, kind, payload, BEGAN + offset)
     return conversation
 
 
