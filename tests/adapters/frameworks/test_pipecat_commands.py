@@ -72,13 +72,14 @@ async def test_the_caller_interrupts_what_is_said_unless_it_is_not_interruptible
         await bot.user_says("Stop it please")
         await saying
         await until(lambda: told.payloads("bot_speech"))
-        await bot.user_says("Are you open?")  # who was not heard then is heard now
+        if not interruptible:
+            await bot.user_says("Are you open?")  # who was not heard then is heard now
         await until(lambda: told.payloads("user_speech"))
     said = told.payloads("bot_speech")[0]
     assert said.get("cutBy") == ("user" if interruptible else None)
     assert (said["text"] == ANSWER) is not interruptible
-    texts = [one["text"] for one in told.payloads("user_speech")]
-    assert texts == (["Stop it please", "Are you open?"] if interruptible else ["Are you open?"])
+    heard = "Stop it please" if interruptible else "Are you open?"
+    assert [one["text"] for one in told.payloads("user_speech")] == [heard]
 
 
 async def test_a_pipeline_without_an_aggregator_cannot_keep_the_caller_from_interrupting() -> None:
@@ -124,7 +125,5 @@ async def test_commands_reach_the_bot_by_a_gateway_and_the_log_tells_what_became
     assert sorted(states) == sorted(
         (command, f"control.{state}") for command in ("c1", "c2") for state in ("requested", "accepted", "done")
     )
-    assert [one["text"] for one in payloads if "text" in one and "event" not in one] == [
-        "One moment please.",
-        "Goodbye.",
-    ]
+    said = " ".join(one["text"] for one in payloads if "text" in one and "event" not in one)
+    assert said == "One moment please. Goodbye."

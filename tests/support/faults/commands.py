@@ -27,9 +27,9 @@ class Butler(Bot):
 
     def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
         super().__init__(world, name, session_id, count)
+        self._line: tuple[LiveSession, Socket] | None = None
         self._commands = Commands(self._say, world.now)
         self._commands.handle(self._carry_out, [_COMMAND])
-        self._line: tuple[LiveSession, Socket] | None = None
 
     def goes_on(self) -> bool:
         return bool(self.pending or self.world.supervisors)

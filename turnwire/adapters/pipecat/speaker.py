@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMMessagesAppendFrame,
+    SystemFrame,
     TTSSpeakFrame,
 )
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -30,6 +31,11 @@ class AnnouncementFrame(TTSSpeakFrame):  # type: ignore[misc] # as above
     """Speech that the caller cannot interrupt."""
 
 
+@dataclass
+class AnnouncementOverFrame(SystemFrame):  # type: ignore[misc] # as above
+    """The caller is heard again."""
+
+
 class DeafDuringAnnouncements(BaseUserMuteStrategy):  # type: ignore[misc] # as above
     """Mutes the user from the moment an announcement enters the pipeline until it is released."""
 
@@ -37,7 +43,7 @@ class DeafDuringAnnouncements(BaseUserMuteStrategy):  # type: ignore[misc] # as 
         super().__init__()
         self._going_on: set[int] = set()
 
-    def release(self, announcement: AnnouncementFrame) -> None:
+    def release(self, announcement: TTSSpeakFrame) -> None:
         """It has been said, or never will be."""
         self._going_on.discard(announcement.id)
 
@@ -85,7 +91,9 @@ class PipecatSpeaker:
             if not await self._worker.flush_pipeline():
                 raise RuntimeError("the pipeline does not move")
         finally:
-            self._deaf.release(speech)
+            if not interruptible:
+                self._deaf.release(speech)
+                await self._worker.queue_frame(AnnouncementOverFrame())  # strategies are asked when a frame comes
 
     async def _queue(self, frame: Frame, *, interrupt: bool) -> None:
         if interrupt:
