@@ -1,4 +1,4 @@
-"""The measures: each runs loads against a fresh gateway, or a floor, and says what it found."""
+"""The measures: each runs loads against a fresh gateway or a floor, and returns the figures."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from bench.scale import Scale
 
 _NONE = Target("", 0)
 _STREAMED = 4
-"""Events in flight of a publisher that does not wait until all have got the one before."""
+"""Events in flight of a publisher that does not wait until all subscribers have the one before."""
 _SETTLE_SECONDS = 0.5
-"""For a gateway that has just started, to be done with its start."""
+"""How long a started gateway may finish its start before it is measured."""
 
 
 class Measures:
-    """Each method is one measure, floors included; figures are named `group.figure`."""
+    """All measures, one method for each, floors included. Figures are named `group.figure`."""
 
     def __init__(self, processes: Processes, scale: Scale, replay: Path | None) -> None:
         self._processes = processes
@@ -161,7 +161,7 @@ class Measures:
             return _grouped("bot", await self._processes.load(load))
 
     async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
-        """`groups`: what each is called → events in flight of a call."""
+        """Measure whole calls. `groups` maps the name of a group to the events in flight of a call."""
         figures: Figures = {}
         for group, in_flight in groups.items():
             async with self._processes.gateway() as (target, _):
@@ -187,6 +187,6 @@ def _grouped(group: str, figures: Figures) -> Figures:
 
 
 def _size(directory: Path) -> int:
-    """Bytes of the files of the embedded database; 0 where it is not ours."""
+    """Return the bytes of the embedded database's files; 0 for another database."""
     database = directory / "db"
     return sum(path.stat().st_size for path in database.rglob("*") if path.is_file())

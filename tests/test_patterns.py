@@ -48,25 +48,25 @@ def is_portable(pattern: str | bytes) -> bool:
     return WRONG_BEFORE_3_11_5.search(text) is None
 
 
-def test_no_pattern_is_possessive_or_atomic() -> None:
+def test_no_regular_expression_is_possessive_or_atomic() -> None:
     found = dict(patterns())
     assert "turnwire.protocol.salvage._SURROGATES" in found
     assert [name for name, pattern in found.items() if not is_portable(pattern.pattern)] == []
 
 
-def test_no_pattern_of_an_adapter_is_possessive_or_atomic() -> None:
+def test_no_regular_expression_of_an_adapter_is_possessive_or_atomic() -> None:
     assert [name for name, pattern in patterns_of_adapters() if not is_portable(pattern)] == []
 
 
-def test_patterns_are_read_from_text() -> None:
+def test_regular_expressions_are_found_in_source_text() -> None:
     assert list(patterns_in('import re\nA = re.compile(r"a++")\nre.sub(rb"b", b"", x)')) == [(2, "a++"), (3, b"b")]
 
 
 @pytest.mark.parametrize("pattern", [r"(?:a|b)*+c", rb"a++", r"a?+", r"a{2}+", r"(?>ab)c"])
-def test_such_patterns_are_found(pattern: str | bytes) -> None:
+def test_possessive_and_atomic_patterns_are_detected(pattern: str | bytes) -> None:
     assert not is_portable(pattern)
 
 
 @pytest.mark.parametrize("pattern", [r"a*b+c?", r"\++", rb"[+*]", r"(?:a+)+", r"(?=a)"])
-def test_others_are_not(pattern: str | bytes) -> None:
+def test_other_patterns_are_not_detected(pattern: str | bytes) -> None:
     assert is_portable(pattern)

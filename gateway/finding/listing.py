@@ -1,4 +1,4 @@
-"""A page of the sessions that pass all filters, whatever is there to find them by."""
+"""Lists the sessions that pass all filters, by the search if there is one, else by reading session documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 SCAN_SECONDS = 1.0
-"""Without the search sessions are read one after the other for so long; then the answer says how far that came."""
+"""Longest time to read session documents for one page. Beyond it, the answer says how far the reading has come."""
 _SCAN_PAGE = 200
 
 Place = tuple[datetime, str]
@@ -30,14 +30,14 @@ Place = tuple[datetime, str]
 class Listed(Struct, frozen=True):
     sessions: list[Session]
     stopped_at: Place | None = None
-    """Where the search went no further for lack of time."""
+    """Where the search stopped for lack of time."""
     count: SessionCount | None = None
     searched: list[Literal["id", "metadata", "speech"]] | None = None
-    """What words were looked for in."""
+    """Where words were looked for."""
 
 
 class Listing:
-    """Asks the search, where there is one that knows all sessions; else reads the session documents. Owns nothing."""
+    """Asks the search, if there is one that knows all sessions; else reads session documents. Holds no state."""
 
     def __init__(self, requests: Requests, store: Store, search: Search | None) -> None:
         self._requests = requests
@@ -45,14 +45,14 @@ class Listing:
         self._search = search
 
     async def find(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        """Raises StorageUnavailable."""
+        """Return the page, with a count up to `count_up_to` unless that is None. Raises StorageUnavailable."""
         if not query.more and count_up_to is None and not query.ascending:
             return Listed(await self._requests.list_sessions(query))
         if self._search is not None and self._search.ready:
             try:
                 return await self._ask(self._search, query, count_up_to)
             except sqlite3.Error:
-                pass  # it has been told; what is left is slower
+                pass  # the search logs its own faults; reading the documents is slower
         return await self._scan(query, count_up_to)
 
     async def _ask(self, search: Search, query: SessionQuery, count_up_to: int | None) -> Listed:
@@ -84,7 +84,7 @@ class Listing:
 async def scan(
     read: Callable[[SessionQuery], Awaitable[list[SessionRecord]]], query: SessionQuery
 ) -> tuple[list[SessionRecord], Place | None]:
-    """Sessions that pass, and where it stopped for lack of time."""
+    """Read sessions until the page is full. Return those that pass, and where the reading stopped for lack of time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SCAN_SECONDS
     found: list[SessionRecord] = []

@@ -1,4 +1,4 @@
-"""A log that has lost its end: the database was put back to an older copy, or has acked without keeping."""
+"""Handles a log that has lost events at its end: the database was restored from a backup, or lost what it confirmed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger("turnwire.session")
 
 
 async def roll_back(context: Context, state: SessionState) -> None:
-    """Go on from what is there, without a hole. Those who watch and have seen more must start again."""
+    """Continue from the last event in the log, without a hole. Watchers that have seen more must start again."""
     session_id, known = state.session_id, state.record.last_seq
     last = await persist(lambda: context.store.events.head_until(session_id, known))
     _log.error(

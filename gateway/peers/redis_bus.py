@@ -1,4 +1,4 @@
-"""The bus on Redis or Valkey: publish and subscribe, nothing is stored. The only module that imports redis."""
+"""The bus on Redis or Valkey, by publish and subscribe. The only module that imports redis."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ _ANSWER_SECONDS = 1.5
 
 
 class RedisBus:
-    """Two connections: one publishes, one listens. In a cluster any node will do: it passes messages on to all."""
+    """A bus with two connections, one to publish and one to subscribe. In a cluster, any node will do."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        """`url` is one that redis-py takes; `prefix` begins the name of every channel. Raises ValueError for a URL that
-        cannot be read."""
+        """`url` is in redis-py's format; `prefix` begins the name of every channel. Raises ValueError for a bad URL."""
         self._prefix = prefix
         self._redis: Redis = Redis.from_url(
             url,
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
             socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),  # who calls knows better when to try again
+            retry=Retry(NoBackoff(), 0),  # the caller decides when to try again
         )
         try:
             self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]

@@ -1,24 +1,24 @@
-"""A session read from the store, as it is now."""
+"""Loads a session from the store, brought up to the head of its log."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from turnwire.gateway.live.log.durable import rise, times_of
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.rules import status_after_event
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
 
 async def load(store: Store, session_id: str, known: SessionRecord | None = None) -> tuple[SessionRecord, bool]:
-    """The record, with its lazy fields brought up to the head of the log, and whether they were behind.
+    """Return the record with its lazy fields brought up to the head of the log, and whether they were behind.
 
-    What is `known` of the log is not read again. Raises SessionNotFound, StorageUnavailable.
+    The part of the log that `known` covers is not read again. Raises NoSuchSession, StorageUnavailable.
     """
     record = await store.sessions.load(session_id)
     if record is None:
-        raise SessionNotFound(session_id)
+        raise NoSuchSession(session_id)
     if known is not None and known.last_seq > record.last_seq:
         record.last_seq, record.last_event_at = known.last_seq, known.last_event_at
         record.time_ordered &= known.time_ordered

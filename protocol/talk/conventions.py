@@ -1,4 +1,4 @@
-"""How the payload conventions of docs/events.md are read. What does not follow them reads as absent."""
+"""Reading payloads by the conventions of docs/events.md. A value that does not follow them counts as absent."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from turnwire.protocol.times import parse_time, to_millis
 LINE_CHARS = 200
 """The most characters of a summary's last line."""
 ASIDES = {"backchannel"}
-"""Sources of speech that are spoken and take no turn."""
+"""Sources of speech that takes no turn."""
 UNSPOKEN = {"chat", "dtmf", "noise"}
+"""Sources of text that nobody spoke."""
 _NO_SIDE = {"supervisor", "hangup"}
-"""Who may cut an utterance short without being the other side."""
+"""Values of who cut an utterance short that are neither side of the conversation."""
 _LATEST_MS = 10**12
 
 
 def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
-    """Which side cut the other short, if it was a side."""
+    """Return which side cut the other short, or None if it was neither side. `default` stands for any other value."""
     by = payload.get(field)
     if by == "user" or by == "bot":
         return "user" if by == "user" else "bot"
@@ -27,7 +28,7 @@ def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
 
 
 def millis(value: Any) -> int | None:
-    """A time of the call in whole milliseconds, if that is what it is."""
+    """Return a time of the call rounded to whole milliseconds, or None for a value that is no such time."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
@@ -41,7 +42,7 @@ def turn_of(payload: JsonObject) -> int | None:
 
 
 def shown_of(text: str) -> str:
-    """Return what of a text may become a last line: short enough to keep for every call; "" for a blank text."""
+    """Return the beginning of a text, short enough to keep for every call; "" for a blank text."""
     kept = text[: LINE_CHARS * 4]
     return "" if kept.isspace() else kept
 
@@ -53,9 +54,9 @@ def shortened(text: str) -> str:
 
 
 def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | None]:
-    """Return when an utterance began and ended, in milliseconds of the call, as far as its payload tells.
+    """Return when an utterance began and ended, in milliseconds of the call; None for a time that is missing.
 
-    `zero` is when the call began, in milliseconds since 1970.
+    Reads `…Ms`, or else `…At`, a wire time. `zero` is the start of the call, in milliseconds since 1970.
     """
     began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
     if began is None:
@@ -66,7 +67,7 @@ def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | Non
 
 
 def _since(at: Any, zero: int | None) -> int | None:
-    """Return the milliseconds from `zero` to a time with an offset."""
+    """Return the milliseconds from `zero` to a wire time, or None for any other value."""
     if not isinstance(at, str) or zero is None:
         return None
     try:

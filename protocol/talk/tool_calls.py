@@ -1,4 +1,4 @@
-"""Tool calls counted from their events: those that run, and how they ended."""
+"""Counting tool calls from their events: how many run, and how many failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ _FAILURES = {"tool.failed", "tool.timed_out"}
 
 
 class ToolCalls:
-    """A call's end belongs to a running one of the same `callId`, else of the same `name`.
+    """Counts of tool calls. An end is matched with a running call of the same `callId`, or else of the same `name`.
+
 
     With a `callId` it may also arrive before the start.
     """
@@ -23,14 +24,14 @@ class ToolCalls:
         """Calls that have ended, and whose start has not been told."""
 
     def copy(self) -> ToolCalls:
-        """One that stays as it is now."""
+        """Return a copy that later events do not change."""
         made = ToolCalls()
         made.calls, made.failed, made.running, made._by_key = self.calls, self.failed, self.running, dict(self._by_key)
         made._early = set(self._early)
         return made
 
     def take(self, payload: JsonObject) -> None:
-        """`tool.started`, or one of the four ways to end. One that was cancelled has not failed."""
+        """Count `tool.started`, or one of the four ends. A cancelled call has not failed."""
         key, event = _key(payload), payload["event"]
         if event == "tool.started":
             if key in self._early:
@@ -45,7 +46,7 @@ class ToolCalls:
             self._by_key[key] = running - 1
         if running:
             self.running -= 1
-        else:  # its start has not been told
+        else:  # its start has not been reported
             self.calls += 1
             if key.startswith(_BY_ID):
                 self._early.add(key)
@@ -53,7 +54,7 @@ class ToolCalls:
 
 
 def _key(payload: JsonObject) -> str:
-    """What tells a tool call from others that run at the same time."""
+    """Return what distinguishes a tool call from others that run at the same time."""
     for field in ("callId", "name"):
         value = payload.get(field)
         if isinstance(value, str):

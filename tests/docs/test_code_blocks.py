@@ -40,7 +40,7 @@ def compiled(block: Block, text: str) -> types.CodeType:
     return code
 
 
-def test_the_blocks_are_found() -> None:
+def test_the_code_blocks_of_the_documents_are_found() -> None:
     assert {block.place.partition(":")[0] for block in RUN} >= {"README.md", "docs/client.md"}
     assert {"docs/adapters/pipecat.md", "docs/adapters/vapi.md"} <= {
         block.place.partition(":")[0] for block in OF_ADAPTERS
@@ -49,12 +49,12 @@ def test_the_blocks_are_found() -> None:
 
 
 @pytest.mark.parametrize("block", OF_ADAPTERS, ids=str)
-def test_python_of_adapters_compiles(block: Block) -> None:
+def test_python_in_the_adapter_pages_compiles(block: Block) -> None:
     compiled(block, block.text)
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)
-async def test_python_runs_against_a_gateway(
+async def test_python_in_the_documents_runs_against_a_gateway(
     block: Block, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it stands, but for the gateway's URL. What would go on for ever is stopped when it has printed something.
@@ -89,7 +89,7 @@ async def until_done_or_printed(running: types.CoroutineType[Any, Any, Any], pri
 
 
 @pytest.mark.parametrize("block", list(blocks("json")), ids=str)
-def test_json_is_json(block: Block) -> None:
+def test_json_in_the_documents_is_valid(block: Block) -> None:
     left = block.text.strip()
     while left:
         _, end = json.JSONDecoder().raw_decode(left)
@@ -97,7 +97,7 @@ def test_json_is_json(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
-def test_commands_and_targets_exist(block: Block) -> None:
+def test_commands_and_make_targets_in_the_documents_exist(block: Block) -> None:
     commands = get_command(app)
     assert isinstance(commands, typer.core.TyperGroup)
     targets = set(re.findall(r"^(?:\.PHONY: )?([\w ]+?):", (ROOT / "Makefile").read_text(), re.MULTILINE))

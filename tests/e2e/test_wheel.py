@@ -107,18 +107,18 @@ def with_server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
     return Environment(tmp_path_factory.mktemp("server"), wheel, "server")
 
 
-def test_only_turnwire_lands_in_site_packages(bare: Environment) -> None:
+def test_a_wheel_installs_only_turnwire_into_site_packages(bare: Environment) -> None:
     names = {name for name in bare.installed if not name.endswith(".dist-info")}
     assert names == {"turnwire"}
     assert len(bare.installed) == 2
 
 
-def test_the_client_library_needs_aiohttp_and_msgspec_alone() -> None:
+def test_the_client_library_needs_only_aiohttp_and_msgspec() -> None:
     direct = [Requirement(text) for text in distribution("turnwire").requires or ()]
     assert {needed.name for needed in direct if needed.marker is None} == {"aiohttp", "msgspec"}
 
 
-def test_the_users_own_folders_do_not_get_in_the_way(bare: Environment, tmp_path: Path) -> None:
+def test_folders_of_the_user_named_store_or_protocol_do_not_shadow_turnwire(bare: Environment, tmp_path: Path) -> None:
     for part in (*PARTS, "tests", "bench"):
         (tmp_path / part).mkdir()
         (tmp_path / part / "__init__.py").write_text(f"raise SystemExit('{part}/ of the user was imported')")
@@ -126,14 +126,14 @@ def test_the_users_own_folders_do_not_get_in_the_way(bare: Environment, tmp_path
     assert python("bot.py", at=bare.python, cwd=tmp_path) == "turnwire.publisher\n"
 
 
-def test_every_module_of_the_client_library_works_without_extras(bare: Environment, tmp_path: Path) -> None:
+def test_every_module_of_the_client_library_imports_without_extras(bare: Environment, tmp_path: Path) -> None:
     modules = [path.stem for path in (ROOT / "turnwire").glob("*.py") if path.stem != "cli"]
     assert len(modules) > 10
     script = f"import importlib\nfor name in {modules}: importlib.import_module('turnwire.' + name)"
     python("-c", script, at=bare.python, cwd=tmp_path)
 
 
-def test_the_command_says_which_extra_it_is_part_of(bare: Environment, tmp_path: Path) -> None:
+def test_the_command_turnwire_names_the_extra_that_is_missing(bare: Environment, tmp_path: Path) -> None:
     for command in ([bare.turnwire], ["-m", "turnwire"], ["-m", "turnwire", "serve"], ["-m", "turnwire.gateway"]):
         said = python(*command, at=bare.python, cwd=tmp_path, status=1)
         assert said.endswith("run: pip install 'turnwire[cli]'\n")
@@ -141,7 +141,7 @@ def test_the_command_says_which_extra_it_is_part_of(bare: Environment, tmp_path:
 
 
 @pytest.mark.parametrize("command", ["serve", "demo"])
-def test_without_the_gateway_its_commands_say_what_to_install(
+def test_without_the_extra_server_its_commands_say_what_to_install(
     with_commands: Environment, tmp_path: Path, command: str
 ) -> None:
     said = python(with_commands.turnwire, command, at=with_commands.python, cwd=tmp_path, status=1)
@@ -149,7 +149,7 @@ def test_without_the_gateway_its_commands_say_what_to_install(
     assert said.count("\n") == 1
 
 
-def test_the_other_commands_do_without_the_gateway(with_commands: Environment, tmp_path: Path) -> None:
+def test_commands_of_the_extra_cli_work_without_the_gateway(with_commands: Environment, tmp_path: Path) -> None:
     told = python(with_commands.turnwire, "--help", at=with_commands.python, cwd=tmp_path)
     assert all(command in told for command in ("serve", "demo", "replay", "tail", "verify"))
     for command in (["tail"], ["verify", "--all"]):
@@ -165,7 +165,7 @@ def test_without_an_embedded_database_the_gateway_says_what_to_install(
     assert "pip install 'turnwire[embedded]'" in said.splitlines()[-1]
 
 
-def test_the_linked_folders_are_in_every_way_of_building(wheel: Path, tmp_path: Path) -> None:
+def test_every_kind_of_build_contains_the_linked_folders(wheel: Path, tmp_path: Path) -> None:
     sdist = build("sdist", ROOT, tmp_path / "sdist")
     python("-m", "tarfile", "-e", str(sdist), str(tmp_path / "unpacked"))
     (unpacked,) = (tmp_path / "unpacked").iterdir()

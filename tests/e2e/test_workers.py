@@ -69,7 +69,7 @@ async def test_workers_share_the_port_the_database_and_the_metrics(gateway: Gate
     assert (await metrics(gateway))["turnwire_events_stored_total"] == 30
 
 
-async def test_a_worker_that_dies_is_started_again(gateway: GatewayProcess) -> None:
+async def test_a_killed_worker_is_started_again(gateway: GatewayProcess) -> None:
     victim = min(workers_of(gateway))
     os.kill(victim, signal.SIGKILL)
     await asyncio.to_thread(
@@ -108,7 +108,7 @@ async def test_sighup_replaces_the_workers_without_losing_an_event_or_refusing_a
     await asyncio.to_thread(wait_until, lambda: not before & workers_of(gateway), "all workers replaced", 60)
 
 
-async def test_sigterm_ends_all_of_them_in_time(gateway: GatewayProcess) -> None:
+async def test_sigterm_ends_all_workers_in_time(gateway: GatewayProcess) -> None:
     workers = workers_of(gateway)
     async with Publisher(gateway.url, "open", language="en"):
         assert await asyncio.to_thread(gateway.terminate, 10) == 0

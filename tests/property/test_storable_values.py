@@ -45,7 +45,7 @@ def test_a_value_is_storable_when_the_rules_say_so_and_otherwise_has_a_fault(
 @both
 @search(70)
 @given(data=st.data())
-def test_what_decodes_as_plain_is_storable_unless_a_key_may_be_wrong(codec: Codec, data: st.DataObject) -> None:
+def test_a_value_that_decodes_as_plain_is_storable_unless_a_key_may_be_wrong(codec: Codec, data: st.DataObject) -> None:
     value = data.draw(hostile_objects(codec) | json_objects)
     encoded = encode(codec, value)
     try:
@@ -83,7 +83,7 @@ def decode_event(codec: Codec, payload: bytes) -> EventIn | None:
 
 @search(50)
 @given(value=json_objects)
-def test_a_plain_object_is_taken_for_one(value: dict[str, Any]) -> None:
+def test_a_plain_object_is_recognized_as_one(value: dict[str, Any]) -> None:
     """Else the short way would be exact but never taken."""
     for codec in (JSON, MSGPACK):
         if is_json(value, PLAIN_DEPTH):

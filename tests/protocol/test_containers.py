@@ -24,7 +24,7 @@ def value(count: int) -> Any:
 
 @pytest.mark.parametrize(("count", "allowed"), [(2, True), (MOST, True), (MOST + 1, False), (5000, False)])
 @pytest.mark.parametrize("text", [True, False])
-def test_they_are_counted_exactly(count: int, allowed: bool, text: bool) -> None:
+def test_arrays_and_objects_of_a_message_are_counted_exactly(count: int, allowed: bool, text: bool) -> None:
     data = json.dumps(value(count)).encode() if text else msgspec.msgpack.encode(value(count))
     assert len(data) > MOST
     if allowed:
@@ -44,7 +44,7 @@ def test_a_frame_of_a_million_empty_arrays_is_refused(codec: Any) -> None:
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
-def test_the_ref_of_a_ping_is_short(codec: Any) -> None:
+def test_a_ping_with_a_long_ref_is_refused(codec: Any) -> None:
     for size, taken in ((100, True), (129, False), (900_000, False)):
         frame = codec.encode_value({"type": "ping", "ref": "x" * size})
         if taken:

@@ -11,7 +11,7 @@ from tests.support.credentials import Clock, key_line, write_keys, write_secret
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.access import Access, build_access
 from turnwire.gateway.access.asked import Asked
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.config import Config
 
 KEY = f"tw_bot_{'k' * 43}"
@@ -37,8 +37,8 @@ def with_key(path: str = "/sessions", method: str = "GET", **fields: Any) -> Ask
     return ask(path, method, **{"authorizations": [f"Bearer {KEY}"], **fields})
 
 
-async def refused(access: Access, asked: Asked) -> Refused:
+async def refused(access: Access, asked: Asked) -> Refusal:
     """What the door answers, which must not let this in."""
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         await access.door.admit(asked)
     return told.value

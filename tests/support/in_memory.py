@@ -61,9 +61,9 @@ class Seat:
         """With which it was closed."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
-        self.answered(acks, weight)
+        self.replied(acks, weight)
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         self.answers += replies
         self.weight += weight
 
@@ -209,7 +209,7 @@ def _record_calls(observer: object) -> list[tuple[str, tuple[Any, ...]]]:
         told.append((name, arguments))
         listener(*arguments, **options)
 
-    for name in ("advanced", "changed", "created", "unwritten", "written", "answered", "taken_over"):
+    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over"):
         setattr(observer, name, partial(tell, name, getattr(observer, name)))
     return told
 

@@ -21,7 +21,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
+async def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     gateway: Gateway, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Publisher(relay.url, "call") as call:
@@ -42,7 +42,7 @@ async def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
         )
 
 
-async def test_subscriptions_and_feeds_tell_of_it_too(
+async def test_subscriptions_and_feeds_log_an_outage(
     gateway: Gateway, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     await gateway.create("call")
@@ -65,7 +65,7 @@ async def test_subscriptions_and_feeds_tell_of_it_too(
         assert f"{who}: connected again after" in told
 
 
-async def test_a_restart_that_was_announced_is_no_outage(
+async def test_an_announced_restart_is_not_logged_as_an_outage(
     start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = await start_gateway(reconnect_after=0)
@@ -81,7 +81,7 @@ async def test_a_restart_that_was_announced_is_no_outage(
 # A path on which nothing comes any more
 
 
-async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_a_silent_connection_after_one_and_a_half_pings(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.4)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call", max_outbox=5) as call:
         loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway
     assert (await gateway.get("/sessions/call"))["lastSeq"] == 30
 
 
-async def test_it_is_noticed_too_when_nothing_more_can_be_written(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_a_silent_connection_it_can_no_longer_write_to(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.4)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
         relay.stall()
@@ -107,7 +107,7 @@ async def test_it_is_noticed_too_when_nothing_more_can_be_written(start_gateway:
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_a_silent_path_is_noticed_by_who_watches_too(
+async def test_a_subscriber_notices_a_silent_connection(
     gateway: Gateway, relay: Relay, follow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.5)
@@ -123,7 +123,7 @@ async def test_a_silent_path_is_noticed_by_who_watches_too(
 
 
 @pytest.mark.parametrize("goaway", [False, True])
-async def test_clients_that_lost_the_gateway_at_one_moment_come_back_over_a_second(
+async def test_clients_that_lost_the_gateway_together_reconnect_spread_over_a_second(
     start_gateway: StartGateway, goaway: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 1.0)

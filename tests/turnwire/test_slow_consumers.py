@@ -39,7 +39,7 @@ async def test_a_subscriber_that_is_busy_keeps_its_connection(impatient: Gateway
         assert relay.connections == 1
 
 
-async def test_it_keeps_its_connection_also_when_more_comes_than_is_held(
+async def test_a_busy_subscriber_keeps_its_connection_even_if_more_arrives_than_it_holds(
     impatient: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("turnwire.subscription_reader.MAX_HELD", 20_000)
@@ -96,7 +96,7 @@ async def seen(sessions: Any, count: int) -> list[Session]:
         return [await anext(sessions) for _ in range(count)]
 
 
-async def test_a_snapshot_is_given_once_and_no_session_is_asked_for(counted: tuple[Gateway, list[str]]) -> None:
+async def test_a_feed_yields_its_snapshot_once_without_asking_for_sessions(counted: tuple[Gateway, list[str]]) -> None:
     gateway, paths = counted
     large = {"notes": "x" * 60_000}
     ids = [await gateway.create(f"call-{n}", metadata=large) for n in range(60)]  # more than one message holds
@@ -110,7 +110,9 @@ async def test_a_snapshot_is_given_once_and_no_session_is_asked_for(counted: tup
     assert not [path for path in paths if path.startswith("/sessions/call-")]
 
 
-async def test_what_ended_during_a_break_is_found_a_page_at_a_time(counted: tuple[Gateway, list[str]]) -> None:
+async def test_sessions_that_ended_during_a_lost_connection_are_found_page_by_page(
+    counted: tuple[Gateway, list[str]],
+) -> None:
     gateway, paths = counted
     ids = [await gateway.create(f"call-{n}") for n in range(150)]
     async with Relay(gateway.port) as relay, aclosing(follow_sessions(relay.url, ["initiated"])) as sessions:

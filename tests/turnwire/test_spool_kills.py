@@ -72,7 +72,7 @@ def in_use(path: Path) -> bool:
     return False
 
 
-async def test_all_that_send_returned_for_is_in_the_log_in_order_and_once(
+async def test_every_event_whose_send_returned_is_in_the_log_once_in_order_despite_kills(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:
     url, spool, notes = gateway.url, tmp_path / "call.spool", tmp_path / "notes"
@@ -105,7 +105,7 @@ async def test_all_that_send_returned_for_is_in_the_log_in_order_and_once(
     assert spooled(spool) == 0
 
 
-async def test_the_example_goes_on_where_it_was(gateway: GatewayProcess, tmp_path: Path) -> None:
+async def test_the_restart_example_continues_after_a_kill(gateway: GatewayProcess, tmp_path: Path) -> None:
     arguments = (gateway.url, "call", tmp_path / "call.spool")
     async with Client(gateway.url) as client:
         await client.create("call")

@@ -1,4 +1,4 @@
-"""What an adapter needs of a publisher."""
+"""The methods of a publisher that adapters need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from turnwire.publishing.commands import CommandHandler
 
 
 class Target(Protocol):
-    """Takes events and hints at once, without waiting: a `Publisher`, or a list in the making."""
+    """A receiver of events and hints that never waits: a `Publisher`, or a collector."""
 
     def post(
         self,
@@ -31,11 +31,11 @@ class CommandTarget(Protocol):
 
 
 class PublisherTarget(Target, CommandTarget, Protocol):
-    """Takes events, and has commands to be carried out."""
+    """A target that also receives commands."""
 
 
 class CallTarget(PublisherTarget, Protocol):
-    """A target whose session an adapter begins and ends."""
+    """A target whose session the adapter starts and ends."""
 
     session_id: str
 

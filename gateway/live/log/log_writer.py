@@ -1,4 +1,4 @@
-"""A live session's way to its log: reads its eventIds, and brings new events into it. For the session's task alone."""
+"""Reads a live session's eventIds from its log, and writes new events to it. Called by the session's task alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INVISIBLE_SECONDS = 0.01
 
 
 async def load_ledger(store: Store, state: SessionState) -> Ledger:
-    """The eventIds of the log up to the record's lastSeq: its full pages by digest, the rest one by one."""
+    """Return the session's ledger, read from the log if need be: full pages as digests, the rest event by event."""
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head = state.session_id, state.record.last_seq
@@ -44,17 +44,17 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
 
 
 async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int, Event]:
-    """The events at these positions."""
+    """Return the events at these positions, by seq."""
     if not seqs:
         return {}
     return {event.seq: event for event in await persist(lambda: store.events.read_at(session_id, seqs))}
 
 
 async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int, clock: Callable[[], float]) -> Durable:
-    """Bring all that is pending in the ledger into the log; `weight` is its size in bytes.
+    """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
-    When a newer publisher turns out to have been at it, the rest is given up, and `Durable.record` has its epoch.
-    Raises LogRolledBack when the head is no longer in the log.
+    When a newer publisher has stored events meanwhile, the rest of the pending events is dropped, and `Durable.record`
+    has the newer epoch. Raises LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
     while pending := list(ledger.pending()):
@@ -64,7 +64,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
-            _settle_first(ledger, durable, pending[: error.stored])
+            _note_stored(ledger, durable, pending[: error.stored])
             refused = pending[error.index][1].event_id
             durable.refused[refused] = error.reason
             ledger.drop_pending(refused)
@@ -75,7 +75,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             ledger.settle()
             durable.events += pending
             break
-        _settle_first(ledger, durable, pending[:stored])
+        _note_stored(ledger, durable, pending[:stored])
         await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
         if durable.record is not None:
             state.learn(durable.record, clock())
@@ -85,8 +85,8 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     return durable
 
 
-def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
-    """These, the first that were pending, are durable."""
+def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
+    """Note that the first pending events are durable."""
     for seq, event in stored:
         ledger.learn(seq, event.event_id)
     durable.events += stored
@@ -95,23 +95,23 @@ def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, Even
 async def _read_taken(
     store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
 ) -> None:
-    """The next position is taken: learn what stands there, and how the session stands.
+    """Read the events at the positions that turned out to be taken, and the stored session.
 
-    `tried` are events of ours that may have been stored where they were to go, without our hearing of it.
+    `tried`: events of this gateway, by seq, that may have been stored although the insert reported no success.
     """
     session_id = state.session_id
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
-        await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
+        await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
-    durable.take(found)
+    durable.add_found(found)
     durable.record = await persist(lambda: store.sessions.load(session_id))
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
-    """Before an event is stored whose timestamp is before its predecessor's, note that on the session."""
+    """Mark the stored session as out of time order before an event is stored that is older than its predecessor."""
     last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
     if state.record.time_ordered and not rise(last, times):
         state.disorder()
@@ -119,7 +119,7 @@ async def _keep_time_order(store: Store, state: SessionState, durable: Durable, 
 
 
 def _is_stored_from(found: Event, tried: EventIn | None) -> bool:
-    """Whether this is the event that was tried, as we wrote it."""
+    """Return whether the event found is the one that this gateway tried to store."""
     if tried is None or found.event_id != tried.event_id:
         return False
     return same_event(found, tried) and found.timestamp == format_time(time_of(tried))

@@ -40,7 +40,7 @@ async def texts(url: str, session_id: str) -> list[str]:
         return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
-async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, session_id: str) -> None:
+async def test_a_livekit_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     call = bind(bot.session, bot.ctx, gateway.url, session_id=session_id, language="en", metadata={"bot": "tables"})
     await talk(bot, nothing, nothing)
@@ -52,7 +52,9 @@ async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, sess
     assert session.metadata == {"framework": "livekit", "room": "fake-room", "bot": "tables"}
 
 
-async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_session_id_the_session_has_the_id_of_the_job(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TURNWIRE_URL", gateway.url)
     bot = Bot([])
     call = bind(bot.session, bot.ctx)
@@ -63,7 +65,7 @@ async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatc
         assert (await client.get("AJ_1")).language == "und"
 
 
-async def test_without_a_gateway_to_go_to_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_binding_without_a_gateway_url_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TURNWIRE_URL", raising=False)
     bot = Bot([])
     with pytest.raises(ValueError, match="TURNWIRE_URL"):
@@ -88,14 +90,14 @@ async def test_a_gateway_that_is_down_costs_the_call_nothing(
     assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
 
 
-async def test_a_gateway_that_freezes_in_mid_call_is_told_all_when_it_thaws(gateway: Gateway, session_id: str) -> None:
+async def test_a_gateway_frozen_during_a_call_gets_every_event_when_it_thaws(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     bind(bot.session, bot.ctx, gateway.url, session_id=session_id, drain_timeout=20)
     await talk(bot, gateway.freeze, gateway.thaw)
     assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
 
 
-async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
+async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
     gateway: Gateway, session_id: str
 ) -> None:
     bot = Bot([ANSWER, ANSWER])
@@ -158,7 +160,7 @@ class WithoutRoom:
         await self._session.start(agent, record=False)
 
 
-async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+async def test_the_code_in_livekit_md_runs(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER])
     bot.ctx.job.id = session_id
     bot.connect_audio()

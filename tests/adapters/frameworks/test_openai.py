@@ -38,7 +38,7 @@ WHOLE: script.Script = [
 ]
 
 
-def test_events_of_the_sdk_are_mapped_as_the_messages_are() -> None:
+def test_events_of_the_openai_sdk_are_mapped_like_plain_messages() -> None:
     typed = TypeAdapter(RealtimeServerEvent)
     objects = [(at, typed.validate_python(message, strict=False)) for at, message in WHOLE]
     assert {type(one).__name__ for _, one in objects} >= {"ResponseAudioDeltaEvent", "ConversationItemTruncatedEvent"}
@@ -124,7 +124,7 @@ def free_tables(day: str) -> str:
     return '{"free": ["18:00"]}'
 
 
-async def test_the_agents_sdk_passes_speech_on() -> None:
+async def test_speech_in_the_agents_sdk_is_published() -> None:
     async with talking(RealtimeAgent(name="Reception")) as (server, told):
         for _, message in [*script.one_exchange()[1:], *script.barge_in()]:
             await server.say(message)
@@ -134,7 +134,7 @@ async def test_the_agents_sdk_passes_speech_on() -> None:
     assert told.payloads("interruption")
 
 
-async def test_a_function_that_the_sdk_runs_has_its_result() -> None:
+async def test_a_function_run_by_the_agents_sdk_is_published_with_its_result() -> None:
     async with talking(RealtimeAgent(name="Reception", tools=[free_tables])) as (server, told):
         await server.say(script.function_call(50, "resp_1"))
         await until(lambda: told.payloads("tool.completed"))
@@ -155,7 +155,7 @@ async def test_a_handoff_names_both_agents() -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-async def test_a_server_that_hangs_up_ends_what_is_open(running: bool) -> None:
+async def test_open_utterances_and_tools_end_when_the_server_hangs_up(running: bool) -> None:
     async with talking(RealtimeAgent(name="Reception")) as (server, told):
         if running:
             await server.say(script.function_call(50, "resp_1"))
@@ -206,7 +206,7 @@ class Runner:
         return await self._runner.run(model_config=self._config)
 
 
-async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+async def test_the_code_in_openai_agents_md_runs(gateway: Gateway, session_id: str) -> None:
     server = Server()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]

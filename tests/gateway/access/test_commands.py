@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.access.wired import allowed, start_guarded
-from tests.gateway.live.test_commands import Bot, receive
+from tests.gateway.live.command_bots import Bot, receive
 from tests.support.gateways import Gateway, StartGateway
 from turnwire.protocol.rights import Scope
 

@@ -65,12 +65,12 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_a_request_with_a_key_is_let_in(client: aiohttp.ClientSession, url: str) -> None:
+async def test_a_real_request_with_a_key_is_accepted(client: aiohttp.ClientSession, url: str) -> None:
     async with client.get(f"{url}/sessions", headers=BEARER) as answer:
         assert (answer.status, await answer.text()) == (200, "key:bot")
 
 
-async def test_without_a_key_the_answer_is_the_envelope_with_a_challenge(
+async def test_a_real_request_without_a_key_gets_the_error_envelope_and_a_challenge(
     client: aiohttp.ClientSession, url: str
 ) -> None:
     async with client.get(f"{url}/sessions") as answer:
@@ -83,7 +83,7 @@ async def test_without_a_key_the_answer_is_the_envelope_with_a_challenge(
     ("headers", "status"),
     [({"Host": "rebind.example"}, 421), ({"Host": "a b"}, 400), ({"Authorization": "Basic dTpw"}, 401)],
 )
-async def test_headers_that_are_wrong_are_refused(
+async def test_real_requests_with_wrong_headers_are_refused(
     client: aiohttp.ClientSession, url: str, headers: dict[str, str], status: int
 ) -> None:
     async with client.get(f"{url}/sessions", headers={**BEARER, **headers}) as answer:
@@ -92,13 +92,13 @@ async def test_headers_that_are_wrong_are_refused(
         assert answer.status == 200
 
 
-async def test_a_key_in_the_address_is_refused_and_not_repeated(client: aiohttp.ClientSession, url: str) -> None:
+async def test_a_key_in_the_url_is_refused_and_not_repeated(client: aiohttp.ClientSession, url: str) -> None:
     async with client.get(f"{url}/sessions?token={KEY}", headers=BEARER) as answer:
         assert answer.status == 400
         assert KEY not in await answer.text()
 
 
-async def test_a_browsers_socket_gets_its_own_subprotocol_back_and_never_the_key(
+async def test_a_browsers_websocket_gets_its_subprotocol_back_and_never_the_key(
     client: aiohttp.ClientSession, url: str
 ) -> None:
     offered = ["turnwire.v1.json", f"turnwire.bearer.{KEY}"]
@@ -108,7 +108,7 @@ async def test_a_browsers_socket_gets_its_own_subprotocol_back_and_never_the_key
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_a_socket_of_another_origin_is_not_opened_even_with_a_key(
+async def test_a_websocket_from_another_origin_is_refused_even_with_a_key(
     client: aiohttp.ClientSession, url: str, origin: str
 ) -> None:
     with pytest.raises(WSServerHandshakeError) as refused:

@@ -37,7 +37,7 @@ async def test_a_log_that_has_lost_its_end_goes_on_without_a_hole(
     assert (await bot.acked("e7"), await bot.acked("e3")) == ([6], [3])
 
 
-async def test_trouble_that_cost_nothing_changes_nothing(gateway: Gateway) -> None:
+async def test_an_outage_that_lost_no_event_changes_nothing(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.acked("a", "b")

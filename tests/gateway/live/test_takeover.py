@@ -11,7 +11,7 @@ from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber
 
 
-async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> None:
+async def test_a_takeover_closes_the_old_publisher_and_raises_the_epoch(gateway: Gateway) -> None:
     session_id = new_id("s")
     publishers = [await publisher(gateway, session_id) for _ in range(4)]
     assert [each.opened["epoch"] for each in publishers] == [1, 2, 3, 4]
@@ -20,7 +20,7 @@ async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> No
     assert await publishers[-1].acked("a") == [1]
 
 
-async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(gateway: Gateway) -> None:
+async def test_an_old_publisher_that_sends_before_it_reads_still_gets_close_4409(gateway: Gateway) -> None:
     session_id = new_id("s")
     old = await RawSocket.connect(gateway, publish_path(session_id, "en"))
     assert (await old.receive())["type"] == "opened"
@@ -32,7 +32,7 @@ async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(
     old.close()
 
 
-async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gateway: Gateway) -> None:
+async def test_events_of_the_old_publisher_after_a_takeover_are_neither_stored_nor_acked(gateway: Gateway) -> None:
     session_id = new_id("s")
     old = await publisher(gateway, session_id)
     await old.acked("a")
@@ -47,7 +47,7 @@ async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gat
     assert session["status"] == "active"
 
 
-async def test_a_publisher_superseded_before_its_handshake_is_done_is_told_both(gateway: Gateway) -> None:
+async def test_a_publisher_superseded_during_its_handshake_gets_opened_and_close_4409(gateway: Gateway) -> None:
     session_id = new_id("s")
     async with asyncio.timeout(SECONDS):
         publishers = await asyncio.gather(*(publisher(gateway, session_id) for _ in range(20)))
@@ -103,7 +103,7 @@ async def test_fifty_takeovers_with_appends_in_flight_leave_a_whole_log(gateway:
 # --- two gateways ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_publisher_on_another_gateway_takes_over_and_hears_of_all_that_is_stored(
+async def test_a_publisher_that_takes_over_at_another_gateway_learns_of_every_stored_event(
     start_gateway: StartGateway,
 ) -> None:
     session_id = new_id("s")
@@ -136,7 +136,7 @@ async def test_subscribers_of_the_stale_gateway_get_the_others_events_in_order(s
     assert [event["eventId"] for event in delivered] == ["a", *(f"n{n}" for n in range(120))]
 
 
-async def test_rest_on_another_gateway_only_makes_the_publisher_read_on(start_gateway: StartGateway) -> None:
+async def test_rest_appends_at_another_gateway_do_not_close_the_publisher(start_gateway: StartGateway) -> None:
     session_id = new_id("s")
     here, there = await start_gateway(), await start_gateway()
     bot = await publisher(here, session_id)
@@ -153,7 +153,7 @@ async def test_rest_on_another_gateway_only_makes_the_publisher_read_on(start_ga
     assert [event["eventId"] for event in await board.events(5)] == ["a", "r1", "r2", "b", "c"]
 
 
-async def test_rest_beside_a_publisher_makes_one_log(gateway: Gateway) -> None:
+async def test_rest_appends_beside_a_publisher_form_one_log(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
 
@@ -177,7 +177,7 @@ async def test_rest_beside_a_publisher_makes_one_log(gateway: Gateway) -> None:
     assert sorted(seq for seqs in parts for seq in seqs) == list(range(1, 251))
 
 
-async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_an_end_at_another_gateway(start_gateway: StartGateway) -> None:
     session_id = new_id("s")
     settings: dict[str, Any] = {"end_grace": 0.2, "flush_interval": 0.1}
     here, there = await start_gateway(**settings), await start_gateway(**settings)
@@ -206,7 +206,7 @@ async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway)
 
 
 @pytest.mark.parametrize("reads", ["by time", "by seq"])
-async def test_timestamps_that_go_back_between_two_gateways_are_ordered(
+async def test_history_is_ordered_when_timestamps_go_back_between_two_gateways(
     start_gateway: StartGateway, reads: str
 ) -> None:
     session_id = new_id("s")

@@ -114,7 +114,7 @@ async def stream_a_call(http: aiohttp.ClientSession, url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nginx.conf", "haproxy.cfg"])
-async def test_the_sample_serves_sockets_streams_and_rest_under_tls_and_a_prefix(
+async def test_each_sample_configuration_serves_sockets_streams_and_rest_over_tls_under_a_prefix(
     start_peers: StartPeers, tmp_path: Path, certificate: tuple[Path, Path], name: str
 ) -> None:
     balancer = Balancer(tmp_path, await start_peers(2), certificate)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.live.test_commands import Bot, ask, receive, until_controls
+from tests.gateway.live.command_bots import Bot, ask, receive, until_controls
 from tests.gateway.peers.conftest import StartPeers
 from tests.support.gateways import Gateway
 from tests.support.sockets import Socket, subscriber

@@ -121,7 +121,7 @@ def nested(depth: int, *, lists: bool) -> Json:
 
 
 @pytest.mark.parametrize("lists", [False, True])
-async def test_objects_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool) -> None:
+async def test_payloads_and_metadata_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool) -> None:
     limit = gateway.gateway.config.limits.depth
     session_id = await gateway.create(metadata=nested(limit, lists=lists))
     path = f"/sessions/{session_id}"
@@ -132,7 +132,9 @@ async def test_objects_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool
 
 @pytest.mark.parametrize("depth", [65, 100, 990, 5000, 100_000])
 @pytest.mark.parametrize("lists", [False, True])
-async def test_deeper_objects_are_refused(gateway: Gateway, depth: int, lists: bool) -> None:
+async def test_payloads_and_metadata_over_the_depth_limit_are_refused(
+    gateway: Gateway, depth: int, lists: bool
+) -> None:
     session_id = await gateway.create()
     opening, closing = (b"[", b"]") if lists else (b'{"a":', b"}")
     inner = b"[]" if lists else b"{}"

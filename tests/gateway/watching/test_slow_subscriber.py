@@ -62,7 +62,7 @@ async def lagging_subscriber(gateway: Gateway, session_id: str, events: int) -> 
     return raw, connection
 
 
-async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gateway: StartGateway) -> None:
+async def test_a_slow_subscriber_is_served_from_the_store_later_and_delays_nobody(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot, quick = await publisher(gateway, session_id), await subscriber(gateway)
@@ -83,7 +83,9 @@ async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gat
     raw.close()
 
 
-async def test_a_long_replay_to_one_that_does_not_read_is_held_within_the_bound(start_gateway: StartGateway) -> None:
+async def test_a_long_replay_to_a_subscriber_that_does_not_read_keeps_within_the_bound(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     raw, connection = await lagging_subscriber(gateway, session_id, 200)
@@ -97,7 +99,7 @@ async def test_a_long_replay_to_one_that_does_not_read_is_held_within_the_bound(
 
 
 @pytest.mark.parametrize("bound", [2048, 60_000])
-async def test_events_larger_than_the_bound_come_one_by_one(start_gateway: StartGateway, bound: int) -> None:
+async def test_events_larger_than_the_outbox_bound_arrive_one_by_one(start_gateway: StartGateway, bound: int) -> None:
     gateway = await start_gateway(max_outbox_bytes=bound)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -110,7 +112,7 @@ async def test_events_larger_than_the_bound_come_one_by_one(start_gateway: Start
     raw.close()
 
 
-async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGateway) -> None:
+async def test_signals_are_not_kept_for_a_lagging_subscriber(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -131,7 +133,9 @@ async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGatewa
     raw.close()
 
 
-async def test_a_status_change_comes_after_the_events_before_it(start_gateway: StartGateway) -> None:
+async def test_a_lagging_subscriber_gets_a_status_change_after_the_events_before_it(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -146,7 +150,7 @@ async def test_a_status_change_comes_after_the_events_before_it(start_gateway: S
     raw.close()
 
 
-async def test_several_subscriptions_that_lag_are_served_in_turn(start_gateway: StartGateway) -> None:
+async def test_several_lagging_subscriptions_are_served_in_turn(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     ids = [new_id("s") for _ in range(3)]
     for session_id in ids:
@@ -169,7 +173,7 @@ async def test_several_subscriptions_that_lag_are_served_in_turn(start_gateway: 
     raw.close()
 
 
-async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gateway: StartGateway) -> None:
+async def test_a_lagging_subscriber_that_disconnects_leaves_nothing_behind(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     raw, connection = await lagging_subscriber(gateway, session_id, 80)
@@ -179,7 +183,7 @@ async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gate
     assert connection.outbox.size == 0
 
 
-async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(start_gateway: StartGateway) -> None:
+async def test_an_sse_reader_that_does_not_read_keeps_within_the_bound(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)

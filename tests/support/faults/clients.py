@@ -43,9 +43,9 @@ class Socket:
         """Told the seq of each answer."""
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
-        self.answered(acks, weight)
+        self.replied(acks, weight)
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         if self.gone or self.publishing is None:
             return
         for reply in replies:

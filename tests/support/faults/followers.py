@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from tests.support.faults.world import Gateway, World
 from tests.support.history import Following, entry_of
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import JsonObject
 
 
-class Reader(Subscription):
+class Reader(EventSubscription):
     """One subscription of a subscriber; what it takes from its outbox it has received."""
 
     numbers = 0
@@ -26,7 +26,7 @@ class Reader(Subscription):
         watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
         if (peers := gateway.parts.peers) is not None:
             watching = replace(watching, watch_changed=peers.watch_changed)
-        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
+        super().__init__(watching, live.state, following.after_seq, FrameOutbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
         self._world = world
@@ -46,7 +46,7 @@ class Reader(Subscription):
         elif frame != b"session":
             self._following.received.append(entry_of(JSON.decode_event(frame)))
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         return [(JSON.encode(event), event.seq) for event in batch.events]
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
