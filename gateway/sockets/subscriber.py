@@ -149,8 +149,9 @@ class SubscriberConnection(GuestConnection):
                 async with storage_deadline(self._config.rest_timeout):
                     await (self._watch_feed(command) if command.feed else self._watch_session(command))
             case SendCommand():
-                self.guest.principal.require(Scope.COMMAND, command.session_id)
-                await self._asked_commands.ask(command)
+                principal = self.guest.principal
+                principal.require(Scope.COMMAND, command.session_id)
+                await self._asked_commands.ask(command, principal.known_as)
             case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
