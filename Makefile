@@ -176,8 +176,8 @@ IN_pipecat := '.[pipecat]'
 IN_livekit := '.[livekit]'
 IN_openai := . openai openai-agents
 IN_vendors := . deepgram-sdk retell-sdk vapi-server-sdk
-TESTS_pipecat := test_pipecat.py test_pipecat_gateways.py
-TESTS_livekit := test_livekit.py test_livekit_gateways.py
+TESTS_pipecat := test_pipecat.py test_pipecat_commands.py test_pipecat_gateways.py
+TESTS_livekit := test_livekit.py test_livekit_commands.py test_livekit_gateways.py
 TESTS_openai := test_openai.py
 TESTS_vendors := test_vendors.py
 

@@ -33,6 +33,7 @@ class Measure(StrEnum):
     REST = "rest"
     LIFECYCLE = "lifecycle"
     REPLAY = "replay"
+    BOT = "bot"
 
 
 @app.command()

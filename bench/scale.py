@@ -30,6 +30,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     calls: int
     call_concurrency: int
     replayed: int
+    bot_events: int
+    bot_publishers: int
+    bot_imports: int
 
 
 FULL = Scale(
@@ -49,6 +52,9 @@ FULL = Scale(
     calls=1500,
     call_concurrency=100,
     replayed=400,
+    bot_events=20_000,
+    bot_publishers=200,
+    bot_imports=9,
 )
 """The scale of a real run, which takes a few minutes."""
 
@@ -69,5 +75,8 @@ SHORT = Scale(
     calls=20,
     call_concurrency=10,
     replayed=10,
+    bot_events=40,
+    bot_publishers=5,
+    bot_imports=1,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

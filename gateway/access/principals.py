@@ -41,6 +41,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         force_setattr(self, "_prefixes", tuple(each[:-1] for each in self.sessions if each.endswith("*")))
 
     @property
+    def known_as(self) -> str | None:
+        """What stands in a session's log for whoever asked; None without authentication, where nobody knows."""
+        return None if self.kind == "anonymous" else self.id
+
+    @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
 

@@ -39,7 +39,7 @@ def adopt_figures(context: Context, state: SessionState, item: FiguresItem) -> N
         context.observer.unread(state)
         return
     state.keep_figures(item.figures)
-    report_amendment(context, state)
+    report_amendment(context, state, ours=False)
 
 
 def merged(target: JsonObject, patch: JsonObject) -> JsonObject:

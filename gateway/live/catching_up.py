@@ -59,10 +59,10 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     if state.record.amended > amended:
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)
     await _catch_up(context, state, wanted)
     if state.learn_commands(stored):
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)
     adopt_end(context, state, stored)
 
 

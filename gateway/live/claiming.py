@@ -36,7 +36,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if before != state.record.commands:
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)  # the other gateways are told of the claim itself
     if item.done.done():
         unseat(state, item)
     else:

@@ -93,10 +93,10 @@ async def _depart(context: Context, state: SessionState, item: DepartItem) -> No
     if gone and (record.commands is not None or record.holder is not None):
         took_commands = record.commands is not None
         record.commands = record.holder = None
-        if took_commands:
-            report_amendment(context, state)
         with suppress(StorageUnavailable):
             await context.store.sessions.commands.leave(this_life(record), record.epoch)
+        if took_commands:
+            report_amendment(context, state)  # only now, because the other gateways look into the store
     _release(context, state)
 
 
@@ -170,7 +170,18 @@ async def _find(context: Context, state: SessionState, command: Command) -> Outc
         outcome = None if event is None else control_of(event)
         if isinstance(outcome, Outcome):
             return outcome
-    return Outcome(command_id, "requested" if utc_now() < known.expires_at else "expired")
+    if utc_now() < known.expires_at:
+        return Outcome(command_id, "requested")
+    return await _expired(context, state, command_id)
+
+
+async def _expired(context: Context, state: SessionState, command_id: str) -> Outcome:
+    """Its time is over. It is written down before anybody is told, so that nothing else can become of it."""
+    outcome: Command | Outcome | None = Outcome(command_id, "expired")
+    with suppress(SessionHasEnded):  # the log is closed, and takes nothing of a bot's either
+        outcome = control_of((await _write(context, state, outcome_event(Outcome(command_id, "expired")))).event)
+    assert isinstance(outcome, Outcome), "an event that a gateway has written"
+    return outcome
 
 
 async def _stored(context: Context, state: SessionState, event_id: str) -> Event | None:

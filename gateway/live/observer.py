@@ -41,8 +41,8 @@ class Observer(Protocol):
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
-    def amended(self, state: SessionState) -> None:
-        """Metadata, language, figures or accepted commands have changed."""
+    def amended(self, state: SessionState, *, ours: bool) -> None:
+        """Metadata, language, figures or accepted commands have changed; `ours`: this gateway has just stored them."""
 
     def unread(self, state: SessionState) -> None:
         """The conversation must be read from the log to know its figures."""

@@ -64,6 +64,10 @@ class Announcer:
     def claimed(self, state: SessionState) -> None:
         self._post.claim(state.session_id, state.record.epoch)
 
+    def amended(self, state: SessionState) -> None:
+        """The store has new metadata, another language or other commands of this session, by this gateway."""
+        self._post.change(state.session_id)
+
     def attention_changed(self, state: SessionState) -> None:
         """Report whether the session is watched here: by watchers, or for commands in its log."""
         if state.audience is None and state.commands is None:

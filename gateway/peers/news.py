@@ -50,7 +50,7 @@ class News:
         if letter.asks:
             self._post.tell_wants(letter.sender)
         self._advanced(letter)
-        self._claimed_or_ended(letter)
+        self._changed(letter)
         for session_id in letter.erased:
             self._erased(session_id)
         for signal in letter.signals:
@@ -67,7 +67,7 @@ class News:
                 self._announcer.note_head(session_id, seq)
                 self._catch_up.to_head(live, seq)
 
-    def _claimed_or_ended(self, letter: Letter) -> None:
+    def _changed(self, letter: Letter) -> None:
         for session_id, epoch in letter.claims.items():
             live = self._live.get(session_id)
             if live is not None and epoch > live.state.record.epoch:
@@ -76,6 +76,9 @@ class News:
             live = self._live.get(session_id)
             if live is not None and not live.state.ended:
                 self._announcer.note_end(session_id)
+                self._catch_up.reload(session_id)
+        for session_id in letter.changes:
+            if session_id in self._live:
                 self._catch_up.reload(session_id)
 
     def _wanted(self, name: str, wants: Wants) -> None:

@@ -26,12 +26,14 @@ class CommandRoutes:
 
     async def command(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
-        principal_of(request).require(Scope.COMMAND, session_id)
+        principal = principal_of(request)
+        principal.require(Scope.COMMAND, session_id)
         body = await self._bodies.decode(request, CommandIn)
         check_command(body.command_id, body.command, body.payload, body.by, self._limits)
         expires_at = utc_now() + ttl_of(body.command, body.ttl_ms)
         payload = standard_payload(body.command, body.payload)
-        command = Command(body.command_id, body.command, payload, body.by, expires_at)
+        by = body.by or principal.known_as
+        command = Command(body.command_id, body.command, payload, by, expires_at)
         answer = await self._requests.command(session_id, command)
         outcome = answer.outcome
         shape = CommandAnswer(outcome.command_id, outcome.state, outcome.message)

@@ -60,8 +60,10 @@ class GatewayObserver:
         if state.ended and self._enders is not None and not has_ended(before):
             self._enders.report_end(state.session_id, state.record.status, state.record.end_reason)
 
-    def amended(self, state: SessionState) -> None:
+    def amended(self, state: SessionState, *, ours: bool) -> None:
         self.changed(state, state.record.status)
+        if ours and self._announcer is not None:
+            self._announcer.amended(state)
         if self._search is not None:
             self._search.changed(state)
 

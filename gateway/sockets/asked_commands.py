@@ -35,8 +35,8 @@ class AskedCommands:
         self._send = send
         self._watches: dict[CommandWatch, None] = {}
 
-    async def ask(self, asked: SendCommand) -> None:
-        """Send a command to a bot, and report its state to the subscriber until it is final.
+    async def ask(self, asked: SendCommand, by: str | None) -> None:
+        """Send a command to a bot, and report its state to the subscriber until it is final. `by` names who asks.
 
         Raises what `Requests.command` raises, and InvalidMessage.
         """
@@ -45,9 +45,11 @@ class AskedCommands:
         check_id(asked.session_id, "sessionId", limits)
         check_command(asked.command_id, asked.command, asked.payload, None, limits)
         if len(self._watches) >= self._config.max_subscriptions:
-            raise Overloaded(f"a connection follows at most {self._config.max_subscriptions} commands")
+            raise Overloaded(
+                f"a connection follows at most {self._config.max_subscriptions} commands", "commands_followed"
+            )
         payload = standard_payload(asked.command, asked.payload)
-        command = Command(asked.command_id, asked.command, payload, None, utc_now() + ttl_of(asked.command, None))
+        command = Command(asked.command_id, asked.command, payload, by, utc_now() + ttl_of(asked.command, None))
         async with storage_deadline(self._config.rest_timeout):
             live = await self._requests.open(asked.session_id)
         with live.held() as state:

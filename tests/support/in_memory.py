@@ -14,7 +14,7 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import claiming, ending, erasing, grace
+from turnwire.gateway.live import advancing, claiming, ending, erasing, grace, instructing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
@@ -22,7 +22,7 @@ from turnwire.gateway.live.log import known_log
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sessions import erasing as removing
-from turnwire.gateway.sessions import live_sessions, requests, sweeping
+from turnwire.gateway.sessions import live_sessions, requests, sweeping, tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol import rules
 from turnwire.protocol.control.messages import CommandPush
@@ -263,7 +263,8 @@ def virtual_now() -> datetime:
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
     """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
-    for module in (claiming, ending, erasing, grace, live_sessions, removing, requests, sweeping):
+    modules = (advancing, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests, sweeping)
+    for module in (*modules, tending):
         patch.setattr(module, "utc_now", now)
 
 

@@ -37,7 +37,8 @@ class Socket:
         """The session's end, once for each time the client was told."""
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
-        self.at_cut: Callable[[], None] = lambda: None
+        self.at_cut: list[Callable[[], None]] = []
+        self.at_command: Callable[[CommandPush], None] = lambda command: None
         self.told: Callable[[int | None], None] = lambda seq: None
         """Called with the seq of each answer."""
 
@@ -71,7 +72,8 @@ class Socket:
         self.ends.append(session)
 
     def commanded(self, command: CommandPush) -> None:
-        """Ignore the command: this publisher accepts none."""
+        if not self.gone:
+            self.at_command(command)
 
     def completed(self, session: Session) -> None:
         self.ends.append(session)
@@ -84,7 +86,8 @@ class Socket:
 
     def cut(self) -> None:
         if not self.gone:
-            self.at_cut()
+            for notice in self.at_cut:
+                notice()
         self.gone = True
         self.changed.set()
 
@@ -116,7 +119,7 @@ class Bot:
         return EventIn(event_id, "user_speech", payload, timestamp)
 
     async def run(self) -> None:
-        while self.pending and not self._over:
+        while self.goes_on() and not self._over:
             gateway = self.world.gateway()
             try:
                 live, socket = await self._connect(gateway)
@@ -124,7 +127,7 @@ class Bot:
                 await self.world.pause(0.3)
                 continue
             seat = self.world.promises.seated(self.history.session_id, self.world.stamp())
-            socket.at_cut = lambda seat=seat: seat.append(self.world.stamp())  # type: ignore[misc]
+            socket.at_cut.append(lambda seat=seat: seat.append(self.world.stamp()))  # type: ignore[misc]
             await self._stream(live, socket)
             if not self.pending and not socket.gone:
                 await self.leave(live, socket)
@@ -134,6 +137,13 @@ class Bot:
             self._over |= socket.over
             await self.world.pause(0.5)
             live.release(socket)
+
+    def goes_on(self) -> bool:
+        """Whether there is anything left to connect for."""
+        return bool(self.pending)
+
+    def connected(self, live: LiveSession, socket: Socket, opened: Opened) -> None:
+        """A connection is open."""
 
     async def leave(self, live: LiveSession, socket: Socket) -> None:
         """Every event is answered: do what is left to do on the connection."""
@@ -164,6 +174,7 @@ class Bot:
         if ours and any(event.event_id == opened.last_event_id for event in self.pending):
             while self._answered_first().event_id != opened.last_event_id:
                 pass
+        self.connected(live, socket, opened)
         return live, socket
 
     def _answered_first(self) -> EventIn:

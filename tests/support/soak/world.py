@@ -90,7 +90,7 @@ class SoakWorld:
         self._gateways.remove(gateway)
 
     def measure(self) -> None:
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, AssertionError):  # one that is starting may have no process yet
             self.peak_rss = max(self.peak_rss, rss(self.gateway.pid))
 
     # Sessions
