@@ -1,5 +1,5 @@
-"""Everything private or undocumented that the server uses of aiohttp. No other file of the gateway uses private names of
-aiohttp, or derives from its classes.
+"""Everything private or undocumented that the server uses of aiohttp. No other file of the gateway uses private names
+of aiohttp, or derives from its classes.
 
 `tests/gateway/http/test_aiohttp_private.py` has a test for each. When a release of aiohttp changes one, its test fails
 and says what to do.
