@@ -63,7 +63,7 @@ def graph() -> Mapping[str, frozenset[str]]:
 
 
 def beyond(graph: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
-    """Module → what it imports of rooms that are closed to it."""
+    """Return module → what it imports from rooms that are closed to it."""
     found = {}
     for module, others in graph.items():
         room = room_of(module)

@@ -28,7 +28,7 @@ def modules(package: str) -> list[Path]:
 
 @cache
 def imports(path: Path) -> tuple[str, ...]:
-    """The full names of all that a module imports, wherever in it."""
+    """Return the full names of everything a module imports, anywhere in it."""
     return tuple(imports_of(path))
 
 
@@ -47,7 +47,7 @@ def top_level_imports(path: Path) -> set[str]:
 
 
 def packages_imported(path: Path) -> set[str]:
-    """Which of our packages a module imports."""
+    """Return which of our packages a module imports."""
     parts = [name.split(".") for name in imports(path)]
     ours = [part for part in parts if part[0] == "turnwire"]
     return {part[1] if len(part) > 1 and part[1] in OURS else "turnwire" for part in ours}

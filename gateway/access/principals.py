@@ -89,9 +89,9 @@ class Principal(Struct, frozen=True, kw_only=True):
         if session_id is None and not self.covers_all:
             raise forbidden("sessions", 'a session without sessionId needs a credential for sessions ["*"]')
 
-    def may_take_over_from(self, other: Principal | None) -> bool:
-        """Return whether the principal may replace a publisher of `other`; None if that one's principal is unknown."""
-        return other is None or self.id == other.id or self.is_admin
+    def may_take_over_from(self, holder: str) -> bool:
+        """Return whether the principal may replace a publisher whose principal has this id."""
+        return self.id == holder or self.is_admin
 
 
 ANONYMOUS: Final = Principal(

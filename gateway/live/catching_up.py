@@ -11,7 +11,6 @@ from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import FoundItem, RenewItem, is_answered, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
@@ -37,12 +36,19 @@ def is_stale(context: Context, state: SessionState) -> bool:
 
 
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
-    """Read the session from the store and take over what is new there. Raises NoSuchSession."""
+    """Read the session from the store and take over what is new there. Raises SessionErased."""
     began = context.clock()
-    stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
-    if stored is None:
-        raise NoSuchSession(state.session_id)
+    stored = await persist(lambda: context.store.sessions.reload(state.record), wanted)
     await learn(context, state, stored, wanted)
+    state.verified_at = began
+
+
+async def verify(context: Context, state: SessionState) -> None:
+    """Take over what the store knows more, for the cost of one read when it knows nothing. Raises SessionErased."""
+    began = context.clock()
+    stored = await persist(lambda: context.store.sessions.reload(state.record))
+    if state.is_behind(stored):
+        await learn(context, state, stored)
     state.verified_at = began
 
 
@@ -78,12 +84,12 @@ async def adopt_found(context: Context, state: SessionState, item: FoundItem) ->
 
 async def _catch_up(context: Context, state: SessionState, wanted: Wanted) -> None:
     """Take over the events that others have stored after the head, and the epoch of their publisher."""
-    store, session_id = context.store, state.session_id
-    found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
+    store, record = context.store, state.record
+    found = await persist(lambda: store.events.head_after(record.session_id, record.last_seq, record.life), wanted)
     if not found:
         return
-    stored = await persist(lambda: store.sessions.load(session_id), wanted)
-    if stored is not None and stored.epoch > state.record.epoch:
+    stored = await persist(lambda: store.sessions.reload(record), wanted)
+    if stored.epoch > record.epoch:
         fence(context, state, stored.epoch)
     _adopt(context, state, found)
 

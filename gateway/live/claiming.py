@@ -23,8 +23,6 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     if item.done.done():
         return
     before = state.record.commands
-    if state.publisher is not None and not item.publisher.may_replace(state.publisher):
-        raise SessionTaken(state.session_id)
     created = item.created and state.record.epoch == 1 and state.publisher is None
     epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
     if item.done.done():
@@ -45,15 +43,27 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
         item.done.set_result(_opened(context, state))
 
 
+def holder_of(context: Context, state: SessionState) -> str | None:
+    """Whose publisher has the session: here, or as far as the store knows at another gateway."""
+    if state.publisher is not None:
+        return state.publisher.holder
+    return state.record.holder if context.shared_database and not state.ended else None
+
+
 async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> int | None:
     """Claim the next epoch in the store and return it; None if the session takes no more events or nobody waits."""
     sessions = context.store.sessions
     if context.shared_database:
         await refresh(context, state, item.done)
-    record = state.record
+    record, publisher = state.record, item.publisher
+    new = publisher.holder if context.shared_database else None  # else memory knows, and nothing is left by a crash
     while state.takes_events and not item.done.done():
-        if await persist(lambda: sessions.claim(record), item.done):
-            state.claim(record.epoch + 1)
+        holder = holder_of(context, state)
+        if holder is not None and not publisher.may_take_from(holder):
+            raise SessionTaken(state.session_id)
+        if await persist(lambda: sessions.claim(record, new), item.done):
+            state.claim(record.epoch + 1, new)
+            publisher.took_over(holder)
             context.observer.claimed(state)
             claimed = record.epoch
             if context.shared_database:  # another gateway may have stored events before this epoch began

@@ -92,16 +92,17 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next window of events, if any, into a live session's conversation. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
-    await read_more(log, state.session_id, state.conversation, state.record.last_seq)
-    return state.conversation
+    conversation = state.conversation
+    await read_more(log, state.session_id, state.record.life, conversation, state.record.last_seq)
+    return conversation
 
 
-async def read_more(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
+async def read_more(log: EventLog, session_id: str, life: int | None, conversation: Conversation, head: int) -> None:
     """Add the next window of events up to `head`, if any, to the conversation. Raises StorageUnavailable."""
     first = conversation.last_seq + 1
     if first > head:
         return
-    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head))
+    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head), life)
     if not events or events[-1].seq - first + 1 != len(events):
         raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
     for event in events:

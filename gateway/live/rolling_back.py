@@ -12,7 +12,9 @@ _log = logging.getLogger("turnwire.session")
 
 
 async def roll_back(context: Context, state: SessionState) -> None:
-    """Continue from the last event in the log, without a hole. Watchers that have seen more must start again."""
+    """Continue from the last event in the log, without a hole. Watchers that have seen more must start again. Raises
+    SessionErased."""
+    await persist(lambda: context.store.sessions.reload(state.record))  # it may have been erased with its log
     session_id, known = state.session_id, state.record.last_seq
     last = await persist(lambda: context.store.events.head_until(session_id, known))
     _log.error(

@@ -53,6 +53,14 @@ class Announcer:
             elif not has_ended(before):
                 self._post.end(state.session_id)
 
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        """The session is no more. Whoever has erased it tells all."""
+        self._post.unwatch(state.session_id)
+        self._heads.pop(state.session_id, None)
+        self._ends.discard(state.session_id)
+        if here:
+            self._post.erasure(state.session_id)
+
     def claimed(self, state: SessionState) -> None:
         self._post.claim(state.session_id, state.record.epoch)
 

@@ -65,6 +65,7 @@ class Letter(Struct, omit_defaults=True):
     ends: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     """Sessions whose metadata, language or commands are new."""
+    erased: list[str] = field(default_factory=list)
     signals: list[SignalNews] = field(default_factory=list)
     feed: list[SessionNews] = field(default_factory=list)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.peers.announcer import Announcer
 from turnwire.gateway.peers.catch_up import CatchUp
@@ -26,7 +28,9 @@ class News:
         catch_up: CatchUp,
         poller: Poller,
         feed: FeedNews,
+        erased: Callable[[str], None],
     ) -> None:
+        """`erased` is told of sessions that other gateways have erased."""
         self._live = sessions.live
         self._post = post
         self._readers = readers
@@ -34,6 +38,7 @@ class News:
         self._catch_up = catch_up
         self._poller = poller
         self._feed = feed
+        self._erased = erased
 
     def read(self, letter: Letter) -> None:
         """Act on everything in the letter that concerns sessions here."""
@@ -46,6 +51,8 @@ class News:
             self._post.tell_wants(letter.sender)
         self._advanced(letter)
         self._changed(letter)
+        for session_id in letter.erased:
+            self._erased(session_id)
         for signal in letter.signals:
             self._signalled(signal)
         if letter.feed:

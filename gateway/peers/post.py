@@ -29,6 +29,7 @@ class _Draft(Struct):
     claims: dict[str, int] = field(default_factory=dict)
     ends: dict[str, None] = field(default_factory=dict)
     changes: dict[str, None] = field(default_factory=dict)
+    erased: dict[str, None] = field(default_factory=dict)
     signals: dict[tuple[str, str], SignalNews] = field(default_factory=dict)
     feed: dict[str, SessionNews] = field(default_factory=dict)
     feed_wants_changed: bool = False
@@ -75,6 +76,9 @@ class Post:
 
     def change(self, session_id: str) -> None:
         self._draft(EVERYBODY).changes[session_id] = None
+
+    def erasure(self, session_id: str) -> None:
+        self._draft(EVERYBODY).erased[session_id] = None
 
     def signal(self, topics: Iterable[str], signal: SignalNews) -> None:
         key = (signal.session_id, signal.key)
@@ -151,6 +155,7 @@ class Post:
             claims=draft.claims,
             ends=list(draft.ends),
             changes=list(draft.changes),
+            erased=list(draft.erased),
             signals=list(draft.signals.values()),
             feed=feed[:MAX_FEED],
         )

@@ -11,7 +11,7 @@ from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import CommandAnswer, CommandIn
-from turnwire.protocol.control.commands import Command, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, check_command, standard_payload, ttl_of
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.rights import Scope
 
@@ -31,8 +31,8 @@ class CommandRoutes:
         body = await self._bodies.decode(request, CommandIn)
         check_command(body.command_id, body.command, body.payload, body.by, self._limits)
         expires_at = utc_now() + ttl_of(body.command, body.ttl_ms)
-        by = body.by or principal.known_as
-        command = Command(body.command_id, body.command, body.payload, by, expires_at)
+        payload, by = standard_payload(body.command, body.payload), body.by or principal.known_as
+        command = Command(body.command_id, body.command, payload, by, expires_at)
         answer = await self._requests.command(session_id, command)
         outcome = answer.outcome
         shape = CommandAnswer(outcome.command_id, outcome.state, outcome.message)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
-from turnwire.store.sessions import MAX_UPDATES, SessionRecord
+from turnwire.store.sessions import MAX_UPDATES
 
 
 class LazyFields:
@@ -16,8 +16,8 @@ class LazyFields:
     What a crash loses can be read from the log again.
     """
 
-    def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
-        """`stored_is_ahead` is called with each stored session that is newer than the record here."""
+    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None]) -> None:
+        """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
@@ -39,6 +39,11 @@ class LazyFields:
         """Note that all fields of the session have just been written elsewhere."""
         if not state.log.full_pages and self._due.pop(state, None) is not None:
             state.unwritten = False
+
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._due.pop(state, None)
+        state.unwritten = False
 
     async def flush(self) -> None:
         """Write all due fields and pages. Raises StorageUnavailable; what is not written stays due."""
@@ -63,16 +68,18 @@ class LazyFields:
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():
-                self.mark(state, status=status)
+                if not state.erased:
+                    self.mark(state, status=status)
             raise
         for state in due:
             state.unwritten = state in self._due
-        for stored in ahead.values():
-            self._stored_is_ahead(stored)
+        for session_id in ahead:
+            self._stored_is_ahead(session_id)
 
     async def _save_full_pages(self, state: SessionState) -> None:
         pages = state.log.full_pages
         while pages:
             page, ids, times = pages[0]
-            await self._store.events.digests.save(state.session_id, page, ids, times)
-            pages.pop(0)
+            await self._store.events.digests.save(state.session_id, page, ids, times, state.record.life)
+            if pages:  # else the session has been erased meanwhile
+                pages.pop(0)

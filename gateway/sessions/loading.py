@@ -19,10 +19,10 @@ async def load(store: Store, session_id: str, known: SessionRecord | None = None
     record = await store.sessions.load(session_id)
     if record is None:
         raise NoSuchSession(session_id)
-    if known is not None and known.last_seq > record.last_seq:
+    if known is not None and known.life == record.life and known.last_seq > record.last_seq:
         record.last_seq, record.last_event_at = known.last_seq, known.last_event_at
         record.time_ordered &= known.time_ordered
-    found = await store.events.head_after(session_id, record.last_seq)
+    found = await store.events.head_after(session_id, record.last_seq, record.life)
     if found:
         record.time_ordered &= rise(record.last_event_at, times_of(found))
         record.last_seq = found[-1].seq

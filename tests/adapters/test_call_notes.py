@@ -1,4 +1,4 @@
-"""What all adapters write with: times, states, ids, and the calm towards a publisher that takes nothing more."""
+"""What all adapters use to write: times, states, ids, and one warning for a publisher that takes nothing more."""
 
 from __future__ import annotations
 

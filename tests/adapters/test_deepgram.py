@@ -1,4 +1,4 @@
-"""Deepgram's Voice Agent: its messages, and what becomes of them."""
+"""The Deepgram adapter: which events its messages become."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_deepgram_functions_end_with_a_response_from_either_side_or_are_cancelle
     told = mapped(mapper, clock, [(1.0, DEEPGRAM_REQUEST)])
     clock.seconds = 1.5
     deliver(told, mapper.sent(answer))
-    deliver(told, mapper.events(answer))  # it is over
+    deliver(told, mapper.events(answer))  # the answer is over
     assert told.payloads("tool.started")[0]["arguments"] == {"day": "today"}
     assert told.payloads("tool.completed") == [
         {

@@ -1,6 +1,6 @@
-"""LiveKit's events, as plain objects with the same fields, and what becomes of them.
+"""The LiveKit adapter, with plain objects that have the fields of LiveKit's events.
 
-What LiveKit itself emits is tested in `frameworks`; here are the cases that are hard to bring about there.
+`frameworks` tests what LiveKit itself emits. Here are the cases that are hard to bring about there.
 """
 
 from __future__ import annotations

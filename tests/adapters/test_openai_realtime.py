@@ -1,4 +1,4 @@
-"""OpenAI Realtime: what its server says, and what becomes of it."""
+"""The OpenAI Realtime adapter: which events its server's messages become."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code in docs/adapters runs as it stands. That of frameworks is run where they are, by `make adapters`."""
+"""The code in docs/adapters runs as it stands. `make adapters` runs the code for frameworks, inside the frameworks."""
 
 from __future__ import annotations
 

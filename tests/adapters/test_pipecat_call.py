@@ -1,6 +1,6 @@
-"""Pipecat's frames, as plain objects of the same names and fields, and what becomes of them.
+"""The Pipecat adapter, with plain objects that have the names and fields of Pipecat's frames.
 
-What Pipecat itself emits is tested in `frameworks`; here are the orders of frames that are hard to bring about there.
+`frameworks` tests what Pipecat itself emits. Here are the orders of frames that are hard to bring about there.
 """
 
 from __future__ import annotations

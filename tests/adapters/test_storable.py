@@ -1,4 +1,4 @@
-"""Whatever Python value a tool gets or returns becomes a payload that the gateway takes."""
+"""Whatever Python value a tool gets or returns becomes a payload that the gateway accepts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Broken:
 
 
 class Model:
-    """As pydantic's are."""
+    """A model with pydantic's method."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         return {"mode": mode}

@@ -1,4 +1,4 @@
-"""Twilio ConversationRelay: messages of both sides, and what becomes of them."""
+"""The Twilio adapter: which events the messages of both sides become."""
 
 from __future__ import annotations
 

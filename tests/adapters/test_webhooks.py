@@ -1,4 +1,4 @@
-"""Vapi and Retell: their webhooks, and what becomes of them, also when they come twice."""
+"""The Vapi and Retell adapters: which events their webhooks become, even when they come twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.adapters.webhook import Ended, Webhook
 
 
 def told_by(webhook: Callable[[Any], Webhook], *bodies: Any) -> Recorder:
-    """What is stored of these webhooks: of events with the same id, the first."""
+    """Return what is stored of these webhooks: of events with the same id, the first."""
     recorder, stored = Recorder(), Recorder()
     for body in bodies:
         deliver(recorder, webhook(body).items)

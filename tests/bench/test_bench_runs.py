@@ -1,4 +1,4 @@
-"""The bench itself: every measure and every floor runs and finds something; how much says nothing of speed here."""
+"""The bench itself: every measure and every floor runs and finds something. The figures mean nothing here."""
 
 from __future__ import annotations
 

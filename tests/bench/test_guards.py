@@ -22,7 +22,7 @@ from turnwire.store.mongo import Store
 
 
 class Commands(CommandListener):
-    """The commands the driver sends, as `insert events`; in order."""
+    """The commands the driver sends, such as `insert events`, in order."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -39,7 +39,7 @@ class Commands(CommandListener):
         pass
 
     def taken(self) -> list[str]:
-        """What was sent since the last time."""
+        """Return the commands sent since the last call."""
         sent, self.sent = self.sent, []
         return sent
 
@@ -51,7 +51,7 @@ def commands() -> Commands:
 
 @pytest.fixture
 async def gateway(database_uri: str, database_name: str, commands: Commands) -> AsyncIterator[Gateway]:
-    """A gateway whose commands are counted, and which writes lazy fields only when it goes away."""
+    """A gateway whose commands are counted, and which writes lazy fields only when it stops."""
     config = Config(port=0, mongodb_database=database_name, flush_interval=60, search="off")  # alone on its database
     client: Any = AsyncIOMotorClient(database_uri, event_listeners=[commands], io_loop=asyncio.get_running_loop())
     store = Store(client, database_name)
@@ -62,7 +62,7 @@ async def gateway(database_uri: str, database_name: str, commands: Commands) -> 
     gateway = Gateway(f"http://{config.host}:{runner.addresses[0][1]}", served, runner, store)
     async with asyncio.timeout(20):
         await gateway.parts.sessions.prepared.wait()
-        await gateway.get("/sessions")  # behind it the start has asked for all it wants to know
+        await gateway.get("/sessions")  # after this ping the gateway has finished the queries of its start
     commands.taken()
     yield gateway
     await gateway.stop()
@@ -79,7 +79,7 @@ async def send(socket: aiohttp.ClientWebSocketResponse, *events: Json) -> None:
 
 
 async def acks(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[int]:
-    """How many events each frame acks, until all of `count` are acked."""
+    """Return how many events each frame acks, until all of `count` are acked."""
     frames: list[int] = []
     while sum(frames) < count:
         reply = await socket.receive_json()
@@ -185,7 +185,7 @@ async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, comm
 
 
 async def test_a_stored_event_leaves_few_bytes_in_memory(gateway: Gateway) -> None:
-    """Its eventId, its seq and its time are what a live session keeps of it, and a few figures of what was said."""
+    """A live session keeps an event's eventId, seq and time, and a few figures of what was said."""
     socket = await publisher(gateway, new_id("s"))
     before = 0
     for first in (0, 400):
@@ -197,7 +197,7 @@ async def test_a_stored_event_leaves_few_bytes_in_memory(gateway: Gateway) -> No
 
 
 async def test_the_path_of_an_event_makes_no_reference_cycles(gateway: Gateway) -> None:
-    """So the collector has nothing to find there, and may run seldom."""
+    """So the garbage collector has nothing to find there, and may run seldom."""
     socket = await publisher(gateway, new_id("s"))
     gc.collect()
     gc.disable()

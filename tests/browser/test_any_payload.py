@@ -1,4 +1,4 @@
-"""Whatever clients put into metadata, payloads and signals spoils at most its own row, and is shown as it was sent."""
+"""Whatever clients put into metadata, payloads and signals breaks at most its own row, and is shown as it was sent."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ async def test_every_number_is_shown_and_exported_as_it_was_sent(
 
 
 async def exports(page: Page, folder: Path, *forms: str) -> dict[str, str]:
-    """The files that the page makes, by the name of their button."""
+    """Return the files that the page makes, by the name of their button."""
     texts = {}
     for form in forms:
         async with page.expect_download() as download:
@@ -51,7 +51,7 @@ async def exports(page: Page, folder: Path, *forms: str) -> dict[str, str]:
 
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
-"""What a cell may not begin with; also in their full width."""
+"""Characters that a cell may not begin with, and their full-width forms."""
 FORMULAS = [*(f"{sign}1" for sign in SIGNS), *(f"{before}=1" for before in ("\ufeff", " ", '"', "\t", "\u200b"))]
 
 

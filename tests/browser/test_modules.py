@@ -1,4 +1,4 @@
-"""The page's pure modules, each by itself, where they run."""
+"""The page's pure modules, each by itself, in a browser."""
 
 from __future__ import annotations
 

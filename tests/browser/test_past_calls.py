@@ -1,4 +1,4 @@
-"""The list of calls that have ended: a window onto the gateway's order, which the gateway filters."""
+"""The list of past calls: a window onto the gateway's order, filtered by the gateway."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
 ) -> None:
     await end_calls(gateway, range(1500))
     page = await open_page(gateway.url)
-    # How far the gateway counts in its time depends on the machine.
+    # How far the gateway counts in the time it has depends on the machine.
     await expect(page.locator(".group h2.recent")).to_have_text(re.compile(r"Recent [1-9][\d,]*\+"))
     every = {f"call-{number:04}" for number in range(1500)}
     down = await page.evaluate(ALL_IDS, "call-0000")
     assert set(down) == every
-    await expect(page.locator(".group h2.recent")).to_have_count(0)  # only what is in view is drawn
+    await expect(page.locator(".group h2.recent")).to_have_count(0)  # only visible rows are drawn
     up = await page.evaluate(ALL_IDS, "call-1499")
     assert set(up) == every
     await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,500")

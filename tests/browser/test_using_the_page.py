@@ -18,6 +18,7 @@ from tests.browser.conftest import NARROW, WIDE, OpenPage
 from tests.support.gateways import Gateway, new_event
 from tests.support.prefix_proxy import prefix_proxy
 from turnwire import Publisher
+from turnwire.store.session_record import SessionRecord
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 SPOKEN = [
@@ -37,7 +38,7 @@ SPOKEN = [
 
 
 async def have_calls(gateway: Gateway) -> None:
-    """An ended call and two live ones, which do not come to be silent while they are looked at."""
+    """An ended call and two live ones that do not fall silent during the test."""
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     for name in ("done", "talk", "talk-2"):
         await gateway.create(name, metadata={"bot": f"Bot of {name}"})
@@ -106,7 +107,7 @@ async def test_axe_finds_no_serious_accessibility_fault(
 
 
 async def check_access(page: Page) -> None:
-    """No serious fault, and nothing that makes the page wider or higher than the screen."""
+    """Assert that axe finds no serious fault and that the page is no larger than the screen."""
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
     faults = [
@@ -119,7 +120,7 @@ async def check_access(page: Page) -> None:
 
 
 async def check_size(page: Page) -> None:
-    """The page is as large as the screen; what is longer scrolls in it."""
+    """Assert that the page is as large as the screen, so that longer content scrolls within it."""
     root = "document.documentElement"
     assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
 
@@ -150,7 +151,7 @@ async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: Ope
 
 async def test_calls_that_need_attention_come_first_and_say_why(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("fine")
-    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # it does not come to be stalled
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # the call does not become stalled during the test
     await gateway.post("/sessions/fine/events", new_event("e1", {"text": "Hi"}, timestamp=later), status=201)
     await have_calls(gateway)
     page = await open_page(gateway.url)
@@ -174,7 +175,7 @@ QUIET: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
     ),
     "speaking": ([("user_speech", {"text": "Tell me all", "turn": 1}), *SPEAKING], []),
 }
-"""By session: its events, and what is said of it 25 seconds after they came; the gravest first."""
+"""Session → its events, and the reasons shown 25 seconds after they came; the most severe first."""
 
 
 async def test_calls_that_need_attention_are_ordered_by_severity(gateway: Gateway, open_page: OpenPage) -> None:
@@ -213,23 +214,25 @@ async def test_the_page_works_under_a_path_prefix(gateway: Gateway, open_page: O
         await page.get_by_role("link", name="Bot of talk", exact=True).click()
         await expect(page.get_by_text("Hello, how can I help?").first).to_be_visible()
         await expect(page.get_by_label("Figures", exact=True)).to_contain_text("900 ms")
-        await page.close()  # before the proxy, or it would miss it
+        await page.close()  # before the proxy, which would miss it otherwise
 
 
 @pytest.mark.parametrize("session_id", [".", ".."])
 async def test_a_session_id_that_browsers_resolve_as_a_folder_is_shown_with_a_note(
     gateway: Gateway, open_page: OpenPage, session_id: str
 ) -> None:
-    async with Publisher(gateway.url, session_id, metadata={"bot": "Dotty"}) as call:
-        await call.send("bot_speech", {"text": "Hello from nowhere", "turn": 0})
-        await call.flush(timeout=30)
-        page = await open_page(gateway.url)
-        await expect(page.locator(".call-row")).to_contain_text("Hello from nowhere")
-        await page.get_by_role("link", name="Dotty").click()
-        await expect(page.locator(".bubble")).to_contain_text("Hello from nowhere")
-        await expect(page.locator(".figures")).to_contain_text("cannot ask for the session by REST")
-        await page.get_by_role("button", name="TXT").click()
-        await expect(page.get_by_role("alert")).to_contain_text("cannot ask for the session by REST")
+    """No such session is created any more, but an older gateway may have left one."""
+    started = datetime.now(UTC).replace(microsecond=0)
+    assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started, metadata={"bot": "Dotty"}))
+    event = new_event("e1", {"text": "Hello from nowhere", "turn": 0}, type="bot_speech")
+    await gateway.post(f"/sessions/{session_id.replace('.', '%2E')}/events", event, status=201)
+    page = await open_page(gateway.url)
+    await expect(page.locator(".call-row")).to_contain_text("Hello from nowhere")
+    await page.get_by_role("link", name="Dotty").click()
+    await expect(page.locator(".bubble")).to_contain_text("Hello from nowhere")
+    await expect(page.locator(".figures")).to_contain_text("cannot read the session by REST")
+    await page.get_by_role("button", name="TXT").click()
+    await expect(page.get_by_role("alert")).to_contain_text("cannot read the session by REST")
 
 
 async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begins(

@@ -1,4 +1,4 @@
-"""What people do with a call beside reading it: be alerted, end it, compare it, take words and places out of it."""
+"""What people do with a call besides reading it: get alerts, end it, compare it, copy text and links from it."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ async def test_on_a_phone_every_reason_is_shown_or_counted_and_calls_are_disting
         await expect(page.locator(shown)).to_be_in_viewport(ratio=1)
     await check_size(page)
     for link in await page.get_by_label("Pages").get_by_role("link").all():
-        await link.click(trial=True)  # nothing lies over it
+        await link.click(trial=True)  # no other element covers it
 
 
 @pytest.mark.parametrize(("locale", "halves"), [("en-US", True), ("de-DE", False)])
@@ -270,11 +270,11 @@ async def test_the_page_asks_for_a_token_if_the_gateway_requires_one(gateway: Ga
 
     await page.route("**/sessions*", guard)
     await page.goto(gateway.url)
-    await expect(page.get_by_role("heading", name="This gateway requires a token")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Log in to this gateway")).to_be_visible()
     await check_access(page)
     await page.get_by_label("Token").fill("bad")
     await page.get_by_label("Token").press("Enter")
-    await expect(page.get_by_role("alert")).to_contain_text("is not accepted")
+    await expect(page.get_by_role("alert")).to_contain_text("did not accept the token")
     await page.get_by_label("Token").fill("good.one")
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator(".call-row")).to_have_count(1)

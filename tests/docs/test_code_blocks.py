@@ -1,6 +1,6 @@
-"""What the documents tell people to type works: Python runs against a gateway, commands and targets exist.
+"""What the documents tell people to type works: Python runs against a gateway; commands and make targets exist.
 
-Python of `docs/adapters` needs frameworks and names of calls: it is only compiled here. `tests/adapters` runs it.
+Python in `docs/adapters` needs frameworks and running calls. It is only compiled here; `tests/adapters` runs it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GATEWAY_URL = re.compile(r"http://(localhost|127\.0\.0\.1):3000")
 
 
 def compiled(block: Block, text: str) -> types.CodeType:
-    """The block as code in which `await` needs no function around it."""
+    """Compile the block as code in which `await` needs no function around it."""
     code = compile(text, block.place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(code, types.CodeType)
     return code
@@ -57,9 +57,9 @@ def test_python_in_the_adapter_pages_compiles(block: Block) -> None:
 async def test_python_in_the_documents_runs_against_a_gateway(
     block: Block, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it stands, but for the gateway's URL. What would go on for ever is stopped when it has printed something.
+    """Run each block as it stands, except for the gateway's URL. An endless block is stopped once it has printed.
 
-    Code that waits for nothing has a thread of its own, as the gateway runs in the loop of the test."""
+    A block without `await` runs in its own thread, because the gateway runs in the test's event loop."""
     monkeypatch.chdir(tmp_path)
     for session_id in {"call-0", *SESSION.findall(block.text)}:
         await gateway.create(session_id)

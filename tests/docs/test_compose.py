@@ -1,4 +1,4 @@
-"""docker-compose.yml fits what it uses of the repository."""
+"""docker-compose.yml agrees with the files and settings it uses."""
 
 from __future__ import annotations
 

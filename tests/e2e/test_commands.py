@@ -26,7 +26,7 @@ EVENTS = sum(len(call["events"]) for call in CALLS)
 
 @pytest.fixture(scope="module")
 def gateway(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for this file; the tests use sessions of their own."""
+    """One gateway for this file. Each test uses its own sessions."""
     with start_gateway(database_uri, tmp_path_factory.mktemp("gateway")) as process:
         yield process
 
@@ -49,7 +49,7 @@ def running(*args: str, url: str, **env: str) -> AbstractContextManager[subproce
 
 @contextmanager
 def typing(line: str) -> Iterator[subprocess.Popen[str]]:
-    """A command as the demo names it, typed where the demo was started, by somebody without a virtual environment."""
+    """A command as the demo names it, typed in the demo's folder without an active virtual environment."""
     with subprocess.Popen(
         ["/bin/sh", "-c", f"exec {line}"], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -60,7 +60,7 @@ def typing(line: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:
-    """What the command writes; it must end with this status. Its errors are one line."""
+    """Return what the command writes. It must end with this status, and an error must be one line."""
     with running(*args, url=url, **env) as process:
         out, err = process.communicate(timeout=50)
     assert process.returncode == status, out + err
@@ -69,7 +69,7 @@ def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:
 
 
 def summary(text: str) -> dict[str, str]:
-    """The table that a replay ends with."""
+    """Return the table that a replay ends with."""
     return {line[:26].strip(): line[26:].strip() for line in text.splitlines()}
 
 
@@ -158,7 +158,7 @@ def turnwire_sessions(gateway: GatewayProcess, query: str = "limit=100") -> str:
 
 
 def wait_for_events(gateway: GatewayProcess, more: int) -> None:
-    """Returns when that many events have been added."""
+    """Wait until that many events have been added."""
 
     def stored() -> int:
         return sum(session["lastSeq"] for session in json.loads(turnwire_sessions(gateway))["sessions"])
@@ -198,7 +198,7 @@ def test_tail_prints_each_change_of_a_session_as_a_line(gateway: GatewayProcess)
         assert tail.stdout is not None
         line = tail.stdout.readline()
     assert "completed" in line
-    assert line.endswith((" event\n", " events\n"))  # the newest call may be that of another test
+    assert line.endswith((" event\n", " events\n"))  # the newest call may belong to another test
 
 
 def test_text_in_events_cannot_control_the_terminal(gateway: GatewayProcess, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def status(url: str, credential: str | None = None) -> int:
 
 
 def refused_to_start(data_dir: Path, **env: str) -> str:
-    """What `turnwire serve` says, which must end at once, and by a message alone."""
+    """Return what `turnwire serve` prints. It must end at once, with only a message."""
     settings = {"TURNWIRE_DATA_DIR": str(data_dir), "PORT": "0", **env}
     with running_python("-m", "turnwire", "serve", env=settings, stderr=subprocess.STDOUT) as process:
         said, _ = process.communicate(timeout=30)
@@ -45,10 +45,12 @@ def test_serving_a_public_address_without_keys_is_refused_and_both_remedies_are_
     assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
-def test_serving_a_public_address_without_authentication_logs_a_warning(tmp_path: Path) -> None:
+def test_serving_a_public_address_without_authentication_warns_in_the_log_and_on_the_page(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
         assert "anyone who reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        with urllib.request.urlopen(gateway.url, timeout=10) as page:
+            assert 'role="alert">TURNWIRE_AUTH=none on 0.0.0.0: anyone' in page.read().decode()
 
 
 def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> None:

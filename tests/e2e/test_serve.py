@@ -58,7 +58,7 @@ def turnwire(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[s
 
 
 def subscriber_that_never_answers(gateway: GatewayProcess) -> socket.socket:
-    """An open WebSocket whose other end takes no part in the closing handshake."""
+    """An open WebSocket whose client takes no part in the closing handshake."""
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
     connection.sendall(
@@ -71,7 +71,7 @@ def subscriber_that_never_answers(gateway: GatewayProcess) -> socket.socket:
 
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """A process that is there and does nothing."""
+    """A process that exists and does nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an installation brings: in site-packages nothing but `turnwire`, and as little else as the extras ask for."""
+"""What an installation brings: only `turnwire` in site-packages, and no more dependencies than the extras need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTS = ("gateway", "protocol", "store")
 
 
 def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int = 0) -> str:
-    """Runs Python in an empty environment. Returns what it prints, standard error included."""
+    """Run Python in an empty environment. Returns what it prints, including standard error."""
     run = subprocess.run(
         [at, *args],
         cwd=cwd,
@@ -38,7 +38,7 @@ def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int =
 
 
 def build(kind: str, source: Path, into: Path) -> Path:
-    """Builds a wheel or an sdist of the tree at `source`. Returns its path."""
+    """Build a wheel or an sdist of the tree at `source`. Returns its path."""
     python("-m", "hatchling", "build", "-t", kind, "-d", str(into), cwd=source)
     (built,) = into.iterdir()
     return built
@@ -50,7 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def required(name: str, extras: frozenset[str]) -> set[str]:
-    """The names of all distributions that this one needs, their own needs included."""
+    """Return the names of all distributions that this one needs, directly or indirectly."""
     found: dict[tuple[str, frozenset[str]], None] = {}
     left = [(name, extras)]
     while left:
@@ -67,7 +67,7 @@ def required(name: str, extras: frozenset[str]) -> set[str]:
 
 
 def link_into(folder: Path, installed: Distribution) -> None:
-    """Makes a distribution of this environment importable from `folder`."""
+    """Make a distribution of this environment importable from `folder`."""
     for entry in {file.parts[0] for file in installed.files or () if file.parts[0] not in ("..", "__pycache__")}:
         link = folder / entry
         if not link.exists():
@@ -75,7 +75,7 @@ def link_into(folder: Path, installed: Distribution) -> None:
 
 
 class Environment:
-    """A new virtual environment: the wheel, and of this environment what the wheel requires with these extras."""
+    """Make a virtual environment with the wheel and what it requires with these extras, taken from this environment."""
 
     def __init__(self, folder: Path, wheel: Path, *extras: str) -> None:
         venv.create(folder, symlinks=True)
@@ -91,19 +91,19 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the client library alone."""
+    """An environment with only the client library."""
     return Environment(tmp_path_factory.mktemp("bare"), wheel)
 
 
 @pytest.fixture(scope="module")
 def with_commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the commands for a gateway that runs elsewhere."""
+    """An environment with the commands, for a gateway that runs elsewhere."""
     return Environment(tmp_path_factory.mktemp("commands"), wheel, "cli")
 
 
 @pytest.fixture(scope="module")
 def with_server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the gateway, for a MongoDB that runs elsewhere."""
+    """An environment with the gateway, for a MongoDB that runs elsewhere."""
     return Environment(tmp_path_factory.mktemp("server"), wheel, "server")
 
 

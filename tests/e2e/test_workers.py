@@ -28,7 +28,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
 def workers_of(gateway: GatewayProcess) -> set[int]:
     found = set()
     for child in psutil.Process(gateway.pid).children():
-        with suppress(psutil.NoSuchProcess):  # a zombie, for a moment
+        with suppress(psutil.NoSuchProcess):  # the process is a zombie for a moment
             if "serve" in child.cmdline():
                 found.add(child.pid)
     return found
@@ -41,7 +41,7 @@ async def metrics(gateway: GatewayProcess) -> dict[str, float]:
 
 
 async def append_from_new_connections(gateway: GatewayProcess, session_id: str, count: int) -> None:
-    """Each event by a connection of its own, so that all workers get some."""
+    """Send each event on its own connection, so that every worker gets some."""
     for number in range(count):
         event = {"eventId": f"e{number}", "type": "user_speech", "payload": {"n": number}}
         async with (

@@ -1,7 +1,6 @@
 """All fault runs in their long forms, again and again: `python -m tests.faults.soak --long-forms`.
 
-Every round has seeds of its own, which it prints. The first broken promise ends them; the directory of that
-run is kept and named.
+Every round prints its own seeds. The first broken promise ends the rounds; the directory of that run is kept and named.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ RUNS: dict[str, Run] = {
 
 
 async def run_once(name: str, seed: int) -> bool:
-    """Whether it kept all promises. Its directory is removed then."""
+    """Return whether the run kept all promises. If so, its directory is removed."""
     directory = Path(tempfile.mkdtemp(prefix=f"turnwire-{name}-"))
     try:
         await RUNS[name](directory, seed)
@@ -57,7 +56,7 @@ async def run_once(name: str, seed: int) -> bool:
 
 
 def play_long_forms(minutes: float, seed: int, names: list[str]) -> bool:
-    """Rounds of all runs until the time is over; at least one of the first."""
+    """Play rounds of all runs until the time is over, and at least one run."""
     end = time.monotonic() + minutes * 60
     for number in count(seed):
         for gateways in (1, 2):

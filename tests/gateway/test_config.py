@@ -27,7 +27,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def shown(field: FieldInfo) -> str:
-    """A default as one would write it in the environment."""
+    """Return a default as it would be written in the environment."""
     return (
         ""
         if field.default is None

@@ -1,4 +1,4 @@
-"""Whatever stands in payloads, the figures of a conversation are made of it, and nothing is raised."""
+"""Whatever payloads contain, the figures of a conversation are computed without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker itself: it finds every kind of violation that is planted, and nothing in a history that is clean."""
+"""The checker itself: it finds every kind of planted violation, and nothing in a clean history."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def open_behind_an_ack(history: History, _: int) -> None:
 
 
 def full_following(history: History) -> Following:
-    """Of a subscriber that has seen the whole log."""
+    """A subscription that has seen the whole log."""
     following = Following("watcher", 0, list(history.log), [(len(history.log), len(history.log))])
     history.followings.append(following)
     return following

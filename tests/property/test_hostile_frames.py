@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: no error but ours leaves the codec, and a bad event spoils only itself."""
+"""Whatever bytes arrive: the codec raises only protocol errors, and a bad event fails alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def append(events: list[Any]) -> dict[str, Any]:
 
 
 def outcome(read: Callable[[bytes, Limits], object], frame: bytes, limits: Limits) -> object:
-    """The error, or what was read. Any other error is the caller's failure."""
+    """Return the protocol error, or what was decoded. Any other error propagates."""
     try:
         return read(frame, limits)
     except TurnwireError as error:
@@ -35,7 +35,7 @@ def outcome(read: Callable[[bytes, Limits], object], frame: bytes, limits: Limit
 
 
 def read_everything(codec: Codec, frame: bytes, limits: Limits) -> None:
-    """Whatever is not refused must be good for all that comes after."""
+    """Check that what was not refused can be stored and sent on."""
     for decode in (codec.decode_publisher, codec.decode_subscriber, codec.decode_events_body):
         result = outcome(decode, frame, limits)
         if isinstance(result, TurnwireError):
@@ -117,7 +117,7 @@ def test_the_good_events_of_a_frame_are_accepted_whatever_is_beside_them(codec: 
 @search(40)
 @given(data=st.data())
 def test_an_event_is_decoded_in_a_frame_as_it_is_alone(codec: Codec, limits: Limits, data: st.DataObject) -> None:
-    """The short ways through a frame are exact: they take and refuse what the full check of each event does."""
+    """The fast paths through a frame are exact: they accept and refuse what the full check of each event does."""
     sent = data.draw(st.lists(hostile_events(codec) | good_events(), min_size=1, max_size=4))
     batch = codec.decode_publisher(encode(codec, append(sent)), limits)
     assert isinstance(batch, Batch)

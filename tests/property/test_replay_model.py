@@ -13,12 +13,12 @@ pytestmark = pytest.mark.property
 
 
 def run(first: int, more: int) -> list[int]:
-    """The seqs first … first + more."""
+    """Return the seqs first … first + more."""
     return list(range(first, first + more + 1))
 
 
 def reading(cursor: int, events: list[int]) -> list[int] | tuple[int, int]:
-    """The model: go through all there is and take what comes next; (cursor, first) at a gap."""
+    """The model: go through all events and take the next ones. Returns (cursor, first) at a gap."""
     taken: list[int] = []
     for seq in events:
         if seq == cursor + 1:
@@ -51,7 +51,7 @@ def test_a_reader_of_any_windows_never_sees_a_hole_or_a_repetition(windows: list
         try:
             new = events[overlap(cursor, events[0], events[-1]) :]
         except Gap as gap:
-            new = run(gap.after_seq + 1, events[-1] - gap.after_seq - 1)  # what a reader then fetches
+            new = run(gap.after_seq + 1, events[-1] - gap.after_seq - 1)  # what a reader fetches next
         seen += new
         cursor = seen[-1] if seen else 0
     assert seen == list(range(1, cursor + 1))

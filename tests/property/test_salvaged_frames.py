@@ -1,4 +1,4 @@
-"""What is put in place of what a decoder gives up on, against a model of it."""
+"""Pruning and marking of frames that a decoder gives up on, compared with a model."""
 
 from __future__ import annotations
 

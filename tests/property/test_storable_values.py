@@ -25,7 +25,7 @@ PLAIN: dict[Codec, Any] = {JSON: msgspec.json.Decoder(PlainObject), MSGPACK: msg
 
 @st.composite
 def json_texts(draw: st.DrawFn) -> str:
-    """An object with any of its characters written as escapes."""
+    """Return an object with some of its characters written as escapes."""
     text = json.dumps(draw(json_objects | hostile_objects(JSON)), ensure_ascii=draw(st.booleans()), allow_nan=False)
     escaped = draw(st.sets(st.sampled_from("$refid"))) if draw(st.booleans()) else set()
     return "".join(f"\\u{ord(char):04x}" if char in escaped else char for char in text)
@@ -84,7 +84,7 @@ def decode_event(codec: Codec, payload: bytes) -> EventIn | None:
 @search(50)
 @given(value=json_objects)
 def test_a_plain_object_is_recognized_as_one(value: dict[str, Any]) -> None:
-    """Else the short way would be exact but never taken."""
+    """Otherwise the fast path would be exact but never used."""
     for codec in (JSON, MSGPACK):
         if is_json(value, PLAIN_DEPTH):
             assert repr(PLAIN[codec].decode(encode(codec, value))) == repr(value)

@@ -1,4 +1,4 @@
-"""The number of arrays and objects in a message is bounded, before it is decoded."""
+"""The number of arrays and objects in a message is checked before the message is decoded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 20
 
 
 def value(count: int) -> Any:
-    """Of so many containers, between values of every kind."""
+    """Return JSON with this many containers, between values of every kind."""
     others = ["[{" * 40, '"\\[', "ä" * 300, "é" * 20, 1.5, -7, 2**40, 70_000, None, True, "x" * 40]
     return [*others, *([] if index % 2 else {} for index in range(count - 1))]
 

@@ -108,7 +108,7 @@ def test_interruptions_and_summaries_of_a_long_call_do_not_visit_all_its_utteran
 def test_the_short_figures_cost_each_event_the_same_however_long_the_call() -> None:
     conversation, events = Conversation(), 4000
     for seq in range(1, events + 1):
-        start = (events - seq) * 3000  # told backwards, the worst order
+        start = (events - seq) * 3000  # told in reverse, the worst order
         side = user if seq % 2 else bot
         conversation.take(seq, *side(start, start + 1000), BEGAN)
         conversation.brief()

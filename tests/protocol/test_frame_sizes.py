@@ -1,4 +1,4 @@
-"""The limits of size: one event, within frames that are larger, and frames of exactly the limit."""
+"""Size limits: of an event, alone and within larger frames, and of frames of exactly the limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.protocol.rules import check_metadata
 
 
 def event_of(codec: Codec, size: int, event_id: str = "big") -> dict[str, Any]:
-    """An event that has exactly `size` bytes when encoded."""
+    """Return an event that has exactly `size` bytes when encoded."""
     text = "x" * (size - 200)
     while (length := len(encode(codec, made := event(event_id, text)))) != size:
         text += "x" * (size - length)

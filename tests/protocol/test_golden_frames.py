@@ -1,8 +1,8 @@
 """Every message of the protocol, byte for byte, in both subprotocols.
 
-`golden/<name>.json` is the text frame and a newline; `golden/<name>.msgpack.hex` the binary frame, 16 bytes a line,
-with what is printable of them. Change such a file by hand, on purpose, and only when the protocol changes: clients of
-this version are out there. The assertion shows the whole text to compare it with.
+`golden/<name>.json` is the text frame and a newline. `golden/<name>.msgpack.hex` is the binary frame, 16 bytes a line,
+with its printable characters. Change such a file by hand, on purpose, and only when the protocol changes: clients of
+this version are in use. A failing assertion shows the whole text to compare.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from turnwire.protocol.messages import (
     CaughtUp,
     Complete,
     Completed,
+    Erased,
     Error,
     Event,
     EventIn,
@@ -141,6 +142,7 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "sessions": SessionsPush("f", [FRESH, LIVE]),
     "session_summary": SessionPush("f", LIVE, SUMMARY),
     "sessions_summaries": SessionsPush("f", [LIVE, FRESH], {"call-7": SUMMARY}),
+    "erased": Erased("f", "call-7"),
     "unsubscribed": Unsubscribed("a"),
     "command_state": CommandStatePush("c", "cmd-1", "requested"),
     "command_state_message": CommandStatePush("c", "cmd-1", "refused", "the caller has hung up"),
@@ -172,7 +174,7 @@ def _printable(byte: int) -> str:
 
 
 def decode(name: str, codec: Codec, frame: bytes) -> object:
-    """As the side that gets such a message does."""
+    """Decode the frame as the side that receives such a message does."""
     if name in PUBLISHER_SENDS:
         return codec.decode_publisher(frame, LIMITS)
     if name in PUBLISHER_GETS:

@@ -1,4 +1,4 @@
-"""What the writer of a session knows of its log."""
+"""The ledger: what the writer of a session knows of its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code does: messages and their fields, shapes, limits, error codes, examples."""
+"""docs/protocol.md agrees with the code: messages and their fields, shapes, limits, error codes, examples."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def section(heading: str) -> str:
-    """The text under a heading, up to the next one of its level or above."""
+    """Return the text under a heading, up to the next heading."""
     found = re.search(rf"^(#+) {heading}\n(.*?)(?=^#{{1,2}} |^### |\Z)", PAGE, re.DOTALL | re.MULTILINE)
     assert found is not None, f"there is no section {heading!r}"
     return found[2]
 
 
 def table(text: str, first: str) -> list[list[str]]:
-    """The rows of the table whose first column is called `first`."""
+    """Return the rows of the table whose first column is called `first`."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith(f"| {first} |"):
@@ -62,7 +62,7 @@ def code_words(cell: str) -> list[str]:
 
 
 def fields_of(struct: Any) -> dict[str, bool]:
-    """The wire names of a Struct's fields, and whether they may be left out."""
+    """Return the wire names of a Struct's fields, and whether each may be left out."""
     return {field.encode_name: not field.required for field in msgspec.structs.fields(struct)}
 
 

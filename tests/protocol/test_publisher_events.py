@@ -1,4 +1,4 @@
-"""The events of an append: what is taken exactly as it came, and bad ones that spoil nothing but themselves."""
+"""The events of an append: good ones are decoded exactly, and bad ones fail alone."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_invalid_bytes_inside_one_json_event_fail_only_that_event(raw: bytes, ev
         b"\xcb\x7f\xf8" + bytes(6),  # NaN
         b"\xca\xff\x80\x00\x00",  # -Infinity, 4 bytes
         b"\xcf" + b"\xff" * 8,
-        b"\x81\x01\x01",  # keys that are no strings
+        b"\x81\x01\x01",  # keys that are not strings
         b"\x81\xc4\x01a\x01",
         b"\x81\xc0\x01",
         b"\x81\x92\x01\x02\x01",

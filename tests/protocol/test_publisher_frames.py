@@ -1,4 +1,4 @@
-"""What becomes of a publisher's frame: commands, and errors for what is none."""
+"""Decoding a publisher's frames: messages, and errors for frames that are not."""
 
 from __future__ import annotations
 

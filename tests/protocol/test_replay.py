@@ -1,4 +1,4 @@
-"""Joining a replay with the live stream."""
+"""Joining stored history with the live stream."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_percentiles_use_the_nearest_rank() -> None:
 def test_a_user_utterance_that_gets_no_answer_before_the_next_one_is_missed() -> None:
     conversation = read(user(0, 1000), user(1200, 2000), bot(2500, 3000), user(4000, 5000))
     assert responses(conversation) == [(3, 500)]
-    assert conversation.figures().responses.missed == 1  # the last one is neither answered nor missed
+    assert conversation.figures().responses.missed == 1  # the last utterance is neither answered nor missed
 
 
 def test_a_user_utterance_that_ends_while_the_bot_speaks_is_not_missed() -> None:

@@ -1,4 +1,4 @@
-"""Bodies of REST requests: one event or several, sessions, and texts that name what is wrong."""
+"""Bodies of REST requests: one event or several, sessions, and errors that name the fault."""
 
 from __future__ import annotations
 

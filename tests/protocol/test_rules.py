@@ -60,10 +60,10 @@ def test_an_end_reason_may_be_left_out() -> None:
         ({"a": [0, {"b": 2**64}]}, ".a[1].b: an integer must fit"),
         ({"a": float("nan")}, ".a: a number must be finite"),
         ({"a": [float("-inf")]}, ".a[0]: a number must be finite"),
-        ({"a": b""}, ".a: a bytes is not a JSON value"),
-        ({"a": datetime(2025, 1, 1, tzinfo=UTC)}, ".a: a datetime is not a JSON value"),
-        ({"a": {1: 2}}, ".a: keys must be strings, found a int"),
-        ({"a": {("b",): b""}}, ".a: keys must be strings, found a tuple"),
+        ({"a": b""}, ".a: binary data is no JSON value"),
+        ({"a": datetime(2025, 1, 1, tzinfo=UTC)}, ".a: a time is no JSON value"),
+        ({"a": {1: 2}}, ".a: keys must be strings, found an integer"),
+        ({"a": {("b",): b""}}, ".a: keys must be strings, found an array"),
         ({"a\0": 1}, ": a key must not contain the NUL character"),
         ({"a": [[{"b\0c": 1}]]}, ".a[0][0]: a key must not contain the NUL character"),
         ({"$ref": 1, "$id": 1}, ": an object with both '$ref' and '$id'"),
@@ -140,7 +140,7 @@ def test_a_time_outside_the_years_of_utc_makes_a_bad_event(moment: datetime) -> 
 
 
 class DriverInt(int):
-    """What a database driver may return for an integer."""
+    """An integer as a database driver may return it."""
 
 
 def same(stored: object, sent: object, **fields: Any) -> bool:

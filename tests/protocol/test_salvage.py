@@ -1,4 +1,4 @@
-"""Frames a decoder gives up on as a whole: too deep, or with lone surrogates. Only the culprit is refused."""
+"""Frames that a decoder refuses as a whole, too deep or with lone surrogates: only the bad event is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, pru
 
 LIMITS = Limits(containers=0)
 DEPTHS = [70, 200, 900, 970, 985, 990, 995, 999, 1000, 1005, 2000, 30_000]
-"""Levels of a payload that are too many, around and beyond what the decoder can do."""
+"""Depths of a payload over the limit, around and beyond what the decoder can handle."""
 
 
 def json_event(event_id: str, payload: bytes = b"{}") -> bytes:
@@ -240,7 +240,7 @@ def test_pruned_json_has_at_most_the_kept_levels(levels: int) -> None:
     assert depth_of(msgspec.msgpack.decode(prune_deep_msgpack(deep_msgpack(levels), 80))) <= 81  # [] is kept
 
 
-# A pattern or a loop that is not linear would take hours for these, and the time limit of a test would end it.
+# A pattern or loop that is not linear would take hours for these, and hit the time limit of the test.
 
 HALF_MIB = 512 * 1024
 

@@ -1,4 +1,4 @@
-"""What becomes of a subscriber's frame, and whose subscription a refused one was about."""
+"""Decoding a subscriber's frames, and the ref of those that are refused."""
 
 from __future__ import annotations
 

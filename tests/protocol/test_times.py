@@ -65,7 +65,7 @@ def test_a_time_survives_conversion_to_milliseconds_and_back(millis: int) -> Non
 def test_an_event_is_admitted_with_the_milliseconds_that_the_store_keeps(
     written: str, micros: int, payload: str
 ) -> None:
-    """On either way to decode it: at once, and value by value."""
+    """Both ways of decoding are tried: all at once, and value by value."""
     body = f'{{"eventId":"e1","type":"system","payload":{payload},"timestamp":"2025-12-21T10:30:00{written}"}}'
     (event,), _ = JSON.decode_events_body(body.encode(), Limits())
     assert isinstance(event, EventIn)

@@ -1,10 +1,9 @@
-"""A database that refuses is not a database that is away: the store says why, once, and goes on when it is mended."""
+"""A database that refuses differs from one that is away: the store reports why, once, and recovers when mended."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,22 +18,8 @@ from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionQuery
 
 
-@pytest.fixture
-async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
-    async with ForgingProxy(database_uri) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store, not prepared yet, whose database is behind the proxy."""
-    store = Store.connect(proxy.uri, database_name)
-    yield store
-    await store.close()
-
-
 def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) -> None:
-    """Let the server say that it is of this version, and this of itself."""
+    """Make the server report this version, and these other facts."""
     if version is not None:
         proxy.alter("buildInfo", lambda _, answer: answer.update(version=version))
     proxy.alter("hello", lambda _, answer: answer.update(hello))

@@ -1,4 +1,4 @@
-"""Pages of long logs, summed up."""
+"""Digest pages: summaries of long logs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The embedded database as a real child process: started, killed, locked out, stopped."""
+"""The embedded database as a real child process: started, killed, locked, stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store.embedded import die_with_parent
@@ -49,7 +51,7 @@ def children() -> set[int]:
 
 
 def damage(data_dir: Path) -> None:
-    """Leave a database that cannot be opened."""
+    """Leave behind a database that cannot be opened."""
     (data_dir / "db" / "WiredTiger.turtle").write_text("damaged")
 
 
@@ -65,6 +67,29 @@ async def test_the_embedded_database_answers_as_soon_as_it_has_started(tmp_path:
         assert database.restarts == 0
 
 
+async def test_only_its_own_user_is_let_in_and_one_from_before_there_were_users_gets_one(tmp_path: Path) -> None:
+    kept = tmp_path / "database.credentials"
+    async with EmbeddedDatabase(tmp_path) as database:
+        await asyncio.to_thread(insert, database.uri, "a")
+        first, stranger = database.uri, f"mongodb://{database.uri.rpartition('@')[2]}"
+        for uri in (stranger, stranger.replace("://", "://turnwire:wrong@")):
+            with pytest.raises(OperationFailure):
+                await asyncio.to_thread(names, uri)
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.unlink()
+    async with EmbeddedDatabase(tmp_path) as database:
+        assert await asyncio.to_thread(names, database.uri) == ["a"]
+        old = f"{first.rpartition('@')[0]}@{database.uri.rpartition('@')[2]}"
+        with pytest.raises(OperationFailure):
+            await asyncio.to_thread(names, old)
+
+
+async def test_credentials_that_cannot_be_read_are_said_plainly_and_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "database.credentials").write_text("damaged")
+    with pytest.raises(EmbeddedDatabaseError, match=r"database\.credentials"):
+        await EmbeddedDatabase(tmp_path).start()
+
+
 async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_data(tmp_path: Path) -> None:
     database = EmbeddedDatabase(tmp_path)
     await database.start()
@@ -74,7 +99,7 @@ async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_da
     await database.stop()
     assert not is_running(pid)
     assert database.pid is None
-    await database.stop()  # may be repeated
+    await database.stop()  # a stop may be repeated
     async with EmbeddedDatabase(tmp_path) as again:
         assert await asyncio.to_thread(names, again.uri) == ["a"]
 
@@ -93,7 +118,7 @@ async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_pat
 
 
 async def test_a_first_start_that_was_killed_halfway_is_made_again(tmp_path: Path) -> None:
-    """A database killed while it makes its tables may never open again; nothing can have been stored in it."""
+    """A database killed while it creates its tables may never open again. It cannot hold any data."""
     first = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(first.start())
     await until((tmp_path / "db.unfinished").exists, "the first start")
@@ -190,7 +215,7 @@ async def test_a_data_directory_just_released_can_be_taken_over(tmp_path: Path) 
     await first.start()
     second = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(second.start())
-    await asyncio.sleep(0)  # its first try
+    await asyncio.sleep(0)  # the first attempt
     await first.stop()
     await starting
     assert second.pid is not None

@@ -19,7 +19,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def documents(session_id: str, first: int, count: int, **payload: Any) -> list[dict[str, Any]]:
-    """Documents at the positions from `first` on; the ids are those of the positions."""
+    """Return documents for the positions from `first` on, with ids that name their positions."""
     events = [
         EventIn(f"{session_id}-e{seq}", "system", {"n": seq, **payload}, START + timedelta(seconds=seq))
         for seq in range(first, first + count)
@@ -33,7 +33,7 @@ async def append(store: Store, session_id: str, first: int, count: int = 1, **pa
 
 
 async def write(store: Store, session_id: str, count: int) -> list[int]:
-    """Append the events 1 to `count` as a writer does: told that a position is taken, it reads on. The answers."""
+    """Append the events 1 to `count` as a writer does, reading on when a position is taken. Returns the answers."""
     answers: list[int] = []
     head = 0
     while head < count:
@@ -164,7 +164,7 @@ async def test_storage_trouble_only_delays_an_append(store: Store, database_uri:
 async def test_positions_stored_by_an_unanswered_insert_are_reported_as_taken(
     database_uri: str, database_name: str, retries: str
 ) -> None:
-    """Whether the driver's retry meets it or we look ourselves. Who reads on then finds its own events."""
+    """A writer that reads on finds its own events, whether a retry or a read discovered them."""
     async with DatabaseProxy(database_uri) as proxy:
         store = Store.connect(f"{proxy.uri}&retryWrites={retries}", database_name)
         try:

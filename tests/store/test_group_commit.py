@@ -1,4 +1,4 @@
-"""One write in flight; what arrives meanwhile makes the next one."""
+"""Group commit: one write is in flight, and items that arrive meanwhile form the next one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Work:
 
 
 class Disk:
-    """Notes the batches, and writes each when it is told to."""
+    """Notes the batches, and completes each when the test says so."""
 
     def __init__(self, max_weight: int = 10) -> None:
         self.batches: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""A log that has lost its end, lanes that keep to themselves, bounds on what waits, and queries for one shard."""
+"""Safety of the log: a lost end is noticed, lanes are independent, waiting is bounded, queries name one shard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turnwire.store.sessions import SessionRecord
 
 
 async def put_back(uri: str, database: str, session_id: str, last: int) -> None:
-    """As a restored backup does: the log ends at `last`."""
+    """Do what a restored backup does: the log ends at `last`."""
 
     def run() -> None:
         with MongoClient[dict[str, Any]](uri, timeoutMS=10_000) as client:
@@ -37,7 +37,7 @@ async def test_after_trouble_no_event_is_appended_behind_a_lost_head(
     await append(store, "fine", 1)
     await put_back(database_uri, database_name, "s", 50)
     async with failing(database_uri, "find", times=1, errorCode=10107), asyncio.timeout(20):
-        assert not await store.events.has("s", 100, "s-e100")  # the driver asks twice; its listeners hear of it soon
+        assert not await store.events.has("s", 100, "s-e100")  # the driver asks twice; its listeners learn of it soon
         while store.events.troubles == head.as_of:
             await asyncio.sleep(0.01)
     with pytest.raises(LogRolledBack) as lost:
@@ -84,7 +84,7 @@ async def test_a_server_that_disconnects_while_idle_counts_as_trouble(database_u
         store = Store.connect(proxy.uri, database_name)
         await append(store, "s", 1)
         before = store.events.troubles
-    async with asyncio.timeout(10):  # the proxy is gone, and nobody asks for anything
+    async with asyncio.timeout(10):  # the proxy is gone, and no query is under way
         while store.events.troubles == before:
             await asyncio.sleep(0.05)
     await store.close()
@@ -123,7 +123,7 @@ async def test_every_query_of_events_and_digests_names_the_session(watched: tupl
 
 
 def test_lanes_are_ranges_of_the_hash_that_places_sessions_on_shards() -> None:
-    assert shard_hash("") == 2049396243249673340  # known of MongoDB's hashed index
+    assert shard_hash("") == 2049396243249673340  # as MongoDB's hashed index computes it
     assert [lane_of(f"s{number}", 1) for number in range(5)] == [0] * 5
     lanes = {f"s{number}": lane_of(f"s{number}", 8) for number in range(1000)}
     assert set(lanes.values()) == set(range(8))

@@ -1,4 +1,4 @@
-"""The driver's options: what a MongoDB URI sets is left to it, and nothing else."""
+"""The driver's options: a time limit for operations, unless the MongoDB URI sets one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_database_operations_have_a_time_limit_unless_the_uri_sets_one(query: st
 
 
 @pytest.mark.parametrize("query", ["?timeoutMS=3000", "?retryWrites=false&timeoutms=3000", "?w=1;TIMEOUTMS=3000"])
-def test_options_set_in_the_mongodb_uri_are_kept(query: str) -> None:
+def test_a_time_limit_in_the_mongodb_uri_is_kept(query: str) -> None:
     options = options_beside(HOST + query)
     assert "timeoutMS" not in options
     assert options["connectTimeoutMS"] == 5000

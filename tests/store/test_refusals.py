@@ -1,10 +1,9 @@
-"""What a database refuses for one event or one session spoils that one only, and is told with the reason."""
+"""An event or a session that the database refuses fails alone, with the reason."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,20 +20,6 @@ from turnwire.store.sessions import SessionRecord
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
-    async with ForgingProxy(database_uri) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store whose database is behind the proxy."""
-    store = Store.connect(proxy.uri, database_name)
-    yield store
-    await store.close()
-
-
 def documents(session_id: str, first: int, count: int, **payload: Any) -> list[dict[str, Any]]:
     events = [EventIn(f"{session_id}-e{seq}", "system", payload, START) for seq in range(first, first + count)]
     return event_documents(session_id, enumerate(events, start=first))
@@ -45,7 +30,7 @@ async def append(store: Store, session_id: str, first: int, count: int = 1, **pa
 
 
 def failing_for(session_id: str, code: int, text: str, **more: Any) -> Forge:
-    """Nothing is stored of an insert that has documents of this session, and the first of them is blamed."""
+    """Fail every insert with documents of this session, store nothing of it, and blame the first of them."""
 
     def forge(command: dict[str, Any]) -> dict[str, Any] | None:
         at = [index for index, each in enumerate(command["documents"]) if each["sessionId"] == session_id]
@@ -124,7 +109,7 @@ async def test_a_duplicate_of_another_index_is_recognized_by_key_pattern_or_text
 async def test_a_position_reported_as_taken_but_empty_is_tried_again_with_pauses(
     forged: Store, proxy: ForgingProxy
 ) -> None:
-    """Another session goes on meanwhile; the one that waits asks a few times a second, and gets there in the end."""
+    """Another session goes on meanwhile. The waiting one tries a few times a second, and succeeds in the end."""
     text = 'E11000 duplicate key error collection: t.events index: _id_ dup key: { _id: "s/0000000001" }'
 
     proxy.forge("insert", failing_for("s", 11000, text, keyPattern={"_id": 1}))
@@ -169,7 +154,7 @@ async def test_a_shard_that_is_away_delays_only_its_own_sessions(forged: Store, 
 async def test_events_an_old_router_reports_as_stored_before_an_error_are_read_back(
     forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
 ) -> None:
-    """Of 24 sessions in one insert, the router says that 8 are stored and that the next is taken; none of it is so."""
+    """Of 24 sessions in one insert, the router says 8 are stored and the next is taken. Neither is true."""
     names = [f"s{number:02d}" for number in range(24)]
     lies = 0
 
@@ -192,7 +177,7 @@ async def test_events_an_old_router_reports_as_stored_before_an_error_are_read_b
 async def test_a_foreign_event_at_a_position_reported_as_ours_counts_as_taken(
     forged: Store, proxy: ForgingProxy, store: Store
 ) -> None:
-    """Ours was rolled back, another gateway has written there, and the router has told us neither."""
+    """Our event was rolled back and another gateway wrote there; the router has reported neither."""
 
     def lie(command: dict[str, Any]) -> dict[str, Any] | None:
         if len(command["documents"]) != 2:

@@ -1,4 +1,4 @@
-"""The projection to find sessions by: what it takes, what it finds, how it goes on."""
+"""The search index: what it takes in, what it finds, and how it goes on after a gap."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def figures(**given_: Any) -> SessionFigures:
 
 
 def ended(session_id: str, minutes: float = 0, seconds: float = 60, **fields: Any) -> SessionRecord:
-    """A session that started so many minutes before NOW and lasted so many seconds."""
+    """Return a session that started this many minutes before NOW and lasted this many seconds."""
     started = NOW - timedelta(minutes=minutes)
     end = started + timedelta(seconds=seconds)
     seen = figures(**{name: fields.pop(name) for name in ("errors", "tools_failed", "interrupted") if name in fields})

@@ -1,4 +1,4 @@
-"""Doors to knock at, without a server."""
+"""Doors of gateways, and requests to them, without a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OWN = "http://127.0.0.1:3000"
 
 
 async def start(tmp_path: Path, **settings: Any) -> Access:
-    """An access with the API key KEY and a secret for tokens."""
+    """Return an access with the API key KEY and a secret for tokens."""
     keys = write_keys(tmp_path / "keys", key_line(KEY, "session:read"))
     secret = write_secret(tmp_path / "secret")
     access = build_access(Config(api_keys_file=keys, jwt_secret_file=secret, **settings), MemoryLog(), Clock())
@@ -38,7 +38,7 @@ def with_key(path: str = "/sessions", method: str = "GET", **fields: Any) -> Ask
 
 
 async def refused(access: Access, asked: Asked) -> Refusal:
-    """What the door answers, which must not let this in."""
+    """Return the refusal of the door, which must not admit this request."""
     with pytest.raises(Refusal) as told:
         await access.door.admit(asked)
     return told.value

@@ -14,13 +14,14 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import advancing, claiming, ending, grace, instructing
+from turnwire.gateway.live import advancing, claiming, ending, erasing, grace, instructing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.log import known_log
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.sessions import erasing as removing
 from turnwire.gateway.sessions import live_sessions, requests, sweeping, tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol import rules
@@ -46,10 +47,14 @@ _LONGEST_SECONDS = 120.0
 
 
 class Seat:
-    """A publisher, as its session sees it: keeps all that it is told."""
+    """A publisher, as its session sees it. It keeps everything it is told."""
 
-    def __init__(self, epoch: int = 0) -> None:
+    def __init__(self, epoch: int = 0, holder: str = "bot", *, admin: bool = False) -> None:
         self.epoch = epoch
+        self.holder = holder
+        self.admin = admin
+        self.replaced: str | None = None
+        """Whose publisher it has taken the session from."""
         self.finished = False
         self.opened: Opened | None = None
         self.answers: list[AckItem | NackItem] = []
@@ -58,7 +63,7 @@ class Seat:
         self.ended: list[Session] = []
         self.was_superseded = False
         self.codes: list[int] = []
-        """With which it was closed."""
+        """The close code and reason."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         self.replied(acks, weight)
@@ -75,7 +80,7 @@ class Seat:
         self.ended.append(session)
 
     def commanded(self, command: CommandPush) -> None:
-        """It takes none."""
+        """Ignore the command: this publisher accepts none."""
 
     def superseded(self) -> None:
         self.finished = self.was_superseded = True
@@ -83,17 +88,20 @@ class Seat:
     def close(self, code: int, reason: str) -> None:
         self.codes.append(code)
 
-    def may_replace(self, other: object) -> bool:
-        return True
+    def may_take_from(self, holder: str) -> bool:
+        return self.admin or holder == self.holder
+
+    def took_over(self, holder: str | None) -> None:
+        self.replaced = holder
 
     @property
     def seqs(self) -> list[int | None]:
-        """Of its answers in order; None for a nack."""
+        """The seqs of its answers in order; None for a nack."""
         return [answer.seq if isinstance(answer, AckItem) else None for answer in self.answers]
 
     @property
     def nacks(self) -> list[tuple[str | None, str]]:
-        """(eventId, code) of those refused."""
+        """(eventId, code) of each refused event."""
         return [(answer.event_id, str(answer.code)) for answer in self.answers if isinstance(answer, NackItem)]
 
     @property
@@ -101,18 +109,19 @@ class Seat:
         return [answer.event_id for answer in self.answers if isinstance(answer, AckItem) and answer.duplicate]
 
     async def heard(self, count: int) -> list[int | None]:
-        """The seqs of its answers, once there are so many."""
+        """Wait until there are this many answers. Returns their seqs."""
         await until(lambda: len(self.answers) >= count)
         return self.seqs
 
 
 class Crowd:
-    """All who watch one session: keeps what it is shown."""
+    """The audience of one session. It keeps everything it is shown."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.signals: list[str] = []
         self.changes = 0
+        self.was_erased = False
 
     def advanced(self, events: Sequence[Event]) -> None:
         self.events += events
@@ -123,12 +132,15 @@ class Crowd:
     def session_changed(self) -> None:
         self.changes += 1
 
+    def erased(self) -> None:
+        self.was_erased = True
+
     def rolled_back(self, last_seq: int) -> None:
         raise AssertionError("the database keeps what it has confirmed")
 
 
 class MemoryGateway:
-    """All of a gateway that knows nothing of sockets. Shares the database with others of its kind, unless `alone`."""
+    """All parts of a gateway that know no sockets. It shares the database with others of its kind, unless `alone`."""
 
     def __init__(self, database: MemoryDatabase, *, alone: bool = False, **settings: Any) -> None:
         self.config = Config(**{"mongodb_uri": None if alone else "mongodb://model", **settings})
@@ -138,7 +150,7 @@ class MemoryGateway:
         self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time)
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
-        """(method, arguments) of all that the observer has been told."""
+        """(method, arguments) of every call of the observer."""
         self.sessions.prepared.set()
         self._periodic = Periodic()
 
@@ -151,11 +163,11 @@ class MemoryGateway:
         return self.sessions.live
 
     def heard(self, method: str) -> list[tuple[Any, ...]]:
-        """The arguments of each call of this method of the observer."""
+        """Return the arguments of each call of this method of the observer."""
         return [arguments for name, arguments in self.told if name == method]
 
     def start(self) -> None:
-        """Begin what the sessions do by themselves."""
+        """Start the periodic work of the sessions."""
         self.parts.start(self._periodic)
 
     async def stop(self) -> None:
@@ -164,7 +176,7 @@ class MemoryGateway:
         await self.store.close()
 
     async def create(self, session_id: str = "s", *events: EventIn, **fields: Any) -> LiveSession:
-        """A new session with these events, in memory here."""
+        """Create a session with these events, in memory here."""
         live, _ = await self.sessions.create(record(session_id, **fields))
         if events:
             await self.append(live, *events)
@@ -174,11 +186,11 @@ class MemoryGateway:
         return await self.sessions.open(session_id)
 
     async def append(self, live: LiveSession, *events: EventIn) -> list[Stored]:
-        """By REST."""
+        """Append by REST."""
         return await self.requests.append(live.session_id, list(events), 100)
 
-    async def claim(self, live: LiveSession) -> Seat:
-        seat = Seat()
+    async def claim(self, live: LiveSession, seat: Seat | None = None) -> Seat:
+        seat = seat or Seat()
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         live.submit(ClaimItem(seat, done))
         seat.opened = await done
@@ -192,7 +204,7 @@ class MemoryGateway:
         return await done
 
     async def log(self, session_id: str = "s") -> list[str]:
-        """The eventIds that stand in the store, in order, as anybody may read them."""
+        """Return the stored eventIds in order, as any client may read them."""
         return [event.event_id for event in await self.store.events.head_after(session_id, 0)]
 
     async def stored(self, session_id: str = "s") -> SessionRecord:
@@ -202,14 +214,14 @@ class MemoryGateway:
 
 
 def _record_calls(observer: object) -> list[tuple[str, tuple[Any, ...]]]:
-    """Keep what this observer is told from now on, and pass it on."""
+    """Keep every call of this observer from now on, and pass it on."""
     told: list[tuple[str, tuple[Any, ...]]] = []
 
     def tell(name: str, listener: Callable[..., None], *arguments: Any, **options: Any) -> None:
         told.append((name, arguments))
         listener(*arguments, **options)
 
-    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over"):
+    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over", "erased"):
         setattr(observer, name, partial(tell, name, getattr(observer, name)))
     return told
 
@@ -233,12 +245,12 @@ def events(*event_ids: str) -> list[EventIn]:
 
 
 def send(live: LiveSession, seat: Seat, *sent: EventIn | BadEvent) -> None:
-    """As a publisher does, without waiting for the answer."""
+    """Append as a publisher does, without waiting for the answer."""
     live.submit(AppendItem(sent, 10 * len(sent), STARTED, publisher=seat))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let virtual time pass until it holds. Raises TimeoutError when it never does."""
+    """Let virtual time pass until the condition holds. Raises TimeoutError if it never does."""
     async with asyncio.timeout(_LONGEST_SECONDS):
         while not condition():
             await asyncio.sleep(0.001)
@@ -251,7 +263,8 @@ def virtual_now() -> datetime:
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
     """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
-    for module in (advancing, claiming, ending, grace, instructing, live_sessions, requests, sweeping, tending):
+    modules = (advancing, claiming, ending, erasing, grace, instructing)
+    for module in (*modules, live_sessions, removing, requests, sweeping, tending):
         patch.setattr(module, "utc_now", now)
 
 
@@ -261,6 +274,6 @@ async def pass_time(seconds: float) -> None:
 
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
-    """Pages of the digest that hold few events."""
+    """Digest pages that hold few events."""
     for module in (rules, known_log, digests):
         patch.setattr(module, "DIGEST_PAGE", size)

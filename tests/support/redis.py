@@ -20,10 +20,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """Stores nothing. Leaving the `with` block kills it."""
+    """A server that stores nothing. Leaving the `with` block kills it."""
 
     def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
-        """`tls` is key and certificate, for a second port."""
+        """`tls`: a key and a certificate, for a second port."""
         self._folder = folder
         self._tls = tls
         self.tls_port = free_port()
@@ -56,13 +56,13 @@ class RedisServer:
             return False
 
     def command(self, *words: str) -> str:
-        """The first line of the answer."""
+        """Send a command. Returns the first line of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             sock.sendall((" ".join(words) + "\r\n").encode())
             return sock.recv(4096).decode().split("\r\n", 1)[0]
 
     def freeze(self) -> None:
-        """It keeps its connections, and answers nothing."""
+        """Freeze the server: it keeps its connections and answers nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

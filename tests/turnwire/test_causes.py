@@ -1,4 +1,4 @@
-"""Every problem is an error of the library, and tells its true cause."""
+"""Every connection problem raises an error of the library that names its true cause."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Use = Callable[[str], Awaitable[None]]
 
 @pytest.fixture
 async def untrusted(tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a server whose certificate nobody knows."""
+    """The URL of a server with an untrusted certificate."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=self_signed(tmp_path))
     async with server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -69,7 +69,7 @@ async def test_an_unknown_host_is_named_as_the_cause(use: Use) -> None:
 async def test_a_self_signed_certificate_is_trusted_by_a_session_that_knows_it(
     gateway: Gateway, tmp_path: Path
 ) -> None:
-    """What the user's own session brings is used, and the text of a refusal is heard over it too."""
+    """The user's own session is used, and a refusal over it raises the gateway's text too."""
 
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"code": "forbidden", "message": "not for you"}, status=403)

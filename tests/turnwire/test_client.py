@@ -1,4 +1,4 @@
-"""All of REST by the client: against a gateway, and what is asked of routes by their contract."""
+"""Every REST call of the client: against a gateway, and as the requests it sends."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ async def test_the_client_reads_single_pages_of_sessions(gateway: Gateway) -> No
     assert (len(first.sessions), len(second.sessions), second.next_cursor) == (3, 2, None)
 
 
-# What is asked
+# Requests sent
 
 
 class Recorder:
-    """A server that answers every request with the same, and keeps them."""
+    """A server that gives every request the same answer, and keeps the requests."""
 
     def __init__(self) -> None:
         self.answer: Any = {}

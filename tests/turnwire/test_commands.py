@@ -1,4 +1,4 @@
-"""Commands of supervisors reach a bot's handlers: each is carried out once, and its result is told."""
+"""Commands reach a bot's handlers: each is carried out once, and its result is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a publisher sends next, and what it makes of replies: without a connection."""
+"""What a publisher sends next, and how it handles replies, tested without a connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def opened(last_seq: int = 0, last_event_id: str | None = None) -> Opened:
 
 @pytest.fixture
 def delivery() -> Delivery:
-    """One that is connected and holds nothing."""
+    """Return a delivery that is connected and holds nothing."""
     delivery = Delivery(JSON, Outbox(100), None, None)
     delivery.connected(opened(), 0.0)
     return delivery
@@ -50,7 +50,7 @@ def add(delivery: Delivery, *event_ids: str) -> None:
 
 
 def sent(delivery: Delivery) -> list[Shape]:
-    """All it has to send now."""
+    """Return everything it has to send now."""
     messages: list[Shape] = []
     while (message := delivery.next_message(0.0)) is not None:
         messages.append(message)

@@ -1,4 +1,4 @@
-"""What `import turnwire` costs and gives."""
+"""What `import turnwire` loads and exports."""
 
 from __future__ import annotations
 

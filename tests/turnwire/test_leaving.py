@@ -1,4 +1,4 @@
-"""Leaving a publisher: all is stored, or it is over in time; also in a task that is cancelled."""
+"""Leaving a publisher: every event is stored, or leaving ends in time, even in a cancelled task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Client, Publisher, read_spool
 
 SLACK = 1.0
-"""Seconds more than it may take, for a machine that does other things too."""
+"""Extra seconds, for a machine that does other work too."""
 
 
 def warnings(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
@@ -78,7 +78,7 @@ async def test_leaving_takes_no_longer_than_drain_timeout_on_a_frozen_connection
 
 
 async def test_unread_bytes_for_a_frozen_gateway_do_not_delay_leaving(gateway: Gateway, relay: Relay) -> None:
-    """More than the system holds on the way: not even the frame that closes a connection can be written."""
+    """More bytes than the system buffers, so that not even a close frame can be written."""
     call = Publisher(relay.url, "call", drain_timeout=0.5)
     await call.open()
     relay.stall()
@@ -106,7 +106,7 @@ async def test_a_cancelled_task_stores_every_event_before_it_ends(gateway: Gatew
     await entered.wait()
     task.cancel()
     await asyncio.sleep(0)
-    task.cancel()  # once more, while it leaves
+    task.cancel()  # cancelled once more, while it leaves
     relay.refusing = False
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -177,7 +177,7 @@ def process(database_uri: str, database_name: str, tmp_path: Path) -> Iterator[G
 
 @pytest.mark.e2e
 async def test_a_program_that_ends_drains_its_open_publishers(process: GatewayProcess) -> None:
-    """All tasks are cancelled at once then, the publisher's own among them."""
+    """`asyncio.run` cancels all tasks at once then, including the publisher's own."""
     with running_python("tests/turnwire/closing_bots.py", process.url, "5", "20") as bots:
         output, errors = await asyncio.to_thread(bots.communicate, timeout=60)
         assert (bots.returncode, output, errors) == (0, "", "")

@@ -1,4 +1,4 @@
-"""What `turnwire verify` says of logs that are not whole."""
+"""What `turnwire verify` reports about logs that are not whole."""
 
 from __future__ import annotations
 

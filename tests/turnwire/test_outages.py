@@ -1,4 +1,4 @@
-"""What is heard of an outage, how soon it is noticed, and how clients come back."""
+"""Outages: what is logged, how soon clients notice, and how they reconnect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIENTS = 60
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What is heard at Python's default level."""
+    """Return the log messages at Python's default level."""
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -78,7 +78,7 @@ async def test_an_announced_restart_is_not_logged_as_an_outage(
     assert [text for text in warnings(caplog) if "publisher" in text] == []
 
 
-# A path on which nothing comes any more
+# A connection on which nothing arrives any more
 
 
 async def test_a_publisher_notices_a_silent_connection_after_one_and_a_half_pings(start_gateway: StartGateway) -> None:
@@ -87,7 +87,7 @@ async def test_a_publisher_notices_a_silent_connection_after_one_and_a_half_ping
         loop = asyncio.get_running_loop()
         relay.stall()
         began = loop.time()
-        for n in range(30):  # more than fits: it has to wait for the new connection
+        for n in range(30):  # more than fits: the rest must wait for the new connection
             await call.send("system", {"n": n})
         assert 0.2 < loop.time() - began < 0.6 + 1
         await call.flush()
@@ -99,7 +99,7 @@ async def test_a_publisher_notices_a_silent_connection_it_can_no_longer_write_to
     gateway = await start_gateway(ping_interval=0.4)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
         relay.stall()
-        for n in range(200):  # more than the system holds on the way
+        for n in range(200):  # more than the system buffers
             call.post("system", {"n": n, "text": "x" * 100_000})
         await eventually(lambda: relay.connections == 2, 10)
         await call.flush()
@@ -119,7 +119,7 @@ async def test_a_subscriber_notices_a_silent_connection(
         await eventually(lambda: relay.connections == 2, 2.5)
 
 
-# Coming back
+# Reconnecting
 
 
 @pytest.mark.parametrize("goaway", [False, True])

@@ -1,4 +1,4 @@
-"""The outbox against any order of sendings, answers, broken connections and writes of others."""
+"""The outbox under any order of sends, answers, broken connections and writes by others."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class World:
         self.log = [f"e{n}" if same_session_again else f"before-{n}" for n in range(stored_before)]
         self.outbox = Outbox(1000)
         self.frames: deque[list[str]] = deque()
-        """On their way to the gateway."""
+        """Events on their way to the gateway."""
         self.answers: deque[tuple[str, int | None]] = deque()
-        """On their way back: the seq of a stored event, None for a refused one."""
+        """Answers on their way back: the seq of a stored event, None for a refused one."""
         self.outcome: dict[str, int | None] = {}
         self.added: list[str] = []
         self.others = False
@@ -43,7 +43,7 @@ class World:
         self.outbox.add(entry(event_id))
 
     def connect(self) -> None:
-        """The gateway says where its log stands; what was on the way over the last connection is gone."""
+        """The gateway reports the end of its log. What was on its way over the last connection is lost."""
         self.frames.clear()
         self.answers.clear()
         for taken, seq in self.outbox.reconnected(len(self.log), self.log[-1] if self.log else None):
@@ -62,7 +62,7 @@ class World:
                 self.frames.append([taken.event_id for taken in frame])
 
     def process(self) -> None:
-        """The gateway takes a frame off the wire. It may do so when the connection has broken behind it."""
+        """The gateway reads a frame, even if the connection has broken after it."""
         if self.frames:
             for event_id in self.frames.popleft():
                 if self.is_bad(event_id):
@@ -87,7 +87,7 @@ class World:
         self.log.append(f"other-{len(self.log)}")
 
     def finish(self) -> None:
-        """From now on nothing breaks."""
+        """From now on, break nothing."""
         self.connect()
         for _ in range(10 * len(self.added) + 10):
             self.send()

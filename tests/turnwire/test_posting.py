@@ -1,4 +1,4 @@
-"""Plain calls that never wait and never raise, whatever the gateway does."""
+"""`post` and `hint` never wait and never raise, whatever the gateway does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Publisher, errors, read_spool
 
 SOON = 0.3
-"""Seconds within which a call that waits for nothing has returned, on a machine that does other things too."""
+"""Seconds within which a call without waiting must return, on a machine that does other work too."""
 
 
 @pytest.fixture
 def nowhere() -> str:
-    """The URL of a port that nobody listens on."""
+    """The URL of a port where nothing listens."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -66,7 +66,7 @@ async def test_start_opens_a_publisher_from_a_plain_function(gateway: Gateway) -
 
 
 async def test_a_gateway_that_never_answers_costs_the_call_nothing() -> None:
-    """Frozen: the kernel takes the connection, and that is all."""
+    """A frozen gateway: the kernel accepts the connection, and nothing answers."""
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         call = Publisher(f"http://127.0.0.1:{frozen.getsockname()[1]}", "call", drain_timeout=0.2)
         began = time.monotonic()
@@ -133,7 +133,7 @@ async def test_a_full_disk_does_not_make_post_raise(
 
 
 async def test_post_raises_only_for_a_bad_payload_and_at_once(nowhere: str) -> None:
-    """Also before the gateway has told its limits, and also when nothing can be taken."""
+    """Even before the gateway has told its limits, and even if nothing can be taken."""
     deep: dict[str, Any] = {}
     for _ in range(65):
         deep = {"a": deep}
@@ -182,7 +182,7 @@ async def test_a_payload_given_to_hint_may_change_afterwards(gateway: Gateway) -
     async with Publisher(gateway.url, "call") as call:
         payload: dict[str, Any] = {"n": 1}
         call.hint("a", payload)
-        payload["n"] = {1, 2}  # what cannot be encoded
+        payload["n"] = {1, 2}  # a value that cannot be encoded
         call.post("system", {"n": 2})
     assert len(await log_of(gateway.url, "call")) == 1
 
@@ -203,7 +203,7 @@ async def test_post_does_not_raise_after_a_takeover(gateway: Gateway, caplog: py
 
 
 async def test_each_raise_is_a_new_exception(gateway: Gateway) -> None:
-    """One that is raised again and again collects a traceback for each time, and all that its frames hold."""
+    """An exception raised again and again would collect a traceback each time, and everything its frames hold."""
     first = Publisher(gateway.url, "call")
     await first.open()
     async with Publisher(gateway.url, "call"):
@@ -221,7 +221,7 @@ async def test_each_raise_is_a_new_exception(gateway: Gateway) -> None:
 
 
 def depth(error: BaseException) -> int:
-    """Frames of its traceback."""
+    """Return the number of frames in its traceback."""
     frames, trace = 0, error.__traceback__
     while trace is not None:
         frames, trace = frames + 1, trace.tb_next

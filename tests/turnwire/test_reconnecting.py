@@ -1,4 +1,4 @@
-"""The publisher over connections that break, and gateways that are away."""
+"""The publisher over broken connections, and with gateways that are away."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_publisher_replaces_a_connection_that_has_gone_silent(start_gate
 async def test_a_publisher_keeps_a_quiet_connection_that_gets_pings(
     gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one on which the gateway pings less often than a silence may last: it answers our pings."""
+    """Even if the gateway pings less often than a silence may last, because it answers our pings."""
     monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.3)
     async with Publisher(relay.url, "call"):
         quiet_since = relay.carried
@@ -91,7 +91,7 @@ async def test_a_publisher_keeps_a_quiet_connection_that_gets_pings(
 
 
 async def stored(gateway: Gateway, count: int) -> None:
-    """Returns when the session has so many events."""
+    """Wait until the session has this many events."""
     async with asyncio.timeout(20):
         while (await gateway.get("/sessions/call"))["lastSeq"] < count:
             await asyncio.sleep(0.005)
@@ -237,7 +237,7 @@ async def test_a_publisher_gives_up_on_a_lost_gateway_after_give_up_after(gatewa
 async def test_two_publishers_of_a_session_do_not_take_it_from_each_other_for_ever(
     gateway: Gateway, relay: Relay
 ) -> None:
-    """The one that was superseded while it was away takes over once, as the newer, and the other stops for good."""
+    """The publisher superseded while it was away takes over once, as the newer one, and the other stops for good."""
     async with Publisher(relay.url, "call") as first:
         relay.refusing = True
         relay.cut()

@@ -1,4 +1,4 @@
-"""`turnwire resend`: what calls that never came back have left."""
+"""`turnwire resend`: sending the spools of calls that never came back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.cli import app
 
 
 async def left_behind(url: str, session_id: str, spool: Path, count: int, *, language: str | None = "en") -> None:
-    """A call that never had a gateway."""
+    """Make the spool of a call that never had a gateway."""
     metadata = None if language is None else {"bot": "b1"}
     call = Publisher(url, session_id, language, metadata=metadata, spool=spool, drain_timeout=0)
     call.start()

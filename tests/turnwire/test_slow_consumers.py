@@ -1,4 +1,4 @@
-"""Consumers that are busy for long keep their connections, and the gateway is not asked more than it must be."""
+"""Busy consumers keep their connections, and clients send no more requests than needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Publisher, Session, follow_sessions, subscribe
 
 PATIENT = {"ping_interval": 0.1, "pong_timeout": 0.2, "slow_pong_timeout": 0.2}
-"""A gateway that closes what has not answered for 0.2 s."""
+"""A gateway that closes connections without a pong for 0.2 s."""
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def impatient(start_gateway: StartGateway) -> Gateway:
 
 
 async def pings(relay: Relay, count: int) -> None:
-    """Returns when so many pings have come, and been answered if anybody does."""
+    """Wait until this many pings have come, so that a reading client has answered them."""
     before = relay.carried
     await eventually(lambda: relay.connections > 1 or relay.carried >= before + count * 8)
 
@@ -73,12 +73,12 @@ async def test_a_follower_that_is_busy_keeps_its_connection(impatient: Gateway) 
         assert relay.connections == 1
 
 
-# What a feed asks for
+# What a feed requests
 
 
 @pytest.fixture
 async def counted(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> tuple[Gateway, list[str]]:
-    """A gateway, and the paths of the requests it gets."""
+    """A gateway, and the paths of the requests it has received."""
     gateway = await start_gateway()
     paths: list[str] = []
     handle = gateway.runner.server.request_handler  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A publisher with a spool: what one process leaves behind, the next one sends."""
+"""A publisher with a spool: the next process sends what one process left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def restore(path: Path, content: bytes) -> None:
 
 
 async def leave_behind(relay: Relay, spool: Path, *numbers: int, session_id: str = "call") -> None:
-    """A publisher that is closed when the gateway does not answer any more."""
+    """A publisher that is closed once the gateway no longer answers."""
     call = Publisher(relay.url, session_id, spool=spool)
     await call.open()
     relay.refusing = True

@@ -1,4 +1,4 @@
-"""Bots that are killed and started again, and gateways too: nothing that was sent is missing or there twice."""
+"""Killed and restarted bots and gateways: every sent event is stored exactly once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 60.0
 
 @pytest.fixture
 def gateway(database_uri: str, database_name: str, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """One that listens on the same port after each start."""
+    """A gateway that listens on the same port after each start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +45,7 @@ def running(program: str, *args: str | Path) -> AbstractContextManager[subproces
 
 
 def finished(program: str, *args: str | Path) -> str:
-    """What it wrote until it ended by itself, which must be well."""
+    """Return what it wrote until it ended by itself, which must be with status 0."""
     with running(program, *args) as process:
         output, _ = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, output

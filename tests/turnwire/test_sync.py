@@ -13,7 +13,7 @@ from turnwire.sync import Client
 
 
 def use(url: str) -> None:
-    """A program that knows no event loop."""
+    """A program without an event loop."""
     with Client(url, token=lambda: "token") as client:
         client.check()
         session = client.create("call", "de", metadata={"a": 1})

@@ -1,4 +1,4 @@
-"""Tokens: shown by everything, asked for anew, renewed while a connection is open, and failing without harm."""
+"""Tokens: sent by everything, fetched again, renewed on open connections, and failing without harm."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_a_refused_token_is_final_and_raises_the_gateways_text(door: Gatek
 
 
 @pytest.mark.parametrize("code", [4401, 4403])
-async def test_a_close_with_4401_is_final(door: Gatekeeper, code: int) -> None:
+async def test_a_close_with_4401_or_4403_is_final(door: Gatekeeper, code: int) -> None:
     call = Publisher(door.url, "call", token=Mint())
     await call.open()
     await door.close(code)

@@ -25,10 +25,10 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     """Return the session's ledger, read from the log if need be: full pages as digests, the rest event by event."""
     if state.log.ledger is not None:
         return state.log.ledger
-    session_id, head = state.session_id, state.record.last_seq
+    session_id, head, life = state.session_id, state.record.last_seq, state.record.life
     as_of = store.events.troubles
     ledger, times = Ledger(), array("q")
-    for ids, _ in await persist(lambda: store.events.digests.load(session_id, head)):
+    for ids, _ in await persist(lambda: store.events.digests.load(session_id, head, life)):
         ledger.add_digests(ids)
     while ledger.head < head:
         first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
@@ -59,7 +59,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     durable = Durable()
     while pending := list(ledger.pending()):
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
-        documents = event_documents(state.session_id, pending)
+        documents = event_documents(state.session_id, pending, state.record.life)
         try:
             appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
         except RefusedDocument as error:
@@ -99,15 +99,30 @@ async def _read_taken(
 
     `tried`: events of this gateway, by seq, that may have been stored although the insert reported no success.
     """
-    session_id = state.session_id
-    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
-        await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
+    session_id, life = state.session_id, state.record.life
+    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
+        if not await _clear_stray(store, state, ledger.head + 1):
+            await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
+            continue
+        return
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
     durable.add_found(found)
-    durable.record = await persist(lambda: store.sessions.load(session_id))
+    durable.record = await persist(lambda: store.sessions.reload(state.record))
+
+
+async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
+    """Whether the position was taken by what a gateway has stored too late for a session of this id that was erased:
+    then it is free now. Raises SessionErased when it is this one that was erased."""
+    record = state.record
+    stray = await persist(lambda: store.events.stray_at(record.session_id, seq, record.life))
+    if stray is None:
+        return False
+    await persist(lambda: store.sessions.reload(record))  # after the look: so it is not of a later session
+    await persist(lambda: store.events.remove_stray(record.session_id, stray))
+    return True
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
@@ -115,7 +130,7 @@ async def _keep_time_order(store: Store, state: SessionState, durable: Durable, 
     last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
     if state.record.time_ordered and not rise(last, times):
         state.disorder()
-        await persist(lambda: store.sessions.mark_time_disordered(state.session_id))
+        await persist(lambda: store.sessions.mark_time_disordered(state.record))
 
 
 def _is_stored_from(found: Event, tried: EventIn | None) -> bool:

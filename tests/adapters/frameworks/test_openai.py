@@ -1,4 +1,4 @@
-"""OpenAI's own SDKs: its types accept what our scripts say, and the Agents SDK passes on what its server says."""
+"""OpenAI's own SDKs: their types accept our scripts, and the Agents SDK passes on what its server says."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_events_of_the_openai_sdk_are_mapped_like_plain_messages() -> None:
 
 
 class Server:
-    """A Realtime server on this machine that says what a test tells it to say."""
+    """A local Realtime server that sends what a test tells it to send."""
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
@@ -94,7 +94,7 @@ class Watched(Recorder):
 
 @asynccontextmanager
 async def talking(agent: RealtimeAgent[None]) -> AsyncIterator[tuple[Server, Watched]]:
-    """A session of the Agents SDK with its real model, connected to a server of ours."""
+    """A session of the Agents SDK with its real model, connected to the local server."""
     server, told = Server(), Watched()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
@@ -196,7 +196,7 @@ async def test_a_supervisor_interrupts_as_the_agents_sdk_does() -> None:
 
 
 class Runner:
-    """A RealtimeRunner whose sessions go to a server of ours."""
+    """A RealtimeRunner whose sessions connect to the local server."""
 
     def __init__(self, port: int) -> None:
         self._runner = RealtimeRunner(RealtimeAgent(name="Reception"), model=OpenAIRealtimeWebSocketModel())
@@ -214,7 +214,7 @@ async def test_the_code_in_openai_agents_md_runs(gateway: Gateway, session_id: s
             run_page("openai-agents", runner=Runner(port), call_id=session_id, gateway=gateway.url)
         )
         await server.connected.wait()
-        await until(lambda: server.received)  # the session's configuration: it is connected
+        await until(lambda: server.received)  # the session's configuration arrives once it is connected
         await server.say(*(message for _, message in script.one_exchange()))
         async with asyncio.timeout(10):
             while len(await texts(gateway, session_id)) < 2:

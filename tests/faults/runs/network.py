@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.failpoints import failing
 from tests.support.faults.proxy import Fault, Proxy, every
-from tests.support.faults.rig import database_in, eventually, gateway_on, now, port_of, serving
+from tests.support.faults.rig import database_in, eventually, gateway_on, now, serving
 from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import Target
 
@@ -17,11 +17,12 @@ WRITES = {"insert", "update"}
 
 
 async def broken_network(directory: Path, seed: int, *, seconds: float, silence: float) -> None:
-    """Everything a network does, one after the other, each for so many seconds; silence and half-open connections for
-    `silence` seconds, which should be beyond the driver's timeout now and then."""
+    """Play every network fault, one after the other, each for `seconds`. Silence and half-open connections last
+    `silence` seconds, which should exceed the driver's timeout in some runs.
+    """
     target = Target()
     async with database_in(directory / "database") as database:
-        async with Proxy(port_of(database), seed) as proxy:
+        async with Proxy(database.uri, seed) as proxy:
             gateway = gateway_on(directory / "gateway", f"{proxy.uri}&timeoutMS=2000&connectTimeoutMS=1500")
             async with (
                 serving(gateway, target),
@@ -41,7 +42,7 @@ async def broken_network(directory: Path, seed: int, *, seconds: float, silence:
 
 
 async def _breakages(proxy: Proxy, fleet: Fleet, seconds: float, silence: float) -> dict[str, float]:
-    """Returns how long after each all publishers had acks again."""
+    """Return how long it took after each fault until all publishers had acks again."""
     recovered = {}
 
     async def over(name: str) -> None:
@@ -79,16 +80,15 @@ FAILURES: list[dict[str, Any]] = [
 
 
 async def failing_commands(directory: Path, seed: int, *, seconds: float) -> None:
-    """The database itself fails inserts and updates, in each way for so many seconds, in bursts.
-
-    Publishers that come back claim their sessions, which are updates.
+    """Let the database itself fail inserts and updates, in bursts, in each way for so many seconds. Publishers that
+    come back claim their sessions, and claims are updates.
     """
     target = Target()
     recovered: list[float] = []
     asked: Counter[str] = Counter()
     async with (
         database_in(directory / "database", test_commands=True) as database,
-        Proxy(port_of(database), seed) as proxy,
+        Proxy(database.uri, seed) as proxy,
         serving(gateway_on(directory / "gateway", proxy.uri), target),
         Fleet(target, seed, publishers=12, subscribers_each=1, rate=25, prefix="failing") as fleet,
     ):

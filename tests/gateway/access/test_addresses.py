@@ -1,4 +1,4 @@
-"""Whose address is counted."""
+"""Which address counts as the client's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts are answered to, and pages of which origins come in."""
+"""Which Host headers a gateway answers to, and pages of which origins it admits."""
 
 from __future__ import annotations
 

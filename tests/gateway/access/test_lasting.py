@@ -1,4 +1,4 @@
-"""Connections end with what let them in: at its end, by revocation, with its key; and live on with a newer token."""
+"""Connections end with their credential (expired, revoked, key removed), and live on with a newer token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERYTHING = " ".join(set(Scope) - {"admin"})
 
 
 def lasting(seconds: float, **claims: Any) -> str:
-    """A token that ends so many seconds from now, which `exp` has whole ones of."""
+    """Return a token that ends this many seconds from now, rounded to the whole seconds of `exp`."""
     return token(**{"scope": EVERYTHING, "sessions": ["*"], "exp": int(time.time() + seconds), **claims})
 
 

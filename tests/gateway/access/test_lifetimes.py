@@ -1,4 +1,4 @@
-"""When a client is told that its credential ends."""
+"""When a client is told that its credential is about to expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether credentials are asked for, and on what a gateway must not start."""
+"""Whether a gateway requires credentials, and with which settings it must not start."""
 
 from __future__ import annotations
 

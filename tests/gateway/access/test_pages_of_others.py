@@ -1,4 +1,4 @@
-"""What a web page, a form or a name that points here may do to a gateway on loopback without keys: nothing."""
+"""What foreign web pages, forms and DNS rebinding can do to a gateway on loopback without keys: nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates: what a bucket gives, that what is tracked is bounded, and what the headers say."""
+"""Rates: what a bucket gives, that the number of buckets is bounded, and what the headers say."""
 
 from __future__ import annotations
 

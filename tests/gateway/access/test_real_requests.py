@@ -1,4 +1,4 @@
-"""The door before a real server, by real requests and sockets."""
+"""The door in front of a real server, tested with real requests and sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def guarded_app(access: Access) -> web.Application:
-    """Answers with the id of whoever was let in, by REST at /sessions and by a socket at /subscribe."""
+    """Answers with the id of the admitted principal, by REST at /sessions and over a socket at /subscribe."""
     who = web.RequestKey("who", str)
 
     @web.middleware
@@ -51,7 +51,7 @@ def guarded_app(access: Access) -> web.Application:
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A server with the door before it, on loopback."""
+    """A server behind the door, on loopback."""
     runner = web.AppRunner(guarded_app(await start(tmp_path)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,4 +1,4 @@
-"""Every route asks for its scope, and for the session; and says nothing of what exists to those who may not know."""
+"""Every route requires its scope and a covered session, and reveals nothing of what exists to anyone else."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_a_minted_token_grants_its_rights_and_no_others(guarded: Gateway) 
 
 
 async def test_every_route_refuses_a_credential_without_any_scope(guarded: Gateway) -> None:
-    """Whoever has a credential without any scope is refused on every route that is not open to everybody."""
+    """Every route that is not public refuses a credential without any scope."""
     nobody = allowed("")
     checked = 0
     for route in guarded.app.router.routes():

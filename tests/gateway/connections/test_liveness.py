@@ -1,4 +1,4 @@
-"""Who answers no ping is let go; who is only slow is not."""
+"""Liveness: a client that answers no ping is closed; a client that is only slow is not."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_a_slow_subscriber_that_has_read_everything_gets_the_usual_time_fo
         _, payload = await raw.frame()
         cursor += payload.count(b'"eventId"')
     await until(lambda: not connection.outbox.unread, "all to be sent")
-    await asyncio.sleep(0.2)  # it takes its time to come to our ping
+    await asyncio.sleep(0.2)  # the client takes a while to reach our ping
     assert connection.closing is None
     await raw.write(client_frame(b"", PONG))
     await raw.send({"type": "ping", "ref": 1})

@@ -11,7 +11,7 @@ from turnwire.gateway.connections.outbox import FrameOutbox
 
 
 class Slow:
-    """A socket that takes a frame when it is told to."""
+    """A socket that takes a frame when the test tells it to."""
 
     def __init__(self, max_bytes: int = 100) -> None:
         self.taken: list[bytes] = []
@@ -88,7 +88,7 @@ async def test_waiting_for_room_in_an_outbox_ends_when_there_is_room() -> None:
         slow.outbox.put(b"x" * 20)
     waiting = asyncio.create_task(slow.outbox.room())
     await asyncio.sleep(0)
-    assert slow.outbox.size == 180  # one is on its way
+    assert slow.outbox.size == 180  # one frame is on its way
     await slow.take(6)
     assert not waiting.done()
     await slow.take(1)

@@ -1,4 +1,4 @@
-"""Errors: the envelope for whatever goes wrong, and nothing of our inside in it."""
+"""Errors: every failure gets the envelope, and none reveals internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = b"Host: localhost\r\n"
 
 
 def parsed(answer: bytes) -> tuple[int, dict[str, str], Json]:
-    """Status, headers and JSON of exactly one HTTP answer."""
+    """Return status, headers and JSON of exactly one HTTP answer."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status_line, _, lines = head.partition(b"\r\n")
     headers = dict(BytesParser().parsebytes(lines))

@@ -1,4 +1,4 @@
-"""Headers: security on every answer, CORS for the origins that are configured."""
+"""Headers: security headers on every answer, CORS for the configured origins."""
 
 from __future__ import annotations
 

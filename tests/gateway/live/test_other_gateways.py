@@ -1,4 +1,4 @@
-"""A session that is live here and written by another gateway: what is acked there is read, and resumed from, here."""
+"""A session that is live here and written by another gateway: readers and subscribers here get what is acked there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def session_id() -> str:
 
 @pytest.fixture(autouse=True)
 async def bot(here: Gateway, start_gateway: StartGateway, session_id: str) -> Socket:
-    """Its publisher, at another gateway. The session's head is 1 as far as is known here, and 4 in the store."""
+    """The session's publisher, at another gateway. This gateway knows the head as 1; in the store it is 4."""
     bot = await publisher(await start_gateway(), session_id)
     await here.post(f"/sessions/{session_id}/events", new_event("a"), status=201)
     assert await bot.acked("b", "c", "d") == [2, 3, 4]

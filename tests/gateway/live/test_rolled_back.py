@@ -1,4 +1,4 @@
-"""A database that was put back to an older copy: the log goes on from what is there, loudly, and without a hole."""
+"""A database restored to an older copy: the log goes on from its stored end without a hole, and the loss is logged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.sockets import publisher, subscriber
 
 
 async def lose_after(gateway: Gateway, session_id: str, last_seq: int) -> None:
-    """The database forgets the events behind this one, and there has been trouble with it."""
+    """The database loses the events after this one, and has been in trouble."""
     events = gateway.store.events
     await events._events.delete_many({"sessionId": session_id, "seq": {"$gt": last_seq}})
     events._condition.trouble("insert", TimeoutError())

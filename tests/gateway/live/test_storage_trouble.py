@@ -1,4 +1,4 @@
-"""The database fails or forgets to answer: nothing is acked that is not durable, and all is acked later, once."""
+"""The database fails or does not answer: no event is acked before it is durable, and each is acked once later."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.faults
 TROUBLES: list[dict[str, Any]] = [
     {"errorCode": 10107},  # NotWritablePrimary
     {"errorCode": 11600},  # InterruptedAtShutdown
-    {"errorCode": 13},  # Unauthorized: no fault of the network, and none of the event
+    {"errorCode": 13},  # Unauthorized: neither the network's fault nor the event's
     {"closeConnection": True},
 ]
 
 
 async def assert_whole(gateway: Gateway, session_id: str, ids: list[str]) -> None:
-    """The log holds these events once each, in this order."""
+    """Assert that the log holds these events once each, in this order."""
     found: list[str] = []
     while len(found) < len(ids):
         page = await gateway.get(f"/sessions/{session_id}/events?afterSeq={len(found)}")
@@ -34,7 +34,7 @@ async def assert_whole(gateway: Gateway, session_id: str, ids: list[str]) -> Non
 
 
 async def nothing_comes(bot: Socket) -> None:
-    """Neither ack nor nack is on its way."""
+    """Assert that neither ack nor nack is on its way."""
     for _ in range(3):
         await bot.ask({"type": "ping"}, "pong")
         await asyncio.sleep(0.05)
@@ -152,7 +152,7 @@ async def test_after_the_storage_timeout_a_publisher_is_closed_and_resumes(
     async with failing(database_uri, "insert"):
         await bot.append("b", "c")
         assert await bot.close_code() == 1013
-    bot = await publisher(gateway, session_id)  # what was on its way is stored before it is told
+    bot = await publisher(gateway, session_id)  # events on their way are stored before the client learns of it
     assert (bot.opened["lastSeq"], bot.opened["lastEventId"]) == (3, "c")
     await bot.append("b", "c", "d")
     assert [answer.get("duplicate", False) for answer in await bot.answers(3)] == [True, True, False]

@@ -1,4 +1,4 @@
-"""A new publisher takes over: what the old one left is told, and nothing of it comes after."""
+"""A new publisher takes over: it learns what the old one stored, and nothing of the old one is stored afterwards."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_publisher_superseded_during_its_handshake_gets_opened_and_close
 
 
 async def send_until_superseded(bot: Socket, todo: list[str], acked: dict[str, int]) -> int:
-    """Send what is not stored, as a client would; notes the acks. Returns the close code."""
+    """Send events that are not stored, as a client would, and note the acks. Returns the close code."""
 
     async def send() -> None:
         for event_id in todo:
@@ -89,7 +89,7 @@ async def test_fifty_takeovers_with_appends_in_flight_leave_a_whole_log(gateway:
         start = 0 if last is None else ids.index(last) + 1
         assert bot.opened["lastSeq"] == start
         runs.append(asyncio.create_task(send_until_superseded(bot, ids[start:], acked)))
-        await asyncio.sleep(0)  # let it begin
+        await asyncio.sleep(0)  # let the old publisher begin
     bot = await publisher(gateway, session_id)
     assert {await run for run in runs} == {4409}
     left = ids[bot.opened["lastSeq"] :]
@@ -112,7 +112,7 @@ async def test_a_publisher_that_takes_over_at_another_gateway_learns_of_every_st
     await old.acked("a", "b")
     new = await publisher(there, session_id, language=None)
     assert (new.opened["epoch"], new.opened["lastSeq"], new.opened["lastEventId"]) == (2, 2, "b")
-    await old.acked("c")  # nothing of the newer one is stored yet
+    await old.acked("c")  # no event of the newer publisher is stored yet
     assert await new.acked("d", "c") == [4, 3]
     await old.append("e")
     assert await old.close_code() == 4409
@@ -186,7 +186,7 @@ async def test_a_publisher_notices_an_end_at_another_gateway(start_gateway: Star
     await board.subscribe(session_id)
     await board.next("caughtUp")
     ended = await there.post(f"/sessions/{session_id}/complete", {"reason": "operator"})
-    await bot.append("a", "b")  # in the time of grace
+    await bot.append("a", "b")  # in the grace time
     messages, code = await bot.rest()
     assert code == 4410
     assert [
@@ -222,5 +222,5 @@ async def test_history_is_ordered_when_timestamps_go_back_between_two_gateways(
         else:
             events = (await gateway.get(f"/sessions/{session_id}/events"))["events"]
         if gateway is there and len(events) == 2:
-            continue  # it has not heard of the third one, which went to the other gateway
+            continue  # this gateway has not heard of the third event, which went to the other one
         assert [each["eventId"] for each in events] == (["a", "c", "b"] if reads == "by time" else ["a", "b", "c"])

@@ -22,14 +22,14 @@ async def there(start_gateway: StartGateway) -> Gateway:
 
 
 async def post_event(gateway: Gateway, session_id: str, body: Json) -> tuple[Json, bool]:
-    """The answer, and whether it says that all of it was stored before."""
+    """Return the answer, and whether it says that every event was stored before."""
     async with gateway.request("POST", f"/sessions/{session_id}/events", json=body) as response:
         assert response.status == 201, await response.text()
         return await response.json(), "Idempotent-Replayed" in response.headers
 
 
 async def in_both(here: Gateway, there: Gateway) -> str:
-    """A session that is in the memory of both, and in which nothing has been stored."""
+    """A session that both gateways have in memory, without events."""
     session_id = await here.create()
     await there.parts.sessions.open(session_id)
     return session_id
@@ -86,7 +86,7 @@ async def test_reading_a_session_shows_changes_made_at_another_gateway(here: Gat
         seen = await there.get(path)
         assert (seen["status"], seen["lastSeq"], seen["lastEventAt"]) == ("active", n, event["timestamp"])
         assert seen["pagination"]["total"] == n
-        assert [event["eventId"] for event in await board.events(n, n - 1)] == [f"e{n}"]  # it has caught up by that
+        assert [event["eventId"] for event in await board.events(n, n - 1)] == [f"e{n}"]  # caught up by then
     async with there.request("GET", f"{path}/events", headers={"Accept": "application/x-ndjson"}) as response:
         assert len((await response.text()).splitlines()) == 2
     ended = await here.post(f"{path}/complete", {"reason": "hangup"})

@@ -51,7 +51,7 @@ async def test_the_openapi_document_describes_exactly_the_routes_served(gateway:
         for route in gateway.app.router.routes()
         if route.resource is not None and route.method not in ("HEAD", "OPTIONS")
     }
-    served.remove(("get", "/static/{path}"))  # what the dashboard is made of
+    served.remove(("get", "/static/{path}"))  # the files of the dashboard
     assert served == {(method, path) for method, path, _ in operations()}
 
 
@@ -179,7 +179,7 @@ async def test_real_answers_match_the_openapi_document(gateway: Gateway, query: 
 
 
 class Page(HTMLParser):
-    """Ids, links and whether the elements are nested as they must."""
+    """Collects ids and links, and checks that elements are nested correctly."""
 
     VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})
 

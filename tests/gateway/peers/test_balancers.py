@@ -1,4 +1,4 @@
-"""nginx and HAProxy before two gateways, with the sample files of the documentation as they stand."""
+"""nginx and HAProxy in front of two gateways, with the documentation's sample files as they stand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMPLES = ROOT / "docs" / "deploy"
 
 
 class Balancer:
-    """A proxy that runs on ports of its own, with our gateways and our certificate in the places of the sample's."""
+    """A proxy on its own ports, with our gateways and our certificate in place of the sample's."""
 
     def __init__(self, folder: Path, gateways: list[Gateway], certificate: tuple[Path, Path]) -> None:
         self.plain_port, self.tls_port = free_port(), free_port()
@@ -89,7 +89,7 @@ async def answers(http: aiohttp.ClientSession, balancer: Balancer) -> bool:
 
 
 async def stream_a_call(http: aiohttp.ClientSession, url: str) -> None:
-    """Publish, subscribe, follow and read a session, over connections that each go to any gateway."""
+    """Publish, subscribe, follow and read a session, over connections that may each go to either gateway."""
     session_id = new_id("s")
     async with (
         http.ws_connect(f"{url}/sessions/{session_id}/publish?language=en") as bot,

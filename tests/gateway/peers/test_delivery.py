@@ -1,4 +1,4 @@
-"""What happens at one gateway is seen at the others at once, over a real Redis."""
+"""Events, signals, takeovers and ends at one gateway reach the others at once, over a real Redis."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SOON: dict[str, Any] = {"feed_interval": 0.05}
 
 
 async def feed(gateway: Gateway, **fields: Json) -> Socket:
-    """A subscriber to the feed that has got the sessions there are."""
+    """A subscriber to the feed that has received the existing sessions."""
     board = await subscriber(gateway)
     await board.send({"type": "subscribe", "ref": "f", "feed": "sessions", **fields})
     await board.next("subscribed")
@@ -23,7 +23,7 @@ async def feed(gateway: Gateway, **fields: Json) -> Socket:
 
 
 async def told(board: Socket, session_id: str, **fields: Json) -> Json:
-    """The first change of the session that has these fields."""
+    """Return the first change of the session that has these fields."""
     while True:
         message = await board.next_of("session")
         session = message["session"]
@@ -63,7 +63,7 @@ async def test_a_feed_shows_summaries_of_sessions_at_another_gateway(pair: list[
     bot = await publisher(here, session_id)
     await bot.acked(line("a", "Hello?"))
     board = await feed(there, summaries=True)
-    message = await told(board, session_id, lastSeq=1)  # the one it began with had none yet
+    message = await told(board, session_id, lastSeq=1)  # the session at the start of the feed had no summary yet
     while "summary" not in message:
         message = await told(board, session_id, lastSeq=1)
     assert message["summary"]["lastLine"]["text"] == "Hello?"

@@ -1,4 +1,4 @@
-"""Ways to name a Redis: with a user that may do little, over TLS, by host and port."""
+"""Ways to name a Redis: with a restricted user, over TLS, by host and port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.gateway.config import ConfigError, load_config
 from turnwire.gateway.running.app import bus_of
 
 RIGHTS = "+publish +subscribe +unsubscribe +client +hello &turnwire:*"
-"""As docs/operations.md has them."""
+"""As listed in docs/operations.md."""
 
 
 async def test_a_redis_user_with_only_the_documented_rights_is_enough(

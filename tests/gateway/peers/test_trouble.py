@@ -1,4 +1,4 @@
-"""Redis killed, frozen, cut off or emptied: no ack waits for it, no event is missed or doubled, polling takes over."""
+"""Redis killed, frozen, cut off or emptied: no ack waits, subscribers get each event once, polling takes over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.sockets import Socket, publisher, subscriber, until
 pytestmark = pytest.mark.faults
 POLLS: dict[str, Any] = {"poll_interval": 0.2}
 MOST_SECONDS = 2.0
-"""How long it may take until the bus is known to be away."""
+"""Seconds until a gateway must know that the bus is away."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def here_and_there(start_peers: StartPeers) -> list[Gateway]:
 
 
 class Stream:
-    """A publisher at one gateway that sends an event every few milliseconds, and a subscriber at another."""
+    """A publisher at one gateway sends an event every few milliseconds, and a subscriber follows at another."""
 
     def __init__(self, bot: Socket, board: Socket, session_id: str) -> None:
         self.bot, self.board, self.session_id = bot, board, session_id
@@ -68,7 +68,7 @@ class Stream:
             self.slowest_delivery = max(self.slowest_delivery, late)
 
     async def end(self) -> None:
-        """All that was sent has been acked and has arrived once, in order."""
+        """Assert that every sent event has been acked and has arrived once, in order."""
         self._stop = True
         async with asyncio.timeout(20):
             await self._publishing

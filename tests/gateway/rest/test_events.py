@@ -16,14 +16,14 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 async def append(gateway: Gateway, session_id: str, body: Json) -> tuple[Json, str | None]:
-    """The answer, and the header that says whether all had been stored before."""
+    """Return the answer, and the header that says whether every event had been stored before."""
     async with gateway.request("POST", f"/sessions/{session_id}/events", json=body) as response:
         assert response.status == 201, await response.text()
         return await response.json(), response.headers.get("Idempotent-Replayed")
 
 
 async def read_lines(gateway: Gateway, path: str, headers: dict[str, str] | None = None) -> list[Json]:
-    """The events of an NDJSON answer."""
+    """Return the events of an NDJSON answer."""
     async with gateway.request("GET", path, headers=headers or NDJSON) as response:
         assert response.status == 200, await response.text()
         assert response.headers["Content-Type"] == "application/x-ndjson"

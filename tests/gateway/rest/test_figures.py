@@ -1,4 +1,4 @@
-"""Figures that live on the session: while it goes on, with its end, and after a restart."""
+"""Figures on the session: during the call, with its end, and after a restart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def figures_of(gateway: Gateway, session_id: str) -> Json:
 
 
 async def when_there(gateway: Gateway, session_id: str, **expected: Json) -> Json:
-    """The figures once they have these values."""
+    """Wait until the figures have these values."""
     async with asyncio.timeout(10):
         while True:
             figures = await figures_of(gateway, session_id)

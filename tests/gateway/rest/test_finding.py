@@ -18,7 +18,7 @@ Json = Any
 
 
 async def call(gateway: Gateway, session_id: str, *texts: str, end: Json = None, **fields: Json) -> None:
-    """A session in which this was said, ended unless `end` is False."""
+    """Create a session in which this was said, ended unless `end` is False."""
     await gateway.create(session_id, **fields)
     events = [new_event(f"e{n}", {"text": text}) for n, text in enumerate(texts)]
     if events:
@@ -38,7 +38,7 @@ async def when_found(gateway: Gateway, query: str, expected: list[str]) -> None:
 
 
 async def searching(start_gateway: StartGateway, folder: Path, **settings: Any) -> Gateway:
-    """A gateway with a search that knows all there is."""
+    """A gateway whose search index is up to date."""
     gateway = await start_gateway(search="on", data_dir=folder, **settings)
     async with asyncio.timeout(10):
         while gateway.gateway.search is None or not gateway.gateway.search.ready:
@@ -137,7 +137,7 @@ async def test_the_search_index_goes_on_after_a_restart_and_can_be_rebuilt(
     await when_found(again, "q=lunch", ["t", "s"])
     await when_found(again, "q=breakfast+lunch", ["s"])
     await again.stop()
-    request_rebuild(tmp_path / FILE_NAME)  # what is there is thrown away, and made again from the database
+    request_rebuild(tmp_path / FILE_NAME)  # the index is discarded and rebuilt from the database
     rebuilt = await searching(start_gateway, tmp_path)
     await when_found(rebuilt, "q=breakfast+lunch", ["s"])
     await when_found(rebuilt, "q=lunch", ["t", "s"])

@@ -20,7 +20,7 @@ from turnwire.version import __version__
 
 @asynccontextmanager
 async def without_storage(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The database does not answer pings; what was known of it is no longer fresh."""
+    """The database does not answer pings, and its last known state is stale."""
     with monkeypatch.context() as patch:
         probe = gateway.gateway.probe
         patch.setattr(probe, "_ask_storage", no)
@@ -74,7 +74,7 @@ async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
 
 
 class Ping:
-    """Counts the pings, and answers them when told."""
+    """Counts the pings, and answers them when the test says so."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -131,7 +131,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def scrape(gateway: Gateway) -> Callable[..., float]:
-    """A function from a name and labels to the value of that sample; 0 when there is none."""
+    """Return a function from a name and labels to the value of that sample, 0 if there is none."""
     async with gateway.request("GET", "/metrics") as response:
         assert response.status == 200
         assert response.content_type == "text/plain"

@@ -16,7 +16,7 @@ PAGES = ("limit=3", "limit=7", "limit=100", "")
 
 
 async def read_pages(gateway: Gateway, session_id: str, query: str, order: str) -> list[int]:
-    """The seqs of all pages by number, each checked on the way."""
+    """Return the seqs of all pages by number, checking each page."""
     seqs: list[int] = []
     page = 1
     while True:
@@ -34,7 +34,7 @@ async def read_pages(gateway: Gateway, session_id: str, query: str, order: str) 
 
 
 async def read_offsets(gateway: Gateway, session_id: str, query: str, order: str) -> list[int]:
-    """The seqs of all pages by offset."""
+    """Return the seqs of all pages by offset."""
     seqs: list[int] = []
     while True:
         answer = await gateway.get(f"/sessions/{session_id}?offset={len(seqs)}&order={order}&{query}")

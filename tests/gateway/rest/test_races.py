@@ -1,4 +1,4 @@
-"""REST: the same thing asked for many times at once is done once."""
+"""REST: many identical requests at once take effect once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMES = 50
 
 
 async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[Json]) -> list[tuple[int, Json, bool]]:
-    """Status, JSON and whether it was replayed, of one request for each body; all are under way together."""
+    """Send one request for each body, all at once. Returns status, JSON and whether it was replayed, for each."""
 
     async def one(gateway: Gateway, body: Json) -> tuple[int, Json, bool]:
         async with gateway.request(method, path, json=body) as response:
@@ -24,7 +24,7 @@ async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[
 
 
 def only(answers: list[tuple[int, Json, bool]], status: int) -> Any:
-    """The one answer that all got; one of them is no replay."""
+    """Return the one answer that all requests got. Exactly one of them must not be a replay."""
     assert {answered for answered, _, _ in answers} == {status}
     assert [replayed for _, _, replayed in answers].count(False) == 1
     bodies = [body for _, body, _ in answers]

@@ -16,7 +16,7 @@ from turnwire.store.sessions import SessionRecord
 
 
 async def create(gateway: Gateway, body: Json) -> tuple[Json, str | None]:
-    """The session, and the header that says whether it was there before."""
+    """Return the session, and the header that says whether it existed before."""
     async with gateway.request("POST", "/sessions", json=body) as response:
         assert response.status == 200, await response.text()
         return await response.json(), response.headers.get("Idempotent-Replayed")
@@ -89,13 +89,20 @@ async def test_session_ids_at_the_length_limits_are_accepted(gateway: Gateway, l
     assert (await gateway.get(f"/sessions/{quote(session_id)}"))["sessionId"] == session_id
 
 
+@pytest.mark.parametrize("session_id", [".", ".."])
+async def test_no_session_is_made_that_a_path_cannot_name(gateway: Gateway, session_id: str) -> None:
+    envelope = await gateway.refused("POST", "/sessions", 400, json={"sessionId": session_id, "language": "en"})
+    assert envelope["message"] == [f"sessionId must not be {session_id}, which has a meaning of its own in a path"]
+    await gateway.refused("GET", f"/sessions/{session_id.replace('.', '%2E')}", 404)
+
+
 @pytest.mark.parametrize(
     "session_id",
-    ["a/b", "a/b/events", "/", "..", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
+    ["a/b", "a/b/events", "/", "...", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
 )
 async def test_a_session_id_may_contain_any_characters(gateway: Gateway, session_id: str) -> None:
     await gateway.create(session_id)
-    path = f"/sessions/{quote(session_id, safe='')}".replace("..", "%2E%2E")
+    path = f"/sessions/{quote(session_id, safe='')}"
     await gateway.post(f"{path}/events", new_event("e/1"), status=201)
     session = await gateway.get(path)
     assert session["sessionId"] == session_id
@@ -142,7 +149,7 @@ async def test_an_unknown_session_is_not_found_on_any_route(gateway: Gateway) ->
 
 
 async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: Json) -> list[str]:
-    """Sessions that all started at this moment, put into the store; their ids."""
+    """Store sessions that all started at this moment. Returns their ids."""
     ids = [new_id("s") for _ in range(count)]
     for session_id in ids:
         assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started_at, **fields))
@@ -150,7 +157,7 @@ async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: J
 
 
 async def walk(gateway: Gateway, query: str) -> list[Json]:
-    """All sessions, page by page."""
+    """Return all sessions, read page by page."""
     sessions: list[Json] = []
     cursor = ""
     while True:
@@ -232,7 +239,7 @@ async def test_a_listed_session_equals_the_session_as_read(gateway: Gateway) -> 
     await gateway.fill(session_id, 3)
     (listed,) = (await gateway.get("/sessions"))["sessions"]
     read = await gateway.get(f"/sessions/{session_id}")
-    assert set(listed) == set(Session.__struct_encode_fields__) - {"commands"}  # no bot is there that takes any
+    assert set(listed) == set(Session.__struct_encode_fields__) - {"commands"}  # no connected bot accepts any
     assert listed == {name: read[name] for name in listed}
     assert listed["lastSeq"] == 3
 

@@ -18,14 +18,14 @@ Message = dict[str, Any]
 
 
 class Stream:
-    """The messages of one answer, by the rules a browser reads them."""
+    """The messages of one answer, read by the rules that browsers use."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
         self._content = response.content
 
     async def message(self) -> Message | None:
-        """The next one with data: its `event`, `id` (or None) and decoded `data`. None at the end of the stream."""
+        """Return the next message with data: `event`, `id` (or None), decoded `data`. None at the end of the stream."""
         fields: Message = {"event": "message", "id": None}
         lines: list[str] = []
         while line := await self._content.readline():
@@ -43,7 +43,7 @@ class Stream:
         return None
 
     async def until(self, event: str) -> list[Message]:
-        """The messages up to the first of this kind, included."""
+        """Return the messages up to and including the first of this kind."""
         messages: list[Message] = []
         async with asyncio.timeout(20):
             while not messages or messages[-1]["event"] != event:
@@ -53,7 +53,7 @@ class Stream:
         return messages
 
     async def events(self, count: int) -> list[Message]:
-        """The next events of the session; other messages between them are left out."""
+        """Return the next events of the session, leaving out other messages between them."""
         found: list[Message] = []
         while len(found) < count:
             found += [message for message in await self.until("event") if message["event"] == "event"]

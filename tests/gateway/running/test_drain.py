@@ -1,4 +1,4 @@
-"""Going away: everybody is told, what is in flight is settled, and nothing is taken any more."""
+"""Draining: every client is told, what is in flight is settled, and nothing new is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publ
 async def draining_with_an_event_under_way(
     gateway: Gateway, bot: Socket, database_uri: str
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """The drain has begun, and `bot` was told; its event "a" is on its way to a database that takes its time."""
+    """A drain has begun and `bot` was told. Its event "a" is on its way to a slow database."""
     async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=500):
         await bot.append("a")
         await bot.ask({"type": "ping"}, "pong")
@@ -120,7 +120,7 @@ async def test_a_drain_takes_no_longer_than_its_timeout(start_gateway: StartGate
     gateway = await start_gateway(drain_timeout=0.8)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    silent = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)  # answers no close
+    silent = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)  # this client answers no close
     loop = asyncio.get_running_loop()
     async with failing(database_uri, "insert", "update", "bulkWrite"):
         await bot.append("a")
@@ -146,7 +146,7 @@ async def test_event_streams_end_in_a_drain_and_resume_at_another_gateway(start_
             while body.count(b"event: event") < 3:
                 body += await answer.content.readany()
         await gateway.gateway.drain()
-        body += await answer.content.read()  # to its end, which the drain brings
+        body += await answer.content.read()  # until the drain ends the stream
     assert body.count(b"event: event") == 3
     assert not gateway.followers
 
@@ -163,7 +163,7 @@ async def test_after_a_drain_another_gateway_goes_on_where_this_one_stopped(star
     acked = [each["seq"] for message in messages if message["type"] == "ack" for each in message["acks"]]
     assert acked == list(range(1, len(acked) + 1))
     bot = await publisher(there, session_id)
-    assert bot.opened["lastSeq"] == len(acked)  # no crash: what is stored was acked
+    assert bot.opened["lastSeq"] == len(acked)  # this was no crash: every stored event was acked
     await bot.append(*(f"e{number}" for number in range(100)))
     assert [answer["seq"] for answer in await bot.answers(100)] == list(range(1, 101))
 

@@ -1,4 +1,4 @@
-"""`turnwire reindex`: asks for it, or says what is wrong."""
+"""`turnwire reindex`: requests a rebuild, or says what is wrong."""
 
 from __future__ import annotations
 

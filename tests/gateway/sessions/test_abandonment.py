@@ -1,4 +1,4 @@
-"""A session whose publisher does not come back ends as failed; one that somebody still uses does not."""
+"""A session whose publisher does not come back ends as failed. One that anyone still uses does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures that are read from the log behind everything else."""
+"""Figures that are read from the log with low priority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions come into memory when somebody needs them and leave it when nobody does, and no one notices."""
+"""Sessions enter memory when needed and leave it when not, and no client notices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def test_an_unused_session_is_evicted_and_comes_back_as_it_was(start_gatew
     before = await gateway.get(f"/sessions/{session_id}")
     await until(lambda: session_id not in gateway.live, "the eviction")
     after = await gateway.get(f"/sessions/{session_id}")
-    assert {**after, "figures": None} == {**before, "figures": None}  # an open session's figures are in memory alone
+    assert {**after, "figures": None} == {**before, "figures": None}  # figures of an open session are only in memory
     again = await gateway.post(
         f"/sessions/{session_id}/events", {"events": [new_event("e2", {"n": 2}), new_event("x")]}, status=201
     )
@@ -70,7 +70,7 @@ async def test_a_crash_before_the_lazy_fields_are_written_loses_nothing(start_ga
     first = await start_gateway(flush_interval=60)
     session_id = await first.create()
     await first.fill(session_id, 120)
-    second = await start_gateway()  # as after a crash: nothing has been written
+    second = await start_gateway()  # as after a crash: no field has been written
     session = await second.get(f"/sessions/{session_id}")
     assert (session["status"], session["lastSeq"], session["pagination"]["total"]) == ("active", 120, 120)
     assert [each["sessionId"] for each in (await first.get("/sessions?status=active"))["sessions"]] == [session_id]
@@ -80,14 +80,16 @@ async def test_a_crash_before_the_lazy_fields_are_written_loses_nothing(start_ga
 async def test_a_reopened_long_session_knows_all_its_eventids(
     start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, collide: bool
 ) -> None:
-    if collide:  # few digests for all ids: every look-up has many candidates
+    if collide:  # few digests for all ids, so that every lookup has many candidates
         monkeypatch.setattr(rules, "event_digest", lambda event_id: sum(event_id.encode()) % 40)
     gateway = await start_gateway()
     session_id = await gateway.create()
     await gateway.fill(session_id, 2500)
     await gateway.stop()
     gateway = await start_gateway()
-    assert len(await gateway.store.events.digests.load(session_id, 2500)) == 2
+    stored = await gateway.store.sessions.load(session_id)
+    assert stored is not None
+    assert len(await gateway.store.events.digests.load(session_id, 2500, stored.life)) == 2
     bot = await publisher(gateway, session_id)
     known = [1, 2, 999, 1000, 1001, 1999, 2000, 2001, 2500]
     await bot.append(*(new_event(f"e{n}", {"n": n}) for n in known), new_event("e7", {"n": "7"}), "new1")
@@ -118,7 +120,7 @@ async def test_history_by_time_differs_from_seq_order_across_digest_pages(start_
 
 
 async def test_a_document_the_database_refuses_fails_only_its_own_request(gateway: Gateway) -> None:
-    """Should a payload slip through the checks that BSON cannot hold, it spoils nothing else."""
+    """If a payload that BSON cannot hold slips through the checks, it fails alone."""
     session_id, other = await gateway.create(), await gateway.create()
     poison = EventIn("poison", "system", {"n": 2**64})
     results = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""The end of a session: by its publisher, by REST, and the time of grace after it."""
+"""The end of a session: by its publisher, by REST, and the grace time after it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_publisher_that_connects_after_the_grace_time_gets_opened_and_is
     await gateway.post(f"/sessions/{session_id}/complete", {})
     live = gateway.live[session_id]
     await until(lambda: not live.state.takes_events, "the end of the grace time")
-    for _ in range(2):  # the same when it is read from the store
+    for _ in range(2):  # the same if the session is read from the store
         bot = await publisher(gateway, session_id)
         assert (bot.opened["lastSeq"], bot.opened["lastEventId"]) == (3, "e3")
         assert bot.opened["session"]["status"] == "completed"

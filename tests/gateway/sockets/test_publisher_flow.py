@@ -1,4 +1,4 @@
-"""A publisher that sends more than it may: nothing is dropped, and little is held."""
+"""A publisher that sends more than it may loses nothing, and the gateway holds little."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_publisher_far_over_max_in_flight_loses_nothing_and_little_is_he
     async with failing(database_uri, "insert"):
         sending = asyncio.create_task(append_one_by_one(bot, ids))
         await until(lambda: connection.paused, "the pause")
-        for _ in range(100):  # a while, in which pings and pongs are due
+        for _ in range(100):  # long enough for pings and pongs to be due
             await asyncio.sleep(0.01)
             assert live.waiting_events <= 10
         assert connection.paused

@@ -1,4 +1,4 @@
-"""What a publisher's and a subscriber's socket do with frames that are large, odd or no messages at all."""
+"""What publisher and subscriber sockets do with frames that are large, odd or not messages at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTINUATION = 0
 
 
 def frame_of(size: int) -> bytes:
-    """An append of exactly so many bytes, with events of 100,000 bytes each."""
+    """Return an append of exactly this many bytes, with events of 100,000 bytes each."""
     events = [new_event(f"e{n}", {"text": "x" * 100_000}) for n in range(size // 110_000)]
     frame = json.dumps({"type": "append", "events": events, "pad": ""}).encode()
     return frame[:-2] + b"p" * (size - len(frame)) + frame[-2:]

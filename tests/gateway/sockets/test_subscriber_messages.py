@@ -1,4 +1,4 @@
-"""What a subscriber may ask for, and what it is told when it may not."""
+"""What a subscriber may ask for, and which errors it gets otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.gateway.watching.audience import watchers_of
 
 
 async def refused(board: Socket, message: Any, code: str, ref: str | None) -> str:
-    """The text of the error that answers this message."""
+    """Return the text of the error that answers this message."""
     error = await board.ask(message, "error")
     assert (error["code"], error.get("ref")) == (code, ref), error
     assert ("ref" in error) == (ref is not None)
@@ -142,7 +142,7 @@ async def test_subscribing_during_an_outage_gets_an_error_with_its_ref_and_works
 ) -> None:
     gateway = await start_gateway(rest_timeout=0.3)
     session_id = await gateway.create()
-    await gateway.post(f"/sessions/{session_id}/complete", {})  # so it is not taken up again at the start
+    await gateway.post(f"/sessions/{session_id}/complete", {})  # so the gateway does not load it again at its start
     await gateway.stop()
     gateway = await start_gateway(rest_timeout=0.3)
     board = await subscriber(gateway)

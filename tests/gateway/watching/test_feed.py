@@ -1,4 +1,4 @@
-"""The feed of sessions: what there is now, then every change, conflated."""
+"""The feed of sessions: the existing ones, then every change, conflated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sessions = dict[str, Any]
 
 
 async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple[Socket, Sessions]:
-    """A feed and what it begins with, by id."""
+    """Open a feed. Returns it and the sessions it begins with, by id."""
     board = await subscriber(gateway, protocols=protocols)
     assert await board.ask({**FEED, **fields}, "subscribed") == {"type": "subscribed", "ref": "f"}
     message = await board.next("sessions")
@@ -28,7 +28,7 @@ async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple
 
 
 async def change(board: Socket, session_id: str) -> Any:
-    """The next change, which must be of this session."""
+    """Return the next change, which must be of this session."""
     message = await board.next("session")
     assert (message["ref"], message["session"]["sessionId"]) == ("f", session_id)
     return message["session"]
@@ -69,7 +69,7 @@ async def test_a_feed_filtered_by_status_shows_matching_sessions_and_once_each_t
     assert (await change(board, initiated))["status"] == "active"
     await gateway.post(f"/sessions/{active}/complete", {})
     assert (await change(board, active))["status"] == "completed"
-    await gateway.post(f"/sessions/{active}/events", new_event("late"), status=201)  # it has left already
+    await gateway.post(f"/sessions/{active}/events", new_event("late"), status=201)  # has left the filter already
     await gateway.post(f"/sessions/{initiated}/events", new_event("x"), status=201)
     assert (await change(board, initiated))["lastSeq"] == 2
 
@@ -200,7 +200,7 @@ async def test_the_snapshot_of_a_feed_keeps_within_the_outbox_bound(start_gatewa
         assert connection.outbox.size <= bound
         found += [session["sessionId"] for session in (await raw.receive())["sessions"]]
     assert set(found) == ids
-    assert (await raw.receive())["session"]["sessionId"] == "late"  # changes come after it
+    assert (await raw.receive())["session"]["sessionId"] == "late"  # changes come after the snapshot
     raw.close()
 
 

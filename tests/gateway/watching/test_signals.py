@@ -23,7 +23,7 @@ async def watched_publisher(gateway: Gateway) -> tuple[Socket, Socket]:
     return bot, board
 
 
-async def test_signals_arrive_in_order_with_events_over_sockets_and_sse(gateway: Gateway) -> None:
+async def test_signals_arrive_in_order_with_events_in_both_codecs(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     boards = [await subscriber(gateway), await subscriber(gateway, protocols=[SUBPROTOCOL_MSGPACK])]
@@ -109,7 +109,7 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
     old, board = await publisher(gateway, session_id), await subscriber(gateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")
-    async with failing(database_uri, "update"):  # the claim waits, and what the old one sends waits behind it
+    async with failing(database_uri, "update"):  # the claim waits, and signals of the old publisher wait behind it
         taking_over = asyncio.create_task(publisher(gateway, session_id))
         live = gateway.live[session_id]
         async with asyncio.timeout(10):
@@ -126,7 +126,7 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
 
 
 async def joined_late(gateway: Gateway, bot: Socket, session_id: str) -> list[Any]:
-    """The keys and payloads that a new subscriber is shown, up to what is signalled to it after that."""
+    """Return the keys and payloads that a new subscriber gets before a signal sent afterwards."""
     board = await subscriber(gateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")

@@ -1,4 +1,4 @@
-"""A subscriber that stops reading is held in bounded memory, harms nobody, and misses nothing."""
+"""A subscriber that stops reading costs bounded memory, harms nobody, and misses nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def subscribe(raw: RawSocket, session_id: str, after_seq: int, ref: str = 
 
 
 async def read_all(raw: RawSocket, up_to: int, cursor: int = 0) -> list[dict[str, Any]]:
-    """Reads events up to this seq, without a hole; returns the other messages."""
+    """Read events up to this seq, without a hole. Returns the other messages."""
     others = []
     while cursor < up_to:
         message = await raw.receive()
@@ -54,7 +54,7 @@ async def publish(bot: Socket, first: int, last: int, size: int) -> None:
 
 
 async def lagging_subscriber(gateway: Gateway, session_id: str, events: int) -> tuple[RawSocket, SubscriberConnection]:
-    """One that does not read, while the session has more for it than its outbox holds."""
+    """A subscriber that does not read, while the session has more for it than its outbox holds."""
     await publish(await publisher(gateway, session_id), 1, events, 100_000)
     raw, connection = await slow_subscriber(gateway)
     await subscribe(raw, session_id, 0)
@@ -78,7 +78,7 @@ async def test_a_slow_subscriber_is_served_from_the_store_later_and_delays_nobod
     assert biggest > 0
     others = await read_all(raw, 400)
     assert [message["type"] for message in others] == ["caughtUp", "session"]
-    await publish(bot, 401, 401, 10)  # it is live again
+    await publish(bot, 401, 401, 10)  # the subscription is live again
     await read_all(raw, 401, 400)
     raw.close()
 
@@ -204,5 +204,5 @@ async def test_an_sse_reader_that_does_not_read_keeps_within_the_bound(start_gat
         if seq == 90:
             break
     answer.close()
-    await publish(bot, 91, 91, 10)  # it is noticed when something is written
+    await publish(bot, 91, 91, 10)  # the gateway notices when it writes
     await until(lambda: not gateway.followers, "the end of the follower")

@@ -1,4 +1,4 @@
-"""A subscriber gets every event after its cursor once, in order, whenever it comes and whatever goes on meanwhile."""
+"""A subscriber gets every event after its cursor once, in order, whenever it subscribes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 async def read_session(board: Socket, after_seq: int, up_to: int) -> None:
-    """Checks all that comes for the subscription `r` up to this seq: order, no hole, one `caughtUp` in its place."""
+    """Check what subscription `r` gets up to this seq: order, no hole, one `caughtUp` in its place."""
     cursor, caught_up = after_seq, 0
     while cursor < up_to or not caught_up:
         message = await board.receive()

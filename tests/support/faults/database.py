@@ -1,7 +1,7 @@
 """A model of the database, with the faults of a replica set: its documents, and which of them match a condition.
 
-What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
-that. Reads see the majority, unique keys the primary.
+A write is on the primary at once and on a majority a little later; it is lost if the primary fails before that. Reads
+see the majority, unique keys the primary.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ class MemoryDatabase:
         self.primary: dict[str, dict[str, Document]] = defaultdict(dict)
         self.term = 0
         self.away = False
-        """Whether nobody reaches it."""
+        """Whether the database is unreachable."""
         self.router_forgets = False
-        """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
+        """Whether an answer with a write error omits a failed write concern, as old routers do."""
         self.refuses: Callable[[Document], bool] = lambda document: False
-        """Whether a validator forbids this document."""
+        """Returns whether a validator forbids this document."""
         self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
         """Told of each write on the primary: what stood there, and what stands there now."""
-        self._writes: list[tuple[str, str, Document]] = []
+        self.removed: Callable[[str, Document], None] = lambda collection, document: None
+        """Told of each document that is removed on the primary, with its collection."""
+        self._writes: list[tuple[str, str, Document | None]] = []
 
     def put(self, collection: str, document: Document) -> None:
         """Write on the primary. Times are kept in milliseconds, as BSON does."""
@@ -44,14 +46,21 @@ class MemoryDatabase:
         self.primary[collection][document["_id"]] = document
         self._writes.append((collection, document["_id"], document))
 
+    def remove(self, collection: str, key: str) -> None:
+        """Remove on the primary."""
+        document = self.primary[collection].pop(key, None)
+        if document is not None:
+            self.removed(collection, document)
+            self._writes.append((collection, key, None))
+
     def fail_over(self) -> None:
-        """The primary is lost, and with it what is not on a majority. Operations under way fail."""
+        """Lose the primary, and with it what is not on a majority. Operations under way fail."""
         self.term += 1
         self._writes.clear()
         self.primary = defaultdict(dict, {name: dict(documents) for name, documents in self.majority.items()})
 
     async def replicate(self) -> bool:
-        """Wait until what has been written is on a majority. False when it was lost instead."""
+        """Wait until what has been written is on a majority. Returns False if it was lost instead."""
         term, count = self.term, len(self._writes)
         if not count:
             return True
@@ -61,7 +70,10 @@ class MemoryDatabase:
             return False
         while any(write is target for write in self._writes):
             collection, key, document = self._writes.pop(0)
-            self.majority[collection][key] = document
+            if document is None:
+                self.majority[collection].pop(key, None)
+            else:
+                self.majority[collection][key] = document
         return True
 
 
@@ -70,7 +82,7 @@ def _as_kept(value: Any) -> Any:
 
 
 def matching(documents: dict[str, Document], condition: Document) -> list[Document]:
-    """Those that the condition is true of. By key where it names keys, as looking at all is slow."""
+    """Return the documents that match the condition; by key if it names keys, because scanning is slow."""
     wanted = condition.get("_id")
     keys = wanted["$in"] if isinstance(wanted, dict) else documents if wanted is None else [wanted]
     found = (documents[key] for key in keys if key in documents)
@@ -82,17 +94,22 @@ def _matches(document: Document, condition: Document) -> bool:
 
 
 def changed_by(document: Document, change: Document) -> Document:
-    """The document after `$set` and `$max`."""
+    """Return the document after `$set` and `$max`."""
     raised = {field: max(document[field], value) for field, value in change.get("$max", {}).items()}
     return {**document, **change["$set"], **raised}
 
 
+def _of_a_kind(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """What is not there is neither more nor less than anything."""
+    return lambda value, operand: value is not None and compare(value, operand)
+
+
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$in": lambda value, operand: value in operand,
-    "$lt": operator.lt,
-    "$lte": operator.le,
-    "$gt": operator.gt,
-    "$gte": operator.ge,
+    "$lt": _of_a_kind(operator.lt),
+    "$lte": _of_a_kind(operator.le),
+    "$gt": _of_a_kind(operator.gt),
+    "$gte": _of_a_kind(operator.ge),
 }
 
 

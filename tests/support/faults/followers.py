@@ -1,4 +1,4 @@
-"""The subscribers of the one-process world: they resume where they were, at any gateway."""
+"""The subscribers of the one-process world. They resume where they were, at any gateway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turnwire.protocol.messages import JsonObject
 
 
 class Reader(EventSubscription):
-    """One subscription of a subscriber; what it takes from its outbox it has received."""
+    """One subscription of a subscriber. What it takes from its outbox counts as received."""
 
     numbers = 0
 
@@ -35,7 +35,7 @@ class Reader(EventSubscription):
         self.gone = False
 
     def __hash__(self) -> int:
-        return self._number  # the order in a set of them is then the same in every run
+        return self._number  # so that a set of them has the same order in every run
 
     async def _take(self, frame: bytes) -> None:
         await self._world.pause(0.05)
@@ -61,6 +61,9 @@ class Reader(EventSubscription):
     def fell_behind(self) -> None:
         self.woken.set()
 
+    def session_erased(self) -> None:
+        self.cut()
+
     def break_off(self) -> None:
         raise AssertionError("the database keeps what it has confirmed")
 
@@ -69,7 +72,7 @@ class Reader(EventSubscription):
         self.woken.set()
 
     async def serve(self) -> None:
-        """Until it is cut off."""
+        """Receive until the connection is cut off."""
         self.start()
         while not self.gone:
             while self.behind and not self.gone:
@@ -85,7 +88,7 @@ class Reader(EventSubscription):
 
 
 class Dashboard:
-    """Follows a session to the end, over as many subscriptions as it takes."""
+    """Follows a session to its end, over as many subscriptions as needed."""
 
     def __init__(self, world: World, name: str, session_id: str) -> None:
         self.world = world

@@ -1,6 +1,6 @@
 """One gateway's line to the model of the database, at the level of Motor's collections.
 
-Every operation takes a while, and may be lost on its way, lose its answer, or be carried out after the client was told
+Every operation takes a while. It may be lost on its way, lose its answer, or be carried out after the client was told
 that it failed.
 """
 
@@ -35,15 +35,15 @@ _SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
 class Line:
-    """One gateway's connection to the database. `trouble` is the probability that an operation meets a fault."""
+    """One gateway's connection to the database. `trouble` is the probability that an operation suffers a fault."""
 
     def __init__(self, database: MemoryDatabase, trouble: float) -> None:
         self.database = database
         self.trouble = trouble
         self.cut = False
-        """Whether the gateway is dead: nothing that it had not sent arrives any more."""
+        """Whether the gateway is dead: what it had not sent never arrives."""
         self.stamp: Callable[[Document], None] = lambda document: None
-        """Called for each document when it is sent to be inserted; may add fields of the test's own."""
+        """Called for each document that is sent for insertion; may add fields for the test."""
         self._random = database.random
         self._served: set[asyncio.Task[Any]] = set()
 
@@ -58,7 +58,7 @@ class Line:
         return self
 
     async def command(self, command: Document | str) -> Document:
-        """The commands the stores send themselves."""
+        """Carry out the commands that the stores send directly."""
         if isinstance(command, str):
             return {"ok": 1, "version": "8.0.0"}
         try:
@@ -94,7 +94,7 @@ class Line:
         return result
 
     async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        """Carry out a write. The steps are those between which others may come."""
+        """Carry out a write. Other operations may run between its steps."""
         fault = self._fault()
         await self.pause()
         if self._is_dead() or fault == "refused":
@@ -207,7 +207,7 @@ class Collection:
         await self._line.write(steps, bulk=False)
 
     def _error_of(self, document: Document) -> Document | None:
-        """Why it is not to be inserted."""
+        """Return why the document must not be inserted, or None."""
         if document["_id"] in self._primary:
             return {"code": DUPLICATE_KEY, "errmsg": "duplicate key"}
         if self._line.database.refuses(document):
@@ -246,11 +246,33 @@ class Collection:
         result: Matched = await self._line.write(steps, bulk=bulk)
         return result
 
+    async def replace_one(self, condition: Document, document: Document) -> Matched:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)[:1]
+            for _ in found:
+                self._put(dict(document))
+            yield
+            return Matched(len(found))
+
+        result: Matched = await self._line.write(steps, bulk=False)
+        return result
+
+    async def delete_many(self, condition: Document) -> Deleted:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)
+            for document in found:
+                self._line.database.remove(self._name, document["_id"])
+                yield
+            return Deleted(len(found))
+
+        result: Deleted = await self._line.write(steps, bulk=False)
+        return result
+
     async def create_index(self, keys: object) -> None:
-        """There is none to be kept."""
+        """Do nothing: there is no option to keep."""
 
     def with_options(self, **options: object) -> Collection:
-        """One whose reads wait until what has been written is on a majority, as linearizable ones do."""
+        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do."""
         return Collection(self._line, self._name, linearizable=True)
 
     async def find_one(self, condition: Document, projection: object = None) -> Document | None:
@@ -266,6 +288,11 @@ class Collection:
 class Matched:
     def __init__(self, count: int) -> None:
         self.matched_count = count
+
+
+class Deleted:
+    def __init__(self, count: int) -> None:
+        self.deleted_count = count
 
 
 class Cursor:

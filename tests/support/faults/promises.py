@@ -1,4 +1,4 @@
-"""What must hold of ends, reads and stored fields at any gateway: noted as it happens, judged at the end."""
+"""Promises about ends, reads and stored fields at any gateway: noted as they happen, judged at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RISING = ("lastSeq", "heartbeat", "epoch")
 
 
 class Promises:
-    """Keeps what clients have been told, and all that contradicts it. Times are those of the world's wall clock."""
+    """Keeps what clients have been told, and what contradicts it. Times are those of the world's wall clock."""
 
     def __init__(self, config: Config) -> None:
         self.broken: list[str] = []
@@ -26,7 +26,7 @@ class Promises:
         self.ended: dict[str, Session] = {}
         """Session → its end, as the first client was told of it."""
         self.enders: dict[str, int] = defaultdict(int)
-        """Session → how many have been told that it was they who ended it."""
+        """Session → how many clients have been told that they ended it."""
         self._config = config
         self._sent: dict[tuple[str, str], datetime] = {}
         self._seats: dict[str, list[list[datetime]]] = defaultdict(list)
@@ -38,13 +38,13 @@ class Promises:
         self.answered[session_id] = max(self.answered[session_id], seq or 0)
 
     def seated(self, session_id: str, now: datetime) -> list[datetime]:
-        """A publisher is connected from now on. What is returned takes the time of its leaving."""
+        """Note that a publisher is connected from now on. Returns a function that notes when it leaves."""
         seat = [now]
         self._seats[session_id].append(seat)
         return seat
 
     def read(self, session: Session, known: int, end: Session | None, how: str) -> None:
-        """A client was shown this session; before it asked, `known` and `end` had been told."""
+        """Note that a client was shown this session. Before its request, `known` and `end` had been told."""
         if session.last_seq < known:
             self.broken.append(f"{how} of {session.session_id!r} shows lastSeq={session.last_seq}, {known} was acked")
         if end is not None:
@@ -56,7 +56,7 @@ class Promises:
             self.broken.append(f"{how} of {session.session_id!r} shows another end: {session}, not {first}")
 
     def stored(self, before: Document | None, after: Document) -> None:
-        """A document takes the place of another on the primary."""
+        """Note that a document replaces another on the primary."""
         if before is None or "startedAt" not in after:
             return
         for field in _RISING:
@@ -68,7 +68,7 @@ class Promises:
     def judge(
         self, sessions: Mapping[str, Document], events: Sequence[Document], states: Sequence[SessionState]
     ) -> None:
-        """At the end: the stored sessions, all events in order, and what gateways have in memory."""
+        """Judge the end of a run: stored sessions, all events in order, and what gateways have in memory."""
         logs: dict[str, list[Document]] = defaultdict(list)
         for event in events:
             logs[event["sessionId"]].append(event)

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a database that breaks connections as told, to the message."""
+"""A TCP proxy in front of a database that breaks connections on demand, at an exact message."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from contextlib import suppress
 from enum import Enum
 from random import Random
 from typing import Self
+from urllib.parse import urlsplit
 
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013
 _COMMAND_AT = 4 + 1 + 4 + 1
-"""Where the name of the command stands in the body of an OP_MSG: after flags, kind, length and the element's type."""
+"""Offset of the command's name in the body of an OP_MSG: after flags, kind, length and the element's type."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Fault(Enum):
-    """What becomes of one request."""
+    """What happens to one request."""
 
     LOSE_REQUEST = "cut before the request arrives"
     CUT_AFTER_REQUEST = "cut as soon as the request has been handed over"
@@ -29,21 +30,21 @@ class Fault(Enum):
 
 
 Plan = Callable[[str], Fault | None]
-"""Asked with the name of each request's command."""
+"""Called with the name of each request's command."""
 
 
 class Proxy:
-    """Listens on a port of its own and carries connections to `port`; `async with` runs it."""
+    """Listens on its own port and carries connections to the server of `uri`. `async with` runs it."""
 
-    def __init__(self, port: int, seed: int = 0) -> None:
+    def __init__(self, uri: str, seed: int = 0) -> None:
         self.delay = 0.0
-        """Seconds every piece takes, each way."""
+        """Seconds of delay for every piece, in each direction."""
         self.slicing = False
         """Whether bytes arrive in pieces of random sizes."""
         self.plan: Plan = lambda command: None
         self.done: Counter[Fault] = Counter()
-        """The faults there have been."""
-        self._target = port
+        """The faults so far."""
+        self._target = urlsplit(uri)
         self._random = Random(seed)
         self._server: asyncio.Server | None = None
         self._open: set[_Carried] = set()
@@ -54,19 +55,20 @@ class Proxy:
     def uri(self) -> str:
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
+        user = self._target.netloc.rpartition("@")[0]
+        return f"mongodb://{user}@127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def silence(self, silent: bool = True) -> None:
-        """Carry nothing either way, on open connections and new ones, until told otherwise."""
+        """Carry nothing in either direction, on open and new connections, until told otherwise."""
         (self._flowing.clear if silent else self._flowing.set)()
 
     def cut(self) -> None:
-        """Break all connections, without a word to either side."""
+        """Break all connections without telling either side."""
         for carried in tuple(self._open):
             carried.cut()
 
     def half_open(self) -> None:
-        """The database's ends of all connections are gone; the client's stay open, and nothing answers there."""
+        """Drop the database's ends of all connections. The client's ends stay open, and nothing answers there."""
         for carried in tuple(self._open):
             carried.leave_client_alone()
 
@@ -84,7 +86,7 @@ class Proxy:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream = await asyncio.open_connection("127.0.0.1", self._target)
+            upstream = await asyncio.open_connection(self._target.hostname, self._target.port)
         except OSError:
             writer.transport.abort()
             return
@@ -96,7 +98,7 @@ class Proxy:
             self._open.discard(carried)
 
     async def hand_over(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        """Write it as slowly, and in as many pieces, as is told now."""
+        """Write the bytes with the present delay, and in pieces if so configured."""
         while data:
             await self._flowing.wait()
             if self.delay:
@@ -165,12 +167,12 @@ class _Carried:
 
 
 def _command_of(body: bytes) -> str:
-    """The name of the command in the body of an OP_MSG request."""
+    """Return the name of the command in the body of an OP_MSG request."""
     return body[_COMMAND_AT : body.index(b"\0", _COMMAND_AT)].decode()
 
 
 def every(count: int, commands: set[str], fault: Fault) -> Plan:
-    """A plan in which this happens to every so-manieth request of these commands."""
+    """Return a plan in which this happens to every n-th request of these commands."""
     seen: Counter[str] = Counter()
 
     def plan(command: str) -> Fault | None:

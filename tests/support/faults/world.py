@@ -26,7 +26,7 @@ from turnwire.protocol.errors import TurnwireError
 from turnwire.store.mongo import Store
 
 SHARED = "shared"
-"""Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""
+"""Events with this prefix are sent by publishers and by REST, so they say nothing about an epoch."""
 POISON = "poison"
 """The database refuses events with this in their id."""
 CONFIG = Config(
@@ -41,11 +41,11 @@ CONFIG = Config(
 )
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 600.0
-"""Virtual; a run that takes longer after all trouble is over has something in it that waits for ever."""
+"""Virtual seconds. If a run takes longer after all trouble is over, something in it waits for ever."""
 
 
 class Gateway:
-    """One gateway process after another, each with a line of its own to the database."""
+    """One gateway process after another, each with its own line to the database."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -77,7 +77,7 @@ class Gateway:
         self.line.stamp = stamp
 
     async def crash(self) -> None:
-        """Lose all that is in memory and start anew. Nothing more goes out; what is under way may still arrive."""
+        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive."""
         self.line.cut = True
         stop, store = self.stop(), self.store
         at_crash, self.at_crash = self.at_crash, []
@@ -88,7 +88,7 @@ class Gateway:
         await store.close()
 
     def stop(self) -> Coroutine[Any, Any, None]:
-        """What ends the present process's tasks when it is awaited."""
+        """Return an awaitable that ends the present process's tasks."""
         periodic, parts = self._periodic, self.parts
 
         async def end() -> None:
@@ -102,7 +102,7 @@ class World:
     """Gateways, database, clients and their histories. `run` plays one schedule, the one of its seed."""
 
     def __init__(self, seed: int, *, gateways: int, sessions: int = 2, hub: LossyHub | None = None) -> None:
-        """With a `hub` the gateways hear of each other over it, and by asking the database."""
+        """With a `hub` the gateways hear of each other over it and by polling the database."""
         self.random = Random(seed)
         self._hub = hub
         global_random.seed(seed)  # the pauses between attempts
@@ -134,7 +134,7 @@ class World:
         return _BEGIN + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
 
     def stamp(self) -> datetime:
-        """The wall clock that the gateways see: never the same twice, which shows who has stored an event."""
+        """Return the wall clock that the gateways see. It never repeats, which shows who has stored an event."""
         self._last_stamp = max(self._last_stamp + timedelta(milliseconds=1), self.now())
         return self._last_stamp
 
@@ -153,7 +153,7 @@ class World:
                     await self.pause(0.1)
 
     async def play(self, writers: list[Coroutine[Any, Any, None]], readers: list[Coroutine[Any, Any, None]]) -> None:
-        """Run the clients amid crashes and failures of the primary, then in calm until all have what is theirs."""
+        """Run the clients amid crashes and failures of the primary, then in calm until all of them are done."""
         async with asyncio.TaskGroup() as group:
             writing = [group.create_task(writer) for writer in writers]
             reading = [group.create_task(reader) for reader in readers]
@@ -166,7 +166,7 @@ class World:
                 await asyncio.wait(writing)
                 self._judge()
                 if self._hub is None:
-                    for gateway in self.gateways:  # those of several that have not heard of the others' events
+                    for gateway in self.gateways:  # those that have not heard of the others' events
                         await gateway.crash()
                 self.calm = True
                 await asyncio.wait(reading)
@@ -221,6 +221,6 @@ class World:
 
 
 def run_world(play: Callable[[], Coroutine[Any, Any, World]]) -> World:
-    """Play a schedule on a loop of its own, in virtual time."""
+    """Play a schedule on a new loop, in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(play())

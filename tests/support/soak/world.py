@@ -1,4 +1,4 @@
-"""What a soak runs on: one database, a proxy in front of it, a gateway that others succeed, and all the clients."""
+"""The world of a soak: one database, a proxy in front of it, one gateway after another, and all the clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 
 from tests.support.faults.proxy import Proxy
-from tests.support.faults.rig import database_in, gateway_on, port_of, rss, start
+from tests.support.faults.rig import database_in, gateway_on, rss, start
 from tests.support.load.publishers import Client, Target
 from tests.support.processes import GatewayProcess
 from tests.support.soak.clients import RestClient
@@ -33,7 +33,7 @@ class SoakWorld:
         self.tally = Tally()
         self.peak_rss = 0
         self.over = asyncio.Event()
-        """Set when no new sessions should begin and the living ones should end."""
+        """Set when no new session should begin and the open ones should end."""
         self.sessions: list[SoakSession] = []
         self._directory = directory
         self.seed = seed
@@ -50,7 +50,7 @@ class SoakWorld:
         timeouts = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         async with (
             database_in(directory / "database", test_commands=True) as world.database,
-            Proxy(port_of(world.database), seed) as world.proxy,
+            Proxy(world.database.uri, seed) as world.proxy,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeouts) as world.http,
         ):
             try:
@@ -75,7 +75,7 @@ class SoakWorld:
 
     @property
     def gateway(self) -> GatewayProcess:
-        """The one that clients are led to."""
+        """The gateway that clients are led to."""
         return self._gateways[-1]
 
     async def succeed(self, port: int = 0) -> None:
@@ -86,7 +86,7 @@ class SoakWorld:
         await start(gateway, self.target)
 
     def forget(self, gateway: GatewayProcess) -> None:
-        """It has ended."""
+        """Note that the gateway has ended."""
         self._gateways.remove(gateway)
 
     def measure(self) -> None:
@@ -96,7 +96,7 @@ class SoakWorld:
     # Sessions
 
     async def serve_sessions(self) -> None:
-        """One session after the other in each slot, until it is over."""
+        """Run one session after the other in each slot, until the soak is over."""
         async with asyncio.TaskGroup() as group:
             for slot in range(self._slots):
                 group.create_task(self._serve_slot(slot, Random(self._random.random())))
@@ -127,5 +127,5 @@ class SoakWorld:
 
     @property
     def acks(self) -> int:
-        """So far, also of sessions that live."""
+        """Return the results so far, including those of open sessions."""
         return self.tally.acks + sum(len(each.acked) for session in self.sessions for each in session.publishers)

@@ -1,4 +1,4 @@
-"""The name under which the command line can be called from where the user stands."""
+"""The name under which the command line can be called from the user's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.commands.console import command_here
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the scripts, with the program in it."""
+    """The folder of scripts that contains the program."""
     folder = tmp_path / "a checkout" / ".venv" / "bin"
     folder.mkdir(parents=True)
     program = folder / "turnwire"

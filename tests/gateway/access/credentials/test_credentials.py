@@ -1,4 +1,4 @@
-"""Credentials over time: what a change of keys or a revocation does to those who are in, and renewal."""
+"""Credentials over time: what a change of keys or a revocation does to connected principals, and renewal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key sets: which keys are taken from them, and how one at a URL is kept."""
+"""Key sets: which keys of a set are used, and how a set at a URL is cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys in a file: what is taken, what is refused, what a change does."""
+"""API keys in a file: what is accepted, what is refused, and what a change does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of the secret."""
+"""The file of the secret that signs tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: which are believed, and that none is judged by what it says itself."""
+"""Tokens: which are accepted, and that none chooses how it is verified."""
 
 from __future__ import annotations
 

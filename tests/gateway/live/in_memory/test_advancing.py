@@ -1,4 +1,4 @@
-"""The head moves and all who want to know hear of it in the same step."""
+"""The head of a log moves, and everyone who watches is told in the same step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One round of appends: what each event comes to, whoever sent it and whatever stands in the log by then."""
+"""One round of appends: the outcome of each event, whoever sent it and whatever the log holds by then."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TAKEN = STARTED
 
 
 class Log:
-    """A log in a dict, and the rounds that write into it: the store is what the test says it is."""
+    """A log in a dict, and the rounds that write into it. The test decides what the store holds."""
 
     def __init__(self, *event_ids: str) -> None:
         self.ledger = Ledger()
@@ -43,7 +43,7 @@ class Log:
         refused: Sequence[str] = (),
         ended: SessionHasEnded | None = None,
     ) -> AppendRound:
-        """Admit, store, answer. `foreign` comes before the round's own, `refused` never comes in."""
+        """Admit, store, answer. `foreign` events are stored before the round's own; `refused` ones never are."""
         round_ = AppendRound(self.ledger)
         if ended is not None or not round_.admit_plain(appends):
             stored = {seq: self.events[seq] for seq in round_.candidates(appends)}

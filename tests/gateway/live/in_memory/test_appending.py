@@ -1,4 +1,4 @@
-"""Events are appended: stored, shown, answered, whoever sends them and whatever happens to the session meanwhile."""
+"""Appending: events are stored, shown and answered, whoever sends them and whatever happens meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others have done to a session is taken over: events, a newer publisher, an end, in that order."""
+"""Catching up with other gateways: events, a newer publisher and an end are taken over, in that order."""
 
 from __future__ import annotations
 

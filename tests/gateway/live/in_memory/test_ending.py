@@ -1,4 +1,4 @@
-"""A session ends once, by whoever is first; it is not ended by time while anybody is there."""
+"""A session ends once, by whoever is first. Time does not end it while anyone still uses it."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ async def test_an_outage_delays_abandonment(join: StartMemory) -> None:
     live.submit(AbandonItem("abandoned"))
     await pass_time(5)
     here.database.away = False
-    live.submit(AbandonItem("abandoned"))  # nobody could show a sign meanwhile
+    live.submit(AbandonItem("abandoned"))  # during the outage nobody could show a sign
     await pass_time(9)
     assert not live.state.ended
     await pass_time(2)

@@ -1,4 +1,4 @@
-"""The time of grace: measured from the end, by whoever hears of it, and over at once when it has passed."""
+"""The grace time: measured from the end, by every gateway that learns of it, and over at once when it has passed."""
 
 from __future__ import annotations
 

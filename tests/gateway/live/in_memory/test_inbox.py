@@ -1,4 +1,4 @@
-"""What waits for a session's task: in order, in rounds, and bounded."""
+"""The inbox of a session: items wait in order, form rounds, and are bounded."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_only_items_whose_client_has_left_make_room() -> None:
         inbox.put(item)
     with pytest.raises(Overloaded):
         inbox.put(renew())
-    inbox.put(append("a"))  # bounded by their senders
+    inbox.put(append("a"))  # appends are bounded by their senders
     for item in waiting[: MAX_OTHERS // 2]:
         assert item.done is not None
         item.done.cancel()

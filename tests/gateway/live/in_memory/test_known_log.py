@@ -1,4 +1,4 @@
-"""What is remembered of a log: exact ids of its end, digests of its full pages, each written once."""
+"""What a session remembers of its log: exact ids of its end, and digests of its full pages, each written once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one task of a session: items in order, an answer for each, whatever fails."""
+"""The one task of a session: it processes items in order and answers each, whatever fails."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_a_session_is_idle_when_nothing_needs_it_in_memory(here: MemoryGat
     await until(lambda: not live._task.running)
     assert not live.idle
     live.release(seat)
-    assert not live.idle  # deserted: it may have to be abandoned
+    assert not live.idle  # deserted: the session may have to be abandoned
     await here.end(live)
     await until(lambda: not live._task.running)
     await here.parts.lazy_fields.flush()

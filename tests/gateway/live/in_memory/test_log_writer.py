@@ -1,4 +1,4 @@
-"""A session's way to its log: what it has read of it, and what comes of events when others are at it too."""
+"""A session's access to its log: what it has read, and what happens to events when others write at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turnwire.store.event_log import event_documents
 
 
 async def store(gateway: MemoryGateway, first: int, *stored: EventIn) -> None:
-    """As another gateway does."""
+    """Store events as another gateway does."""
     for each in stored:
         each.timestamp = each.timestamp or STARTED
     await gateway.store.events.append("s", event_documents("s", enumerate(stored, start=first)), 100)
@@ -64,7 +64,7 @@ async def test_missing_digest_pages_are_rebuilt_from_the_log(
     await here.create("s", *events(*(f"e{n}" for n in range(1, 11))))
     await here.parts.lazy_fields.flush()
     for side in (database.primary, database.majority):
-        del side["digests"]["s/0000000000"]  # the second page alone is of no use then
+        del side["digests"]["s/0000000000"]  # without the first page the second is of no use
     state, ledger = await state_at(here, last_seq=10)
     assert ledger.head == 10
     assert [page for page, _, _ in state.log.full_pages] == [0, 1]

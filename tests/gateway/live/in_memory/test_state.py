@@ -1,4 +1,4 @@
-"""A session as data: what it knows, and what it takes over from the store, which never goes back."""
+"""A session as data: what it knows, and what it learns from the store, which never reverts a field."""
 
 from __future__ import annotations
 

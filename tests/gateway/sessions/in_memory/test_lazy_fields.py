@@ -1,4 +1,4 @@
-"""Fields that are written now and then: never lost in memory, never taken back in the store."""
+"""Lazy fields are written now and then: they are never lost in memory and never reverted in the store."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_heartbeat_is_written_even_if_another_gateway_has_moved_the_head
     live.submit(BeatItem())
     await there.append(elsewhere, event("r"))
     await there.parts.lazy_fields.flush()
-    for _ in range(2):  # the first one learns that the store is ahead
+    for _ in range(2):  # the first flush learns that the store is ahead
         await here.parts.lazy_fields.flush()
         await until(lambda: live.state.busy_since is None)
         await pass_time(0.5)
@@ -112,7 +112,7 @@ async def test_full_digest_pages_are_written_with_the_lazy_fields(
     shrink_pages(monkeypatch, 4)
     live = await here.create("s", *events(*(f"e{n}" for n in range(9))))
     await here.end(live)
-    assert live.state in here.parts.lazy_fields  # its fields are written by the end, its pages are not
+    assert live.state in here.parts.lazy_fields  # the end writes the fields, but not the pages
     await here.parts.lazy_fields.flush()
     assert sorted(database.majority["digests"]) == ["s/0000000000", "s/0000000001"]
     assert live.state not in here.parts.lazy_fields

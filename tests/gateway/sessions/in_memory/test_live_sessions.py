@@ -1,4 +1,4 @@
-"""Sessions come into memory once, however many ask for them, and leave it when nobody needs them."""
+"""Sessions are loaded once, however many clients ask for them, and leave memory when nobody needs them."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def test_an_evicted_session_is_loaded_as_it_was(here: MemoryGateway) -> No
     assert here.sessions.evict(live)
     again = await here.open()
     assert again is not live
-    assert replace(again.state.session(), figures=None) == before  # they are read from the log when they are wanted
+    assert replace(again.state.session(), figures=None) == before  # read from the log when wanted
     assert [each.duplicate for each in await here.append(again, *events("b", "c"))] == [True, False]
 
 

@@ -1,4 +1,4 @@
-"""A session read from the store is as far as its log, whatever its fields say."""
+"""Loading: a session read from the store is up to date with its log, whatever its fields say."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def test_loading_does_not_read_events_before_the_stored_head(
     asked: list[int] = []
     head_after = here.store.events.head_after
 
-    async def noted(session_id: str, known: int) -> object:
+    async def noted(session_id: str, known: int, life: int | None) -> object:
         asked.append(known)
-        return await head_after(session_id, known)
+        return await head_after(session_id, known, life)
 
     monkeypatch.setattr(here.store.events, "head_after", noted)
     record, _ = await load(here.store, "s", live.state.record)

@@ -1,4 +1,4 @@
-"""What is asked of sessions is answered with what the store knows, in time, and within bounds."""
+"""Requests to sessions are answered with what the store knows, in time, and within bounds."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_a_request_that_cannot_be_settled_in_time_is_unavailable_and_may_b
 async def test_requests_waiting_during_an_outage_are_bounded_and_dropped_when_their_clients_leave(
     join: StartMemory,
 ) -> None:
-    here = join(rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
+    here = join(alone=True, rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
     live = await here.create()
     here.database.away = True
     weight = 200_000
@@ -114,7 +114,7 @@ async def test_requests_waiting_during_an_outage_are_bounded_and_dropped_when_th
     here.database.away = False
     await until(lambda: here.context.waiting.size == 0)
     await here.append(live, event("last"))
-    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way; the rest had given up
+    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way
 
 
 async def test_one_session_gets_no_more_than_its_share_of_waiting_requests(here: MemoryGateway) -> None:

@@ -1,4 +1,4 @@
-"""Sessions that no gateway has in memory: found, left to those who are there, and ended when nobody comes back."""
+"""Sessions in no gateway's memory are found, left alone while anyone uses them, and ended when nobody comes back."""
 
 from __future__ import annotations
 

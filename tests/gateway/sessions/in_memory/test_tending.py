@@ -1,4 +1,4 @@
-"""What becomes due by itself: eviction, abandonment, expiry, heartbeats, publishers that the storage keeps waiting."""
+"""Periodic work: eviction, abandonment, expiry, heartbeats, and closing publishers whose events wait too long."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_a_long_outage_does_not_make_a_publisher_at_another_gateway_look_g
         await until(lambda: live.idle or live.state.record.epoch == 2)
         del here.live["s"]
         await live.stop()
-    await pass_time(20.5)  # it was looked at, and its next heartbeat is not yet written
+    await pass_time(20.5)  # the session was checked, and its next heartbeat is not written yet
     here.database.away = True
     await pass_time(away)
     here.database.away = False
