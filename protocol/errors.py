@@ -180,8 +180,11 @@ class SessionTaken(TurnwireError):
 
 
 class Overloaded(TurnwireError):
-    def __init__(self, message: str) -> None:
+    """A bound is reached. `limit` names it; None if it is not the client's doing."""
+
+    def __init__(self, message: str, limit: str | None = "overloaded") -> None:
         super().__init__(ErrorCode.OVERLOADED, message)
+        self.limit = limit
 
 
 class StorageUnavailable(TurnwireError):

@@ -17,7 +17,7 @@ from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.access.refusals import Refusal, bad_request, forbidden, no_credential
 from turnwire.gateway.config import Config
-from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.errors import ErrorCode, Overloaded
 
 
 class Opening(Enum):
@@ -85,6 +85,11 @@ class Door:
         """Audit a refusal. To be called for refusals by routes, too: 403 by scope, 429 by count."""
         who = claimed_key(_readable_credential(asked)) if principal is None else principal.id
         self._audit.refused(refusal, self.address_of(asked), who, asked.method, asked.path)
+
+    def audit_limit(self, error: Overloaded, asked: Asked, principal: Principal) -> None:
+        """Audit that a route answered 503 because of a bound of the gateway."""
+        if error.limit is not None:
+            self._audit.limited(error.limit, principal.id, self.address_of(asked))
 
     def allows_origin(self, asked: Asked) -> bool:
         """Return whether the page that sent the request may read the answer; False if no page sent it."""

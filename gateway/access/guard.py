@@ -12,6 +12,7 @@ from turnwire.gateway.access.door import Door
 from turnwire.gateway.access.guests import Guest, Reception
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal
+from turnwire.protocol.errors import Overloaded
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,6 +36,9 @@ class Guard:
             return await routed(request)
         except Refusal as refusal:
             self._door.audit_refusal(refusal, asked, principal)
+            raise
+        except Overloaded as error:
+            self._door.audit_limit(error, asked, principal)
             raise
 
 

@@ -14,7 +14,7 @@ from turnwire.gateway.access.lifetimes import Due, Lifetime
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.access.refusals import Refusal, unauthenticated
-from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.errors import ErrorCode, Overloaded, TurnwireError
 
 _LEAST_STRIKES: Final = 5
 
@@ -72,7 +72,6 @@ class Guest:
         except Refusal as refusal:
             if refusal.code is ErrorCode.UNAUTHENTICATED and (many := reception.rates.failed_login(self.address)):
                 refusal = many
-            reception.audit.refused(refusal, self.address, self.principal.id, "AUTH", "")
             raise refusal from None
         return self.principal
 
@@ -100,6 +99,14 @@ class Guest:
             kind, session_id = self._opened
             self._opened = None
             self._reception.audit.connection_closed(kind, self.principal, self.address, code, session_id)
+
+    def refused(self, error: TurnwireError, path: str) -> None:
+        """Audit that a message on the connection to this path was answered with an error, if it was a refusal or a
+        limit."""
+        if isinstance(error, Refusal):
+            self._reception.audit.refused(error, self.address, self.principal.id, "MESSAGE", path)
+        elif isinstance(error, Overloaded) and error.limit is not None:
+            self.limited(error.limit)
 
     def limited(self, limit: str) -> None:
         """Audit that a limit was hit."""

@@ -56,9 +56,11 @@ class OpenConnections:
     def check_capacity(self) -> None:
         """Raise Overloaded if no connection is accepted."""
         if self.draining:
-            raise Overloaded("the gateway is going away; reconnect")
+            raise Overloaded("the gateway is going away; reconnect", limit=None)
         if len(self.connections) + len(self.followers) >= self._most:
-            raise Overloaded(f"the gateway has {self._most} connections, which is the limit; try again later")
+            raise Overloaded(
+                f"the gateway has {self._most} connections, which is the limit; try again later", "connections"
+            )
 
     def count(self, kind: Kind) -> int:
         return sum(connection.kind == kind for connection in self.connections)

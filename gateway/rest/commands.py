@@ -31,7 +31,8 @@ class CommandRoutes:
         body = await self._bodies.decode(request, CommandIn)
         check_command(body.command_id, body.command, body.payload, body.by, self._limits)
         expires_at = utc_now() + ttl_of(body.command, body.ttl_ms)
-        payload, by = standard_payload(body.command, body.payload), body.by or principal.known_as
+        payload = standard_payload(body.command, body.payload)
+        by = body.by or principal.known_as
         command = Command(body.command_id, body.command, payload, by, expires_at)
         answer = await self._requests.command(session_id, command)
         outcome = answer.outcome

@@ -76,8 +76,6 @@ class Streams:
     def _enter(self, guest: Guest, who: str) -> None:
         self._connections.check_capacity()
         if self._most and len(self._connections.followers) >= self._most:
-            guest.limited("streams")
-            raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later")
+            raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
         if not self._each.enter(who):
-            guest.limited("streams")
-            raise Overloaded(f"this client has {self._each.limit} streams, which is the limit")
+            raise Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")

@@ -68,7 +68,7 @@ class LiveSessions:
 
     def _adopt(self, record: SessionRecord) -> LiveSession:
         if len(self.live) >= self._most and not self._evict_one():
-            raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later")
+            raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later", "memory")
         live = self.live[record.session_id] = LiveSession(self._context, record)
         return live
 

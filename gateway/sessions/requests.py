@@ -134,9 +134,9 @@ class Requests:
 
     def _check_room(self, live: LiveSession) -> None:
         if live.waiting_events > self._most_waiting or live.waiting_bytes > self._most_waiting_bytes:
-            raise Overloaded(f"session {live.session_id!r} has too many events waiting; try again")
+            raise Overloaded(f"session {live.session_id!r} has too many events waiting; try again", "waiting")
         if self._context.waiting.full:
-            raise Overloaded("too many events wait for the storage; try again")
+            raise Overloaded("too many events wait for the storage; try again", "waiting")
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
         """End the session. Return it, and whether this call ended it."""

@@ -45,7 +45,9 @@ class AskedCommands:
         check_id(asked.session_id, "sessionId", limits)
         check_command(asked.command_id, asked.command, asked.payload, None, limits)
         if len(self._watches) >= self._config.max_subscriptions:
-            raise Overloaded(f"a connection follows at most {self._config.max_subscriptions} commands")
+            raise Overloaded(
+                f"a connection follows at most {self._config.max_subscriptions} commands", "commands_followed"
+            )
         payload = standard_payload(asked.command, asked.payload)
         command = Command(asked.command_id, asked.command, payload, by, utc_now() + ttl_of(asked.command, None))
         async with storage_deadline(self._config.rest_timeout):

@@ -43,6 +43,7 @@ class GuestConnection(Connection):
         self.bad_in_a_row += 1
         most = self._config.max_bad_messages
         self.send_error(error, ref)
+        self.guest.refused(error, self.request.path)
         if 0 < most <= self.bad_in_a_row:
             self.guest.limited("bad_messages")
             self.cut_off(CloseCode.PROTOCOL_ERROR, f"{most} messages in a row could not be read")

@@ -9,6 +9,7 @@ from aiohttp import web
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.http.query import session_id_of
@@ -17,7 +18,7 @@ from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sockets.publisher_connection import PublisherConnection
-from turnwire.protocol.errors import InvalidMessage, SessionErased
+from turnwire.protocol.errors import InvalidMessage, SessionErased, SessionTaken
 from turnwire.protocol.messages import Opened
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.rights import Scope
@@ -104,3 +105,5 @@ async def _claimed(live: LiveSession, connection: PublisherConnection, *, create
         return await opened
     except SessionErased:
         return None
+    except SessionTaken as taken:  # whose credential it is that is wrong here is for the audit
+        raise Refusal(taken.code, "session_taken", taken.message) from None

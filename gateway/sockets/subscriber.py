@@ -165,9 +165,9 @@ class SubscriberConnection(GuestConnection):
         if command.ref in self._subscriptions:
             raise InvalidMessage(f"ref {command.ref!r} is in use; unsubscribe it first, or choose another")
         if len(self._subscriptions) >= self._max_subscriptions:
-            raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions")
+            raise Overloaded(f"a connection has at most {self._max_subscriptions} subscriptions", "subscriptions")
         if command.feed is not None and 0 < self._config.max_feeds <= self._feeds:
-            raise Overloaded(f"a connection has at most {self._config.max_feeds} feeds")
+            raise Overloaded(f"a connection has at most {self._config.max_feeds} feeds", "feeds")
         if (command.session_id is None) == (command.feed is None):
             raise InvalidMessage('subscribe needs either a sessionId or feed: "sessions"')
         if command.feed is not None and command.after_seq is not None:

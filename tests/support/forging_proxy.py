@@ -85,7 +85,7 @@ class ForgingProxy:
         ends = {writer, there[1]}
         self._writers |= ends
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(OSError, RuntimeError, asyncio.IncompleteReadError):  # uvloop raises RuntimeError when closed
                 while True:
                     await self._exchange(reader, writer, there)
         finally:

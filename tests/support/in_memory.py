@@ -263,8 +263,8 @@ def virtual_now() -> datetime:
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
     """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
-    modules = (advancing, claiming, ending, erasing, grace, instructing)
-    for module in (*modules, live_sessions, removing, requests, sweeping, tending):
+    modules = (advancing, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests, sweeping)
+    for module in (*modules, tending):
         patch.setattr(module, "utc_now", now)
 
 

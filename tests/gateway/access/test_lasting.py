@@ -138,21 +138,35 @@ async def test_the_audit_has_a_line_for_each_event(
         await gateway.create("a")
         bot = await publisher(gateway, "a", headers={"Authorization": secret})
         await bot.acked({"eventId": "e", "type": "system", "payload": {"spoken": "words"}})
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await publisher(gateway, "a", headers=allowed(EVERYTHING, sub="bob"))
         await publisher(gateway, "a")
         await bot.close_code()
         await gateway.post("/sessions/a/complete", {"reason": "done"})
         await gateway.refused("GET", "/sessions/a", 403, headers=allowed("session:list"))
         await gateway.post("/tokens", {"sub": "s", "scope": "", "sessions": []}, status=201)
+        board = await subscriber(gateway, headers=allowed("session:read", "b"))
+        await board.ask({"type": "subscribe", "ref": "r", "sessionId": "a"}, "error")
+        for method, path, body in (("POST", "/revocations", {"jti": "j"}), ("DELETE", "/sessions/a?force=true", None)):
+            async with gateway.request(method, path, json=body) as response:
+                assert response.status == 204
     rows = [json.loads(record.getMessage()) for record in caplog.records if record.name == "turnwire.audit"]
     assert [(row["audit"], row.get("who")) for row in rows if row["audit"] != "connection_closed"] == [
         ("session_created", "key:root"),
         ("connection_opened", "sub:alice"),
+        ("refused", "sub:bob"),
         ("connection_opened", "key:root"),
         ("takeover", "key:root"),
         ("session_ended", "key:root"),
         ("refused", "sub:alice"),
         ("token_minted", "key:root"),
+        ("connection_opened", "sub:alice"),
+        ("refused", "sub:alice"),
+        ("revoked", "key:root"),
+        ("session_erased", "key:root"),
     ]
+    assert [row["reason"] for row in rows if row["audit"] == "refused"] == ["session_taken", "scope", "sessions"]
+    assert next(row["before"] for row in rows if row["audit"] == "takeover") == "sub:alice"
     closed = [row for row in rows if row["audit"] == "connection_closed"]
     assert ("sub:alice", 4409) in [(row["who"], row["code"]) for row in closed]
     assert "words" not in caplog.text

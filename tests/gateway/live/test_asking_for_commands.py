@@ -57,7 +57,6 @@ async def test_a_known_command_id_with_another_payload_is_a_conflict(gateway: Ga
         ("say", {"text": "hi", "interrupt": "yes"}),
         ("say", {"text": "hi", "end": 1}),
         ("end", {"say": 1}),
-        ("end", {"reason": None}),
     ],
 )
 async def test_an_invalid_payload_of_a_standard_command_is_refused(

@@ -1,7 +1,7 @@
 """Publishers that put a gateway under load and keep the whole history of what they saw.
 
-They implement the protocol independently of the client library, except for commands: a publisher reconnects, drops what
-`opened` says is stored, and sends the rest again.
+They speak the protocol by themselves, independently of the client library (but for commands): a publisher reconnects,
+drops what `opened` says is stored and sends the rest again.
 """
 
 from __future__ import annotations
