@@ -20,6 +20,8 @@ class Target(Struct, frozen=True):
     """Process id."""
     database: int | None = None
     """Process id, where it is a process of this machine."""
+    workers: tuple[int, ...] = ()
+    """Process ids of those that serve, where that is not `server` alone."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -49,7 +51,7 @@ class Meter:
         now = {
             "seconds": time.perf_counter(),
             "client_cpu": time.process_time(),
-            "server_cpu": cpu_seconds(self._target.server),
+            "server_cpu": sum(map(cpu_seconds, (self._target.server, *self._target.workers))),
         }
         if self._target.database is not None:
             now["database_cpu"] = cpu_seconds(self._target.database)

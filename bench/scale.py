@@ -28,6 +28,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     calls: int
     call_concurrency: int
     replayed: int
+    across: list[str]
+    """What is between the gateways: `redis`, or nothing, so that they are `polling`."""
+    workers: list[int]
 
 
 FULL = Scale(
@@ -47,6 +50,8 @@ FULL = Scale(
     calls=1500,
     call_concurrency=100,
     replayed=400,
+    across=["redis", "polling"],
+    workers=[1, 2],
 )
 """A few minutes."""
 
@@ -67,5 +72,7 @@ SHORT = Scale(
     calls=20,
     call_concurrency=10,
     replayed=10,
+    across=["redis"],
+    workers=[2],
 )
 """Shows that everything runs; its figures mean nothing."""

@@ -81,6 +81,11 @@ class SessionStore:
         """Note, before the first such event is stored, that timestamps do not rise with seq."""
         await self._update({"_id": session_id}, {"$set": {"timeOrdered": False}})
 
+    async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
+        """The log turned out to end at `last_seq`, before the stored lastSeq `was`: the one time that it goes back."""
+        change = {"lastSeq": last_seq, "lastEventAt": last_event_at}
+        await self._update({"_id": session_id, "lastSeq": was}, {"$set": change})
+
     async def end(
         self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
     ) -> bool:

@@ -10,6 +10,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import FoundItem, RenewItem
 from turnwire.gateway.live.log.durable import Durable
+from turnwire.gateway.live.rolling_back import make_sure
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.messages import Event
@@ -37,6 +38,7 @@ def is_stale(context: Context, state: SessionState) -> bool:
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
     """Take over all that the store knows more. Raises SessionNotFound."""
     began = context.clock()
+    await make_sure(context, state, wanted)
     stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
     if stored is None:
         raise SessionNotFound(state.session_id)
@@ -62,12 +64,14 @@ async def take(context: Context, state: SessionState, item: FoundItem) -> None:
     """Take over events that were read from the log.
 
     With a publisher here, or a gap before them, all is read on from the head: a newer publisher may have stored them.
+    And so it is when there has been trouble since they were read: they may be of a log that is gone.
     """
     head = state.record.last_seq
     found = [event for event in item.events if event.seq > head]
     if not found:
         return
-    if state.publisher is not None or found[0].seq != head + 1:
+    in_doubt = {item.as_of, state.log.as_of} != {context.store.events.troubles}
+    if in_doubt or state.publisher is not None or found[0].seq != head + 1:
         await _read_on(context, state, None)
         return
     _take(context, state, found)
@@ -76,7 +80,12 @@ async def take(context: Context, state: SessionState, item: FoundItem) -> None:
 async def _read_on(context: Context, state: SessionState, wanted: Wanted) -> None:
     """Take over the events that others have stored behind the head, and the epoch they may be of."""
     store, session_id = context.store, state.session_id
-    found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
+    found: list[Event] = []
+    sure = False
+    while not sure:
+        await make_sure(context, state, wanted)
+        found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
+        sure = state.log.as_of == store.events.troubles
     if not found:
         return
     stored = await persist(lambda: store.sessions.load(session_id), wanted)

@@ -126,6 +126,8 @@ class FoundItem(Struct, eq=False):
     """Somebody else has stored these consecutive events of the session; they were read from the log."""
 
     events: Sequence[Event]
+    as_of: int
+    """The storage's troubles before they were read."""
 
 
 class FiguresItem(Struct, eq=False):

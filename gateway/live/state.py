@@ -13,6 +13,7 @@ from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended, status_after_event
 from turnwire.protocol.talk.interims import Interims
+from turnwire.store.event_documents import Mark
 from turnwire.store.sessions import SessionRecord
 
 
@@ -84,6 +85,14 @@ class SessionState:
             session.figures = self.figures()
         return session
 
+    @property
+    def head(self) -> Mark | None:
+        """The last event of the log; None while there is none."""
+        record = self.record
+        if not record.last_seq or record.last_event_at is None:
+            return None
+        return Mark(record.last_seq, record.last_event_at, self.last_event_id)
+
     def figures(self) -> SessionFigures | None:
         """Those of a conversation that is known up to the head."""
         conversation = self.conversation
@@ -134,14 +143,21 @@ class SessionState:
             self.interims.stored(event.type for _, event in durable.events)
         return before
 
-    def roll_back(self, last: Event | None) -> None:
-        """The log turned out to end with this event, which is before the head."""
-        record = self.record
-        record.last_seq = 0 if last is None else last.seq
-        record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+    def roll_back(self, last: Event | None, stored: SessionRecord, as_of: int) -> Sender | None:
+        """The log turned out to end with this event, which is before the head, and the session is as it is `stored`;
+        `as_of` so many troubles. Returns the publisher that was here, if its claim is gone as well."""
+        stored.last_seq = 0 if last is None else last.seq
+        stored.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+        claimed, self.record = self.record.epoch, stored
         self.last_event_id = None if last is None else last.event_id
         self.log.forget()
+        self.log.full_pages.clear()
+        self.log.as_of = as_of
         self.conversation = None
+        if claimed == stored.epoch:
+            return None
+        publisher, self.publisher = self.publisher, None
+        return publisher
 
     def signalled(self, key: str, payload: JsonObject) -> None:
         """Keep what somebody who joins now must be shown."""
@@ -183,9 +199,10 @@ class SessionState:
         """Note whether these events, which others have stored next, have times that rise with seq."""
         self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
 
-    def disorder(self) -> None:
-        """Timestamps do not rise with seq any more."""
+    def disorder(self, as_of: int) -> None:
+        """Timestamps do not rise with seq any more, which is noted in the store `as_of` so many troubles."""
         self.record.time_ordered = False
+        self.log.disordered_as_of = as_of
 
     def learn(self, stored: SessionRecord, now: float) -> None:
         """Take over the fields of a stored session that can only go one way. A publisher elsewhere shows by them."""

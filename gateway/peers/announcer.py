@@ -42,6 +42,10 @@ class Announcer:
             self._heads.pop(state.session_id, None)
             self._post.head(topics, state.session_id, seq)
 
+    def rolled_back(self, state: SessionState) -> None:
+        """What others have told of the log is no longer true."""
+        self._heads.pop(state.session_id, None)
+
     def tell_head(self, session_id: str, seq: int) -> None:
         """Tell those who watch the session how far its log is."""
         self._post.head(self._watching.get(session_id, ()), session_id, seq)

@@ -132,7 +132,7 @@ class Gateway:
         add_session_routes(
             app,
             SessionRoutes(limits, bodies, requests, log, creations=self._creations, enders=access.enders),
-            ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
+            ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -142,7 +142,7 @@ class Gateway:
         add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
         add_dashboard(app)
-        subscriber = SubscriberParts(sessions, requests, parts.feed, self._watching)
+        subscriber = SubscriberParts(sessions, requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._creations)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)

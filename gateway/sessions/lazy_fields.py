@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
@@ -15,7 +15,8 @@ class LazyFields:
     the log. Keeps `SessionState.unwritten`."""
 
     def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
-        """`stored_is_ahead` is told of a session of which the store knows more than the record here."""
+        """`stored_is_ahead` is told of a session of which the store knows more than the record here, or no longer as
+        much."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
@@ -56,8 +57,10 @@ class LazyFields:
     async def _write_some(self, states: Sequence[SessionState]) -> None:
         due = {state: self._due.pop(state) for state in states if state in self._due}
         try:
-            ahead = await self._store.sessions.save_lazy_fields([state.record for state in due])
-            for state in due:
+            lost = await self._lost(due)
+            sure = [state for state in due if state.session_id not in lost]
+            ahead = await self._store.sessions.save_lazy_fields([state.record for state in sure])
+            for state in sure:
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():
@@ -65,8 +68,20 @@ class LazyFields:
             raise
         for state in due:
             state.unwritten = state in self._due
+        for state in due:
+            if state.session_id in lost:
+                self._stored_is_ahead(state.record)
         for stored in ahead.values():
             self._stored_is_ahead(stored)
+
+    async def _lost(self, states: Iterable[SessionState]) -> set[str]:
+        """After trouble with the storage: the sessions whose head is not in the log any more, so that nothing of it is
+        to be written beside the log either. Costs nothing otherwise."""
+        events = self._store.events
+        doubtful = [state for state in states if state.log.as_of != events.troubles]
+        if not doubtful:
+            return set()
+        return set(await events.lost({state.session_id: state.head for state in doubtful}))
 
     async def _save_full_pages(self, state: SessionState) -> None:
         pages = state.log.full_pages

@@ -56,15 +56,19 @@ class LiveSessions:
         return opening
 
     async def _open(self, session_id: str) -> None:
-        record, lagged = await load(self._context.store, session_id)
-        live = self._adopt(record)
-        if lagged:
+        as_of = self._context.store.events.troubles
+        loaded = await load(self._context.store, session_id)
+        live = self._adopt(loaded.record, as_of)
+        if loaded.lagged:
             self._context.observer.unwritten(live.state, status=True)
+        if loaded.rolled_back:
+            self._context.observer.rolled_back(live.state)
 
-    def _adopt(self, record: SessionRecord) -> LiveSession:
+    def _adopt(self, record: SessionRecord, as_of: int) -> LiveSession:
         if len(self.live) >= self._most and not self._evict_one():
             raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later")
         live = self.live[record.session_id] = LiveSession(self._context, record)
+        live.state.log.as_of = as_of
         return live
 
     def _evict_one(self) -> bool:
@@ -84,9 +88,10 @@ class LiveSessions:
         session_id = record.session_id
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
+        as_of = self._context.store.events.troubles
         created = await self._context.store.sessions.create(record)
         if created and session_id not in self.live and session_id not in self._opening:
-            self._adopt(record)
+            self._adopt(record, as_of)
         try:
             live = await self.open(session_id)
         except SessionNotFound:

@@ -19,13 +19,12 @@ from turnwire.gateway.live.items import (
     Stored,
 )
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
-from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import answered, storage_deadline
 
 
@@ -39,12 +38,9 @@ class View(Struct, frozen=True):
 class Requests:
     """Answers within `rest_timeout` seconds, or raises StorageUnavailable. Owns nothing."""
 
-    def __init__(
-        self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields, *, rest_timeout: float
-    ) -> None:
+    def __init__(self, context: Context, sessions: LiveSessions, *, rest_timeout: float) -> None:
         self._context = context
         self._sessions = sessions
-        self._lazy_fields = lazy_fields
         self._rest_timeout = rest_timeout
         self._clock: Callable[[], float] = context.clock
         self._most_waiting = 4 * max(context.limits.in_flight, context.limits.batch_events)
@@ -59,8 +55,9 @@ class Requests:
         if not self._context.shared_database:
             return
         with live.held() as state:
-            stored, _ = await load(self._context.store, live.session_id, state.record)
-            if state.is_behind(stored):
+            stored = (await load(self._context.store, live.session_id, state.record)).record
+            in_doubt = state.log.as_of != self._context.store.events.troubles
+            if in_doubt or state.is_behind(stored):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
                 await answered(done, self._rest_timeout)
@@ -71,7 +68,7 @@ class Requests:
         if live is not None:
             await self.bring_up_to_date(live)
             return View(live.state.session(), live.state.record.time_ordered)
-        record, _ = await load(self._context.store, session_id)
+        record = (await load(self._context.store, session_id)).record
         return View(record.session(), record.time_ordered)
 
     async def exists(self, session_id: str) -> bool:
@@ -142,25 +139,3 @@ class Requests:
             async with storage_deadline(self._rest_timeout):
                 live = await self._sessions.open(session_id)
         return live
-
-    async def list_sessions(self, query: SessionQuery) -> list[Session]:
-        """A page of sessions, newest first, as they are now. Raises StorageUnavailable."""
-        await self.flush_for(query)
-        return self.as_now(await self._context.store.sessions.page(query), query)
-
-    async def flush_for(self, query: SessionQuery) -> None:
-        """Bring into the store what the query filters by. Raises StorageUnavailable."""
-        if query.status:
-            await self._lazy_fields.flush_statuses()
-
-    def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
-        """These sessions, as the query found them, as they are now."""
-        return [self._as_now(record, query) for record in records]
-
-    def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
-        """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
-        full as the query found it."""
-        live = self._sessions.live.get(record.session_id)
-        if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
-            return record.session()
-        return live.state.session()

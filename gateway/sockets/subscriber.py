@@ -15,6 +15,7 @@ from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
 from turnwire.gateway.sockets.guest_connection import GuestConnection
@@ -51,6 +52,7 @@ class SubscriberParts(Struct, frozen=True):
 
     sessions: LiveSessions
     requests: Requests
+    pages: Pages
     feed: Feed
     watching: Watching
 
@@ -202,7 +204,7 @@ class SubscriberConnection(GuestConnection):
         )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start(self.parts.requests.list_sessions, principal.patterns)
+            await subscription.start(self.parts.pages.list_sessions, principal.patterns)
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()

@@ -14,7 +14,7 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.event_documents import Document, is_same
+from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import Append, RefusedDocument, position_before, share_out
 from turnwire.store.lanes.group_commit import GroupCommit
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
@@ -29,13 +29,16 @@ _log = logging.getLogger("turnwire.store")
 
 
 class LogReader(Protocol):
-    """What a lane reads of the log, with read concern majority. Both raise StorageUnavailable."""
+    """What a lane reads of the log, with read concern majority. All raise StorageUnavailable."""
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
         """Those of the positions (`_id`, `sessionId`) that hold an event: by `_id`, what identifies it."""
 
     async def holds(self, session_id: str, seq: int) -> bool:
         """Whether the position holds an event, for certain."""
+
+    async def stands(self, session_id: str, mark: Mark) -> bool:
+        """Whether the log holds this event, for certain."""
 
 
 class AppendLane:
@@ -113,25 +116,33 @@ class AppendLane:
         """After trouble: whether the event before each append is still in the log, and where its own are already.
 
         Ends the appends whose next position is taken: an event there may be our own, or the same one written by another
-        gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others.
+        gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others, when there has
+        been no trouble since they were looked for: nothing is awaited between that and the insert.
         """
-        now = self._condition.troubles
-        doubtful = [append for append in appends if append.as_of != now]
-        if not doubtful:
-            return appends
-        places = [append.next for append in doubtful]
-        heads = [position_before(place) for place in places if place["seq"] > 1]
-        found = await self._reader.found([*places, *heads])
-        for append, place in zip(doubtful, places, strict=True):
-            append.as_of = now
-            if place["seq"] > 1 and position_before(place)["_id"] not in found:
-                await self._require_head(append, place["sessionId"], place["seq"] - 1)
-            if place["_id"] in found:
-                append.finish()
+        while doubtful := [each for each in appends if each.pending and each.as_of != self._condition.troubles]:
+            await self._look_for(doubtful)
         return [append for append in appends if append.pending]
 
-    async def _require_head(self, append: Append, session_id: str, seq: int) -> None:
-        if not await self._reader.holds(session_id, seq):
+    async def _look_for(self, appends: list[Append]) -> None:
+        now = self._condition.troubles
+        places = [append.next for append in appends]
+        heads = [position_before(place) for place in places if place["seq"] > 1]
+        found = await self._reader.found([*places, *heads])
+        for append, place in zip(appends, places, strict=True):
+            append.as_of = now
+            if place["seq"] > 1:
+                await self._require_head(append, place, found.get(position_before(place)["_id"]))
+            if place["_id"] in found:
+                append.finish()
+
+    async def _require_head(self, append: Append, place: Document, shown: Document | None) -> None:
+        """Fail the append if the event before it is not what it is known to be, or none. `shown` is what one look has
+        shown there."""
+        session_id, seq, head = place["sessionId"], place["seq"] - 1, append.head
+        if shown is not None and (head is None or head.is_of(shown)):
+            return
+        there = self._reader.holds(session_id, seq) if head is None else self._reader.stands(session_id, head)
+        if not await there:
             _log.critical(
                 "the log of session %r has lost its end: seq=%d was stored and is no longer there", session_id, seq
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.put_backs import play_put_backs
 from tests.faults.races import play_schedules
 
 pytestmark = pytest.mark.faults
@@ -25,3 +26,8 @@ def test_nor_does_one_of_gateways_on_a_bus_that_loses_delays_doubles_and_reorder
     gateways: int, schedules: int
 ) -> None:
     play_schedules(range(schedules), gateways, bus=True)
+
+
+@pytest.mark.parametrize("gateways", [1, 2, 3])
+def test_a_database_put_back_to_an_older_copy_leaves_no_hole_and_no_double(gateways: int) -> None:
+    play_put_backs(range(60), gateways)

@@ -14,13 +14,16 @@ class KnownLog:
     """The ledger of one session, once it has been read, and the full pages of it that are not stored yet. Owned by the
     session's task."""
 
-    __slots__ = ("_times", "as_of", "full_pages", "ledger")
+    __slots__ = ("_times", "as_of", "disordered_as_of", "full_pages", "ledger")
 
     def __init__(self) -> None:
         self.ledger: Ledger | None = None
         """None until it is needed: most sessions that are opened are only read."""
         self.as_of = 0
-        """The storage's troubles as of which the head is known to be in the log."""
+        """The storage's troubles as of which the head is known to be in the log. Reading the ledger says nothing of it:
+        its full pages stand beside the log."""
+        self.disordered_as_of = 0
+        """The storage's troubles as of which it is noted that times do not rise with seq, if they do not."""
         self._times = array("q")
         self.full_pages: list[tuple[int, bytes, bytes]] = []
         """(page, ids, times) of full pages that are not stored yet."""
@@ -29,9 +32,9 @@ class KnownLog:
         """Drop the ledger; it is read again when it is needed."""
         self.ledger = None
 
-    def loaded(self, ledger: Ledger, times: array[int], as_of: int) -> None:
+    def loaded(self, ledger: Ledger, times: array[int]) -> None:
         """Keep what was read; `times` are in milliseconds since 1970, of the events known by their exact ids."""
-        self.ledger, self._times, self.as_of = ledger, times, as_of
+        self.ledger, self._times = ledger, times
         self.fold()
 
     def advanced(self, durable: Durable) -> None:

@@ -13,6 +13,7 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
+from turnwire.store.event_documents import Mark
 from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
 from turnwire.store.waiting import persist
@@ -26,7 +27,6 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head = state.session_id, state.record.last_seq
-    as_of = store.events.troubles
     ledger, times = Ledger(), array("q")
     for ids, _ in await persist(lambda: store.events.digests.load(session_id, head)):
         ledger.add_digests(ids)
@@ -39,7 +39,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
             times.append(to_millis(timestamp))
         if ledger.head < last:
             raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
-    state.log.loaded(ledger, times, as_of)
+    state.log.loaded(ledger, times)
     return ledger
 
 
@@ -61,7 +61,10 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
         documents = event_documents(state.session_id, pending)
         try:
-            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
+            head = _mark(durable) if durable.events else state.head
+            appended = await store.events.append(
+                state.session_id, documents, weight, as_of=state.log.as_of, head=head
+            )
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
             _settle_first(ledger, durable, pending[: error.stored])
@@ -85,6 +88,11 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     return durable
 
 
+def _mark(durable: Durable) -> Mark:
+    seq, event = durable.last
+    return Mark(seq, time_of(event), event.event_id)
+
+
 def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
     """These, the first that were pending, are durable."""
     for seq, event in stored:
@@ -101,7 +109,11 @@ async def _read_taken(
     """
     session_id = state.session_id
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
+        if store.events.troubles != state.log.as_of:
+            break
         await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
+    if store.events.troubles != state.log.as_of:
+        return  # the head may be gone, and what stands behind it another log's end: the next append looks again
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
@@ -113,8 +125,11 @@ async def _read_taken(
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
     """Before an event is stored whose timestamp is before its predecessor's, note that on the session."""
     last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
-    if state.record.time_ordered and not rise(last, times):
-        state.disorder()
+    if rise(last, times):
+        return
+    troubles = store.events.troubles
+    if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else it may have been forgotten since
+        state.disorder(troubles)
         await persist(lambda: store.sessions.mark_time_disordered(state.session_id))
 
 

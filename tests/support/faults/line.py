@@ -61,13 +61,22 @@ class Line:
         """The commands the stores send themselves."""
         if isinstance(command, str):
             return {"ok": 1, "version": "8.0.0"}
+        documents = command["documents"]
+        forges = self.database.forges and self._random.random() < self.database.forges
+        forged = self._random.randrange(len(documents)) if forges else None
+        if forged is not None and self._random.random() < 0.5:
+            documents = []  # nor are those before it stored, of which it is said
         try:
-            await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
+            if documents:
+                await self[command["insert"]].insert_many(documents[:forged], ordered=command["ordered"])
         except BulkWriteError as error:
             errors, concerns = error.details["writeErrors"], error.details["writeConcernErrors"]
             if errors and self.database.router_forgets:
                 concerns = []
             return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
+        if forged is not None:
+            error = {"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}
+            return {"ok": 1, "writeErrors": [error]}
         return {"ok": 1}
 
     def close(self) -> None:
@@ -95,9 +104,9 @@ class Line:
 
     async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
         """Carry out a write. The steps are those between which others may come."""
-        fault = self._fault()
+        fault, restored = self._fault(), self.database.restored
         await self.pause()
-        if self._is_dead() or fault == "refused":
+        if self._is_dead() or fault == "refused" or restored != self.database.restored:
             raise AutoReconnect("the write was lost on its way")
         serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault, bulk=bulk))
         self._served.add(serving)
@@ -121,8 +130,11 @@ class Line:
         return self._random.choice(_FAULTS) if self._random.random() < self.trouble else None
 
     async def _serve(self, steps: Steps, fault: str | None, *, bulk: bool) -> Any:
+        restored = self.database.restored
         if fault == "late":
             await self.pause(_LATEST_SECONDS)
+        if restored != self.database.restored:
+            raise AutoReconnect("the write was lost on its way")
         term = self.database.term
         failure: PyMongoError | None = None
         result = None
@@ -216,6 +228,13 @@ class Collection:
 
     def _put(self, document: Document) -> None:
         self._line.database.put(self._name, document)
+
+    async def delete_many(self, condition: Document) -> None:
+        def steps() -> Steps:
+            self._line.database.remove(self._name, condition)
+            yield
+
+        await self._line.write(steps, bulk=False)
 
     async def update_one(self, condition: Document, change: Document) -> Matched:
         return await self._update([UpdateOne(condition, change)], bulk=False)

@@ -74,13 +74,13 @@ class Fleet:
 
     def _add_clients(self, history: History) -> None:
         publisher = LoadPublisher(
-            self.http, self.target, f"p-{history.session_id}", self._fork(), history=history, rate=self._rate
+            self.http, self.target, f"p-{history.session_id}", self.fork(), history=history, rate=self._rate
         )
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
         for number in range(self._subscribers_each):
             name = f"s{number}-{history.session_id}"
-            subscriber = LoadSubscriber(self.http, self.target, name, self._fork(), history=history)
+            subscriber = LoadSubscriber(self.http, self.target, name, self.fork(), history=history)
             history.must_have_all.add(name)
             self.subscribers.append(subscriber)
             self._tasks.append(asyncio.create_task(subscriber.run()))
@@ -88,10 +88,14 @@ class Fleet:
     def add(self, history: History, publisher: LoadPublisher) -> None:
         """One more session, with a publisher of its own making."""
         self.histories.append(history)
+        self.join(publisher)
+
+    def join(self, publisher: LoadPublisher) -> None:
+        """One more publisher of a session that there is."""
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
 
-    def _fork(self) -> Random:
+    def fork(self) -> Random:
         return Random(self.random.random())
 
     async def all_opened(self, since: float, timeout: float = 20.0) -> None:

@@ -62,7 +62,9 @@ class RestClient:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> bytes | None:
         """None for an answer that says to try again. Raises AssertionError for any other that is not a success."""
-        async with self.http.request(method, self.target.url + path, data=body, headers=headers or _JSON) as answer:
+        async with self.http.request(
+            method, self.target.choose().url + path, data=body, headers=headers or _JSON
+        ) as answer:
             content = await answer.read()
             assert answer.status in {200, 201, *_NOT_NOW}, f"{method} {path}: {answer.status} {content[:300]!r}"
             return None if answer.status in _NOT_NOW else content

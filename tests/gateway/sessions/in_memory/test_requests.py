@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
+from tests.support.in_memory import MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable, TurnwireError
-from turnwire.store.sessions import SessionQuery
 
 
 async def test_a_view_takes_nothing_into_memory(here: MemoryGateway, there: MemoryGateway) -> None:
@@ -126,27 +125,6 @@ async def test_one_session_takes_no_more_than_its_share_of_what_may_wait(here: M
     assert any(isinstance(result, Overloaded) for result in results)
     assert live.waiting_events <= 3000
     here.database.away = False
-
-
-@pytest.mark.parametrize("status", ["active", "completed"])
-async def test_a_list_by_status_shows_sessions_as_they_are_now(here: MemoryGateway, status: str) -> None:
-    live = await here.create("s", event("a"))
-    await here.create("other")
-    if status == "completed":
-        await here.end(live)
-    query = SessionQuery(limit=10, status=(status,))  # type: ignore[arg-type]
-    assert [each.session_id for each in await here.requests.list_sessions(query)] == ["s"]
-
-
-async def test_a_list_shows_what_another_gateway_has_made_of_a_session(
-    here: MemoryGateway, there: MemoryGateway
-) -> None:
-    live, elsewhere = await here.create("s", event("a")), await there.open()
-    live.state.audience = Crowd()
-    await there.append(elsewhere, *events("b", "c"))
-    await there.end(elsewhere)
-    [listed] = await here.requests.list_sessions(SessionQuery(limit=10))
-    assert (listed.status, listed.last_seq) == ("completed", 3)
 
 
 async def test_a_refused_session_fails_its_own_creation_alone(here: MemoryGateway) -> None:
