@@ -27,8 +27,13 @@ async def redis_server() -> AsyncIterator[str]:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
-    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = await asyncio.create_subprocess_exec(program, *options, cwd="/", **silent)
+    process = await asyncio.create_subprocess_exec(
+        *(program, *options),
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         async with asyncio.timeout(_START_SECONDS):
             while not await _listens(port):

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from pymongo import UpdateOne
 from pymongo.errors import WriteError
+from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
@@ -57,6 +58,7 @@ class SessionStore:
     def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
         """`lanes`: creations, and ends, under way at a time."""
         self._sessions = sessions
+        self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
         self._pages = SessionPages(sessions, self._condition)
         self._creations = Creations(sessions, self._condition, lanes)
@@ -69,6 +71,11 @@ class SessionStore:
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
+        return None if document is None else record_of(document)
+
+    async def load_for_certain(self, session_id: str) -> SessionRecord | None:
+        """The same, from a server that a majority has to confirm: what it does not show is not there any more."""
+        document = await self._condition.ask(_READ, self._certain.find_one({"_id": session_id}))
         return None if document is None else record_of(document)
 
     async def claim(self, record: SessionRecord) -> bool:

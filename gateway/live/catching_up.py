@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from turnwire.gateway.live.advancing import advance, fence, tell
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt
 from turnwire.gateway.live.items import FoundItem, RenewItem
 from turnwire.gateway.live.log.durable import Durable
-from turnwire.gateway.live.rolling_back import make_sure
+from turnwire.gateway.live.rolling_back import Wanted, compare, make_sure
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
-
-Wanted = asyncio.Future[Any] | None
-"""Somebody's answer: once it is done, nobody waits for the work any more, and its errors are raised."""
 
 
 async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
@@ -42,6 +36,7 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
     stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
     if stored is None:
         raise SessionNotFound(state.session_id)
+    await compare(context, state, stored, wanted)
     await learn(context, state, stored, wanted)
     state.verified_at = began
 

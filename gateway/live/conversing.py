@@ -90,8 +90,9 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
-    await read_on(log, state.session_id, state.conversation, state.record.last_seq)
-    return state.conversation
+    conversation = state.conversation  # which is given up when the log turns out to have lost its end
+    await read_on(log, state.session_id, conversation, state.record.last_seq)
+    return conversation
 
 
 async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:

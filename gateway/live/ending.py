@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.catching_up import Wanted, learn, refresh
+from turnwire.gateway.live.catching_up import learn, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import ended
 from turnwire.gateway.live.items import AbandonItem, EndItem
+from turnwire.gateway.live.rolling_back import Wanted
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus

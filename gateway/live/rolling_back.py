@@ -8,16 +8,22 @@ from datetime import datetime
 from typing import Any
 
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import CloseCode, SessionNotFound
 from turnwire.protocol.messages import Event
+from turnwire.protocol.rules import has_ended
+from turnwire.store.event_documents import Mark
 from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
+Wanted = asyncio.Future[Any] | None
+"""Somebody's answer: once it is done, nobody waits for the work any more, and its errors are raised."""
 _log = logging.getLogger("turnwire.session")
 
 
-async def make_sure(context: Context, state: SessionState, wanted: asyncio.Future[Any] | None = None) -> bool:
+async def make_sure(context: Context, state: SessionState, wanted: Wanted = None) -> bool:
     """After trouble with the storage: whether the head is still in the log. If it is not, the log is gone on with from
     where it ends. Costs nothing otherwise."""
     events, head = context.store.events, state.head
@@ -34,17 +40,52 @@ async def make_sure(context: Context, state: SessionState, wanted: asyncio.Futur
 async def roll_back(context: Context, state: SessionState) -> None:
     """Go on from what is there, without a hole. Those who watch and have seen more must start again, and so must a
     publisher whose claim is gone. Raises SessionNotFound when the session is gone."""
-    session_id, known, troubles = state.session_id, state.record.last_seq, context.store.events.troubles
-    last = await persist(lambda: find_end(context.store, session_id, known))
-    stored = await persist(lambda: context.store.sessions.load(session_id))
-    if stored is None:
-        raise SessionNotFound(session_id)
-    publisher = state.roll_back(last, stored, troubles)
-    if publisher is not None:
-        publisher.close(CloseCode.TRY_LATER, "the database was put back to an older copy; reconnect")
+    known, troubles = state.record.last_seq, context.store.events.troubles
+    last = await persist(lambda: find_end(context.store, state.session_id, known))
+    await _take_back(context, state, last, troubles)
     if state.audience is not None:  # if another event stands there now, nobody knows since when they differ
         state.audience.rolled_back(state.record.last_seq if state.record.last_seq < known else 0)
     context.observer.rolled_back(state)
+
+
+async def compare(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
+    """If a claim or an end that is known here is not in the session as it is `stored`, and that is no old news, it is
+    gone: the session is taken as it is. Costs nothing otherwise."""
+    if not _lacks(stored, state):
+        return
+    troubles = context.store.events.troubles
+    certain = await persist(lambda: context.store.sessions.load_for_certain(state.session_id), wanted)
+    if certain is not None and not _lacks(certain, state):
+        return
+    _log.error("session %r: a claim or an end is gone: the database was put back to an older copy", state.session_id)
+    head = state.head
+    found = [] if head is None else await persist(lambda: _standing(context.store, state.session_id, head), wanted)
+    if head is None or found:
+        await _take_back(context, state, found[0] if found else None, troubles)
+    else:
+        await roll_back(context, state)
+
+
+async def _standing(store: Store, session_id: str, mark: Mark) -> list[Event]:
+    """The event, if it is still there."""
+    found = await store.events.read_present(session_id, [mark.seq])
+    return found if await store.events.stands(session_id, mark) else []
+
+
+def _lacks(stored: SessionRecord, state: SessionState) -> bool:
+    return stored.epoch < state.record.epoch or (state.ended and not has_ended(stored.status))
+
+
+async def _take_back(context: Context, state: SessionState, last: Event | None, as_of: int) -> None:
+    stored = await persist(lambda: context.store.sessions.load(state.session_id))
+    if stored is None:
+        raise SessionNotFound(state.session_id)
+    publisher = state.roll_back(last, stored, as_of)
+    if not state.ended:
+        forget_timer(state)
+        state.takes_events = True
+    if publisher is not None:
+        publisher.close(CloseCode.TRY_LATER, "the database was put back to an older copy; reconnect")
 
 
 async def find_end(store: Store, session_id: str, known: int) -> Event | None:
@@ -53,7 +94,7 @@ async def find_end(store: Store, session_id: str, known: int) -> Event | None:
     last = await store.events.head_until(session_id, known)
     seq = 0 if last is None else last.seq
     _log.error(
-        "session %r: the log holds seq=%d, and not what was acked up to seq=%d: the database has lost what it had confirmed",
+        "session %r: the log goes to seq=%d, not to what was acked as seq=%d: the database has lost what it confirmed",
         session_id,
         seq,
         known,

@@ -54,7 +54,8 @@ def _watched(parts: SplitResult) -> Redis:
     del given["host"]
     own = {"username": given.pop("sentinel_username", None), "password": given.pop("sentinel_password", None)}
     secured = {name: value for name, value in given.items() if name.startswith("ssl_")} | ({"ssl": True} if tls else {})
-    sentinel = Sentinel([_address(host) for host in hosts.split(",")], sentinel_kwargs=_options() | own | secured)
+    addresses = [_address(host) for host in hosts.split(",")]
+    sentinel = Sentinel(addresses, sentinel_kwargs=_options() | own | secured)  # type: ignore[no-untyped-call]
     options = _options() | given | ({"connection_class": SentinelManagedSSLConnection} if tls else {})
     client: Redis = sentinel.master_for(service, **options)
     return client

@@ -38,9 +38,7 @@ class Append:
 
     __slots__ = ("_head", "as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
 
-    def __init__(
-        self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None
-    ) -> None:
+    def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None) -> None:
         """`head` is the event before the documents, as far as it is known."""
         self.documents = documents
         self._head = head

@@ -20,7 +20,7 @@ from tests.support.in_memory import set_wall_clock, shrink_pages
 
 SETTLED_SECONDS = 4.0
 """An ack may be on its way for so long: of an event that was durable before the copy was put back."""
-_EXPECTED = ("has lost", "Document failed validation")
+_EXPECTED = ("has lost", "was put back", "Document failed validation")
 
 
 class _Errors(logging.Handler):

@@ -62,9 +62,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
         documents = event_documents(state.session_id, pending)
         try:
             head = _mark(durable) if durable.events else state.head
-            appended = await store.events.append(
-                state.session_id, documents, weight, as_of=state.log.as_of, head=head
-            )
+            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
             _settle_first(ledger, durable, pending[: error.stored])

@@ -169,7 +169,7 @@ async def takeovers_across(directory: Path, seed: int, *, seconds: float, publis
         for history in fleet.histories:
             for thief in [each for each in fleet.publishers if each.history is history][1:]:
                 thief.finish()
-                await thief.until(lambda thief=thief: not thief.waiting, 30.0, "all answered")  # type: ignore[misc]
+                await thief.until(lambda thief=thief: not thief.waiting, 30.0, "all answered")
         for history in fleet.histories:
             history.publishings.sort(key=lambda publishing: publishing.epoch)
         await fleet.settle()

@@ -57,8 +57,8 @@ async def test_the_master_that_sentinel_names_and_the_next_one_when_it_dies(
         url = f"redis+sentinel://127.0.0.1:{missing},127.0.0.1:{sentinel.port}/turnwire"
         gateways = await start_peers(2, redis_url=url)
         redis.kill()
-        await until(lambda: not any(map(is_up, gateways)), "that they notice", 30)
-        await until(lambda: all(map(is_up, gateways)), "that they find the new master", 60)
+        await until(lambda: not any(map(is_up, gateways)), "that they notice")
+        await until(lambda: all(map(is_up, gateways)), "that they find the new master")
 
 
 async def test_sentinel_and_redis_with_passwords(

@@ -163,7 +163,7 @@ class Bot:
 
     def _told(self, answer: Answer) -> None:
         self.world.promises.told(self.history.session_id, answer.seq)
-        if answer.seq is not None:
+        if answer.seq is not None and answer.event_id is not None:
             now = asyncio.get_running_loop().time()
             self.world.acked[self.history.session_id].append((now, answer.seq, answer.event_id))
 

@@ -75,8 +75,7 @@ class Line:
                 concerns = []
             return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
         if forged is not None:
-            error = {"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}
-            return {"ok": 1, "writeErrors": [error]}
+            return {"ok": 1, "writeErrors": [{"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}]}
         return {"ok": 1}
 
     def close(self) -> None:
