@@ -75,14 +75,14 @@ async def take(context: Context, state: SessionState, item: FoundItem) -> None:
 async def _read_on(context: Context, state: SessionState, wanted: Wanted) -> None:
     """Take over the events that others have stored behind the head, and the epoch they may be of."""
     store, session_id = context.store, state.session_id
-    found: list[Event] = []
-    sure = False
-    while not sure:
-        await make_sure(context, state, wanted)
+    while True:
+        before = store.events.troubles
         found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
-        sure = state.log.as_of == store.events.troubles
+        if await make_sure(context, state, wanted):  # else it was the end of another log
+            break
     if not found:
         return
+    state.log.as_of = min(before, state.log.as_of)  # it may have gone again since it was read
     stored = await persist(lambda: store.sessions.load(session_id), wanted)
     if stored is not None and stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import CloseCode, SessionNotFound
 from turnwire.protocol.messages import Event
@@ -81,9 +80,6 @@ async def _take_back(context: Context, state: SessionState, last: Event | None, 
     if stored is None:
         raise SessionNotFound(state.session_id)
     publisher = state.roll_back(last, stored, as_of)
-    if not state.ended:
-        forget_timer(state)
-        state.takes_events = True
     if publisher is not None:
         publisher.close(CloseCode.TRY_LATER, "the database was put back to an older copy; reconnect")
 

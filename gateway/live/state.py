@@ -154,10 +154,19 @@ class SessionState:
         self.log.full_pages.clear()
         self.log.as_of = as_of
         self.conversation = None
+        if not self.ended:
+            self._go_on()
         if claimed == stored.epoch:
             return None
         publisher, self.publisher = self.publisher, None
         return publisher
+
+    def _go_on(self) -> None:
+        """An end that was known is gone."""
+        self.takes_events = True
+        if self.grace_timer is not None:
+            self.grace_timer.cancel()
+            self.grace_timer = None
 
     def signalled(self, key: str, payload: JsonObject) -> None:
         """Keep what somebody who joins now must be shown."""

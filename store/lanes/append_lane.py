@@ -23,6 +23,8 @@ MAX_COMMIT_BYTES = 4 * 1024 * 1024
 _BACKOFF_SECONDS = (0.05, 1.0)
 _TRIES = 5
 """After so many, a document with an unknown fault is refused if others were taken meanwhile."""
+_LOOKS = 5
+"""How often a lane makes sure of the log before an insert, when there is new trouble each time."""
 _INSERT = "insert into events"
 
 _log = logging.getLogger("turnwire.store")
@@ -119,7 +121,10 @@ class AppendLane:
         gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others, when there has
         been no trouble since they were looked for: nothing is awaited between that and the insert.
         """
-        while doubtful := [each for each in appends if each.pending and each.as_of != self._condition.troubles]:
+        for _ in range(_LOOKS):
+            doubtful = [each for each in appends if each.pending and each.as_of != self._condition.troubles]
+            if not doubtful:
+                break
             await self._look_for(doubtful)
         return [append for append in appends if append.pending]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from turnwire.gateway.live.log.durable import Durable, rise, time_of
 from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import LogRolledBack
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
@@ -57,11 +58,12 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     Raises LogRolledBack when the head is no longer in the log.
     """
     durable = Durable()
+    unsure = False
     while pending := list(ledger.pending()):
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
         documents = event_documents(state.session_id, pending)
         try:
-            head = _mark(durable) if durable.events else state.head
+            head = _head(state, durable)
             appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
@@ -77,7 +79,9 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             durable.events += pending
             break
         _settle_first(ledger, durable, pending[:stored])
-        await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
+        unsure |= appended.unsure
+        if await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if unsure else {}):
+            unsure = False
         if durable.record is not None:
             state.learn(durable.record, clock())
         if durable.record is not None and durable.record.epoch > state.record.epoch:
@@ -86,7 +90,10 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     return durable
 
 
-def _mark(durable: Durable) -> Mark:
+def _head(state: SessionState, durable: Durable) -> Mark | None:
+    """The last event that is known to be in the log."""
+    if not durable.events:
+        return state.head
     seq, event = durable.last
     return Mark(seq, time_of(event), event.event_id)
 
@@ -100,24 +107,30 @@ def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, Even
 
 async def _read_taken(
     store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
-) -> None:
-    """The next position is taken: learn what stands there, and how the session stands.
+) -> bool:
+    """The next position is taken: learn what stands there, and how the session stands. False when it is taken no longer,
+    after trouble.
 
-    `tried` are events of ours that may have been stored where they were to go, without our hearing of it.
+    `tried` are events of ours that may have been stored where they were to go, without our hearing of it. Raises
+    LogRolledBack when the head is no longer in the log: what stands behind it is then the end of another one.
     """
-    session_id = state.session_id
+    session_id, head = state.session_id, _head(state, durable)
+    before = store.events.troubles
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
         if store.events.troubles != state.log.as_of:
-            break
+            return False
         await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
     if store.events.troubles != state.log.as_of:
-        return  # the head may be gone, and what stands behind it another log's end: the next append looks again
+        if head is not None and not await persist(lambda: store.events.stands(session_id, head)):
+            raise LogRolledBack(session_id, head.seq)
+        state.log.as_of = before
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
     durable.take(found)
     durable.record = await persist(lambda: store.sessions.load(session_id))
+    return True
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
