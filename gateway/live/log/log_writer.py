@@ -108,8 +108,8 @@ def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, Even
 async def _read_taken(
     store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
 ) -> bool:
-    """The next position is taken: learn what stands there, and how the session stands. False when it is taken no longer,
-    after trouble.
+    """The next position is taken: learn what stands there, and how the session stands. False when that is no longer
+    so, after trouble.
 
     `tried` are events of ours that may have been stored where they were to go, without our hearing of it. Raises
     LogRolledBack when the head is no longer in the log: what stands behind it is then the end of another one.
