@@ -1,5 +1,6 @@
-# A gateway for production: it needs MONGODB_URI, the URI of a MongoDB replica set or cluster; the names it is called by;
-# and a file of API keys that its user, 10001, owns alone (`turnwire key` makes them), or TURNWIRE_AUTH=none.
+# A gateway for production. It needs MONGODB_URI, the URI of a MongoDB replica set or cluster, the host names by which
+# clients reach it, and a file of API keys (made by `turnwire key`) that only its user, 10001, may read, or
+# TURNWIRE_AUTH=none.
 #   docker build -t turnwire .
 #   docker run --read-only --tmpfs /tmp -p 3000:3000 -e MONGODB_URI='mongodb://db1,db2,db3/?replicaSet=rs0' \
 #     -e TURNWIRE_ALLOWED_HOSTS=gateway.example.com -e TURNWIRE_API_KEYS_FILE=/run/keys -v ./keys:/run/keys:ro turnwire

@@ -1,23 +1,22 @@
-# make demo   a gateway with an embedded database, and calls streamed through it
-# make quick  the tests that need neither a database nor a process of their own; some twenty seconds
-# make test   all tests
-# make coverage  how much of the code they reach: 90 % at least
-# make faults of these the fault runs alone: processes killed, stopped and cut off under load; two minutes
-# make soak   twenty minutes under load with a random fault every five seconds
-#             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms plays the fault runs, longer, instead
-# make lint   style, format and types
-# make bench  the gateway next to what the same work costs without it; some minutes, on a machine that does nothing else
-#             make bench ARGS='--save NAME' keeps the result; ARGS=--help tells of the rest
-# The virtual environment in .venv is made when needed, and again when pyproject.toml has changed.
+# make demo   run a gateway with an embedded database, and stream calls through it
+# make quick  run the tests that need neither a database nor other processes; about twenty seconds
+# make test   run all tests but the fault runs, and measure coverage: 90 % at least
+# make faults run the fault runs: processes killed, stopped and cut off under load; several minutes
+# make soak   run twenty minutes under load with a random fault every five seconds
+#             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms runs longer versions of the fault runs instead
+# make lint   check style, format and types
+# make bench  measure the gateway next to the cost of the same work without it; several minutes, on an idle machine
+#             make bench ARGS='--save NAME' keeps the result; ARGS=--help shows the other options
+# The virtual environment in .venv is created when needed, and again after a change of pyproject.toml.
 
 VENV := .venv
 BIN := $(VENV)/bin
-FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py)
+FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py)
 
-# Since 3.12 Python itself tells which lines run, at next to no cost.
+# Since Python 3.12, sys.monitoring measures coverage at almost no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test coverage faults soak lint bench browser faketime redis balancers clean
+.PHONY: house demo quick test faults soak lint bench browser faketime redis balancers clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -25,17 +24,13 @@ demo: $(VENV)/installed-demo
 quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
 
-# The fault runs come by themselves, and print their figures: they load the machine, and some of what they measure is time.
+# Excludes the fault runs, which load the machine and partly measure time.
 test: $(VENV)/installed-dev browser faketime redis balancers
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(FAULT_RUNS))
-	$(BIN)/python -m pytest -s $(FAULT_RUNS)
-
-# Before Python 3.12 it slows the processes that tests start, and what they measure, too much to be part of every run.
-coverage: $(VENV)/installed-dev browser faketime redis balancers
-	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term \
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report=term \
 	  $(addprefix --ignore=,$(FAULT_RUNS))
 
-faults: $(VENV)/installed-dev faketime
+# Runs them one after another, and prints their figures.
+faults: $(VENV)/installed-dev faketime redis balancers
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 soak: $(VENV)/installed-dev faketime
@@ -60,11 +55,11 @@ browser:
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends chromium >&2; \
 	else \
-	  echo 'The tests need Chromium: install it, or name one by TURNWIRE_CHROMIUM=/path/to/chromium' >&2; \
+	  echo 'The tests need Chromium: install it, or set TURNWIRE_CHROMIUM=/path/to/chromium' >&2; \
 	  exit 1; \
 	fi
 
-# One fault run sets the clock of a gateway by libfaketime, or, where that cannot be had, Python's own in it.
+# One fault run sets the clock of a gateway with libfaketime or, if that is unavailable, replaces Python's clock in it.
 faketime:
 	@if ! ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] \
 	    && command -v apt-get >/dev/null; then \
@@ -77,17 +72,17 @@ clean:
 	rm -rf $(VENV) .venvs .venv-adapters .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
-	@echo 'Installing Turnwire into $(VENV); this is done once and takes about a minute.'
+	@echo 'Installing Turnwire into $(VENV). This happens once and takes about a minute.'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/made
-	@echo 'Installing Turnwire and the tools of its tests into $(VENV); this is done once and takes about a minute.'
+	@echo 'Installing Turnwire and its test tools into $(VENV). This happens once and takes about a minute.'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/installed-demo
 
-# The system's own Python comes first: it stays when others are switched or removed. PYTHON=… names another, and then
-# that one alone will do. Debian and Ubuntu have venv in a package of its own, installed here when that is possible.
+# The system's Python comes first, because it stays when others are switched or removed. PYTHON=… names another one, and
+# then only that one is used. Debian and Ubuntu have venv in a separate package, installed here if possible.
 define MAKE_VENV
 usable() { "$$1" -c 'import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 find_python() { for python in $(or $(PYTHON),/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11); do \
@@ -100,7 +95,7 @@ fi
 if ! python=$$(find_python); then
   echo 'Turnwire needs Python 3.11 or newer with its venv module; none was found.' >&2
   echo 'On Debian or Ubuntu: sudo apt-get install python3 python3-venv' >&2
-  echo 'Or name one that is elsewhere: make PYTHON=/path/to/python3' >&2
+  echo 'Or name another one: make PYTHON=/path/to/python3' >&2
   exit 1
 fi
 rm -rf $(VENV)
@@ -115,7 +110,7 @@ $(VENV)/made: pyproject.toml
 house: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.house
 
-# Tests of several gateways start a real Redis, or Valkey, of their own.
+# Tests of several gateways start their own Redis or Valkey.
 redis:
 	@if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -128,7 +123,7 @@ redis:
 	  fi; \
 	fi
 
-# The sample files in docs/deploy are tried with the real nginx and HAProxy.
+# The sample files in docs/deploy are tested with the real nginx and HAProxy.
 balancers:
 	@for name in nginx haproxy; do \
 	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $$name >/dev/null; then \
@@ -143,8 +138,8 @@ balancers:
 	  fi; \
 	done
 
-# The adapters, each against the framework itself: an environment for each, with Turnwire beside it as its users have it.
-# The first time these are some 1.5 GB from the package index; they are kept in .venv-adapters.
+# Tests each adapter against its framework, in an environment with Turnwire installed beside it, as users have it. The
+# first run downloads about 1.5 GB from the package index, kept in .venv-adapters.
 ADAPTERS := pipecat livekit openai vendors
 IN_pipecat := '.[pipecat]'
 IN_livekit := '.[livekit]'
@@ -166,7 +161,7 @@ $(addprefix adapters-,$(ADAPTERS)): adapters-%: .venv-adapters/%/installed $(VEN
 	  $(addprefix tests/adapters/frameworks/,$(TESTS_$*))
 
 .venv-adapters/%/installed: pyproject.toml $(VENV)/made
-	@echo 'Installing the framework of the $* adapter, with Turnwire beside it; this takes some minutes.'
+	@echo 'Installing the framework of the $* adapter, with Turnwire beside it. This takes several minutes.'
 	@rm -rf .venv-adapters/$*
 	@$(BIN)/python -m venv .venv-adapters/$*
 	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check \

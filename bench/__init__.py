@@ -1,1 +1,1 @@
-"""Load programs, and the floors they are compared with: what the same work costs with nothing of ours in it."""
+"""Load programs, and the floors to compare with: the cost of the same work without the gateway."""

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from msgspec import structs
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.measures import Measures
 from bench.meter import Figures
 from bench.processes import BenchError, Processes
 from bench.report import make_report, print_report, save_report
 from bench.scale import FULL, SHORT
+from turnwire.commands.console import progress_bar
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -39,21 +39,21 @@ class Measure(StrEnum):
 
 @app.command()
 def bench(
-    measure: Annotated[list[Measure] | None, typer.Argument(help="What to measure; all, if left out.")] = None,
+    measure: Annotated[list[Measure] | None, typer.Argument(help="What to measure.  [all]")] = None,
     *,
-    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="How often; the median counts.  [3]")] = None,
-    short: Annotated[bool, typer.Option("--short", help="A very short run, to see that everything works.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="Number of rounds; medians count.  [3]")] = None,
+    short: Annotated[bool, typer.Option("--short", help="Run briefly, to check that everything works.")] = False,
     save: Annotated[str | None, typer.Option(metavar="NAME", help="Write results/NAME.json and .txt.")] = None,
-    results: Annotated[Path, typer.Option(metavar="DIR", help="Where --save writes.")] = RESULTS,
+    results: Annotated[Path, typer.Option(metavar="DIR", help="The folder to which --save writes.")] = RESULTS,
     replay: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Recorded calls, NDJSON or NDJSON.gz, to replay.")
     ] = None,
-    mongodb_uri: Annotated[str | None, typer.Option(help="Run on this MongoDB, not on the embedded database.")] = None,
+    mongodb_uri: Annotated[str | None, typer.Option(help="A MongoDB to use instead of the embedded database.")] = None,
     database_pid: Annotated[
-        int | None, typer.Option(help="Its process, if it is one of this machine, to count its CPU time.")
+        int | None, typer.Option(help="Its process id, if it runs on this machine, to count its CPU time.")
     ] = None,
 ) -> None:
-    """Measure the gateway next to the floors: what the same work costs with nothing of ours in it."""
+    """Measure the gateway next to the floors: the cost of the same work without the gateway."""
     console = Console()
     scale = SHORT if short else FULL
     if rounds is not None:
@@ -65,7 +65,7 @@ def bench(
     try:
         failed = asyncio.run(_run(measures, names, scale.rounds, found, console))
     except KeyboardInterrupt:
-        console.print("stopped; this is what had been measured", style="red")
+        console.print("stopped; the report covers what was measured so far", style="red")
         failed = True
     report = make_report([figures for figures in found if figures], mongodb_uri, judged=not short)
     print_report(report, console)
@@ -77,16 +77,15 @@ def bench(
 
 
 async def _run(measures: Measures, names: list[str], rounds: int, found: list[Figures], console: Console) -> bool:
-    """Round by round, so that what is compared is measured side by side. Whether a measure failed; the rest goes on."""
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    """Measure round by round, so that compared figures are measured close together. Return whether a measure failed."""
     failed = False
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress_bar(console, transient=True) as progress:
         task = progress.add_task("", total=rounds * len(names))
         try:
             for number in range(1, rounds + 1):
                 found.append({})
                 for name in names:
-                    progress.update(task, description=f"round {number}: {name}")
+                    progress.update(task, description=f"round {number}: {name}".ljust(24))
                     try:
                         found[-1] |= await measures.named()[name]()
                     except BenchError as error:

@@ -1,4 +1,4 @@
-"""What is streamed: calls that look like those of voice bots, made up and always the same, or recorded ones."""
+"""The calls to stream: made-up ones that resemble those of voice bots and never vary, or recorded ones."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ _WORDS = _TEXT.split()
 Event = dict[str, Any]
 
 
-class Call(Struct, frozen=True):
+class CallScript(Struct, frozen=True):
+    """A call to stream."""
+
     session_id: str
     language: str
     events: list[Event]
     """As a client sends them: eventId, type, payload."""
 
 
-def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> Call:
-    """A call of `count` events: started, then user and bot in turns with a tool now and then, ended."""
+def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> CallScript:
+    """Make a call of `count` events: started, then user and bot in turns with a tool now and then, ended."""
     random = Random(session_id)
     events: list[Event] = []
     clock = 400
@@ -50,28 +52,28 @@ def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> Call:
             payload = {"text": words, "final": True, "turn": number // 2, "startedMs": clock, "endedMs": ends}
             clock = ends + 550
         events.append({"eventId": f"{session_id}-{number:05}", "type": kind, "payload": payload})
-    return Call(session_id, "en", events)
+    return CallScript(session_id, "en", events)
 
 
-def long_call(session_id: str, count: int) -> Call:
-    """A call of any length, whose events are turns only."""
+def long_call(session_id: str, count: int) -> CallScript:
+    """Make a call of any length, with turns only."""
     call = made_up_call(session_id, min(count, 200) + 2)
     turns = call.events[1:-1]
     events = [{**turns[number % len(turns)], "eventId": f"{session_id}-{number + 1:06}"} for number in range(count)]
-    return Call(session_id, "en", events)
+    return CallScript(session_id, "en", events)
 
 
-def recorded_calls(path: Path, prefix: str, most: int | None = None) -> Iterator[Call]:
-    """The calls of a file (one a line, NDJSON or gzipped), their session ids with a prefix."""
+def recorded_calls(path: Path, prefix: str, most: int | None = None) -> Iterator[CallScript]:
+    """Read the calls of a file (one a line, NDJSON or gzipped), and put a prefix before their session ids."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
         for number, line in enumerate(lines):
             if most is not None and number >= most:
                 return
             call = msgspec.json.decode(line)
             events = [{name: event[name] for name in ("eventId", "type", "payload")} for event in call["events"]]
-            yield Call(prefix + call["sessionId"], call["language"], events)
+            yield CallScript(prefix + call["sessionId"], call["language"], events)
 
 
 def append_frame(events: list[Event]) -> bytes:
-    """The payload of one `append` frame."""
+    """Return the payload of an `append` frame."""
     return msgspec.json.encode({"type": "append", "events": events})

@@ -1,7 +1,7 @@
-"""Bare aiohttp servers on uvloop that do the least there is: `python -m bench.floors NAME`.
+"""Bare aiohttp servers on uvloop that do the minimum: `python -m bench.floors NAME`.
 
-They speak enough of the protocol for the loads to run against them. Most store nothing; those that are named so insert
-each event before it is answered, as plainly as can be, into the database DATABASE of MONGODB_URI.
+They speak enough of the protocol for the loads. Most store nothing. Those named `…-stored` insert each event before
+they answer it, as simply as possible, into the database DATABASE of MONGODB_URI.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CAUGHT_UP = b'{"type":"caughtUp"}'
 
 
 class Inserts:
-    """One `insert_many` at a time, of all that came in during the one before."""
+    """A writer with one `insert_many` at a time, of all events that arrived during the one before."""
 
     def __init__(self) -> None:
         client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
@@ -37,7 +37,7 @@ class Inserts:
         self._count = 0
 
     async def store(self, session_id: str, event: EventIn) -> None:
-        """Returns when the event is durable."""
+        """Store an event, and wait until it is durable."""
         self._count += 1
         document = {
             "_id": f"{session_id}/{self._count:010d}",
@@ -67,7 +67,7 @@ async def _socket(request: web.Request) -> web.WebSocketResponse[bool]:
 
 
 def sink() -> web.Application:
-    """Decodes each frame with a tagged union and answers acks, one frame for all that was read at once."""
+    """Make a server that decodes frames by a tagged union and acks events, in one frame for all events read at once."""
     decode = msgspec.json.Decoder(PublisherCommand).decode
     encode = msgspec.json.Encoder().encode
 
@@ -101,7 +101,7 @@ def sink() -> web.Application:
 
 
 def fanout(inserts: Inserts | None = None) -> web.Application:
-    """Sends one frame, encoded beforehand, to all subscribers for each frame of the publisher."""
+    """Make a server that sends a fixed frame to all subscribers for each frame of the publisher."""
     decode = msgspec.json.Decoder(Append).decode
     subscribers: set[web.WebSocketResponse[bool]] = set()
     event = Event("call-00001", "call", "user_speech", {"text": "word " * 20, "final": True}, "2025-01-01T00:00:00Z", 1)
@@ -135,7 +135,7 @@ def fanout(inserts: Inserts | None = None) -> web.Application:
 
 
 def idle() -> web.Application:
-    """Accepts WebSockets and waits."""
+    """Make a server that accepts WebSockets and waits."""
 
     async def subscribe(request: web.Request) -> web.StreamResponse:
         ws = await _socket(request)
@@ -149,7 +149,7 @@ def idle() -> web.Application:
 
 
 def rest(inserts: Inserts | None = None) -> web.Application:
-    """Decodes an event and answers it, as if it were stored or when it is."""
+    """Make a server that decodes an event and answers it, once stored if there are `inserts`."""
     decode = msgspec.json.Decoder(EventIn).decode
     encode = msgspec.json.Encoder().encode
 

@@ -1,4 +1,4 @@
-"""What the figures should be: mostly ratios to floors of the same round, so that they mean the same on any machine."""
+"""The goals for the figures: mostly ratios to floors of the same round, so that they hold on any machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bench.meter import Figures
 class Goal(Struct, frozen=True):
     name: str
     value: Callable[[Figures], float]
-    """Of one round. Raises KeyError where something it needs was not measured."""
+    """Computes the value from one round. Raises KeyError if a figure was not measured."""
     goal: float
     stretch: float
     at_least: bool = False
-    """Else: at most."""
+    """Whether the goal is a minimum; a maximum otherwise."""
     unit: str = ""
 
     def met(self, value: float, wanted: float) -> bool:
@@ -91,7 +91,9 @@ def _value(goal: Goal, figures: Figures) -> float | None:
         return None
 
 
-class Outcome(Struct, frozen=True):
+class GoalOutcome(Struct, frozen=True):
+    """A goal, held against the rounds."""
+
     name: str
     value: float
     """The median of the rounds."""
@@ -105,8 +107,8 @@ class Outcome(Struct, frozen=True):
     stretch_met: bool
 
 
-def outcomes(rounds: list[Figures]) -> list[Outcome]:
-    """The goals for which everything was measured, in one round at least."""
+def outcomes(rounds: list[Figures]) -> list[GoalOutcome]:
+    """Return the outcomes of the goals that at least one round measured completely."""
     found = []
     for goal in GOALS:
         values = [value for figures in rounds if (value := _value(goal, figures)) is not None]
@@ -114,7 +116,7 @@ def outcomes(rounds: list[Figures]) -> list[Outcome]:
             continue
         value = median(values)
         found.append(
-            Outcome(
+            GoalOutcome(
                 name=goal.name,
                 value=value,
                 lowest=min(values),

@@ -1,4 +1,4 @@
-"""Runs one load in this process: `python -m bench.load`, the load as JSON on standard input, its figures on output."""
+"""Running one load in this process: `python -m bench.load`, the load as JSON on stdin, its figures on stdout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.meter import Figures
 
 Load = Calls | Fanout | History | Idle | Ingest | Insert | Paced | Posts
 SECONDS = 240.0
-"""No load takes longer."""
+"""The longest time that a load may take."""
 
 
 async def _run(load: Load) -> Figures:
@@ -33,7 +33,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    gc.disable()  # short-lived, and its pauses would be taken for the server's
+    gc.disable()  # the process is short-lived, and pauses would count as the server's
     figures = uvloop.run(_run(load))
     sys.stdout.buffer.write(msgspec.json.encode(figures))
 

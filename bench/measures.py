@@ -1,4 +1,4 @@
-"""The measures: each runs loads against a fresh gateway, or a floor, and says what it found."""
+"""The measures: each runs loads against a fresh gateway or a floor, and returns the figures."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _STREAMED = 4
 _MEET_SECONDS = 2.0
 """For gateways to hear of each other."""
 _SETTLE_SECONDS = 0.5
-"""For a gateway that has just started, to be done with its start."""
+"""How long a started gateway may finish its start before it is measured."""
 
 
 class Measures:
-    """Each method is one measure, floors included; figures are named `group.figure`."""
+    """All measures, one method for each, floors included. Figures are named `group.figure`."""
 
     def __init__(self, processes: Processes, scale: Scale, replay: Path | None) -> None:
         self._processes = processes
@@ -174,7 +174,7 @@ class Measures:
         return await self._calls({"replay": 64}, self._scale.replayed, self._replay)
 
     async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
-        """`groups`: what each is called → events in flight of a call."""
+        """Measure whole calls. `groups` maps the name of a group to the events in flight of a call."""
         figures: Figures = {}
         for group, in_flight in groups.items():
             async with self._processes.gateway() as (target, _):
@@ -200,6 +200,6 @@ def _grouped(group: str, figures: Figures) -> Figures:
 
 
 def _size(directory: Path) -> int:
-    """Bytes of the files of the embedded database; 0 where it is not ours."""
+    """Return the bytes of the embedded database's files; 0 for another database."""
     database = directory / "db"
     return sum(path.stat().st_size for path in database.rglob("*") if path.is_file())

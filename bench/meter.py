@@ -1,4 +1,4 @@
-"""What a process costs: CPU time and memory, read from outside."""
+"""The CPU time and memory of a process, read from outside."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Sequence
 import psutil
 from msgspec import Struct
 
+from turnwire.protocol.figures import percentile as percentile_of_sorted
+
 Figures = dict[str, float]
 
 
 class Target(Struct, frozen=True):
-    """What a load is run against, and the processes whose CPU time is counted."""
+    """The server that a load runs against, and the processes whose CPU time is counted."""
 
     url: str
-    """As in `http://127.0.0.1:3000`."""
+    """Such as `http://127.0.0.1:3000`."""
     server: int
-    """Process id."""
+    """The server's process id."""
     database: int | None = None
     """Process id, where it is a process of this machine."""
     workers: tuple[int, ...] = ()
@@ -30,7 +32,7 @@ class Target(Struct, frozen=True):
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, user and system, all threads, to the nanosecond (Linux: clock_getcpuclockid)."""
+    """Return the CPU time of a process, user and system, over all threads (Linux: clock_getcpuclockid)."""
     return time.clock_gettime((~pid << 3) | 2)
 
 
@@ -40,7 +42,7 @@ def resident_bytes(pid: int) -> int:
 
 
 class Meter:
-    """Seconds and CPU seconds between `start` and `stop`; several such spans add up."""
+    """The seconds and CPU seconds between `start` and `stop`, summed over several spans."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -65,7 +67,7 @@ class Meter:
             self._total[name] = self._total.get(name, 0.0) + value - self._began[name]
 
     def per(self, count: float, noun: str) -> Figures:
-        """`…_us` of CPU time for each of `count` things done, `{noun}_per_s`, and `seconds`."""
+        """Return CPU time per item as `…_us`, items per second as `{noun}_per_s`, and `seconds`, for `count` items."""
         figures = {
             name.replace("_cpu", "_us"): seconds * 1e6 / count
             for name, seconds in self._total.items()
@@ -75,9 +77,10 @@ class Meter:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all are not above."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    """Return the nearest-rank percentile of unsorted values, of which there must be some."""
+    found = percentile_of_sorted(sorted(values), share)
+    assert found is not None, "there are no values"
+    return found
 
 
 def latencies_ms(name: str, seconds: Sequence[float]) -> Figures:

@@ -1,7 +1,7 @@
-"""What finding past calls costs: `python -m bench.past_calls --calls 1000000`.
+"""The cost of finding past calls: `python -m bench.past_calls --calls 1000000`.
 
-Makes so many ended sessions, with words that were said in them, in a data folder of its own; then asks a gateway on it
-for pages, words and sums while a publisher streams, and prints how long each took and how long its acks.
+Creates so many ended sessions, with words spoken in them, in a data folder of its own. Then asks a gateway on it for
+pages, words and sums while a publisher streams, and prints the latencies of the answers and of the acks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from turnwire.store.sessions import SessionRecord
 
 BATCH = 1000
 ASKED = 15
-"""How often each question is asked."""
+"""How often each query is sent."""
 CALLS_A_DAY = 20_000
 _TALK = """
 hello yes no please thanks table two eight tomorrow today monday order number account invoice refund card address
@@ -39,11 +39,11 @@ delivery appointment doctor cancel change help problem internet router price off
 """
 _WORDS = _TALK.split()
 _RARE = 50_000
-"""Different names; each is said in few calls."""
+"""The number of different names, each of which few calls contain."""
 
 
 def calls(count: int, random: Random) -> Iterator[tuple[SessionRecord, Said]]:
-    """Ended sessions, the oldest first, CALLS_A_DAY of them each day until now, with what was said."""
+    """Make ended sessions, the oldest first, CALLS_A_DAY for each day until now, with their text."""
     step = timedelta(days=1) / CALLS_A_DAY
     now = datetime.now(UTC).replace(microsecond=0)
     for number in range(count):
@@ -111,7 +111,7 @@ def _document(record: SessionRecord) -> dict[str, Any]:
 
 
 def questions(count: int) -> dict[str, str]:
-    """Name → path. The first one is what others are compared with."""
+    """Return the queries: name → path. The first one is the baseline."""
     day = datetime.now(UTC) - timedelta(days=1)
     return {
         "newest calls": "/sessions?limit=50",
@@ -163,7 +163,7 @@ async def _pause() -> float:
 
 
 async def _publish(client: aiohttp.ClientSession, url: str, acks: list[float]) -> None:
-    """An event each 10 ms, and how long its ack took."""
+    """Publish an event every 10 ms, and collect the latencies of the acks, in seconds."""
     async with client.ws_connect(f"{url}/sessions/publisher/publish?language=en") as socket:
         await socket.receive_json()
         number = 0
@@ -191,7 +191,7 @@ async def _serve_and_ask(folder: Path, count: int) -> None:
             if "listening on " in line:
                 url = "http://" + line.split("http://", 1)[1].split()[0].strip('",}')
         drained = asyncio.create_task(process.stderr.read())
-        await asyncio.sleep(5)  # the search opens its file
+        await asyncio.sleep(5)  # until the search has opened its file
         await ask(url, count)
     finally:
         process.terminate()
@@ -201,15 +201,15 @@ async def _serve_and_ask(folder: Path, count: int) -> None:
 
 def main(
     calls: Annotated[int, typer.Option(min=1000, help="Ended sessions to make.")] = 1_000_000,
-    folder: Annotated[Path | None, typer.Option(help="Keep them in this folder, and use those in it.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="A folder to keep them in, and to reuse.")] = None,
 ) -> None:
-    """Make past calls, then measure what finding them costs."""
+    """Create past calls, then measure the cost of finding them."""
     place = folder or Path(tempfile.mkdtemp(prefix="turnwire-past-calls-"))
     try:
         if not (place / FILE_NAME).exists():
             began = time.perf_counter()
             asyncio.run(make_calls(place, calls))
-            print(f"{calls:,} calls made in {time.perf_counter() - began:.0f} s; {_size(place):,} MiB")
+            print(f"created {calls:,} calls in {time.perf_counter() - began:.0f} s; {_size(place):,} MiB")
         asyncio.run(_serve_and_ask(place, calls))
     finally:
         if folder is None:

@@ -1,4 +1,4 @@
-"""The processes of a bench: gateways, databases, floors and loads, each started fresh and ended again."""
+"""The processes of a bench: gateways, databases, floors and loads, each started for one measure."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _POLL_SECONDS = 0.02
 
 
 class BenchError(Exception):
-    """A process of the bench failed; the text has what it wrote."""
+    """A process of the bench failed. The text contains its output."""
 
 
 class Processes:
-    """Starts what is measured. With `mongodb_uri` on that server, in databases of its own that are dropped again.
+    """The starter of what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
 
-    With `share` all measures have the same gateway, which `close` ends: quicker, and of no use for figures.
+    With `share`, all measures use one gateway, which `close` stops. That is faster, but the figures are useless.
     """
 
     def __init__(self, mongodb_uri: str | None = None, database_pid: int | None = None, *, share: bool = False) -> None:
@@ -53,7 +53,7 @@ class Processes:
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[tuple[Target, Path]]:
-        """A gateway on a fresh database, and its data directory."""
+        """Start a gateway on a fresh database. Yield it with its data directory."""
         if self._share:
             if self._shared is None:
                 self._shared = await self._open.enter_async_context(self._fresh_gateway())
@@ -78,7 +78,7 @@ class Processes:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[tuple[Target, str]]:
-        """A fresh database with no gateway: its URI as a target, and a database's name."""
+        """Start a fresh database without a gateway. Yield its URI as a target, and the name of a database."""
         name = f"bench-{uuid4().hex[:12]}"
         if self._mongodb_uri is not None:
             yield Target(self._mongodb_uri, os.getpid(), self._database_pid), name
@@ -126,13 +126,13 @@ class Processes:
 
     @asynccontextmanager
     async def floor(self, name: str) -> AsyncIterator[Target]:
-        """A bare server of `bench.floors` that stores nothing."""
+        """Start a server of `bench.floors` that stores nothing."""
         async with self._floor(name, {}) as (url, pid):
             yield Target(url, pid)
 
     @asynccontextmanager
     async def storing_floor(self, name: str) -> AsyncIterator[Target]:
-        """One that stores, on a fresh database."""
+        """Start a server of `bench.floors` that stores events in a fresh database."""
         async with self.database() as (database, database_name):
             environment = {"MONGODB_URI": database.url, "DATABASE": database_name}
             async with self._floor(name, environment) as (url, pid):
@@ -145,7 +145,7 @@ class Processes:
                 yield server
 
     async def load(self, load: Load) -> Figures:
-        """Run a load in a process of its own."""
+        """Run a load in its own process."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.load"),
             cwd=_ROOT,
@@ -172,14 +172,14 @@ class Processes:
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Ours, without any setting of a gateway, then `extra`."""
+    """Return this process's environment without the gateway's settings, plus `extra`."""
     settings = {environment_name(field) for field in Config.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     return {**inherited, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", **extra}
 
 
 def _child(pid: int) -> int | None:
-    """The embedded database of a gateway."""
+    """Return the process id of a gateway's embedded database, or None."""
     children = psutil.Process(pid).children()
     return children[0].pid if children else None
 
@@ -188,7 +188,7 @@ def _child(pid: int) -> int | None:
 async def _server(
     arguments: Sequence[str], directory: Path, extra: Mapping[str, str]
 ) -> AsyncIterator[tuple[str, int]]:
-    """A server's URL and process id. It runs in `directory`, so that no `.env` of ours is read."""
+    """Start a server, and yield its URL and process id. It runs in `directory`, where there is no `.env` to read."""
     log_file = directory / "output.log"
     process = _spawn(arguments, directory, extra, log_file)
     try:

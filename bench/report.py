@@ -1,4 +1,4 @@
-"""What a bench found, as tables to read and as JSON."""
+"""The report of a bench run, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from bench.goals import Outcome, outcomes
+from bench.goals import GoalOutcome, outcomes
 from bench.meter import Figures
 
 _PACKAGES = ("aiohttp", "motor", "msgspec", "pymongo", "uvloop")
@@ -27,11 +27,11 @@ class Report(Struct, frozen=True):
     versions: dict[str, str]
     rounds: list[Figures]
     medians: Figures
-    goals: list[Outcome]
+    goals: list[GoalOutcome]
 
 
 def make_report(rounds: list[Figures], mongodb_uri: str | None, *, judged: bool) -> Report:
-    """Unless `judged`, the figures are not held against the goals."""
+    """Make a report of all rounds. Compare the figures with the goals only if `judged`."""
     names = dict.fromkeys(name for figures in rounds for name in figures)
     return Report(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -52,7 +52,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def save_report(report: Report, directory: Path, name: str) -> list[Path]:
-    """Writes `name`.json and `name`.txt."""
+    """Write `name`.json and `name`.txt, and return their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     as_json, as_text = directory / f"{name}.json", directory / f"{name}.txt"
     as_json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")

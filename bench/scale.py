@@ -1,4 +1,4 @@
-"""How much of everything a bench does."""
+"""The amounts of work of a bench."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from msgspec import Struct
 
 
 class Scale(Struct, frozen=True, kw_only=True):
+    """The amounts of work of each measure."""
+
     rounds: int
-    """Everything is measured so often, floors and gateway in turn; what counts is the median."""
+    """How often everything is measured, floors and gateway in turn. The median counts."""
     ingest_events: dict[int, int]
-    """Events a frame → events of each of the 50 sessions."""
+    """Events per frame → events of each of the 50 sessions."""
     sink_factor: int
-    """The sink gets so many times more: it is that much faster."""
+    """How many times more events the sink gets, because it is that much faster."""
     inserts: dict[str, int]
-    """Size of a batch → batches."""
+    """Size of a batch → number of batches."""
     paced_rates: list[int]
     paced_seconds: float
     fanout: dict[int, int]
@@ -21,7 +23,7 @@ class Scale(Struct, frozen=True, kw_only=True):
     idle: list[int]
     idle_publishers: int
     idle_seconds: float
-    """How long they are silent."""
+    """How long the idle connections stay silent."""
     history: list[int]
     history_repeats: int
     posts: int
@@ -53,7 +55,7 @@ FULL = Scale(
     across=["redis", "polling"],
     workers=[1, 2],
 )
-"""A few minutes."""
+"""The scale of a real run, which takes a few minutes."""
 
 SHORT = Scale(
     rounds=1,
@@ -75,4 +77,4 @@ SHORT = Scale(
     across=["redis"],
     workers=[2],
 )
-"""Shows that everything runs; its figures mean nothing."""
+"""The scale of a run that only shows that everything works. Its figures are meaningless."""

@@ -1,4 +1,4 @@
-"""Clients that cost little, so that the server is the limit: frames and requests are bytes, made beforehand."""
+"""Cheap clients, so that the server is the limit: frames and requests are bytes prepared in advance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEY = b64encode(bytes(range(16))).decode()
 
 
 def client_frame(payload: bytes) -> bytes:
-    """A masked text frame (RFC 6455, section 5.2)."""
+    """Return a masked text frame (RFC 6455, section 5.2)."""
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x81, 0x80 | size)
@@ -27,12 +27,12 @@ def client_frame(payload: bytes) -> bytes:
 
 
 class Socket(asyncio.Protocol):
-    """A WebSocket. `on_frame` is called with the payload of each text frame."""
+    """A WebSocket client. `on_frame` is called with the payload of each text frame."""
 
     def __init__(self, on_frame: Callable[[bytes], None]) -> None:
         self.on_frame = on_frame
         self.closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        """Done when the connection has ended, with the close code, or 1006."""
+        """Resolves when the connection has ended, with the close code, or 1006 without one."""
         self._upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
         self._rest = b""
@@ -40,7 +40,7 @@ class Socket(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, address: tuple[str, int], path: str, on_frame: Callable[[bytes], None]) -> Self:
-        """Returns after the handshake. Raises ConnectionError when it is refused."""
+        """Connect, and wait for the handshake. Raises ConnectionError if it is refused."""
         socket = cls(on_frame)
         await asyncio.get_running_loop().create_connection(lambda: socket, *address)
         socket.write(
@@ -51,7 +51,7 @@ class Socket(asyncio.Protocol):
         return socket
 
     def write(self, data: bytes) -> None:
-        """Send bytes: whole frames."""
+        """Send the bytes of whole frames."""
         assert self._transport is not None, "not connected"
         self._transport.write(data)
 
@@ -83,7 +83,7 @@ class Socket(asyncio.Protocol):
         self._rest = self._read_frames(data)
 
     def _read_frames(self, data: bytes) -> bytes:
-        """Hand on all whole frames; returns what is left."""
+        """Pass on all whole frames, and return the remaining bytes."""
         start, size = 0, len(data)
         while size - start >= 2:
             length = data[start + 1]
@@ -110,7 +110,7 @@ class Socket(asyncio.Protocol):
 
 
 class HttpConnection(asyncio.Protocol):
-    """A keep-alive HTTP/1.1 connection, one request at a time."""
+    """A keep-alive HTTP/1.1 connection with one request at a time."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -131,7 +131,7 @@ class HttpConnection(asyncio.Protocol):
             self._answer.set_exception(ConnectionError("the connection ended"))
 
     async def ask(self, request: bytes) -> bytes:
-        """The body of the answer. Raises ConnectionError for a status that is not 2xx."""
+        """Send a request, and return the body of the answer. Raises ConnectionError unless the status is 2xx."""
         assert self._transport is not None, "not connected"
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)

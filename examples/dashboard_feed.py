@@ -1,4 +1,4 @@
-"""How many calls are going on, and which began or ended just now.
+"""Show how many calls are running, and which ones begin, change or end.
 
 python examples/dashboard_feed.py [http://127.0.0.1:3000]
 """

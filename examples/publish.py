@@ -1,4 +1,4 @@
-"""A bot that streams one call: what was said, what was heard on the way, and the end.
+"""A bot that streams one call: what is said, interim transcripts, and the end.
 
 python examples/publish.py [http://127.0.0.1:3000]
 """
@@ -18,7 +18,7 @@ def print_ack(ack: Acked) -> None:
 
 async def main(url: str) -> None:
     session_id = f"call-{uuid.uuid4().hex[:8]}"
-    print(f"watch it: turnwire tail {session_id} --url {url}")
+    print(f"watch it with: turnwire tail {session_id} --url {url}")
     async with Publisher(url, session_id, language="en", metadata={"bot": "example"}, on_ack=print_ack) as call:
         call.post("system", {"event": "call.started"})
         call.post("bot_speech", {"text": "Hello, how can I help?"})

@@ -1,9 +1,9 @@
-"""A bot that can be killed at any moment and started again: it goes on where it was.
+"""A bot that can be killed at any moment and restarted: it continues where it was.
 
-python examples/restart.py [http://127.0.0.1:3000 [SESSION [SPOOL]]]    # kill -9 it, and start it once more
+python examples/restart.py [http://127.0.0.1:3000 [SESSION [SPOOL]]]    # kill -9 it, and start it again
 
-What `send` has returned for is in the spool until it is in the log. So a bot that has just sent all that was left finds
-in the log how far it had come, and needs no notes of its own.
+An event stays in the spool from the return of `send` until it is in the log. Once a restarted bot has sent the events
+left over, the log tells how far it had come: the bot needs no other record.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ async def last_event(url: str, session_id: str, last_seq: int) -> Event | None:
 async def main(url: str, session_id: str, spool: str) -> None:
     async with Publisher(url, session_id, language="en", spool=spool) as call:
         left = call.pending
-        await call.flush()  # what the last process left is in the log now
+        await call.flush()  # the events left by the last process are in the log now
         async with Client(url) as client:
             session = await client.get(session_id)
         last = await last_event(url, session_id, session.last_seq)
         turn = 0 if last is None else last.payload["turn"]
-        print(f"{left} events were left; going on after turn {turn}")
+        print(f"{left} events were left over; continuing after turn {turn}")
         while turn < TURNS:
             turn += 1
             await call.send("bot_speech", {"text": f"This is turn {turn}.", "turn": turn})

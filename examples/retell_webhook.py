@@ -3,7 +3,7 @@
 RETELL_API_KEY=… python examples/retell_webhook.py [http://127.0.0.1:3000] [8080]
 
 Give Retell http://…:8080/retell as the webhook URL of an agent, and subscribe to `transcript_updated` to follow calls
-while they last. Each webhook has the whole transcript so far; what is stored already is not stored again.
+as they happen. Each webhook has the whole transcript so far. Events that are stored already are not stored again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FRESH_SECONDS = 300
 
 
 def signature(body: bytes, key: str, stamp: str) -> str:
-    """What Retell signs a webhook with: `stamp` is when, in Unix milliseconds."""
+    """Return Retell's signature of a webhook. `stamp` is its time in Unix milliseconds."""
     return hmac.new(key.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
 
 
 def is_genuine(body: bytes, key: str, header: str) -> bool:
-    """Whether the header `X-Retell-Signature` is right, and not of an older message."""
+    """Return whether the header `X-Retell-Signature` is valid and recent."""
     found = re.fullmatch(r"v=(\d+),d=([0-9a-f]{64})", header)
     if found is None or abs(time.time() - int(found[1]) / 1000) > FRESH_SECONDS:
         return False
@@ -39,7 +39,7 @@ def is_genuine(body: bytes, key: str, header: str) -> bool:
 
 
 def application(gateway: str, key: str) -> web.Application:
-    """A server with the one route. `key` is your API key of Retell."""
+    """Make a server with one route, /retell. `key` is your Retell API key."""
     app = web.Application()
 
     async def take(request: web.Request) -> web.Response:

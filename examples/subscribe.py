@@ -1,4 +1,4 @@
-"""Follows one session from its first word to its end, whatever happens to the connection.
+"""Follow one session from its first word to its end, whatever happens to the connection.
 
 python examples/subscribe.py SESSION [http://127.0.0.1:3000]
 """

@@ -2,8 +2,8 @@
 
 VAPI_SECRET=… python examples/vapi_webhook.py [http://127.0.0.1:3000] [8080]
 
-Give Vapi http://…:8080/vapi as the server URL of an assistant, with the same secret. A message that comes twice,
-or to two processes of these, adds nothing: the ids of the events are made of what it says.
+Give Vapi http://…:8080/vapi as the server URL of an assistant, with the same secret. A message that arrives twice, even
+at two processes, adds nothing: the ids of its events are derived from its content.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from turnwire.adapters.webhook import store
 
 
 def application(gateway: str, secret: str) -> web.Application:
-    """A server with the one route. `secret` is the one that Vapi sends along."""
+    """Make a server with one route, /vapi. `secret` is the one that Vapi sends with each message."""
     app = web.Application()
 
     async def take(request: web.Request) -> web.Response:

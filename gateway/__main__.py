@@ -1,4 +1,4 @@
-"""`python -m turnwire.gateway` is `turnwire`."""
+"""Runs the command `turnwire` for `python -m turnwire.gateway`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from turnwire.protocol.times import from_millis
 
 
 class _Clock:
-    """Keeps the last answer: what happens within a millisecond shares one datetime, which is made once."""
+    """A clock that makes one datetime for each millisecond: all calls within it share that object."""
 
     __slots__ = ("_millis", "_now")
 
@@ -28,5 +28,5 @@ _clock = _Clock()
 
 
 def utc_now() -> datetime:
-    """Now, in whole milliseconds."""
+    """Return the current time in UTC, in whole milliseconds."""
     return _clock.now()

@@ -31,21 +31,21 @@ class CreateSession(Shape, forbid_unknown_fields=False):
 
 
 class AmendSession(Shape):
-    """Body of `PATCH /sessions/{id}`. `metadata` is a merge patch (RFC 7396): null in it removes."""
+    """Body of `PATCH /sessions/{id}`. `metadata` is a merge patch (RFC 7396): a null value removes its key."""
 
     metadata: JsonObject | UnsetType = UNSET
     language: str | UnsetType = UNSET
 
 
 class CompleteSession(Shape):
-    """Body of `POST /sessions/{id}/complete`; may be absent."""
+    """Body of `POST /sessions/{id}/complete`. The body may be absent."""
 
     status: FinalStatus = "completed"
     reason: str | None = None
 
 
 class EventBatchIn(Shape):
-    """Body of `POST /sessions/{id}/events` for several events."""
+    """Body of `POST /sessions/{id}/events` with several events."""
 
     events: list[EventIn]
 
@@ -55,7 +55,7 @@ class EventBatch(Shape):
 
 
 class EventPage(Shape):
-    """A window of the log in seq order; ask again with `afterSeq=nextAfterSeq`."""
+    """A window of the log, in seq order. `afterSeq=nextAfterSeq` asks for the next one."""
 
     events: list[Event]
     last_seq: int
@@ -63,15 +63,18 @@ class EventPage(Shape):
 
 
 class SessionCount(Shape):
-    """Sessions that pass the filters, all pages together; when not `exact`, there are more, or may be."""
+    """The number of sessions that match the filters, over all pages. A lower bound unless `exact`."""
 
     value: int
     exact: bool
 
 
 class SessionList(Shape, omit_defaults=True):
-    """`count` is there when it was asked for. `searched_back_to` is there when the search stopped before its end, for
-    lack of time: go on with the cursor. `searched` says what `q` has looked at."""
+    """One page of sessions.
+
+    `count` is present when the request asked for it. `searched_back_to` is present when the search ran out of time:
+    the cursor continues it. `searched` names the parts of a session in which `q` was looked for.
+    """
 
     sessions: list[Session]
     next_cursor: str | None
@@ -81,8 +84,11 @@ class SessionList(Shape, omit_defaults=True):
 
 
 class SessionGroup(Shape, kw_only=True):
-    """Sums over sessions that have something in common. Percentiles are of the calls' own: the median of their
-    medians, and what 95 in 100 of their `responseP95Ms` do not exceed."""
+    """Sums over the sessions that share one `key`.
+
+    `response_p50_ms` is the median of the sessions' medians, `response_p95_ms` the 95th percentile of their
+    `responseP95Ms`.
+    """
 
     key: str | None
     calls: int
@@ -97,7 +103,7 @@ class SessionGroup(Shape, kw_only=True):
 
 
 class SessionSums(Shape):
-    """`groups_left_off`: how many groups there are beside these."""
+    """Sums by group and over all sessions. `groups_left_off` counts the groups that are not listed."""
 
     groups: list[SessionGroup]
     total: SessionGroup
@@ -105,7 +111,7 @@ class SessionSums(Shape):
 
 
 class HistoryEvent(Shape):
-    """An event inside its session: without `sessionId`."""
+    """An event inside its session, hence without `sessionId`."""
 
     event_id: str
     type: EventType
@@ -136,7 +142,7 @@ class SessionHistory(Session, kw_only=True):
 
 
 class ErrorEnvelope(Shape):
-    """Every error answer of the REST side."""
+    """The body of every REST error."""
 
     status_code: int
     timestamp: Timestamp
@@ -150,7 +156,7 @@ class ErrorEnvelope(Shape):
 class Dependencies(Shape):
     mongodb: Literal["up", "down"]
     redis: Literal["up", "down"] | UnsetType = UNSET
-    """Only where gateways tell each other what is new."""
+    """Absent unless gateways notify each other through Redis."""
 
 
 class Health(Shape):
@@ -160,11 +166,11 @@ class Health(Shape):
     version: str
     dependencies: Dependencies
     reasons: dict[str, str] | UnsetType = UNSET
-    """Why a dependency refuses, by its name, in words for whoever runs the gateway: it does not mend itself."""
+    """Why a dependency refuses to work, by its name, as text for the operator, who has to intervene."""
 
 
 class CommandIn(Shape):
-    """Body of `POST /sessions/{id}/commands`. `ttl_ms`: how long it may still reach the bot."""
+    """Body of `POST /sessions/{id}/commands`. The command may be delivered to the bot for `ttl_ms` milliseconds."""
 
     command_id: str
     command: str
@@ -173,8 +179,15 @@ class CommandIn(Shape):
     ttl_ms: int | None = None
 
 
+class MintedToken(Shape):
+    """The answer of `POST /tokens`: a token for another client, such as a browser."""
+
+    token: str
+    expires_at: Timestamp
+
+
 class CommandAnswer(Shape, omit_defaults=True):
-    """How far a command is; `message` is the bot's."""
+    """The state of a command. `message` comes from the bot."""
 
     command_id: str
     state: State

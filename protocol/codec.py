@@ -1,7 +1,7 @@
-"""The only encoders and decoders: frames of bytes to commands, messages to frames of bytes.
+"""Encoders and decoders: frames of bytes to commands, and messages to frames of bytes.
 
-Two codecs, one for each subprotocol: `JSON` (text frames) and `MSGPACK` (binary frames). Bodies of REST requests are
-decoded here too, so that limits are the same everywhere.
+There is one codec for each subprotocol: `JSON` (text frames) and `MSGPACK` (binary frames). Bodies of REST requests
+are decoded here too, so that the same limits apply everywhere.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from msgspec import Raw, Struct, UnsetType
 from turnwire.protocol.containers import check_containers
 from turnwire.protocol.control.commands import check_accept, check_result
 from turnwire.protocol.control.messages import Accept, CommandResult
-from turnwire.protocol.encoding import Encoding
-from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidMessage, TooLarge, TurnwireError
+from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, TooLarge, TurnwireError
+from turnwire.protocol.frame_encoder import FrameEncoder
 from turnwire.protocol.messages import (
     REF_CHARS,
     TIMESTAMP,
@@ -45,24 +45,24 @@ SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 
 T = TypeVar("T")
 _Others = Signal | Complete | Ping | Accept | CommandResult | Auth
-"""What a publisher sends beside events."""
+"""What a publisher sends besides events."""
 _MOST_BYTES_PER_CHARACTER = 12  # an escaped surrogate pair in JSON
 
 
 class Batch(Struct, frozen=True):
-    """A decoded append: what is good to store, and in their places what is not."""
+    """A decoded append: events that may be stored, and a BadEvent in place of each one that may not."""
 
     events: list[EventIn | BadEvent]
 
 
-class Codec(Encoding):
-    """Encodes and decodes one subprotocol's frames. Stateless, shared by all connections."""
+class Codec(FrameEncoder):
+    """The encoder and decoder of one subprotocol's frames. Stateless, shared by all connections."""
 
     def __init__(self, subprotocol: str, format: Any, *, text: bool) -> None:
         super().__init__(format)
         self.subprotocol = subprotocol
         self.text = text
-        """Whether frames are text frames (else binary)."""
+        """Whether frames are text frames; binary frames otherwise."""
         self._format = format
         self._plain_command = format.Decoder(PlainAppend | _Others)
         self._publisher_command = format.Decoder(PublisherCommand | Auth)
@@ -81,9 +81,10 @@ class Codec(Encoding):
     # Gateway side
 
     def decode_publisher(self, frame: bytes, limits: Limits) -> _Others | Batch:
-        """A publisher's frame. An append comes back as a Batch whose events have been checked.
+        """Decode a publisher's frame. Return a Batch of checked events for an append.
 
-        Raises InvalidJson or InvalidMessage for a frame that is no command; an `append` with bad events is no error.
+        Raises InvalidJson or InvalidMessage for a frame that is not a command. An append with bad events does not
+        raise.
         """
         check_containers(frame, limits.containers, text=self.text)
         try:
@@ -96,7 +97,7 @@ class Codec(Encoding):
         if ROUNDED.search(frame):
             raws = self._decode(self._raw_command, frame, limits).events
             return Batch([self._decode_event(raw, limits) for raw in raws])
-        if len(frame) > limits.event_bytes:  # one event may be over its limit: only its own bytes can tell
+        if len(frame) > limits.event_bytes:  # only an event's own bytes can tell whether it is over the limit
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
                 return Batch([self._decode_event(raw, limits) for raw in raws])
@@ -104,7 +105,7 @@ class Codec(Encoding):
         return Batch(_from_plain(command.events, limits, clear))
 
     def _may_hide_fault(self, frame: bytes, command: PlainAppend) -> bool:
-        """Whether a payload may break one of the rules that msgspec has not checked."""
+        """Return whether a payload may break a rule that msgspec has not checked."""
         if self.text:
             return may_hide_fault(frame)
         if NUL not in frame and DOLLAR not in frame:
@@ -112,7 +113,7 @@ class Codec(Encoding):
         return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
 
     def _decode_unusual(self, frame: bytes, limits: Limits) -> _Others | Batch:
-        """The slow path: something in the frame is wrong or out of the ordinary, and must not spoil the rest."""
+        """Decode a frame in which something is wrong or unusual, without losing the events beside it. Slow."""
         try:
             command = self._decode(self._publisher_command, frame, limits)
         except TurnwireError as error:
@@ -143,7 +144,7 @@ class Codec(Encoding):
         return checked
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
-        """Its ref is echoed as it came, undecoded: it must be a value that can be sent."""
+        """Raise InvalidMessage unless the ref can be sent back as it came."""
         if isinstance(ping.ref, Raw):
             if 0 < limits.ping_ref_bytes < _size(ping.ref):
                 raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
@@ -163,7 +164,7 @@ class Codec(Encoding):
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
 
     def _cut_event(self, raw: Raw) -> EventIn:
-        """The event, whose timestamp msgspec might round up: it is cut first."""
+        """Decode an event after cutting its timestamp, which msgspec might round up."""
         timed = self._text_timed.decode(raw)
         moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
         return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
@@ -176,7 +177,7 @@ class Codec(Encoding):
         return event_id if isinstance(event_id, str) and 1 <= len(event_id) <= limits.id_chars else None
 
     def decode_subscriber(self, frame: bytes, limits: Limits) -> SubscriberCommand | Auth:
-        """A subscriber's frame. Raises InvalidJson or InvalidMessage."""
+        """Decode a subscriber's frame. Raises InvalidJson or InvalidMessage."""
         check_containers(frame, limits.containers, text=self.text)
         command: SubscriberCommand | Auth = self._decode(self._subscriber_command, frame, limits)
         if isinstance(command, Ping):
@@ -184,7 +185,7 @@ class Codec(Encoding):
         return command
 
     def ref_of(self, frame: bytes, limits: Limits) -> str | None:
-        """The ref of a subscriber's frame that `decode_subscriber` refused, where it has a valid one."""
+        """Return the ref of a frame that `decode_subscriber` refused, or None if it has no valid ref."""
         try:
             ref = self._short(self._decode(self._refs, frame, limits).ref, REF_CHARS)
         except (TurnwireError, *UNDECODABLE):
@@ -192,20 +193,20 @@ class Codec(Encoding):
         return ref if isinstance(ref, str) and 1 <= len(ref) <= REF_CHARS else None
 
     def _short(self, raw: Raw | UnsetType, chars: int) -> Any:
-        """The value, unless it is too long for a text of so many characters: then it is not worth decoding."""
+        """Return the decoded value, or None if it is too long for a text of `chars` characters."""
         if isinstance(raw, UnsetType) or _size(raw) > chars * _MOST_BYTES_PER_CHARACTER + 2:
             return None
         return self._any.decode(raw)
 
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
-        """A REST body. Raises InvalidJson or InvalidMessage."""
+        """Decode a REST body into `kind`. Raises InvalidJson or InvalidMessage."""
         check_containers(body, limits.containers, text=self.text)
         return cast("T", self._decode(self._format.Decoder(kind), body, limits))
 
     def decode_events_body(self, body: bytes, limits: Limits) -> tuple[list[EventIn], bool]:
-        """The body of `POST …/events`: its events, and whether it was a batch.
+        """Decode the body of `POST …/events`: return its events, and whether it was a batch.
 
-        Raises InvalidEvent with a text for each bad event, TooLarge, InvalidJson or InvalidMessage.
+        Raises MalformedEvent, with one text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
         check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
@@ -222,27 +223,27 @@ class Codec(Encoding):
             texts = [f"events[{index}]: {event.message}" for index, event in bad]
             if all(event.code is ErrorCode.TOO_LARGE for _, event in bad):
                 raise TurnwireError(ErrorCode.TOO_LARGE, texts[0], texts)
-            raise InvalidEvent(texts[0], texts)
+            raise MalformedEvent(texts[0], texts)
         return [event for event in decoded if isinstance(event, EventIn)], True
 
     def _decode(self, decoder: Any, data: bytes, limits: Limits) -> Any:
-        """Raises InvalidJson or InvalidMessage. What the decoder gives up on comes back mended, to be refused later."""
+        """Decode `data`, replacing what the decoder cannot read. Raises InvalidJson or InvalidMessage."""
         return decode_salvaging(decoder, data, limits, text=self.text)
 
     # Client side
 
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
-        """Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a reply to a publisher. Raises msgspec.DecodeError for what no gateway of this version sends."""
         reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
         return reply
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
-        """Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a push to a subscriber. Raises msgspec.DecodeError for what no gateway of this version sends."""
         push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
         return push
 
     def decode_event(self, data: bytes) -> Event:
-        """Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a stored event. Raises msgspec.DecodeError for what no gateway of this version sends."""
         event: Event = self._decode_trusted(self._stored_event, data)
         return event
 
@@ -254,13 +255,13 @@ class Codec(Encoding):
 
 
 def _from_plain(plain_events: list[PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
-    """The events themselves. `clear`: nothing in them can break a rule for payloads that msgspec does not check."""
+    """Return the checked events. `clear` says that no payload can break a rule that msgspec does not check."""
     longest_id = limits.id_chars if clear else 0
     events: list[EventIn | BadEvent] = []
     for plain in plain_events:
         event_id, moment = plain.event_id, plain.timestamp
         if moment is not None and moment.microsecond % 1000:
-            moment = cut_to_millis(moment)  # here, so that memory never holds a time that the store does not
+            moment = cut_to_millis(moment)  # so that memory and store hold the same time
         event = EventIn(event_id, plain.type, plain.payload, moment)
         if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
             events.append(event)

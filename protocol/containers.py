@@ -1,5 +1,4 @@
-"""How many arrays and objects a frame or body has. Each costs memory many times its bytes, so that they are counted
-before anything is decoded."""
+"""Counting the arrays and objects of a frame or body before decoding: in memory, each takes many times its bytes."""
 
 from __future__ import annotations
 
@@ -11,15 +10,18 @@ _CONTAINER_BYTES: Final = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 _FIXED: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8} | {
     0xD4 + power: 1 + (1 << power) for power in range(5)
 }
-"""MessagePack: first byte → bytes that follow it."""
+"""MessagePack values of fixed size: first byte → number of bytes after it."""
 _SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""First byte → width of the size that follows it, of a string or binary."""
+"""MessagePack strings and binaries: first byte → width of the size field after it."""
 _EXTENSIONS: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
+"""MessagePack extensions: first byte → width of the size field after it."""
 
 
 def check_containers(data: bytes, most: int, *, text: bool) -> None:
-    """Raises InvalidMessage for more than `most` arrays and objects; 0 is no limit. Costs nothing for data that is too
-    short to have so many."""
+    """Raise InvalidMessage if `data` holds more than `most` arrays and objects; 0 means no limit.
+
+    Return at once for data too short to hold so many.
+    """
     if 0 < most < len(data) and (_json_has_more(data, most) if text else _msgpack_has_more(data, most)):
         raise InvalidMessage(f"there may be at most {most} arrays and objects in one message")
 
@@ -27,7 +29,7 @@ def check_containers(data: bytes, most: int, *, text: bool) -> None:
 def _json_has_more(data: bytes, most: int) -> bool:
     if data.count(b"[") + data.count(b"{") <= most:
         return False
-    # What is escaped is gone first, so that each quote left begins or ends a string.
+    # Without escaped characters, each quote begins or ends a string.
     outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     return outside.count(b"[") + outside.count(b"{") > most
 

@@ -1,7 +1,7 @@
 """A conversation read event by event: its figures, and the summary that a list of calls shows.
 
-Pure, and the only place where these numbers are made. What they mean, and from which sources, is in docs/events.md;
-so are the payload conventions read here. Whatever does not follow them is passed over.
+Pure, and the only place that computes these numbers. docs/events.md defines them, and the payload conventions they
+are read from. A value that does not follow the conventions is ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
-from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, moment, shortened, turn_of
+from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, shortened, shown_of, spoken, turn_of
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.talk.tool_calls import ToolCalls
 from turnwire.protocol.talk.usage import UsageSums
@@ -27,16 +27,17 @@ from turnwire.protocol.talk.utterances import OTHER, Side, Utterance, Utterances
 from turnwire.protocol.times import parse_time, to_millis
 
 LOOK_BACK = 100
-"""Utterances among which a summary looks for the last response."""
+"""How many of the last utterances a summary searches for the last response."""
 KEPT_SHARE = 8
-"""The percentiles of a conversation that goes on are made again when it has changed by this part of itself."""
+"""The percentiles of a running conversation are computed again once one utterance in this many has changed."""
 _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
 
 
 class Conversation:
-    """Takes the events of one session in seq order, each once. All numbers are as of `last_seq`.
+    """The figures of one session, from its events in seq order. All numbers are as of `last_seq`.
 
-    An event costs the same however long the conversation is, and so do `summary` and `brief`; `figures` visits all.
+    The cost of an event, of `summary` and, on average, of `brief` does not grow with the conversation; `figures`
+    visits every utterance.
     """
 
     __slots__ = (
@@ -61,7 +62,7 @@ class Conversation:
     def __init__(self) -> None:
         self.last_seq = 0
         self.visited = 0
-        """Utterances looked at for numbers that need many of them."""
+        """How many utterances have been visited to compute figures, summaries and percentiles."""
         self._zero: int | None = None
         self._last_offset = 0
         self._utterances = Utterances()
@@ -78,11 +79,11 @@ class Conversation:
         self._brief: tuple[int, int | None, int | None, int] = (0, None, None, 0)
 
     def __len__(self) -> int:
-        """Utterances of speech."""
+        """Return the number of utterances that are speech; asides do not count."""
         return len(self._utterances)
 
     def frozen(self) -> Conversation:
-        """One that stays as it is now, for another thread to read."""
+        """Return a copy for another thread to read."""
         made = Conversation()
         for name in self.__slots__:
             setattr(made, name, getattr(self, name))
@@ -95,13 +96,13 @@ class Conversation:
     # --- events ------------------------------------------------------------------------------------------------------
 
     def add(self, event: Event) -> None:
-        """The next event; one that has been added before is passed over."""
+        """Add the next event. Ignore one that was added before. Raises ValueError if events before it are missing."""
         self.take(event.seq, event.type, event.payload, to_millis(parse_time(event.timestamp)))
 
     def take(self, seq: int, type: EventType, payload: JsonObject, at: int) -> None:
-        """`add`, for an event in parts; `at` is its timestamp, in milliseconds since 1970.
+        """Add the next event, given in parts. `at` is its timestamp in milliseconds since 1970.
 
-        Raises ValueError when the events before it have not been added.
+        Ignore an event that was added before. Raises ValueError if events before it are missing.
         """
         if seq <= self.last_seq:
             return
@@ -136,13 +137,13 @@ class Conversation:
             if utterance.cut and not aside:
                 self._interrupted(self._marked, self._announced, OTHER[side], utterance.turn)
         text = payload.get("text")
-        if isinstance(text, str) and source != "noise" and (self._line is None or utterance[:2] >= self._line[0][:2]):
-            line = shortened(text)
-            if line:
-                self._line = utterance, side, line, interrupted
+        if isinstance(text, str) and source != "noise" and (self._line is None or utterance >= self._line[0]):
+            shown = shown_of(text)
+            if shown:
+                self._line = utterance, side, shown, interrupted
 
     def _utterance(self, seq: int, side: Side, payload: JsonObject, offset: int, *, cut: bool) -> Utterance:
-        start, end = moment(payload, "started", self._zero), moment(payload, "ended", self._zero)
+        start, end = spoken(payload, self._zero)
         if start is not None and end is not None and end >= start:
             return Utterance(start, seq, end, True, turn_of(payload), cut)
         known = start if side == "bot" else end
@@ -156,7 +157,7 @@ class Conversation:
         by: Side,
         turn: int | None,
     ) -> None:
-        """An interruption may be told by a mark, by an event, or by both: of each turn the greater number counts."""
+        """Count an interruption that a mark, an event or both may report: for each turn, the greater number counts."""
         told[by, turn] += 1
         if told[by, turn] > elsewhere.get((by, turn), 0):
             self._interruptions[by] += 1
@@ -188,7 +189,7 @@ class Conversation:
     # --- numbers -----------------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
-        """All figures. Costs a pass over the utterances: some microseconds each."""
+        """Return all figures. Takes a few microseconds for each utterance."""
         said, tools = self._utterances, self._tools
         self.visited += len(said)
         users, bots = said.all_heard("user"), said.all_heard("bot")
@@ -212,12 +213,12 @@ class Conversation:
         )
 
     def final(self) -> SessionFigures:
-        """What is kept of a conversation that has ended. Costs as `figures` does."""
+        """Return what is stored of a conversation that has ended. Costs as much as `figures`."""
         all_ = self.figures()
         return self._few(all_.responses.p50_ms, all_.responses.p95_ms, all_.responses.missed, all_)
 
     def brief(self) -> SessionFigures:
-        """The same of one that goes on: response percentiles and `missed` may be behind by an eighth of it."""
+        """Return the same of a running conversation. Percentiles and `missed` may lag by an eighth of it."""
         made, p50, p95, missed = self._brief
         if self._changes - made >= max(1, len(self._utterances) // KEPT_SHARE):
             said = self._utterances
@@ -244,7 +245,7 @@ class Conversation:
         )
 
     def summary(self) -> Summary:
-        """What a row of a list needs. Costs the same however long the conversation is."""
+        """Return what a row of a list shows. The cost does not grow with the conversation."""
         return Summary(
             through_seq=self.last_seq,
             turns=self._turns().total,
@@ -268,7 +269,8 @@ class Conversation:
             return None
         told, side, text, interrupted = self._line
         heard = self._utterances.heard(side, told)
-        return LastLine(told.seq, side, text, interrupted, heard.end - heard.start if told.measured else None)
+        lasted = heard.end - heard.start if told.measured else None
+        return LastLine(told.seq, side, shortened(text), interrupted, lasted)
 
     def _last_response_ms(self) -> int | None:
         made, last = self._last_response

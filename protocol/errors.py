@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes the gateway sends."""
+    """The WebSocket close codes that the gateway sends."""
 
     DONE = 1000
     GOING_AWAY = 1001
@@ -31,17 +31,17 @@ class CloseCode(IntEnum):
 
 
 class Facts(NamedTuple):
-    """What is fixed for an error code."""
+    """The properties of an error code."""
 
     status: int
     """HTTP status."""
     close: CloseCode
-    """Close code, where a connection ends because of it."""
+    """Close code, if the error closes a connection."""
     retryable: bool
 
 
 class ErrorCode(StrEnum):
-    """Every `code` an error, a nack or an error envelope may carry."""
+    """Every `code` that an error, a nack or an error envelope may carry."""
 
     INVALID_JSON = "invalid_json"
     INVALID_MESSAGE = "invalid_message"
@@ -84,13 +84,13 @@ FACTS: dict[ErrorCode, Facts] = {
 
 
 MESSAGE_CHARS = 400
-"""A message is cut here: it may quote what a client sent."""
+"""The most characters of a message, which may quote what a client sent."""
 
 
 class TurnwireError(Exception):
-    """An error with a code. `message` is text for people; `details` lists one text per bad field, if any.
+    """An error with a code. `message` is text for people; `details` has one text for each bad field, or is None.
 
-    `status` is its HTTP status, `headers` go with the answer, `retry_after` is in seconds, or None for the usual.
+    `status` is the HTTP status, `headers` are added to the answer. `retry_after` is in seconds; None means the default.
     """
 
     headers: Mapping[str, str] = MappingProxyType({})
@@ -118,41 +118,38 @@ class InvalidJson(TurnwireError):
 
 
 class InvalidMessage(TurnwireError):
-    """A command, body or query value that is not what the protocol asks for."""
+    """A command, body or query value breaks the protocol."""
 
     def __init__(self, message: str, details: list[str] | None = None) -> None:
         super().__init__(ErrorCode.INVALID_MESSAGE, message, details)
 
 
-class InvalidEvent(TurnwireError):
+class MalformedEvent(TurnwireError):
+    """An event must not be stored: its id, payload or timestamp breaks a rule."""
+
     def __init__(self, message: str, details: list[str] | None = None) -> None:
         super().__init__(ErrorCode.INVALID_EVENT, message, details)
 
 
 class TooLarge(TurnwireError):
-    """Something is over a limit of size; the message names the limit."""
+    """Something exceeds a size limit, which the message names."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.TOO_LARGE, message)
 
 
-class SessionNotFound(TurnwireError):
+class NoSuchSession(TurnwireError):
     def __init__(self, session_id: str) -> None:
         super().__init__(ErrorCode.NOT_FOUND, f"there is no session {session_id!r}; create it with POST /sessions")
 
 
-class SessionEnded(TurnwireError):
+class SessionHasEnded(TurnwireError):
     def __init__(self, session_id: str, ended_at: str | None) -> None:
         super().__init__(ErrorCode.SESSION_ENDED, f"session {session_id!r} ended at {ended_at} and takes no new events")
 
 
-class Superseded(TurnwireError):
-    def __init__(self, session_id: str) -> None:
-        super().__init__(ErrorCode.SUPERSEDED, f"a newer publisher has taken over session {session_id!r}")
-
-
 class NotAccepted(TurnwireError):
-    """No bot is connected that carries out such a command."""
+    """No connected bot accepts the command."""
 
     def __init__(self, session_id: str, command: str) -> None:
         super().__init__(
@@ -161,7 +158,7 @@ class NotAccepted(TurnwireError):
 
 
 class SessionTaken(TurnwireError):
-    """Somebody else publishes the session, from whom it cannot be taken."""
+    """The session has a publisher with another credential, from which this one may not take it over."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(ErrorCode.SUPERSEDED, f"session {session_id!r} has a publisher with another credential")
@@ -173,16 +170,16 @@ class Overloaded(TurnwireError):
 
 
 class StorageUnavailable(TurnwireError):
-    """The store did not answer: what was asked may or may not have been done."""
+    """The store did not answer: the operation may or may not have been carried out."""
 
     def __init__(self, message: str = "the storage is away; try again") -> None:
         super().__init__(ErrorCode.STORAGE_UNAVAILABLE, message)
 
 
 class StorageRefused(StorageUnavailable):
-    """The database answers and refuses: trying again helps only when somebody has mended the `reason`.
+    """The database answers and refuses: a retry helps only once an operator has removed the `reason`.
 
-    The reason, and what to do, is for operators: logs and health; clients are not told.
+    Logs and /health state the reason and the remedy. Clients are not told.
     """
 
     def __init__(self, reason: str) -> None:
@@ -191,8 +188,7 @@ class StorageRefused(StorageUnavailable):
 
 
 class LogHole(StorageUnavailable):
-    """Positions of a log that must hold events hold none: the reading came from a server that lags behind, or the
-    database has lost them."""
+    """A position of a log that must hold an event is empty: the server that was read lags, or the event is lost."""
 
     def __init__(self, session_id: str, seq: int) -> None:
         super().__init__(f"the event at seq={seq} of session {session_id!r} cannot be read; try again")
@@ -201,12 +197,14 @@ class LogHole(StorageUnavailable):
 
 
 class LogRolledBack(LogHole):
-    """The head of a session's log, which had been acked, is no longer in it: the database was put back to an older
-    copy, or has acked without keeping. Certain, and not only a server that lags behind."""
+    """The acked head of a session's log is gone for certain, not hidden by a server that lags.
+
+    The database was restored from an older copy, or acknowledged a write that it did not keep.
+    """
 
 
 class RefusedSession(TurnwireError):
-    """The database will never take this change of this session's document, whatever the state of anything else."""
+    """The database will always refuse this change of this session's document."""
 
     def __init__(self, session_id: str, reason: str) -> None:
         super().__init__(ErrorCode.INVALID_MESSAGE, f"the database refuses session {session_id!r}: {reason}")

@@ -1,17 +1,20 @@
-"""Wire shapes of a conversation's figures: `GET /sessions/{id}/stats`. What each means is defined in docs/events.md."""
+"""Wire shapes of a conversation's figures: `GET /sessions/{id}/stats`. Definitions: docs/events.md."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from msgspec import field
 
 from turnwire.protocol.messages import Interruptions, LastLine, Shape
 
+N = TypeVar("N", int, float)
+
 
 class Turns(Shape):
-    """Runs of utterances of one side, in the order they began."""
+    """How many turns were taken. A turn is a run of utterances of one side, ordered by their start."""
 
     total: int = 0
     user: int = 0
@@ -19,7 +22,7 @@ class Turns(Shape):
 
 
 class Talk(Shape):
-    """Milliseconds of speech by side, from measured utterances. Shares are null unless every utterance is measured."""
+    """Milliseconds of speech by side, over measured utterances. Shares are null unless every utterance is measured."""
 
     user_ms: int = 0
     bot_ms: int = 0
@@ -29,14 +32,14 @@ class Talk(Shape):
 
 
 class Response(Shape):
-    """A response: the bot utterance `seq`, and the milliseconds from the user's stop to its start."""
+    """A response: the `seq` of the bot's utterance, and the milliseconds from the end of the user's to its start."""
 
     seq: int
     ms: int
 
 
 class Responses(Shape):
-    """Response latencies in milliseconds; null when there is none. Percentiles by nearest rank."""
+    """Response latencies in milliseconds; null without any response. Percentiles are by nearest rank."""
 
     count: int
     last_ms: int | None
@@ -44,12 +47,12 @@ class Responses(Shape):
     p95_ms: int | None
     max_ms: int | None
     missed: int
-    """Utterances of the user that the bot could have answered, and did not."""
+    """Utterances of the user that the bot could have answered but did not."""
     each: list[Response]
 
 
 class Yields(Shape):
-    """How long the bot goes on after the user cuts in, in milliseconds; null when there is none."""
+    """How long the bot speaks on after the user cuts in, in milliseconds; null if the user never does."""
 
     count: int
     p50_ms: int | None
@@ -58,14 +61,14 @@ class Yields(Shape):
 
 
 class Overlaps(Shape):
-    """How often a side began to speak while the other did."""
+    """How often each side began to speak while the other was speaking."""
 
     by_user: int = 0
     by_bot: int = 0
 
 
 class Usage(Shape):
-    """What was used of one model, summed. `cost` is null where none was told."""
+    """The total usage of one model. `cost` is null if none was reported."""
 
     kind: str | None
     provider: str | None
@@ -78,7 +81,7 @@ class Usage(Shape):
 
 
 class Silences(Shape):
-    """Times of at least `threshold_ms` in which nobody spoke."""
+    """Spans of at least `threshold_ms` in which nobody spoke."""
 
     count: int
     total_ms: int
@@ -87,7 +90,7 @@ class Silences(Shape):
 
 
 class Tools(Shape):
-    """Tool calls; `running` ones have been started and have neither completed nor failed."""
+    """Tool calls. `running` counts those that have started and not ended."""
 
     calls: int
     failed: int
@@ -95,7 +98,7 @@ class Tools(Shape):
 
 
 class Figures(Shape, kw_only=True):
-    """A conversation in numbers, as far as its log goes."""
+    """The figures of a conversation, up to the end of its log."""
 
     duration_ms: int
     turns: Turns
@@ -112,14 +115,14 @@ class Figures(Shape, kw_only=True):
 
 
 class SessionStats(Figures, kw_only=True):
-    """The figures of a session's events 1 to `last_seq`."""
+    """The figures of a session, from its events 1 to `last_seq`."""
 
     session_id: str
     last_seq: int
 
 
-def percentile(ordered: Sequence[int], share: float) -> int | None:
-    """By nearest rank: the smallest of the values that at least this share of them do not exceed."""
+def percentile(ordered: Sequence[N], share: float) -> N | None:
+    """Return the nearest-rank percentile of sorted values; `share` is from 0 to 1. Return None for no values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 

@@ -1,4 +1,4 @@
-"""The limits a client meets."""
+"""The limits that a client meets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The limits a publisher or a REST client meets. Sizes in bytes, of the encoded form received."""
+    """The limits that a publisher or a REST client meets. Sizes are in bytes of the encoded form received."""
 
     id_chars: int = 256
     event_bytes: int = 128 * 1024
@@ -16,6 +16,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     batch_events: int = 500
     in_flight: int = 256
     containers: int = 20_000
-    """Arrays and objects in one frame or body; 0 is no limit."""
+    """Arrays and objects in one frame or body; 0 means no limit."""
     ping_ref_bytes: int = 128
-    """0 is no limit."""
+    """0 means no limit."""

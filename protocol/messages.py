@@ -1,8 +1,8 @@
 """The wire shapes of resources and of both sockets, as msgspec Structs: commands, replies and pushes.
 
-Those about tokens are in `protocol.token_messages`, those about commands to a bot in `protocol.control.messages`, the
-bodies of REST in `protocol.bodies`. Field names are camelCase
-on the wire. Times on the wire are ISO-8601 UTC with milliseconds.
+`protocol.token_messages` holds the messages about tokens, `protocol.control.messages` those about commands to a bot,
+and `protocol.bodies` the bodies of REST. On the wire, field names are camelCase and times are ISO-8601 UTC with
+milliseconds.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandStatePush, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
-from turnwire.protocol.talk.few import Interruptions as Interruptions  # noqa: PLC0414 -- the same
-from turnwire.protocol.talk.few import LastLine as LastLine  # noqa: PLC0414 -- the same
-from turnwire.protocol.talk.few import SessionFigures as SessionFigures  # noqa: PLC0414 -- the same
-from turnwire.protocol.talk.few import Summary as Summary  # noqa: PLC0414 -- the same
+from turnwire.protocol.talk.few import Interruptions as Interruptions  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.talk.few import LastLine as LastLine  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.talk.few import SessionFigures as SessionFigures  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.talk.few import Summary as Summary  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
 EventType = Literal["user_speech", "bot_speech", "system"]
@@ -29,7 +29,7 @@ SessionStatus = Literal["initiated", "active", "completed", "failed"]
 InitialStatus = Literal["initiated", "active"]
 FinalStatus = Literal["completed", "failed"]
 REF_CHARS = 128
-"""The most characters of a subscription's `ref`."""
+"""The most characters of a `ref`."""
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
@@ -48,9 +48,9 @@ class Session(Shape):
     last_event_at: Timestamp | None = None
     end_reason: str | None = None
     figures: SessionFigures | None = None
-    """Null where they are not kept, or not known yet."""
+    """Null if they are not stored, or not known yet."""
     commands: list[str] | UnsetType = UNSET
-    """What the bot that is connected carries out; absent while none is that takes commands."""
+    """The commands that the connected bot accepts; absent while no bot that accepts any is connected."""
 
 
 class Event(Shape, gc=False):
@@ -68,7 +68,7 @@ TIMESTAMP = Annotated[datetime, Meta(tz=True)] | None
 
 
 class EventIn(Shape, gc=False):
-    """One event as a client sends it. `timestamp` may have any offset; without one it is the gateway's clock."""
+    """An event as a client sends it. `timestamp` may have any UTC offset; None means the gateway's clock."""
 
     event_id: str
     type: EventType
@@ -77,7 +77,7 @@ class EventIn(Shape, gc=False):
 
 
 class BadEvent(Struct, frozen=True):
-    """Stands where an event of a frame could not be taken; becomes a nack."""
+    """A placeholder for an event of a frame that is refused. It becomes a nack."""
 
     event_id: str | None
     code: ErrorCode
@@ -88,20 +88,20 @@ class BadEvent(Struct, frozen=True):
 
 
 class Append(Shape, tag_field="type", tag="append"):
-    """1 to 500 events, in order."""
+    """Events to store, in order: 1 to 500 of them."""
 
     events: list[EventIn]
 
 
 class Signal(Shape, tag_field="type", tag="signal"):
-    """Ephemeral: fanned out, never stored, never acked. A newer one of the same key voids an older one."""
+    """An ephemeral message: fanned out, never stored, never acked. It replaces an older one of the same key."""
 
     key: str
     payload: JsonObject
 
 
 class Complete(Shape, tag_field="type", tag="complete"):
-    """End the session, after all that was sent before it."""
+    """The end of the session, after everything sent before it."""
 
     status: FinalStatus = "completed"
     reason: str | None = None
@@ -119,15 +119,15 @@ class OpenedLimits(Shape):
     max_event_bytes: int
     max_frame_bytes: int
     max_batch_events: int = 500
-    """Events of one `append`."""
+    """The most events of one `append`."""
     ping_interval_ms: int = 20_000
-    """How often the gateway pings: a connection on which no frame comes for 1.5 times as long is gone."""
+    """How often the gateway pings. A connection is lost once no frame has arrived for 1.5 times as long."""
     max_depth: int = 64
-    """Levels of a payload, the object itself included."""
+    """The most levels of a payload, counting the object itself."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):
-    """First message: where the log stands. Drop what is stored, up to `lastEventId`, and send the rest again."""
+    """The first message: how far the log reaches. The client drops events up to `lastEventId` and resends the rest."""
 
     session: Session
     epoch: int
@@ -144,7 +144,7 @@ class AckItem(Shape, omit_defaults=True, gc=False):
 
 
 class Ack(Shape, tag_field="type", tag="ack"):
-    """These events are durable, at these positions."""
+    """Events that are durable, with their positions."""
 
     acks: list[AckItem]
 
@@ -157,7 +157,7 @@ class NackItem(Shape):
 
 
 class Nack(Shape, tag_field="type", tag="nack"):
-    """These events were refused for what they are; final."""
+    """Events that are refused for good."""
 
     nacks: list[NackItem]
 
@@ -174,7 +174,7 @@ class Pong(Shape, tag_field="type", tag="pong"):
 
 
 class Error(Shape, tag_field="type", tag="error", omit_defaults=True):
-    """Something about a message, a subscription or the connection; the connection lives on."""
+    """An error about a message, a subscription or the connection. The connection stays open."""
 
     code: ErrorCode
     message: str
@@ -191,7 +191,7 @@ class Goaway(Shape, tag_field="type", tag="goaway"):
 
 
 class Subscribe(Shape, tag_field="type", tag="subscribe", omit_defaults=True):
-    """Watch one session (`sessionId`, `afterSeq`) or the feed of sessions (`feed`, `status`, `summaries`)."""
+    """A request to watch one session (`sessionId`, `afterSeq`) or the feed (`feed`, `status`, `summaries`)."""
 
     ref: str
     session_id: str | None = None
@@ -209,7 +209,7 @@ class Unsubscribe(Shape, tag_field="type", tag="unsubscribe"):
 
 
 class Subscribed(Shape, tag_field="type", tag="subscribed", omit_defaults=True):
-    """The subscription is live. `session` and `lastSeq` are absent for the feed."""
+    """The answer to `subscribe`: the subscription is live. `session` and `lastSeq` are absent for the feed."""
 
     ref: str
     session: Session | None = None
@@ -223,7 +223,7 @@ class Events(Shape, tag_field="type", tag="events"):
 
 
 class CaughtUp(Shape, tag_field="type", tag="caughtUp"):
-    """The replay has joined the live stream; `seq` is the last one delivered so far."""
+    """The mark where the replay joins the live stream. `seq` is the last one delivered."""
 
     ref: str
     seq: int
@@ -237,7 +237,7 @@ class SignalPush(Shape, tag_field="type", tag="signal"):
 
 
 class SessionPush(Shape, tag_field="type", tag="session"):
-    """`summary` is there for a feed that asked for it, once the conversation has been read."""
+    """A session that has changed. A feed that asked for summaries gets `summary` once the conversation is read."""
 
     ref: str
     session: Session
@@ -245,7 +245,11 @@ class SessionPush(Shape, tag_field="type", tag="session"):
 
 
 class SessionsPush(Shape, tag_field="type", tag="sessions"):
-    """`summaries`, by sessionId, is there for a feed that asked for it; others follow in `session` messages."""
+    """The sessions of a feed at its start.
+
+    A feed that asked for summaries gets those known so far in `summaries`, by sessionId. The others follow in
+    `session` messages.
+    """
 
     ref: str
     sessions: list[Session]
@@ -261,5 +265,5 @@ PublisherCommand = Append | Signal | Complete | Ping | Accept | CommandResult
 PublisherReply = Opened | Ack | Nack | Completed | CommandPush | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping | SendCommand
 _Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed
-SubscriberPush = _Watched | CommandState | _ToBoth
+SubscriberPush = _Watched | CommandStatePush | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

@@ -1,4 +1,4 @@
-"""What a credential says: scopes, the sessions it covers, the text of an API key and its line in a file."""
+"""What a credential grants: its scopes and sessions. The text of an API key, and its line in the key file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from msgspec import field
 from turnwire.protocol.messages import Shape
 
 ALL_SESSIONS: Final = "*"
-"""The pattern that covers every session, and what is about no session at all."""
+"""The pattern that covers every session, and requests that concern no particular session."""
 MAX_PATTERNS: Final = 1000
 _MAX_PATTERN_CHARS: Final = 1025
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _KEY: Final = re.compile(r"tw_(.{1,64})_([A-Za-z0-9]{32,128})")
 _SECRET_LETTERS: Final = string.ascii_letters + string.digits
 _SECRET_CHARS: Final = 43
-"""Of 62 letters each: 256 bits, so that a fast hash of a secret cannot be reversed by trying."""
+"""Characters of a secret, each one of 62: 256 bits, so that even a fast hash cannot be reversed by brute force."""
 
 
 class Scope(StrEnum):
-    """What a credential may allow."""
+    """A right that a credential may grant."""
 
     CREATE = "session:create"
     PUBLISH = "session:publish"
@@ -41,7 +41,7 @@ class Scope(StrEnum):
 
 
 class KeyLine(Shape, forbid_unknown_fields=True, omit_defaults=True):
-    """A line of the file of API keys. `sha256` is the hex digest of the secret alone; `expires_at` a wire time."""
+    """A line of the key file. `sha256` is the hex digest of the secret alone, `expires_at` a wire time."""
 
     id: str
     sha256: str
@@ -58,7 +58,7 @@ class KeyText(NamedTuple):
 
 
 def parse_scope(text: str) -> frozenset[Scope]:
-    """The scopes of a text separated by spaces. Raises ValueError for one there is not."""
+    """Parse scopes separated by spaces. Raises ValueError for an unknown one."""
     unknown = sorted(set(text.split()) - set(Scope))
     if unknown:
         raise ValueError(f"there is no scope {unknown[0][:64]!r}; there are {', '.join(Scope)}")
@@ -66,12 +66,12 @@ def parse_scope(text: str) -> frozenset[Scope]:
 
 
 def known_scopes(text: str) -> frozenset[Scope]:
-    """The scopes of a text that are ours: a token may carry others for others."""
+    """Parse scopes separated by spaces, ignoring unknown ones: a token may carry scopes for other services."""
     return frozenset(Scope(word) for word in text.split() if word in set(Scope))
 
 
 def check_patterns(patterns: Sequence[str]) -> None:
-    """Raises ValueError for patterns of sessions that can cover nothing, or are too many."""
+    """Raise ValueError for too many session patterns, or for one that is empty or too long to cover a session."""
     if len(patterns) > MAX_PATTERNS:
         raise ValueError(f"sessions must have at most {MAX_PATTERNS} entries, has {len(patterns)}")
     for pattern in patterns:
@@ -80,7 +80,7 @@ def check_patterns(patterns: Sequence[str]) -> None:
 
 
 def is_within(pattern: str, others: Iterable[str]) -> bool:
-    """Whether one of the other patterns covers all that this one does."""
+    """Return whether one of the other patterns covers every session that `pattern` covers."""
     return any(
         pattern == other or (other.endswith("*") and pattern.removesuffix("*").startswith(other[:-1]))
         for other in others
@@ -88,23 +88,23 @@ def is_within(pattern: str, others: Iterable[str]) -> bool:
 
 
 def check_key_id(key_id: str) -> None:
-    """Raises ValueError for what cannot be the id of an API key."""
+    """Raise ValueError for an invalid id of an API key."""
     if not _KEY_ID.fullmatch(key_id):
-        raise ValueError(f"{key_id[:80]!r} is no id: 1 to 64 letters, digits, and . _ - between them")
+        raise ValueError(f"{key_id[:80]!r} is no id: it takes 1 to 64 letters and digits, with . _ - between them")
 
 
 def new_key(key_id: str) -> str:
-    """The text of a new API key. Raises ValueError, as `check_key_id`."""
+    """Make the text of a new API key. Raises ValueError for an invalid id."""
     check_key_id(key_id)
     return f"tw_{key_id}_{''.join(secrets.choice(_SECRET_LETTERS) for _ in range(_SECRET_CHARS))}"
 
 
 def parse_key(text: str) -> KeyText | None:
-    """The id and secret of an API key; None for what is none."""
+    """Return the id and secret of an API key, or None for a text that is no API key."""
     found = _KEY.fullmatch(text)
     return None if found is None or not _KEY_ID.fullmatch(found[1]) else KeyText(found[1], found[2])
 
 
 def secret_digest(secret: str) -> str:
-    """What a file keeps of a secret: SHA-256, hex."""
+    """Return what the key file holds of a secret: its SHA-256 in hex."""
     return hashlib.sha256(secret.encode()).hexdigest()

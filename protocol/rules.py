@@ -1,4 +1,4 @@
-"""What may happen: limits of values, status transitions, and where an event stands in its session's log."""
+"""The rules: limits of values, status transitions, and the position of an event in its session's log."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from itertools import count, islice
 import msgspec
 from msgspec import Struct
 
-from turnwire.protocol.errors import InvalidEvent, InvalidMessage, TooLarge
-from turnwire.protocol.messages import Event, EventIn, FinalStatus, JsonObject, Limits, SessionStatus, Signal
+from turnwire.protocol.errors import InvalidMessage, MalformedEvent, TooLarge
+from turnwire.protocol.messages import Event, EventIn, JsonObject, Limits, SessionStatus, Signal
 from turnwire.protocol.times import to_utc
 from turnwire.protocol.values import fault_of, is_storable
 
 DIGEST_PAGE = 1000
-"""Events one page of a session's digest stands for."""
+"""Events for each page of a session's digests."""
 
-_canonical = msgspec.json.Encoder(order="sorted", enc_hook=int).encode  # an int of a driver's own kind is an int
+_canonical = msgspec.json.Encoder(order="sorted", enc_hook=int).encode  # a driver's Int64 is encoded as an int
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
 def check_id(value: str, name: str, limits: Limits) -> None:
-    """Raises InvalidMessage unless `value` has 1 to `limits.id_chars` characters."""
+    """Raise InvalidMessage unless `value` has 1 to `limits.id_chars` characters."""
     if not 1 <= len(value) <= limits.id_chars:
         raise InvalidMessage(f"{name} must have 1 to {limits.id_chars} characters, has {len(value)}")
 
 
 def check_event(event: EventIn, limits: Limits) -> None:
-    """Raises InvalidEvent, naming the field and the limit, for an event that must not be stored."""
+    """Raise MalformedEvent, naming the field and the limit, for an event that must not be stored."""
     if not 1 <= len(event.event_id) <= limits.id_chars:
-        raise InvalidEvent(f"eventId must have 1 to {limits.id_chars} characters, has {len(event.event_id)}")
+        raise MalformedEvent(f"eventId must have 1 to {limits.id_chars} characters, has {len(event.event_id)}")
     fault = object_fault(event.payload, limits.depth)
     if fault is not None:
-        raise InvalidEvent(f"payload{fault}")
+        raise MalformedEvent(f"payload{fault}")
     if event.timestamp is not None:
         check_timestamp(event.timestamp)
 
 
 def check_timestamp(moment: datetime) -> None:
-    """Raises InvalidEvent for an aware time that has no equal in UTC."""
+    """Raise MalformedEvent for a time without a UTC offset, or beyond the years 1 to 9999 in UTC."""
     if moment.tzinfo is None:
-        raise InvalidEvent("timestamp must have a UTC offset")
+        raise MalformedEvent("timestamp must have a UTC offset")
     if not MINYEAR < moment.year < MAXYEAR:
         try:
             to_utc(moment)
         except OverflowError:
-            raise InvalidEvent("timestamp must be within the years 1 to 9999 in UTC") from None
+            raise MalformedEvent("timestamp must be within the years 1 to 9999 in UTC") from None
 
 
 def check_signal(signal: Signal, size: int, limits: Limits) -> None:
-    """Raises InvalidMessage or TooLarge for a signal, of `size` bytes as received, that is not to be fanned out."""
+    """Raise InvalidMessage or TooLarge for a signal that must not be fanned out. `size` is in bytes, as received."""
     if size > limits.event_bytes:
         raise TooLarge(f"the signal has {size} bytes, over the limit of {limits.event_bytes}")
     check_id(signal.key, "key", limits)
@@ -65,7 +65,7 @@ def check_signal(signal: Signal, size: int, limits: Limits) -> None:
 
 
 def check_metadata(metadata: JsonObject, limits: Limits) -> None:
-    """Raises InvalidMessage or TooLarge for metadata that must not be stored."""
+    """Raise InvalidMessage or TooLarge for metadata that must not be stored."""
     fault = object_fault(metadata, limits.depth)
     if fault is not None:
         raise InvalidMessage(f"metadata{fault}")
@@ -79,7 +79,7 @@ def check_end_reason(reason: str | None, limits: Limits) -> None:
 
 
 def object_fault(value: JsonObject, max_depth: int) -> str | None:
-    """What keeps a decoded JSON object from being stored and given back exactly; None when nothing does.
+    """Return why a decoded JSON object cannot be stored and read back exactly, or None if it can.
 
     The text starts with the path of the offending value, as in `.a[3]: …`. The object itself is depth 1.
     """
@@ -87,9 +87,9 @@ def object_fault(value: JsonObject, max_depth: int) -> str | None:
 
 
 def same_event(stored: Event, event: EventIn) -> bool:
-    """Whether a client that sends `event` means the event stored: the same type and the same payload.
+    """Return whether `event` has the type and the payload of the stored event.
 
-    The timestamp does not count: the gateway may have given it.
+    The timestamp does not count: the gateway may have set it.
     """
     if stored.type != event.type or stored.payload != event.payload:
         return False
@@ -104,56 +104,51 @@ def has_ended(status: SessionStatus) -> bool:
 
 
 def status_after_event(status: SessionStatus) -> SessionStatus:
-    """An event makes an initiated session active and changes nothing else."""
+    """Return the status after an event, which makes an initiated session active and changes nothing else."""
     return "active" if status == "initiated" else status
-
-
-def status_after_end(status: SessionStatus, wanted: FinalStatus) -> SessionStatus:
-    """The first end stands; a later one changes nothing."""
-    return status if has_ended(status) else wanted
 
 
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """A new event: it takes position `seq`."""
+    """A new event that takes position `seq`."""
 
     seq: int
 
 
 class Duplicate(Struct, frozen=True, gc=False):
-    """The eventId is known, at position `seq`. `same` says whether type and payload are the same too."""
+    """An event whose eventId is known, at position `seq`. `same` says whether type and payload match too."""
 
     seq: int
     same: bool
 
 
 def event_digest(event_id: str) -> int:
-    """8 bytes of BLAKE2b (RFC 7693) of the eventId, as an unsigned integer: how a long log remembers its ids."""
+    """Return 8 bytes of BLAKE2b (RFC 7693) of the eventId, as an unsigned integer. Long logs keep ids in this form."""
     return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
 
 
 def pack_digests(event_ids: Sequence[str]) -> bytes:
-    """The digests of these eventIds in order: 8 bytes each, little-endian."""
+    """Return the digests of these eventIds, in order: 8 bytes each, little-endian."""
     return _little_endian(array("Q", map(event_digest, event_ids))).tobytes()
 
 
 def _little_endian(digests: array[int]) -> array[int]:
-    """To this machine's order from little-endian, or back."""
+    """Convert from this machine's byte order to little-endian, or back, in place."""
     if sys.byteorder == "big":
         digests.byteswap()
     return digests
 
 
 class Ledger:
-    """What the writer of a session knows of its log: the eventIds of 1…head, and the ones numbered but not yet durable.
+    """The ids that a session's writer knows: those of events 1…head, and those numbered but not yet durable.
 
-    A position may only be taken by a writer that knows the ids of all positions before it; that, and the store's
-    unique key on the position, is why a log has no doubles and no holes. Exact ids are kept for what was learned one
-    by one; older ones may be known by digest alone (`add_digests`), where a hit must be verified against the event.
+    A writer must know the ids of all positions before the one it takes. With the store's unique key on the position,
+    this keeps duplicates and holes out of the log. Ids learned one by one are kept exactly. Older ones may be known by
+    digest alone (`add_digests`): a match must be verified against the event.
 
-    Memory for each known event, by tracemalloc on CPython 3.11: some 120 bytes, 135 for a UUID that is kept exact.
+    Each known event takes about 120 bytes, or 135 for a UUID kept exactly (tracemalloc, CPython 3.11).
     """
 
     __slots__ = ("_digests", "_exact", "_pending", "head")
@@ -170,7 +165,10 @@ class Ledger:
         return self.head + len(self._pending) + 1
 
     def add_digests(self, packed: bytes) -> None:
-        """Learn the next positions after `head` by their digests (see `pack_digests`), before any is learned by id."""
+        """Learn the next positions after `head` by their digests (see `pack_digests`).
+
+        Raises ValueError once a position has been learned by id.
+        """
         if self._exact or self._pending:
             raise ValueError(f"digests come first, {len(self._exact)} known and {len(self._pending)} pending")
         for digest in _little_endian(array("Q", packed)):
@@ -183,9 +181,9 @@ class Ledger:
             self._digests[digest] = [*known, seq] if isinstance(known, list) else [known, seq]
 
     def learn(self, seq: int, event_id: str) -> None:
-        """Position `seq`, the one after head, is durable and holds `event_id`, whoever wrote it.
+        """Learn that position `seq`, the one after head, is durable and holds `event_id`, whoever wrote it.
 
-        If it is ours it is no longer pending; what is pending moves up behind it.
+        The event is no longer pending. Pending events take the positions after it. Raises ValueError for another `seq`.
         """
         if seq != self.head + 1:
             raise ValueError(f"learned seq={seq}, expected={self.head + 1}")
@@ -194,7 +192,7 @@ class Ledger:
         self._pending.pop(event_id, None)
 
     def candidates(self, event_id: str) -> list[int]:
-        """Durable positions that may hold this id; at most one does. Empty for a new id, pending or not."""
+        """Return the durable positions that may hold this id; at most one does. Empty for an id that is new."""
         exact = self._exact.get(event_id)
         if exact is not None:
             return [exact]
@@ -204,9 +202,9 @@ class Ledger:
         return known if isinstance(known, list) else [known]
 
     def admit(self, event: EventIn, stored: Mapping[int, Event]) -> Admitted | Duplicate:
-        """Where `event` stands. An admitted one is pending until `settle`, `learn` or `forget_pending`.
+        """Give `event` a position, or find the one it has. A new one is pending until it is durable or dropped.
 
-        `stored` holds the events of `candidates(event.event_id)`.
+        `stored` holds the events at `candidates(event.event_id)`, by seq.
         """
         pending = self._pending.get(event.event_id)
         if pending is not None:
@@ -222,7 +220,7 @@ class Ledger:
         return admitted
 
     def admit_new(self, events: Sequence[EventIn]) -> int | None:
-        """Admit all of these where it is plain that none is known: the seq of the first. Else nothing is done: None."""
+        """Admit all events and return the first one's seq, or do nothing and return None if one may be known."""
         new = {event.event_id: event for event in events}
         if len(new) < len(events) or not self._exact.keys().isdisjoint(new):
             return None
@@ -235,27 +233,27 @@ class Ledger:
         return first
 
     def pending(self) -> Iterator[tuple[int, EventIn]]:
-        """The admitted events that are not yet durable, with the positions they are to take now."""
+        """Iterate over the pending events, with the positions that they are to take."""
         return enumerate(self._pending.values(), start=self.head + 1)
 
     def settle(self) -> None:
-        """All that is pending has become durable at the positions given."""
+        """Learn that all pending events are durable, at the positions from `pending`."""
         self._exact.update(zip(self._pending, count(self.head + 1)))
         self.head += len(self._pending)
         self._pending.clear()
 
     def drop_pending(self, event_id: str) -> None:
-        """Give up one pending event; those behind it move up."""
+        """Drop one pending event. The ones after it move up."""
         self._pending.pop(event_id, None)
 
     def forget_pending(self) -> None:
-        """Give up what is pending: it may or may not be stored, and the log will say."""
+        """Drop all pending events. They may or may not be stored: only the log can tell."""
         self._pending.clear()
 
     def fold(self) -> list[bytes]:
-        """Turn full pages of exact ids into digests. Returns the packed pages, in order, each of DIGEST_PAGE ids.
+        """Replace full pages of exact ids by digests. Return the packed pages, in order, each of DIGEST_PAGE ids.
 
-        The first page returned follows the positions known by digest already.
+        The first page returned follows the positions already known by digest.
         """
         folded = self.head - len(self._exact)
         pages = []
@@ -270,5 +268,5 @@ class Ledger:
 
     @property
     def folded_pages(self) -> int:
-        """How many pages are known by digest."""
+        """The number of pages known by digest."""
         return (self.head - len(self._exact)) // DIGEST_PAGE

@@ -1,9 +1,9 @@
-"""Decoding frames that a decoder gives up on as a whole, although most of what they hold is good.
+"""Decoding frames that the decoder rejects as a whole although most of their content is good.
 
-What it stumbles over is replaced by something that decodes and is still wrong, so that the ordinary checks name the
-culprit and what stands beside it is served. Each repair is linear in the size of the frame and does not recurse.
-Malformed frames stay malformed. The patterns repeat single characters only: possessive quantifiers around groups
-match wrongly before Python 3.11.5, and plain ones keep memory for every repetition.
+Each part that stops the decoder is replaced by a value that decodes but is still invalid. The ordinary checks then
+refuse that part alone. Each repair takes linear time and does not recurse. Malformed frames stay malformed. The
+patterns repeat single characters only: possessive quantifiers around groups match wrongly before Python 3.11.5, and
+plain ones keep memory for every repetition.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
 
 UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
-"""What decoding raises. Before 0.21, msgspec's own errors are no ValueErrors, and a map as a key is a TypeError."""
+"""What decoders raise. Before msgspec 0.21, its own errors are no ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
-"""Levels kept beyond the depth limit, so that what is cut is always under something that is too deep itself."""
+"""Levels kept beyond the depth limit, so that the value around a cut is itself too deep."""
 
 
 def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -> Any:
-    """What `data` is, in JSON (`text`) or MessagePack. Raises InvalidJson or InvalidMessage.
+    """Decode `data`, which is JSON (`text`) or MessagePack. Raises InvalidJson or InvalidMessage.
 
-    What is too deep for the decoder comes back cut, and never without a part that is over the depth limit; a lone
-    surrogate as bytes that are no UTF-8, which only a `msgspec.Raw` lets pass.
+    A value too deep for the decoder is cut, but stays over the depth limit. A lone surrogate becomes bytes that are
+    not UTF-8, which only a `msgspec.Raw` accepts.
     """
     while True:
         try:
@@ -47,7 +47,7 @@ def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> byt
 
 
 def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
-    """A decoder's error as one of ours: what is not even the format, or what is not a message of it."""
+    """Return InvalidJson for data that is not in the format, and InvalidMessage for data that is no message."""
     if isinstance(error, RecursionError):
         return InvalidMessage(f"nested deeper than the limit of {limits.depth} levels")
     if isinstance(error, msgspec.ValidationError):
@@ -61,14 +61,14 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
 
 
 _BACKSLASH = rb"\\"
-"""An escaped one. Without these, every backslash of a JSON text begins an escape."""
+"""An escaped backslash. Without these, every backslash of a JSON text begins an escape."""
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _SURROGATES = re.compile(rb"%s|(%s)" % (_PAIR, _LONE))
 
 
 def mark_lone_surrogates(data: bytes) -> bytes:
-    """The JSON text with bytes that are no UTF-8 in place of every lone surrogate; of the same length."""
+    """Replace every lone surrogate of a JSON text by bytes that are not UTF-8. The length stays the same."""
     marked = bytearray(data)
     for found in _SURROGATES.finditer(data.replace(_BACKSLASH, b"  ")):
         if found[1]:
@@ -77,11 +77,11 @@ def mark_lone_surrogates(data: bytes) -> bytes:
 
 
 _BRACKETS = re.compile(rb'"[^"]*"?|[\[\]{}]')
-"""A whole string in which no quote is escaped, or a bracket outside of strings."""
+"""A string without escaped quotes, or a bracket outside strings."""
 
 
 def prune_deep_json(data: bytes, keep: int) -> bytes:
-    """The JSON text with a `0` in place of every container below `keep` levels; of the same length."""
+    """Replace every container below `keep` levels of a JSON text by a `0`. The length stays the same."""
     kept: list[bytes] = []
     depth = start = 0
     for token in _BRACKETS.finditer(data.replace(_BACKSLASH, b"  ").replace(b'\\"', b"  ")):
@@ -105,30 +105,30 @@ def prune_deep_json(data: bytes, keep: int) -> bytes:
 
 _NIL = b"\xc0"
 _SINGLE_BYTES = re.compile(rb"[\x00-\x80\x90\xa0\xc0\xc2\xc3\xe0-\xff]*")
-"""Values of one byte each: small integers, constants, and what is empty."""
+"""Values of one byte each: small integers, constants, and empty strings and containers."""
 _FIXED = {
     0xCA: 5, 0xCB: 9,  # float
     0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9,  # unsigned
     0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9,  # signed
     0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18,  # fixext
 }  # fmt: skip
-"""Bytes of the values of fixed size."""
+"""Values of fixed size: first byte → bytes in all."""
 _SIZED = {
     0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0),  # bin
     0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),  # ext
     0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),  # str
 }  # fmt: skip
-"""Bytes of the size that follows the mark, and of what stands before the content."""
+"""Values of variable size: first byte → bytes of the size field, and bytes between it and the content."""
 _COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
-"""Arrays and maps: bytes of the count that follows the mark, and values for each of it."""
+"""Arrays and maps: first byte → bytes of the count, and values for each item."""
 
 
 def prune_deep_msgpack(data: bytes, keep: int) -> bytes:
-    """The MessagePack value with nil in place of every container below `keep` levels that is not empty."""
+    """Replace every non-empty container below `keep` levels of a MessagePack value by nil."""
     kept: list[bytes] = []
     start = position = 0
     left = [1]
-    """Values still to come: first of the frame itself, then of every open container."""
+    """Values still to come: of the frame itself, then of each open container."""
     while left and position < len(data):
         after = _SINGLE_BYTES.match(data, position, position + left[-1]).end()  # type: ignore[union-attr] # always
         if after > position:
@@ -150,7 +150,7 @@ def prune_deep_msgpack(data: bytes, keep: int) -> bytes:
 
 
 def _msgpack_head(data: bytes, position: int) -> tuple[int, int]:
-    """How many bytes until the next value, and how many values are inside this one."""
+    """Return how many bytes come before the next value, and how many values this one contains."""
     mark = data[position]
     if mark < 0x80 or mark >= 0xE0:
         return 1, 0

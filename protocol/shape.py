@@ -1,4 +1,4 @@
-"""What all wire shapes have in common."""
+"""The base of all wire shapes."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ Timestamp = Annotated[
 
 
 class Shape(Struct, rename="camel"):
-    """Base of all wire shapes: camelCase names, unknown fields ignored."""
+    """The base of all wire shapes: names are camelCase on the wire, unknown fields are ignored."""

@@ -1,4 +1,4 @@
-"""Wire times: ISO-8601 UTC with milliseconds, and back."""
+"""Formatting and parsing wire times: ISO-8601 UTC with milliseconds."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 ROUNDED = re.compile(rb"\.\d{3}999[5-9]")
-"""What a decoder that rounds to microseconds would make another millisecond of."""
+"""Fractions that a decoder would round up to the next millisecond, as it rounds to microseconds."""
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
 def format_time(moment: datetime) -> str:
-    """`2025-12-21T10:30:00.000Z`. `moment` is aware, or naive and meant as UTC."""
+    """Return a wire time such as `2025-12-21T10:30:00.000Z`. A naive `moment` is taken as UTC."""
     if moment.tzinfo is not None and moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """The aware UTC datetime a wire time stands for.
+    """Return a wire time as an aware UTC datetime.
 
-    Raises ValueError for anything that is not ISO-8601 with an offset, or that is beyond years 1 to 9999 in UTC.
+    Raises ValueError for a text that is not ISO-8601 with an offset, or is beyond the years 1 to 9999 in UTC.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -34,22 +34,22 @@ def parse_time(text: str) -> datetime:
 
 
 def to_utc(moment: datetime) -> datetime:
-    """The same moment in UTC, cut to milliseconds. Raises OverflowError beyond years 1 to 9999."""
+    """Convert to UTC, cut to milliseconds. Raises OverflowError beyond the years 1 to 9999."""
     return cut_to_millis(moment.astimezone(UTC))
 
 
 def cut_to_millis(moment: datetime) -> datetime:
-    """The moment as BSON keeps it: what is smaller than a millisecond is cut off, before 1970 too."""
+    """Return the moment as BSON stores it: cut down to whole milliseconds, before 1970 too."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def cut_digits(text: str) -> str:
-    """A wire time without the digits of its seconds that no clock of ours has."""
+    """Return a wire time without the digits after the microseconds."""
     return _LONG_FRACTION.sub(r"\1", text)
 
 
 def to_millis(moment: datetime) -> int:
-    """Whole milliseconds since 1970-01-01 UTC; negative before."""
+    """Return whole milliseconds since 1970-01-01 UTC; negative before."""
     return (moment - _EPOCH) // _MILLISECOND
 
 

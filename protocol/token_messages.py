@@ -1,4 +1,4 @@
-"""Messages of both sockets about the token of a connection, which may end before the connection does."""
+"""Messages of both sockets about the token of a connection, which may expire while the connection is open."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from turnwire.protocol.shape import Shape, Timestamp
 
 
 class Expiring(Shape, tag_field="type", tag="expiring"):
-    """The token of this connection expires soon: answer with `auth`, or be closed with 4402."""
+    """A warning that the token of this connection expires soon. Without an `auth`, the gateway closes with 4402."""
 
     expires_at: Timestamp
 
 
 class Auth(Shape, tag_field="type", tag="auth"):
-    """Another token for this connection, of the same subject."""
+    """A newer token for this connection, of the same subject."""
 
     token: str
 
 
 class Authenticated(Shape, tag_field="type", tag="authenticated"):
-    """The token has been taken; the connection may live until then."""
+    """The answer to `auth`: the connection may stay open until the time given."""
 
     expires_at: Timestamp

@@ -1,4 +1,4 @@
-"""What a codec makes of bytes on the way to messages: events whose payloads, times or neighbours may be wrong."""
+"""Intermediate shapes of a codec: events whose payloads, times or neighbours may still be invalid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PlainEvent(EventIn):
 
 
 class TextTimedEvent(Shape):
-    """An event whose timestamp is still as it was sent."""
+    """An event whose timestamp is still the text that was sent."""
 
     event_id: str
     type: EventType
@@ -25,7 +25,7 @@ class TextTimedEvent(Shape):
 
 
 class PlainAppend(Shape, tag_field="type", tag="append"):
-    """An append as it usually is."""
+    """An append without anything unusual."""
 
     events: list[PlainEvent]
 
@@ -37,13 +37,13 @@ class RawAppend(Shape, tag_field="type", tag="append"):
 
 
 class RawBatch(Shape):
-    """The same as a REST body."""
+    """A REST body whose events are decoded one by one."""
 
     events: list[Raw]
 
 
 class Refs(Shape):
-    """What names the culprit in something that is no message."""
+    """The fields that identify an event or a message that failed to decode."""
 
     event_id: Raw | UnsetType = UNSET
     ref: Raw | UnsetType = UNSET

@@ -1,7 +1,7 @@
-"""JSON values that can be stored and given back exactly, and what is wrong with the others.
+"""JSON values that can be stored and read back exactly, and what is wrong with the others.
 
-Three ways to the same answer, held together by property tests: `PlainObject` is checked by msgspec while it decodes,
-costs next to nothing and knows only the ordinary; `is_storable` decides for any value; `fault_of` says where and why.
+Three checks give the same answer, which property tests verify. msgspec checks `PlainObject` while it decodes: almost
+free, but for ordinary values only. `is_storable` decides for any value. `fault_of` says where the fault is, and why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Meta
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
 PLAIN_DEPTH = 6
-"""Levels of a `PlainObject`, itself the first."""
+"""The most levels of a `PlainObject`, counting the object itself."""
 _PATH_CHARS = 100
 _KEY_CHARS = 32
 
@@ -23,7 +23,7 @@ JsonObject = dict[str, Any]
 
 
 def _plain_value(levels: int) -> Any:
-    """A type for msgspec: a value that holds at most `levels` levels of containers and breaks no rule of its own."""
+    """Return a msgspec type for storable values of at most `levels` levels of containers."""
     integer = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
     number = Annotated[float, Meta(ge=-_FLOAT_MAX, le=_FLOAT_MAX)]  # NaN is neither
     scalar = None | bool | str | integer | number
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
     PlainObject = JsonObject
 else:
     PlainObject = dict[str, _plain_value(PLAIN_DEPTH - 1)]
-"""What decodes as this is storable, unless a key holds NUL or an object both `$ref` and `$id`."""
+"""A value of this type is storable, unless a key contains NUL or an object has both `$ref` and `$id`."""
 
-NUL, DOLLAR, _BACKSLASH = b"\0$\\"  # as integers: `in` finds one byte several times faster than a bytes object of it
+NUL, DOLLAR, _BACKSLASH = b"\0$\\"  # as integers, which `in` finds several times faster than bytes of length 1
 _TELLING_ESCAPES = re.compile(rb"\\u00(?:00|24|6|72)")
-"""NUL, and the letters of `$ref`."""
+"""Escapes of NUL, and of the letters of `$ref`."""
 
 
 def may_hide_fault(text: bytes) -> bool:
-    """Whether a JSON text may have a key with NUL, or a key `$ref`."""
+    """Return whether a JSON text may have a key that contains NUL, or a key `$ref`."""
     if DOLLAR in text and text.find(b"$ref") >= 0:
         return True
     return _BACKSLASH in text and _TELLING_ESCAPES.search(text) is not None
 
 
 def is_storable(value: JsonObject, max_depth: int) -> bool:
-    """Whether a decoded JSON object can be stored and given back exactly. The object itself is depth 1."""
+    """Return whether a decoded JSON object can be stored and read back exactly. The object itself is at depth 1."""
     stack: list[tuple[Any, int]] = [(value, 1)]
     while stack:
         container, depth = stack.pop()
@@ -83,16 +83,16 @@ def is_storable(value: JsonObject, max_depth: int) -> bool:
 def _has_storable_keys(container: dict[Any, Any]) -> bool:
     try:
         return "\0" not in "".join(container) and not ("$ref" in container and "$id" in container)
-    except TypeError:  # a key is no string
+    except TypeError:  # a key is not a string
         return False
 
 
 _Path = tuple["_Path", str | int] | None
-"""The keys and indices on the way to a value, the last one first."""
+"""The keys and indices that lead to a value, the last one first."""
 
 
 def fault_of(value: JsonObject, max_depth: int) -> str:
-    """What is wrong with an object that is not storable.
+    """Return what is wrong with an object that is not storable.
 
     The text starts with the path of the offending value, as in `.a[3]: …`.
     """

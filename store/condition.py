@@ -1,4 +1,4 @@
-"""How the database is, as its answers tell: well, away, or refusing for a reason that somebody must mend."""
+"""The condition of the database, judged by its answers: well, away, or refusing for a reason that needs an operator."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _REPEAT_SECONDS: Final = 60.0
 AWAY: Final = "the database does not answer"
 
 
-_CREDENTIALS: Final = "it does not accept the credentials of MONGODB_URI: correct them, and authSource"
-_INDEX: Final = "an index of this collection is in the way: compare them with those in docs/operations.md, and drop it"
-_MISSING: Final = "it lacks a command that is needed: use MongoDB 4.4 or later, or what answers in full as it does"
+_CREDENTIALS: Final = "it rejects the credentials of MONGODB_URI: correct them, or authSource"
+_INDEX: Final = "an index of this collection conflicts: compare with docs/operations.md, and drop the extra one"
+_MISSING: Final = "it lacks a command that is needed: use MongoDB 4.4 or later, or a fully compatible server"
 _REASONS: Final = {
     11: _CREDENTIALS,
     18: _CREDENTIALS,
     334: _CREDENTIALS,
     391: _CREDENTIALS,
-    13: "the user of MONGODB_URI lacks the right: grant it the role readWrite on this database",
+    13: "the user of MONGODB_URI lacks permission: grant it the role readWrite on this database",
     59: _MISSING,
     115: _MISSING,
     238: _MISSING,
@@ -32,37 +32,36 @@ _REASONS: Final = {
     67: _INDEX,
     85: _INDEX,
     86: _INDEX,
-    79: "it knows no write concern majority: use a replica set, or set its default write concern right",
-    166: "the collection is a view: rename it, so that a collection can be made",
+    79: "it does not know the write concern majority: use a replica set, or correct its default write concern",
+    166: "the collection is a view: rename it, so that a collection can be created",
     291: "it does not allow queries without an index: allow them (notablescan)",
-    371: "writes of users are blocked: unblock them (setUserWriteBlockMode)",
-    8000: "its provider blocks the command: look at the quota and the network access of the cluster",
-    13297: "a database of the same name in other letters exists: write MONGODB_DATABASE as it is written there",
+    371: "user writes are blocked: unblock them (setUserWriteBlockMode)",
+    8000: "its provider blocks the command: check the quota and the network access of the cluster",
+    13297: "a database exists whose name differs in case only: spell MONGODB_DATABASE the same way",
 }
-"""What to do, by the code of the server's error."""
+"""Why the server refuses, and what to do, by its error code."""
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.store")
 
 
 class StorageState(Struct, frozen=True):
-    """Whether the storage can be used; if not, why, in words without secrets that an operator can act on."""
+    """Whether the storage can be used. `reason` says why not, as text without secrets for the operator."""
 
     up: bool
     reason: str | None = None
 
     @property
     def refusal(self) -> str | None:
-        """The reason, if somebody must mend it: it does not pass by itself."""
+        """The reason, if it needs an operator; None if it may pass by itself."""
         return None if self.reason == AWAY else self.reason
 
 
 class DatabaseCondition:
-    """What the answers to the store's operations say of the database.
+    """The condition of the database, judged by the results of the store's operations.
 
-    `troubles` rises with every trouble there has been, heartbeats and lost connections included: who knew something of
-    the log before it rose makes sure of that before it relies on it. A refusal stays in `refusals` until the same
-    operation succeeds.
+    `troubles` counts every trouble, lost connections and failed heartbeats included. Knowledge of the log from before
+    the count rose must be verified before use. A refusal stays in `refusals` until the same operation succeeds.
     """
 
     def __init__(self) -> None:
@@ -72,7 +71,7 @@ class DatabaseCondition:
         self._told: dict[str, float] = {}
 
     async def ask(self, operation: str, answer: Awaitable[T]) -> T:
-        """The answer. Raises StorageUnavailable instead of PyMongoError, StorageRefused for what will not pass."""
+        """Await an operation's answer. Raises StorageUnavailable, or StorageRefused if it needs an operator."""
         try:
             result = await answer
         except PyMongoError as error:
@@ -82,13 +81,13 @@ class DatabaseCondition:
         return result
 
     def trouble(self, operation: str, error: BaseException) -> StorageUnavailable:
-        """Note a failure. Returns what the caller is to raise."""
+        """Note a failure, and return the error for the caller to raise."""
         self.troubles += 1
         reason = refusal_of(error)
         return StorageUnavailable() if reason is None else self.refused(operation, reason)
 
     def refused(self, operation: str, reason: str) -> StorageRefused:
-        """Note that the database refuses, and say so in the log: at once, and each minute that it lasts."""
+        """Note a refusal, and log it: at once, then every minute while it lasts. Return the error to raise."""
         self.refusals[operation] = reason
         now = time.monotonic()
         if now - self._told.get(reason, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
@@ -97,22 +96,22 @@ class DatabaseCondition:
         return StorageRefused(f"cannot {operation}: {reason}")
 
     def well(self, operation: str) -> None:
-        """The operation has succeeded."""
+        """Note that an operation has succeeded."""
         reason = self.refusals.pop(operation, None)
         if reason is not None and reason not in self.refusals.values():
             self._told.pop(reason, None)
             _log.warning("the database no longer refuses to %s", operation)
 
     def state(self) -> StorageState:
-        """Of a database that answers."""
+        """Return the state of a database that answers."""
         for operation, reason in self.refusals.items():
             return StorageState(False, f"cannot {operation}: {reason}")
         return StorageState(True)
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """Why the database refuses, and what to do. None for what may pass by itself."""
-    if isinstance(error, ConfigurationError):  # the driver's own judgement, of a server that is too old for it
+    """Return why the database refuses, and what to do; None for an error that may pass by itself."""
+    if isinstance(error, ConfigurationError):  # the driver itself finds the server too old
         return "the server is too old: MongoDB 4.4 or later is needed"
     if isinstance(error, OperationFailure) and error.code is not None:
         known = _REASONS.get(error.code)
@@ -121,7 +120,7 @@ def refusal_of(error: BaseException) -> str | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why the database cannot be used, in words that hold no secret."""
+    """Return why the database cannot be used, as text without secrets."""
     return refusal_of(error) or AWAY
 
 

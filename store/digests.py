@@ -1,4 +1,4 @@
-"""Long logs, summed up: a page of positions is one small document, written once and never changed."""
+"""Digests of long logs: one small document for each page of positions, written once and never changed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _log = logging.getLogger("turnwire.store")
 
 
 class DigestStore:
-    """For each full page of DIGEST_PAGE positions: 8 bytes of digest of each eventId, and each timestamp.
+    """The stored digests: for each full page of DIGEST_PAGE positions, an 8-byte digest of each eventId, and each time.
 
-    A convenience: what is missing here is read from the log. Methods raise StorageUnavailable.
+    They only save reading: a missing page is read from the log. Methods raise StorageUnavailable.
     """
 
     def __init__(self, digests: Any, condition: DatabaseCondition) -> None:
@@ -28,8 +28,10 @@ class DigestStore:
         self._condition = condition
 
     async def save(self, session_id: str, page: int, ids: bytes, times: bytes) -> None:
-        """Keep page number `page` (from 0): digests as `protocol.rules.pack_digests` makes them, and times as
-        `pack_times` does. Repeatable. One that the database refuses is left out, and that is logged."""
+        """Store page number `page` (from 0), as packed by `protocol.rules.pack_digests` and `pack_times`.
+
+        Safe to repeat. A page that the database refuses is logged and left out.
+        """
         document = {"_id": _key(session_id, page), "sessionId": session_id, "ids": ids, "times": times}
         await self._condition.ask("insert into digests", self._insert(document))
 
@@ -53,7 +55,7 @@ class DigestStore:
             await self._condition.ask("delete from digests", self._digests.delete_many(condition))
 
     async def load(self, session_id: str, last_seq: int) -> list[tuple[bytes, bytes]]:
-        """The (ids, times) of the full pages up to `last_seq`, from the first, as far as they were kept."""
+        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing."""
         keys = [_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
         found: dict[str, tuple[bytes, bytes]] = {}
         for start in range(0, len(keys), _PAGES_AT_ONCE):
@@ -74,12 +76,12 @@ def _key(session_id: str, page: int) -> str:
 
 
 def pack_times(times: Iterable[int]) -> bytes:
-    """Milliseconds since 1970, 8 bytes each."""
+    """Pack times in milliseconds since 1970, 8 bytes each."""
     return array("q", times).tobytes()
 
 
 def unpack_times(packed: bytes) -> array[int]:
-    """The reverse of `pack_times`."""
+    """Reverse `pack_times`."""
     times = array("q")
     times.frombytes(packed)
     return times

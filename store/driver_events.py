@@ -1,4 +1,4 @@
-"""What the driver notices by itself, between operations and behind them."""
+"""Trouble that the driver notices by itself, between operations or behind them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from turnwire.store.condition import DatabaseCondition
 
 
 class TroubleListener(ServerListener):
-    """Notes that a server has gone, also where nobody heard of it: while nothing was asked, or because the driver asked
-    a second time by itself. What comes back may hold less than what went away.
+    """A listener that counts a trouble for each server that goes away.
 
-    Called in the driver's threads, of which there is one for each server.
+    It hears of servers that no operation missed: nothing was asked meanwhile, or the driver retried by itself. A server
+    that comes back may hold less than before. Called from the driver's threads, one for each server.
     """
 
     def __init__(self, condition: DatabaseCondition) -> None:

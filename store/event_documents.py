@@ -1,4 +1,4 @@
-"""Events as they are stored."""
+"""The documents of stored events."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def position_key(session_id: str, seq: int) -> str:
 
 
 def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]]) -> list[Document]:
-    """Events, each with its seq and an aware timestamp, as they are stored."""
+    """Return the documents of (seq, event) pairs. Timestamps must be aware."""
     return [
         {
-            "_id": f"{session_id}/{seq:010d}",  # position_key, without the call
+            "_id": f"{session_id}/{seq:010d}",  # position_key, inlined for speed
             "sessionId": session_id,
             "seq": seq,
             "eventId": event.event_id,
@@ -46,7 +46,7 @@ def event_of(document: Document) -> Event:
 
 
 IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1}
-"""What tells a stored event from another at the same position."""
+"""The fields that distinguish a stored event from another at the same position."""
 
 
 class Mark(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Mark(Struct, frozen=True):
 
 
 def is_same(stored: Document, written: Document) -> bool:
-    """Whether what is stored is what was written, by its IDENTITY."""
+    """Return whether both documents are the same event, by their IDENTITY."""
     return (
         bool(stored["eventId"] == written["eventId"])
         and bool(stored["type"] == written["type"])

@@ -1,8 +1,8 @@
 """The log of events: appended by group commit, read by computed keys.
 
-An event's key is `"<sessionId>/<seq, 10 digits>"`. It is the one unique key there is: a position is taken once, by
-whoever writes it first. Order, the absence of holes and the uniqueness of eventIds follow from it, given that a writer
-numbers an event only when it knows the ids of all positions before it (`protocol.rules.Ledger`).
+An event's key is `"<sessionId>/<seq, 10 digits>"`. It is the only unique key: the first writer takes a position. Order,
+the absence of holes and the uniqueness of eventIds follow from it, because a writer numbers an event only when it knows
+the ids of all positions before it (`protocol.rules.Ledger`).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, Mark, event_documents, event_of, position_key
 from turnwire.store.lanes.append_lane import AppendLane
-from turnwire.store.lanes.appends import Append, Appended, RefusedDocument
+from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
 
 READ_WINDOW = 50
-"""Positions asked for in one query; the embedded database's cost for a key grows with their number beyond this."""
+"""The most positions of one query. Beyond it, the embedded database takes longer for each key."""
 _READ = "read events"
 
 __all__ = ["READ_WINDOW", "Appended", "EventLog", "RefusedDocument", "event_documents", "position_key"]
 
 
 class EventLog:
-    """Appends and reads events. Owner of the lanes; a session always uses the same one."""
+    """The log of all sessions' events. Owner of the lanes; a session always uses the same lane."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class EventLog:
         embedded: bool = False,
         max_waiting_bytes: int | None = None,
     ) -> None:
-        """On the collections `events` and `digests` of a Motor database.
+        """Use the collections `events` and `digests` of a Motor database.
 
-        `embedded`: of one server, so that no read need name its shard, which would cost it a tenth more.
+        `embedded` says that the database has no shards. Reads then do not name one, which makes them a tenth cheaper.
         """
         self._events = database["events"]
         self._certain = self._events.with_options(read_concern=ReadConcern("linearizable"))
@@ -57,19 +57,18 @@ class EventLog:
         insert = OrderedInsert(database, "events")
         self._lanes = [AppendLane(insert, self, self._condition, self._committed) for _ in range(lanes)]
         self.on_commit: Callable[[int, float], None] | None = None
-        """Told of each commit: events stored, seconds it took."""
+        """Called after each commit with the number of events stored and the seconds it took."""
 
     # Appending
 
     @property
     def troubles(self) -> int:
-        """Rises with every trouble the storage has. Before a head known from before it rose is relied on, `append`
-        must be told so (`as_of`)."""
+        """The count of the storage's troubles so far. `append` needs it as of the time a head was read (`as_of`)."""
         return self._condition.troubles
 
     @property
     def waiting_bytes(self) -> int:
-        """Of the appends that are not settled."""
+        """The bytes of all appends that are not done."""
         return sum(lane.waiting_bytes for lane in self._lanes)
 
     async def append(
@@ -81,19 +80,19 @@ class EventLog:
         as_of: int | None = None,
         head: Mark | None = None,
     ) -> Appended:
-        """Store consecutive documents of one session, in order; returns when it is known how far that went.
+        """Store consecutive documents of one session, in order. Return once it is known how many are stored.
 
-        Fewer stored than all means that the position of the next one holds an event: read on from there. While the
-        database is away this waits; it never gives up on its own, and a caller that does leaves the outcome unknown.
+        If fewer than all are stored, the position of the next one already holds an event: read on from there. While
+        the database is away, this waits without limit. If the caller cancels it, the outcome stays unknown.
 
-        `as_of` is the `troubles` at which the head before these documents was last known to be in the log: that of the
-        last `Appended`, or `troubles` as it was before the head was read. If there has been trouble since, that is made
-        sure of first; without it, only trouble from now on counts.
+        `as_of` is the value of `troubles` when the event before these documents was last known to be in the log: that
+        of the last `Appended`, or the one from before the head was read. If `troubles` has risen since, that event is
+        verified first. By default, only trouble from now on counts.
 
-        Raises RefusedDocument, LogRolledBack when the event before these is no longer in the log, and Overloaded,
-        before anything is done, when too much waits already.
+        Raises RefusedDocument, LogRolledBack if the event before these is no longer in the log, and Overloaded, before
+        anything is stored, if too many bytes wait already.
         """
-        append = Append(documents, payload_bytes, self.troubles if as_of is None else as_of, head)
+        append = PendingAppend(documents, payload_bytes, self.troubles if as_of is None else as_of, head)
         self._require_room(append.weight)
         self._lanes[lane_of(session_id, len(self._lanes))].submit(append)
         return Appended(await append.done, append.unsure, append.as_of)
@@ -103,7 +102,7 @@ class EventLog:
             return
         waiting = self.waiting_bytes
         if waiting and waiting + weight > self._max_waiting_bytes:
-            raise Overloaded(f"{waiting} bytes wait for the storage, which is all this gateway holds; try again later")
+            raise Overloaded(f"{waiting} bytes wait for the storage, the most that this gateway holds; try again later")
 
     def _committed(self, stored: int, seconds: float) -> None:
         if self.on_commit is not None:
@@ -112,26 +111,26 @@ class EventLog:
     # Reading
 
     async def read(self, session_id: str, first: int, last: int) -> list[Event]:
-        """The events at positions first…last, all of which are known to be durable, in seq order.
+        """Return the events at positions first…last, all of which are known to be durable, in seq order.
 
-        Costs the same wherever the positions are. Raises StorageUnavailable, LogHole when one of them is not there.
+        The cost does not depend on where the positions are. Raises StorageUnavailable, or LogHole if one is missing.
         """
         return await self.read_at(session_id, range(first, last + 1))
 
     async def read_at(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
-        """The events at these positions, all known to be durable, in seq order. Raises as `read` does."""
+        """Return the events at these positions, all known to be durable, in seq order. Raises as `read` does."""
         wanted = sorted(set(seqs))
         events = await self.read_present(session_id, wanted)
         _require_all(session_id, wanted, [event.seq for event in events])
         return events
 
     async def read_present(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
-        """The events at those of these positions that hold one, in seq order. Raises StorageUnavailable."""
+        """Return the events at these positions, in seq order, skipping empty positions. Raises StorageUnavailable."""
         documents = await self._find(session_id, [position_key(session_id, seq) for seq in seqs])
         return [event_of(document) for document in sorted(documents, key=_seq)]
 
     async def read_spans(self, spans: Mapping[str, range]) -> dict[str, list[Event]]:
-        """The same for several sessions, by sessionId, in one query: for READ_WINDOW positions together, at most."""
+        """Return the same for several sessions, by sessionId. One query for at most READ_WINDOW positions in all."""
         keys = [position_key(session_id, seq) for session_id, seqs in spans.items() for seq in seqs]
         found: dict[str, list[Event]] = {}
         for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=_seq):
@@ -148,7 +147,7 @@ class EventLog:
             first = known + len(found) + 1
             window = await self.read_present(session_id, range(first, first + width))
             for event in window:
-                if event.seq != known + len(found) + 1:  # an event before it was stored while we were reading
+                if event.seq != known + len(found) + 1:  # the event before it was stored during this read
                     return found
                 found.append(event)
             if len(window) < width:
@@ -156,8 +155,10 @@ class EventLog:
             width = min(width * 4, READ_WINDOW)
 
     async def advanced(self, heads: Mapping[str, int]) -> list[str]:
-        """The sessions whose log goes further than these heads (session id → last known seq), in few reads. Raises
-        StorageUnavailable."""
+        """Return the sessions whose log goes beyond these heads (session id → last known seq), in few reads.
+
+        Raises StorageUnavailable.
+        """
         keys = {session_id: position_key(session_id, head + 1) for session_id, head in heads.items()}
         found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in keys.items()])
         return [session_id for session_id, key in keys.items() if key in found]
@@ -170,9 +171,9 @@ class EventLog:
         return [session_id for (session_id, key), mark in marks.items() if not mark.is_of(found.get(key))]
 
     async def head_until(self, session_id: str, known: int) -> Event | None:
-        """The last event of a log that has lost its end: of those up to `known`, with none missing before it.
+        """Return the last event, up to `known`, of a log that has lost its end; None for an empty log.
 
-        Halves the span again and again: 20 reads of one key for a million events. Raises StorageUnavailable.
+        A binary search: 20 reads of one key for a million events. Raises StorageUnavailable.
         """
         low, high = 0, known
         while low < high:
@@ -198,7 +199,7 @@ class EventLog:
         return False
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
-        """Those of the positions (`_id`, `sessionId`) that hold an event: by `_id`, what identifies it."""
+        """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""
         found: dict[str, Document] = {}
         for start in range(0, len(positions), READ_WINDOW):
             window = positions[start : start + READ_WINDOW]
@@ -218,7 +219,7 @@ class EventLog:
         return documents
 
     async def _ask(self, keys: Sequence[str], session: object, projection: dict[str, int] | None) -> list[Document]:
-        """`session` is what a router is told of the keys' sessionId, so that it asks one shard."""
+        """Find the documents of these keys. `session` is the condition on sessionId by which a router picks a shard."""
         condition: Document = {"_id": {"$in": list(keys)}}
         if self._targeted:
             condition["sessionId"] = session
@@ -228,7 +229,7 @@ class EventLog:
         return found
 
     async def read_ids(self, session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
-        """(seq, eventId, timestamp) of the positions first…last, all known to be durable, in order.
+        """Return (seq, eventId, timestamp) of positions first…last, all known to be durable, in order.
 
         Raises as `read` does.
         """
@@ -240,7 +241,7 @@ class EventLog:
         return found
 
     async def order_by_time(self, session_id: str, last_seq: int) -> list[int]:
-        """The seqs 1…last_seq, ordered by timestamp, then seq. Raises as `read` does."""
+        """Return the seqs 1…last_seq, ordered by timestamp, then seq. Raises as `read` does."""
         times = array("q")
         for _, page in await self.digests.load(session_id, last_seq):
             times.extend(unpack_times(page))
@@ -249,7 +250,7 @@ class EventLog:
         return sorted(range(1, len(times) + 1), key=lambda seq: times[seq - 1])
 
     async def close(self) -> None:
-        """Stop writing. Appends that are not settled are cancelled."""
+        """Stop writing, and cancel the appends that are not done."""
         for lane in self._lanes:
             await lane.close()
 
@@ -259,7 +260,7 @@ def _seq(document: Document) -> int:
 
 
 def _require_all(session_id: str, wanted: Sequence[int], found: Sequence[int]) -> None:
-    """Raises LogHole unless both, which rise, are the same."""
+    """Raise LogHole unless all wanted seqs are found. Both are sorted."""
     if len(found) == len(wanted):
         return
     there = set(found)

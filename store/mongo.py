@@ -20,20 +20,20 @@ from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.event_log import EventLog
-from turnwire.store.revocations import RevocationLog
+from turnwire.store.revocations import RevocationStore
 from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 
 PING_SECONDS = 2.0
 INSERT_LANES = 8
-"""Inserts of events under way at a time on a replica set or cluster, unless told otherwise."""
+"""Concurrent inserts of events on a replica set or cluster, by default."""
 CLOSE_SECONDS = 1.0
-"""How long closing may take; a database that hangs is left to notice by itself."""
+"""How long closing may take. A database that hangs is not waited for."""
 _POLL_SECONDS = 0.005
 _USE = "use this server"
 _OPTIONS: dict[str, Any] = {
     "heartbeatFrequencyMS": 2000,
-    "connectTimeoutMS": 5000,  # also of heartbeats: the default lets connections that died silently hang for 20 s more
+    "connectTimeoutMS": 5000,  # covers heartbeats too: the default leaves dead connections hanging for another 20 s
     "serverSelectionTimeoutMS": 5000,
     "timeoutMS": 10_000,
     "maxIdleTimeMS": 240_000,
@@ -41,7 +41,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 class _PlainInt(TypeDecoder):
-    """A BSON int64 comes back as a plain int, which every encoder knows."""
+    """A decoder of BSON int64 values as plain ints, which every encoder accepts."""
 
     bson_type = Int64
 
@@ -54,13 +54,13 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC, t
 
 
 def options_beside(uri: str) -> dict[str, Any]:
-    """Our options for the driver but those that the URI sets."""
+    """Return the driver options of this module, except those that the URI sets."""
     given = {part.partition("=")[0].lower() for part in re.split("[&;]", uri.partition("?")[2])}
     return {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
 
 
 class Store:
-    """All that is durable, on one database. Belongs to the event loop it was made in."""
+    """The durable state, in one database. Belongs to the event loop in which it was made."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Store:
         self._client = client
         self._condition = condition or DatabaseCondition()
         self._unprepared: str | None = "the indexes have not been made yet"
-        # Whatever the URI says: an acknowledged write is durable on a majority, and nothing weaker is read.
+        # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
         self._db = client.get_database(
             database,
             codec_options=_CODEC,
@@ -92,9 +92,9 @@ class Store:
         )
         self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
         self.metadata_indexes: tuple[str, ...] = ()
-        """Keys of metadata that get an index, where the database is not the embedded one."""
+        """The metadata keys to index, unless the database is the embedded one."""
         self._has_cheap_indexes = False
-        self.revocations = RevocationLog(self._db["revocations"])
+        self.revocations = RevocationStore(self._db["revocations"])
 
     @classmethod
     def connect(
@@ -107,12 +107,12 @@ class Store:
         insert_lanes: int = 1,
         max_waiting_bytes: int | None = None,
     ) -> Store:
-        """A store on `uri`; connects in the background. Raises ValueError for a URI that cannot be read.
+        """Return a store on `uri`, which connects in the background. Raises ValueError for an invalid URI.
 
-        Options in the URI win over the defaults here, except for the write and read concerns. `embedded` says that the
-        server is one of our own, without shards. Up to `insert_lanes` inserts of events, and as many of sessions, are
-        under way at a time: one is best for a server with one core. Events wait in memory up to `max_waiting_bytes`,
-        without it as many as come.
+        Options in the URI override the defaults, except for the write and read concerns. `embedded` says that the
+        server is the embedded one, without shards. Up to `insert_lanes` inserts of events, and as many of sessions, run
+        concurrently: one is best for a server with one core. At most `max_waiting_bytes` of events wait in memory;
+        None means no limit.
         """
         condition = DatabaseCondition()
         own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}
@@ -130,16 +130,16 @@ class Store:
         )
 
     async def ping(self) -> bool:
-        """Whether the database answers within PING_SECONDS."""
+        """Return whether the database answers within PING_SECONDS."""
         return (await self._answer()) is None
 
     async def state(self) -> StorageState:
-        """Whether the storage can be used, asked within PING_SECONDS: it answers, is prepared, and refuses nothing."""
+        """Return whether the storage can be used: it answers within PING_SECONDS, is prepared, and refuses nothing."""
         reason = await self._answer() or self._unprepared
         return self._condition.state() if reason is None else StorageState(False, reason)
 
     async def _answer(self) -> str | None:
-        """Why a ping fails; None when it does not."""
+        """Return why a ping fails, or None."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.admin.command("ping")
@@ -148,9 +148,9 @@ class Store:
         return None
 
     async def prepare(self) -> None:
-        """Look whether the server will do, and make the indexes that listing sessions needs. Repeatable.
+        """Check that the server is suitable, and create the indexes for listing sessions. Safe to repeat.
 
-        Raises StorageUnavailable, StorageRefused when somebody must mend something first.
+        Raises StorageUnavailable, or StorageRefused if an operator has to intervene first.
         """
         try:
             await self._check_server()
@@ -174,7 +174,7 @@ class Store:
         sessions = self._db["sessions"]
         await sessions.create_index([("startedAt", ASCENDING), ("_id", ASCENDING)])
         await sessions.create_index([("status", ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
-        if self._has_cheap_indexes:  # each would make a write on the embedded database two or three times as dear
+        if self._has_cheap_indexes:  # in the embedded database, each makes writes two or three times as expensive
             for field in ("endReason", "language", *(f"metadata.{key}" for key in self.metadata_indexes)):
                 await sessions.create_index([(field, ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
             await sessions.create_index([("endedAt", ASCENDING)])
@@ -182,7 +182,7 @@ class Store:
     async def close(self) -> None:
         await self.events.close()
         await self.sessions.close()
-        # Closing says goodbye to the database, which may hang; a thread of its own keeps that from holding us up.
+        # Closing sends a message to the database, which may hang: a separate thread keeps this from blocking the loop.
         closing = threading.Thread(target=self._client.close, name="close-mongo", daemon=True)
         closing.start()
         deadline = time.monotonic() + CLOSE_SECONDS

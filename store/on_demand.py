@@ -10,10 +10,10 @@ _log = logging.getLogger("turnwire")
 
 
 class OnDemandTask:
-    """Runs `work` in a task of its own whenever it has been woken, one at a time.
+    """A task that runs `work` after a `wake`, one run at a time.
 
-    `work` returns when it finds nothing more to do, with no await after it looked; so nothing put before a `wake` is
-    missed. What it raises is logged; the next wake starts it anew.
+    `work` must return when it finds nothing more to do, without an await after that check, so that no `wake` is missed.
+    An exception from it is logged; the next `wake` starts it again.
     """
 
     __slots__ = ("_stopped", "_task", "_work")
@@ -40,13 +40,13 @@ class OnDemandTask:
             self._task = None
 
     def cancel(self) -> None:
-        """End the work, now and for good."""
+        """Cancel the work, and ignore later wakes."""
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
 
     async def stop(self) -> None:
-        """`cancel`, and wait for the end."""
+        """Cancel the work, and wait until it has ended."""
         task = self._task
         self.cancel()
         if task is not None:

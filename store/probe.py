@@ -1,4 +1,4 @@
-"""Does the database answer, and if not, why?"""
+"""Asking whether the storage can be used, without asking too often."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNKNOWN = StorageState(False, AWAY)
 
 
 class StorageProbe:
-    """Whether the storage answers: asked at most once a second, one ping shared by all who ask meanwhile.
+    """The last known state of the storage, refreshed at most once a second by a ping that all callers share.
 
     Owner of the ping's task, of which there is at most one.
     """
@@ -29,7 +29,10 @@ class StorageProbe:
         return (await self.state(patience)).up
 
     async def state(self, patience: float | None = None) -> StorageState:
-        """Waits for the answer, or at most `patience` seconds for it and else says what was last known."""
+        """Return the state, waiting for a ping if the last answer is old.
+
+        After `patience` seconds, return the last known state instead.
+        """
         loop = asyncio.get_running_loop()
         if self._task is None:
             if loop.time() < self._fresh_until:

@@ -1,4 +1,4 @@
-"""Revoked credentials: a log like that of events, whose positions are its keys, so that nothing needs a scan."""
+"""Revoked credentials: a log keyed by position, like that of events, so that no query scans."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from turnwire.protocol.errors import StorageUnavailable
 _WINDOW = 100
 
 
-class RevocationLog:
-    """Entries at positions 1, 2, 3 …, without holes, never changed. Methods raise StorageUnavailable."""
+class RevocationStore:
+    """The stored entries, at positions 1, 2, 3 … without holes, never changed. Methods raise StorageUnavailable."""
 
     def __init__(self, revocations: Any) -> None:
         self._revocations = revocations
         self._head = 0
-        """A position that is taken, as far as we know the last."""
+        """The last position known to be taken."""
 
     async def append(self, mark: str, before: float | None) -> int:
-        """The new entry's position; durable when this returns. `before` is in seconds since 1970.
+        """Store an entry durably, and return its position. `before` is in seconds since 1970.
 
-        When it raises, the entry may be there or not; there being two of them does no harm.
+        If this raises, the entry may or may not be stored. Storing it twice does no harm.
         """
         entry = {"mark": mark, "before": before, "at": datetime.now(UTC)}
         while True:
@@ -38,7 +38,7 @@ class RevocationLog:
             return self._head
 
     async def read_after(self, position: int) -> list[tuple[str, float | None]]:
-        """The entries behind this position, in order, at most some hundred."""
+        """Return the entries after this position, in order, at most 100 of them: (mark, before)."""
         keys = [_key(position + step) for step in range(1, _WINDOW + 1)]
         try:
             documents = await self._revocations.find({"_id": {"$in": keys}}).to_list(length=None)

@@ -1,4 +1,4 @@
-"""Whether a database server can do what the store relies on: its version, its kind, that it takes writes."""
+"""Checking that a database server is suitable: its version, its kind, and that it accepts writes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, Final
 
 _OLDEST: Final = (4, 4)
 _ROUTERS: Final = {4: None, 5: (5, 0, 30), 6: (6, 0, 14), 7: (7, 0, 6)}
-"""By major version, the first router that does not leave out a failed write concern beside a write error."""
+"""The first router version that reports a failed write concern along with a write error, by major version.
+
+None means that no version does."""
 
 
 def is_router(hello: Mapping[str, Any]) -> bool:
@@ -15,7 +17,7 @@ def is_router(hello: Mapping[str, Any]) -> bool:
 
 
 def unfit(hello: Mapping[str, Any], version: str) -> str | None:
-    """What is wrong with a server that gives these answers, and what to do; None when nothing is."""
+    """Return what is wrong with a server and what to do, or None. `hello` is its answer to that command."""
     number = _parts(version)
     if number[:2] < _OLDEST:
         return f"the server is MongoDB {version}: 4.4 or later is needed"
@@ -24,16 +26,16 @@ def unfit(hello: Mapping[str, Any], version: str) -> str | None:
         if oldest is None or number < oldest:
             return (
                 f"the router (mongos) is {version}, which can hide that a write was not kept: "
-                "use 5.0.30, 6.0.14, 7.0.6, or what is later than these"
+                "use 5.0.30, 6.0.14, 7.0.6, or later"
             )
     if hello.get("readOnly"):
-        return "the server is read-only: use one that takes writes"
+        return "the server is read-only: use one that accepts writes"
     if hello.get("secondary"):
         return "the server is a secondary: leave directConnection out of MONGODB_URI, so that the primary is found"
     return None
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    """`7.0.6-rc1` as (7, 0, 6)."""
+    """Parse `7.0.6-rc1` to (7, 0, 6)."""
     numbers = version.split("-", 1)[0].split(".")[:3]
     return tuple(int(number) for number in numbers if number.isdecimal())

@@ -1,4 +1,4 @@
-"""What session documents know of commands: which ones the bot takes, and where in the log open ones may stand."""
+"""The fields of session documents about commands: which ones the bot accepts, and where the log may hold open ones."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ Document = dict[str, Any]
 
 
 class CommandMark(Struct, frozen=True):
-    """Where the log may hold commands that can still be delivered."""
+    """The part of the log that may hold commands still to be delivered."""
 
     first: int
-    """From this seq on."""
+    """The first seq that may hold one."""
     until: datetime
-    """After this time there are none."""
+    """The time after which none can be delivered."""
 
     def widened(self, until: datetime) -> CommandMark:
         return CommandMark(self.first, max(self.until, until))
 
 
 class SessionCommands:
-    """Writes these fields. Its methods raise StorageUnavailable."""
+    """Writes of these fields. Methods raise StorageUnavailable."""
 
     def __init__(self, update: Callable[[Document, Document], Awaitable[bool]]) -> None:
-        """`update` changes the session document that meets a condition, and tells whether there is one."""
+        """`update` changes the session document that meets a condition, and returns whether there is one."""
         self._update = update
 
     async def accept(self, session_id: str, epoch: int, commands: Sequence[str] | None) -> bool:
-        """Note what the publisher of this epoch takes. False when a newer one has the session."""
+        """Store the commands that the publisher of this epoch accepts. Return False if a newer one has the session."""
         accepted = None if commands is None else list(commands)
         return await self._update({"_id": session_id, "epoch": epoch}, {"$set": {"commands": accepted}})
 
     async def mark(self, session_id: str, known: CommandMark | None, new: CommandMark) -> bool:
-        """Note, before a command is stored, where it will stand. False when the stored mark is not the known one."""
+        """Store where a command will stand, before it is stored. Return False if the stored mark is not `known`."""
         condition = {"_id": session_id, "commandsUntil": None if known is None else known.until}
         return await self._update(condition, {"$set": {"commandsFrom": new.first, "commandsUntil": new.until}})
 

@@ -1,4 +1,4 @@
-"""What else, beside status, language and time, a list of sessions may be asked for."""
+"""The filters of a list of sessions beyond status, language and time."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from turnwire.protocol.messages import JsonObject, SessionFigures
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
-"""Accents, once they stand by themselves."""
+"""Combining accents, as NFKD separates them from their letters."""
 
 
-class SessionFilter(Struct, frozen=True, kw_only=True):
-    """Every field narrows; None and empty ones do not. Bounds on durations and figures match ended sessions alone."""
+class SearchFilter(Struct, frozen=True, kw_only=True):
+    """The conditions that a session must meet, all of them; None and empty values are no condition.
+
+    Bounds on durations and figures match ended sessions only.
+    """
 
     end_reason: str | None = None
     id_prefix: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    """(key, value): a top-level value that reads so as text, as in `true`, `17` or `Jane`."""
+    """Pairs (key, value) for top-level values, written as text: `true`, `17` or `Jane`."""
     min_duration_ms: int | None = None
     max_duration_ms: int | None = None
     has_errors: bool | None = None
     tools_failed: int | None = None
-    """At least so many."""
+    """The fewest failed tool calls."""
     min_response_p95_ms: int | None = None
     min_interruptions: int | None = None
     words: tuple[str, ...] = ()
-    """Folded words, all of which must be found."""
+    """Folded words (see `words_of`), all of which must be found."""
 
     def __bool__(self) -> bool:
         return self != _NOTHING
@@ -39,8 +42,10 @@ class SessionFilter(Struct, frozen=True, kw_only=True):
     def takes(
         self, session_id: str, metadata: JsonObject, duration_ms: int | None, seen: SessionFigures | None
     ) -> bool:
-        """Whether a session passes, as far as `end_reason` and speech are not concerned. `duration_ms` is None while
-        it lives."""
+        """Return whether a session meets all conditions except those on `end_reason` and on what was said.
+
+        `duration_ms` is None for a session that has not ended.
+        """
         if self.id_prefix is not None and not session_id.startswith(self.id_prefix):
             return False
         if any(as_text(metadata.get(key)) != value for key, value in self.metadata):
@@ -53,7 +58,7 @@ class SessionFilter(Struct, frozen=True, kw_only=True):
 
     @property
     def wants_end(self) -> bool:
-        """Whether only ended sessions can pass."""
+        """Whether only ended sessions can match."""
         return self.wants_figures or self.min_duration_ms is not None or self.max_duration_ms is not None
 
     @property
@@ -77,11 +82,11 @@ class SessionFilter(Struct, frozen=True, kw_only=True):
         )
 
 
-_NOTHING = SessionFilter()
+_NOTHING = SearchFilter()
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text as they are compared: without case, accents and punctuation."""
+    """Return the folded words of a text: without case, accents and punctuation."""
     folded = text.casefold()
     if not folded.isascii():
         folded = _MARKS.sub("", unicodedata.normalize("NFKD", folded))
@@ -89,14 +94,14 @@ def words_of(text: str) -> list[str]:
 
 
 def as_text(value: Any) -> str | None:
-    """How a value of metadata is written in a query; None for what cannot be asked for."""
+    """Return a metadata value as a query writes it; None for a value that no query can match."""
     if isinstance(value, str):
         return value
     return None if value is None or isinstance(value, dict | list) else msgspec.json.encode(value).decode()
 
 
 def values_written(text: str) -> list[Any]:
-    """The values of metadata that are written so in a query, as a database compares them."""
+    """Return the metadata values that a query writes as `text`, as the database compares them."""
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError):
@@ -105,7 +110,7 @@ def values_written(text: str) -> list[Any]:
 
 
 def about(session_id: str, metadata: JsonObject) -> str:
-    """The id and all values of the metadata, as one text to find words in."""
+    """Return the id and all metadata values as one text to search."""
     found = [session_id]
     stack: list[Any] = [metadata]
     while stack:

@@ -1,4 +1,4 @@
-"""Pages of sessions, read from the session documents alone."""
+"""Pages of sessions, read from the session documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from turnwire.protocol.messages import SessionStatus
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.session_filter import SessionFilter, values_written
+from turnwire.store.session_filter import SearchFilter, values_written
 from turnwire.store.session_patterns import covers, ids_like
 from turnwire.store.session_record import Document, SessionRecord, record_of
 
@@ -25,52 +25,52 @@ _LONGEST_SPAN = timedelta(days=365 * 100)
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True):
-    """A page of sessions, newest first by (startedAt, sessionId). Bounds of time are exclusive."""
+    """A query for a page of sessions, newest first by (startedAt, sessionId). Time bounds are exclusive."""
 
     limit: int
     status: Sequence[SessionStatus] = ()
-    """Any of these; empty for all."""
+    """Match any of these; empty matches all."""
     language: str | None = None
     started_after: datetime | None = None
     started_before: datetime | None = None
     before: tuple[datetime, str] | None = None
-    """The (startedAt, sessionId) of the last session of the page before."""
+    """The (startedAt, sessionId) of the last session of the previous page."""
     patterns: Sequence[str] | None = None
-    """Only sessions that one of these covers; None for all."""
+    """Match only sessions that one of these covers; None matches all."""
     ascending: bool = False
-    """Oldest first instead."""
-    more: SessionFilter = field(default_factory=SessionFilter)
+    """Whether to list the oldest session first."""
+    more: SearchFilter = field(default_factory=SearchFilter)
 
     def matches(self, record: SessionRecord) -> bool:
-        """Whether the filters of status and language let this session through."""
+        """Return whether a session matches the status, language, end reason and patterns."""
         same = self.more.end_reason in (None, record.end_reason) and self.language in (None, record.language)
         covered = self.patterns is None or covers(self.patterns, record.session_id)
         return same and covered and (not self.status or record.status in self.status)
 
     def takes(self, record: SessionRecord) -> bool:
-        """Whether all filters let it through but the one of what was said."""
+        """Return whether a session meets all conditions except those on time and on what was said."""
         ended = record.ended_at
         duration = None if ended is None else (ended - record.started_at) // _MILLISECOND
         return self.matches(record) and self.more.takes(record.session_id, record.metadata, duration, record.figures)
 
     def spans(self, moment: datetime) -> bool:
-        """Whether sessions that started at this moment are within the bounds of time."""
+        """Return whether `moment` is within the time bounds."""
         after, before = self.started_after, self.started_before
         return (after is None or moment > after) and (before is None or moment < before)
 
 
 class SessionPages:
-    """Reads pages in either order. Raises StorageUnavailable when the database does not answer."""
+    """Reads of pages, in either order. Methods raise StorageUnavailable."""
 
     def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
         self._sessions = sessions
         self._condition = condition
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """One page. The cost follows the page's size, not the number of sessions.
+        """Return one page. The cost depends on the page's size, not on the number of sessions.
 
-        Reads windows of startedAt, backwards, that widen until the page is full: the embedded database reads every
-        match of a query before it applies a limit.
+        Reads windows of startedAt backwards, each wider than the last, until the page is full: the embedded database
+        reads every match of a query before it applies a limit.
         """
         condition: Document = {}
         if query.status:
@@ -80,7 +80,7 @@ class SessionPages:
         if query.more.end_reason is not None:
             condition["endReason"] = query.more.end_reason
         for key, value in query.more.metadata:
-            if _PLAIN_KEY.fullmatch(key):  # in others a dot would be a way, and not part of a name
+            if _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
                 condition[f"metadata.{key}"] = {"$in": values_written(value)}
         if query.patterns is not None:
             condition |= ids_like(query.patterns)
@@ -97,14 +97,14 @@ class SessionPages:
         return await self._fill(found, condition, query, upper)
 
     async def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
-        """All that started between these two times, both exclusive, in no order."""
+        """Iterate over the sessions that started between these two times, both exclusive, in no order."""
         cursor = self._sessions.find({"startedAt": {"$gt": after, "$lt": before}})
         while documents := await self._condition.ask(_READ, cursor.to_list(length=_AT_ONCE)):
             for document in documents:
                 yield record_of(document)
 
     async def _page_upwards(self, condition: Document, query: SessionQuery) -> list[SessionRecord]:
-        """Oldest first. MongoDB stops at the limit; the embedded database reads all matches."""
+        """Return one page, oldest first. MongoDB stops at the limit; the embedded database reads all matches."""
         found: list[SessionRecord] = []
         lower = query.started_after
         if query.before is not None:
@@ -142,13 +142,13 @@ class SessionPages:
         return found[: query.limit]
 
     async def _window(self, condition: Document, limit: int, order: int = -1) -> list[SessionRecord]:
-        """Newest first, or oldest with an `order` of 1. A limit of 0 is none."""
+        """Find sessions, newest first, or oldest first with an `order` of 1. A limit of 0 means none."""
         cursor = self._sessions.find(condition).sort([("startedAt", order), ("_id", order)]).limit(limit)
         return [record_of(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
 
 
 def _before(edge: datetime, span: timedelta) -> datetime | None:
-    """The start of a window; None for one that has none."""
+    """Return the start of a window that ends at `edge`, or None for a window without one."""
     try:
         return None if span >= _LONGEST_SPAN else edge - span
     except OverflowError:

@@ -1,4 +1,4 @@
-"""A session as the store keeps it, and its document."""
+"""A stored session, and its document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 class SessionRecord(Struct):
-    """A session as the store keeps it. Times are aware UTC datetimes with milliseconds."""
+    """A stored session. Times are aware UTC datetimes with milliseconds."""
 
     session_id: str
     language: str
@@ -30,20 +30,20 @@ class SessionRecord(Struct):
     epoch: int = 0
     """How many times a publisher has claimed the session."""
     time_ordered: bool = True
-    """Whether no event's timestamp is before that of the event before it."""
+    """Whether timestamps never fall from one event to the next."""
     heartbeat: int = 0
-    """Raised now and then by the gateway that holds the publisher; if it stands still, nobody does."""
+    """A count raised now and then by the gateway that holds the publisher. If it stands still, no gateway does."""
 
     figures: SessionFigures | None = None
-    """Kept with the end."""
+    """Stored when the session ends."""
     amended: int = 0
-    """How many times metadata and language have been changed."""
+    """How often metadata or language have been changed."""
     commands: list[str] | None = None
-    """What the publisher of this epoch carries out; None while there is none that takes commands."""
+    """The commands that the publisher of this epoch accepts; None if it has not said so."""
     command_mark: CommandMark | None = None
 
     def session(self) -> Session:
-        """The wire shape."""
+        """Return the wire shape."""
         return Session(
             session_id=self.session_id,
             status=self.status,
@@ -64,14 +64,14 @@ def lazy_fields(record: SessionRecord) -> Document:
 
 
 def kept_figures(record: SessionRecord) -> Document:
-    """None are written where none are known: they may be known to another gateway."""
+    """Return the field for the figures, or no field if they are unknown here: another gateway may know them."""
     return {} if record.figures is None else {"figures": msgspec.to_builtins(record.figures)}
 
 
 def _figures(stored: Document | None) -> SessionFigures | None:
     try:
         return None if stored is None else msgspec.convert(stored, SessionFigures)
-    except msgspec.ValidationError:  # of another version
+    except msgspec.ValidationError:  # written by another version
         return None
 
 

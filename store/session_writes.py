@@ -1,6 +1,6 @@
-"""Writes of session documents that many calls make at the same time: each kind goes in bulks.
+"""Bulk writes of session documents, for the kinds that many calls make concurrently.
 
-A document that the database refuses spoils its own session only: the others of its bulk are written all the same.
+If the database refuses a document, the other documents of its bulk are still written.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from turnwire.store.lanes.shard_hash import lane_of
 from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
-"""Sessions created in one insert."""
+"""The most sessions created in one insert."""
 MAX_ENDS = 20
-"""Sessions ended in one bulk: an end costs the database much more than an event, and events wait for it."""
+"""The most sessions ended in one bulk. An end costs the database much more than an event, and delays events."""
 _END_FIELDS = ("endedAt", "status", "endReason")
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3
-"""How often an end is tried whose session others change meanwhile."""
+"""How often an end is tried if others change its session meanwhile."""
 _UNENCODABLE = (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError)
 
 Document = dict[str, Any]
@@ -36,9 +36,9 @@ _log = logging.getLogger("turnwire.store")
 
 
 async def write_bulk(condition: DatabaseCondition, operation: str, bulk: Any) -> tuple[int, dict[int, Document]]:
-    """Await an unordered bulk of the driver. Returns how many documents it matched, and its write errors by index.
+    """Await an unordered bulk of the driver. Return how many documents it matched, and its write errors by index.
 
-    Raises StorageUnavailable when it is not known what of it is durable.
+    Raises StorageUnavailable if it is unknown which writes are durable.
     """
     return await condition.ask(operation, _errors_of(bulk))
 
@@ -73,14 +73,14 @@ class _Create:
 
 
 def refusal(condition: DatabaseCondition, operation: str, session_id: str, error: Document) -> Exception:
-    """What is raised to the one whose document was not written."""
+    """Return the error for the caller whose document was not written."""
     if fault_of(error) is Fault.TROUBLE:
         return condition.trouble(operation, as_failure(error))
     _log.error("session %r is refused: %s", session_id, reason_in(error))
     return RefusedSession(session_id, reason_in(error))
 
 
-class Creations:
+class SessionInserts:
     """Inserts of new sessions. Owner of their lanes."""
 
     def __init__(self, sessions: Any, condition: DatabaseCondition, lanes: int) -> None:
@@ -91,7 +91,7 @@ class Creations:
         ]
 
     async def create(self, document: Document) -> bool:
-        """False when there is one of this `_id` already. Raises StorageUnavailable, RefusedSession."""
+        """Insert a document. Return False if the `_id` exists already. Raises StorageUnavailable, RefusedSession."""
         create = _Create(document)
         self._lanes[lane_of(document["_id"], len(self._lanes))].submit(create)
         return bool(await create.done)
@@ -107,7 +107,7 @@ class Creations:
             create.settle(self._condition, errors.get(index))
 
     async def _insert_each(self, batch: Sequence[_Create], error: Exception) -> None:
-        """One of them cannot even be sent; nothing was."""
+        """Insert one by one, after nothing was sent because one document cannot be encoded."""
         if len(batch) == 1:
             batch[0].done.set_exception(RefusedSession(batch[0].document["_id"], str(error)))
             return
@@ -139,7 +139,7 @@ class _End:
         return str(self.condition["_id"])
 
     def update(self, stored: Document | None) -> UpdateOne:
-        """The lazy fields go with it, unless the store is known to have later ones."""
+        """Return the driver's update. It writes the lazy fields too, unless the store is known to have later ones."""
         if stored is not None and stored["lastSeq"] > self.lazy["lastSeq"]:
             return UpdateOne(self.condition, {"$set": self.change})
         known = {"lastSeq": {"$lte": self.lazy["lastSeq"]}}
@@ -148,11 +148,11 @@ class _End:
         return UpdateOne({**self.condition, **known}, {"$set": {**fields, **self.change}, **raised})
 
     def stands_in(self, document: Document | None) -> bool:
-        """Whether the session has ended as this one wants it."""
+        """Return whether the session has ended exactly as this update would end it."""
         return document is not None and all(document[name] == self.change[name] for name in _END_FIELDS)
 
     def is_possible(self, document: Document | None) -> bool:
-        """Whether the conditions hold."""
+        """Return whether the session meets the conditions."""
         return document is not None and all(document.get(name) == value for name, value in self.condition.items())
 
 
@@ -165,14 +165,17 @@ class Endings:
         self._lanes: list[GroupCommit[_End]] = [GroupCommit(self._update, max_weight=MAX_ENDS) for _ in range(lanes)]
 
     async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
-        """Whether this end stands. `condition` has the `_id`, `change` the `_END_FIELDS`; the `lazy` fields are written
-        with it where they are later than those stored. Raises StorageUnavailable, RefusedSession."""
+        """End a session, and return whether this end stands.
+
+        `condition` has the `_id`, `change` the `_END_FIELDS`. The `lazy` fields are written with it if they are later
+        than the stored ones. Raises StorageUnavailable, RefusedSession.
+        """
         end = _End(condition, change, lazy)
         self._lanes[lane_of(end.session_id, len(self._lanes))].submit(end)
         return bool(await end.done)
 
     async def _update(self, batch: Sequence[_End]) -> None:
-        """All in one bulk. A bulk only tells how many it matched: when that is not all, what stands is read."""
+        """Write all ends in one bulk. A bulk tells only how many it matched: if not all, read the stored sessions."""
         found: dict[str, Document] = {}
         left = list(batch)
         for _ in range(_ROUNDS):

@@ -18,10 +18,10 @@ from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
 from turnwire.store.session_pages import SessionPages, SessionQuery
 from turnwire.store.session_record import Document, SessionRecord, document_of, kept_figures, lazy_fields, record_of
-from turnwire.store.session_writes import Creations, Endings, refusal, write_bulk
+from turnwire.store.session_writes import Endings, SessionInserts, refusal, write_bulk
 
 MAX_UPDATES = 100
-"""Lazy updates in one bulk."""
+"""The most lazy updates in one bulk."""
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
 _UPDATE = "update sessions"
@@ -37,11 +37,11 @@ class UnendedSession(Struct, frozen=True):
     heartbeat: int
     last_seq: int
     latest: datetime
-    """When it started, or the timestamp of its last event, whichever is later."""
+    """The session's start, or the timestamp of its last event, whichever is later."""
 
     @property
     def signs(self) -> tuple[int, int, int]:
-        """Different whenever a publisher or an event has been there."""
+        """Values that change whenever a publisher claims or holds the session, or an event is stored."""
         return self.epoch, self.heartbeat, self.last_seq
 
     @classmethod
@@ -51,23 +51,25 @@ class UnendedSession(Struct, frozen=True):
 
 
 class SessionStore:
-    """Reads and writes session documents. Every method raises StorageUnavailable when the database does not answer;
-    what a write should have done may then have happened or not. Those that write raise RefusedSession when the database
-    will never take that change, as when a validator forbids it."""
+    """Reads and writes of session documents.
+
+    Every method raises StorageUnavailable if the database does not answer: a write may or may not have happened then.
+    Writes raise RefusedSession if the database will never accept the change, as when a validator forbids it.
+    """
 
     def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
-        """`lanes`: creations, and ends, under way at a time."""
+        """`lanes` is the number of concurrent inserts, and of concurrent ends."""
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
         self._pages = SessionPages(sessions, self._condition)
-        self._creations = Creations(sessions, self._condition, lanes)
+        self._inserts = SessionInserts(sessions, self._condition, lanes)
         self._endings = Endings(sessions, self._condition, lanes)
         self.commands = SessionCommands(self._update)
 
     async def create(self, record: SessionRecord) -> bool:
-        """Store a new session. False when there is one of this id already: that one is left as it is."""
-        return await self._creations.create(document_of(record))
+        """Store a new session. Return False, and change nothing, if the id exists already."""
+        return await self._inserts.create(document_of(record))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
@@ -79,13 +81,13 @@ class SessionStore:
         return None if document is None else record_of(document)
 
     async def claim(self, record: SessionRecord) -> bool:
-        """Raise the epoch by one. False when the session is not as the record has it: claimed since, ended, …"""
+        """Raise the epoch by one. Return False if the session was claimed or has ended since the record was read."""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}
         new = {"epoch": record.epoch + 1, "commands": None}
         return await self._update({"_id": record.session_id, **known}, {"$set": new})
 
     async def mark_time_disordered(self, session_id: str) -> None:
-        """Note, before the first such event is stored, that timestamps do not rise with seq."""
+        """Store that timestamps do not rise with seq, before the first event of which this is true."""
         await self._update({"_id": session_id}, {"$set": {"timeOrdered": False}})
 
     async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
@@ -96,10 +98,10 @@ class SessionStore:
     async def end(
         self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
     ) -> bool:
-        """End the session, with the lazy fields of `record` where the store has no later ones. False when it has ended
-        before: that end stands.
+        """End the session. Return False if it has ended before: that end stands.
 
-        `unchanged` names stored fields (by their stored names) that must still have these values.
+        Writes the lazy fields of `record` too, unless the store has later ones. `unchanged` holds values that stored
+        fields must still have, by their stored names.
         """
         end = {"status": status, "endedAt": ended_at, "endReason": reason}
         duration = (ended_at - record.started_at) // _MILLISECOND
@@ -108,7 +110,7 @@ class SessionStore:
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
-        """Change metadata and language. False when the session is not as the record has it: amended since, …"""
+        """Change metadata and language. Return False if the session was amended since the record was read."""
         known = {"_id": record.session_id, "amended": record.amended or None}
         change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
         return await self._update(known, {"$set": change})
@@ -125,11 +127,11 @@ class SessionStore:
             raise refusal(self._condition, _UPDATE, condition["_id"], details) from error
 
     async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord]:
-        """Write lastSeq, lastEventAt, heartbeat and `active` of these sessions, in few bulks.
+        """Write lastSeq, lastEventAt, heartbeat and the status `active` of these sessions, in few bulks.
 
-        Never takes one of them back, and never touches the status of a session that has ended. Where the store knows
-        more than the record (a later lastSeq, an end) nothing is written; these are returned by id, as they are stored.
-        Those that the database refuses are logged and left out: they are found again in the log.
+        Never moves a value back, and never changes the status of an ended session. A session of which the store knows
+        more than the record (a later lastSeq, an end) is not written. Return these as stored, by id. A session that the
+        database refuses is logged and left out: its values can be found again in the log.
         """
         ahead: dict[str, SessionRecord] = {}
         for start in range(0, len(records), MAX_UPDATES):
@@ -149,27 +151,26 @@ class SessionStore:
         return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """One page. The cost follows the page's size, not the number of sessions."""
+        """Return one page. The cost depends on the page's size, not on the number of sessions."""
         return await self._pages.page(query)
 
     def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
-        """All that started between these two times, both exclusive, in no order."""
+        """Iterate over the sessions that started between these two times, both exclusive, in no order."""
         return self._pages.between(after, before)
 
     async def ended_since(self, moment: datetime) -> list[str]:
-        """The ids of those that ended at that moment or later. Raises StorageUnavailable."""
+        """Return the ids of the sessions that ended at `moment` or later."""
         found = self._sessions.find({"endedAt": {"$gte": moment}}, {"_id": 1}).to_list(length=None)
         return [document["_id"] for document in await self._condition.ask(_READ, found)]
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
-        """Those of them that there are, in their order."""
+        """Return the sessions of these ids, in this order, skipping unknown ids."""
         found = self._sessions.find({"_id": {"$in": list(session_ids)}}).to_list(length=None)
         by_id = {document["_id"]: document for document in await self._condition.ask(_READ, found)}
         return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
 
     async def unended(self) -> list[UnendedSession]:
-        """All sessions that have not ended, as far as their stored fields tell. Reads them all: not to be called often.
-        Raises StorageUnavailable."""
+        """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
         fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt"), 1)
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         documents = await self._condition.ask(_READ, cursor.to_list(length=None))
@@ -185,12 +186,12 @@ class SessionStore:
         ]
 
     async def close(self) -> None:
-        await self._creations.close()
+        await self._inserts.close()
         await self._endings.close()
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:
-    """Two gateways may know the same lastSeq, and only the heartbeat of one of them beats."""
+    """Return the update. The heartbeat never falls: of two gateways with the same lastSeq, only one raises it."""
     change: Document = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
     condition: Document = {"_id": record.session_id, "lastSeq": {"$lte": record.last_seq}}
     if has_ended(record.status):

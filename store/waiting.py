@@ -1,4 +1,4 @@
-"""Waiting for the storage: for a while, or for as long as it takes."""
+"""Waiting for the storage: up to a deadline, or until it answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOO_LATE = "the storage did not answer in time; try again"
 
 @asynccontextmanager
 async def storage_deadline(seconds: float) -> AsyncIterator[None]:
-    """Raises StorageUnavailable in the block when it takes longer: what it asked for may still be done."""
+    """Raise StorageUnavailable if the block takes longer. The operation in it may still be carried out."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -26,8 +26,8 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
         raise StorageUnavailable(_TOO_LATE) from None
 
 
-async def answered(future: asyncio.Future[T], seconds: float) -> T:
-    """The future's result. Raises StorageUnavailable when it takes longer, as `storage_deadline`, and at less cost."""
+async def result_within(future: asyncio.Future[T], seconds: float) -> T:
+    """Await the future's result. Raises StorageUnavailable if it takes longer. Cheaper than `storage_deadline`."""
     timer = future.get_loop().call_later(seconds, _expire, future)
     try:
         return await future
@@ -41,13 +41,12 @@ def _expire(future: asyncio.Future[Any]) -> None:
 
 
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:
-    """Do it again and again while the storage is away; or until nobody waits for `wanted`, then its error is raised.
+    """Repeat the operation, which must be safe to repeat, until the storage answers. Return its result.
 
-    The operation must be one that may be done twice. A hole in the log that does not close in some seconds is raised:
-    it is no server that lags behind.
+    Raises the last StorageUnavailable once `wanted` is done: nobody waits for the result then. Raises LogHole after
+    several seconds: a server that merely lags would have caught up.
     """
-    pause = _FIRST_PAUSE
-    holes = 0
+    attempt = holes = 0
     while True:
         try:
             return await operation()
@@ -55,5 +54,10 @@ async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[
             holes += isinstance(error, LogHole)
             if holes == _HOLES or (wanted is not None and wanted.done()):
                 raise
-            await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
-            pause = min(_LONGEST_PAUSE, pause * 2)
+            await asyncio.sleep(pause_after(attempt))
+            attempt += 1
+
+
+def pause_after(attempt: int) -> float:
+    """Return the seconds to wait after a failed attempt (from 0): doubled each time, up to a limit, with jitter."""
+    return random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempt, 10))

@@ -1,4 +1,4 @@
-"""What every test may ask for: one real database server for the run, a database of its own for each test, gateways."""
+"""What every test may use: one real database server for the run, a fresh database for each test, gateways."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests.support.gateways import Gateway, StartGateway
 from turnwire.store.embedded.server import EmbeddedDatabase
 
-# Storage and sockets take their own time; the limit of each test bounds it.
+# Storage and sockets take unpredictable time, which the time limit of each test bounds.
 settings.register_profile("turnwire", deadline=None, print_blob=True)
 settings.load_profile("turnwire")
 
@@ -23,10 +23,10 @@ settings.load_profile("turnwire")
 def database_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URI of a database server that lives as long as the run, with test commands such as configureFailPoint.
 
-    Do not kill it: a test that wants that starts its own EmbeddedDatabase.
+    Do not kill it: a test that needs to starts its own EmbeddedDatabase.
     """
     database = EmbeddedDatabase(tmp_path_factory.mktemp("database"), test_commands=True)
-    # A loop of its own, which only runs here: the tests have theirs, and none of them lives as long as the server.
+    # The server gets its own loop, which runs only here, because no test's loop lives as long as the server.
     loop = asyncio.new_event_loop()
     loop.run_until_complete(database.start())
     yield f"{database.uri}?heartbeatFrequencyMS=500"
@@ -42,7 +42,7 @@ def database_name() -> str:
 
 @pytest.fixture
 async def start_gateway(database_uri: str, database_name: str) -> AsyncIterator[StartGateway]:
-    """Starts gateways with these settings, all on this test's database unless they name another; stopped at its end."""
+    """Start gateways with these settings, on this test's database unless they name another. They stop at its end."""
     started: list[Gateway] = []
 
     async def start(**settings: Any) -> Gateway:

@@ -63,7 +63,7 @@ def graph() -> Mapping[str, frozenset[str]]:
 
 
 def beyond(graph: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
-    """Module → what it imports of rooms that are closed to it."""
+    """Return module → what it imports from rooms that are closed to it."""
     found = {}
     for module, others in graph.items():
         room = room_of(module)
@@ -83,7 +83,7 @@ def test_rooms_import_downwards_only(graph: Mapping[str, frozenset[str]]) -> Non
     assert beyond(graph) == {}
 
 
-def test_every_room_has_its_rule(graph: Mapping[str, frozenset[str]]) -> None:
+def test_every_room_has_a_rule_for_its_imports(graph: Mapping[str, frozenset[str]]) -> None:
     rooms = {room_of(module) for module in graph if module.startswith("turnwire.gateway.")}
     assert rooms - {"gateway", "gateway/config", "gateway/running"} == set(ROOMS)
 
@@ -116,7 +116,7 @@ def seed(folder: Path, files: Mapping[str, str]) -> Mapping[str, frozenset[str]]
     return import_graph(source_files(folder))
 
 
-def test_a_seeded_circle_is_found_also_when_it_is_for_types_alone(tmp_path: Path) -> None:
+def test_a_seeded_import_circle_is_found_even_if_it_is_only_for_types(tmp_path: Path) -> None:
     graph = seed(
         tmp_path,
         {
@@ -128,7 +128,7 @@ def test_a_seeded_circle_is_found_also_when_it_is_for_types_alone(tmp_path: Path
     assert circles(graph) == [["turnwire.gateway.live.a", "turnwire.gateway.live.b"]]
 
 
-def test_a_seeded_way_up_is_found(tmp_path: Path) -> None:
+def test_a_seeded_upward_import_is_found(tmp_path: Path) -> None:
     graph = seed(
         tmp_path,
         {

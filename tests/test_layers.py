@@ -28,7 +28,7 @@ def modules(package: str) -> list[Path]:
 
 @cache
 def imports(path: Path) -> tuple[str, ...]:
-    """The full names of all that a module imports, wherever in it."""
+    """Return the full names of everything a module imports, anywhere in it."""
     return tuple(imports_of(path))
 
 
@@ -47,14 +47,14 @@ def top_level_imports(path: Path) -> set[str]:
 
 
 def packages_imported(path: Path) -> set[str]:
-    """Which of our packages a module imports."""
+    """Return which of our packages a module imports."""
     parts = [name.split(".") for name in imports(path)]
     ours = [part for part in parts if part[0] == "turnwire"]
     return {part[1] if len(part) > 1 and part[1] in OURS else "turnwire" for part in ours}
 
 
 @pytest.mark.parametrize("package", sorted(OURS))
-def test_packages_import_only_what_stands_below_them(package: str) -> None:
+def test_packages_import_only_packages_below_them(package: str) -> None:
     assert modules(package)
     wrong = {
         str(path.relative_to(ROOT)): sorted(beyond)
@@ -64,7 +64,7 @@ def test_packages_import_only_what_stands_below_them(package: str) -> None:
     assert not wrong
 
 
-def test_the_protocol_is_pure() -> None:
+def test_the_protocol_package_imports_no_io() -> None:
     allowed = (sys.stdlib_module_names | {"msgspec", "turnwire"}) - {
         "asyncio",
         "io",
@@ -77,11 +77,11 @@ def test_the_protocol_is_pure() -> None:
     assert not {name: beyond for name, beyond in wrong.items() if beyond}
 
 
-def test_the_store_knows_nothing_of_http() -> None:
+def test_the_store_imports_nothing_of_http() -> None:
     assert not [path.name for path in modules("store") if "aiohttp" in top_level_imports(path)]
 
 
-def test_one_module_imports_motor() -> None:
+def test_only_one_module_imports_motor() -> None:
     found = {
         str(path.relative_to(ROOT))
         for package in OURS

@@ -2,7 +2,7 @@
 
 from turnwire import Publisher, follow_sessions, subscribe
 
-Each name is imported when it is first used, so that `import turnwire` costs next to nothing.
+Each name is imported at its first use, so that `import turnwire` takes almost no time.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MODULES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker would take it for a promise of any name
+if not TYPE_CHECKING:  # a type checker would accept any name because of it
 
     def __getattr__(name: str) -> object:
         if name == "errors":

@@ -1,4 +1,4 @@
-"""The command `turnwire`, also `python -m turnwire`. When a package is missing it says what to install."""
+"""The command `turnwire`, also `python -m turnwire`. If a package is missing, it says what to install."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import sys
 from typing import Final
 
 _OF_THE_COMMANDS: Final = {"rich", "typer", "uvloop"}
-"""Packages of the extra `cli`. All others that may be missing come with `server`."""
+"""Packages of the extra `cli`. Any other missing package belongs to `server`."""
 
 
 def main() -> None:
-    """Run the command line. Exits with status 1, naming the extra to install, when a package is missing."""
-    if sys.argv[1:] == ["path", "pipecat"]:  # asked for where bots run, and there only the client is installed
+    """Run the command line. If a package is missing, exit with status 1 and name the extra to install."""
+    if sys.argv[1:] == ["path", "pipecat"]:  # must work where only the client is installed, as beside a bot
         from turnwire.adapters.paths import PATHS  # noqa: PLC0415 -- nothing else needs it
 
         print(PATHS["pipecat"])
         return
     try:
-        from turnwire.cli import app  # noqa: PLC0415 -- it needs typer, which the client library does without
+        from turnwire.cli import app  # noqa: PLC0415 -- needs typer, which the client library does not
 
         app(prog_name="turnwire")
     except ModuleNotFoundError as error:

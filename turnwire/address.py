@@ -1,4 +1,4 @@
-"""Where things are on a gateway: from the base URL a user gives to the URLs of sessions, byte for byte."""
+"""The URLs of a gateway's resources, built from its base URL without changing a byte of it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WEBSOCKET = {"http": "ws", "https": "wss"}
 
 
 class Address:
-    """The base of a gateway, as in `http://localhost:3000`, `wss://example.com` or `https://example.com/voice/`.
+    """The base URL of a gateway: `http://localhost:3000`, `wss://example.com` or `https://example.com/voice/`.
 
-    Raises ValueError for what is no such URL.
+    Raises ValueError for anything else.
     """
 
     def __init__(self, url: str) -> None:
@@ -28,17 +28,17 @@ class Address:
             raise ValueError(f"{url!r}: the URL of a gateway has no query and no fragment")
         self._scheme = _HTTP[base.scheme]
         self.origin = str(base.with_scheme(self._scheme).origin())
-        """The gateway's scheme, host and port, to be shown: without a user's name and password."""
+        """The scheme, host and port, for display: without user name and password."""
         path = base.raw_path.rstrip("/")
         self.shown = self.origin + path
-        """The whole of it, to be shown: without a user's name and password."""
+        """The base URL, for display: without user name and password."""
         self._rest = f"://{base.raw_authority}{path}"
 
     def __str__(self) -> str:
         return self._scheme + self._rest
 
     def http(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
-        """The URL of a resource; each segment is percent-encoded whole, slashes too."""
+        """Return the URL of a resource. Each segment is percent-encoded, slashes included."""
         return self._url(self._scheme, segments, query)
 
     def websocket(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
@@ -51,6 +51,6 @@ class Address:
 
 
 def _encoded(segment: str) -> str:
-    if segment in (".", ".."):  # URL parsers take these out of a path
+    if segment in (".", ".."):  # URL parsers remove these from a path
         return segment.replace(".", "%2E")
     return quote(segment, safe="")

@@ -1,4 +1,4 @@
-"""The command line: the commands that run a gateway here, and in `turnwire.commands` those that use one."""
+"""The command line. The commands that run a gateway are here, those that use one in `turnwire.commands`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def turnwire(
     """Durable, ordered, replayable event streams of voice conversations, over WebSocket and REST.
 
     \b
-    Start a gateway with an embedded database, nothing else needed:
+    Start a gateway with an embedded database; nothing else is needed:
         turnwire serve
     Start one on your MongoDB replica set:
         turnwire serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
@@ -47,7 +47,7 @@ def turnwire(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any.  [PORT, 3000]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.  [PORT, 3000]")] = None,
     mongodb_uri: Annotated[
         str | None, typer.Option(help="MongoDB to use instead of the embedded database.  [MONGODB_URI]")
     ] = None,
@@ -59,26 +59,26 @@ def serve(
         int, typer.Option(min=1, max=256, help="Processes that share the port; SIGHUP replaces them in turn.  [1]")
     ] = 1,
 ) -> None:
-    """Run a gateway until it is told to stop.
+    """Run a gateway until it is stopped.
 
-    On Ctrl-C or SIGTERM it settles what is in flight and exits within ten seconds; on a second one it exits at once.
+    On Ctrl-C or SIGTERM it finishes what is in flight and exits within ten seconds. On a second one it exits at once.
 
     \b
-    On this machine alone, with an embedded database in ./turnwire-data:
+    For this machine only, with an embedded database in ./turnwire-data:
         turnwire serve
     For other machines, on another port:
         turnwire serve --host 0.0.0.0 --port 8080
     On a MongoDB replica set, as in production:
         turnwire serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
-    With a process for each core:
+    With one process for each core:
         turnwire serve --workers 4
-    Any other setting comes from the environment or a file .env:
+    Any other setting comes from the environment or from a file .env:
         TURNWIRE_LOG_LEVEL=debug turnwire serve
 
-    In brackets: the environment variable of an option, and its default. An option wins over the environment, and the
-    environment over .env. All settings are listed in .env.example.
+    Brackets show the environment variable of an option, and its default. An option overrides the environment, which
+    overrides .env. .env.example lists all settings.
     """
-    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- only the extra `server` has these
+    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- these need the extra `server`
     from turnwire.gateway.running import serve as serving  # noqa: PLC0415
 
     try:
@@ -101,20 +101,18 @@ def serve(
 def demo(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any.  [PORT, 3000]")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded database.  [one that is removed at the end]")
-    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.  [PORT, 3000]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded database.  [a temporary one]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Stream every call once, quickly, and exit.")] = False,
 ) -> None:
-    """Run a gateway with scripted calls going on, to see it at work. Needs nothing else and leaves nothing behind.
+    """Run a gateway with scripted calls, to see it at work. Needs nothing else and leaves nothing behind.
 
     \b
     Then open http://127.0.0.1:3000/ for the dashboard:
         turnwire demo
-    On another port, and keep what was stored:
+    On another port, keeping what is stored:
         turnwire demo --port 8080 --data-dir ./demo-data
-    Does it work on this machine at all?
+    Check that it works on this machine:
         turnwire demo --once --port 0
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these

@@ -1,4 +1,4 @@
-"""What the client library raises. Everything is a ClientError; the names say what a bot should do about it."""
+"""The errors of the client library. Each is a ClientError, named so that a bot can decide what to do."""
 
 from __future__ import annotations
 
@@ -14,39 +14,40 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """Base of all errors of this library."""
+    """The base of all errors of this library."""
 
 
 class Unreachable(ClientError):
-    """No gateway answered, or it said it cannot serve now, for as long as the caller would wait. Try again later."""
+    """No gateway answered, or it could not serve, for as long as the caller would wait. Try again later."""
 
 
 class TokenError(Unreachable):
-    """The function that was given as `token` failed, so that nothing could be asked. Publishers and subscriptions try
-    again; a Client raises it.
+    """The function given as `token` failed, so that no request could be made.
+
+    Publishers and subscriptions call it again; a Client raises this error.
     """
 
 
 class InvalidEvent(ClientError, ValueError):
-    """`send`, `post`, `signal` or `hint` was given what is not JSON or over the limits; nothing was queued."""
+    """`send`, `post`, `signal` or `hint` got a value that is not JSON or exceeds a limit. Nothing was queued."""
 
 
 class SpoolError(ClientError):
-    """The file of a publisher's unsent events cannot be used: locked, of another call, not a spool, or the disk fails.
+    """The file of a publisher's unsent events is unusable: locked, of another call, not a spool, or the disk fails.
 
-    From `send`: the event was not queued.
+    If `send` raises this, the event was not queued.
     """
 
 
 class PublisherClosed(ClientError):
-    """The publisher takes nothing more: it was closed, or its session was asked to end."""
+    """The publisher accepts nothing more: it was closed, or asked to end its session."""
 
 
 class Refused(ClientError):
-    """The gateway said no for good; trying the same again will not help.
+    """The gateway refused for good: the same attempt will fail again.
 
-    `status` is the HTTP status of a refused request, `close_code` that of a closed connection, and `code` the
-    protocol's word for it, as far as they are known.
+    `status` is the HTTP status of a refused request, `close_code` the close code of a closed connection, and `code` the
+    protocol's error code. Each is None if unknown.
     """
 
     def __init__(
@@ -68,21 +69,21 @@ class SessionNotFound(Refused):
 
 
 class SessionEnded(Refused):
-    """The session has ended and takes no more events."""
+    """The session has ended and accepts no more events."""
 
 
 class Superseded(Refused):
-    """A newer publisher has taken the session over; this one must stop."""
+    """A newer publisher has taken over the session. This one must stop."""
 
 
 class NotAllowed(Refused):
-    """Not authenticated, or not allowed."""
+    """The client is not authenticated, or not allowed to do this."""
 
 
 class EventsRejected(ClientError):
-    """The gateway refused events for what they are (`nacks`, in the order sent). All others are stored.
+    """The gateway refused events (`nacks`, in the order sent). All others are stored.
 
-    Raised by `complete`, it carries the ended `session`: the refusal did not keep it from ending.
+    If `complete` raises this, `session` is the session, which has ended all the same.
     """
 
     def __init__(self, nacks: Sequence[NackItem], session: Session | None = None) -> None:
@@ -103,7 +104,7 @@ _BY_CODE: dict[ErrorCode, type[Refused]] = {
 
 _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
     CloseCode.DONE: (None, "the gateway closed the connection as done"),
-    CloseCode.UNSUPPORTED_FRAME: (ErrorCode.INVALID_MESSAGE, "the gateway does not take frames of this kind"),
+    CloseCode.UNSUPPORTED_FRAME: (ErrorCode.INVALID_MESSAGE, "the gateway does not accept frames of this kind"),
     CloseCode.BAD_UTF8: (ErrorCode.INVALID_JSON, "the gateway received text that is not UTF-8"),
     CloseCode.TOO_BIG: (ErrorCode.TOO_LARGE, "a frame was over the gateway's limit"),
     CloseCode.PROTOCOL_ERROR: (ErrorCode.INVALID_MESSAGE, "the gateway saw a protocol error"),
@@ -113,11 +114,11 @@ _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
     CloseCode.SUPERSEDED: (ErrorCode.SUPERSEDED, "a newer publisher has taken over the session"),
     CloseCode.SESSION_ENDED: (ErrorCode.SESSION_ENDED, "the session has ended"),
 }
-"""The close codes after which a client stops; after any other it reconnects."""
+"""The close codes after which a client stops. After any other, it reconnects."""
 
 
 def fresh(error: ClientError) -> ClientError:
-    """An equal error without a traceback: one that is raised again and again would collect one for each time."""
+    """Return a copy without a traceback: an error raised repeatedly would collect one each time."""
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     again.__suppress_context__ = True
@@ -125,13 +126,13 @@ def fresh(error: ClientError) -> ClientError:
 
 
 def refusal(message: str, code: ErrorCode | None, *, status: int | None = None, close: int | None = None) -> Refused:
-    """The error of a code, as the class that fits it best."""
+    """Return the error for a code, as an instance of the most specific class."""
     kind = _BY_CODE.get(code, Refused) if code is not None else Refused
     return kind(message, code=code, status=status, close_code=close)
 
 
 def final_close(close_code: int, reason: str = "") -> Refused | None:
-    """The error a close code stands for; None when the client should reconnect."""
+    """Return the error for a close code, or None if the client should reconnect."""
     facts = _BY_CLOSE.get(close_code)
     if facts is None:
         return None
@@ -141,4 +142,4 @@ def final_close(close_code: int, reason: str = "") -> Refused | None:
 
 
 class CommandRefused(Exception):
-    """To be raised by a handler of commands that does not do what it is asked; the text goes with the answer."""
+    """A command handler raises this to refuse a command. The text is sent with the answer."""

@@ -1,4 +1,4 @@
-"""Follows all sessions: who is live, and what changes about them."""
+"""Following all sessions: which ones are live, and how they change."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from turnwire.subscription_reader import decoded_push
 
 _REF = "1"
 _PAGE = 100
-"""Sessions that one request for a list answers."""
+"""Sessions in one page of a list."""
 REMEMBERED = 1000
-"""Sessions that have ended, or left the filter, and are remembered so that they are not given again."""
+"""The most sessions, ended or no longer matching the filter, that are remembered to avoid yielding them again."""
 
 
 class _Feed:
-    """Reads the feed over and over, and holds the newest state of each session that changed until it is taken."""
+    """A reader of the feed, across connections. Holds the newest state of each changed session until it is taken."""
 
     def __init__(
         self, url: str, status: Sequence[SessionStatus], codec: str, token: Token | None, give_up_after: float | None
@@ -42,14 +42,14 @@ class _Feed:
         self._token = token
         self._give_up_after = give_up_after
         self._live: dict[str, Session] = {}
-        """Sessions last seen to go on, of those that were asked for."""
+        """The running sessions that match the filter, as last seen."""
         self._gone: dict[str, Session] = {}
-        """The others seen, as many as are remembered."""
+        """The other sessions seen, up to REMEMBERED of them."""
         self._missed: set[str] = set()
-        """Sessions that went on before a break and have not been heard of since."""
+        """The sessions that were running before the connection broke, without news since."""
 
     async def read(self, http: aiohttp.ClientSession) -> None:
-        """Runs until the gateway refuses, or has been away for too long."""
+        """Run until the gateway refuses, or has been away for too long."""
         patience = Patience(self._give_up_after, "feed of sessions")
         token = TokenSource(self._token)
         while True:
@@ -85,7 +85,7 @@ class _Feed:
                 await asyncio.gather(looking, return_exceptions=True)
 
     async def _look_after_missed(self, client: Client) -> None:
-        """What has become of the sessions that went on before a break, and that the gateway has not begun with now?"""
+        """Look up the sessions that were running before a break and are not among those the gateway sent since."""
         backoff = Backoff()
         while self._missed:
             try:
@@ -96,7 +96,7 @@ class _Feed:
                 await asyncio.sleep(backoff.next_delay())
 
     async def _look_through_list(self, client: Client) -> None:
-        """The list answers for a hundred at a time; it is read for as long as that costs less than to ask for each."""
+        """Read the list, a hundred sessions at a time, for as long as that is cheaper than asking for each one."""
         missed = [self._live[session_id] for session_id in self._missed if session_id in self._live]
         oldest = min((session.started_at for session in missed), default="")
         read = 0
@@ -134,7 +134,7 @@ class _Feed:
 
 
 def _is_older(session: Session, known: Session) -> bool:
-    """Whether what is said of a session has been overtaken by what is known."""
+    """Return whether the state of a session is older than the known one."""
     return session.last_seq < known.last_seq or (has_ended(known.status) and not has_ended(session.status))
 
 
@@ -147,12 +147,12 @@ async def follow_sessions(
     give_up_after: float | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> AsyncGenerator[Session, None]:
-    """The sessions there are (the newest 500, oldest first), then each that begins or changes, for ever.
+    """Iterate over the present sessions (the newest 500, oldest first), then over each that starts or changes, forever.
 
-    With `status`, only those; one that leaves is given once more, as it is then. Who is slow gets the newest state of
-    each session, not every one in between. After a reconnect those come that have changed meanwhile. `token`: a text,
-    or a function that is asked for one before each connection. Raises Refused, and Unreachable when there has been no
-    gateway for `give_up_after` seconds (never, unless given).
+    With `status`, only sessions of these statuses are yielded, and once more when they leave them. A slow consumer gets
+    the newest state of each session, not every one in between. After a reconnect, sessions that changed meanwhile are
+    yielded. `token` is a text, or a function called for one before each connection. Raises Refused, and Unreachable
+    once no gateway has answered for `give_up_after` seconds (by default never).
     """
     feed = _Feed(url, status, codec, token, give_up_after)
     async with borrowed(http) as session_of_http:

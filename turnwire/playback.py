@@ -1,4 +1,4 @@
-"""Streams recorded conversations through publishers, with the timing they had."""
+"""Streaming recorded conversations through publishers, with their original timing."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from turnwire.publishing.delivery import Acked
 from turnwire.recording import RecordedEvent, Recording
 
 INTERIM_STEP = 320
-"""Milliseconds of a call between two interim transcripts of the same utterance."""
+"""Milliseconds of the call between two interim transcripts of an utterance."""
 
 
 class CallReport(Struct):
-    """What has become of one recorded call."""
+    """The outcome of streaming one recorded call."""
 
     recording: Recording
     acked: set[str] = field(default_factory=set)
     """The events known to be durable."""
     duplicates: int = 0
-    """Those of them that were stored before."""
+    """How many of them were stored before."""
     nacks: list[NackItem] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
-    """Seconds from sending to ack, of each event acked over the socket."""
+    """Seconds from sending to ack, for each event acked over the socket."""
     session: Session | None = None
     error: ClientError | None = None
-    """Why the call could not be streamed to its end."""
+    """Why the call could not be streamed completely."""
 
     @property
     def unanswered(self) -> int:
-        """Events that have neither an ack nor a nack."""
+        """The number of events that have neither an ack nor a nack."""
         return len(self.recording.events) - len(self.acked) - len({nack.event_id for nack in self.nacks})
 
     @property
     def is_whole(self) -> bool:
-        """Whether every event is durable and nothing went wrong."""
+        """Whether every event is durable, without an error."""
         return len(self.acked) == len(self.recording.events) and self.error is None
 
 
 async def play(recording: Recording, call: Publisher, *, speed: float, interim: bool = False) -> None:
-    """Send the events of a recording, each at its offset divided by `speed`; 0 sends them as fast as they are taken.
+    """Send the events of a recording, each at its offset divided by `speed`; 0 means as fast as possible.
 
-    Events that the session has already are sent at once, and the clock starts behind them: a playback that was cut
-    short goes on where it stopped. With `interim`, growing parts of what the user says are sent as signals.
+    Events that the session already has are sent at once, and the clock starts after them: a playback that was cut
+    short continues where it stopped. With `interim`, growing parts of the user's utterances are sent as signals.
     """
     stored = 0 if call.session is None else min(call.session.last_seq, len(recording.events))
     start = recording.events[stored - 1].offset_ms if stored else 0
@@ -82,10 +82,10 @@ async def stream(
     on_ack: Callable[[Acked], None] | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> CallReport:
-    """One recorded call through a publisher of its own, and what has become of it. Raises nothing of the client's.
+    """Stream one recorded call through a publisher, and report the outcome. Raises no ClientError.
 
-    Events have the times of their streaming, not of the recording. For one that is stored already the first time
-    stands: streaming a call again adds nothing and conflicts with nothing, also when the session has ended since.
+    Events get the time of their streaming, not of the recording. A stored event keeps its first time: streaming a call
+    again adds nothing and conflicts with nothing, even after the session has ended.
     """
     report = CallReport(recording)
 
@@ -128,7 +128,7 @@ async def _look_up(
     acked: Callable[[Acked], None],
     http: aiohttp.ClientSession,
 ) -> None:
-    """The session takes nothing more: what of the recording does it have?"""
+    """Find out which events of the recording an ended session has."""
     answered = report.acked | {nack.event_id for nack in report.nacks}
     left = {event.event_id: event for event in report.recording.events if event.event_id not in answered}
     client = Client(url, http=http)
@@ -147,7 +147,7 @@ async def _look_up(
 
 
 def _steps(recording: Recording, interim: bool) -> Iterator[tuple[int, RecordedEvent | JsonObject]]:
-    """Events and interim transcripts in the order of their offsets."""
+    """Iterate over (offset in milliseconds, event or interim transcript), in order of offset."""
     before = 0
     for event in recording.events:
         if interim and event.type == "user_speech":
@@ -157,7 +157,7 @@ def _steps(recording: Recording, interim: bool) -> Iterator[tuple[int, RecordedE
 
 
 def _interim(event: RecordedEvent, after: int) -> Iterator[tuple[int, JsonObject]]:
-    """What a recogniser would have heard on the way to this utterance, as signals, not before `after`."""
+    """Iterate over the interim transcripts that a recogniser would have sent for an utterance, from `after` on."""
     text, began = event.payload.get("text"), event.payload.get("startedMs")
     if not isinstance(text, str) or not isinstance(began, int) or not 0 <= began < event.offset_ms:
         return

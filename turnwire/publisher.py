@@ -1,4 +1,4 @@
-"""Streams one session's events to the gateway, over as many connections as that takes."""
+"""Streaming one session's events to the gateway, across reconnects."""
 
 from __future__ import annotations
 
@@ -29,25 +29,24 @@ MAX_REASON = 256
 
 
 class Publisher:
-    """One session's publisher.
+    """The publisher of one session.
 
         async with Publisher("http://localhost:3000", "call-17", language="en") as call:
             call.post("user_speech", {"text": "Hello?"})
             await call.complete()
 
-    Entering waits for the gateway, `connect_timeout` seconds at most, and creates the session if it is new; with
-    `wait=False` it waits for nothing, and the gateway may come later. From then on connections may come and go: `post`
-    and `send` queue, every event is sent until the gateway says that it is durable, in order and once, and nothing is
-    stored twice. Leaving waits until all is stored, `drain_timeout` seconds at most, also in a task that is cancelled.
+    Entering waits for the gateway, `connect_timeout` seconds at most, and creates the session if it is new. With
+    `wait=False` it does not wait. From then on, connections may come and go: `post` and `send` queue events, and every
+    event is sent, in order, until the gateway says that it is durable. No event is stored twice. Leaving waits until
+    everything is stored, `drain_timeout` seconds at most, even if the task is cancelled.
 
-    `post` and `hint` never wait and never raise for anything but a bad payload. Calls that wait raise Superseded,
-    SessionEnded or another Refused when the gateway says no for good, Unreachable once it has been away for
-    `give_up_after` seconds (never, unless given), and TimeoutError after their own `timeout`. All calls belong to the
-    event loop the publisher was entered in.
+    `post` and `hint` never wait, and raise only for a bad payload. Calls that wait raise Superseded, SessionEnded or
+    another Refused if the gateway refuses for good, Unreachable once it has been away for `give_up_after` seconds (by
+    default never), and TimeoutError after their own `timeout`. All calls belong to the event loop of the publisher.
 
-    Events the gateway refuses for what they are go to `on_nack`, if given; else they are logged, and `flush`,
-    `complete` and leaving raise EventsRejected once for them. They are always in `nacks`. `on_ack` is told of every
-    event that became durable. Callbacks must not block.
+    Events that the gateway refuses go to `on_nack`, if given. Otherwise they are logged, and `flush`, `complete` and
+    leaving raise EventsRejected once for them. `nacks` always lists them. `on_ack` is called for every event that
+    became durable. Callbacks must not block.
     """
 
     def __init__(
@@ -69,11 +68,11 @@ class Publisher:
         on_nack: Callable[[NackItem], None] | None = None,
         http: aiohttp.ClientSession | None = None,
     ) -> None:
-        """`url` is the gateway's, http or ws. `language=None`: the session must exist. `metadata` is for a new session.
+        """`url` is the gateway's, http or ws. With `language=None`, the session must exist. A new one gets `metadata`.
 
-        `token`: a text, or a function, plain or async, that is asked for one before each connection. `spool` names a
-        file that keeps what has no answer beyond this process: starting sends what is in it, first. `http` brings
-        headers, TLS and proxies, and is left open. Raises ValueError for a wrong argument.
+        `token` is a text, or a function, plain or async, called for one before each connection. `spool` names a file
+        that keeps unanswered events beyond this process: a start sends its events first. `http` supplies headers, TLS
+        and proxies, and stays open. Raises ValueError for a wrong argument.
         """
         if not session_id:
             raise ValueError("the session id must not be empty")
@@ -122,7 +121,7 @@ class Publisher:
     # Life
 
     async def open(self) -> None:
-        """What entering does; `aclose` or `close` must follow."""
+        """Do what entering does. `aclose` or `close` must follow."""
         self.start()
         if self._wait:
             try:
@@ -132,24 +131,24 @@ class Publisher:
                 raise
 
     def start(self) -> None:
-        """Begin without waiting for the gateway, as entering with `wait=False` does; `aclose` must follow.
+        """Start without waiting for the gateway, as entering with `wait=False` does. `aclose` must follow.
 
-        Needs a running event loop. Raises SpoolError when the spool cannot be used, PublisherClosed the second time.
+        Needs a running event loop. Raises SpoolError if the spool cannot be used, and PublisherClosed the second time.
         """
         self._life.start()
         self._intake.begin()
 
     async def aclose(self) -> None:
-        """What leaving does: waits until all is stored, `drain_timeout` seconds at most, and disconnects.
+        """Do what leaving does: wait until everything is stored, `drain_timeout` seconds at most, then disconnect.
 
-        Never raises for what the gateway did or did not do. What is left is in the spool, or else in `unanswered()`,
-        and told by one warning. A task that is cancelled meanwhile does all this first.
+        Never raises because of the gateway. Events left over are in the spool, or else in `unanswered()`; one warning
+        counts them. If the task is cancelled meanwhile, it still does all this first.
         """
         await self._life.leave(self._drain_timeout)
         self._commands.close()
 
     async def close(self) -> None:
-        """Disconnect at once; what has no ack may or may not be stored. The session goes on."""
+        """Disconnect at once. Events without an ack may or may not be stored. The session stays open."""
         self._commands.close()
         await self._life.leave(None)
 
@@ -157,31 +156,31 @@ class Publisher:
 
     @property
     def connected(self) -> bool:
-        """Whether a connection is open at this moment."""
+        """Whether a connection is open now."""
         return self._delivery.is_open
 
     @property
     def pending(self) -> int:
-        """How many events have been taken and not answered."""
+        """The number of queued events without an answer."""
         return len(self._delivery.outbox)
 
     @property
     def dropped(self) -> int:
-        """How many events `post` could not take: more waited than there is room for, or the publisher had stopped."""
+        """The number of events that `post` dropped: the outbox was full, or the publisher had stopped."""
         return self._delivery.dropped
 
     @property
     def nacks(self) -> list[NackItem]:
-        """All events refused so far, in the order sent."""
+        """The refusals of all events refused so far, in the order sent."""
         return list(self._delivery.nacks)
 
     @property
     def session(self) -> Session | None:
-        """The session as the gateway last described it: when the connection opened, or when it ended."""
+        """The session as the gateway last described it: when a connection opened, or when the session ended."""
         return self._delivery.session
 
     def unanswered(self) -> list[EventIn]:
-        """The events taken and not answered, in order, to be kept elsewhere when the publisher cannot go on."""
+        """Return the queued events without an answer, in order, to be kept elsewhere if the publisher cannot go on."""
         return self._delivery.unanswered()
 
     # Calls that never wait
@@ -194,29 +193,29 @@ class Publisher:
         event_id: str | None = None,
         timestamp: datetime | str | None = None,
     ) -> str:
-        """Queue one event and return its id, at once. Raises InvalidEvent for a bad event, and nothing else.
+        """Queue one event and return its id, without waiting. Raises InvalidEvent for a bad event, and nothing else.
 
-        When `max_outbox` events wait already it goes to the spool, if there is one. Else it is dropped, as it is when
-        the publisher has stopped for good or is not open: `dropped` counts these, and the first is a warning.
+        If `max_outbox` events wait already, the event goes to the spool, or is dropped if there is none. It is dropped,
+        too, if the publisher is not open or has stopped. `dropped` counts such events; the first one logs a warning.
         """
         entry = self._encoder.entry(type, payload, event_id, timestamp, self._delivery.limits)
         self._intake.post(entry)
         return entry.event_id
 
     def hint(self, key: str, payload: JsonObject) -> None:
-        """Send an ephemeral message: not stored, not answered, and dropped when no connection is open.
+        """Send an ephemeral message: not stored, not answered, and dropped if no connection is open.
 
-        A newer one of the same key makes an older one void. Raises InvalidEvent for a bad one, and nothing else.
+        It replaces an older one of the same key. Raises InvalidEvent for a bad key or payload, and nothing else.
         """
         encoded = self._encoder.signal(key, payload, self._delivery.limits)
         self._delivery.add_signal(key, encoded)
         self._life.work()
 
     def on_command(self, handler: CommandHandler, *commands: str) -> None:
-        """Have commands of supervisors carried out: the named ones, or else `whisper`, `say` and `end`.
+        """Call `handler` for supervisors' commands: the named ones, or by default `whisper`, `say` and `end`.
 
-        The handler, plain or async, gets each once (`command`, `payload`, `command_id`, `by`), in order, in tasks of
-        their own. When it returns it is done, a text goes with the answer; CommandRefused refuses, else it failed.
+        The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`), in its own task.
+        A text that it returns goes with the answer. CommandRefused refuses the command; any other error fails it.
         """
         self._commands.handle(handler, commands)
 
@@ -245,10 +244,10 @@ class Publisher:
         *,
         timeout: float | None = None,
     ) -> str:
-        """Queue one event and return its id. Waits while the outbox is full.
+        """Queue one event and return its id, waiting while the outbox is full.
 
-        Without `event_id` it gets a UUID, without `timestamp` the present time. Raises InvalidEvent, SpoolError, and
-        PublisherClosed after `complete`. Timed out or cancelled, it has queued nothing.
+        The default `event_id` is a UUID, the default `timestamp` the present time. Raises InvalidEvent, SpoolError, and
+        PublisherClosed after `complete`. If it times out or is cancelled, nothing is queued.
         """
         if isinstance(type, EventIn):
             given = type
@@ -259,12 +258,12 @@ class Publisher:
         return entry.event_id
 
     async def signal(self, key: str, payload: JsonObject) -> None:
-        """As `hint`; raises too when the publisher takes nothing more."""
+        """Do the same as `hint`, but raise if the publisher accepts nothing more."""
         self._intake.check()
         self.hint(key, payload)
 
     async def flush(self, timeout: float | None = None) -> None:
-        """Wait until every event taken so far is durable or refused. Raises EventsRejected for refused ones."""
+        """Wait until every event queued so far is durable or refused. Raises EventsRejected for refused ones."""
         async with asyncio.timeout(timeout):
             await self._intake.answered()
         self._report_nacks(None)
@@ -272,10 +271,10 @@ class Publisher:
     async def complete(
         self, status: FinalStatus = "completed", reason: str | None = None, *, timeout: float | None = None
     ) -> Session:
-        """End the session after all that was sent, and return it as it ended (which may have been before, elsewhere).
+        """End the session after all queued events, and return it as it ended (perhaps earlier, by another client).
 
-        Asked again over reconnects. Raises EventsRejected, with the session, when events were refused. When it
-        times out or is cancelled the end stays asked for, and leaving waits for it too.
+        The request survives reconnects. Raises EventsRejected, with the session, if events were refused. After a
+        timeout or cancellation the request stands, and leaving waits for the end too.
         """
         if reason is not None and not 1 <= len(reason) <= MAX_REASON:
             raise ValueError(f"the reason must have 1 to {MAX_REASON} characters")

@@ -1,4 +1,4 @@
-"""Recorded conversations: one call a line, as NDJSON, plain or gzipped.
+"""Recorded conversations as NDJSON, plain or gzipped, one call a line.
 
 `{sessionId, language, metadata?, durationMs?, events: [{eventId, type, payload, offsetMs}]}`
 """
@@ -25,7 +25,7 @@ _LIMITS = Limits()
 
 
 class RecordedEvent(Shape):
-    """`offset_ms` is when it happened, in milliseconds from the start of the call."""
+    """An event of a recording. `offset_ms` is its time, in milliseconds from the start of the call."""
 
     event_id: str
     type: EventType
@@ -34,7 +34,7 @@ class RecordedEvent(Shape):
 
 
 class Recording(Shape):
-    """One call. Its events are in the order of their offsets."""
+    """One call. Its events are ordered by offset."""
 
     session_id: str
     language: str
@@ -44,7 +44,7 @@ class Recording(Shape):
 
     @property
     def end_reason(self) -> str | None:
-        """The reason the recording gives for the end of the call, if it does: that of its last `call.ended`."""
+        """The reason for the end of the call, from its last `call.ended`; None without one."""
         for event in reversed(self.events):
             if event.type == "system" and event.payload.get("event") == "call.ended":
                 reason = event.payload.get("reason")
@@ -53,11 +53,11 @@ class Recording(Shape):
 
 
 class RecordingError(ClientError, ValueError):
-    """The file cannot be read as recorded conversations. The text begins with its name and the line."""
+    """A file is not a valid recording. The text begins with the file's name and the line."""
 
 
 def read_recordings(path: Path) -> Iterator[Recording]:
-    """The calls of a file, checked, one at a time. Raises RecordingError, and OSError when there is no such file."""
+    """Read and check the calls of a file, one at a time. Raises RecordingError, and OSError for an unreadable file."""
     lines_of: dict[str, int] = {}
     decoder = msgspec.json.Decoder(Recording)
     with path.open("rb") as plain:

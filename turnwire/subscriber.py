@@ -1,4 +1,4 @@
-"""Follows one session: every event once, in order, over as many connections as that takes."""
+"""Following one session: every event once, in order, across reconnects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turnwire.subscription_reader import Broken, News, SubscriptionReader
 
 
 class Subscription:
-    """An iterator of one session's events. See `subscribe`."""
+    """An iterable over one session's events. See `subscribe`."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Subscription:
     ) -> None:
         self.session_id = session_id
         self.last_seq = after_seq
-        """The seq of the last event delivered: where a new subscription would go on."""
+        """The seq of the last event delivered, from which a new subscription would continue."""
         self.session: Session | None = None
         """The session as the gateway last described it."""
         self.caught_up = False
-        """Whether all that was stored when the connection opened has been delivered."""
+        """Whether all events stored before the connection opened have been delivered."""
         self._url = Address(url).websocket("subscribe")
         self._until_ended = until_ended
         self._on_signal = on_signal
@@ -75,7 +75,7 @@ class Subscription:
         return self.caught_up and self.last_seq >= self._log_end
 
     def _taken(self, news: News) -> list[Event]:
-        """The new events in it, of which there are none in most kinds."""
+        """Call the callbacks, and return the events of a piece of news; most kinds have none."""
         if isinstance(news, list):
             return news
         if isinstance(news, Broken):
@@ -116,18 +116,17 @@ def subscribe(
     give_up_after: float | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> Subscription:
-    """The events of a session after `after_seq`, stored ones first, then live: `async for event in subscribe(...)`.
+    """Follow a session's events after `after_seq`, stored ones first, then live: `async for event in subscribe(...)`.
 
-    Reconnects by itself and goes on behind the last event delivered: none is missing, none comes twice. Reads ahead, a
-    few megabytes at most, so that a loop that is busy with an event for long keeps its connection. With
-    `until_ended` it stops when the session has ended and all its events have been delivered (a late event of the
-    grace time after the end may still follow in the log); without it, it never stops by itself.
+    Reconnects by itself and continues after the last event delivered: none is missing, none comes twice. Reads ahead, a
+    few megabytes at most, so that the connection survives a loop that is busy with one event for long. With
+    `until_ended`, it stops once the session has ended and all its events have been delivered (in the grace time after
+    the end, the log may still get a late event). Without it, it never stops by itself.
 
-    Signals, changes of the session and the end of the replay (with the seq reached) go to the callbacks, in their
-    places between the events. `token`: a text, or a function that is asked for one before each connection. Raises
-    SessionNotFound and other Refused, and Unreachable when there has been no gateway for `give_up_after` seconds
-    (never, unless given). A loop that may be left early should be inside `contextlib.aclosing(aiter(subscription))`,
-    to close the connection there and then.
+    Signals, changes of the session and the end of the replay (with the seq reached) go to the callbacks, in order with
+    the events. `token` is a text, or a function called for one before each connection. Raises SessionNotFound or
+    another Refused, and Unreachable once no gateway has answered for `give_up_after` seconds (by default never). Wrap a
+    loop that may be left early in `contextlib.aclosing(aiter(subscription))`, to close the connection at once.
     """
     return Subscription(
         url,

@@ -1,4 +1,4 @@
-"""Reads one session's subscription ahead of whoever takes the events, so that a busy one keeps its connection."""
+"""Reading one session's subscription ahead of its consumer, so that a busy consumer keeps its connection."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from turnwire.protocol.token_messages import Expiring
 log = logging.getLogger("turnwire")
 
 MAX_HELD = 4 * 1024 * 1024
-"""Bytes of frames held for one subscription. Over it the rest stays with the gateway until what is held is taken."""
+"""The most bytes of frames held for one subscription. Beyond it, reading pauses until the consumer has taken them."""
 
 
 class Broken:
-    """Stands where a connection has ended."""
+    """A mark between the news of one connection and those of the next."""
 
 
 News = list[Event] | Subscribed | SessionPush | SignalPush | CaughtUp | Broken
 
 
 class SubscriptionReader:
-    """Keeps a subscription going, from connection to connection. `run` is its one task; `take` is for its consumer."""
+    """A subscription kept up across connections. `run` is its only task; its consumer calls `take`."""
 
     def __init__(self, url: URL, session_id: str, after_seq: int, codec: Codec, token: TokenSource) -> None:
         self._url = url
         self._session_id = session_id
         self._seq = after_seq
-        """The last seq that has been read."""
+        """The last seq read."""
         self._codec = codec
         self._token = token
         self._held: deque[tuple[News, int]] = deque()
@@ -62,10 +62,10 @@ class SubscriptionReader:
         self._link: Link | None = None
         self._ref = 0
         self._paused = False
-        """Whether the gateway has been told to send nothing for now."""
+        """Whether the gateway has been asked to stop sending for now."""
 
     async def run(self, http: aiohttp.ClientSession, patience: Patience) -> None:
-        """Runs until the gateway refuses, or has been away for too long."""
+        """Run until the gateway refuses, or has been away for too long."""
         try:
             while True:
                 try:
@@ -83,13 +83,13 @@ class SubscriptionReader:
             self._changed.set()
 
     async def take(self, reader: asyncio.Task[None]) -> News:
-        """What comes next. When nothing is left, raises what the reader has ended with."""
+        """Wait for the next piece of news. Once none is left, raise the error with which the reader ended."""
         while not self._held:
             if reader.done():
                 reader.result()
             if self._paused:
                 self._paused = False
-                with suppress(Lost):  # the reader notices too
+                with suppress(Lost):  # the reader notices it too
                     await self._subscribe_unless_paused()
             self._changed.clear()
             await self._changed.wait()
@@ -128,14 +128,14 @@ class SubscriptionReader:
     def _new_events(self, push: Events) -> list[Event]:
         try:
             known = overlap(self._seq, push.events[0].seq, push.events[-1].seq)
-        except Gap as gap:  # no gateway should leave one; what is missing is in the log
+        except Gap as gap:  # a gateway should never leave one; the log has the missing events
             raise Lost(str(gap)) from None
         self._seq = max(self._seq, push.events[-1].seq)
         return push.events[known:]
 
 
 def decoded_push(link: Link, frame: bytes) -> SubscriberPush | None:
-    """A push of the gateway; None for one that this version does not know."""
+    """Decode a push of the gateway; return None for one that this version does not know."""
     try:
         push = link.codec.decode_subscriber_push(frame)
     except msgspec.DecodeError as error:

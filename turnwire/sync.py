@@ -1,4 +1,4 @@
-"""The REST client for programs without an event loop: the calls of `turnwire.Client`, that return when they are done.
+"""The REST client for programs without an event loop: the calls of `turnwire.Client`, made blocking.
 
 from turnwire.sync import Client
 """
@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from turnwire import client
-from turnwire.protocol.bodies import EventPage, SessionList
+from turnwire.protocol.bodies import CommandAnswer, EventPage, MintedToken, SessionList, SessionSums
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Event, EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.rest.session_filter import SessionFilter
-from turnwire.rest.shapes import CallStats, CommandState, GroupBy, MintedToken, Order, SessionPage
+from turnwire.rest.shapes import GroupBy, Order, SessionPage
 
 T = TypeVar("T")
 
@@ -24,8 +24,9 @@ T = TypeVar("T")
 class Client:
     """REST calls to one gateway, from any thread. Use as a context manager, or call `close`.
 
-    They raise what those of `turnwire.Client` raise. They run on an event loop in a thread of its own, and so beside
-    other loops too; called from a coroutine they would hold up its loop. `token`: a text, or a plain function.
+    They raise the same errors as those of `turnwire.Client`. They run on an event loop in a thread of their own, so
+    they work beside other loops. Called from a coroutine, they would block its loop. `token` is a text, or a plain
+    function that returns one.
     """
 
     def __init__(self, url: str, *, token: str | Callable[[], str] | None = None, timeout: float = 30.0) -> None:
@@ -47,7 +48,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """May be called twice."""
+        """Disconnect and stop the thread. Safe to repeat."""
         if not self._loop.is_closed():
             try:
                 self._done(self._client.close())
@@ -55,7 +56,7 @@ class Client:
                 self._end()
 
     def check(self) -> None:
-        """Returns when there is a gateway that serves."""
+        """Return if a gateway answers and can serve; raise otherwise."""
         self._done(self._client.check())
 
     # One session
@@ -114,9 +115,9 @@ class Client:
         command_id: str,
         by: str | None = None,
         ttl_ms: int | None = None,
-    ) -> CommandState:
-        told = self._client.command(session_id, command, payload, command_id=command_id, by=by, ttl_ms=ttl_ms)
-        return self._done(told)
+    ) -> CommandAnswer:
+        call = self._client.command(session_id, command, payload, command_id=command_id, by=by, ttl_ms=ttl_ms)
+        return self._done(call)
 
     # All sessions
 
@@ -128,7 +129,7 @@ class Client:
 
     def call_stats(
         self, *, started_after: str, started_before: str | None = None, group_by: GroupBy | None = None
-    ) -> CallStats:
+    ) -> SessionSums:
         stats = self._client.call_stats(started_after=started_after, started_before=started_before, group_by=group_by)
         return self._done(stats)
 
@@ -145,7 +146,7 @@ class Client:
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # if it was the wait that was interrupted, as by Ctrl-C
+            future.cancel()  # in case the wait itself was interrupted, as by Ctrl-C
             raise
 
     def _each(self, items: AsyncGenerator[T, None]) -> Iterator[T]:

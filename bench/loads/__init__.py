@@ -1,1 +1,1 @@
-"""What is done to a server: one module for each kind of load, run in a process of its own by `bench.load`."""
+"""The kinds of load, one module for each. `bench.load` runs a load in its own process."""

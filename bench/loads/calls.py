@@ -1,4 +1,4 @@
-"""Whole calls: a publisher creates its session, streams its events, completes it; a dashboard follows the feed."""
+"""Whole calls: publishers create sessions, stream events and complete them, while a dashboard follows the feed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench.events import EVENTS_OF_A_CALL, Call, append_frame, made_up_call, recorded_calls
+from bench.events import EVENTS_OF_A_CALL, CallScript, append_frame, made_up_call, recorded_calls
 from bench.meter import Figures, Meter, Target, latencies_ms
 from bench.wire import Socket, client_frame
 
@@ -19,9 +19,9 @@ _COMPLETE = client_frame(b'{"type":"complete"}')
 
 
 class Calls(Struct, frozen=True, kw_only=True, tag=True):
-    """`concurrency` calls at a time, each event a frame, at most `in_flight` of a call without an ack.
+    """A load of `concurrency` calls at a time, one event per frame, at most `in_flight` of a call without an ack.
 
-    With a `file` the calls are those recorded in it, at most `calls` of them, as fast as they go.
+    With a `file`, the calls are those recorded in it, at most `calls` of them, as fast as possible.
     """
 
     target: Target
@@ -32,7 +32,7 @@ class Calls(Struct, frozen=True, kw_only=True, tag=True):
     file: str | None = None
 
     async def run(self) -> Figures:
-        """calls_per_s (and a day), events, CPU for each call, ack latencies; without the first calls."""
+        """Return calls per second and per day, events, CPU per call, and ack latencies, without the first calls."""
         calls = list(self._calls())
         feed = await self._follow_feed()
         warm = min(len(calls) // 10, 4 * self.concurrency)
@@ -52,7 +52,7 @@ class Calls(Struct, frozen=True, kw_only=True, tag=True):
             **latencies_ms("ack", latencies),
         }
 
-    def _calls(self) -> Iterator[Call]:
+    def _calls(self) -> Iterator[CallScript]:
         if self.file is not None:
             return recorded_calls(Path(self.file), f"{self.prefix}-", self.calls)
         return (made_up_call(f"{self.prefix}-{number}", EVENTS_OF_A_CALL) for number in range(self.calls))
@@ -62,7 +62,7 @@ class Calls(Struct, frozen=True, kw_only=True, tag=True):
         socket.write(client_frame(msgspec.json.encode({"type": "subscribe", "ref": "feed", "feed": "sessions"})))
         return socket
 
-    async def _stream(self, calls: Iterator[Call], latencies: list[float]) -> None:
+    async def _stream(self, calls: Iterator[CallScript], latencies: list[float]) -> None:
         async def worker() -> None:
             for call in calls:
                 await _Publisher(self, call, latencies).run()
@@ -73,9 +73,9 @@ class Calls(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class _Publisher:
-    """One call."""
+    """The publisher of one call."""
 
-    def __init__(self, load: Calls, call: Call, latencies: list[float]) -> None:
+    def __init__(self, load: Calls, call: CallScript, latencies: list[float]) -> None:
         self._load = load
         self._path = f"/sessions/{call.session_id}/publish?language={call.language}"
         self._frames = [client_frame(append_frame([event])) for event in call.events]
@@ -87,7 +87,7 @@ class _Publisher:
     async def run(self) -> None:
         self._socket: Socket | None = None
         self._socket = await Socket.connect(self._load.target.address, self._path, self._take)
-        self._pump()  # where `opened` has come before this, too
+        self._pump()  # in case `opened` arrived before this line
         code = await self._socket.closed
         if not self._completed:
             raise RuntimeError(f"{self._path}: closed with {code} before it was completed")

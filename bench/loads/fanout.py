@@ -1,4 +1,4 @@
-"""One publisher and many subscribers: each event is sent when all have got the one before."""
+"""One publisher and many subscribers: each event is sent once all subscribers have the one before."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     subscribers: int
     events: int
     in_flight: int = 1
-    """Events that may be on their way to some subscriber at a time."""
+    """The most events that may be on their way to subscribers at a time."""
 
     async def run(self) -> Figures:
-        """CPU for each delivery, and the time from sending an event until the last subscriber has it."""
+        """Return CPU per delivery, and the time from sending an event until the last subscriber has it."""
         session_id = f"{self.prefix}-0"
         frames = [client_frame(append_frame([event])) for event in long_call(session_id, self.events).events]
         counts = _Counts(self.subscribers)
@@ -71,7 +71,7 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class _Counts:
-    """What has come in, over all sockets. Wakes whoever waits when it may be what he waits for."""
+    """Counts of what has arrived, over all sockets. Wakes waiting tasks when their condition may hold."""
 
     def __init__(self, subscribers: int) -> None:
         self.opened = False

@@ -1,4 +1,4 @@
-"""Connections that say nothing: what each costs in memory, and all of them in CPU time."""
+"""Silent connections: the memory of each, and the CPU time of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AT_ONCE = 100
 
 
 class Idle(Struct, frozen=True, kw_only=True, tag=True):
-    """`steps` are numbers of connections, rising. With `publish` each publishes a session of its own."""
+    """A load of silent connections. `steps` are their rising numbers. With `publish`, each publishes a session."""
 
     target: Target
     prefix: str
@@ -22,9 +22,9 @@ class Idle(Struct, frozen=True, kw_only=True, tag=True):
     seconds: float = 3.0
 
     async def run(self) -> Figures:
-        """For each step: resident bytes a connection, CPU of connecting one, CPU a second while all are silent."""
+        """Return, for each step, resident bytes per connection, CPU per connect, and CPU per second of silence."""
         sockets: list[Socket] = []
-        await self._connect(sockets, _AT_ONCE)  # what the first connections leave behind is not theirs alone
+        await self._connect(sockets, _AT_ONCE)  # the first connections also allocate memory that later ones share
         base = resident_bytes(self.target.server)
         figures: Figures = {}
         for step in self.steps:

@@ -13,18 +13,18 @@ from bench.wire import Socket, client_frame
 
 
 class Ingest(Struct, frozen=True, kw_only=True, tag=True):
-    """`sessions` publishers, each with at most `in_flight` unanswered events, `per_frame` in each frame."""
+    """A load of `sessions` publishers, each with at most `in_flight` unanswered events, `per_frame` in each frame."""
 
     target: Target
     prefix: str
     events: int
-    """Of each session."""
+    """The events of each session."""
     per_frame: int
     sessions: int = 50
     in_flight: int = 32
 
     async def run(self) -> Figures:
-        """events_per_s, ack latencies and CPU for each event, between the first and the last tenth."""
+        """Return events per second, ack latencies and CPU per event, without the first and the last tenth."""
         tally = _Tally(self)
         publishers = [_Publisher(self, tally, number) for number in range(self.sessions)]
         await asyncio.gather(*(publisher.open() for publisher in publishers))
@@ -38,7 +38,7 @@ class Ingest(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class _Tally:
-    """Counts the acks of all publishers, and measures while the load is steady."""
+    """A count of all publishers' acks, which measures while the load is steady."""
 
     def __init__(self, load: Ingest) -> None:
         total = load.events * load.sessions
@@ -88,7 +88,7 @@ class _Publisher:
         await self._opened
 
     def pump(self) -> None:
-        """Send what the window has room for."""
+        """Send the frames for which the window has room."""
         load = self._load
         room = (load.in_flight - (len(self._sent_at) - self._acked)) // load.per_frame
         frames = self._frames[self._next : self._next + max(0, room)]

@@ -1,4 +1,4 @@
-"""The floor of storing: pymongo's own insert_many of the same events, in batches, one after another."""
+"""The floor of storing: pymongo's insert_many of the same events, in batches, one after another."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bench.meter import Figures, Meter, Target, latencies_ms
 
 
 class Insert(Struct, frozen=True, kw_only=True, tag=True):
-    """Documents as the gateway stores them, with no index but `_id`. `target.url` is the database's URI."""
+    """A load of documents like the gateway's, without an index but `_id`. `target.url` is the database's URI."""
 
     target: Target
     database: str
     prefix: str
     batches: dict[str, int]
-    """Size of a batch → how many of them."""
+    """Size of a batch → number of batches."""
     paced: int = 200
-    """Single inserts a second, for what one takes when the database is not busy; as many as the smallest batches."""
+    """Single inserts per second, to time one on an idle database. There are as many as batches of the smallest size."""
 
     async def run(self) -> Figures:
         return await asyncio.to_thread(self._run)

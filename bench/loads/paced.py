@@ -1,4 +1,4 @@
-"""Events at a steady rate over many sessions, each with a subscriber: how long until ack and delivery."""
+"""Events at a steady rate over many sessions, each with a subscriber: the time until ack and delivery."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
     target: Target
     prefix: str
     rate: float
-    """Events a second, over all sessions."""
+    """Events per second, over all sessions."""
     seconds: float
     sessions: int = 50
     watched_at: Target | None = None
     """Another gateway, where the subscribers are."""
 
     async def run(self) -> Figures:
-        """Latencies from sending to the ack, and from the ack to the subscriber."""
+        """Return the latencies from sending to the ack, and from the ack to the subscriber."""
         session_count = min(self.sessions, max(1, round(self.rate * self.seconds)))
         sessions = [_Session(self, number) for number in range(session_count)]
         for session in sessions:
@@ -50,7 +50,7 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class _Session:
-    """A publisher and a subscriber of one session. Times are those of this process."""
+    """A publisher and a subscriber of one session. Times are on this process's clock."""
 
     def __init__(self, load: Paced, number: int) -> None:
         self._load = load

@@ -18,7 +18,7 @@ _PAGE = 20
 
 
 class Posts(Struct, frozen=True, kw_only=True, tag=True):
-    """`POST /sessions/{id}/events` of one event each, `concurrency` at a time, each connection with its session."""
+    """A load of `POST /sessions/{id}/events`, one event each, over `concurrency` connections with a session each."""
 
     target: Target
     prefix: str
@@ -49,7 +49,7 @@ class Posts(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class History(Struct, frozen=True, kw_only=True, tag=True):
-    """Pages and windows of sessions of several lengths, each at its first, middle and last place."""
+    """A load of pages and windows of sessions of several lengths, at their start, middle and end."""
 
     target: Target
     prefix: str
@@ -57,7 +57,7 @@ class History(Struct, frozen=True, kw_only=True, tag=True):
     repeats: int
 
     async def run(self) -> Figures:
-        """For each length: CPU of gateway and database, and latencies, of a page and of a window."""
+        """Return, for each length, the CPU of gateway and database and the latency of a page and of a window."""
         connection = await HttpConnection.connect(self.target.address)
         for length in self.lengths:
             await self._fill(connection, length)

@@ -1,1 +1,1 @@
-"""Who may do what, and how much."""
+"""Access: who may do what, and how much."""

@@ -1,4 +1,4 @@
-"""The room as a whole, made from the settings."""
+"""All parts of access, made from the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.gateway.access.credentials.fetching import fetch
 from turnwire.gateway.access.credentials.jwks import Fetch, JwksError, KeySetFile, KeySetUrl, KeySource
 from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
 from turnwire.gateway.access.credentials.minting import Minting
-from turnwire.gateway.access.credentials.revocations import RevocationLog, Revocations
+from turnwire.gateway.access.credentials.revocations import Revocations, SharedRevocations
 from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
 from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.door import Door
@@ -25,18 +25,18 @@ from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.config import Config, ConfigError
 
 REFRESH_SECONDS = 2.0
-"""How often `Access.refresh` is to be called: what is revoked, or taken from a file, is closed within 5 s."""
+"""How often `Access.refresh` must be called so that connections of revoked credentials are closed within 5 s."""
 
 
 class Access(Struct, frozen=True):
-    """All of the room. Belongs to the event loop it is used in."""
+    """All parts of access. Belongs to the event loop that uses it."""
 
     mode: Mode
     door: Door
     rates: Rates
     audit: Audit
     credentials: Credentials | None
-    """None where there is no authentication."""
+    """None without authentication."""
     revocations: Revocations
     minting: Minting
     enders: Enders
@@ -44,26 +44,26 @@ class Access(Struct, frozen=True):
     """Makes the guests of connections and streams."""
 
     async def refresh(self, *, force: bool = False) -> None:
-        """Look after API keys and revocations. To be called every REFRESH_SECONDS, and with `force` on SIGHUP."""
+        """Read changed API keys and new revocations. To be called every REFRESH_SECONDS, and with `force` on SIGHUP."""
         if self.credentials is not None and await self.credentials.refresh(force=force):
             self.audit.keys_changed()
 
     async def refresh_key_set(self, *, force: bool = False) -> None:
-        """Look after the JWKS, which may take 5 s. To be called every REFRESH_SECONDS, apart from `refresh`."""
+        """Renew the JWKS if it is due, which may take 5 s. To be called every REFRESH_SECONDS, apart from `refresh`."""
         if self.credentials is not None:
             await self.credentials.refresh_key_set(force=force)
 
 
 def build_access(
     config: Config,
-    log: RevocationLog,
+    log: SharedRevocations,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
     fetch: Fetch = fetch,
 ) -> Access:
-    """The room for these settings. `clock` is monotonic, `now` the time; both in seconds.
+    """Make the parts for these settings. `clock` is monotonic, `now` counts from 1970; both in seconds.
 
-    Raises ConfigError for settings the gateway must not start with, and for files of keys that cannot be used.
+    Raises ConfigError for settings the gateway must not start with, and for key files that cannot be used.
     """
     mode = choose_mode(config)
     rates = Rates(config, clock, on=mode.required)

@@ -1,4 +1,4 @@
-"""Where a request comes from: what is counted until there is a principal."""
+"""The address a request comes from, which limits count by until there is a principal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Address = IPv4Address | IPv6Address
 
 
 class ClientAddresses:
-    """Finds a client's address behind the proxies that are trusted."""
+    """Finds a client's address behind trusted proxies."""
 
     def __init__(self, trusted: str) -> None:
         """`trusted` as in the setting: addresses, networks and `unix`, separated by commas."""
@@ -20,8 +20,11 @@ class ClientAddresses:
         self._networks: list[Network] = [ip_network(each) for each in names if each != UNIX_PEER]
 
     def find(self, peer: str, forwarded: Sequence[str]) -> str:
-        """The client as it is counted: the socket's address, or the rightmost of X-Forwarded-For that is no proxy of
-        ours. `peer` is the socket's address, `unix` or empty for a UNIX socket; `forwarded` the header's values."""
+        """Return the client's address: the socket's, or the rightmost in X-Forwarded-For that is no trusted proxy.
+
+        `peer`: the socket's address; `unix` or empty for a UNIX socket. `forwarded`: the header's values. Of an IPv6
+        address, the /64 network is returned.
+        """
         address = _parse(peer)
         if not self._trusts(address):
             return _counted(address)
@@ -29,7 +32,7 @@ class ClientAddresses:
         for hop in reversed(hops):
             found = _parse_hop(hop)
             if found is None:
-                break  # what stands left of nonsense is nobody's word
+                break  # nothing vouches for what stands left of an invalid hop
             address = found
             if not self._trusts(found):
                 break
@@ -50,7 +53,7 @@ def _parse(text: str) -> _Address | None:
 
 
 def _parse_hop(text: str) -> _Address | None:
-    """An address as proxies write it, maybe with a port."""
+    """Return an address as proxies write it, possibly with a port; None if it is invalid."""
     text = text.strip('"')
     if text.startswith("["):
         return _parse(text[1:].partition("]")[0])
@@ -58,7 +61,7 @@ def _parse_hop(text: str) -> _Address | None:
 
 
 def _counted(address: _Address | None) -> str:
-    """One household of IPv6 is one client."""
+    """Return the text to count by. All addresses of an IPv6 /64 network count as one client."""
     if address is None:
         return UNIX_PEER
     return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)

@@ -1,4 +1,4 @@
-"""What the door looks at of a request."""
+"""The parts of a request that the door checks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from turnwire.gateway.access.refusals import Refused, bad_request, unauthenticated
+from turnwire.gateway.access.refusals import Refusal, bad_request, unauthenticated
 
 BEARER_PROTOCOL: Final = "turnwire.bearer."
-"""What a browser's WebSocket, which cannot set Authorization, puts before its token among the subprotocols."""
+"""Prefix of the subprotocol that carries a token: a browser's WebSocket cannot set Authorization."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 _TOKEN_NAMES: Final = frozenset(
     {"token", "access_token", "auth", "authorization", "bearer", "key", "api_key", "apikey", "api-key", "jwt"}
@@ -21,11 +21,11 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A request, as far as the door looks at it. Header values are in the order they came."""
+    """The parts of a request that the door checks. Header values are in the order received."""
 
     method: str
     path: str
-    """Without its query."""
+    """The path without its query."""
     hosts: Sequence[str]
     peer: str
     """The socket's address; empty for a UNIX socket."""
@@ -42,28 +42,25 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     @property
     def is_safe(self) -> bool:
-        """Whether it changes nothing. A handshake is not: its socket may."""
+        """Whether the request changes nothing. False for a handshake: what its socket carries may."""
         return self.method in _SAFE_METHODS and not self.is_upgrade
 
 
 def check_query(asked: Asked) -> None:
-    """Raises Refused (400) for a credential in the query: addresses are logged, kept and shown."""
+    """Raise Refusal (400) for a credential in the query: URLs are logged, stored and shown."""
     for name, value in asked.query:
         if name.lower() in _TOKEN_NAMES or _TOKEN_VALUE.fullmatch(value):
-            raise bad_request(
-                "token_in_query", "a credential does not belong into the address: send it as Authorization: Bearer"
-            )
+            raise bad_request("token_in_query", "a credential must not be in the URL: send it as Authorization: Bearer")
 
 
 def credential_of(asked: Asked) -> str | None:
-    """The credential a request brings; None when there is none. Raises Refused for one that cannot be read (401), and
-    for more than one (400)."""
+    """Return the request's credential; None without one. Raises Refusal: 401 if malformed, 400 for more than one."""
     given = [_bearer(value) for value in asked.authorizations]
     if asked.is_upgrade:
         offered = [word.strip() for value in asked.protocols for word in value.split(",")]
         given += [word.removeprefix(BEARER_PROTOCOL) for word in offered if word.startswith(BEARER_PROTOCOL)]
     if len(given) > 1:
-        raise bad_request("two_credentials", "a request has one credential")
+        raise bad_request("two_credentials", "a request must have at most one credential")
     return given[0] if given else None
 
 
@@ -74,5 +71,5 @@ def _bearer(value: str) -> str:
     return found[1]
 
 
-def _not_bearer() -> Refused:
-    return unauthenticated("not_bearer", "Authorization must be Bearer, with an API key or a token")
+def _not_bearer() -> Refusal:
+    return unauthenticated("not_bearer", "Authorization must be Bearer with an API key or a token")

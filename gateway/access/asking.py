@@ -1,4 +1,4 @@
-"""Reads from an aiohttp request what the door looks at. The room's only file that knows aiohttp's requests."""
+"""Reads the parts that the door checks from an aiohttp request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from turnwire.gateway.access.asked import Asked
 
 
 def asked_of(request: web.BaseRequest) -> Asked:
-    """What the door looks at."""
+    """Return the parts of the request that the door checks."""
     headers = request.headers
     return Asked(
         method=request.method,

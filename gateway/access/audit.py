@@ -1,6 +1,6 @@
-"""Who came, who was refused, what they changed: one JSON object a line, on the logger `turnwire.audit`.
+"""The audit log: who connected, who was refused, what they changed. One JSON object per line, on `turnwire.audit`.
 
-Never tokens, payloads or metadata.
+It never holds tokens, payloads or metadata.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.clock import utc_now
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.rights import parse_key
@@ -43,7 +43,7 @@ Happening = Literal[
 
 
 def configure_audit() -> None:
-    """Send the audit to standard error as it is: JSON, whatever the form of the other logs. May be called again."""
+    """Send the audit to standard error, always as JSON, whatever the format of other logs. May be called again."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.handlers[:] = [handler]
@@ -52,28 +52,30 @@ def configure_audit() -> None:
 
 
 class Audit:
-    """Writes the audit. Owner: the event loop's thread. `clock` is monotonic, in seconds."""
+    """Writes the audit log. Owned by the event loop's thread. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float], now: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
         self._now = now
         self._limited_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def refused(self, refused: Refused, address: str, who: str | None, method: str, path: str) -> None:
-        """A request that was not let in. `who` is a principal's id, or that of the API key that was claimed; `path` is
-        without its query. Over a rate: once a minute for each rate and principal or address."""
-        if refused.code is ErrorCode.RATE_LIMITED:
-            self.limited(refused.reason.removeprefix("rate_"), who or address, address)
+    def refused(self, refusal: Refusal, address: str, who: str | None, method: str, path: str) -> None:
+        """Record a refused request. `who`: a principal's id, or that of the presented API key. `path`: without query.
+
+        A request over a rate is recorded once a minute for each rate and principal or address.
+        """
+        if refusal.code is ErrorCode.RATE_LIMITED:
+            self.limited(refusal.reason.removeprefix("rate_"), who or address, address)
             return
         self._write(
-            "refused", status=refused.status, reason=refused.reason, address=address, who=who, method=method, path=path
+            "refused", status=refusal.status, reason=refusal.reason, address=address, who=who, method=method, path=path
         )
 
     def limited(self, limit: str, who: str, address: str | None = None) -> None:
-        """Somebody is over a limit: a rate or a bound. Once a minute for each, however often it is called."""
+        """Record that `who` is over a limit, at most once a minute for each limit and `who`."""
         now, key = self._clock(), (limit, who)
-        told = self._limited_at.get(key)
-        if told is not None and now - told < _LIMIT_PAUSE:
+        recorded = self._limited_at.get(key)
+        if recorded is not None and now - recorded < _LIMIT_PAUSE:
             return
         self._limited_at[key] = now
         self._limited_at.move_to_end(key)
@@ -88,14 +90,14 @@ class Audit:
     def connection_closed(
         self, kind: str, principal: Principal, address: str, code: int | None, session_id: str | None = None
     ) -> None:
-        """`code` is the close code, if there was one."""
+        """`code` is the close code; None without one."""
         self._write("connection_closed", kind=kind, who=principal.id, address=address, code=code, sessionId=session_id)
 
     def session_created(self, session_id: str, principal: Principal) -> None:
         self._write("session_created", sessionId=session_id, who=principal.id)
 
     def session_ended(self, session_id: str, status: str, reason: str | None, principal: Principal | None) -> None:
-        """Without a principal it was the gateway that ended it."""
+        """Without a principal, the gateway has ended the session."""
         who = None if principal is None else principal.id
         self._write("session_ended", sessionId=session_id, status=status, reason=reason, who=who)
 
@@ -103,7 +105,7 @@ class Audit:
         self._write("session_erased", sessionId=session_id, who=principal.id, forced=forced)
 
     def takeover(self, session_id: str, principal: Principal, before: Principal | None) -> None:
-        """A publisher took a session over; `before` is whose it was, if that is known."""
+        """Record that a publisher has taken over a session; `before`: the previous publisher's principal, if known."""
         was = None if before is None else before.id
         self._write("takeover", sessionId=session_id, who=principal.id, before=was)
 
@@ -130,7 +132,7 @@ class Audit:
 
 
 def claimed_key(credential: str | None) -> str | None:
-    """The id of an API key that was presented, right or wrong; nothing of its secret, and nothing of a token."""
+    """Return the id of a presented API key, valid or not; None for anything else. Nothing of its secret is returned."""
     key = None if credential is None else parse_key(credential)
     return None if key is None else f"key:{key.id}"
 

@@ -1,4 +1,4 @@
-"""Token buckets: so many a second in the long run, and so many at once after a pause."""
+"""Token buckets: a rate per second in the long run, and a burst after a pause."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from turnwire.gateway.config.rate import Rate
 
 MAX_TRACKED: Final = 50_000
-"""Buckets kept of one rate: some 10 MiB. Then the one unused for longest goes, which is full again as a rule."""
+"""Buckets kept for one rate, about 10 MiB. Beyond, the least recently used one is dropped; it is usually full again."""
 
 
 class Bucket:
-    """One bucket, full at first. Times are of a monotonic clock, in seconds.
+    """A token bucket, full at first. Times are from a monotonic clock, in seconds.
 
-    For a frame: no lock, no allocation, one multiplication.
+    Used for every frame: no lock, no allocation, one multiplication.
     """
 
     __slots__ = ("_at", "_level", "rate")
@@ -31,7 +31,7 @@ class Bucket:
         self._at = now
 
     def take(self, now: float, count: int = 1) -> bool:
-        """Take so many, or none when there are fewer; whether they were taken."""
+        """Take `count` tokens if there are as many. Return whether they were taken."""
         self._fill(now)
         if self._level < count:
             return False
@@ -39,24 +39,27 @@ class Bucket:
         return True
 
     def spend(self, now: float, count: int = 1) -> float:
-        """Take so many in any case, and say how many seconds to pause until none is owed. For what is never dropped."""
+        """Take `count` tokens, even if there are fewer. Return the seconds until none is owed.
+
+        For events, which are delayed but never dropped.
+        """
         self._fill(now)
         self._level -= count
         return -self._level / self.rate.per_second if self._level < 0 else 0.0
 
     def wait(self, now: float, count: int = 1) -> float:
-        """Seconds until so many can be taken."""
+        """Return the seconds until `count` tokens can be taken."""
         self._fill(now)
         return max(0.0, (count - self._level) / self.rate.per_second)
 
     def left(self, now: float) -> int:
-        """How many can be taken now."""
+        """Return how many tokens can be taken now."""
         self._fill(now)
         return max(0, int(self._level))
 
 
 class Buckets:
-    """A bucket for each principal or address. When the rate is off, everything is allowed and nothing is kept."""
+    """A bucket for each principal or address. With the rate off, everything is allowed and nothing is kept."""
 
     def __init__(self, rate: Rate, max_tracked: int = MAX_TRACKED) -> None:
         self.rate = rate
@@ -67,18 +70,18 @@ class Buckets:
         return len(self._buckets)
 
     def take(self, key: str, now: float, count: int = 1) -> float:
-        """0 when so many were taken; else nothing was, and it is the seconds to wait."""
+        """Take `count` tokens and return 0; if there are fewer, take none and return the seconds to wait."""
         if self.rate.is_off:
             return 0.0
         bucket = self.of(key, now)
         return 0.0 if bucket.take(now, count) else bucket.wait(now, count)
 
     def find(self, key: str) -> Bucket | None:
-        """The bucket of this key, if there is one; without one it is full."""
+        """Return the bucket of this key; None if there is none, which means that it is full."""
         return self._buckets.get(key)
 
     def of(self, key: str, now: float) -> Bucket:
-        """The bucket of this key."""
+        """Return the bucket of this key, made if need be."""
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= self._max_tracked:
@@ -90,15 +93,15 @@ class Buckets:
 
 
 class Counts:
-    """How many of something each principal or address has now. Bounded by what there is."""
+    """Counts how many of something each principal or address has now."""
 
     def __init__(self, limit: int) -> None:
-        """A limit of 0 is none."""
+        """A limit of 0 means no limit."""
         self.limit = limit
         self._counts: dict[str, int] = {}
 
     def enter(self, key: str) -> bool:
-        """Count one more; False, and it is not counted, when there are as many as there may be."""
+        """Count one more and return True; if the limit is reached, count nothing and return False."""
         count = self._counts.get(key, 0)
         if self.limit and count >= self.limit:
             return False
@@ -106,7 +109,7 @@ class Counts:
         return True
 
     def leave(self, key: str) -> None:
-        """One fewer. To be called once for each `enter` that was True."""
+        """Count one fewer. To be called once for each `enter` that returned True."""
         count = self._counts.get(key, 0) - 1
         if count > 0:
             self._counts[key] = count

@@ -1,7 +1,7 @@
-"""The door: the order in which a request is looked at before anything else is.
+"""The door: the checks that every request must pass first.
 
-Host 421, Origin 403, a credential in the query 400, credential 401, rate 429. What follows asks the principal: scope
-and `sessions` 403, then capacity 503, then existence 404; so 403 says nothing about what exists.
+In this order: Host 421, Origin 403, a credential in the query 400, credential 401, rate 429. The route then checks the
+principal's scope and `sessions` 403, capacity 503, existence 404. So a 403 does not reveal what exists.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.hosts import Hosts, Origins
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.access.rates import Rates
-from turnwire.gateway.access.refusals import Refused, bad_request, forbidden, no_credential
+from turnwire.gateway.access.refusals import Refusal, bad_request, forbidden, no_credential
 from turnwire.gateway.config import Config
 from turnwire.protocol.errors import ErrorCode
 
 
 class Opening(Enum):
-    """How far a route is open to everybody."""
+    """How open a route is."""
 
     CLOSED = "closed"
-    """It asks for a credential."""
+    """Needs a credential."""
     PAGE = "page"
-    """It asks for none: the dashboard's files, /docs, /openapi.json, /asyncapi.json; and every preflight."""
+    """Needs none: the dashboard's files, /docs, /openapi.json, /asyncapi.json, and every preflight."""
     PROBE = "probe"
-    """It asks for nothing at all: /health/live and /health/ready, which answer at every cap and to every Host."""
+    """Skips all checks: /health/live and /health/ready, which answer every Host and under any load."""
 
 
 _PROBES = frozenset({"/health/live", "/health/ready"})
@@ -37,7 +37,7 @@ _FILES = "/static/"
 
 
 def opening_of(method: str, path: str) -> Opening:
-    """How far a route is open. `path` is the decoded path, without query."""
+    """Return how open a route is. `path`: the decoded path without query."""
     if method in ("GET", "HEAD"):
         if path in _PROBES:
             return Opening.PROBE
@@ -47,7 +47,7 @@ def opening_of(method: str, path: str) -> Opening:
 
 
 class Door:
-    """Lets requests in, or says why not. Owner: the event loop's thread."""
+    """Admits requests, or refuses them with a reason. Owned by the event loop's thread."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Door:
         audit: Audit,
         credentials: Credentials | None,
     ) -> None:
-        """Without credentials everybody is let in, as ANONYMOUS, who comes by a Host and an Origin that are allowed."""
+        """Without `credentials`, every request with an allowed Host and Origin is admitted as ANONYMOUS."""
         self._hosts = Hosts(config.allowed_hosts, config.host)
         self._origins = Origins(config.allowed_origins)
         self._addresses = ClientAddresses(config.trusted_proxies)
@@ -65,29 +65,29 @@ class Door:
         self._credentials = credentials
 
     def address_of(self, asked: Asked) -> str:
-        """The client's address as it is counted and audited."""
+        """Return the client's address, by which limits count and which the audit log shows."""
         return self._addresses.find(asked.peer, asked.forwarded)
 
     async def admit(self, asked: Asked) -> Principal:
-        """Who is asking. Raises Refused, which has been audited; StorageUnavailable as `Credentials.authenticate`.
+        """Return the principal of a request; ANONYMOUS on open routes, whatever credential the request carries.
 
-        On a route that is open to everybody it is ANONYMOUS, whatever credential came along.
+        Raises Refusal, already audited, and StorageUnavailable as `Credentials.authenticate`.
         """
         address = self.address_of(asked)
         opening = opening_of(asked.method, asked.path)
         try:
             return await self._admit(asked, opening, address)
-        except Refused as refused:
-            self.tell(refused, asked, None)
+        except Refusal as refusal:
+            self.audit_refusal(refusal, asked, None)
             raise
 
-    def tell(self, refused: Refused, asked: Asked, principal: Principal | None) -> None:
-        """Audit a refusal. To be called for those behind the door, too: 403 by scope, 429 by count."""
+    def audit_refusal(self, refusal: Refusal, asked: Asked, principal: Principal | None) -> None:
+        """Audit a refusal. To be called for refusals by routes, too: 403 by scope, 429 by count."""
         who = claimed_key(_readable_credential(asked)) if principal is None else principal.id
-        self._audit.refused(refused, self.address_of(asked), who, asked.method, asked.path)
+        self._audit.refused(refusal, self.address_of(asked), who, asked.method, asked.path)
 
     def allows_origin(self, asked: Asked) -> bool:
-        """Whether an answer may be read by the page that asked for it; False when no page did."""
+        """Return whether the page that sent the request may read the answer; False if no page sent it."""
         return len(asked.origins) == 1 and self._origins.allow(asked.origins[0], _only_host(asked))
 
     async def _admit(self, asked: Asked, opening: Opening, address: str) -> Principal:
@@ -108,11 +108,11 @@ class Door:
             if self._hosts.allow(_only_host(asked)):
                 return
         except ValueError:
-            raise bad_request("bad_host", "a request has one Host, which is a name or an address") from None
-        raise Refused(
+            raise bad_request("bad_host", "a request must have one Host, which is a name or an address") from None
+        raise Refusal(
             ErrorCode.INVALID_MESSAGE,
             "host",
-            "this gateway does not answer to that Host; its names are set by TURNWIRE_ALLOWED_HOSTS",
+            "this gateway does not answer to this Host; TURNWIRE_ALLOWED_HOSTS sets its names",
             status=421,
         )
 
@@ -133,13 +133,13 @@ class Door:
             if not credentials.is_cheap(credential):
                 self._rates.check_logins(address)
             return await credentials.authenticate(credential)
-        except Refused as refused:
-            if refused.code is ErrorCode.UNAUTHENTICATED:
-                self._count_failure(asked, address, failed=refused.reason != "no_credential")
+        except Refusal as refusal:
+            if refusal.code is ErrorCode.UNAUTHENTICATED:
+                self._count_failure(asked, address, failed=refusal.reason != "no_credential")
             raise
 
     def _count_failure(self, asked: Asked, address: str, *, failed: bool) -> None:
-        """Raises Refused (429) instead of the 401 that was due when there were too many of them."""
+        """Count a 401. Raises Refusal (429) instead if there were too many of them."""
         if failed and (too_many := self._rates.failed_login(address)) is not None:
             raise too_many from None
         if asked.is_upgrade:
@@ -155,5 +155,5 @@ def _only_host(asked: Asked) -> str:
 def _readable_credential(asked: Asked) -> str | None:
     try:
         return credential_of(asked)
-    except Refused:
+    except Refusal:
         return None

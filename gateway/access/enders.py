@@ -1,4 +1,4 @@
-"""Who is about to end a session, so that the audit can name him: the session itself knows nothing of principals."""
+"""Remembers which principal has asked to end a session, for the audit: sessions know nothing of principals."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from turnwire.gateway.access.principals import Principal
 
 
 class Enders:
-    """Remembers who has asked for an end that has not come yet. Owner: the event loop's thread."""
+    """The principals that have asked for an end that is still outstanding. Owned by the event loop's thread."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._asking: dict[str, Principal] = {}
 
-    def asks(self, session_id: str, principal: Principal) -> None:
-        """The principal has asked for the end, and nobody before it."""
+    def note(self, session_id: str, principal: Principal) -> None:
+        """Note that the principal has asked for the end. The first one to ask counts."""
         self._asking.setdefault(session_id, principal)
 
-    def gives_up(self, session_id: str, principal: Principal) -> None:
-        """The principal's connection is gone, and with it what it may have asked."""
+    def forget(self, session_id: str, principal: Principal) -> None:
+        """Drop the principal's request, if it has one: its connection is gone."""
         if self._asking.get(session_id) is principal:
             del self._asking[session_id]
 
     @contextmanager
-    def may_end(self, session_id: str, principal: Principal) -> Iterator[None]:
-        """While the block lasts, the session's end is this principal's, unless somebody else had asked before."""
-        self.asks(session_id, principal)
+    def attributed(self, session_id: str, principal: Principal) -> Iterator[None]:
+        """Attribute an end of the session during the block to this principal, unless another has asked before."""
+        self.note(session_id, principal)
         try:
             yield
         finally:
-            self.gives_up(session_id, principal)
+            self.forget(session_id, principal)
 
-    def ended(self, session_id: str, status: str, reason: str | None) -> None:
-        """The session has ended here: tell the audit by whom. It was the gateway when nobody had asked."""
+    def report_end(self, session_id: str, status: str, reason: str | None) -> None:
+        """Audit that the session has ended here, and by whom: by the gateway if nobody has asked."""
         self._audit.session_ended(session_id, status, reason, self._asking.pop(session_id, None))

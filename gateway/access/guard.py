@@ -1,4 +1,4 @@
-"""The door before every route."""
+"""Puts the door before every route."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.gateway.access.asking import asked_of
 from turnwire.gateway.access.door import Door
 from turnwire.gateway.access.guests import Guest, Reception
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -20,29 +20,29 @@ _ADDRESS: Final = web.RequestKey("address", str)
 
 
 class Guard:
-    """Lets a request to its route, with the principal it is of, and audits what is refused behind the door as well."""
+    """Admits a request to its route, together with its principal, and audits what the route refuses."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
 
     async def __call__(self, request: web.Request, routed: Handler) -> web.StreamResponse:
-        """The route's answer. Raises Refused, and whatever the route raises."""
+        """Return the route's answer. Raises Refusal, and what the route raises."""
         asked = asked_of(request)
         principal = await self._door.admit(asked)
         request[_PRINCIPAL] = principal
         request[_ADDRESS] = self._door.address_of(asked)
         try:
             return await routed(request)
-        except Refused as refused:
-            self._door.tell(refused, asked, principal)
+        except Refusal as refusal:
+            self._door.audit_refusal(refusal, asked, principal)
             raise
 
 
 def principal_of(request: web.Request) -> Principal:
-    """Who is asking."""
+    """Return the principal of a request."""
     return request[_PRINCIPAL]
 
 
 def guest_of(request: web.Request, reception: Reception) -> Guest:
-    """Who is asking, for a connection or a stream of his own."""
+    """Return a new guest for the principal of a request, for one connection or stream."""
     return reception.receive(request[_PRINCIPAL], request[_ADDRESS])

@@ -1,4 +1,4 @@
-"""Whoever holds one connection or stream: his rights as they are now, how long they last, what is counted of him."""
+"""Guests: the holder of one connection or stream, with its current rights, how long they last, and its limits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.lifetimes import Due, Lifetime
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates
-from turnwire.gateway.access.refusals import Refused, unauthenticated
+from turnwire.gateway.access.refusals import Refusal, unauthenticated
 from turnwire.protocol.errors import ErrorCode
 
 _LEAST_STRIKES: Final = 5
 
 
 class Guest:
-    """Of one connection or stream. `principal` is replaced when its rights, or its token, are."""
+    """The holder of one connection or stream. `principal` is replaced when its rights or its token change."""
 
     __slots__ = ("_opened", "_reception", "address", "expires", "principal")
 
@@ -43,12 +43,14 @@ class Guest:
         return self.expires is not None
 
     def due(self) -> Due | None:
-        """As `Lifetime.due`, by the gateway's clock."""
+        """Return `Lifetime.due` at the current time."""
         return None if self.expires is None else self.expires.due(self._reception.now())
 
     def judge_again(self) -> bool:
-        """Take over the rights as they are now; whether they are others. Raises Refused (401) for a credential that is
-        revoked or gone, StorageUnavailable while that cannot be said."""
+        """Take over the current rights. Return whether they have changed.
+
+        Raises Refusal (401) if the credential is revoked or gone, StorageUnavailable while revocations are unknown.
+        """
         credentials = self._reception.credentials
         if credentials is None:
             return False
@@ -59,25 +61,27 @@ class Guest:
         return True
 
     async def renew(self, token: str) -> Principal:
-        """Go on with a newer token of the same subject. Raises Refused: 401, 403 for another subject, 429."""
+        """Continue with a newer token of the same subject. Raises Refusal: 401, 403 for another subject, 429."""
         reception = self._reception
         if reception.credentials is None:
-            raise unauthenticated("no_tokens", "this gateway asks for no token")
+            raise unauthenticated("no_tokens", "this gateway does not take tokens: it needs no credential")
         try:
             if not reception.credentials.is_cheap(token):
                 reception.rates.check_logins(self.address)
             self._adopt(await reception.credentials.renew(self.principal, token))
-        except Refused as refused:
-            if refused.code is ErrorCode.UNAUTHENTICATED and (many := reception.rates.failed_login(self.address)):
-                refused = many
-            reception.audit.refused(refused, self.address, self.principal.id, "AUTH", "")
-            raise refused from None
+        except Refusal as refusal:
+            if refusal.code is ErrorCode.UNAUTHENTICATED and (many := reception.rates.failed_login(self.address)):
+                refusal = many
+            reception.audit.refused(refusal, self.address, self.principal.id, "AUTH", "")
+            raise refusal from None
         return self.principal
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """One of the principal's connections while the block lasts. Raises Refused (429) when he has as many as he may,
-        by the count, for which the id that he came with is kept."""
+        """Count one connection of the principal for the length of the block. Raises Refusal (429) at the limit.
+
+        It stays counted for the principal that opened it, even if `principal` is replaced.
+        """
         rates, principal = self._reception.rates, self.principal
         rates.enter(principal, rates.connections, "connections")
         try:
@@ -86,19 +90,19 @@ class Guest:
             rates.connections.leave(principal.id)
 
     def opened(self, kind: str, session_id: str | None = None) -> None:
-        """Tell the audit."""
+        """Audit that the connection was opened. `kind`: publisher, subscriber or stream."""
         self._opened = (kind, session_id)
         self._reception.audit.connection_opened(kind, self.principal, self.address, session_id)
 
     def left(self, code: int | None) -> None:
-        """Tell the audit, if it was told of the opening. `code` is the close code, if there was one."""
+        """Audit that the connection was closed, if its opening was audited. `code`: the close code, if any."""
         if self._opened is not None:
             kind, session_id = self._opened
             self._opened = None
             self._reception.audit.connection_closed(kind, self.principal, self.address, code, session_id)
 
     def limited(self, limit: str) -> None:
-        """Tell the audit that a limit was hit."""
+        """Audit that a limit was hit."""
         self._reception.audit.limited(limit, self.principal.id, self.address)
 
 
@@ -108,7 +112,7 @@ class Reception:
     def __init__(
         self, rates: Rates, audit: Audit, credentials: Credentials | None, now: Callable[[], float] = time.time
     ) -> None:
-        """`now` gives seconds since 1970. Without credentials everybody is ANONYMOUS."""
+        """`now` returns seconds since 1970. Without `credentials`, everybody is ANONYMOUS."""
         self.rates = rates
         self.audit = audit
         self.credentials = credentials
@@ -119,7 +123,7 @@ class Reception:
 
 
 class Strikes:
-    """A rate over which somebody is told first and sent away when he does not stop."""
+    """A rate with a grace: frames over it are first answered with an error; too many of them end the connection."""
 
     __slots__ = ("_bucket", "_clock", "_left")
 
@@ -133,7 +137,7 @@ class Strikes:
         return max(_LEAST_STRIKES, int(self._bucket.rate.per_second))
 
     def take(self) -> bool:
-        """Whether one more is within the rate."""
+        """Count one frame. Return whether it is within the rate."""
         if self._bucket.take(self._clock()):
             return True
         self._left -= 1
@@ -141,5 +145,5 @@ class Strikes:
 
     @property
     def out(self) -> bool:
-        """Whether so many were over the rate that it is enough: as many as are allowed in a second."""
+        """Whether too many frames were over the rate: as many as are allowed in a second."""
         return self._left <= 0

@@ -1,4 +1,4 @@
-"""Which names the gateway answers to, and which pages may use it."""
+"""The Host names that the gateway answers to, and the origins whose pages may use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANY: Final = "*"
 
 
 def is_local_bind(host: str) -> bool:
-    """Whether only this machine reaches what listens on this host: a loopback name or address, or a UNIX socket."""
+    """Return whether only this machine can reach the host: a loopback name or address, or a UNIX socket."""
     return host.startswith(("/", "unix:")) or is_loopback(host)
 
 
@@ -29,12 +29,12 @@ class Hosts:
     """The names that a Host header may hold."""
 
     def __init__(self, allowed: str, bound_to: str) -> None:
-        """`allowed` as in the setting; when it is empty, loopback names, and the one that is listened on."""
+        """`allowed` as in the setting. If empty, loopback names and `bound_to`, the listening host, are allowed."""
         self._names = frozenset(each for each in allowed.split(",") if each)
         self._bound_to = bound_to.lower()
 
     def allow(self, host: str) -> bool:
-        """Whether the header's value is one of ours; with a port or without. Raises ValueError when it is no host."""
+        """Return whether the header's value, with or without a port, is allowed. Raises ValueError if it is no host."""
         found = _HOST.fullmatch(host)
         if found is None:
             raise ValueError("no host")
@@ -45,14 +45,17 @@ class Hosts:
 
 
 class Origins:
-    """The web pages that may use the gateway: its own, and those of the setting."""
+    """The origins of pages that may use the gateway: its own, and those in the setting."""
 
     def __init__(self, allowed: str) -> None:
         self._allowed = frozenset(each for each in allowed.split(",") if each)
 
     def allow(self, origin: str, host: str) -> bool:
-        """Whether a page of this origin may. `host` is the Host header, which has been allowed already: a page that was
-        loaded from the gateway has it as its own. `null` is never allowed, as it may be anybody."""
+        """Return whether a page of this origin may use the gateway.
+
+        `host`: the Host header, already allowed; it is the origin of pages loaded from the gateway itself. The origin
+        `null` is never allowed, because it may be anybody's.
+        """
         if origin in self._allowed:
             return True
         found = _ORIGIN.fullmatch(origin)

@@ -1,4 +1,4 @@
-"""When a connection's credential ends, and when its client is told so."""
+"""When a connection's credential expires, and when its client is warned."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from turnwire.gateway.access.principals import Principal
 
 _NOTICE_SECONDS: Final = 60.0
 EXPIRED_REASON: Final = "token expired: get a new one, reconnect, resume"
-"""What goes with the close code TOKEN_EXPIRED."""
+"""The close reason that goes with TOKEN_EXPIRED."""
 
 Due = Literal["expiring", "expired"]
 
 
 class Lifetime:
-    """Of one connection's credential. Times are in seconds since 1970."""
+    """The lifetime of one connection's credential. Times are in seconds since 1970."""
 
     __slots__ = ("_notice_at", "expires_at")
 
@@ -26,7 +26,7 @@ class Lifetime:
             self._notice_at = max(self.expires_at - _NOTICE_SECONDS, half)
 
     def due(self, now: float) -> Due | None:
-        """What is to be done: send `expiring`, which is said once, or close. To be asked every second or so."""
+        """Return what is due: `expiring` (once) to warn the client, `expired` to close. To be called every second."""
         if self.expires_at is None:
             return None
         if now >= self.expires_at:

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Principals: who sends a request, and what they may do."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Kind = Literal["anonymous", "key", "token"]
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Who is asking.
+    """The sender of requests, with its rights. Times are in seconds since 1970.
 
-    `id` tells principals apart: `key:<id>` for an API key, `sub:<sub>` for a token, and for a token minted here the
-    minter's before it, so that nobody mints himself into somebody else. Times are in seconds since 1970.
+    `id` tells principals apart: `key:<id>` for an API key, `sub:<sub>` for a token. For a token minted here, it
+    contains the minter's id, so that a minter cannot become another principal.
     """
 
     id: str
     scopes: frozenset[Scope]
     sessions: tuple[str, ...] = ()
-    """Exact ids, and prefixes that end in `*`."""
+    """Exact sessionIds, and prefixes that end in `*`."""
     expires_at: float | None = None
     kind: Kind = "token"
     marks: tuple[str, ...] = ()
-    """What a revocation may name to reach it: `key:…`, `sub:…`, `jti:…`, its own and those of its minters."""
+    """The marks by which a revocation can name it, its own and those of its minters: `key:…`, `sub:…`, `jti:…`."""
     issued_at: float | None = None
-    """When it, or the eldest of its minters, was issued; None when nobody says."""
+    """When it, or the earliest of its minters, was issued; None if unknown."""
     fingerprint: str = ""
-    """Of an API key: the digest of its secret."""
+    """The digest of an API key's secret; empty for others."""
     _exact: frozenset[str] = frozenset()
     _prefixes: tuple[str, ...] = ()
 
@@ -46,19 +46,19 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def covers_all(self) -> bool:
-        """Whether every session is covered, and what is about none in particular."""
+        """Whether all sessions are covered, and with them requests that concern no session in particular."""
         return self.is_admin or ALL_SESSIONS in self.sessions
 
     @property
     def patterns(self) -> tuple[str, ...] | None:
-        """The sessions to be shown in a list: exact ids, and prefixes that end in `*`; None for all."""
+        """The sessions that a list may show, as exact sessionIds and prefixes that end in `*`; None for all."""
         return None if self.covers_all else self.sessions
 
     def covers(self, session_id: str) -> bool:
         return self.is_admin or session_id in self._exact or session_id.startswith(self._prefixes)
 
     def may(self, scope: Scope, session_id: str | None = None) -> bool:
-        """Whether the scope is held, and the session covered, if one is named."""
+        """Return whether the principal has the scope and covers the session, if one is given."""
         if self.is_admin:
             return True
         return scope in self.scopes and (session_id is None or self.covers(session_id))
@@ -67,29 +67,29 @@ class Principal(Struct, frozen=True, kw_only=True):
         return self.is_admin or not self.scopes.isdisjoint(scopes)
 
     def require(self, scope: Scope, session_id: str | None = None) -> None:
-        """Raises Refused (403) unless `may`."""
+        """Raise Refusal (403) unless `may` is True."""
         if not self.may(scope):
             raise forbidden("scope", f"this needs the scope {scope}")
         if session_id is not None and not self.covers(session_id):
-            raise forbidden("sessions", "this session is not among those of the credential")
+            raise forbidden("sessions", "this credential does not cover this session")
 
     def require_any(self, *scopes: Scope) -> None:
-        """Raises Refused (403) unless one of the scopes is held."""
+        """Raise Refusal (403) unless the principal has one of the scopes."""
         if not self.may_any(scopes):
             raise forbidden("scope", f"this needs the scope {' or '.join(scopes)}")
 
     def require_new_session(self, session_id: str | None) -> None:
-        """Raises Refused (403) unless a session of this id may be created; without an id, of any."""
+        """Raise Refusal (403) unless the principal may create a session with this id; None means any id."""
         self.require(Scope.CREATE, session_id)
         if session_id is None and not self.covers_all:
             raise forbidden("sessions", 'a session without sessionId needs a credential for sessions ["*"]')
 
     def may_take_over_from(self, other: Principal | None) -> bool:
-        """Whether a publisher of `other` may be replaced. None: of somebody unknown, on another gateway or before."""
+        """Return whether the principal may replace a publisher of `other`; None if that one's principal is unknown."""
         return other is None or self.id == other.id or self.is_admin
 
 
 ANONYMOUS: Final = Principal(
     id="anonymous", scopes=frozenset({Scope.ADMIN}), sessions=(ALL_SESSIONS,), kind="anonymous"
 )
-"""Everybody, where there is no authentication."""
+"""Everybody, without authentication."""

@@ -1,4 +1,4 @@
-"""Why the door stays closed: the answer, and the word the audit keeps."""
+"""Refusals: the answer to a refused request, and the reason for the audit log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from turnwire.protocol.errors import ErrorCode, TurnwireError
 _REALM = 'Bearer realm="turnwire"'
 
 
-class Refused(TurnwireError):
-    """A request that is not let in.
+class Refusal(TurnwireError):
+    """A refused request.
 
-    `status` is the HTTP status, `reason` a fixed word for the audit, `headers` those of the answer, `retry_after` in
-    seconds, for 429 and 503. No text of it repeats a credential.
+    `status`: the HTTP status. `reason`: a fixed word for the audit log. `headers`: those of the answer. `retry_after`:
+    seconds, for 429 and 503. No text repeats a credential.
     """
 
     def __init__(
@@ -35,35 +35,35 @@ class Refused(TurnwireError):
         self.retry_after = retry_after
 
 
-def unauthenticated(reason: str, message: str) -> Refused:
-    """401 for a credential that is wrong."""
+def unauthenticated(reason: str, message: str) -> Refusal:
+    """Return a 401 for a credential that is not valid."""
     challenge = f'{_REALM}, error="invalid_token"'
-    return Refused(ErrorCode.UNAUTHENTICATED, reason, message, headers={"WWW-Authenticate": challenge})
+    return Refusal(ErrorCode.UNAUTHENTICATED, reason, message, headers={"WWW-Authenticate": challenge})
 
 
-def no_credential() -> Refused:
-    """401 for a request that brings none."""
-    message = "a credential is needed: Authorization: Bearer, with an API key or a token"
-    return Refused(ErrorCode.UNAUTHENTICATED, "no_credential", message, headers={"WWW-Authenticate": _REALM})
+def no_credential() -> Refusal:
+    """Return a 401 for a request without a credential."""
+    message = "a credential is needed: Authorization: Bearer with an API key or a token"
+    return Refusal(ErrorCode.UNAUTHENTICATED, "no_credential", message, headers={"WWW-Authenticate": _REALM})
 
 
-def forbidden(reason: str, message: str) -> Refused:
-    """403 for a principal that may not do this. Says nothing about what exists."""
-    return Refused(ErrorCode.FORBIDDEN, reason, message)
+def forbidden(reason: str, message: str) -> Refusal:
+    """Return a 403 for a principal that may not do this. It does not reveal what exists."""
+    return Refusal(ErrorCode.FORBIDDEN, reason, message)
 
 
-def rate_limited(name: str, message: str, wait: float, headers: Mapping[str, str] | None = None) -> Refused:
-    """429; `wait` is in seconds."""
+def rate_limited(name: str, message: str, wait: float, headers: Mapping[str, str] | None = None) -> Refusal:
+    """Return a 429. `wait`: the seconds until the client may try again."""
     wait = max(1, math.ceil(min(wait, 3600)))
     reason = f"rate_{name}"
-    return Refused(ErrorCode.RATE_LIMITED, reason, message, headers=headers, retry_after=wait)
+    return Refusal(ErrorCode.RATE_LIMITED, reason, message, headers=headers, retry_after=wait)
 
 
-def bad_request(reason: str, message: str) -> Refused:
-    """400 for what no client of ours sends."""
-    return Refused(ErrorCode.INVALID_MESSAGE, reason, message)
+def bad_request(reason: str, message: str) -> Refusal:
+    """Return a 400 for a request that no correct client sends."""
+    return Refusal(ErrorCode.INVALID_MESSAGE, reason, message)
 
 
-def cannot_judge(reason: str, message: str) -> Refused:
-    """503 while what a credential is judged by cannot be had: neither in nor out."""
-    return Refused(ErrorCode.OVERLOADED, reason, message, retry_after=5)
+def cannot_judge(reason: str, message: str) -> Refusal:
+    """Return a 503 for a credential that cannot be checked now, because the keys for that are not available."""
+    return Refusal(ErrorCode.OVERLOADED, reason, message, retry_after=5)

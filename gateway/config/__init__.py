@@ -1,6 +1,6 @@
-"""Every setting of the gateway: its environment name, default, bounds and what it is for.
+"""All settings of the gateway, with their environment names, defaults, bounds and descriptions.
 
-Times are in seconds, sizes in bytes. The environment wins over `.env`, options of the command line win over both.
+Times are in seconds, sizes in bytes. The environment overrides `.env`; command-line options override both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings of who may come in, from where, and how often."""
+"""Access settings: who may use the gateway, from where, and how often."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Network = IPv4Network | IPv6Network
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.\-_\[\]:]+")
 _HOST: Final = re.compile(r"\*|(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 UNIX_PEER: Final = "unix"
-"""The name, among trusted proxies, of whoever connects by a UNIX socket."""
+"""The name, among trusted proxies, for clients that connect by a UNIX socket."""
 
 RATES: Final = (
     "events",
@@ -31,7 +31,7 @@ RATES: Final = (
     "created_sessions",
     "handshakes",
 )
-"""The settings `rate_…`."""
+"""The names of the settings `rate_…`."""
 
 
 def _listed(value: str) -> list[str]:
@@ -39,22 +39,20 @@ def _listed(value: str) -> list[str]:
 
 
 class AccessSettings(Settings):
-    """What the door asks for."""
+    """Settings for the checks that every request must pass."""
 
     auth: Auth | None = Field(
         None,
-        description="required or none. Left out: required when any key is configured; none otherwise, "
-        "on a loopback address alone.",
+        description="required or none. Default: required if any key is configured, else none, which is then possible "
+        "only on a loopback address.",
     )
     api_keys_file: Path | None = Field(
-        None, description="File of API keys, one JSON object a line, as `turnwire key` prints them."
+        None, description="File of API keys, one JSON object per line, as `turnwire key` prints them."
     )
     jwt_secret_file: Path | None = Field(
-        None, description="File of the secret, of 32 bytes or more, that HS256 tokens are signed and minted with."
+        None, description="File with a secret of at least 32 bytes, with which HS256 tokens are signed and minted."
     )
-    jwks: str | None = Field(
-        None, description="Public keys that tokens are signed with: a path, or an https URL, of a JWKS."
-    )
+    jwks: str | None = Field(None, description="Path or https URL of a JWKS, the public keys to verify tokens with.")
     jwt_issuer: str | None = Field(None, min_length=1, description="The iss that tokens must have.")
     jwt_audience: str | None = Field(None, min_length=1, description="The aud that tokens must have.")
     allowed_origins: str = Field(
@@ -62,27 +60,27 @@ class AccessSettings(Settings):
     )
     allowed_hosts: str = Field(
         "",
-        description="Host names the gateway answers to, separated by commas; * for any. "
-        "Loopback names by default; required on a public address.",
+        description="Host names that the gateway answers to, separated by commas; * for any. "
+        "Default: loopback names. Required on a public address.",
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas; "
+        description="Addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas; "
         "unix for a UNIX socket.",
     )
     hsts: int = Field(
         0, ge=0, le=63_072_000, description="Seconds for Strict-Transport-Security; 0 leaves the header out."
     )
 
-    rate_events: str = Field("500/2000", description="Events of a publisher; over it the publisher is not read.")
-    rate_signals: str = Field("100/200", description="Signals of a publisher; over it the newest of a key wins.")
+    rate_events: str = Field("500/2000", description="Events of a publisher; over the rate it is not read.")
+    rate_signals: str = Field("100/200", description="Signals of a publisher; over the rate the newest of a key waits.")
     rate_commands: str = Field("50/200", description="Commands and JSON pings of a subscriber.")
     rate_control_frames: str = Field("10/50", description="WebSocket control frames of a connection.")
     rate_requests: str = Field("1000/1000", description="REST requests of a principal.")
-    rate_anonymous_requests: str = Field("20/20", description="REST requests of an address without a credential.")
-    rate_failed_logins: str = Field("10/min", description="Credentials of an address that are refused.")
+    rate_anonymous_requests: str = Field("20/20", description="REST requests without a credential from an address.")
+    rate_failed_logins: str = Field("10/min", description="Refused credentials from an address.")
     rate_created_sessions: str = Field("200/200", description="Sessions created by a principal.")
-    rate_handshakes: str = Field("50/50", description="Handshakes of an address that are not authenticated.")
+    rate_handshakes: str = Field("50/50", description="Handshakes without a valid credential from an address.")
 
     @field_validator("jwks")
     @classmethod
@@ -126,10 +124,10 @@ class AccessSettings(Settings):
 
     @property
     def has_keys(self) -> bool:
-        """Whether anything is configured that a credential could be judged by."""
+        """Whether keys are configured that credentials can be checked with."""
         return any((self.api_keys_file, self.jwt_secret_file, self.jwks))
 
     def rate(self, name: str) -> Rate:
-        """The rate of the setting `rate_<name>`."""
+        """Return the rate in the setting `rate_<name>`."""
         text: str = getattr(self, f"rate_{name}")
         return parse_rate(text)

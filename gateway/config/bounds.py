@@ -1,4 +1,4 @@
-"""Settings of how much there may be of anything, in bytes and in numbers."""
+"""Bounds: how many of each thing there may be, and how large."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GIB: Final = 1024 * _MIB
 
 
 class BoundSettings(Settings):
-    """Bounds. They hold with and without authentication."""
+    """Settings for bounds. They apply with and without authentication, unless they say otherwise."""
 
     max_id_chars: int = Field(256, ge=36, le=1024, description="Longest sessionId and eventId, in characters.")
     max_event_bytes: int = Field(128 * _KIB, ge=_KIB, le=8 * _MIB, description="Largest event as sent, in bytes.")
@@ -24,27 +24,27 @@ class BoundSettings(Settings):
     max_metadata_bytes: int = Field(64 * _KIB, ge=2, le=_MIB, description="Largest metadata of a session, in bytes.")
     max_batch_events: int = Field(500, ge=1, le=5000, description="Most events in one append.")
     max_in_flight: int = Field(
-        256, ge=1, le=100_000, description="Most events of one publisher without an ack; then it is not read."
+        256, ge=1, le=100_000, description="Most unacked events of one publisher; beyond, it is not read."
     )
     max_outbox_bytes: int = Field(_MIB, ge=_KIB, le=256 * _MIB, description="Most bytes held for one slow connection.")
     max_waiting_bytes: int = Field(
         256 * _MIB,
         ge=_MIB,
         le=64 * 1024 * _MIB,
-        description="Most bytes of events that wait for the storage, in all sessions.",
+        description="Most bytes of events that wait for the storage, over all sessions.",
     )
     max_connections: int = Field(20_000, ge=1, le=1_000_000, description="Most WebSocket connections.")
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
     max_bad_messages: int = Field(
-        20, ge=0, description="Messages in a row that cannot be decoded before a connection is closed; 0 is no limit."
+        20, ge=0, description="Undecodable messages in a row after which a connection is closed; 0 is no limit."
     )
     max_containers: int = Field(
         20_000, ge=0, description="Most arrays and objects in one frame or body; 0 is no limit."
     )
     max_ping_ref_bytes: int = Field(128, ge=0, description="Longest ref of a ping, in bytes; 0 is no limit.")
     max_frames_per_turn: int = Field(
-        32, ge=0, description="Frames of one connection before others get a turn; 0 is no limit."
+        32, ge=0, description="Most frames of one connection before others get a turn; 0 is no limit."
     )
     max_streams: int = Field(256, ge=0, description="Most NDJSON and SSE streams at once; 0 is no limit.")
     max_streams_per_principal: int = Field(
@@ -54,7 +54,7 @@ class BoundSettings(Settings):
     max_all_outbox_bytes: int = Field(
         256 * _MIB,
         ge=0,
-        description="Most bytes held for all slow readers together; over it the slowest is closed; 0 is no limit.",
+        description="Most bytes held for all slow connections together; beyond, the slowest is closed; 0 is no limit.",
     )
     max_live_bytes: int = Field(
         2 * _GIB, ge=0, description="Most memory of live sessions, metadata included, in bytes; 0 is no limit."
@@ -69,8 +69,7 @@ class BoundSettings(Settings):
     max_handshakes_per_address: int = Field(
         200,
         ge=0,
-        description="Most connections of one address that are not authenticated yet, with authentication; "
-        "0 is no limit.",
+        description="Most unauthenticated connections from one address, with authentication; 0 is no limit.",
     )
 
     @model_validator(mode="after")
@@ -84,7 +83,7 @@ class BoundSettings(Settings):
 
     @property
     def limits(self) -> Limits:
-        """The limits a client meets, in the protocol's terms."""
+        """The limits that clients must keep, in the protocol's terms."""
         return Limits(
             id_chars=self.max_id_chars,
             event_bytes=self.max_event_bytes,

@@ -1,4 +1,4 @@
-"""A rate as a setting writes it."""
+"""A rate, as written in a setting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PER_MINUTE: Final = re.compile(r"(\d{1,9})/min")
 
 
 class Rate(NamedTuple):
-    """So many a second in the long run, and so many at once after a pause."""
+    """A rate per second in the long run, and a burst after a pause."""
 
     per_second: float
     burst: int
@@ -24,9 +24,10 @@ OFF: Final = Rate(0, 0)
 
 
 def parse_rate(text: str) -> Rate:
-    """`PER_SECOND/BURST` as in `500/2000`; `10/min` for ten a minute, all of which may come at once; `0` for none.
+    """Return the rate in `text`. Raises ValueError.
 
-    Raises ValueError.
+    `500/2000` means 500 per second with bursts of 2000; `10/min` means 10 per minute, possibly all at once; `0` means
+    no limit.
     """
     if text.strip() == "0":
         return OFF
@@ -35,4 +36,4 @@ def parse_rate(text: str) -> Rate:
     if (second := _PER_SECOND.fullmatch(text.strip())) is not None:
         rate = Rate(float(second[1]), int(second[2]))
         return OFF if rate.is_off else rate
-    raise ValueError("must be PER_SECOND/BURST, as in 500/2000, or so many a minute, as in 10/min, or 0 for no limit")
+    raise ValueError("must be PER_SECOND/BURST such as 500/2000, a number per minute such as 10/min, or 0 for no limit")

@@ -1,4 +1,4 @@
-"""Settings of the process: where it listens, its database, its logs."""
+"""Process settings: where it listens, its database, its logs."""
 
 from __future__ import annotations
 
@@ -22,43 +22,41 @@ _REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "rediss+s
 
 
 class ServerSettings(Settings):
-    """What the process is made of."""
+    """Settings for the process."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(3000, ge=0, le=65535, description="Port to listen on; 0 takes any.")
     mongodb_uri: str | None = Field(
         None,
         repr=False,
-        description="The MongoDB replica set or cluster. Without it an embedded database is started.",
+        description="URI of the MongoDB replica set or cluster. Without it, an embedded database is started.",
     )
     mongodb_database: str = Field("turnwire", description="Name of the database that holds sessions and events.")
     redis_url: str | None = Field(
-        None, repr=False, description="The Redis or Valkey over which gateways tell each other what is new."
+        None, repr=False, description="URL of the Redis or Valkey server through which gateways inform each other."
     )
-    redis_host: str | None = Field(None, description="Its host, if there is no REDIS_URL.")
-    redis_port: int = Field(6379, ge=1, le=65535, description="Its port, with REDIS_HOST.")
+    redis_host: str | None = Field(None, description="Host of that server, if there is no REDIS_URL.")
+    redis_port: int = Field(6379, ge=1, le=65535, description="Port of that server, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
-    embedded_cache: str = Field("256M", description="Cache of the embedded database, as in 256M or 1G.")
+    embedded_cache: str = Field("256M", description="Cache size of the embedded database, such as 256M or 1G.")
     insert_lanes: int | None = Field(
         None,
         ge=1,
         le=64,
-        description="Inserts of events under way at a time; without it 8, and 1 on the embedded database.",
+        description="Concurrent inserts of events. Default: 8, or 1 on the embedded database.",
     )
-    figures: Switch = Field("on", description="Whether the figures of sessions are kept and written with their ends.")
+    figures: Switch = Field("on", description="Whether figures of sessions are computed, and stored when they end.")
     search: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether words said and all filters are found by an index in the data folder; auto: with the "
-        "embedded database.",
+        description="Whether an index in the data folder serves search and filters; auto: only with the embedded "
+        "database.",
     )
     metadata_indexes: str = Field(
         "customerId,userId,callSid,bot,agent",
-        description="Keys of metadata that MongoDB has an index for, separated by commas.",
+        description="Metadata keys for which MongoDB has an index, separated by commas.",
     )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
-    log_format: LogFormat = Field(
-        "auto", description="console, json, or auto: console on a terminal and json elsewhere."
-    )
+    log_format: LogFormat = Field("auto", description="console, json, or auto: console on a terminal, else json.")
 
     @field_validator("mongodb_uri")
     @classmethod
@@ -94,12 +92,12 @@ class ServerSettings(Settings):
     @classmethod
     def _is_cache_size(cls, value: str) -> str:
         if not _CACHE_SIZE.fullmatch(value):
-            raise ValueError("must be a number of mebibytes or gibibytes, as in 256M or 1G")
+            raise ValueError("must be a number of mebibytes or gibibytes, such as 256M or 1G")
         return value
 
     @property
     def bus_url(self) -> str | None:
-        """The URL of Redis, if there is one."""
+        """The URL of the Redis server; None without one."""
         if self.redis_url is not None or self.redis_host is None:
             return self.redis_url
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host

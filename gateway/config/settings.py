@@ -1,4 +1,4 @@
-"""All settings together, and reading them."""
+"""The settings as a whole, and reading them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from turnwire.gateway.config.sources import environment_name
 from turnwire.gateway.config.times import TimeSettings
 
 _SECRET: Final = {"MONGODB_URI", "REDIS_URL", "TURNWIRE_JWKS"}
-"""May hold a password, so that what was given is not repeated."""
+"""Settings that may hold a password, so that error messages do not repeat their values."""
 
 
 class ConfigError(Exception):
-    """A setting has a value that cannot be used. The text names the variable and is for people."""
+    """A setting whose value cannot be used. The text names the variable and is for people."""
 
 
 class Config(TimeSettings, BoundSettings, AccessSettings, ServerSettings):
-    """All settings, fixed for the life of the process. `Config()` reads the environment, `load_config` also `.env`."""
+    """All settings, fixed for the life of the process. `Config()` reads the environment; `load_config` also `.env`."""
 
 
 def load_config(env_file: Path | None = Path(".env"), **overrides: Any) -> Config:
-    """The settings from `.env`, the environment and, above both, the overrides that are not None.
+    """Return the settings from `.env`, overridden by the environment, overridden by `overrides` that are not None.
 
-    Raises ConfigError with one line for each wrong value.
+    Raises ConfigError with one line for each bad value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:

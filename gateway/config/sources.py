@@ -1,4 +1,4 @@
-"""Where settings come from: the environment and `.env`, under one name each."""
+"""The sources of settings: the environment and `.env`, under a single name for each setting."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _PLAIN_NAMES: Final = {"host", "port", "mongodb_uri", "mongodb_database", "redis
 
 
 def environment_name(field: str) -> str:
-    """The environment variable that sets this field of Config."""
+    """Return the environment variable that sets this field of Config."""
     return field.upper() if field in _PLAIN_NAMES else f"TURNWIRE_{field.upper()}"
 
 
 class _OneName(PydanticBaseEnvSettingsSource):
-    """Looks a field up under its environment name alone.
+    """A source that looks up a field under its environment name alone.
 
-    With aliases and a prefix there would be a second name, TURNWIRE_PORT for one, which Kubernetes sets to a URL for
-    any service called turnwire.
+    With aliases and a prefix, each field would have a second name, such as TURNWIRE_PORT, which Kubernetes sets to a
+    URL for any service called turnwire.
     """
 
     env_vars: Mapping[str, str | None]
@@ -45,7 +45,7 @@ class _EnvFile(_OneName, DotEnvSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Base of all groups of settings: fixed once read, the environment before `.env`."""
+    """The base of all groups of settings: immutable, read from the environment first, then from `.env`."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True)
 

@@ -1,1 +1,1 @@
-"""One open WebSocket, whatever it is for; and all of them."""
+"""Open WebSockets, whatever they are for, and the set of all of them."""

@@ -1,4 +1,4 @@
-"""One WebSocket of either kind: its codec and outbox, what it reads, whether it is alive, and how it is closed."""
+"""One WebSocket of either kind: codec, outbox, reading, liveness and closing."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from msgspec import Struct
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
-"""How long a closing connection may take to hand over its last frames, and again to answer the close frame."""
+"""How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
 _LONGEST_POLL_SECONDS = 0.05
 _MAX_REASON_BYTES = 120
 _REPLIES_SHARE = 2.0
-"""Pushes keep within the outbox's bound; replies may go to twice that, then we stop reading who asks for more."""
+"""Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
 _PING_FRAME = b"\x89\x00"
 
 
 class _Socket(web.WebSocketResponse[bool]):
-    """Leaves the transport open after the close frame: closing it while the other side still sends would reset the
-    connection, and the other side would lose the close frame. Connection closes it, in time."""
+    """A WebSocket that leaves its transport open after the close frame; Connection closes it later. Closing it while
+    the other side still sends would reset the connection, and the other side would lose the close frame."""
 
     def _close_transport(self) -> None:
         pass
 
     async def read_out(self) -> None:
-        """After `close`: read on to the other side's close frame. aiohttp does so by itself unless somebody was in
-        `receive` when we closed."""
+        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
+        under way when the socket was closed."""
         if self._closing and self._reader is not None:
-            with suppress(Exception):  # whatever ends the reading ends the wait
+            with suppress(Exception):  # any error ends the wait, too
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass
 
@@ -51,15 +51,15 @@ class Serving(Struct, frozen=True):
     clock: Callable[[], float]
     """The loop's clock."""
     frame_received: Callable[[], None]
-    """Told of each frame that was read."""
+    """Called for each frame that was read."""
 
 
 class Connection:
-    """One WebSocket. Owner: its request handler; anybody may `send` to it or ask it to close."""
+    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it."""
 
     kind: Kind
     patient = False
-    """Whether a lack of pongs is forgiven longer while the other side has unread frames."""
+    """Whether a missing pong is tolerated longer while the other side has unread frames."""
 
     def __init__(self, request: web.Request, serving: Serving) -> None:
         self.request = request
@@ -67,10 +67,10 @@ class Connection:
         self.limits = serving.config.limits
         self.codec: Codec = JSON
         self.paused = False
-        """Whether we have stopped reading for reasons of our own: then silence says nothing about the other side."""
+        """Whether the gateway has stopped reading for its own reasons. Silence then says nothing about the client."""
         self.closing: asyncio.Task[None] | None = None
         self.deaf = False
-        """Whether what arrives is not taken any more."""
+        """Whether frames that arrive are ignored."""
         self._config = serving.config
         self._ws = _Socket(
             protocols=tuple(CODECS),
@@ -80,36 +80,36 @@ class Connection:
             timeout=_CLOSE_SECONDS,
             decode_text=False,
         )
-        self._outbox: Outbox | None = None
+        self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
         self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
-        """Whether what was received is not WebSocket any more, or too big: the rest of it is of no interest."""
+        """Whether something invalid or too large was received. The rest of the stream is not read."""
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self._pinged_at: float | None = None
         self._unread_until_now = False
         self._blocked = False
-        """Whether we have stopped reading because the other side does not read."""
+        """Whether the gateway has stopped reading because the client does not read."""
 
     # --- the handshake -----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raises InvalidMessage when the request is no handshake of ours, Overloaded when no connection is taken."""
+        """Raise InvalidMessage if the request is no valid handshake, Overloaded if no connection is accepted."""
         asked = self.request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
         if asked and not CODECS.keys() & set(asked):
-            raise InvalidMessage(f"the subprotocols served are {' and '.join(CODECS)}, or none for the first")
+            raise InvalidMessage(f"the subprotocol must be one of {', '.join(CODECS)}; without one, the first is used")
         if not self._ws.can_prepare(self.request):
             raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
         self.serving.connections.check_capacity()
 
     async def open(self) -> web.WebSocketResponse[bool]:
-        """Finish the handshake. Raises Overloaded, as `check`."""
+        """Finish the handshake. Raises Overloaded if no connection is accepted."""
         self.serving.connections.check_capacity()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
-        self._outbox = Outbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
+        self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self.serving.connections.connections.add(self)
         if self.serving.connections.draining:
@@ -122,11 +122,11 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the handshake is done; it stays so."""
+        """Whether the handshake was done. Stays True after closing."""
         return self._outbox is not None
 
     @property
-    def outbox(self) -> Outbox:
+    def outbox(self) -> FrameOutbox:
         assert self._outbox is not None, "the connection is not open yet"
         return self._outbox
 
@@ -157,14 +157,14 @@ class Connection:
     # --- receiving ---------------------------------------------------------------------------------------------------
 
     def judge_again(self) -> None:
-        """What the other side may do has changed: close if this is not among it any more."""
+        """Close if the client's rights, which have changed, no longer allow this connection."""
 
     def takes_control_frame(self) -> bool:
-        """Whether a ping is to be answered: not when there are too many of them."""
+        """Return whether a ping is answered: not if there are too many of them."""
         return True
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """The data frames that arrive, until the connection ends. Closes it for frames of the wrong kind."""
+        """Yield the data frames that arrive until the connection ends. Close it for a frame of the wrong kind."""
         wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
         while self.closing is None:
             message = await self._ws.receive()
@@ -200,7 +200,7 @@ class Connection:
                 self._blocked = False
 
     def check_alive(self, now: float) -> None:
-        """Ping when it is time; close when the pong is overdue. `now` is the loop's clock."""
+        """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""
         if self.closing is not None:
             return
         if self._pinged_at is None:
@@ -214,7 +214,7 @@ class Connection:
             return
         slow = self._blocked or (self.patient and self.outbox.unread)
         if self.paused or (self._unread_until_now and not slow):
-            self._pinged_at = now  # only now does the other side come to our ping, or we to its pong
+            self._pinged_at = now  # only from now on can the client read the ping, or the gateway its pong
         self._unread_until_now = slow
         allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
         if now - self._pinged_at > allowed:
@@ -223,7 +223,7 @@ class Connection:
     # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
-        """Close after what is in the outbox, or as soon as the handshake is done; the first call counts."""
+        """Close after the outbox is sent, or as soon as the handshake is done. Only the first call counts."""
         if self._outbox is None:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
@@ -233,17 +233,17 @@ class Connection:
             self.closing.add_done_callback(_retrieve)
 
     def cut_off(self, code: int, reason: str) -> None:
-        """Close without reading what the other side has sent, or sends on: it is of no interest."""
+        """Close without reading what the client has sent or still sends."""
         self._broken = self.deaf = True
         self.close(code, reason)
 
     @property
     def close_code(self) -> int | None:
-        """The code it was closed with, by whichever side was first."""
+        """The close code of the side that closed first; None while open."""
         return self._ws.close_code if self._closed_with is None else self._closed_with
 
     def abort(self) -> None:
-        """Cut the connection, if it is still there."""
+        """Abort the transport, if there is one."""
         if self.request.transport is not None:
             self.request.transport.abort()
 
@@ -267,7 +267,7 @@ class Connection:
         self.abort()
 
     async def _hang_up(self) -> None:
-        """Close the transport when all is written; returns when it is gone."""
+        """Close the transport once everything is written. Return when it is gone."""
         transport = self.request.transport
         if transport is None:
             return
@@ -281,7 +281,7 @@ class Connection:
             pause = min(_LONGEST_POLL_SECONDS, pause * 2 + 0.001)
 
     async def finish(self) -> None:
-        """The handler's last step: nothing of the connection is left when this returns."""
+        """Close the connection and wait until nothing of it is left. The handler's last step."""
         if self.closing is None:
             self.close(CloseCode.DONE, "")
         assert self.closing is not None

@@ -1,4 +1,4 @@
-"""WebSocket frames, made by hand where aiohttp would make them one by one."""
+"""Encodes WebSocket frames, so that one frame can be sent to many sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 
 def server_frame(payload: bytes, *, text: bool) -> bytes:
-    """A whole, unmasked WebSocket data frame (RFC 6455, section 5.2), ready for the transport."""
+    """Return a complete, unmasked WebSocket data frame (RFC 6455, section 5.2), ready for the transport."""
     first = 0x81 if text else 0x82
     size = len(payload)
     if size < 126:
@@ -17,7 +17,7 @@ def server_frame(payload: bytes, *, text: bool) -> bytes:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether it may be the payload of a text frame."""
+    """Return whether the bytes are valid UTF-8, as a text frame must be."""
     if data.isascii():
         return True
     try:

@@ -1,4 +1,4 @@
-"""Pings, and the end of connections that do not answer them."""
+"""Pings all connections, and closes those that do not answer or hold too much memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _HELD_UP_TICKS = 3
 
 
 class Liveness:
-    """Asks all connections every `tick` seconds whether they are alive."""
+    """Checks all connections every `tick` seconds."""
 
     def __init__(
         self, connections: OpenConnections, clock: Callable[[], float], tick: float, *, most_bytes: int
     ) -> None:
-        """`most_bytes` may wait for all connections together; 0 is no limit."""
+        """`most_bytes`: limit of the bytes that wait for all connections together; 0 means no limit."""
         self._connections = connections
         self._clock = clock
         self._tick = tick
@@ -27,7 +27,7 @@ class Liveness:
         now, before = self._clock(), self._asked_at
         self._asked_at = now
         if now - before > _HELD_UP_TICKS * self._tick:
-            return  # the gateway itself was held up: what has arrived meanwhile is read first
+            return  # the gateway itself was held up: frames that have arrived are read first
         for connection in tuple(self._connections.connections):
             connection.check_alive(now)
         for follower in tuple(self._connections.followers):
@@ -35,13 +35,13 @@ class Liveness:
         self._keep_within()
 
     def _keep_within(self) -> None:
-        """Close the slowest, until what waits for the others is within the bound."""
+        """Close the slowest connections until the bytes that wait for the others are within the limit."""
         waiting = self._connections.outbox_bytes
         if not 0 < self._most_bytes < waiting:
             return
         open_ones = [each for each in self._connections.connections if each.closing is None]
         for connection in sorted(open_ones, key=lambda each: each.outbox.size, reverse=True):
             waiting -= connection.outbox.size
-            connection.close(CloseCode.TRY_LATER, "too much waits for slow readers; reconnect and resume")
+            connection.close(CloseCode.TRY_LATER, "too much data waits for slow readers; reconnect and resume")
             if waiting <= self._most_bytes:
                 return

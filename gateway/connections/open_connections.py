@@ -1,24 +1,24 @@
-"""All open connections of a gateway: how many it takes, and whether it takes any."""
+"""All open connections of a gateway, and whether it accepts more."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Literal, Protocol
 
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.protocol.errors import Overloaded
 
 Kind = Literal["publisher", "subscriber"]
 
 
 class OpenConnection(Protocol):
-    """A WebSocket, as one of all."""
+    """An open WebSocket."""
 
     kind: Kind
     closing: asyncio.Task[None] | None
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> FrameOutbox: ...
     def check_alive(self, now: float) -> None: ...
     def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:
@@ -32,38 +32,38 @@ class Follower(Protocol):
     """A session followed over HTTP."""
 
     def check_alive(self, now: float) -> None:
-        """End the answer when the credential has come to its end."""
+        """End the answer if the credential has expired."""
 
     def judge_again(self) -> None:
-        """End the answer when the credential does not allow it any more."""
+        """End the answer if the credential no longer allows it."""
 
     def end(self) -> None:
-        """End the answer: the client reconnects."""
+        """End the answer. The client reconnects."""
 
 
 class OpenConnections:
-    """Connections and followers enter and leave these sets themselves."""
+    """The open connections and HTTP followers, which add and remove themselves."""
 
     def __init__(self, most: int) -> None:
         self.connections: set[OpenConnection] = set()
         self.followers: set[Follower] = set()
         self.leaving = False
-        """Whether the gateway is about to go away: it still serves, but is not ready for more."""
+        """Whether the gateway is about to drain: it still serves, but reports that it is not ready."""
         self.draining = False
-        """Whether the gateway is going away, and takes no frames and no connections any more."""
+        """Whether the gateway is draining: it accepts no frames and no connections."""
         self._most = most
 
     def check_capacity(self) -> None:
-        """Raises Overloaded when no connection is taken."""
+        """Raise Overloaded if no connection is accepted."""
         if self.draining:
             raise Overloaded("the gateway is going away; reconnect")
         if len(self.connections) + len(self.followers) >= self._most:
-            raise Overloaded(f"the gateway has its {self._most} connections; try again later")
+            raise Overloaded(f"the gateway has {self._most} connections, which is the limit; try again later")
 
     def count(self, kind: Kind) -> int:
         return sum(connection.kind == kind for connection in self.connections)
 
     @property
     def outbox_bytes(self) -> int:
-        """Bytes waiting for WebSockets."""
+        """Bytes that wait in the outboxes of all WebSockets."""
         return sum(connection.outbox.size for connection in self.connections)

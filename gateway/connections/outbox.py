@@ -1,4 +1,4 @@
-"""The bounded frames waiting for one socket."""
+"""The bounded queue of frames for one socket."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
 
 
-class Outbox:
-    """Frames on their way to one socket: straight to the transport while it keeps up, else queued here.
+class FrameOutbox:
+    """Frames for one socket: written to the transport at once while it keeps up, else queued here.
 
-    The bound is kept by those who have a choice: they ask `has_room` before each frame, or await `room()`.
-    Owner of the queue: its drain task, which lives while there is something in it.
+    Senders keep the bound: they check `has_room` before each frame, or await `room()`. The queue is owned by its drain
+    task, which runs while there are frames in it.
     """
 
     __slots__ = ("_drain", "_frames", "_replaceable", "_task", "_transport", "_waiters", "closed", "max_bytes", "size")
@@ -25,42 +25,42 @@ class Outbox:
     def __init__(
         self, drain: Callable[[bytes], Awaitable[None]], transport: asyncio.WriteTransport | None, max_bytes: int
     ) -> None:
-        """`drain` writes one frame and returns when the socket can take more. Without a `transport` all frames go
-        that way."""
+        """`drain` writes one frame and returns when the socket can take more. It is used for all frames if `transport`
+        is None."""
         self._drain = drain
         self._transport = transport
         self._frames: deque[list[bytes]] | None = None
-        """Made when it is first needed, and kept: an empty one has 760 bytes, and most connections never queue."""
+        """Made when first needed: an empty deque takes 760 bytes, and most connections never queue."""
         self._replaceable: dict[object, list[bytes]] = {}
         self._task = OnDemandTask(self._run)
         self._waiters: list[asyncio.Future[None]] = []
         self.closed = False
         self.max_bytes = max_bytes
         self.size = 0
-        """Bytes queued."""
+        """Number of queued bytes."""
 
     @property
     def frame_bytes(self) -> int:
-        """What pushes are cut into, down to one event or session."""
+        """The size that pushes are split to, unless a single event or session is larger."""
         return min(_MAX_FRAME_BYTES, self.max_bytes // 2)
 
     @property
     def has_room(self) -> bool:
-        """Whether a frame of `frame_bytes` keeps within the bound. So it is after `room()`."""
+        """Whether a frame of `frame_bytes` fits within the bound. True after `room()`."""
         return self.size + self.frame_bytes <= self.max_bytes
 
     @property
     def unread(self) -> bool:
-        """Whether the other side has frames to read that it has not taken yet."""
+        """Whether there are frames that the other side has not read yet."""
         return self._task.running or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
 
     def put(self, frame: bytes, key: object = None) -> None:
-        """Send `frame` after what was put before. With a `key` it voids a frame of the same key still queued here."""
+        """Send `frame` after those put before. With a `key`, drop a frame with the same key that is still queued."""
         if not self._send_at_once(frame):
             self._queue(frame, key)
 
     def offer(self, frame: bytes) -> bool:
-        """Put `frame` if there is room for one of `frame_bytes`; whether it was put."""
+        """Put `frame` if there is room for one of `frame_bytes`. Return whether it was put."""
         if self._send_at_once(frame):
             return True
         if self._task.running and not self.has_room:
@@ -69,7 +69,7 @@ class Outbox:
         return True
 
     def _send_at_once(self, frame: bytes) -> bool:
-        """Whether the frame has gone to the transport, or has nowhere to go any more."""
+        """Write the frame to the transport if that is possible now. Return False if it must be queued instead."""
         transport = self._transport
         if transport is None or self._task.running:
             return self.closed
@@ -116,12 +116,12 @@ class Outbox:
         self._waiters.clear()
 
     async def room(self, at_most: float = 0.5) -> None:
-        """Wait until no more than this share of the bound is queued, or the outbox is closed."""
+        """Wait until at most this share of the bound is queued, or the outbox is closed."""
         while self.size > self.max_bytes * at_most and not self.closed:
             await self._changed()
 
     async def flushed(self) -> None:
-        """Wait until all has gone to the transport, or the outbox is closed."""
+        """Wait until all frames are written to the transport, or the outbox is closed."""
         while self._frames and not self.closed:
             await self._changed()
 
@@ -131,7 +131,7 @@ class Outbox:
         await waiter
 
     def close(self) -> None:
-        """Drop what is queued and all that is put from now on."""
+        """Drop all queued frames, and those that are put from now on."""
         self.closed = True
         self._frames = None
         self._replaceable.clear()

@@ -1,4 +1,4 @@
-"""How long one connection may go on before others get their turn."""
+"""Limits how long one connection may be served before others get their turn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Turn:
-    """Frames, and the time they took, since the others had theirs. A limit of 0 is none."""
+    """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit."""
 
     __slots__ = ("_began", "_clock", "_frames", "_most_frames", "_most_seconds", "_spent")
 
@@ -18,11 +18,11 @@ class Turn:
         self._spent = self._began = 0.0
 
     def begin(self) -> None:
-        """A frame is about to be handled."""
+        """Note that a frame is about to be handled."""
         self._began = self._clock()
 
     def is_over(self) -> bool:
-        """To be asked after each frame; when it is over, the next one begins."""
+        """Return whether the turn is over, and begin the next one if so. To be called after each frame."""
         self._frames += 1
         self._spent += self._clock() - self._began
         if 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent:

@@ -1,1 +1,1 @@
-"""Finding past sessions: what feeds the search, and what asks it."""
+"""Finding past sessions: feeding the search, and asking it."""

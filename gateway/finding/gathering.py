@@ -1,4 +1,4 @@
-"""What sessions say, gathered on the path of their events, until it is written for the search."""
+"""Gathers what is said in sessions, on the path of their events, until it is written for the search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
 MAX_CHARS = 8 * 1024 * 1024
-"""Of all texts that wait; what comes then is read from the log later."""
+"""Most characters of texts that wait. Sessions whose texts do not fit are read from the log later."""
 
 
 class _Texts:
@@ -24,7 +24,7 @@ class _Texts:
 
 
 def text_in(type: EventType, payload: JsonObject) -> str | None:
-    """What an event says, if it says something for good."""
+    """Return the text of an event; None if it has none or only an interim one."""
     if type == "system" or payload.get("final") is False:
         return None
     text = payload.get("text")
@@ -32,21 +32,21 @@ def text_in(type: EventType, payload: JsonObject) -> str | None:
 
 
 class Gathering:
-    """Bounded, and cheap for every event: some dictionary look-ups and no copy of a text."""
+    """The changes and texts of sessions that wait to be written. An event costs some dictionary look-ups, no copies."""
 
     def __init__(self) -> None:
         self._said: dict[str, _Texts] = {}
         self._changed: dict[SessionState, None] = {}
         self._chars = 0
         self.missed: dict[str, None] = {}
-        """Sessions of which something was not taken; to be read from the log."""
+        """Sessions of which something was left out; to be read from the log."""
 
     def changed(self, state: SessionState) -> None:
-        """More is new of the session than its events."""
+        """Note that fields of the session have changed."""
         self._changed[state] = None
 
-    def heard(self, state: SessionState, durable: Durable) -> None:
-        """These events, the next ones of the session, have become durable."""
+    def advanced(self, state: SessionState, durable: Durable) -> None:
+        """Gather the texts of events that have become durable."""
         session_id, first = state.session_id, durable.events[0][0]
         if self._chars > MAX_CHARS:
             self.missed[session_id] = None
@@ -65,7 +65,7 @@ class Gathering:
                 self._chars += len(text)
 
     def take(self) -> tuple[list[SessionRecord], list[Said]]:
-        """All that waits: sessions as they are now, and what was said in them."""
+        """Remove and return everything that waits: the changed sessions as they are now, and what was said."""
         records = [replace(state.record) for state in self._changed]
         said = [Said(key, each.first, each.last, "\n".join(each.texts)) for key, each in self._said.items()]
         self._changed, self._said, self._chars = {}, {}, 0

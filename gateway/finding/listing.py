@@ -1,4 +1,4 @@
-"""A page of the sessions that pass all filters, whatever is there to find them by."""
+"""Lists the sessions that pass all filters, by the search if there is one, else by reading session documents."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from turnwire.store.sessions import SessionQuery
 class Listed(Struct, frozen=True):
     sessions: list[Session]
     stopped_at: Place | None = None
-    """Where the search went no further for lack of time."""
+    """Where the search stopped for lack of time."""
     count: SessionCount | None = None
     searched: list[Literal["id", "metadata", "speech"]] | None = None
-    """What words were looked for in."""
+    """Where words were looked for."""
 
 
 class Listing:
-    """Asks the search, where there is one that knows all sessions; else reads the session documents. Owns nothing."""
+    """Asks the search, if there is one that knows all sessions; else reads session documents. Holds no state."""
 
     def __init__(self, pages: Pages, store: Store, search: Search | None) -> None:
         self._pages = pages
@@ -35,14 +35,14 @@ class Listing:
         self._search = search
 
     async def find(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        """Raises StorageUnavailable."""
+        """Return the page, with a count up to `count_up_to` unless that is None. Raises StorageUnavailable."""
         if not query.more and count_up_to is None and not query.ascending:
             return Listed(*await self._pages.find(query))
         if self._search is not None and self._search.ready:
             try:
                 return await self._ask(self._search, query, count_up_to)
             except sqlite3.Error:
-                pass  # it has been told; what is left is slower
+                pass  # the search logs its own faults; reading the documents is slower
         return await self._scan(query, count_up_to)
 
     async def _ask(self, search: Search, query: SessionQuery, count_up_to: int | None) -> Listed:

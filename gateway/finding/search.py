@@ -1,4 +1,4 @@
-"""The search of one gateway: fed behind the commits, asked by REST. SQLite is used in two threads of its own."""
+"""The search of one gateway: fed after the commits, asked by REST. SQLite is used in two threads of its own."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ from turnwire.store.search.sums import sums as sums_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 FLUSH_SECONDS = 0.5
-"""How far the search is behind the log at most, beside the time of a write."""
+"""Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
 _PAGE = 100
 _OVERLAP = timedelta(seconds=2)
-"""Clocks of gateways differ, and a write takes its time."""
+"""How far back to look again for ended sessions: clocks of gateways differ, and a write takes time."""
 _PAUSE_SECONDS = 0.02
-"""Between two pages of sessions that are read into it: others come first."""
+"""Pause between two pages of sessions that are read into the search: others come first."""
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.search")
 
 
 class Search:
-    """Owner of the projection's file. `ready` once it knows all sessions there are; whatever fails is logged, and the
-    gateway goes on without."""
+    """The search's projection of all sessions, in a SQLite file that this object owns.
+
+    `ready` is True once the projection has all sessions. If it cannot be used, that is logged once, and the gateway
+    works without it.
+    """
 
     def __init__(self, store: Store, path: Path, *, shared: bool) -> None:
         """`shared`: other gateways may use the database; their sessions are taken when they begin and when they end."""
@@ -50,7 +53,7 @@ class Search:
         self._writing = ThreadPoolExecutor(1, "search-write")
         self._reading = ThreadPoolExecutor(1, "search-read")
         self._flushed = asyncio.Lock()
-        self._told = False
+        self._warned = False
         self._shared = shared
         self._looked_since = utc_now()
 
@@ -77,7 +80,7 @@ class Search:
     # --- fed ---------------------------------------------------------------------------------------------------------
 
     async def flush(self) -> None:
-        """Write what has been gathered; what cannot be written is read from the log the next time."""
+        """Write what has been gathered. What cannot be written is read from the log later."""
         async with self._flushed:
             catalog = self._catalog
             if catalog is None:
@@ -89,19 +92,19 @@ class Search:
                 for behind in await self._write(lambda: catalog.take(records, said)):
                     self.gathering.missed[behind] = None
             except sqlite3.Error as error:
-                self._tell(error)
+                self._warn(error)
                 lost = [record.session_id for record in records] + [each.session_id for each in said]
                 self.gathering.missed |= dict.fromkeys(lost)
 
     async def run(self, prepared: asyncio.Event) -> None:
-        """Open the projection, read into it what it does not know, then keep it up, as long as the gateway lives."""
+        """Open the projection, complete it, and keep it up to date for as long as the gateway runs."""
         await prepared.wait()
         while True:
             try:
                 await self._open()
                 await self._keep_up()
             except (sqlite3.Error, OSError) as error:
-                self._tell(error)
+                self._warn(error)
             except StorageUnavailable:
                 pass
             await asyncio.sleep(1.0)
@@ -140,7 +143,10 @@ class Search:
         self.gathering.missed |= dict.fromkeys(ended)
 
     async def _learn_all(self, catalog: Catalog) -> None:
-        """Those that had not ended, then all that have started since; all there are when it was never complete."""
+        """Read the sessions that the projection has as unended, then all that have started since.
+
+        If the projection was never complete, read all sessions.
+        """
         complete = await self._write(catalog.complete)
         if complete:
             for known in await self._write(catalog.unended):
@@ -165,18 +171,18 @@ class Search:
             await self._learn_record(catalog, record)
 
     async def _learn_record(self, catalog: Catalog, record: SessionRecord) -> None:
-        """The session, and the texts of its events that are missing, from the log."""
+        """Write the session, and the texts of events that the projection lacks, read from the log."""
         await self._write(lambda: catalog.take([record], []))
         indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
         events = self._store.events
         while indexed < record.last_seq:
             last = min(indexed + READ_WINDOW, record.last_seq)
-            await self._say(catalog, await events.read(record.session_id, indexed + 1, last))
+            await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last))
             indexed = last
         if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed)):
-            await self._say(catalog, tail)  # the stored lastSeq may be behind
+            await self._write_texts(catalog, tail)  # the stored lastSeq may be behind
 
-    async def _say(self, catalog: Catalog, events: Sequence[Event]) -> None:
+    async def _write_texts(self, catalog: Catalog, events: Sequence[Event]) -> None:
         texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]
         said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts))
         await self._write(lambda: catalog.take([], [said]))
@@ -184,13 +190,13 @@ class Search:
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)
 
-    def _tell(self, error: Exception) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
             _log.warning("the search in %s cannot be used: %s", self._path, error)
 
     async def close(self) -> None:
-        """Write what is left, and let go of the file."""
+        """Write what is left, and close the file."""
         await self.flush()
         self.ready = False
         loop = asyncio.get_running_loop()

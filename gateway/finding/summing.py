@@ -1,4 +1,4 @@
-"""Sums over sessions by group, whatever is there to sum up."""
+"""Sums sessions by group, by the search if there is one, else by reading session documents."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from turnwire.store.sessions import SessionRecord
 
 
 class Summing:
-    """Asks the search, where there is one that knows all sessions; else reads the session documents. Owns nothing."""
+    """Asks the search, if there is one that knows all sessions; else reads session documents. Holds no state."""
 
     def __init__(self, store: Store, search: Search | None) -> None:
         self._store = store
         self._search = search
 
     async def sums(self, query: SumsQuery) -> Sums:
-        """Raises StorageUnavailable."""
+        """Return the groups and the total. Raises StorageUnavailable."""
         if self._search is not None and self._search.ready:
             try:
                 return await self._search.sums(query)
             except sqlite3.Error:
-                pass  # it has been told; what is left is slower
+                pass  # the search logs its own faults; reading the documents is slower
         rows: list[Row] = []
         async for record in self._store.sessions.between(query.started_after, query.started_before):
             rows.append(_row(query, record))

@@ -1,1 +1,1 @@
-"""How a request is read and answered."""
+"""Reading and answering HTTP requests."""

@@ -1,4 +1,4 @@
-"""Answers in JSON."""
+"""JSON answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import Shape
 
 REPLAYED = {"Idempotent-Replayed": "true"}
-"""Header of an answer to a request that had been carried out before."""
+"""Header of the answer to a request that had been carried out before."""
 _JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json; charset=utf-8"})
 _JSON_REPLAYED = CIMultiDict({**_JSON, **REPLAYED})
 

@@ -1,4 +1,4 @@
-"""Request bodies: read within bounds of size and time, and decoded. What is wrong raises InvalidJson, InvalidMessage or
+"""Reads request bodies within limits of size and time, and decodes them. Bad ones raise InvalidJson, InvalidMessage or
 TooLarge."""
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ class BodyReader:
         self._seconds = seconds
 
     async def read(self, request: web.Request) -> bytes:
-        """The whole body; empty when there is none. Raises TooLarge, InvalidMessage for a body that breaks HTTP, or an
-        HTTPException 408 or 415."""
+        """Return the whole body; empty if there is none.
+
+        Raises TooLarge, InvalidMessage for a body that violates HTTP, and an HTTPException with 408 or 415.
+        """
         limit = self._limits.frame_bytes
         declared = request.content_length
         body: bytes | bytearray = bytearray()
         try:
-            if request.content.is_eof() and (declared or 0) <= limit:  # all of it is here, as usual: no clock is needed
+            if (
+                request.content.is_eof() and (declared or 0) <= limit
+            ):  # usual: the whole body is here, so no timeout is needed
                 body = request.content.read_nowait()
             else:
                 async with asyncio.timeout(self._seconds):
@@ -52,12 +56,12 @@ class BodyReader:
         return bytes(body)
 
     async def decode(self, request: web.Request, kind: type[T]) -> T:
-        """The body as a shape of `protocol.bodies`; it must not be empty."""
+        """Return the body as a shape of `protocol.bodies`. Raises InvalidJson if it is empty."""
         return JSON.decode_body(not_empty(await self.read(request)), kind, self._limits)
 
 
 def check_encoding(request: web.Request) -> None:
-    """Raises an HTTPException (415) for a body that would have to be inflated: a small one could become a huge one."""
+    """Raise an HTTPException (415) for a compressed body: a small one could inflate to a huge one."""
     encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
     if encoding.strip().lower() != "identity":
         raise web.HTTPUnsupportedMediaType(text="the body must not be compressed: send it without Content-Encoding")

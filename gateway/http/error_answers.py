@@ -1,4 +1,4 @@
-"""Every error answer as the protocol's envelope."""
+"""Error answers, all in the protocol's envelope."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def error_response(
     headers: Mapping[str, str] | None = None,
     retry_after: float = 1.0,
 ) -> web.Response:
-    """An error answer. `status` is the code's own unless given; `retry_after` is in seconds, for 429 and 503."""
+    """Return an error answer. `status` defaults to that of the code; `retry_after` is in seconds, for 429 and 503."""
     status = code.facts.status if status is None else status
     envelope = ErrorEnvelope(
         status_code=status,
@@ -59,7 +59,7 @@ def error_response(
 
 
 def error_answer(request: web.BaseRequest, error: Exception, *, retry_after: float = 1.0) -> web.Response:
-    """What a request is answered whose handling raised `error`. Unexpected ones are logged under an id."""
+    """Return the answer to a request whose handling raised `error`. Unexpected errors are logged under an id."""
     method, path = request.method, request.rel_url.raw_path or "/"
     if isinstance(error, TurnwireError) and error.code is not ErrorCode.INTERNAL:
         message: str | list[str] = error.message
@@ -119,13 +119,15 @@ def _status_name(status: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with what UTF-8 cannot encode (undecodable bytes of a request line) replaced."""
+    """Return the text with characters replaced that UTF-8 cannot encode (undecodable bytes of a request line)."""
     return text.encode("utf-8", "replace").decode()
 
 
 def answer_to_error(request: web.Request, error: Exception, *, retry_after: float) -> web.Response:
-    """What a request is answered whose handler raised `error`. Raises when there is nobody or no way to tell: the
-    client is gone, or the answer has begun, which is broken off then."""
+    """Return the answer to a request whose handler raised `error`.
+
+    Raises ConnectionError if no answer is possible: the client is gone, or an answer has begun, which then breaks off.
+    """
     if isinstance(error, ConnectionError):
         raise error
     if request.writer.output_size > 0:

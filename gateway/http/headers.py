@@ -1,4 +1,4 @@
-"""Headers every answer has: security, CORS and the server's name."""
+"""Headers of every answer: security, CORS and the server's name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from multidict import CIMultiDict
 from turnwire.gateway.config import Config
 
 _MAX_AGE = 600
-"""Seconds a browser may remember a preflight."""
+"""Seconds that a browser may cache a preflight."""
 _EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
 _PRIVATE = ("/sessions", "/stats", "/tokens")
-"""Beginnings of the paths whose answers hold conversations or credentials: no cache keeps them."""
+"""Prefixes of paths whose answers hold conversations or credentials and must not be cached."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": _API_POLICY,
@@ -33,14 +33,14 @@ SECURITY_HEADERS = {
     "X-Permitted-Cross-Domain-Policies": "none",
     "X-XSS-Protection": "0",
 }
-"""What an answer has unless it is a page, which brings its own policies. Any origin may read an answer: who may call is
-said by CORS."""
+"""Headers of an answer unless it is a page, which sets its own policies. Resources may be embedded by any origin: CORS
+decides who may call."""
 _PREPARED = CIMultiDict(SECURITY_HEADERS)
 
 
 def set_security_headers(response: web.StreamResponse) -> None:
     headers = response.headers
-    if hdrs.CONTENT_SECURITY_POLICY in headers:  # a page, which has some of its own
+    if hdrs.CONTENT_SECURITY_POLICY in headers:  # a page, which sets some itself
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
     else:
@@ -49,14 +49,14 @@ def set_security_headers(response: web.StreamResponse) -> None:
 
 
 def page_headers(*styles: str) -> dict[str, str]:
-    """Headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
+    """Return the headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" for style in styles)
     policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; base-uri 'none'; form-action 'none'"
     return {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 def add_headers(app: web.Application, config: Config) -> None:
-    """Give every answer its headers. To be called when all routes have been added."""
+    """Have every answer get its headers. To be called after all routes have been added."""
     origins = config.allowed_origins.split(",") if config.allowed_origins else []
     options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
         allow_credentials=False,
@@ -69,7 +69,9 @@ def add_headers(app: web.Application, config: Config) -> None:
         if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
             cors.add(route)
 
-    [set_cors_headers] = app.on_response_prepare  # of aiohttp-cors, which looks the route up even without an Origin
+    [set_cors_headers] = (
+        app.on_response_prepare
+    )  # that of aiohttp-cors, which looks up the route even without an Origin
     app.on_response_prepare.clear()
 
     async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -84,7 +86,7 @@ def add_headers(app: web.Application, config: Config) -> None:
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:
-            if request._match_info is not None:  # else it was refused before its route was looked up
+            if request._match_info is not None:  # None if refused before its route was looked up
                 await set_cors_headers(request, response)
             _set_origin(request, response, origins)
 
@@ -92,7 +94,7 @@ def add_headers(app: web.Application, config: Config) -> None:
 
 
 def _set_origin(request: web.Request, response: web.StreamResponse, origins: list[str]) -> None:
-    """What aiohttp-cors leaves out: errors of routes that do not exist."""
+    """Set the CORS headers that aiohttp-cors leaves out: those of errors for routes that do not exist."""
     origin = request.headers[hdrs.ORIGIN]
     known = "*" in origins or origin in origins
     if known and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:

@@ -1,4 +1,4 @@
-"""The media types that are served, and which of them a request wants."""
+"""The media types that the gateway serves, and which of them a request wants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SSE = "text/event-stream"
 
 
 def wanted_type(request: web.Request, offered: Sequence[str]) -> str:
-    """The media type of `offered` that the Accept header likes best; the first one when it likes none."""
+    """Return the media type of `offered` that the Accept header prefers; the first one if it accepts none."""
     best, best_rank = offered[0], (0.0, 0)
     for part in ",".join(request.headers.getall(hdrs.ACCEPT, [])).split(","):
         name, _, parameters = part.partition(";")

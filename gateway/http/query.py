@@ -1,5 +1,4 @@
-"""What a request asks for in its path and its query. Whatever is wrong raises InvalidMessage with a text that names the
-field."""
+"""Reads a request's path and query. Anything invalid raises InvalidMessage with a text that names the field."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from turnwire.protocol.times import from_millis, parse_time, to_millis
 T = TypeVar("T")
 
 METADATA = "metadata."
-"""What parameters that ask for a value of metadata begin with."""
+"""Prefix of parameters that filter by metadata."""
 
 _MAX_FAULTS = 8
 _NAME_CHARS = 64
@@ -34,7 +33,7 @@ _CURSOR = msgspec.json.Decoder(tuple[int, str])
 
 
 def session_id_of(request: web.Request, limits: Limits) -> str:
-    """The session in `/sessions/{session_id}…`, percent-decoded; it may contain slashes."""
+    """Return the sessionId in `/sessions/{session_id}…`, percent-decoded; it may contain slashes."""
     session_id = request.rel_url.raw_path.split("/")[2]
     if "%" in session_id:
         try:
@@ -51,14 +50,14 @@ def session_id_of(request: web.Request, limits: Limits) -> str:
 
 
 class Query:
-    """Reads the parameters one by one, then `check` raises InvalidMessage with a text for each bad one."""
+    """The query of a request. Parameters are read one by one; then `check` raises a single error for all bad ones."""
 
     def __init__(self, request: web.Request) -> None:
         self._values = request.query
         self._faults: list[str] = []
 
     def text(self, name: str, *, most: int = MAX_FILTER_CHARS) -> str | None:
-        """Any text but an empty one."""
+        """Return the text of a parameter; None if it is not given. It must have 1 to `most` characters."""
         value = self._value(name)
         if value is not None and not 1 <= len(value) <= most:
             self.refuse(f"{name} must have 1 to {most} characters, has {len(value)}")
@@ -66,7 +65,7 @@ class Query:
         return value
 
     def pairs(self, prefix: str) -> list[tuple[str, str]]:
-        """(what follows the prefix in its name, value) of all parameters that begin so."""
+        """Return (rest of the name, value) of all parameters whose name begins with the prefix."""
         names = [name for name in dict.fromkeys(self._values) if name.startswith(prefix)]
         given = [(name.removeprefix(prefix), self.text(name)) for name in names]
         return [(name, value) for name, value in given if value is not None]
@@ -78,9 +77,11 @@ class Query:
         return name in self._values
 
     def refuse(self, fault: str) -> None:
+        """Note a fault, for `check` to raise."""
         self._faults.append(fault)
 
     def check(self) -> None:
+        """Raise InvalidMessage if there are faults, with a text for each."""
         if self._faults:
             raise InvalidMessage(self._faults[0], self._faults)
 
@@ -118,9 +119,10 @@ class Query:
         return value
 
     def moment(self, name: str, *, up: bool = False) -> datetime | None:
-        """An ISO-8601 time with an offset, whose `+` may have become a space on the way.
+        """Return an ISO-8601 time with an offset, in whole milliseconds as times are stored; None if it is not given.
 
-        In whole milliseconds, as times are stored: cut, or the next one (`up`), so that an exclusive bound stays exact.
+        It is rounded down, or up with `up`, so that an exclusive bound stays exact. A `+` that became a space in the
+        URL is accepted.
         """
         value = self._value(name)
         if value is None:
@@ -141,13 +143,15 @@ class Query:
         try:
             return decode_cursor(value, limits)
         except (ValueError, OverflowError, InvalidMessage):
-            self.refuse("cursor must be the nextCursor of a page before")
+            self.refuse("cursor must be the nextCursor of a previous page")
             return None
 
 
 def refuse_unknown(request: web.Request, known: Collection[str]) -> None:
-    """Raise InvalidMessage for parameters that a route does not take, with the nearest that it does. A known one that
-    ends with a dot stands for all that begin so."""
+    """Raise InvalidMessage for parameters that a route does not know, suggesting the nearest known one.
+
+    A name in `known` that ends with a dot stands for all names with this prefix.
+    """
     if not request.query_string:
         return
     begun = tuple(name for name in known if name.endswith("."))
@@ -169,7 +173,7 @@ def _unknown(name: str, known: Collection[str]) -> str:
 
 
 def plain_integer(text: str) -> int | None:
-    """The number, for plain ASCII digits up to MAX_INTEGER; else None."""
+    """Return the number written in plain ASCII digits, at most MAX_INTEGER; else None."""
     if not (text.isascii() and text.isdigit() and len(text.lstrip("0")) <= 16):
         return None
     number = int(text)
@@ -177,13 +181,13 @@ def plain_integer(text: str) -> int | None:
 
 
 def encode_cursor(started_at: datetime, session_id: str) -> str:
-    """Where a page of sessions ends, as an opaque text for the next request."""
+    """Return the place where a page of sessions ends as an opaque text for the next request."""
     position = msgspec.json.encode((to_millis(started_at), session_id))
     return urlsafe_b64encode(position).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, limits: Limits) -> tuple[datetime, str]:
-    """Raises ValueError, OverflowError or InvalidMessage for what `encode_cursor` never gave."""
+    """Return the place in a cursor. Raises ValueError, OverflowError or InvalidMessage for one that is made up."""
     position = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     millis, session_id = _CURSOR.decode(position)
     check_id(session_id, "sessionId", limits)

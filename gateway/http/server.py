@@ -1,7 +1,7 @@
-"""The HTTP server: its connections, and what every request goes through before and after its route.
+"""The HTTP server: its connections, and what happens to every request before and after its route.
 
-This is done here once, and not by a middleware for each purpose: what fails before the middlewares (an unknown Expect
-header, the router) gets the envelope and is counted too, and a request costs less.
+This is done in one place instead of by several middlewares: so faults before the middlewares (an unknown Expect header,
+the router) are answered with the envelope and counted, too, and a request costs less.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from turnwire.gateway.http.headers import set_security_headers
 from turnwire.protocol.errors import ErrorCode
 
 _KEEPALIVE_SECONDS = 75.0
-"""How long a connection may be silent between two requests: longer than usual proxies keep theirs."""
+"""How long a connection may be idle between two requests: longer than common proxies keep theirs."""
 _MOST_BYTES_PER_CHARACTER = 12
 """Four bytes of UTF-8, percent-encoded."""
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
@@ -32,15 +32,15 @@ Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 
 
 class HttpRunner(web.AppRunner):
-    """Serves an application so that every error, even of what is no valid HTTP request, is answered with the envelope,
-    and every request is counted.
+    """Serves an application. Every error, even an invalid HTTP request, is answered with the envelope, and every
+    request is counted.
 
-    Takes the arguments of aiohttp's AppRunner, and
-    - `guard`: answers a request by its route, or refuses it before by raising,
-    - `answered`: told of each request, its response (None when the client left before) and the seconds it took,
-    - `header_timeout`: seconds for the head of a request, and for the rest of a body that nobody wanted,
-    - `retry_after`: seconds after which a refused client may come back,
-    - `max_id_chars`: a request line has room for a percent-encoded id of that length.
+    Takes the arguments of aiohttp's AppRunner and these:
+    - `guard`: answers a request by its route, or raises to refuse it,
+    - `answered`: called with each request, its response (None if the client left before) and the seconds it took,
+    - `header_timeout`: seconds for the head of a request, and for the rest of a body that no handler read,
+    - `retry_after`: seconds after which a refused client may try again,
+    - `max_id_chars`: the request line has room for a percent-encoded id of this length.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HttpRunner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
-        dress = self.app.on_response_prepare.send
+        set_headers = self.app.on_response_prepare.send
 
         async def routed(request: web.Request) -> web.StreamResponse:
             check_encoding(request)
@@ -82,7 +82,7 @@ class HttpRunner(web.AppRunner):
                 except Exception as error:
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
                     if request._match_info is None:  # refused before its route was looked up: aiohttp sets no headers
-                        await dress(request, response)
+                        await set_headers(request, response)
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)
@@ -97,7 +97,7 @@ class HttpRunner(web.AppRunner):
 
 
 def _allowed(request: web.Request, error: Exception) -> web.Response | None:
-    """What is allowed, for an OPTIONS request to a known resource that is no CORS preflight and was refused as such."""
+    """Return the methods that a resource allows, for an OPTIONS request that is no CORS preflight; else None."""
     if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
         return None
     if not isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
@@ -109,10 +109,10 @@ def _allowed(request: web.Request, error: Exception) -> web.Response | None:
 
 
 class _Connection(web.RequestHandler):
-    """One HTTP connection: bad requests get the envelope, and a request head has a time limit.
+    """One HTTP connection: answers bad requests with the envelope, and limits the time for a request head.
 
-    The head's clock starts with the connection, and later with the first byte of each further request; aiohttp's own
-    `keepalive_timeout` is for a connection that is silent between two requests.
+    The time starts with the connection, and with the first byte of each further request. Between two requests
+    aiohttp's `keepalive_timeout` applies.
     """
 
     __slots__ = ("_head", "_head_is_whole", "_head_timeout", "_head_timer")
@@ -122,7 +122,7 @@ class _Connection(web.RequestHandler):
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head = b""
-        """The start of the last request head, to say in an error which request it was."""
+        """The start of the last request head, from which an error names the request."""
         self._head_is_whole = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -168,7 +168,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The envelope for a malformed request, or for what was raised outside the routes."""
+        """Return the envelope for a malformed request, or for an error raised outside the routes."""
         if isinstance(exc, ConnectionError):
             raise exc
         if request.writer.output_size > 0:
@@ -187,7 +187,7 @@ class _Connection(web.RequestHandler):
         return response
 
     def _request_line(self) -> tuple[str, str]:
-        """Method and path of the request that could not be parsed, as far as they are known."""
+        """Return method and path of a request that could not be parsed; `UNKNOWN` and `/` if they are not known."""
         lines = _REQUEST_LINE.findall(self._head)
         if len(lines) != 1:
             return "UNKNOWN", "/"

@@ -1,4 +1,4 @@
-"""The head moves, and everybody who wants to know hears of it in the same step."""
+"""Moves the head of a session, and reports each change to those who watch, to the bot and to the observer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.conversing import hear
+from turnwire.gateway.live.conversing import update_conversation
 from turnwire.gateway.live.items import SignalItem
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.open_commands import push_of
@@ -19,35 +19,36 @@ _log = logging.getLogger("turnwire.session")
 
 
 def advance(context: Context, state: SessionState, durable: Durable, *, needed: bool = False) -> list[Event]:
-    """Move the head over these events and show them to all who watch. No await, so that a watcher joins exactly.
+    """Move the head over these events and show them to all who watch.
 
-    Returns the events as the wire has them, if anybody watches or they are `needed`.
+    There is no await in between, so a watcher that joins misses nothing and sees nothing twice. Returns the events in
+    their wire form if anybody watches or they are `needed`; else an empty list.
     """
     if not durable.events:
         return []
     before = state.advance(durable, context.clock())
-    hear(context, state, durable)
+    update_conversation(context, state, durable)
     context.observer.advanced(state, durable)
     if state.commands is not None:
-        deliver(state, state.commands.heard(event for _, event in durable.events))
+        deliver(state, state.commands.learn(event for _, event in durable.events))
     events: list[Event] = []
     if needed or state.audience is not None:
         events = durable.shaped(state.session_id)
     if state.audience is not None:
         state.audience.advanced(events)
-    changed(context, state, before)
+    report_change(context, state, before)
     return events
 
 
-def changed(context: Context, state: SessionState, before: SessionStatus) -> None:
-    """Tell of new fields of the record, and of its status if that is new."""
+def report_change(context: Context, state: SessionState, before: SessionStatus) -> None:
+    """Report that fields of the record have changed; show the session to those who watch if its status has."""
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)
 
 
 def deliver(state: SessionState, commands: Iterable[Command]) -> None:
-    """Ask the session's bot to do this, if it is here and takes such commands, and their time is not over."""
+    """Send the session's bot, if it is connected here, those commands that it accepts and that have not expired."""
     publisher, accepted = state.publisher, state.record.commands
     if publisher is None or not accepted:
         return
@@ -58,7 +59,7 @@ def deliver(state: SessionState, commands: Iterable[Command]) -> None:
 
 
 def signal(context: Context, state: SessionState, item: SignalItem) -> None:
-    """Show a signal to all who watch, here and elsewhere, and keep it for those who join before it is void."""
+    """Show a signal to all who watch, here and at other gateways, and keep it for watchers that join later."""
     if state.is_fenced(item.publisher):
         return
     state.signalled(item.key, item.payload)
@@ -67,15 +68,15 @@ def signal(context: Context, state: SessionState, item: SignalItem) -> None:
     context.observer.signalled(state, item.key, item.payload)
 
 
-def tell(context: Context, state: SessionState) -> None:
-    """Show the session to all who watch it, though its status is what it was."""
+def report_amendment(context: Context, state: SessionState) -> None:
+    """Report a change of the session other than its status, and show the session to all who watch it."""
     if state.audience is not None:
         state.audience.session_changed()
     context.observer.amended(state)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:
-    """A newer publisher has claimed the session at another gateway: the one here is closed."""
+    """Close the publisher here: a newer one has claimed the session at another gateway, with this epoch."""
     publisher = state.fence(epoch)
     if publisher is not None:
         publisher.superseded()

@@ -1,23 +1,25 @@
-"""Events are appended: decided, stored, shown to all who watch, and answered."""
+"""Appends events to a session: decides, stores, shows them to all who watch, and answers their senders."""
 
 from __future__ import annotations
 
 from turnwire.gateway.live.advancing import advance, fence
 from turnwire.gateway.live.catching_up import is_stale, refresh
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.grace import adopt
-from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.grace import adopt_end
+from turnwire.gateway.live.items import AppendItem, is_answered
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.rolling_back import make_sure, roll_back
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import LogRolledBack, SessionEnded
+from turnwire.protocol.errors import LogRolledBack, SessionHasEnded
 from turnwire.protocol.rules import Ledger
 
 
 async def append(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
-    """Bring the events of these appends into the log and answer their senders. Those of a fenced publisher are
-    dropped: it is closed, and resends nothing; so are those of a REST client that has given up."""
+    """Write the events of these appends to the log and answer their senders.
+
+    Appends of a fenced publisher, which is closed, and of a REST client that no longer waits are dropped.
+    """
     if is_stale(context, state):
         await refresh(context, state)
     while appends := [each for each in appends if _is_wanted(state, each)]:
@@ -33,7 +35,7 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
             continue
         events = advance(context, state, durable, needed=any(each.done is not None for each in appends))
         if durable.record is not None:
-            adopt(context, state, durable.record)
+            adopt_end(context, state, durable.record)
             if durable.record.epoch > state.record.epoch:
                 fence(context, state, durable.record.epoch)
                 continue
@@ -43,8 +45,8 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
 
 
 def _is_wanted(state: SessionState, item: AppendItem) -> bool:
-    """Whether its publisher is not fenced, or its REST client still waits."""
-    return not state.is_fenced(item.publisher) and (item.done is None or not item.done.done())
+    """Return whether the publisher of this append is not fenced and its REST client, if any, still waits."""
+    return not state.is_fenced(item.publisher) and not is_answered(item.done)
 
 
 async def _decide(
@@ -57,14 +59,14 @@ async def _decide(
     if not await make_sure(context, state):  # else what is gone would be answered as stored before
         return None
     stored = await log_writer.read_stored(context.store, state.session_id, round_.candidates(appends))
-    ended = None if state.takes_events else SessionEnded(state.session_id, state.session().ended_at)
+    ended = None if state.takes_events else SessionHasEnded(state.session_id, state.session().ended_at)
     round_.admit(appends, stored, ended)
     return round_
 
 
 def _tell(context: Context, state: SessionState, round_: AppendRound, first: AppendItem) -> None:
     seconds = None if first.publisher is None else context.clock() - first.taken_at
-    context.observer.answered(round_.duplicates, round_.refused, seconds)
+    context.observer.round_answered(round_.duplicates, round_.refused, seconds)
     state.log.fold()
     if state.log.full_pages:
         context.observer.unwritten(state)

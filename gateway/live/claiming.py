@@ -1,9 +1,9 @@
-"""A publisher's claim to a session: the epoch that fences the one before it, and the first message it gets."""
+"""Handles a publisher's claim to a session: the epoch that fences its predecessor, and the first message it gets."""
 
 from __future__ import annotations
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.advancing import tell
+from turnwire.gateway.live.advancing import report_amendment
 from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import ClaimItem
@@ -15,10 +15,10 @@ from turnwire.store.waiting import persist
 
 
 async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
-    """Give the session to a new publisher; the one before it is fenced from the moment the epoch is raised.
+    """Give the session to a new publisher. Its predecessor is fenced from the moment the epoch is raised.
 
-    A session that takes no more events is not given away: its publisher is told and closed. Raises StorageUnavailable
-    once nobody waits for the claim any more, SessionTaken when another credential's publisher has it.
+    If the session takes no more events, the new publisher is closed instead. Raises SessionTaken when a publisher with
+    another credential has the session, and StorageUnavailable once nobody waits for the claim.
     """
     if item.done.done():
         return
@@ -34,32 +34,31 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     elif epoch is None or not state.takes_events:
         item.publisher.close(CloseCode.SESSION_ENDED, "the session has ended")
     else:
-        item.publisher.superseded()  # by a claim at another gateway, in the meantime
+        item.publisher.superseded()  # another gateway's claim came in between
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if before != state.record.commands:
-        tell(context, state)
+        report_amendment(context, state)
     if item.done.done():
         unseat(state, item)
     else:
-        item.done.set_result(_opened(context, state))
+        item.done.set_result(_opened(context, state, state.record.epoch if epoch is None else epoch))
 
 
 async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> int | None:
-    """The epoch claimed in the store; None when the session takes no more events, or nobody waits any more."""
+    """Claim the next epoch in the store and return it; None if the session takes no more events or nobody waits."""
     sessions = context.store.sessions
     if context.shared_database:
         await refresh(context, state, item.done)
-    record = state.record
     while state.takes_events and not item.done.done():
-        if await persist(lambda: sessions.claim(record), item.done):
-            state.claim(record.epoch + 1)
+        if await persist(lambda: sessions.claim(state.record), item.done):
+            state.claim(state.record.epoch + 1)
             context.observer.claimed(state)
-            claimed = record.epoch
-            if context.shared_database:  # another gateway may have written before this epoch began
+            claimed = state.record.epoch
+            if context.shared_database:  # another gateway may have stored events before this epoch began
                 await refresh(context, state, item.done)
             return claimed
-        await refresh(context, state, item.done)  # somebody has claimed the session since, or ended it
+        await refresh(context, state, item.done)  # another gateway has claimed or ended the session
     return None
 
 
@@ -72,7 +71,7 @@ def _seat(context: Context, state: SessionState, item: ClaimItem) -> None:
 
 
 def unseat(state: SessionState, item: ClaimItem) -> None:
-    """Nobody waits for the claim any more."""
+    """Take the session back from a publisher that did not wait for its claim."""
     if state.publisher is item.publisher:
         state.publisher = None
 
@@ -84,11 +83,11 @@ async def _know_last_event(context: Context, state: SessionState, item: ClaimIte
         state.last_event_id = found[0].event_id
 
 
-def _opened(context: Context, state: SessionState) -> Opened:
+def _opened(context: Context, state: SessionState, epoch: int) -> Opened:
     limits = context.limits
     return Opened(
         session=state.session(),
-        epoch=state.record.epoch,
+        epoch=epoch,  # a newer one may have been claimed elsewhere by now
         last_seq=state.record.last_seq,
         last_event_id=state.last_event_id,
         limits=OpenedLimits(

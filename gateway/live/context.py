@@ -1,4 +1,4 @@
-"""What the steps of all sessions share."""
+"""The context: what the steps of all sessions share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from turnwire.protocol.messages import Limits
 from turnwire.store.mongo import Store
 
 
-class Waiting(Struct):
-    """Bytes of events that wait for the storage, in all sessions."""
+class WaitingBytes(Struct):
+    """Bytes of events that wait for the storage, over all sessions, and their limit `most`."""
 
     most: int
     size: int = 0
@@ -23,7 +23,7 @@ class Waiting(Struct):
 
 
 class Context(Struct, frozen=True):
-    """All that the steps need beside the session itself. Times are in seconds."""
+    """Everything the steps need besides the session itself. Times are in seconds."""
 
     store: Store
     clock: Callable[[], float]
@@ -33,10 +33,10 @@ class Context(Struct, frozen=True):
     end_grace: float
     abandon_after: float
     expire_after: float
-    """A session without any event for so long ends, whether it has a publisher or not; 0: never."""
+    """A session without an event for this long is ended, with or without a publisher; 0 means never."""
     shared_database: bool
-    """Whether other gateways may use the database: then the store is asked before anything is answered or decided."""
+    """Whether other gateways may use the database. If so, the store is asked before anything is decided or answered."""
     figures: bool
-    """Whether the figures of sessions are kept."""
-    waiting: Waiting
+    """Whether figures of sessions are computed and stored."""
+    waiting: WaitingBytes
     observer: Observer

@@ -1,10 +1,10 @@
-"""The conversation of a live session: heard from its own events, or read from its log, and what is made of it."""
+"""The conversation of a live session: built from its events as they arrive, or read from its log, and its figures."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from turnwire.gateway.live.context import Context
@@ -18,27 +18,29 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import persist
 
 LONG = 1000
-"""Utterances from which on a pass over them, some 3 µs each, is not made on the event loop."""
+"""From this many utterances on, a pass over all of them (about 3 µs each) is made in a thread."""
 _READ_AT_END = 500
-"""Events that the end of a session may wait for; more are read behind it."""
+"""Events that may be read before a session ends. If more are missing, the figures are made after the end."""
+_PAUSE_FACTOR = 3
+_LONGEST_PAUSE = 1.0
+_RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.session")
 
 
-def hear(context: Context, state: SessionState, durable: Durable) -> None:
-    """These events, the next ones of the session, have become durable. One that was opened in its middle is to be read
-    from the log first."""
+def update_conversation(context: Context, state: SessionState, durable: Durable) -> None:
+    """Add events that have become durable to the conversation. If earlier ones are missing, have the log read first."""
     if not context.figures:
         return
-    if not heard(state, durable):
+    if not extend_conversation(state, durable):
         context.observer.unread(state)
     elif state.ended:
         keep_final(context, state)
 
 
-def heard(state: SessionState, durable: Durable) -> bool:
-    """Add these events to the conversation. False when others before them have not been added."""
+def extend_conversation(state: SessionState, durable: Durable) -> bool:
+    """Add these events to the conversation. Return False if events before them are missing from it."""
     conversation = state.conversation
     first, last = durable.events[0][0], durable.last[0]
     if conversation is None:
@@ -51,13 +53,13 @@ def heard(state: SessionState, durable: Durable) -> bool:
         for seq, event in durable.events:
             try:
                 conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
-            except Exception:  # figures are no reason to fail an append
-                _log.exception("session %r: the figures pass over seq=%d", state.session_id, seq)
+            except Exception:  # an append must not fail because of its figures
+                _log.exception("session %r: the figures leave out seq=%d", state.session_id, seq)
     return True
 
 
 def keep_final(context: Context, state: SessionState) -> None:
-    """More has come after the end: the figures that are kept are made anew."""
+    """Compute the final figures again, because events have arrived after the end."""
     assert state.conversation is not None
     if len(state.conversation) < LONG:
         state.keep_figures(state.conversation.final())
@@ -66,7 +68,7 @@ def keep_final(context: Context, state: SessionState) -> None:
 
 
 async def final_figures(context: Context, state: SessionState) -> SessionFigures | None:
-    """The figures of a session that ends now; None when they are off, or when too much is to be read for them."""
+    """Return the figures of a session that is about to end; None if they are off or too many events must be read."""
     if not context.figures:
         return None
     if state.conversation is None:
@@ -80,23 +82,23 @@ async def final_figures(context: Context, state: SessionState) -> SessionFigures
 
 
 async def measured(conversation: Conversation, measure: Callable[[Conversation], T]) -> T:
-    """What `measure` says, which visits all of the conversation; of a long one it is made in a thread."""
+    """Return `measure(conversation)`, computed in a thread if the conversation is long."""
     if len(conversation) < LONG:
         return measure(conversation)
     return await asyncio.to_thread(measure, conversation.frozen())
 
 
 async def read_window(log: EventLog, state: SessionState) -> Conversation:
-    """Read the next events of a live session into its conversation, if there are more. Raises StorageUnavailable."""
+    """Read the next window of events, if any, into a live session's conversation. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
     conversation = state.conversation  # which is given up when the log turns out to have lost its end
-    await read_on(log, state.session_id, conversation, state.record.last_seq)
+    await read_more(log, state.session_id, conversation, state.record.last_seq)
     return conversation
 
 
-async def read_on(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
-    """Add a window of the events from the conversation's place up to the head. Raises StorageUnavailable."""
+async def read_more(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
+    """Add the next window of events up to `head`, if any, to the conversation. Raises StorageUnavailable."""
     first = conversation.last_seq + 1
     if first > head:
         return
@@ -105,3 +107,18 @@ async def read_on(log: EventLog, session_id: str, conversation: Conversation, he
         raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
     for event in events:
         conversation.add(event)
+
+
+async def read_in_background(read: Callable[[], Awaitable[None]]) -> None:
+    """Run `read` once, then pause for three times as long as it took, one second at most: others come first.
+
+    If it raises StorageUnavailable, pause for half a second instead; the caller tries again.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        await read()
+    except StorageUnavailable:
+        await asyncio.sleep(_RETRY_SECONDS)
+    else:
+        await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE_FACTOR * (loop.time() - began)))

@@ -1,4 +1,4 @@
-"""Who ends a session: its publisher, a REST client, or time. It ends once, by whoever is first in the store."""
+"""Ends a session, for its publisher, a REST client or a timeout. The first end in the store stands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.catching_up import learn, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import final_figures
-from turnwire.gateway.live.grace import ended
-from turnwire.gateway.live.items import AbandonItem, EndItem
+from turnwire.gateway.live.grace import note_end
+from turnwire.gateway.live.items import AbandonItem, EndItem, is_answered, resolve
 from turnwire.gateway.live.rolling_back import Wanted
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
 from turnwire.store.waiting import persist
 
@@ -21,27 +21,26 @@ _NOTHING: Mapping[str, object] = {}
 
 
 async def end(context: Context, state: SessionState, item: EndItem) -> None:
-    """End the session as its publisher or a REST client asks; a session that has ended stays as it is."""
-    if state.is_fenced(item.publisher) or (item.done is not None and item.done.done()):
+    """End the session for its publisher or a REST client. A session that has already ended stays as it is."""
+    if state.is_fenced(item.publisher) or is_answered(item.done):
         return
-    if context.shared_database:  # it may have gone on, or have ended, at another gateway
+    if context.shared_database:  # the session may have gone on or ended at another gateway
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return
     ended_now = False if state.ended else await _end(context, state, item.status, item.reason, item.done)
     if item.publisher is not None:
         item.publisher.completed(state.session())
-    if item.done is not None and not item.done.done():
-        item.done.set_result((state.session(), ended_now))
+    resolve(item.done, (state.session(), ended_now))
 
 
 async def abandon(context: Context, state: SessionState, item: AbandonItem) -> None:
-    """End the session as failed, unless somebody turns out to be there: here, or at another gateway."""
+    """End the session as failed, unless a publisher or an event turns up, here or at another gateway."""
     if not is_over(context, state, item.reason):
         return
     try:
         stored = await context.store.sessions.load(state.session_id)
-    except StorageUnavailable:  # so nobody elsewhere could show itself either: that time does not count
+    except StorageUnavailable:  # other gateways could not show a sign of life either: start the wait again
         state.last_active = context.clock()
         raise
     if stored is not None:
@@ -54,8 +53,11 @@ async def abandon(context: Context, state: SessionState, item: AbandonItem) -> N
 
 
 def is_over(context: Context, state: SessionState, reason: Literal["abandoned", "expired"]) -> bool:
-    """Whether the session's publisher has left and neither it nor an event has been seen for so long; or, publisher or
-    not, no event for much longer."""
+    """Return whether the session is over by the rule that `reason` names.
+
+    `abandoned`: its publisher has left, and no sign of one was seen for `abandon_after`. `expired`: no event was seen
+    for `expire_after`, with or without a publisher.
+    """
     now = context.clock()
     if reason == "abandoned":
         return state.deserted and now - state.last_active >= context.abandon_after
@@ -71,18 +73,21 @@ async def _end(
     *,
     unchanged: Mapping[str, object] = _NOTHING,
 ) -> bool:
-    """End it in the store, once, if the stored fields in `unchanged` have these values. Whether this end stands."""
+    """End the session in the store, provided the stored fields in `unchanged` have these values.
+
+    Return whether this end stands. Raises NoSuchSession.
+    """
     sessions = context.store.sessions
     state.keep_figures(await final_figures(context, state))
     ended_at = utc_now()
     if await persist(lambda: sessions.end(state.record, status, ended_at, reason, **unchanged), wanted):
-        ended(context, state, status, ended_at, reason)
+        note_end(context, state, status, ended_at, reason)
         context.observer.written(state)
         if context.figures and state.record.figures is None:
             context.observer.unread(state)
         return True
     stored = await persist(lambda: sessions.load(state.session_id), wanted)
     if stored is None:
-        raise SessionNotFound(state.session_id)
+        raise NoSuchSession(state.session_id)
     await learn(context, state, stored)
     return stored.ended_at == ended_at

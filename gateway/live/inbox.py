@@ -1,23 +1,26 @@
-"""What waits for a live session's task, in the order it came."""
+"""The inbox: items that wait for a live session's task, in order of arrival."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from turnwire.gateway.live.items import AppendItem, Item, SignalItem
+from turnwire.gateway.live.items import AppendItem, Item, SignalItem, is_answered
 from turnwire.protocol.errors import Overloaded
 
 MAX_ROUND_EVENTS = 500
-"""Events a session hands to the store at once, unless a single append has more."""
+"""Events that a session hands to the store at once. A single append may have more."""
 MAX_ROUND_BYTES = 1024 * 1024
 MAX_SIGNAL_KEYS = 64
-"""Signals of different keys that may wait in one session; the oldest gives way."""
+"""Signals with different keys that may wait in one session. When full, the oldest is dropped."""
 MAX_OTHERS = 256
-"""Claims, ends and the like that may wait in one session."""
+"""Items other than events and signals that may wait in one session."""
 
 
 class Inbox:
-    """The items in order. Bounded by the senders: a publisher stops reading, REST asks `waiting` first."""
+    """A session's items, in order of arrival.
+
+    Events are bounded by their senders: a publisher stops reading its socket, REST checks `waiting` first.
+    """
 
     __slots__ = ("_items", "_others", "_signals", "waiting", "waiting_bytes")
 
@@ -25,11 +28,11 @@ class Inbox:
         self._items: deque[Item] = deque()
         self._signals: dict[str, SignalItem] = {}
         self.waiting = 0
-        """Events in it."""
+        """Events in the inbox."""
         self.waiting_bytes = 0
-        """Bytes of these events, as received."""
+        """Bytes of these events, as received from their senders."""
         self._others = 0
-        """Items in it that are neither events nor signals."""
+        """Items in the inbox that are neither events nor signals."""
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -51,7 +54,7 @@ class Inbox:
         self._items.append(item)
 
     def _make_room(self) -> None:
-        """Drop what nobody waits for any more, when much waits."""
+        """Drop the items whose answer nobody waits for, if the inbox is full. Raises Overloaded if it stays full."""
         if self._others < MAX_OTHERS:
             return
         self._items = deque(item for item in self._items if not _is_dead(item))
@@ -60,7 +63,7 @@ class Inbox:
             raise Overloaded("too many requests wait for this session; try again")
 
     def take(self) -> Item | list[AppendItem]:
-        """The next item, or all appends up to the next item of another kind, within the bounds of a round."""
+        """Remove and return the next item, or all appends before the next other item, within the bounds of a round."""
         item = self._items.popleft()
         if isinstance(item, SignalItem):
             del self._signals[item.key]
@@ -80,7 +83,7 @@ class Inbox:
         return appends
 
     def clear(self) -> list[Item]:
-        """Take all there is."""
+        """Remove and return all items."""
         items = list(self._items)
         self._items.clear()
         self._signals.clear()
@@ -89,6 +92,5 @@ class Inbox:
 
 
 def _is_dead(item: Item) -> bool:
-    """Whether its answer has been given up. Appends are kept, as their weight is still to be accounted for."""
-    done = None if isinstance(item, AppendItem | SignalItem) else getattr(item, "done", None)
-    return done is not None and bool(done.done())
+    """Return whether nobody waits for the item's answer. Appends count as waited for: their weight must be released."""
+    return not isinstance(item, AppendItem | SignalItem) and is_answered(getattr(item, "done", None))

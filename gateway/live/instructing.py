@@ -1,4 +1,4 @@
-"""Commands to a session's bot: asked for, delivered, answered or expired. The log is the one truth of them all."""
+"""Commands to a session's bot: requested, delivered, concluded or expired. Their state is what the log says."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.advancing import deliver, tell
+from turnwire.gateway.live.advancing import deliver, report_amendment
 from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AcceptItem,
     AppendItem,
-    CommandAnswered,
     CommandItem,
+    CommandProgress,
     DepartItem,
     ExpireItem,
     OutcomeItem,
     Stored,
+    resolve,
 )
 from turnwire.gateway.live.log.log_writer import load_ledger, read_stored
 from turnwire.gateway.live.open_commands import OpenCommands
@@ -36,20 +37,20 @@ from turnwire.protocol.control.commands import (
     requested_id,
 )
 from turnwire.protocol.control.messages import CommandPush
-from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionEnded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionHasEnded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_commands import CommandMark
 from turnwire.store.waiting import persist
 
 _EVENT_BYTES = 1024
-"""Roughly, of an event without a payload of somebody's: for the weight of its commit."""
+"""Estimated size of an event that the gateway writes itself, for the weight of its commit."""
 
 Instruction = AcceptItem | DepartItem | CommandItem | OutcomeItem | ExpireItem
 
 
 async def instruct(context: Context, state: SessionState, item: Instruction) -> None:
-    """One step of what a supervisor and a bot have to do with each other."""
+    """Handle an item that concerns commands."""
     match item:
         case AcceptItem():
             await _accept(context, state, item)
@@ -67,7 +68,7 @@ async def instruct(context: Context, state: SessionState, item: Instruction) -> 
 
 
 async def _accept(context: Context, state: SessionState, item: AcceptItem) -> None:
-    """Note what the bot carries out, and deliver what it has not answered."""
+    """Note which commands the bot accepts, and deliver those that it has not answered."""
     if state.publisher is not item.publisher or state.is_fenced(item.publisher):
         return
     names = list(dict.fromkeys(item.commands)) or None
@@ -78,25 +79,25 @@ async def _accept(context: Context, state: SessionState, item: AcceptItem) -> No
             await refresh(context, state)  # a newer publisher has the session
             return
         record.commands = names
-        tell(context, state)
+        report_amendment(context, state)
     if names is not None:
         deliver(state, (await _attend(context, state)).unanswered())
-    _settle(context, state)
+    _release(context, state)
 
 
 async def _depart(context: Context, state: SessionState) -> None:
-    """Nobody carries out anything any more. Where the store does not hear of it, the next claim tells it."""
+    """Note that no bot accepts commands. If the store cannot be told now, the next claim tells it."""
     record = state.record
     if state.publisher is None and record.commands is not None:
         record.commands = None
-        tell(context, state)
+        report_amendment(context, state)
         with suppress(StorageUnavailable):
             await context.store.sessions.commands.accept(record.session_id, record.epoch, None)
-    _settle(context, state)
+    _release(context, state)
 
 
 async def _attend(context: Context, state: SessionState, wanted: Wanted = None) -> OpenCommands:
-    """The open commands, read from the log when they are not known: from where the oldest one may stand."""
+    """Return the open commands. If they are not in memory, read them from the log, from the stored mark on."""
     if state.commands is not None:
         return state.commands
     stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
@@ -106,14 +107,14 @@ async def _attend(context: Context, state: SessionState, wanted: Wanted = None) 
         head = state.record.last_seq
         for first in range(mark.first, head + 1, READ_WINDOW):
             last = min(first + READ_WINDOW - 1, head)
-            commands.heard(await persist(lambda: context.store.events.read(state.session_id, first, last), wanted))  # noqa: B023 -- awaited at once
+            commands.learn(await persist(lambda: context.store.events.read(state.session_id, first, last), wanted))  # noqa: B023 -- awaited at once
     state.commands = commands
     context.observer.attention_changed(state)
     return commands
 
 
-def _settle(context: Context, state: SessionState) -> None:
-    """Listen to the log no more, when nothing is open and no bot here takes commands."""
+def _release(context: Context, state: SessionState) -> None:
+    """Forget the open commands if none is unanswered and no bot here accepts commands."""
     takes = state.publisher is not None and state.record.commands is not None
     if state.commands is not None and not takes and not state.commands.unanswered():
         state.commands = None
@@ -137,20 +138,22 @@ async def _command(context: Context, state: SessionState, item: CommandItem) -> 
         await _attend(context, state, item.done)
         replayed = (await _write(context, state, requested_event(command))).duplicate
         found = await _find(context, state, command) or Outcome(command.command_id, "requested")
-    _settle(context, state)
-    if not item.done.done():
-        item.done.set_result(CommandAnswered(found, replayed))
+    _release(context, state)
+    resolve(item.done, CommandProgress(found, replayed))
 
 
 def _check(state: SessionState, command: Command) -> None:
     if state.ended:
-        raise SessionEnded(state.session_id, state.session().ended_at)
+        raise SessionHasEnded(state.session_id, state.session().ended_at)
     if command.command not in (state.record.commands or ()):
         raise NotAccepted(state.session_id, command.command)
 
 
 async def _find(context: Context, state: SessionState, command: Command) -> Outcome | None:
-    """How far the command of this id is; None when there is none. Raises EVENT_CONFLICT when it is another one."""
+    """Return the state of the command with this id; None if there is none.
+
+    Raises EVENT_CONFLICT if the id belongs to a command with another name or payload.
+    """
     command_id = command.command_id
     requested = await _stored(context, state, requested_id(command_id))
     if requested is None:
@@ -174,7 +177,7 @@ async def _stored(context: Context, state: SessionState, event_id: str) -> Event
 
 
 async def _mark(context: Context, state: SessionState, command: Command, wanted: Wanted) -> None:
-    """Note where the command will stand, so that a gateway that does not know the log finds it: before it is there."""
+    """Store from where on the log must be read to find the command. Done before the command is written there."""
     sessions = context.store.sessions
     while True:
         stored = await persist(lambda: sessions.load(state.session_id), wanted)
@@ -191,8 +194,8 @@ async def _mark(context: Context, state: SessionState, command: Command, wanted:
 
 
 async def _conclude(context: Context, state: SessionState, item: OutcomeItem) -> None:
-    """Write down what the bot says, if it is of a command there is. The log takes one end of a command: the first."""
-    if context.shared_database:  # a newer publisher may be elsewhere, and may not have written yet
+    """Store the outcome that the bot reports, unless the command is unknown or has a final outcome already."""
+    if context.shared_database:  # a newer publisher at another gateway may not have stored an event yet
         await refresh(context, state)
     if state.is_fenced(item.publisher):
         return
@@ -203,32 +206,32 @@ async def _conclude(context: Context, state: SessionState, item: OutcomeItem) ->
     event, seat = outcome_event(item.outcome), _Seat(item.publisher)
     now = context.clock()
     await append(context, state, [AppendItem([event], _EVENT_BYTES, utc_now(), seat, taken_at=now)])
-    _settle(context, state)
+    _release(context, state)
 
 
 async def _expire(context: Context, state: SessionState) -> None:
-    """Write down which commands were not answered in time."""
+    """Store the outcome `expired` of each command that was not answered in time."""
     if context.shared_database:
         await refresh(context, state)
     if state.commands is None:
         return
     for command in state.commands.due(utc_now()):
         outcome = Outcome(command.command_id, "expired")
-        with suppress(SessionEnded):  # the log is closed; whoever asks is told all the same
+        with suppress(SessionHasEnded):  # the log is closed; `_find` reports the expiry all the same
             await _write(context, state, outcome_event(outcome))
         state.commands.conclude(outcome)
-    _settle(context, state)
+    _release(context, state)
 
 
 async def _write(context: Context, state: SessionState, event: EventIn) -> Stored:
-    """The event as it stands in the log now. One of its id that was there before stays."""
+    """Append the event and return it as stored. If an event with its id is in the log already, return that one."""
     done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
     await append(context, state, [AppendItem([event], _EVENT_BYTES, utc_now(), done=done)])
     return done.result()[0]
 
 
 class _Seat(Sender):
-    """A publisher whose events are written for it: fenced as it is, and told nothing."""
+    """A stand-in for a publisher whose events the gateway writes: fenced like it, and told nothing."""
 
     def __init__(self, publisher: Sender) -> None:
         self.epoch = publisher.epoch
@@ -238,7 +241,7 @@ class _Seat(Sender):
         return False
 
     def acked(self, acks: list[AckItem], weight: int) -> None: ...
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None: ...
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None: ...
     def completed(self, session: Session) -> None: ...
     def commanded(self, command: CommandPush) -> None: ...
     def superseded(self) -> None: ...

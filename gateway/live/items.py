@@ -1,11 +1,11 @@
-"""The items that a live session's task handles, one after the other."""
+"""The items of a live session's inbox, which its task handles one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -22,16 +22,35 @@ from turnwire.protocol.messages import (
     SessionFigures,
 )
 
+T = TypeVar("T")
+
+
+def is_answered(done: asyncio.Future[Any] | None) -> bool:
+    """Return whether an item's answer has been given, or nobody waits for it any more. False without an answer."""
+    return done is not None and done.done()
+
+
+def resolve(done: asyncio.Future[T] | None, answer: T) -> None:
+    """Give an item's answer, if somebody waits for it."""
+    if done is not None and not done.done():
+        done.set_result(answer)
+
+
+def reject(done: asyncio.Future[Any] | None, error: Exception) -> None:
+    """Fail an item's answer, if somebody waits for it."""
+    if done is not None and not done.done():
+        done.set_exception(error)
+
 
 class Stored(Struct, frozen=True):
-    """The answer to one event of a REST append: the event as first stored, and whether it was there before."""
+    """The answer to one event of a REST append: the event as first stored, and whether it had been stored before."""
 
     event: Event
     duplicate: bool
 
 
-class CommandAnswered(Struct, frozen=True):
-    """How far a command is, and whether it had been asked for before."""
+class CommandProgress(Struct, frozen=True):
+    """The state of a command, and whether it had been requested before."""
 
     outcome: Outcome
     replayed: bool
@@ -42,88 +61,90 @@ class AppendItem(Struct, eq=False):
 
     events: Sequence[EventIn | BadEvent]
     weight: int
-    """Bytes, as received."""
+    """Size in bytes, as received."""
     received_at: datetime
     publisher: Sender | None = None
     done: asyncio.Future[list[Stored]] | None = None
-    """The answer to REST, which has no publisher."""
+    """The answer to a REST client, which has no publisher."""
     taken_at: float = 0.0
-    """When it was read from its publisher's socket, on the loop's clock."""
+    """When the append was read from its publisher's socket, on the loop's clock."""
 
 
 class SignalItem(Struct, eq=False):
+    """A signal of the session's publisher."""
+
     publisher: Sender
     key: str
     payload: JsonObject
 
 
 class EndItem(Struct, eq=False):
-    """Complete the session."""
+    """A request to end the session."""
 
     status: FinalStatus
     reason: str | None
     publisher: Sender | None = None
     done: asyncio.Future[tuple[Session, bool]] | None = None
-    """The session, and whether it was this item that ended it."""
+    """The session, and whether this item ended it."""
 
 
 class ClaimItem(Struct, eq=False):
-    """A publisher wants the session. The answer is its first message."""
+    """A publisher's claim to the session. The answer is the first message it gets."""
 
     publisher: Sender
     done: asyncio.Future[Opened]
     created: bool = False
-    """Whether the session was created for this publisher, with the epoch raised to 1 for it."""
+    """Whether the session was created for this publisher, with epoch 1."""
 
 
 class AbandonItem(Struct, eq=False):
-    """End the session, if it turns out to be over: `abandoned` by its publisher, or `expired` without any event."""
+    """A request to end the session if it is over: `abandoned` by its publisher, or `expired` for lack of events."""
 
     reason: Literal["abandoned", "expired"]
 
 
 class BeatItem(Struct, eq=False):
-    """Show other gateways that the session's publisher is here."""
+    """A request to raise the heartbeat, which shows other gateways that the session's publisher is here."""
 
 
 class AcceptItem(Struct, eq=False):
-    """A bot says which commands it carries out."""
+    """A bot's list of the commands it accepts."""
 
     publisher: Sender
     commands: list[str]
 
 
 class DepartItem(Struct, eq=False):
-    """The bot that took commands has left."""
+    """The news that the bot which accepted commands has left."""
 
 
 class CommandItem(Struct, eq=False):
-    """Somebody asks the bot to do something."""
+    """A command to the bot."""
 
     command: Command
-    done: asyncio.Future[CommandAnswered]
+    done: asyncio.Future[CommandProgress]
 
 
 class OutcomeItem(Struct, eq=False):
-    """A bot says what became of a command."""
+    """A bot's report of what became of a command."""
 
     publisher: Sender
     outcome: Outcome
 
 
 class ExpireItem(Struct, eq=False):
-    """Write down which commands were not answered in time."""
+    """A request to expire the commands that were not answered in time."""
 
 
 class RenewItem(Struct, eq=False):
-    """Know all that the store knows: somebody else may have changed the session."""
+    """A request to read the session from the store, where another gateway may have changed it."""
 
     done: asyncio.Future[None] | None = None
-    """Done when the session here knows as much."""
+    """Done when the session here is up to date."""
 
 
 class FoundItem(Struct, eq=False):
-    """Somebody else has stored these consecutive events of the session; they were read from the log."""
+    """Consecutive events of the session that another gateway has stored, read from the log."""
 
     events: Sequence[Event]
     as_of: int
@@ -131,14 +152,14 @@ class FoundItem(Struct, eq=False):
 
 
 class FiguresItem(Struct, eq=False):
-    """The session's figures, of the events 1 to `through`."""
+    """The session's figures, computed from the events 1 to `through`."""
 
     figures: SessionFigures
     through: int
 
 
 class AmendItem(Struct, eq=False):
-    """Change the session's metadata by a merge patch (RFC 7396), its language, or both; None leaves either."""
+    """A change of the session's metadata, by a merge patch (RFC 7396), of its language, or both; None: no change."""
 
     metadata: JsonObject | None
     language: str | None

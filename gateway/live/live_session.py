@@ -1,4 +1,4 @@
-"""One running session: everything that changes it goes through its inbox and is done by its one task."""
+"""A live session: everything that changes it goes through its inbox and is done by its one task."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from turnwire.gateway.live.advancing import signal
-from turnwire.gateway.live.amending import amend, take_figures
+from turnwire.gateway.live.amending import adopt_figures, amend
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import renew, take
+from turnwire.gateway.live.catching_up import adopt_found, renew
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
@@ -34,14 +34,15 @@ from turnwire.gateway.live.items import (
     OutcomeItem,
     RenewItem,
     SignalItem,
+    reject,
 )
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import (
     CloseCode,
     ErrorCode,
+    NoSuchSession,
     Overloaded,
-    SessionNotFound,
     StorageUnavailable,
     TurnwireError,
 )
@@ -52,7 +53,7 @@ _log = logging.getLogger("turnwire.session")
 
 
 class LiveSession:
-    """A session in memory, with its inbox and its task, which is the only one to change the session's record."""
+    """A session in memory, its inbox, and its task, which alone changes the session's record."""
 
     __slots__ = ("_context", "_holds", "_inbox", "_task", "state")
 
@@ -79,7 +80,7 @@ class LiveSession:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing and nobody needs the session in memory."""
+        """Whether the session may leave memory: nobody uses it, and all of it is stored."""
         state = self.state
         at_work = self._holds or self._inbox or self._task.running or state.log.full_pages
         wanted = state.publisher or state.audience or state.deserted or state.commands is not None
@@ -96,8 +97,7 @@ class LiveSession:
             self.state.last_used = self._context.clock()
 
     def submit(self, item: Item) -> None:
-        """Put an item behind those that wait. Raises Overloaded when too many wait, of kinds that bound themselves by
-        nothing else."""
+        """Put an item into the inbox. Raises Overloaded if too many items wait that are neither events nor signals."""
         self.state.last_used = self._context.clock()
         self._inbox.put(item)
         if isinstance(item, AppendItem):
@@ -105,17 +105,17 @@ class LiveSession:
         self._task.wake()
 
     def release(self, publisher: Sender) -> None:
-        """The publisher's connection has ended."""
+        """Note that the publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
             state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
             if state.commands is not None or state.record.commands is not None:
-                with suppress(Overloaded):  # the next bot's claim does the same
+                with suppress(Overloaded):  # the next bot's claim clears the accepted commands, too
                     self.submit(DepartItem())
 
     async def stop(self) -> None:
-        """End the task; what waits gets no answer but an error."""
+        """End the task, and answer the items that wait with StorageUnavailable."""
         forget_timer(self.state)
         await self._task.stop()
         left = self._inbox.clear()
@@ -167,16 +167,16 @@ class LiveSession:
             case RenewItem():
                 await renew(context, state, item)
             case FoundItem():
-                await take(context, state, item)
+                await adopt_found(context, state, item)
             case AcceptItem() | DepartItem() | CommandItem() | OutcomeItem() | ExpireItem():
                 await instruct(context, state, item)
             case FiguresItem():
-                take_figures(context, state, item)
+                adopt_figures(context, state, item)
             case AmendItem():
                 await amend(context, state, item)
 
     def _give_up(self, items: Sequence[Item]) -> None:
-        """Something unforeseen: forget what is known of the log, end the publisher, start afresh with the next item."""
+        """Recover from an unexpected error: forget what is known of the log, fail the items, close the publisher."""
         self.state.log.forget()
         _fail(items, TurnwireError(ErrorCode.INTERNAL, "the gateway failed; try again"))
         if self.state.publisher is not None:
@@ -184,12 +184,11 @@ class LiveSession:
 
 
 def _fail(items: Sequence[Item], error: TurnwireError) -> None:
-    """Answer with the error. A publisher that sent events or an end has no answer to wait for: it is closed."""
+    """Answer the items with the error. A publisher whose events or end have no future to fail is closed."""
     for item in items:
         done = getattr(item, "done", None)
         if done is not None:
-            if not done.done():
-                done.set_exception(error)
+            reject(done, error)
         elif isinstance(item, AppendItem | EndItem) and item.publisher is not None:
-            code = CloseCode.NOT_FOUND if isinstance(error, SessionNotFound) else CloseCode.TRY_LATER
+            code = CloseCode.NOT_FOUND if isinstance(error, NoSuchSession) else CloseCode.TRY_LATER
             item.publisher.close(code, error.message)

@@ -1,4 +1,4 @@
-"""What a gateway hears of every session."""
+"""The observer: how a gateway is told what happens to its sessions."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ from turnwire.protocol.messages import JsonObject, SessionStatus
 
 
 class Observer(Protocol):
-    """Called by sessions, on the path of an event: nothing here may wait."""
+    """What live sessions report to their gateway. Called on the path of an event, so no method may block."""
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         """The head has moved over these events."""
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
-        """Fields of the record are new; `before` is the status it had."""
+        """Fields of the record have changed; `before` is the status it had."""
 
     def created(self, state: SessionState) -> None:
-        """The session has been stored, and is in memory."""
+        """The session was created in the store and is in memory."""
 
     def claimed(self, state: SessionState) -> None:
-        """A publisher here has been given a new epoch."""
+        """The store has given a new epoch to a publisher here."""
 
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         """The session's publisher has sent a signal."""
 
     def attention_changed(self, state: SessionState) -> None:
-        """What others bring into the session's log matters here now, or does no more: for its `commands`."""
+        """Whether this gateway must hear of events that others store in the session may have changed.
+
+        It must while `state.commands` is not None.
+        """
 
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
-        """The store lacks something of the record, or pages of the log; `status`: it lacks the status."""
+        """The store lacks fields of the record, or digests of the log; with `status`, it lacks the status."""
 
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
     def amended(self, state: SessionState) -> None:
-        """Metadata, language or figures are new."""
+        """Metadata, language, figures or accepted commands have changed."""
 
     def unread(self, state: SessionState) -> None:
-        """The conversation has to be read from the log: its figures are not known otherwise."""
+        """The conversation must be read from the log to know its figures."""
 
-    def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
-        """A round was answered: events stored before, why events were refused, and the time from receipt to ack of
-        its first append, if a publisher sent that."""
+    def round_answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
+        """A round of appends was answered.
+
+        `duplicates`: events that had been stored before. `refused`: the code of each refused event. `seconds`: from
+        receipt to ack of the first append; None if a REST client sent it.
+        """
 
     def rolled_back(self, state: SessionState) -> None:
-        """The log has lost its end."""
+        """The log has lost events at its end."""
 
     def taken_over(self) -> None:
-        """A publisher has been replaced by a newer one."""
+        """A newer publisher has replaced one here."""

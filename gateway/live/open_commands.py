@@ -1,4 +1,4 @@
-"""The commands of one session that have not come to their end, as far as its log has been heard."""
+"""The commands of one session that have no final outcome in its log."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from turnwire.protocol.times import format_time
 
 class _Open(Struct):
     command: Command
-    answered: bool = False
-    """Whether the bot has begun: then it does not expire, and is not delivered again."""
+    reacted: bool = False
+    """Whether the bot has reacted. The command then neither expires nor is delivered again."""
 
 
 class OpenCommands:
-    """In the order of the log. Owned by the session's task."""
+    """The open commands of a session, in the order of its log. Owned by the session's task."""
 
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
 
-    def heard(self, events: Iterable[EventIn | Event]) -> list[Command]:
-        """Take over what these next events of the log say. Returns the commands among them."""
+    def learn(self, events: Iterable[EventIn | Event]) -> list[Command]:
+        """Take over the commands and outcomes in these events, the next ones of the log. Return the new commands."""
         new: list[Command] = []
         for event in events:
             if event.type != "system":
@@ -42,23 +42,23 @@ class OpenCommands:
         return new
 
     def conclude(self, outcome: Outcome) -> None:
-        """Take over that a command has got so far."""
+        """Take over the outcome of a command. A final one closes the command."""
         if outcome.final:
             self._open.pop(outcome.command_id, None)
         elif outcome.command_id in self._open:
-            self._open[outcome.command_id].answered = True
+            self._open[outcome.command_id].reacted = True
 
     def unanswered(self) -> list[Command]:
-        """Those the bot has not answered, in order."""
-        return [each.command for each in self._open.values() if not each.answered]
+        """Return the commands that the bot has not answered, in the order of the log."""
+        return [each.command for each in self._open.values() if not each.reacted]
 
     def due(self, now: datetime) -> list[Command]:
-        """Those whose time is over without an answer."""
+        """Return the unanswered commands that have expired at `now`."""
         return [command for command in self.unanswered() if now >= command.expires_at]
 
 
 def push_of(command: Command) -> CommandPush:
-    """What the bot gets."""
+    """Return the message that delivers the command to the bot."""
     return CommandPush(
         command.command_id, command.command, command.payload, command.by, format_time(command.expires_at)
     )

@@ -1,4 +1,4 @@
-"""Who a live session talks to: the publisher's seat, and all who watch. It knows them by these protocols alone."""
+"""The parties a live session talks to: its publisher, and those who watch. The session knows only these protocols."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ class Sender(Protocol):
     """A publisher, as its session sees it."""
 
     epoch: int
-    """The epoch its claim was given; 0 before."""
+    """The epoch that the publisher's claim was given; 0 before that."""
     finished: bool
-    """Whether nothing more of what it sent is taken: it has completed its session, or is superseded."""
+    """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
 
     def may_replace(self, other: Sender) -> bool:
-        """Whether this publisher may take the session from the one that has it."""
+        """Return whether this publisher may take the session from `other`, which has it."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """These events are durable, in the order they were sent; `weight` is their size in bytes."""
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """These events are acked or refused, in the order they were sent."""
 
     def completed(self, session: Session) -> None:
         """The session has ended, as the publisher asked."""
 
     def session_ended(self, session: Session) -> None:
-        """The session has ended. Whoever has ended it; it may send for the time of grace."""
+        """The session has ended, for any reason. Events are still accepted for the grace time."""
 
     def commanded(self, command: CommandPush) -> None:
-        """The bot is asked to do this. It may be asked again, until it has answered."""
+        """The bot is sent this command. The same command may be sent again until the bot has answered it."""
 
     def superseded(self) -> None:
         """A newer publisher has the session."""
 
-    def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: int, reason: str) -> None:
+        """Close the publisher's connection."""
 
 
 class Audience(Protocol):
-    """All who watch one session."""
+    """Those who watch one session."""
 
     def advanced(self, events: Sequence[Event]) -> None:
-        """The head has moved over these events. Called in the same step, without an await."""
+        """The head has moved over these events. Called in the same step as the move, without an await in between."""
 
-    def signalled(self, key: str, payload: JsonObject) -> None: ...
+    def signalled(self, key: str, payload: JsonObject) -> None:
+        """The publisher has sent a signal."""
 
     def session_changed(self) -> None:
-        """The session's status is new."""
+        """The session's status or another of its fields has changed."""
 
     def rolled_back(self, last_seq: int) -> None:
-        """The log ends here, before what some who watch have seen."""
+        """The log now ends with this seq; some watchers may have seen events after it."""

@@ -1,4 +1,4 @@
-"""A session in memory, as data: its record, who publishes it, who watches it, what is known of its log."""
+"""The state of a session in memory: its record, its publisher, those who watch it, and what is known of its log."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from turnwire.store.sessions import SessionRecord
 
 
 class SessionState:
-    """One session in memory. Its task is the only one to change `record`, and does so by the methods here.
+    """The state of one session in memory. Its task alone changes `record`, through the methods here.
 
-    `record.last_seq` is the durable head; it and the news to the audience move in one step without an await, so a
+    `record.last_seq` is the durable head. It moves, and the audience is told, in one step without an await, so a
     watcher that has read up to `record.last_seq` can join the live stream there.
     """
 
@@ -44,33 +44,33 @@ class SessionState:
     )
 
     def __init__(self, record: SessionRecord, now: float) -> None:
-        """`now` is the loop's clock."""
+        """`now` is the time on the loop's clock."""
         self.record = record
         self.publisher: Sender | None = None
         self.audience: Audience | None = None
-        """None until somebody watches: most sessions are never watched."""
+        """None while nobody watches: most sessions are never watched."""
         self.log = KnownLog()
         self.last_event_id: str | None = None
         self.last_used = now
         self.last_active = now
-        """When a publisher or an event, or a sign of one at another gateway, was last seen, on the loop's clock."""
+        """When a publisher or an event was last seen, here or at another gateway, on the loop's clock."""
         self.last_event_seen = now
         """When the head last moved, on the loop's clock."""
         self.verified_at = now
-        """When the stored session was last asked for all of it that is known here, on the loop's clock."""
+        """When the state here was last known to match the store, on the loop's clock."""
         self.busy_since: float | None = None
-        """Since when the session's task has been at its current item."""
+        """When the session's task began its current item, on the loop's clock; None while it is idle."""
         self.commands: OpenCommands | None = None
-        """None unless a bot here takes commands, or some that were asked for here are open."""
+        """None unless a bot here accepts commands, or commands that were requested here are open."""
         self.conversation: Conversation | None = None
-        """What the summaries and figures have read of it."""
+        """What has been read of the conversation, for summaries and figures."""
         self.takes_events = True
-        """Whether new events may be appended: the session has not ended, or only just."""
+        """Whether new events may be appended: the session has not ended, or its grace time is not over."""
         self.interims: Interims | None = None
-        """What is being said now, by the last signals."""
+        """What is being said right now, according to the latest signals."""
         self.grace_timer: asyncio.TimerHandle | None = None
         self.unwritten = False
-        """Whether the record is newer than the stored session."""
+        """Whether the record has changes that the store lacks."""
 
     # --- asked by anybody --------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class SessionState:
         return self.record.session_id
 
     def session(self) -> Session:
-        """The session as it is now, lazy fields and figures included."""
+        """Return the session as it is now, with its lazily written fields and its figures."""
         session = self.record.session()
         if session.figures is None and not self.ended:
             session.figures = self.figures()
@@ -94,7 +94,7 @@ class SessionState:
         return Mark(record.last_seq, record.last_event_at, self.last_event_id)
 
     def figures(self) -> SessionFigures | None:
-        """Those of a conversation that is known up to the head."""
+        """Return the figures if the conversation has been read up to the head; else None."""
         conversation = self.conversation
         return None if conversation is None or conversation.last_seq < self.record.last_seq else conversation.brief()
 
@@ -104,11 +104,11 @@ class SessionState:
 
     @property
     def deserted(self) -> bool:
-        """Whether the session had a publisher, has none now and has not ended: it may be abandoned."""
+        """Whether the session once had a publisher, has none here now and has not ended."""
         return self.publisher is None and self.record.epoch > 0 and not self.ended
 
     def is_behind(self, stored: SessionRecord) -> bool:
-        """Whether somebody else has changed the session since this gateway last heard of it."""
+        """Return whether another gateway has stored changes that are not known here."""
         record = self.record
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
@@ -116,22 +116,22 @@ class SessionState:
         return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def _differs(self, stored: SessionRecord) -> bool:
-        """Whether the bot at another gateway takes other commands than known here."""
+        """Return whether the bot at another gateway accepts other commands than is known here."""
         elsewhere = self.publisher is None and stored.epoch >= self.record.epoch
         return elsewhere and stored.commands != self.record.commands
 
     def is_fenced(self, publisher: Sender | None) -> bool:
-        """Whether nothing of this sender is taken any more. REST, which is None, never is."""
+        """Return whether nothing from this sender is accepted any more. None, a REST client, is never fenced."""
         return publisher is not None and (publisher.finished or publisher.epoch < self.record.epoch)
 
     def was_quiet(self, since: float) -> None:
-        """Neither a publisher nor an event has been seen anywhere since then, on the loop's clock."""
+        """Note that no gateway has seen a publisher or an event since this time, on the loop's clock."""
         self.last_active = self.last_event_seen = since
 
     # --- changed by the session's task alone -------------------------------------------------------------------------
 
     def advance(self, durable: Durable, now: float) -> SessionStatus:
-        """Move the head over these events, of which there is one at least. Returns the status before."""
+        """Move the head over these events, at least one. Return the previous status."""
         seq, event = durable.last
         record = self.record
         before = record.status
@@ -169,23 +169,23 @@ class SessionState:
             self.grace_timer = None
 
     def signalled(self, key: str, payload: JsonObject) -> None:
-        """Keep what somebody who joins now must be shown."""
+        """Keep a signal that a watcher who joins later must be shown."""
         if self.interims is None:
             self.interims = Interims()
         self.interims.keep(key, payload)
 
     def claim(self, epoch: int) -> None:
-        """The store has given this epoch to a publisher."""
+        """Note the epoch that the store has given to a publisher here."""
         self.record.epoch, self.record.commands = epoch, None
 
     def fence(self, epoch: int) -> Sender | None:
-        """A publisher of this newer epoch is elsewhere. Returns the publisher that was here."""
+        """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
         self.record.epoch, self.record.commands = epoch, None
         publisher, self.publisher = self.publisher, None
         return publisher
 
     def end(self, status: FinalStatus, ended_at: datetime, reason: str | None) -> SessionStatus:
-        """Take over the end that stands in the store. Returns the status before."""
+        """Note the end that is in the store. Return the previous status."""
         record = self.record
         before = record.status
         record.status, record.ended_at, record.end_reason = status, ended_at, reason
@@ -193,19 +193,19 @@ class SessionState:
         return before
 
     def amend(self, metadata: JsonObject, language: str, amended: int) -> None:
-        """The store has these now."""
+        """Note the metadata and language that are in the store, and their version `amended`."""
         self.record.metadata, self.record.language, self.record.amended = metadata, language, amended
 
     def keep_figures(self, figures: SessionFigures | None) -> None:
-        """What is kept of an ended session."""
+        """Set the figures that are kept of an ended session."""
         self.record.figures = figures
 
     def beat(self) -> None:
-        """Show other gateways that the publisher is here."""
+        """Raise the heartbeat, which shows other gateways that the publisher is here."""
         self.record.heartbeat += 1
 
     def note_order(self, events: list[Event]) -> None:
-        """Note whether these events, which others have stored next, have times that rise with seq."""
+        """Clear `time_ordered` if the timestamps of these events, the next ones of the log, do not rise with seq."""
         self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
 
     def disorder(self, as_of: int) -> None:
@@ -214,7 +214,10 @@ class SessionState:
         self.log.disordered_as_of = as_of
 
     def learn(self, stored: SessionRecord, now: float) -> None:
-        """Take over the fields of a stored session that can only go one way. A publisher elsewhere shows by them."""
+        """Take over those fields of a stored session that change in one direction only.
+
+        A newer epoch or heartbeat also shows that a publisher is at another gateway.
+        """
         if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
@@ -225,7 +228,7 @@ class SessionState:
         self.record.time_ordered &= stored.time_ordered
 
     def learn_commands(self, stored: SessionRecord) -> bool:
-        """Take over what the bot at another gateway carries out. Whether that is new."""
+        """Take over which commands the bot at another gateway accepts. Return whether they have changed."""
         differs = self._differs(stored)
         if differs:
             self.record.commands = stored.commands

@@ -1,1 +1,1 @@
-"""The description of the API."""
+"""The OpenAPI document of the gateway."""

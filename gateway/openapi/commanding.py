@@ -1,4 +1,4 @@
-"""The route of commands to a bot, in the OpenAPI document."""
+"""The route for commands to a bot, in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from turnwire.gateway.openapi.schemas import Schema
 
 
 def command(errors: Sequence[int], replayed: Schema) -> Schema:
-    """`errors`: the statuses of every route that writes; `replayed`: the header of an answer that was given before."""
+    """Return the operation. `errors`: the statuses of every route that writes; `replayed`: the replay header."""
     return operation(
         "command",
-        "Ask the bot to do something",
-        "`whisper`, `say`, `end`, or another command that the session's `commands` names. Answered once the command is "
-        "in the log; what becomes of it follows there, as `control.…` events. Safe to repeat: the same `commandId` is "
-        "answered with its present state, and `Idempotent-Replayed: true`.",
+        "Send a command to the bot",
+        "Send `whisper`, `say`, `end`, or another command that the session's `commands` lists. The answer comes once "
+        "the command is in the log; its outcome follows there as `control.…` events. Safe to repeat: the same "
+        "`commandId` is answered with its current state and `Idempotent-Replayed: true`.",
         tag="Sessions",
-        answers={"202": answer("How far the command is.", "CommandAnswer", replayed)},
+        answers={"202": answer("The state of the command.", "CommandAnswer", replayed)},
         errors=(*errors, 404, 409),
         requestBody=body("CommandIn"),
     )

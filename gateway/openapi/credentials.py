@@ -1,4 +1,4 @@
-"""Credentials in the OpenAPI document: how a request brings one, and the routes that make and revoke them."""
+"""Credentials in the OpenAPI document: how a request carries one, and the routes that mint and revoke them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SECURITY_SCHEMES: Final[Schema] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key (`tw_…`) or a token (JWT). Without authentication none is needed.",
+        "description": "An API key (`tw_…`) or a token (JWT). Not needed if the gateway runs without authentication.",
     }
 }
 SECURITY: Final[list[Schema]] = [{"bearer": []}, {}]
-"""A credential, or none: whether one is needed depends on how the gateway is configured."""
+"""A credential is optional in the document: the gateway's configuration decides whether one is needed."""
 CREDENTIAL_EXAMPLES: Final[dict[str, Schema]] = {
     "MintRequest": {"sub": "alice", "scope": "session:read session:list", "sessions": ["call-*"], "ttl": 600},
     "MintedToken": {"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", "expiresAt": TIME},
@@ -26,16 +26,20 @@ CREDENTIAL_EXAMPLES: Final[dict[str, Schema]] = {
 _MAX_ID_CHARS: Final = 256
 _MAX_PATTERN_CHARS: Final = 1025
 _MAX_TTL: Final = 3600
-_REVOCABLE: Final = {"jti": "One token.", "sub": "All tokens of a subject.", "key": "An API key, and what it minted."}
+_REVOCABLE: Final = {
+    "jti": "Revoke one token.",
+    "sub": "Revoke all tokens of a subject.",
+    "key": "Revoke an API key and the tokens minted with it.",
+}
 
 
 def credential_paths(write_errors: Sequence[int]) -> Schema:
-    """The routes; `write_errors` are the statuses of every route that writes."""
+    """Return the routes. `write_errors`: the statuses of every route that writes."""
     return {"/tokens": {"post": _mint_token(write_errors)}, "/revocations": {"post": _revoke(write_errors)}}
 
 
 def credential_schemas() -> dict[str, Schema]:
-    """The bodies of the routes, by name."""
+    """Return the bodies of the routes, by name."""
     made = {"MintRequest": _mint_request(), "MintedToken": _minted_token(), "RevocationRequest": _revocation_request()}
     for name, schema in made.items():
         schema |= {"title": name, "type": "object", "examples": [CREDENTIAL_EXAMPLES[name]]}
@@ -43,12 +47,12 @@ def credential_schemas() -> dict[str, Schema]:
 
 
 def _mint_token(errors: Sequence[int]) -> Schema:
-    minted = {"description": "The token. The answer is not to be cached.", "content": _content("MintedToken")}
+    minted = {"description": "The token. The answer must not be cached.", "content": _content("MintedToken")}
     return operation(
         "mintToken",
         "Mint a token",
-        f"For a browser, say. Needs `{Scope.MINT}`. A token has at most the scopes and the sessions of its minter, and "
-        "ends no later than the minter's own. Without a secret to sign with, the gateway mints nothing: 403.",
+        f"Mint a token, for a browser for example. Needs `{Scope.MINT}`. The token has at most the scopes and sessions "
+        "of the credential that mints it, and does not outlive it. A gateway without a signing secret answers 403.",
         tag="Credentials",
         answers={"201": minted},
         errors=errors,
@@ -60,8 +64,8 @@ def _revoke(errors: Sequence[int]) -> Schema:
     return operation(
         "revoke",
         "Revoke credentials",
-        f"Of one token, one subject or one API key, for ever. Needs `{Scope.ADMIN}`. Connections they have opened are "
-        "closed within 5 s. Safe to repeat.",
+        f"Revoke one token, one subject or one API key permanently. Needs `{Scope.ADMIN}`. Connections that the "
+        "revoked credentials have opened are closed within 5 s. Safe to repeat.",
         tag="Credentials",
         answers={"204": {"description": "The revocation is durable."}},
         errors=errors,
@@ -77,19 +81,30 @@ def _mint_request() -> Schema:
     pattern = {"type": "string", "minLength": 1, "maxLength": _MAX_PATTERN_CHARS}
     scopes = "|".join(Scope)
     properties: Schema = {
-        "sub": {"type": "string", "minLength": 1, "maxLength": _MAX_ID_CHARS, "description": "Whom the token is for."},
+        "sub": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": _MAX_ID_CHARS,
+            "description": "The subject of the token.",
+        },
         "scope": {
             "type": "string",
             "pattern": rf"^\s*(({scopes})(\s+|$))*$",
-            "description": "Scopes, separated by spaces.",
+            "description": "Scopes, separated by whitespace.",
         },
         "sessions": {
             "type": "array",
             "items": pattern,
             "maxItems": MAX_PATTERNS,
-            "description": "Ids of sessions; a `*` at the end stands for any rest.",
+            "description": "SessionIds; a `*` at the end matches any suffix.",
         },
-        "ttl": {"type": "integer", "minimum": 1, "maximum": _MAX_TTL, "default": 600, "description": "Seconds."},
+        "ttl": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": _MAX_TTL,
+            "default": 600,
+            "description": "Lifetime in seconds.",
+        },
     }
     return {"properties": properties, "required": ["sub", "scope", "sessions"]}
 
@@ -111,7 +126,7 @@ def _revocation_request() -> Schema:
     properties["before"] = {
         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
         "default": None,
-        "description": "Spares what was issued at this time or later.",
+        "description": "Credentials issued at this time or later are not revoked.",
     }
     given = [{"required": [name], "properties": {name: {"type": "string"}}} for name in _REVOCABLE]
     return {"description": "Exactly one of jti, sub and key.", "properties": properties, "oneOf": given}

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of all routes: `/openapi.json`."""
+"""The OpenAPI 3.1 document of all routes, served at `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -13,40 +13,48 @@ from turnwire.version import __version__
 
 _INTRODUCTION = """\
 Sessions of voice bots: publish events over a WebSocket or REST, follow them live over a WebSocket or server-sent
-events, and read them back. An answered event is durable. Everything may be sent again safely.
+events, and read them back. An acknowledged event is durable. Every request may be repeated safely.
 
-Every error answer is the same envelope; its `code` says what to do. Times are ISO-8601, UTC, with milliseconds.
-Unknown query parameters and unknown fields are ignored.
+All errors have the same envelope; its `code` says what to do. Times are ISO-8601 in UTC with milliseconds.
+Unknown query parameters are refused with 400; unknown fields of messages are ignored.
 """
 _TAGS = {
-    "Sessions": "One conversation each, known by a `sessionId` that the client may choose.",
-    "Events": "The immutable log of a session: positions (`seq`) 1, 2, 3 …, without holes.",
-    "WebSockets": "Streaming, both ways.",
-    "Credentials": "Tokens for browsers, and the end of tokens and keys.",
+    "Sessions": "A session is one conversation, identified by a `sessionId` that the client may choose.",
+    "Events": "The immutable log of a session, with positions (`seq`) 1, 2, 3 … without gaps.",
+    "WebSockets": "Streaming in both directions.",
+    "Credentials": "Minting tokens for browsers, and revoking tokens and keys.",
     "Service": "Health, metrics and this document.",
 }
 _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
-    400: ("What was asked for is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
-    401: ("No credential, or a wrong one.", "unauthenticated", "this credential has been revoked"),
+    400: ("The request is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
+    401: ("The credential is missing or invalid.", "unauthenticated", "this credential has been revoked"),
     403: ("The credential does not allow this.", "forbidden", "this credential does not allow this"),
-    404: ("There is no such session.", "not_found", f"there is no session '{SESSION_ID}'"),
+    404: ("The session does not exist.", "not_found", f"there is no session '{SESSION_ID}'"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
-    408: ("The body came too slowly.", "invalid_message", "the body took longer than 10 s"),
+    408: ("The body arrived too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),
-    413: ("Over a limit of size, which the message names.", "too_large", "the body is over the limit of 1048576 bytes"),
+    413: (
+        "The request is over a size limit, which the message names.",
+        "too_large",
+        "the body is over the limit of 1048576 bytes",
+    ),
     415: ("The body is not JSON.", "invalid_message", "the body must be application/json in UTF-8"),
-    429: ("Too many requests; wait.", "rate_limited", "too many requests; wait 1 s"),
-    500: ("A fault of the gateway; try again.", "internal", "something went wrong in the gateway"),
-    503: ("The storage is away; try again.", "storage_unavailable", "the storage is away; try again"),
+    429: ("There were too many requests; wait.", "rate_limited", "too many requests; wait 1 s"),
+    500: ("The gateway failed; try again.", "internal", "something went wrong in the gateway"),
+    503: (
+        "The gateway cannot serve the request now; try again.",
+        "storage_unavailable",
+        "the storage is away; try again",
+    ),
 }
 _HEADERS: Schema = {
     "IdempotentReplayed": {
-        "description": "Present when this had been done before: the answer is what was stored then.",
+        "description": "Present if the request had been carried out before: the answer is what was stored then.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "RetryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
-    "WWWAuthenticate": {"description": "How to bring a credential.", "schema": {"type": "string"}},
-    "Allow": {"description": "The methods served.", "schema": {"type": "string"}},
+    "WWWAuthenticate": {"description": "How to send a credential.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods that the route serves.", "schema": {"type": "string"}},
 }
 _ERROR_HEADERS = {
     401: {"WWW-Authenticate": "WWWAuthenticate"},
@@ -57,7 +65,7 @@ _ERROR_HEADERS = {
 
 
 def document(limits: Limits) -> Schema:
-    """The document for a gateway with these limits, as plain JSON values."""
+    """Return the document for a gateway with these limits, as plain JSON values."""
     return {
         "openapi": "3.1.0",
         "info": {

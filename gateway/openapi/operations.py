@@ -34,7 +34,7 @@ REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentRepl
 
 
 def paths(limits: Limits) -> Schema:
-    """`paths` of the document."""
+    """Return `paths` of the document."""
     one = {"$ref": "#/components/parameters/sessionId"}
     return {
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
@@ -47,12 +47,10 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
         "/subscribe": {"get": _subscribe()},
         **credential_paths(WRITE_ERRORS),
-        "/health": {"get": health("readHealth", "Health", "200 while the database answers, else 503.")},
-        "/health/live": {
-            "get": health("readLiveness", "Liveness", "200 as long as the process answers; for restarts.", down=False)
-        },
+        "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
+        "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
         "/health/ready": {
-            "get": health("readReadiness", "Readiness", "503 without the database, and while going away; for traffic.")
+            "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
         },
         "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
         "/openapi.json": {"get": text("readApiDocument", "This document", JSON, {"type": "object"})},
@@ -62,9 +60,9 @@ def paths(limits: Limits) -> Schema:
 
 
 def parameters(limits: Limits) -> Schema:
-    """`components.parameters` of the document."""
+    """Return `components.parameters` of the document."""
     schema = {"type": "string", "minLength": 1, "maxLength": limits.id_chars}
-    description = "The session, percent-encoded as UTF-8; a slash in it is `%2F`."
+    description = "The session's id, percent-encoded as UTF-8; a slash in it is `%2F`."
     return {"sessionId": parameter("sessionId", description, schema, place="path", example=SESSION_ID)}
 
 
@@ -78,35 +76,35 @@ def _list_sessions(limits: Limits) -> Schema:
     return operation(
         "listSessions",
         "List sessions",
-        "Newest first, by `startedAt`, then `sessionId`, unless asked otherwise. Go on with `cursor=nextCursor` until "
-        "that is null; sessions that start meanwhile do not shift the pages. Beside these parameters up to "
-        f"{MAX_METADATA_PAIRS} `metadata.<key>=<value>` ask for top-level values of metadata.",
+        "Newest first, by `startedAt`, then `sessionId`, unless `order` says otherwise. For the next page, send "
+        "`cursor=nextCursor`, until `nextCursor` is null; sessions that start meanwhile do not shift the pages. "
+        f"Up to {MAX_METADATA_PAIRS} further parameters `metadata.<key>=<value>` filter by top-level metadata.",
         tag="Sessions",
         answers={"200": answer("A page of sessions.", "SessionList")},
         errors=LIST_ERRORS,
         parameters=[
-            parameter("status", "Only sessions of this status.", {"enum": list(get_args(SessionStatus))}),
-            parameter("language", "Only sessions of exactly this language.", language),
+            parameter("status", "Only sessions with this status.", {"enum": list(get_args(SessionStatus))}),
+            parameter("language", "Only sessions with exactly this language.", language),
             *_times(),
-            parameter("endReason", "Only sessions with this reason.", text),
-            parameter("idPrefix", "Only sessions whose id begins so.", text),
-            integer("minDurationMs", f"{ended} lasted at least so long.", None, 0),
-            integer("maxDurationMs", f"{ended} lasted at most so long.", None, 0),
-            parameter("hasErrors", f"{ended} had errors, or had none.", {"enum": ["true", "false"]}),
-            integer("toolsFailed", f"{ended} had at least so many failed tool calls.", None, 0),
+            parameter("endReason", "Only sessions with this end reason.", text),
+            parameter("idPrefix", "Only sessions whose id begins with this text.", text),
+            integer("minDurationMs", f"{ended} lasted at least this long.", None, 0),
+            integer("maxDurationMs", f"{ended} lasted at most this long.", None, 0),
+            parameter("hasErrors", f"{ended} had errors (`true`) or none (`false`).", {"enum": ["true", "false"]}),
+            integer("toolsFailed", f"{ended} had at least this many failed tool calls.", None, 0),
             integer("minResponseP95Ms", f"{ended} have at least this `responseP95Ms`.", None, 0),
-            integer("minInterruptions", f"{ended} had at least so many interruptions.", None, 0),
+            integer("minInterruptions", f"{ended} had at least this many interruptions.", None, 0),
             parameter(
                 "q",
-                f"Only sessions that have all of these words, 1 to {MAX_WORDS}, in their id, their metadata or in "
-                "what was said; `searched` says where was looked.",
+                f"Only sessions that have all of these words, 1 to {MAX_WORDS}, in their id, their metadata or "
+                "what was said; `searched` in the answer says which of these were searched.",
                 {"type": "string", "minLength": 1, "maxLength": MAX_WORDS * 40},
                 example="breakfast",
             ),
-            parameter("order", "Of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
+            parameter("order", "The order of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
             integer("countUpTo", "Also count the sessions of all pages, up to this number.", None, 1, MAX_COUNT),
-            limit("Sessions a page.", DEFAULT_LIST_LIMIT),
-            parameter("cursor", "`nextCursor` of the page before.", {"type": "string", "format": "turnwire-cursor"}),
+            limit("Sessions per page.", DEFAULT_LIST_LIMIT),
+            parameter("cursor", "`nextCursor` of the previous page.", {"type": "string", "format": "turnwire-cursor"}),
         ],
     )
 
@@ -114,8 +112,8 @@ def _list_sessions(limits: Limits) -> Schema:
 def _times() -> list[Schema]:
     schema = {"type": "string", "format": "date-time"}
     return [
-        parameter("startedAfter", "Exclusive.", schema, example=TIME),
-        parameter("startedBefore", "Exclusive.", schema),
+        parameter("startedAfter", "Only sessions that started after this time.", schema, example=TIME),
+        parameter("startedBefore", "Only sessions that started before this time.", schema),
     ]
 
 
@@ -125,16 +123,15 @@ def _read_sums() -> Schema:
     return operation(
         "readSums",
         "Sum up sessions by group",
-        "Of the sessions that started between two times: the last 30 days unless given, at most "
-        f"{MAX_DAYS} days, or {MAX_HOURS} hours by the hour (UTC). Percentiles are of the calls' own figures.",
+        "Sum up the sessions that started between two times, by default in the last 30 days. The times may be at most "
+        f"{MAX_DAYS} days apart, {MAX_HOURS} hours if grouped by hour. Days and hours are in UTC. Percentiles are over "
+        "the figures of the sessions.",
         tag="Sessions",
-        answers={"200": answer("The groups, and all together.", "SessionSums")},
+        answers={"200": answer("The groups, and their total.", "SessionSums")},
         errors=LIST_ERRORS,
         parameters=[
             *_times(),
-            parameter(
-                "groupBy", "`day`, `hour`, `language`, `endReason`, `metadata.<key>`.", {**groupings, "default": "day"}
-            ),
+            parameter("groupBy", "What to group by.", {**groupings, "default": "day"}),
         ],
     )
 
@@ -155,16 +152,16 @@ def _read_session() -> Schema:
     return operation(
         "readSession",
         "Read a session with a page of its events",
-        "Events by timestamp, then seq. Two styles of paging: `page` and `limit` (as when neither is given), or "
-        "`offset` and `limit`; both at once are refused.",
+        "Events are ordered by timestamp, then seq. There are two styles of paging: `page` and `limit` (the default), "
+        "or `offset` and `limit`. `page` and `offset` together are refused.",
         tag="Sessions",
         answers={"200": answer("The session and the page.", "SessionHistory")},
         errors=READ_ERRORS,
         parameters=[
-            integer("page", "The first one is 1, which is also the default.", None, 1),
+            integer("page", "The page, from 1 on; 1 by default.", None, 1),
             integer("offset", "Events to skip.", None, 0),
-            limit(f"Events a page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
-            parameter("order", "Of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
+            limit(f"Events per page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
+            parameter("order", "The order of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
         ],
     )
 
@@ -173,8 +170,8 @@ def _amend_session() -> Schema:
     return operation(
         "amendSession",
         "Change a session's metadata or language",
-        "Also after the end. `metadata` is a merge patch (RFC 7396): null removes a key, objects are merged, all else "
-        "replaces. Safe to repeat.",
+        "Allowed also after the end. `metadata` is a merge patch (RFC 7396): null removes a key, objects are merged, "
+        "anything else replaces. Safe to repeat.",
         tag="Sessions",
         answers={"200": answer("The session as it is now.", "Session")},
         errors=(*WRITE_ERRORS, 404),
@@ -186,10 +183,10 @@ def _read_stats() -> Schema:
     return operation(
         "readStats",
         "Read the figures of a conversation",
-        "Turns, talk time, response latencies, interruptions, silences, tool calls and errors, from the events 1 to "
-        "`lastSeq`. What each means, and the payload fields they are read from, is documented in `docs/events.md`.",
+        "Turns, talk time, response latencies, interruptions, silences, tool calls and errors, computed from events 1 "
+        "to `lastSeq`. `docs/events.md` explains the figures and the payload fields they are computed from.",
         tag="Sessions",
-        answers={"200": answer("The figures, as of now.", "SessionStats")},
+        answers={"200": answer("The current figures.", "SessionStats")},
         errors=READ_ERRORS,
     )
 
@@ -198,10 +195,10 @@ def _complete_session() -> Schema:
     return operation(
         "completeSession",
         "End a session",
-        "A session ends once: repeats answer with the first end, and `Idempotent-Replayed: true`. Without a body it "
-        "ends as `completed`.",
+        "A session ends once: a repeated request is answered with the first end and `Idempotent-Replayed: true`. "
+        "Without a body the session ends as `completed`.",
         tag="Sessions",
-        answers={"200": answer("The session, ended.", "Session", REPLAYED)},
+        answers={"200": answer("The ended session.", "Session", REPLAYED)},
         errors=(*WRITE_ERRORS, 404),
         requestBody=body("CompleteSession", required=False),
     )
@@ -215,16 +212,16 @@ def _append_events(limits: Limits) -> Schema:
     one = EXAMPLES["EventIn"]
     examples = {"one": {"value": one}, "several": {"value": EXAMPLES["EventBatchIn"]}}
     answer: Schema = {
-        "description": "Durable: the event, or the events in order, as stored.",
+        "description": "The event, or the events in order, as stored. They are durable.",
         "headers": REPLAYED,
         "content": {JSON: {"schema": {"anyOf": [ref("Event"), ref("EventBatch")]}, "example": EXAMPLES["Event"]}},
     }
     return operation(
         "appendEvents",
-        "Append one event, or several",
-        f"All of them or none; at most {limits.batch_events}. Safe to repeat: an `eventId` that is stored is answered "
-        "with the event first stored, unchanged; `Idempotent-Replayed: true` when that holds for all. An ended session "
-        "takes events for a grace time.",
+        "Append one or more events",
+        f"Append one event, or up to {limits.batch_events}, all of them or none. Safe to repeat: an `eventId` that is "
+        "stored already is answered with the event first stored, unchanged, and with `Idempotent-Replayed: true` if "
+        "that holds for all events. An ended session takes events for a grace time.",
         tag="Events",
         answers={"201": answer},
         errors=(*WRITE_ERRORS, 404, 409),
@@ -234,7 +231,7 @@ def _append_events(limits: Limits) -> Schema:
 
 def _read_events() -> Schema:
     last_event_id = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
-    line = {"schema": ref("Event"), "description": "One event a line."}
+    line = {"schema": ref("Event"), "description": "One event per line."}
     stream = 'event: event\nid: 1\ndata: {"eventId":"e1","sessionId":"call-0001",…}\n\n'
     content = {
         JSON: {"schema": ref("EventPage"), "example": EXAMPLES["EventPage"]},
@@ -244,16 +241,16 @@ def _read_events() -> Schema:
     return operation(
         "readEvents",
         "Read events in seq order",
-        f"What comes after `afterSeq`. `Accept: {NDJSON}` streams the whole rest of the log as it is now, one event a "
-        f"line. `Accept: {SSE}` streams it and then follows it live: `session` first, `event: event` with the seq as "
-        "`id`, `caughtUp` and `signal`; reconnect with `Last-Event-ID`.",
+        f"Read the events after `afterSeq`. `Accept: {NDJSON}` streams the rest of the log as it is now, one event per "
+        f"line. `Accept: {SSE}` streams the log and then follows it live: `session` first, then `event` with the seq "
+        "as `id`, `caughtUp` and `signal`; reconnect with `Last-Event-ID`.",
         tag="Events",
-        answers={"200": {"description": "Events, in the form asked for.", "content": content}},
+        answers={"200": {"description": "The events, in the requested media type.", "content": content}},
         errors=READ_ERRORS,
         parameters=[
-            integer("afterSeq", "Exclusive.", 0, 0),
-            limit("Events a window; streams have no limit.", DEFAULT_WINDOW_LIMIT),
-            parameter("Last-Event-ID", "For SSE: overrides `afterSeq`.", last_event_id, place="header"),
+            integer("afterSeq", "Only events after this seq.", 0, 0),
+            limit("Most events in a JSON answer; streams have no limit.", DEFAULT_WINDOW_LIMIT),
+            parameter("Last-Event-ID", "Overrides `afterSeq` for server-sent events.", last_event_id, place="header"),
         ],
     )
 
@@ -265,8 +262,8 @@ def _socket(
     operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
 ) -> Schema:
     description += (
-        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. Its messages are the schemas "
-        f"`{sent}` (from the client) and `{answered}` (from the gateway)."
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. The client sends messages of "
+        f"the schema `{sent}`, the gateway those of `{answered}`."
     )
     answers = {"101": {"description": "The WebSocket is open."}}
     messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
@@ -280,11 +277,11 @@ def _publish() -> Schema:
     return _socket(
         "publish",
         "Publish a session's events",
-        "One publisher a session: a newer one takes over. Every event gets an `ack` when it is durable, or a `nack`.",
+        "A session has one publisher; a newer one takes over. Each event gets an `ack` when durable, or a `nack`.",
         sent="PublisherCommand",
         answered="PublisherReply",
         errors=READ_ERRORS,
-        parameters=[parameter("language", "Creates the session when there is none.", language)],
+        parameters=[parameter("language", "If given, the session is created if it does not exist.", language)],
     )
 
 
@@ -292,7 +289,8 @@ def _subscribe() -> Schema:
     return _socket(
         "subscribe",
         "Watch sessions",
-        "Any number of subscriptions: to sessions, from any seq on, without holes; and to the feed of all sessions.",
+        "One socket carries many subscriptions: to single sessions, from any seq on, without gaps, and to the feed of "
+        "all sessions.",
         sent="SubscriberCommand",
         answered="SubscriberPush",
         errors=LIST_ERRORS,

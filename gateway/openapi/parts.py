@@ -1,4 +1,4 @@
-"""What the operations of the OpenAPI document are made of."""
+"""The parts that operations of the OpenAPI document are made of."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def text(
 
 
 def health(operation_id: str, summary: str, description: str, *, down: bool = True) -> Schema:
-    answers: Schema = {"200": answer("It serves.", "Health")}
+    answers: Schema = {"200": answer("The gateway serves.", "Health")}
     if down:
         retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
-        answers["503"] = answer("It does not serve now.", "Health", retry_after)
+        answers["503"] = answer("The gateway does not serve now.", "Health", retry_after)
     return operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))

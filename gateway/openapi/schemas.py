@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document, made from the wire shapes, with the limits they do not say themselves."""
+"""The schemas of the OpenAPI document, made from the wire shapes, plus the limits that the shapes do not state."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ _LEFT_OUT = {
     "Session": {"commands"},
     "CommandAnswer": {"message"},
 }
-"""Fields of answers that are not there when they have nothing to say."""
+"""Fields of answers that may be left out."""
 _TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
@@ -189,7 +189,7 @@ def ref(name: str) -> Schema:
 
 
 def schemas(limits: Limits) -> dict[str, Schema]:
-    """`components.schemas`, by name."""
+    """Return `components.schemas`, by name."""
     kinds = (*_SENT, *_ANSWERED, *_SOCKET_MESSAGES.values())
     tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
@@ -221,29 +221,31 @@ def _session_history(session: Schema) -> Schema:
 def _set_texts(made: dict[str, Schema]) -> None:
     texts = {
         "EventBatch": "The events as stored, in the order they were sent.",
-        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is there when the "
-        "search took too long: go on with the cursor.",
-        "PagePagination": "Where a page stands, for `page` and `limit`.",
-        "OffsetPagination": "Where a page stands, for `offset` and `limit`.",
-        "Health": "`degraded`: it serves, but is going away or cannot reach its database or Redis.",
+        "SessionList": "A page of sessions. `nextCursor` is null on the last page. `searchedBackTo` is present if the "
+        "search took too long: continue with the cursor.",
+        "PagePagination": "The position of a page, for `page` and `limit`.",
+        "OffsetPagination": "The position of a page, for `offset` and `limit`.",
+        "Health": "`degraded`: the gateway serves, but is draining or cannot reach its database or Redis.",
         "Dependencies": "What the gateway needs.",
     }
     for name, text in texts.items():
         made[name]["description"] = text
     fields = {
-        "sessionId": "Chosen by the client; the gateway makes a UUIDv7 when there is none.",
-        "language": "As in `en` or `de-DE`.",
+        "sessionId": "Chosen by the client. If left out, the gateway makes a UUIDv7.",
+        "language": "A language tag such as `en` or `de-DE`.",
         "metadata": "Any JSON object; returned exactly.",
-        "status": "What it starts as.",
+        "status": "The status that the session starts with.",
     }
     for name, text in fields.items():
         made["CreateSession"]["properties"][name]["description"] = text
-    made["EventIn"]["properties"]["eventId"]["description"] = "Unique in its session for ever; sending again is safe."
+    made["EventIn"]["properties"]["eventId"]["description"] = (
+        "Permanently unique in its session; sending it again is safe."
+    )
     made["Session"]["properties"]["lastSeq"]["description"] = "Events stored so far."
 
 
 def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
-    """What the gateway refuses with 400 or 413 beyond the types."""
+    """Add the limits beyond the types whose violation is refused with 400 or 413."""
     an_id = {"minLength": 1, "maxLength": limits.id_chars}
     create, new_event = made["CreateSession"]["properties"], made["EventIn"]["properties"]
     create["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
@@ -253,15 +255,15 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
     amend = made["AmendSession"]["properties"]
     amend["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null in it removes."}
+    amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null removes a key."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     _set_command_limits(made["CommandIn"]["properties"], an_id)
     made["JsonObject"] = {
         "title": "JsonObject",
         "description": (
-            f"Any JSON object, nested at most {limits.depth} levels deep (itself the first), "
-            "without NUL characters in keys, and with integers that fit in 64 bits, signed."
+            f"Any JSON object that is at most {limits.depth} levels deep (the object itself is the first), "
+            "has no NUL characters in keys, and only integers that fit in 64 bits, signed."
         ),
         "type": "object",
         "propertyNames": {"pattern": "^[^\\u0000]*$"},
@@ -284,12 +286,12 @@ def _set_command_limits(command: Schema, an_id: Schema) -> None:
     command["by"]["anyOf"][0] |= an_id
     command["ttlMs"]["anyOf"][0] |= {"minimum": 1, "maximum": MAX_TTL_MS}
     names = ", ".join(f"`{name}`" for name in STANDARD)
-    text = f"Any JSON object; those of {names} are fixed, and refused when they are not right."
+    text = f"Any JSON object. The payloads of {names} have fixed shapes; others are refused."
     command["payload"] = {**ref("JsonObject"), "description": text}
 
 
 def _set_times(made: dict[str, Schema]) -> None:
-    """Times the gateway gives always have the same form."""
+    """State the fixed format of the times that the gateway sends."""
     for schema in made.values():
         for value in schema.get("properties", {}).values():
             for variant in (value, *value.get("anyOf", ())):

@@ -1,4 +1,4 @@
-"""The dashboard at `/`: the static files of this package, as they are, from memory."""
+"""The dashboard at `/`: serves the static files of this package from memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page runs its own scripts and styles, talks to this gateway, and to nobody else."""
+"""The page may run only its own scripts and styles, and connect only to this gateway."""
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
 _MIN_GZIP_BYTES = 1024
 
 
 class Asset(Struct, frozen=True):
-    """A file as it is sent. `packed` is its gzip form, when that is worth it."""
+    """A file as it is sent. `packed` is its gzip form; None if the file is too small to compress."""
 
     body: bytes
     packed: bytes | None
@@ -32,7 +32,7 @@ class Asset(Struct, frozen=True):
 
 
 def load_assets() -> dict[str, Asset]:
-    """All files of `gateway/static`, by their path in it."""
+    """Return all files of `gateway/static`, by their path in it."""
     return {path: _asset(path, file.read_bytes()) for path, file in _files(files("turnwire.gateway") / "static")}
 
 
@@ -52,7 +52,7 @@ def _asset(path: str, body: bytes) -> Asset:
 
 
 def add_dashboard(app: web.Application) -> None:
-    """`/` and `/static/…`. The page's links are relative, so that it also works below a prefix of a proxy."""
+    """Add the routes `/` and `/static/…`. The page's links are relative, so a proxy may serve it below a prefix."""
     assets = load_assets()
     page = assets.pop("index.html")
 
@@ -70,7 +70,7 @@ def add_dashboard(app: web.Application) -> None:
 
 
 def _answer(request: web.Request, asset: Asset) -> web.Response:
-    """A browser keeps the file, and asks each time whether it is still the same."""
+    """Answer with the file, or with 304 if the browser has it already."""
     headers = {
         hdrs.CACHE_CONTROL: "no-cache",
         hdrs.ETAG: f'W/"{asset.etag}"',  # one for both encodings

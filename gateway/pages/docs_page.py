@@ -1,4 +1,4 @@
-"""The page `/docs`: how to begin, and an API reference made from the OpenAPI document."""
+"""The page `/docs`: first steps, and an API reference made from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _START = "\n".join(
     (
         '<section id="start">',
         "<h2>Send the first event</h2>",
-        "<p>Create a session, append an event, and read both back. Put this gateway's address where the examples have "
-        f"<code>{_BASE}</code>. Every command may be repeated safely.</p>",
+        f"<p>Create a session, append an event, and read both back. Replace <code>{_BASE}</code> in the examples "
+        "by this gateway's address. Every command may be repeated safely.</p>",
         code_block(_FIRST_EVENT, "Commands that send the first event"),
         "<h2>Watch it live</h2>",
         code_block(_FOLLOW, "Command that follows a session"),
-        '<p>Or on the <a href="/">dashboard</a>.</p>',
+        '<p>The <a href="/">dashboard</a> shows it, too.</p>',
         "</section>",
     )
 )
@@ -46,7 +46,7 @@ _FOOTER = '<p><a href="/">Dashboard</a> · <a href="/docs">API reference</a> · 
 
 
 def add_docs_pages(app: web.Application, limits: Limits) -> None:
-    """`/openapi.json`, and `/docs`, which is made from it."""
+    """Add the routes `/openapi.json` and `/docs`, whose page is made from the document."""
     described = document(limits)
     body = msgspec.json.encode(described)
     page = reference_page(described)
@@ -62,6 +62,7 @@ def add_docs_pages(app: web.Application, limits: Limits) -> None:
 
 
 def reference_page(described: Schema) -> str:
+    """Return the HTML of the reference for this OpenAPI document."""
     info = described["info"]
     title = f"{info['title']} API reference"
     operations = list(_operations(described))
@@ -206,7 +207,7 @@ def _resolved(described: Schema, value: Schema) -> Schema:
 
 
 def _type(schema: Schema) -> str:
-    """What a value may be, in few words."""
+    """Return a short HTML description of the values that the schema allows."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{name}">{name}</a>'

@@ -1,4 +1,4 @@
-"""HTML pages without scripts: the frame around them, their style, and text with `code` in it."""
+"""HTML pages without scripts: their frame, their style, and text with `code` in it."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def html_answer(page: str) -> web.Response:
-    """An HTML page made by `page_of`, with the policy that lets its style and nothing else in."""
+    """Answer with a page made by `page_of`, under a policy that allows its style and nothing else."""
     return web.Response(text=page, content_type="text/html", headers=_HEADERS)
 
 
 def page_of(title: str, header: str, main: str, footer: str) -> str:
-    """The whole page. All but `title` is HTML."""
+    """Return the whole page. `title` is text; the other arguments are HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -77,7 +77,7 @@ def page_of(title: str, header: str, main: str, footer: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Text as HTML; what stands in backticks becomes code."""
+    """Return text as HTML, with parts in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escape(text, quote=False))
 
 
@@ -86,7 +86,7 @@ def paragraphs(text: str) -> str:
 
 
 def code_block(text: str, label: str) -> str:
-    """Preformatted text, which a keyboard can scroll; `label` says what it is to those who do not see it."""
+    """Return preformatted text that can be scrolled by keyboard. `label` describes it to screen readers."""
     code = escape(text, quote=False)
     return f'<pre tabindex="0" role="region" aria-label="{escape(label)}"><code>{code}</code></pre>'
 
@@ -96,7 +96,7 @@ def json_block(value: Any, label: str) -> str:
 
 
 def table(label: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table that scrolls when it is too wide. Cells are HTML."""
+    """Return a table that scrolls if it is too wide. Cells are HTML; `label` describes the table to screen readers."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return (

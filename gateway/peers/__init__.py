@@ -1,1 +1,1 @@
-"""What gateways on one database tell each other."""
+"""Communication between the gateways that share a database."""

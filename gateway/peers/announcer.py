@@ -1,4 +1,4 @@
-"""What happens to sessions here, told to the gateways that want to hear of it."""
+"""Reports what happens to sessions here to the gateways that want to know."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from turnwire.protocol.rules import has_ended
 
 
 class Announcer:
-    """Called on the path of every event: one that nobody watches elsewhere costs a look into a dict."""
+    """Puts news of sessions into the post. Called for every event; without a watcher elsewhere, a dict look-up."""
 
     def __init__(self, post: Post, readers: Readers) -> None:
         self._post = post
         self._watching = readers.watching
         self._heads: dict[str, int] = {}
-        """What others have told of sessions that are watched elsewhere: they have told everybody."""
+        """Heads reported by other gateways, of sessions that are watched elsewhere. They need not be reported again."""
         self._ends: set[str] = set()
 
-    def heard(self, session_id: str, seq: int) -> None:
-        """Another gateway has told that the log goes to this seq."""
+    def note_head(self, session_id: str, seq: int) -> None:
+        """Note that another gateway has reported this head of a session's log."""
         if session_id in self._watching:
             self._heads[session_id] = max(seq, self._heads.get(session_id, 0))
 
-    def heard_end(self, session_id: str) -> None:
-        """Another gateway has told that the session has ended."""
+    def note_end(self, session_id: str) -> None:
+        """Note that another gateway has reported the session's end."""
         self._ends.add(session_id)
 
     def advanced(self, state: SessionState) -> None:
@@ -47,7 +47,7 @@ class Announcer:
         self._heads.pop(state.session_id, None)
 
     def tell_head(self, session_id: str, seq: int) -> None:
-        """Tell those who watch the session how far its log is."""
+        """Report the head of a session's log to the gateways that watch it."""
         self._post.head(self._watching.get(session_id, ()), session_id, seq)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
@@ -61,7 +61,7 @@ class Announcer:
         self._post.claim(state.session_id, state.record.epoch)
 
     def attention_changed(self, state: SessionState) -> None:
-        """Somebody has begun or ceased to watch this session here, or to wait for commands in its log."""
+        """Report whether the session is watched here: by watchers, or for commands in its log."""
         if state.audience is None and state.commands is None:
             self._post.unwatch(state.session_id)
         else:

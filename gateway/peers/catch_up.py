@@ -1,4 +1,4 @@
-"""What others have done to sessions in memory, read from the database: many sessions in one query."""
+"""Reads from the database what other gateways have done to sessions in memory, many sessions in one query."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from turnwire.store.sessions import MAX_UPDATES, SessionRecord
 _WIDEN = 4
 _RETRY_SECONDS = 0.5
 _TRIES = 3
-"""A position that is said to be taken is looked for so often; then whoever said so was wrong, or polling finds it."""
+"""How often a position is read that is reported to be taken. After that the report was wrong, or polling finds it."""
 _INVISIBLE_SECONDS = 0.01
 
 
 class _Span(Struct):
-    """What is to be read of a session's log."""
+    """The part of a session's log that is to be read."""
 
     first: int
-    """The next position to be read."""
-    said: int = 0
-    """How far the log is said to go."""
+    """The next position to read."""
+    reported: int = 0
+    """The head of the log, as reported."""
     width: int = 0
-    """How many positions to look at when nobody has said how far it goes."""
+    """The number of positions to read if no head was reported."""
     tries: int = 0
 
     @property
     def last(self) -> int:
-        return max(self.said, self.first + self.width - 1)
+        return max(self.reported, self.first + self.width - 1)
 
     def read(self, asked: int, found: int) -> None:
-        """So many positions have been asked for, and from the first one on so many held events."""
+        """Note that `asked` positions were read, and that the first `found` of them held events."""
         self.first += found
         if found == asked:
             self.width, self.tries = min(READ_WINDOW, _WIDEN * self.width), 0
@@ -53,10 +53,10 @@ class _Span(Struct):
 
 
 class CatchUp:
-    """Reads, and hands to the sessions' tasks, what is new. Owner of what is to be read, and of its one task."""
+    """Reads what is new and hands it to the sessions' tasks. Does so in one task, which owns what is to be read."""
 
     def __init__(self, store: Store, learn: Callable[[SessionRecord], None]) -> None:
-        """`learn` takes over a session as it is stored."""
+        """`learn` is called with stored sessions that are to be taken over."""
         self._store = store
         self._learn = learn
         self._spans: dict[LiveSession, _Span] = {}
@@ -64,12 +64,12 @@ class CatchUp:
         self._task = OnDemandTask(self._read)
 
     def to_head(self, live: LiveSession, seq: int) -> None:
-        """The log of the session is said to go to this seq."""
+        """Read the session's log up to this seq, its reported head."""
         span = self._span(live)
-        span.said = max(span.said, seq)
+        span.reported = max(span.reported, seq)
 
     def look(self, live: LiveSession) -> None:
-        """See whether the log of the session goes on."""
+        """Read whatever the session's log holds after the known head."""
         span = self._span(live)
         span.width = max(span.width, 1)
 
@@ -81,7 +81,7 @@ class CatchUp:
         return span
 
     def reload(self, session_id: str) -> None:
-        """The stored session is said to be new: claimed by another gateway, or ended."""
+        """Read the stored session, which another gateway is reported to have claimed or ended."""
         self._records[session_id] = None
         self._task.wake()
 
@@ -111,7 +111,7 @@ class CatchUp:
             await asyncio.sleep(_INVISIBLE_SECONDS)
 
     def _next_positions(self) -> dict[LiveSession, range]:
-        """What to ask for next, within one query. The sessions come in turn."""
+        """Return the positions to read in the next query. Sessions take turns."""
         asked: dict[LiveSession, range] = {}
         room = READ_WINDOW
         for live, span in tuple(self._spans.items()):

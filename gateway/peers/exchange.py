@@ -1,4 +1,4 @@
-"""The exchange of letters with other gateways: keeps the bus connected, and knows whether it carries anything."""
+"""The exchange of letters with other gateways: keeps the bus connected, and checks that it carries letters."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from turnwire.gateway.peers.post import Post
 _log = logging.getLogger("turnwire.peers")
 _BEAT_SECONDS = 0.5
 _ECHO_SECONDS = 1.25
-"""A gateway hears its own beats: when none has come back for so long, the bus is away, whatever its sockets say."""
+"""A gateway receives its own beats. If none comes back for this long, the bus counts as away, even if connected."""
 _CONNECT_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
-"""Between attempts to connect."""
+"""Pause between attempts to connect."""
 _GOODBYE_SECONDS = 0.5
 
 
 class Exchange:
-    """Sends what is put into the post, hears letters, and keeps trying while the bus is away.
+    """Sends what is in the post, receives letters, and reconnects while the bus is away.
 
-    Owner of its tasks, and of whether the post is open.
+    Owns its tasks, and decides whether the post is open.
     """
 
-    def __init__(self, bus: Bus, post: Post, hear: Callable[[Letter], None], turned: Callable[[bool], None]) -> None:
-        """`hear` is told of each letter of another gateway, `turned` each time the bus begins or ceases to work."""
+    def __init__(self, bus: Bus, post: Post, read: Callable[[Letter], None], turned: Callable[[bool], None]) -> None:
+        """`read` is called with each letter from another gateway; `turned` whenever the bus starts or stops working."""
         self._bus = bus
         self._post = post
-        self._hear = hear
+        self._read = read
         self._turned = turned
         self._echoed_at = 0.0
         self._loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class Exchange:
         self.received = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Exchange letters until cancelled."""
         try:
             while True:
                 try:
@@ -57,7 +57,7 @@ class Exchange:
             await self._say_goodbye()
 
     async def _connected(self) -> None:
-        """One connection, until it fails. Raises what it fails with."""
+        """Use one connection until it fails. Raises the error."""
         async with asyncio.timeout(_CONNECT_SECONDS):
             await self._bus.connect([EVERYBODY, self._post.name])
         self._echoed_at = self._loop.time()
@@ -78,7 +78,7 @@ class Exchange:
                 continue
             if letter.sender != self._post.name:
                 self.received += 1
-                self._hear(letter)
+                self._read(letter)
             elif letter.beat is not None:
                 self._echoed()
 
@@ -112,7 +112,7 @@ class Exchange:
             self._turned(False)
         if not self._told_away:
             self._told_away = True
-            _log.warning("the bus between gateways is away, so that they ask the database instead: %s", reason)
+            _log.warning("the bus between gateways is away; polling the database instead: %s", reason)
 
     async def _say_goodbye(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The sessions feed across gateways: changes here for the feeds elsewhere, changes elsewhere for the feeds here."""
+"""The feed of sessions across gateways: sends changes here to feeds elsewhere, and changes elsewhere to feeds here."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT
 from turnwire.protocol.messages import Session, SessionStatus, Summary
 
 MAX_KNOWN = 20_000
-"""Sessions elsewhere that are remembered; those heard of longest ago give way."""
+"""Most sessions elsewhere that are remembered. Those reported longest ago are dropped first."""
 
 
 def _age(change: Change) -> tuple[bool, int, int]:
-    """Rises with what is known of a session."""
+    """Return a sort key that rises with what is known of a session."""
     through = -1 if change.summary is None else change.summary.through_seq
     return change.session.ended_at is not None, change.session.last_seq, through
 
 
 class FeedNews:
-    """A listener of the feed for all other gateways, while one of them has a feed. Owner of what is known of sessions
-    elsewhere."""
+    """A subscription to the feed on behalf of the other gateways, while one of them has a feed.
+
+    Owns what is known of sessions at other gateways.
+    """
 
     def __init__(self, feed: Feed, sessions: LiveSessions, post: Post, readers: Readers) -> None:
         self._feed = feed
@@ -34,8 +36,8 @@ class FeedNews:
         self._post = post
         self._readers = readers
         self._known: dict[str, Change] = {}
-        self._told: set[str] = set()
-        """The gateways that have been told of all that goes on here."""
+        self._informed: set[str] = set()
+        """The gateways that have been sent the sessions that run here."""
         self._summarises = False
         self._pending: list[tuple[Change, set[SessionStatus]]] = []
         feed.elsewhere = self._known.get
@@ -47,13 +49,13 @@ class FeedNews:
         return len(self._feed.subscriptions) > (self in self._feed.subscriptions)
 
     def tell_wants(self) -> None:
-        """Say what the subscribers here want, if that is new."""
+        """Report what the subscribers here want, if that has changed."""
         self._post.want_feed(self.has_subscribers, self._feed.summaries.listeners > self._summarises)
 
     # --- what has changed here ---------------------------------------------------------------------------------------
 
     def readers_changed(self) -> None:
-        """What other gateways want may be new."""
+        """Take over what other gateways want, which may have changed."""
         feeds = self._readers.feeds()
         if feeds:
             self._feed.subscriptions.add(self)
@@ -66,13 +68,13 @@ class FeedNews:
                 self._feed.summaries.listen()
             else:
                 self._feed.summaries.leave()
-        new = set(feeds) - self._told
-        self._told = set(feeds)
+        new = set(feeds) - self._informed
+        self._informed = set(feeds)
         if new:
             self._tell_all(new)
 
     def _tell_all(self, names: Iterable[str]) -> None:
-        """Tell of the sessions that go on here, the newest ones: as many as a feed begins with."""
+        """Send the newest sessions that are published here, as many as a feed's snapshot has."""
         published = [live.state for live in self._live.values() if live.state.publisher is not None]
         for state in heapq.nlargest(MAX_SNAPSHOT, published, key=lambda state: state.record.started_at):
             change = Change(state.session(), self._summary(state))
@@ -88,7 +90,7 @@ class FeedNews:
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
         known = self._known.get(change.session.session_id)
-        if known is None or _age(change) > _age(known):  # else it came from elsewhere
+        if known is None or _age(change) > _age(known):  # otherwise the change came from another gateway
             self._pending.append((change, set(statuses)))
 
     def push(self) -> None:
@@ -99,8 +101,8 @@ class FeedNews:
 
     # --- what has changed elsewhere ----------------------------------------------------------------------------------
 
-    def heard(self, news: Iterable[SessionNews]) -> None:
-        """Tell the feeds here, unless as much is known."""
+    def deliver(self, news: Iterable[SessionNews]) -> None:
+        """Offer those changes that are new to the feeds here."""
         listeners = self._feed.subscriptions - {self}
         for each in news:
             change = Change(each.session, each.summary)
@@ -116,7 +118,7 @@ class FeedNews:
             listener.push()
 
     def _listed(self, sessions: Sequence[Session]) -> None:
-        """Somebody here has been told of these sessions, as they are stored."""
+        """Remember these stored sessions, which a feed here has been sent."""
         for session in sessions:
             change = Change(session)
             if self._is_new(change):
@@ -127,7 +129,7 @@ class FeedNews:
         session_id = change.session.session_id
         live = self._live.get(session_id)
         if live is not None and _age(Change(live.state.session()))[:2] >= _age(change)[:2]:
-            return False  # the feed has been told of it, or will be
+            return False  # the feed has it already, or will get it from the session here
         known = self._known.get(session_id)
         if known is None:
             return True
@@ -141,7 +143,7 @@ class FeedNews:
 
     @property
     def going_on(self) -> list[str]:
-        """The sessions known elsewhere that have not ended."""
+        """The sessions published at other gateways that are not known to have ended."""
         going_on = [session_id for session_id, each in self._known.items() if each.session.ended_at is None]
         return [session_id for session_id in going_on if not self._is_published_here(session_id)]
 

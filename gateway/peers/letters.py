@@ -1,4 +1,4 @@
-"""What one gateway tells others: letters, and the topics they are sent to."""
+"""Letters between gateways, and the topics they are sent to."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from msgspec import Struct, field
 from turnwire.protocol.messages import JsonObject, Session, SessionStatus, Summary
 
 VERSION: Final = 1
-"""Letters of another version are not read: gateways of two releases then find each other's events by polling."""
+"""Letters of another version are ignored: gateways of different releases find each other's events by polling."""
 EVERYBODY: Final = ""
-"""The topic that all gateways hear. Each gateway has one more, of its own name."""
+"""The topic that all gateways subscribe to. Each gateway has another one with its own name."""
 
 
 class Wants(Struct, omit_defaults=True):
-    """What a gateway wants to hear of from now on."""
+    """What a gateway wants to be told from now on."""
 
     whole: bool = False
-    """Whether this is all it wants; else what is new."""
+    """Whether `watched` is complete; else it has only the additions."""
     watched: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    """Sessions it watches no more."""
+    """Sessions that the gateway no longer watches."""
     feed: bool = False
     summaries: bool = False
 
 
 class SignalNews(Struct, array_like=True):
-    """A signal; `epoch` is its publisher's."""
+    """A signal, with the epoch of its publisher."""
 
     session_id: str
     epoch: int
@@ -37,7 +37,7 @@ class SignalNews(Struct, array_like=True):
 
 
 class SessionNews(Struct, array_like=True):
-    """A change of a session, as the feed has it; `statuses` are those it has had since the last one."""
+    """A change of a session, for the feed. `statuses`: those the session has had since the last change."""
 
     session: Session
     statuses: list[SessionStatus]
@@ -45,21 +45,21 @@ class SessionNews(Struct, array_like=True):
 
 
 class Letter(Struct, omit_defaults=True):
-    """All that a gateway has to tell at a moment to those who hear a topic. Losing one loses time, nothing else."""
+    """A message from one gateway to the subscribers of a topic. A lost letter costs time, but no data."""
 
     sender: str
     topic: str
     number: int
-    """Counts the letters of this sender to this topic, from 1 on, those that were dropped included."""
+    """Counts this sender's letters to this topic, from 1 on, dropped ones included."""
     version: int = VERSION
     beat: dict[str, int] | None = None
-    """Sent twice a second: the number of the last letter to each topic."""
+    """The number of the last letter to each topic. Sent twice a second."""
     asks: bool = False
-    """Whether the sender wants to be told all that the reader wants."""
+    """Whether the sender asks for everything that the reader wants."""
     leaving: bool = False
     wants: Wants | None = None
     heads: dict[str, int] = field(default_factory=dict)
-    """sessionId → how far its log is."""
+    """sessionId → the head of its log."""
     claims: dict[str, int] = field(default_factory=dict)
     """sessionId → the epoch of its newest publisher."""
     ends: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def encode(letter: Letter) -> bytes:
 
 
 def decode(data: bytes) -> Letter | None:
-    """None for what is not a letter of this version."""
+    """Return the letter; None for anything else, such as a letter of another version."""
     try:
         letter = _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What other gateways tell, brought to the sessions here: as something to look up, but for signals and the feed."""
+"""Reads letters from other gateways. They only say what to read from the database, except for signals and the feed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.gateway.sessions.live_sessions import LiveSessions
 
 
 class News:
-    """Reads letters. Owns nothing."""
+    """The reader of letters from other gateways. Holds no state."""
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class News:
         self._poller = poller
         self._feed = feed
 
-    def hear(self, letter: Letter) -> None:
-        """Take over what the letter says, as far as it is about anything here."""
+    def read(self, letter: Letter) -> None:
+        """Act on everything in the letter that concerns sessions here."""
         if self._readers.count(letter):
             self._post.ask(letter.sender)
             self._poller.look_soon()
@@ -49,7 +49,7 @@ class News:
         for signal in letter.signals:
             self._signalled(signal)
         if letter.feed:
-            self._feed.heard(letter.feed)
+            self._feed.deliver(letter.feed)
         if letter.leaving:
             self._left(letter.sender)
 
@@ -57,7 +57,7 @@ class News:
         for session_id, seq in letter.heads.items():
             live = self._live.get(session_id)
             if live is not None and seq > live.state.record.last_seq:
-                self._announcer.heard(session_id, seq)
+                self._announcer.note_head(session_id, seq)
                 self._catch_up.to_head(live, seq)
 
     def _claimed_or_ended(self, letter: Letter) -> None:
@@ -68,11 +68,11 @@ class News:
         for session_id in letter.ends:
             live = self._live.get(session_id)
             if live is not None and not live.state.ended:
-                self._announcer.heard_end(session_id)
+                self._announcer.note_end(session_id)
                 self._catch_up.reload(session_id)
 
     def _wanted(self, name: str, wants: Wants) -> None:
-        """Tell at once how far the sessions are that the gateway has begun to watch: it may have looked before that."""
+        """Send the heads of the sessions that a gateway now watches: it may have read their logs before."""
         for session_id in self._readers.learn(name, wants):
             live = self._live.get(session_id)
             if live is not None and live.state.record.last_seq:

@@ -1,4 +1,4 @@
-"""The other gateways on the same database, as this one sees them: all parts of the room, put together."""
+"""The other gateways on the same database: the wiring of all parts that communicate with them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ from turnwire.store.mongo import Store
 
 
 class Peers:
-    """Made before the sessions, which tell its `announcer`; `join` adds all that needs the sessions themselves."""
+    """All parts that communicate with other gateways.
+
+    Made before the sessions, which report to its `announcer`; `join` then makes the parts that need the sessions.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """The clock is the loop's."""
+        """`clock` is the loop's clock."""
         name = uuid4().hex
         self._post = Post(name)
         self._readers = Readers(name, clock)
@@ -34,7 +37,7 @@ class Peers:
         """None without a bus."""
 
     def join(self, store: Store, sessions: LiveSessions, feed: Feed, bus: Bus | None, *, poll_interval: float) -> None:
-        """`poll_interval` is in seconds."""
+        """Make the parts that need the sessions. `poll_interval` is in seconds."""
         self._feed_news = FeedNews(feed, sessions, self._post, self._readers)
         self._catch_up = CatchUp(store, sessions.learn)
         self._poller = Poller(
@@ -56,48 +59,48 @@ class Peers:
             feed=self._feed_news,
         )
         if bus is not None:
-            self.exchange = Exchange(bus, self._post, news.hear, self._turned)
+            self.exchange = Exchange(bus, self._post, news.read, self._turned)
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What is to run as long as the gateway does."""
+        """Yield the work to run for as long as the gateway runs."""
         yield self._poller.run()
         if self.exchange is not None:
             yield self.exchange.run()
 
     async def tick(self) -> None:
-        """To be called several times a second."""
+        """Forget silent gateways and report what this one wants. To be called several times a second."""
         self._readers.forget_silent()
         self._feed_news.readers_changed()
         self._feed_news.tell_wants()
 
     async def stop(self) -> None:
-        """End what the tasks have left."""
+        """Stop reading from the database."""
         await self._catch_up.stop()
 
     def watch_changed(self, state: SessionState) -> None:
-        """Somebody has begun or ceased to watch this session here."""
+        """Report that somebody has started or stopped watching this session here."""
         self.announcer.attention_changed(state)
 
     def is_up(self) -> bool:
-        """Whether the bus carries what gateways tell each other."""
+        """Return whether the bus carries letters."""
         return self.exchange is not None and self.exchange.up
 
     @property
     def names(self) -> list[str]:
-        """The other gateways that have been heard of late."""
+        """The other gateways from which letters have come recently."""
         return self._readers.names
 
     def is_watched(self, session_id: str) -> bool:
-        """Whether another gateway is known to watch this session."""
+        """Return whether another gateway is known to watch this session."""
         return session_id in self._readers.watching
 
     @property
     def dropped(self) -> int:
-        """Letters that were not sent, and signals that gave way."""
+        """Number of letters that were not sent, and of signals that were dropped for newer ones."""
         return self._post.dropped
 
     def _turned(self, up: bool) -> None:
-        """The bus has begun to work, or ceased to."""
+        """Note that the bus has started or stopped working."""
         self._poller.look_soon()
         if up:
             self._post.introduce()

@@ -1,4 +1,4 @@
-"""Asks the database what the bus has not told: always when there is none, and whenever letters may be missing."""
+"""Polls the database for what the bus has not reported: without a bus always, with one when letters may be missing."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _log = logging.getLogger("turnwire.peers")
 _REST = 2
-"""After each window a pause of so many times its reading's time: others come first."""
+"""After each window, pause for this many times as long as the reading took: others come first."""
 _ROUNDS = 10
-"""While the bus works, only each so many-th round is done. A publisher here that nobody watches is looked up each so
-many-th round too: it notices by itself when another gateway has written."""
+"""While the bus works, one in so many rounds is done. A session that has a publisher here and no watchers is read in
+one of so many rounds, too: its next append shows if another gateway has written."""
 _MAX_FEED = 500
-"""Sessions elsewhere that are looked up in one round, for the feed."""
+"""Most sessions elsewhere that are read in one round, for the feed."""
 _NEW_SESSIONS = timedelta(seconds=30)
-"""A feed looks for sessions that have begun since then: clocks differ."""
+"""For the feed, sessions are read that started at most this long ago: clocks of gateways differ."""
 
 
 class Poller:
-    """Asks every `interval` seconds for the next positions of the sessions that are watched here, and for what the
-    store knows of them. Owner of its place in the rounds."""
+    """Reads, every `interval` seconds, the next positions and the stored fields of sessions that are watched here."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class Poller:
         interval: float,
         is_told: Callable[[], bool],
     ) -> None:
-        """`is_told`: whether the bus works, so that there is less to ask."""
+        """`is_told` returns whether the bus works, so that most rounds can be skipped."""
         self._store = store
         self._sessions = sessions
         self._watched = watched
@@ -60,11 +59,11 @@ class Poller:
         self._feed_place = 0
 
     def look_soon(self) -> None:
-        """Something may have been missed."""
+        """Do a round at once, because letters may be missing."""
         self._soon.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Poll until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(self._interval):
@@ -91,19 +90,19 @@ class Poller:
     # --- sessions in memory ------------------------------------------------------------------------------------------
 
     async def look_at_sessions(self) -> None:
-        """Raises StorageUnavailable."""
+        """Read what is new of sessions in memory. Raises StorageUnavailable."""
         live = self._sessions.live
         troubles = self._store.events.troubles
         in_doubt, self._sure_as_of = troubles != self._sure_as_of, troubles
         watched = [live[session_id] for session_id in tuple(self._watched) if session_id in live]
         for start in range(0, len(watched), READ_WINDOW):
-            await self._gently(watched[start : start + READ_WINDOW], positions=True, in_doubt=in_doubt)
+            await self._read_window(watched[start : start + READ_WINDOW], positions=True, in_doubt=in_doubt)
         published = [each for each in tuple(live.values()) if each.state.publisher and each.state.audience is None]
         published = published[self._round % _ROUNDS :: _ROUNDS]
         for start in range(0, len(published), READ_WINDOW):
-            await self._gently(published[start : start + READ_WINDOW], positions=False)
+            await self._read_window(published[start : start + READ_WINDOW], positions=False)
 
-    async def _gently(self, window: Sequence[LiveSession], *, positions: bool, in_doubt: bool = False) -> None:
+    async def _read_window(self, window: Sequence[LiveSession], *, positions: bool, in_doubt: bool = False) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
@@ -136,17 +135,16 @@ class Poller:
     # --- the feed ----------------------------------------------------------------------------------------------------
 
     async def look_for_the_feed(self) -> None:
-        """Look for new sessions, and in turn at those known elsewhere, as their gateways have written them. Raises
-        StorageUnavailable."""
+        """Read new sessions, and some of those known at other gateways, for the feed. Raises StorageUnavailable."""
         sessions = self._store.sessions
         since = utc_now() - _NEW_SESSIONS
-        self._hear(await sessions.page(SessionQuery(limit=_MAX_FEED, started_after=since)))
+        self._deliver(await sessions.page(SessionQuery(limit=_MAX_FEED, started_after=since)))
         going_on = self._feed.going_on
         if self._feed_place >= len(going_on):
             self._feed_place = 0
         asked = going_on[self._feed_place : self._feed_place + _MAX_FEED]
         self._feed_place += len(asked)
-        self._hear(await sessions.load_all(asked))
+        self._deliver(await sessions.load_all(asked))
 
-    def _hear(self, records: Sequence[SessionRecord]) -> None:
-        self._feed.heard([SessionNews(record.session(), [record.status]) for record in records])
+    def _deliver(self, records: Sequence[SessionRecord]) -> None:
+        self._feed.deliver([SessionNews(record.session(), [record.status]) for record in records])

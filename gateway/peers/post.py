@@ -1,4 +1,4 @@
-"""What waits to be told to other gateways: of each session only what is newest, so that it stays bounded."""
+"""The news that wait to be sent to other gateways: only the newest of each session, so that they stay bounded."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from msgspec import Struct, field
 from turnwire.gateway.peers.letters import EVERYBODY, Letter, SessionNews, SignalNews, Wants
 
 MAX_SIGNALS = 1000
-"""Signals that wait for one topic; the oldest give way."""
+"""Most signals that wait for one topic. The oldest are dropped first."""
 MAX_FEED = 200
-"""Changes of sessions in one letter."""
+"""Most changes of sessions in one letter."""
 
 
 class _Draft(Struct):
-    """What waits for one topic."""
+    """The news that wait for one topic."""
 
     beats: bool = False
     asks: bool = False
     leaving: bool = False
     whole: bool = False
-    """Whether all that this gateway wants is to be told."""
+    """Whether to send everything that this gateway wants."""
     watched: dict[str, bool] = field(default_factory=dict)
-    """sessionId → whether it is watched, or no more."""
+    """sessionId → whether it is now watched."""
     heads: dict[str, int] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     ends: dict[str, None] = field(default_factory=dict)
     signals: dict[tuple[str, str], SignalNews] = field(default_factory=dict)
     feed: dict[str, SessionNews] = field(default_factory=dict)
-    told_feed: bool = False
-    """Whether what this gateway wants of the feed is new."""
+    feed_wants_changed: bool = False
+    """Whether this gateway's wish for the feed has changed."""
 
 
 class Post:
-    """Drafts by topic, taken by the one who sends. Put is what any task may do; `waiting` wakes the sender."""
+    """Drafts of letters, by topic. Any task may add news; `waiting` wakes the task that sends them."""
 
     def __init__(self, name: str) -> None:
-        """`name` is this gateway's."""
+        """`name` is the name of this gateway."""
         self.name = name
         self.open = False
-        """Whether anything is sent; else what is put is thrown away."""
+        """Whether letters are sent. If not, news are dropped."""
         self.waiting = asyncio.Event()
         self.watched: dict[str, None] = {}
         """The sessions that this gateway watches."""
         self.dropped = 0
-        """Letters that were not sent, and signals that gave way."""
+        """Number of letters that were not sent, and of signals that were dropped for newer ones."""
         self._feed = self._summaries = False
         self._drafts: dict[str, _Draft] = {}
         self._numbers: dict[str, int] = {}
@@ -60,7 +60,7 @@ class Post:
             self.waiting.set()
         return draft
 
-    # --- put ---------------------------------------------------------------------------------------------------------
+    # --- adding news -------------------------------------------------------------------------------------------------
 
     def head(self, topics: Iterable[str], session_id: str, seq: int) -> None:
         for topic in topics:
@@ -100,18 +100,18 @@ class Post:
     def want_feed(self, feed: bool, summaries: bool) -> None:
         if (feed, summaries) != (self._feed, self._summaries):
             self._feed, self._summaries = feed, summaries
-            self._draft(EVERYBODY).told_feed = True
+            self._draft(EVERYBODY).feed_wants_changed = True
 
     def tell_wants(self, topic: str) -> None:
-        """Tell all that this gateway wants."""
+        """Send everything that this gateway wants."""
         self._draft(topic).whole = True
 
     def ask(self, topic: str) -> None:
-        """Ask for all that others want."""
+        """Ask for everything that the gateways on this topic want."""
         self._draft(topic).asks = True
 
     def introduce(self) -> None:
-        """Tell everybody what this gateway wants, and ask what they want."""
+        """Tell all gateways what this one wants, and ask what they want."""
         self.tell_wants(EVERYBODY)
         self.ask(EVERYBODY)
 
@@ -121,10 +121,10 @@ class Post:
     def leave(self) -> None:
         self._draft(EVERYBODY).leaving = True
 
-    # --- taken -------------------------------------------------------------------------------------------------------
+    # --- sending -----------------------------------------------------------------------------------------------------
 
     def take(self) -> list[Letter]:
-        """All that waits. What everybody hears comes last, as the beat counts the other letters."""
+        """Remove and return all letters. The one to everybody is last, because its beat counts the others."""
         drafts, self._drafts = self._drafts, {}
         self.waiting.clear()
         if EVERYBODY in drafts:
@@ -157,7 +157,7 @@ class Post:
         elif draft.watched:
             wants.watched = [session_id for session_id, watched in draft.watched.items() if watched]
             wants.left = [session_id for session_id, watched in draft.watched.items() if not watched]
-        elif not draft.told_feed:
+        elif not draft.feed_wants_changed:
             return None
         return wants
 
@@ -166,7 +166,7 @@ class Post:
         return number
 
     def drop(self) -> None:
-        """Throw away all that waits. It counts as letters, so that those who miss them notice."""
+        """Drop everything that waits. Each draft counts as a letter, so that its readers notice that one is missing."""
         drafts, self._drafts = self._drafts, {}
         self.waiting.clear()
         for topic in drafts:

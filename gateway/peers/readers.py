@@ -1,4 +1,4 @@
-"""The other gateways, as far as they have been heard of: what each wants to be told, and how many letters it sent."""
+"""The other gateways from which letters have come: what each wants to be told, and how many letters it has sent."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from msgspec import Struct, field
 from turnwire.gateway.peers.letters import EVERYBODY, Letter, Wants
 
 _SILENT_SECONDS = 3.0
-"""A gateway that has not been heard for so long is told nothing any more."""
+"""A gateway from which no letter has come for this long is forgotten."""
 
 
 class _Reader(Struct):
     heard_at: float
     numbers: dict[str, int] = field(default_factory=dict)
-    """The number of its last letter, by topic."""
+    """The number of the last letter to each topic."""
     watched: set[str] = field(default_factory=set)
     feed: bool = False
     summaries: bool = False
 
 
 class Readers:
-    """Gateways by name. Plain data: what is lost of it comes again with the next letters."""
+    """The other gateways, by name. What is lost comes again with the next letters."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
-        """`name` is this gateway's own; the clock is the loop's."""
+        """`name` is the name of this gateway; `clock` is the loop's clock."""
         self.watching: dict[str, dict[str, None]] = {}
         """sessionId → the gateways that watch it."""
         self._name = name
@@ -34,11 +34,11 @@ class Readers:
 
     @property
     def names(self) -> list[str]:
-        """All gateways that have been heard of late."""
+        """The gateways from which letters have come recently."""
         return list(self._readers)
 
     def feeds(self, *, summaries: bool = False) -> list[str]:
-        """The gateways that want to hear of all sessions; or those of them that want summaries."""
+        """Return the gateways that want the feed; with `summaries`, those that want summaries with it."""
         return [name for name, each in self._readers.items() if each.feed and (each.summaries or not summaries)]
 
     def wants_summaries(self, name: str) -> bool:
@@ -46,7 +46,7 @@ class Readers:
         return reader is not None and reader.summaries
 
     def count(self, letter: Letter) -> bool:
-        """Note that this letter has come. Whether letters of its sender are missing before it, or it is a new one."""
+        """Note that this letter has come. Return whether its sender is new, or earlier letters are missing."""
         reader = self._readers.get(letter.sender)
         new = reader is None
         if reader is None:
@@ -61,11 +61,11 @@ class Readers:
         return new or missing
 
     def _is_missing(self, reader: _Reader, topic: str, number: int) -> bool:
-        """Whether the letter of this number should have come, and has not."""
+        """Return whether the letter with this number has not come."""
         return number > reader.numbers.get(topic, 0)
 
     def learn(self, name: str, wants: Wants) -> list[str]:
-        """Note what a gateway wants. Returns the sessions it has not wanted before."""
+        """Note what a gateway wants. Return the sessions that it did not watch before."""
         reader = self._readers[name]
         watched = set(wants.watched)
         new = [session_id for session_id in wants.watched if session_id not in reader.watched]
@@ -85,14 +85,14 @@ class Readers:
             self.watching.pop(session_id, None)
 
     def forget(self, name: str) -> None:
-        """The gateway has left."""
+        """Remove a gateway."""
         reader = self._readers.pop(name, None)
         if reader is not None:
             for session_id in tuple(reader.watched):
                 self._leave(name, reader, session_id)
 
     def forget_silent(self) -> None:
-        """Forget those that have not been heard for a while."""
+        """Remove the gateways from which no letter has come for a while."""
         earliest = self._clock() - _SILENT_SECONDS
         for name in [name for name, each in self._readers.items() if each.heard_at < earliest]:
             self.forget(name)

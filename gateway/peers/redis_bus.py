@@ -14,7 +14,7 @@ from turnwire.gateway.peers.redis_url import redis_of
 
 
 class RedisBus:
-    """Two connections: one publishes, one listens. In a cluster any node will do: it passes messages on to all."""
+    """A bus with two connections, one to publish and one to subscribe. In a cluster, any node will do."""
 
     def __init__(self, url: str, prefix: str) -> None:
         """`url` as `redis_of` takes it; `prefix` begins the name of every channel. Raises ValueError for a URL that

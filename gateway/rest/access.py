@@ -1,4 +1,4 @@
-"""REST routes of credentials: mint a token, revoke."""
+"""REST routes for credentials: mint a token, revoke."""
 
 from __future__ import annotations
 
@@ -12,16 +12,9 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, m
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
-from turnwire.protocol.messages import Shape, Timestamp
+from turnwire.protocol.bodies import MintedToken
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time
-
-
-class MintedToken(Shape):
-    """Answer of `POST /tokens`."""
-
-    token: str
-    expires_at: Timestamp
 
 
 class AccessRoutes:
@@ -45,7 +38,7 @@ class AccessRoutes:
         return answer
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """204 when it is durable; every gateway closes what it covers within 5 s."""
+        """Answer 204 once the revocation is durable. Every gateway closes the connections it covers within 5 s."""
         principal = principal_of(request)
         principal.require(Scope.ADMIN)
         asked = await self._bodies.decode(request, RevocationRequest)

@@ -1,4 +1,4 @@
-"""REST route of commands to the bot of a session."""
+"""REST route for commands to the bot of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REST routes of a session's events: append, and read in seq order as a window, as NDJSON or as server-sent events."""
+"""REST routes for a session's events: append, and read in seq order as a window, as NDJSON or as server-sent events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EventRoutes:
         streams: Streams,
         slow_timeout: float,
     ) -> None:
-        """A client that takes nothing of a stream for `slow_timeout` seconds is cut off."""
+        """`slow_timeout`: seconds after which a client that does not read a stream is disconnected."""
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
@@ -99,7 +99,10 @@ class EventRoutes:
         return json_answer(EventPage(events=events, last_seq=last_seq, next_after_seq=next_after_seq))
 
     async def _stream(self, request: web.Request, session_id: str, after_seq: int, last_seq: int) -> web.StreamResponse:
-        """The log up to `last_seq`, an event a line, in constant memory. A client that stops reading is cut off."""
+        """Stream the log up to `last_seq`, one event per line, in constant memory.
+
+        Raises ConnectionResetError if the client stops reading.
+        """
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
         while True:
             lines = b""

@@ -1,4 +1,4 @@
-"""Health for load balancers and people: is the process alive, can it serve, does the database answer."""
+"""Health for load balancers and people: whether the process runs, can serve, and reaches the database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from turnwire.version import __version__
 
 SERVICE = "turnwire"
 _LIVENESS_PATIENCE = 0.2
-"""Seconds a liveness answer waits for the storage: orchestrators kill what does not answer within a second."""
+"""Seconds that a liveness answer waits for the storage: orchestrators kill a process that is silent for a second."""
 
 Status = Literal["ok", "degraded", "down"]
 
@@ -30,24 +30,24 @@ class HealthRoutes:
     """`/health`, `/health/live`, `/health/ready`."""
 
     def __init__(self, probe: StorageProbe, connections: OpenConnections, bus_state: Callable[[], bool | None]) -> None:
-        """`bus_state`: whether the bus to other gateways works; None when there is none."""
+        """`bus_state` returns whether the bus to other gateways works; None if there is no bus."""
         self._probe = probe
         self._connections = connections
         self._bus_state = bus_state
 
     async def read_health(self, request: web.Request) -> web.Response:
-        """`down` when the database is away, `degraded` while the gateway is going away or the bus is down."""
+        """Answer `down` while the database is away, `degraded` while the gateway drains or the bus does not work."""
         principal_of(request).require(Scope.METRICS)
         state = await self._probe.state()
         return self._answer(self._status(up=state.up), state, serves=state.up)
 
     async def read_liveness(self, _request: web.Request) -> web.Response:
-        """The process answers: 200, whatever the database does; a restart would not bring that back."""
+        """Answer 200 whatever the state of the database: a restart of this process would not mend it."""
         state = await self._probe.state(_LIVENESS_PATIENCE)
         return self._answer("ok" if state.up else "degraded", state, serves=True)
 
     async def read_readiness(self, _request: web.Request) -> web.Response:
-        """Whether to send traffic here: not without the database, and not while the gateway is going away."""
+        """Answer 200 if traffic may be sent here: the database answers and the gateway is not draining."""
         state = await self._probe.state()
         return self._answer(self._status(up=state.up), state, serves=state.up and not self._connections.leaving)
 

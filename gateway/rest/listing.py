@@ -30,7 +30,7 @@ from turnwire.protocol.paging import (
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.times import format_time, parse_time
 from turnwire.store.search.sums import Grouping, SumsQuery
-from turnwire.store.session_filter import SessionFilter, words_of
+from turnwire.store.session_filter import SearchFilter, words_of
 from turnwire.store.sessions import SessionQuery
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -89,7 +89,7 @@ class ListingRoutes:
         return json_answer(SessionSums(sums.groups, sums.total, sums.left_off))
 
 
-def _filter(query: Query) -> SessionFilter:
+def _filter(query: Query) -> SearchFilter:
     text = query.text("q", most=MAX_WORDS * 40)
     words = [] if text is None else list(dict.fromkeys(words_of(text)))
     if text is not None and not 1 <= len(words) <= MAX_WORDS:
@@ -98,7 +98,7 @@ def _filter(query: Query) -> SessionFilter:
     pairs = query.pairs(METADATA)
     if len(pairs) > MAX_METADATA_PAIRS:
         query.refuse(f"at most {MAX_METADATA_PAIRS} parameters metadata.<key> may be given, there are {len(pairs)}")
-    return SessionFilter(
+    return SearchFilter(
         end_reason=query.text("endReason"),
         id_prefix=query.text("idPrefix"),
         metadata=tuple(pairs),

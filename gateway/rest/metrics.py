@@ -19,12 +19,12 @@ class Siblings(Protocol):
     """The other workers that share this one's port."""
 
     async def expositions(self) -> Sequence[str]:
-        """What each of them that answers has counted, as Prometheus text."""
+        """Return the metrics of each sibling that answers, as Prometheus text."""
 
 
 class MetricsRoute:
     def __init__(self, metrics: Metrics, probe: StorageProbe, siblings: Siblings | None = None) -> None:
-        """With `siblings`, the answer is the sum over all of them and this gateway."""
+        """With `siblings`, the route answers with the sum over them and this gateway."""
         self._metrics = metrics
         self._probe = probe
         self._siblings = siblings

@@ -1,4 +1,4 @@
-"""REST routes of sessions: create, list, read with a page of events, end."""
+"""REST routes for one session: create, change, end, and read with a page of events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import uuid_utils
 from aiohttp import web
 from msgspec import UNSET
 
-from turnwire.gateway.access.creations import Creations
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
+from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
@@ -50,14 +50,14 @@ class SessionRoutes:
         requests: Requests,
         log: EventLog,
         *,
-        creations: Creations,
+        quotas: SessionQuotas,
         enders: Enders,
     ) -> None:
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
         self._log = log
-        self._creations = creations
+        self._quotas = quotas
         self._enders = enders
 
     async def create_session(self, request: web.Request) -> web.Response:
@@ -71,13 +71,13 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
-        self._creations.check_live(principal, session_id)
-        await self._creations.check(principal, session_id)
+        self._quotas.check_live(principal, session_id)
+        await self._quotas.check(principal, session_id)
         session, created = await self._requests.create(
             session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
         )
         if created:
-            self._creations.created(principal, session_id)
+            self._quotas.created(principal, session_id)
         return json_answer(session, replayed=not created)
 
     async def amend_session(self, request: web.Request) -> web.Response:
@@ -101,7 +101,7 @@ class SessionRoutes:
         raw = await self._bodies.read(request)
         body = JSON.decode_body(raw, CompleteSession, self._limits) if raw else CompleteSession()
         check_end_reason(body.reason, self._limits)
-        with self._enders.may_end(session_id, principal):
+        with self._enders.attributed(session_id, principal):
             session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
         return json_answer(session, replayed=not ended_now)
 
@@ -131,7 +131,7 @@ class SessionRoutes:
         return json_answer(SessionHistory(**session, events=page_events, pagination=pagination))
 
     async def _read_page(self, view: View, offset: int, limit: int, *, descending: bool) -> list[Event]:
-        """The events at these places of the order by timestamp, then seq. Their positions are known before reading."""
+        """Return a page of the events ordered by timestamp, then seq. Only the events of the page are read."""
         total = view.session.last_seq
         seqs: Sequence[int] = range(1, total + 1)
         if offset >= total:

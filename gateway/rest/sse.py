@@ -1,4 +1,4 @@
-"""One session followed over Server-Sent Events: the replay, then live."""
+"""Follows one session over server-sent events: the replay, then the live events."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ import asyncio
 from aiohttp import web
 
 from turnwire.gateway.connections.connection import Serving
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.protocol.messages import JsonObject
 
 _COMMENT_SECONDS = 15.0
-"""A comment is sent this often, so that proxies keep the connection and a dead one is noticed."""
+"""Pause between two comments. They keep proxies from closing an idle connection, and reveal a dead one."""
 _RETRY_SECONDS = 0.2
 
 
-class SseFollower(Subscription):
-    """A session watched over SSE. Events carry their seq as `id`; other messages carry none, so `Last-Event-ID` is
-    always a seq."""
+class SseFollower(EventSubscription):
+    """A session watched over SSE. Only events have an `id`, which is their seq, so `Last-Event-ID` is always a seq."""
 
     __slots__ = ("wake",)
 
-    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: Outbox) -> None:
+    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: FrameOutbox) -> None:
         super().__init__(watching, state, after_seq, outbox)
         self.wake = asyncio.Event()
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         frame = b"event: event\nid: %d\ndata: %s\n\n"
         return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
 
@@ -78,8 +77,10 @@ class SseRoute:
         self._watching = watching
 
     async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
-        """The answer. Raises SessionNotFound, StorageUnavailable, Overloaded, InvalidMessage for a cursor beyond the
-        log."""
+        """Answer with the session's events after `after_seq`, and follow it until the client or the gateway leaves.
+
+        Raises NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
+        """
         live = await self._sessions.open(session_id)
         with live.held() as state:
             await self._requests.bring_up_to_date(live)
@@ -99,9 +100,9 @@ class SseRoute:
                 follower.end()
                 raise ConnectionResetError("the client is gone, or has stopped reading") from None
 
-        follower = SseFollower(self._watching, state, after_seq, Outbox(write, None, config.max_outbox_bytes))
+        follower = SseFollower(self._watching, state, after_seq, FrameOutbox(write, None, config.max_outbox_bytes))
         with self._streams.begun(request, session_id, follower.end, follower.outbox):
-            join(state, follower)  # not yet told anything, but the session stays in memory
+            join(state, follower)  # keeps the session in memory; nothing is sent before `start`
             try:
                 await response.prepare(request)
                 follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))

@@ -1,4 +1,4 @@
-"""REST route of a conversation's figures: `GET /sessions/{id}/stats`."""
+"""REST route for a conversation's figures: `GET /sessions/{id}/stats`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.query import session_id_of
-from turnwire.gateway.live.conversing import measured, read_on, read_window
+from turnwire.gateway.live.conversing import measured, read_more, read_window
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
@@ -35,15 +35,17 @@ class StatsRoute:
         return json_answer(SessionStats(session_id=session_id, last_seq=last_seq, **fields))
 
     async def _conversation(self, session_id: str) -> Conversation:
-        """The conversation up to the head as it is now. That of a session in memory is kept there and read on next
-        time. Raises SessionNotFound, StorageUnavailable."""
+        """Return the conversation, read up to the current head. That of a live session stays in memory for later calls.
+
+        Raises NoSuchSession, StorageUnavailable.
+        """
         live = self._sessions.find(session_id)
         if live is not None:
             return await self._live_conversation(live)
         head = (await self._requests.view(session_id)).session.last_seq
         conversation = Conversation()
         while conversation.last_seq < head:
-            await read_on(self._log, session_id, conversation, head)
+            await read_more(self._log, session_id, conversation, head)
         return conversation
 
     async def _live_conversation(self, live: LiveSession) -> Conversation:

@@ -1,4 +1,4 @@
-"""The streams over HTTP, NDJSON and SSE: how many there may be, and how long each may last."""
+"""Streams over HTTP (NDJSON and SSE): how many are allowed, and how long each may last."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.buckets import Counts
 from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.connections.open_connections import OpenConnections
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.protocol.errors import Overloaded, StorageUnavailable
 from turnwire.protocol.rights import Scope
 
 
 class HttpStream:
-    """One answer that goes on. `end` ends it: the client reconnects, and is refused then if it must be."""
+    """One streaming answer. `end` ends it; the client reconnects, and is refused then if it must be."""
 
-    def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: Outbox | None) -> None:
+    def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None) -> None:
         self.guest = guest
         self.outbox = outbox
-        """What waits for the client, where that is not left to the transport."""
+        """The frames that wait for the client; None if the transport holds them."""
         self.end = end
         self._session_id = session_id
 
@@ -35,20 +35,20 @@ class HttpStream:
     def judge_again(self) -> None:
         try:
             self.guest.judge_again()
-        except Refused:
+        except Refusal:
             self.end()
         except StorageUnavailable:
-            pass  # what is known holds on
+            pass  # the rights stay as they are known
         else:
             if not self.guest.principal.may(Scope.READ, self._session_id):
                 self.end()
 
 
 class Streams:
-    """Lets streams begin, and counts them among the open connections."""
+    """Admits streams, within their limits, and counts them among the open connections."""
 
     def __init__(self, connections: OpenConnections, access: Access, *, most: int, most_each: int) -> None:
-        """At most `most` at once, `most_each` for one principal, or address where there is none; 0: no limit."""
+        """At most `most` streams, and `most_each` for one principal, or address without one; 0: no limit."""
         self._connections = connections
         self._access = access
         self._most = most
@@ -56,9 +56,9 @@ class Streams:
 
     @contextmanager
     def begun(
-        self, request: web.Request, session_id: str, end: Callable[[], None], outbox: Outbox | None = None
+        self, request: web.Request, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None = None
     ) -> Iterator[HttpStream]:
-        """One stream while the block lasts. Raises Overloaded, Refused (429)."""
+        """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
         who = guest.address if guest.principal.kind == "anonymous" else guest.principal.id
         stream = HttpStream(guest, session_id, end, outbox)
@@ -77,7 +77,7 @@ class Streams:
         self._connections.check_capacity()
         if self._most and len(self._connections.followers) >= self._most:
             guest.limited("streams")
-            raise Overloaded(f"the gateway has its {self._most} streams; try again later")
+            raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later")
         if not self._each.enter(who):
             guest.limited("streams")
-            raise Overloaded(f"there are {self._each.limit} streams of this client, which is the limit")
+            raise Overloaded(f"this client has {self._each.limit} streams, which is the limit")

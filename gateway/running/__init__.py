@@ -1,1 +1,1 @@
-"""A process that serves: wiring, start and stop."""
+"""Running a gateway process: wiring, start and stop."""

@@ -1,4 +1,4 @@
-"""The wiring of a gateway, and nothing else."""
+"""The wiring of a gateway."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
-from turnwire.gateway.access.creations import Creations
 from turnwire.gateway.access.guard import Guard
+from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.liveness import Liveness
@@ -56,15 +56,15 @@ from turnwire.store.search.tables import FILE_NAME
 _access_log = logging.getLogger("aiohttp.access")
 _FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
-"""What handlers get to end by themselves after the drain."""
+"""Time for handlers to end by themselves after the drain."""
 
 
 def bus_of(config: Config) -> Bus | None:
-    """The bus that the settings name. Raises ConfigError for a URL that cannot be read."""
+    """Return the bus that the settings name; None without one. Raises ConfigError for an invalid URL."""
     url = config.bus_url
     if url is None:
         return None
-    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as all else
+    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as everything else
 
     try:
         return RedisBus(url, f"turnwire:{config.mongodb_database}:")
@@ -73,11 +73,13 @@ def bus_of(config: Config) -> Bus | None:
 
 
 class Gateway:
-    """One gateway on a store. Belongs to the event loop it is made in; `running` holds its own tasks."""
+    """One gateway on a store. Belongs to the event loop in which it is made."""
 
     def __init__(self, config: Config, store: Store, siblings: Siblings | None = None) -> None:
-        """`siblings` are the other workers on the same port, whose metrics are added to those of this one. Raises
-        ConfigError for settings of access that it must not start with."""
+        """`siblings`: the other workers on the same port, whose metrics are added to those of this gateway.
+
+        Raises ConfigError for access settings that the gateway must not start with.
+        """
         clock = asyncio.get_running_loop().time
         self.config = config
         self.metrics = Metrics()
@@ -89,7 +91,7 @@ class Gateway:
         )
         self.connections = OpenConnections(config.max_connections)
         self._rights = RightsWatch(self.access, self.connections)
-        self._creations = self._make_creations()
+        self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
@@ -101,9 +103,9 @@ class Gateway:
         self.metrics.counts = self._counts
         self.app = self._make_app()
 
-    def _make_creations(self) -> Creations:
+    def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
-        return Creations(
+        return SessionQuotas(
             self.access.rates, self.access.audit, is_live=lambda each: each in sessions.live, exists=exists
         )
 
@@ -131,7 +133,7 @@ class Gateway:
         sse = SseRoute(self._serving, streams, sessions, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, requests, log, creations=self._creations, enders=access.enders),
+            SessionRoutes(limits, bodies, requests, log, quotas=self._quotas, enders=access.enders),
             ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
@@ -143,18 +145,18 @@ class Gateway:
         add_docs_pages(app, limits)
         add_dashboard(app)
         subscriber = SubscriberParts(sessions, requests, parts.pages, parts.feed, self._watching)
-        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._creations)
+        publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
 
     def make_runner(self) -> web.AppRunner:
-        """What serves the app. Each request is logged at level debug only; the metrics count them."""
+        """Return the runner that serves the app. Requests are logged at level debug only; the metrics count them."""
         config = self.config
         return HttpRunner(
             self.app,
             guard=Guard(self.access.door),
-            answered=self.metrics.answered,
+            answered=self.metrics.http.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
@@ -165,30 +167,30 @@ class Gateway:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
-        self._periodic.every(_FORGET_SECONDS, self._creations.forget_evicted)
+        self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         await self._rights.start(self._periodic)
         yield
         await self._stop()
         await self.probe.close()
 
     async def reload(self) -> None:
-        """Read the files of keys again, as on SIGHUP."""
+        """Read the key files again, as on SIGHUP."""
         await self._rights.reload()
 
     async def leave(self) -> None:
-        """Say that the gateway is not ready any more, and serve on for as long as load balancers need to notice."""
+        """Report that the gateway is not ready, and keep serving for `drain_delay`, so that load balancers notice."""
         self.connections.leaving = True
         await asyncio.sleep(self.config.drain_delay)
 
     async def drain(self) -> None:
-        """Let go of all connections, as on SIGTERM."""
+        """Close all connections in order, as on SIGTERM."""
         parts = self.parts
         back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
         await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
         await self._stop()
 
     async def _stop(self) -> None:
-        """End all tasks. What is not settled by now gets no answer."""
+        """End all tasks. Requests that are still open are not answered."""
         await self._periodic.stop()
         await self.parts.stop()
         if self.search is not None:
@@ -202,16 +204,16 @@ class Gateway:
         peers = self.parts.peers
         if peers is not None and peers.exchange is not None:
             yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent
-            yield "bus_messages_received", "Messages of other gateways received.", peers.exchange.received
-            yield "bus_messages_dropped", "Messages to other gateways that were thrown away.", peers.dropped
+            yield "bus_messages_received", "Messages received from other gateways.", peers.exchange.received
+            yield "bus_messages_dropped", "Messages to other gateways that were dropped.", peers.dropped
 
     def _gauges(self) -> Iterator[Gauge]:
         live = self.parts.sessions.live
         publishers = sum(each.state.publisher is not None for each in live.values())
-        yield "publishers", "Publishers connected.", publishers
-        yield "subscribers", "Subscribers connected.", self.connections.count("subscriber")
+        yield "publishers", "Connected publishers.", publishers
+        yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
-        yield "outbox_bytes", "Bytes waiting for WebSockets.", self.connections.outbox_bytes
+        yield "outbox_bytes", "Bytes that wait in the outboxes of WebSockets.", self.connections.outbox_bytes
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
-        yield "draining", "Whether the gateway is going away.", int(self.connections.draining)
+        yield "draining", "Whether the gateway is draining.", int(self.connections.draining)

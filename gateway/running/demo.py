@@ -1,4 +1,4 @@
-"""`turnwire demo`: a gateway with scripted calls going on, to look at and to try things on."""
+"""`turnwire demo`: a gateway with scripted calls, to look at and to try things out."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from turnwire.recording import Recording, read_recordings
 BETWEEN_STARTS = 4.0
 """Seconds between the starts of the scripted calls."""
 BETWEEN_ROUNDS = 3.0
-"""Seconds between the end of a call and its next round."""
+"""Seconds between the end of a call and its repetition."""
 
 
 def demo_calls() -> list[Recording]:
-    """The scripted calls."""
+    """Return the scripted calls."""
     with as_file(files("turnwire") / "data" / "demo.ndjson") as path:
         return list(read_recordings(path))
 
 
 def demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:
-    """Serve and stream until interrupted, or all calls once, quickly. Without `data_dir`, in one that is removed.
+    """Serve and stream the calls until interrupted; with `once`, stream each call once, at full speed.
 
-    Always on an embedded database: scripted calls have no place among real ones. Whether every event was stored. Raises
-    ServeError and ConfigError.
+    The database is always an embedded one, so that scripted calls never mix with real ones. Without `data_dir`, it is
+    in a temporary folder. Return whether every event was stored. Raises ServeError and ConfigError.
     """
     configure_logging("warning", config.log_format)
     config = config.model_copy(update={"mongodb_uri": None})
@@ -48,7 +48,7 @@ def demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:
 
 
 async def _demo(config: Config, once: bool) -> bool:
-    """The gateway ends by SIGINT or SIGTERM, which it takes itself; the calls end with it."""
+    """Run the gateway, which handles SIGINT and SIGTERM itself, and the calls, which end with it."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     gateway = asyncio.create_task(serve(config, ready.set_result), name="gateway")
     streams: asyncio.Task[bool] | None = None
@@ -64,7 +64,7 @@ async def _demo(config: Config, once: bool) -> bool:
                 task.cancel()
                 await asyncio.wait({task})
     if not gateway.cancelled():
-        gateway.result()  # why it could not start, if so
+        gateway.result()  # raises if the gateway could not start
     if streams is None or streams.cancelled():
         return True
     return streams.result()
@@ -92,7 +92,7 @@ async def _stream_once(url: str, calls: Sequence[Recording]) -> list[CallReport]
 
 
 async def _repeat(url: str, call: Recording, script: Recording, delay: float) -> None:
-    """The call, and then its script over and over, each time as a new session."""
+    """Stream the call, then its script again and again, each time as a new session."""
     await asyncio.sleep(delay)
     while True:
         began = datetime.now(UTC).strftime("%H:%M:%S")
@@ -114,13 +114,13 @@ def _introduction(url: str, calls: int, session_id: str) -> str:
     at = "" if url == "http://127.0.0.1:3000" else f" --url {url}"
     return f"""{url}/
 
-The dashboard is there, with {times(calls, "scripted call")} going on, over and over. Ctrl-C stops it.
+The dashboard shows {times(calls, "scripted call")}, which repeat until you press Ctrl-C.
 
 Open
   {url}/         the dashboard: every call, live
   {url}/docs     the API reference
 
-Type, in another terminal
+Run in another terminal
   {turnwire} tail{at}
   {turnwire} tail {session_id}{at}
   curl '{url}/sessions?status=active'
@@ -128,12 +128,12 @@ Type, in another terminal
   curl -N -H 'Accept: text/event-stream' '{url}/sessions/{session_id}/events'
   curl -X POST '{url}/sessions' -H 'Content-Type: application/json' -d '{{"sessionId": "mine", "language": "en"}}'
 
-Calls that begin
+Calls as they begin
 """
 
 
 def run_demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:
-    """`demo`, with what keeps the gateway from running as one line and status 1."""
+    """Run `demo`. If the gateway cannot run, print the reason as one line and exit with status 1."""
     try:
         return demo(config, data_dir, once=once)
     except ServeError as error:

@@ -1,4 +1,4 @@
-"""Going away: settle what is in flight, tell everybody, close."""
+"""Drains a gateway: tells clients, finishes what is in flight, and closes all connections."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
-"""Kept of the whole time for the closing handshakes."""
+"""The part of the time that is reserved for the closing handshakes."""
 _POLL_SECONDS = 0.01
 
 
 class Return(Struct, frozen=True):
-    """When clients are asked to come back, in seconds."""
+    """When clients are asked to reconnect, in seconds."""
 
     after: float
     spread: float
-    """The first one comes after `after`, the last one so much later."""
+    """The first client reconnects after `after`, the last one this much later."""
 
 
 async def drain(
     connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float, back: Return
 ) -> None:
-    """Say goaway, settle, write the lazy fields, close all with 1012. Takes at most so many seconds.
+    """Send goaway, finish what is in flight, write the lazy fields, and close all connections with 1012.
 
-    Frames that arrive from now on are not taken: they stay unacked, and their senders resume elsewhere.
+    Takes at most `seconds`. Frames that arrive from now on are ignored: they stay unacked, and their senders resume
+    elsewhere.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -42,9 +43,9 @@ async def drain(
         connection.goaway("restart", back.after + back.spread * place / len(leaving))
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
-            await settle(sessions, lazy_fields)
+            await finish_work(sessions, lazy_fields)
     except TimeoutError:
-        _log.warning("not all could be settled in time; what is left stays unacked")
+        _log.warning("some events could not be stored in time; they stay unacked")
     for follower in tuple(connections.followers):
         follower.end()
     for connection in tuple(connections.connections):
@@ -56,8 +57,8 @@ async def drain(
         connection.abort()
 
 
-async def settle(sessions: LiveSessions, lazy_fields: LazyFields) -> None:
-    """Wait until nothing is in flight, then write what is lazy."""
+async def finish_work(sessions: LiveSessions, lazy_fields: LazyFields) -> None:
+    """Wait until nothing is in flight, then write the lazy fields."""
     while sessions.at_work:
         await asyncio.sleep(_POLL_SECONDS)
     while lazy_fields:

@@ -1,4 +1,4 @@
-"""Who hears of the sessions: the one observer of a gateway."""
+"""The observer of a gateway, which passes on what its sessions report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turnwire.protocol.rules import has_ended
 
 
 class GatewayObserver:
-    """Passes on what sessions tell: by name and in order, as this is on the path of every event."""
+    """Passes on what sessions report. Calls each receiver by name: this is on the path of every event."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class GatewayObserver:
         announcer: Announcer | None,
         enders: Enders | None,
     ) -> None:
-        """Without an `announcer` there are no other gateways."""
+        """`announcer`: None if no other gateway uses the database."""
         self._lazy_fields = lazy_fields
         self._figures = figures
         self._search = search
@@ -42,11 +42,11 @@ class GatewayObserver:
         self._enders = enders
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
-        self._feed.heard(state, durable)
+        self._feed.advanced(state, durable)
         if self._announcer is not None:
             self._announcer.advanced(state)
         if self._search is not None:
-            self._search.heard(state, durable)
+            self._search.advanced(state, durable)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         self._lazy_fields.mark(state, status=state.record.status != before)
@@ -56,7 +56,7 @@ class GatewayObserver:
         if self._search is not None and (state.ended or state.record.status != before):
             self._search.changed(state)
         if state.ended and self._enders is not None and not has_ended(before):
-            self._enders.ended(state.session_id, state.record.status, state.record.end_reason)
+            self._enders.report_end(state.session_id, state.record.status, state.record.end_reason)
 
     def amended(self, state: SessionState) -> None:
         self.changed(state, state.record.status)
@@ -89,7 +89,7 @@ class GatewayObserver:
     def unread(self, state: SessionState) -> None:
         self._figures.read(state)
 
-    def answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
+    def round_answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         if duplicates:
             self._metrics.duplicates(duplicates)
         for code in refused:

@@ -1,4 +1,4 @@
-"""Work that is done again and again, and the first work of all."""
+"""The background tasks of a gateway: those that run once, and those that repeat."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _FASTEST_TICK, _SLOWEST_TICK = 0.05, 1.0
 
 
 class Periodic:
-    """Tasks that live as long as the gateway. Owner of nothing but them."""
+    """The background tasks of a gateway, which it owns until `stop`."""
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do it once, from now on."""
+        """Run `work` once, in a task."""
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(_report)
         self._tasks.append(task)
 
     def every(self, pause: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it again and again, after a pause of so many seconds. What fails once is tried again the next time."""
+        """Call `work` again and again, each time after `pause` seconds. An error does not end the repetition."""
         self.begin(_repeat(pause, work))
 
     async def stop(self) -> None:
@@ -48,7 +48,7 @@ async def _repeat(pause: float, work: Callable[[], Awaitable[None]]) -> None:
 
 
 def tick(wanted: float) -> float:
-    """A pause near the one wanted that is neither restless nor sleepy, in seconds."""
+    """Return the wanted pause, limited to a range that neither wastes time nor reacts late, in seconds."""
     return min(_SLOWEST_TICK, max(_FASTEST_TICK, wanted))
 
 

@@ -1,4 +1,4 @@
-"""`turnwire reindex`: have the search of a gateway made anew."""
+"""`turnwire reindex`: has a gateway rebuild its search."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from turnwire.store.search.tables import FILE_NAME, request_rebuild
 
 
 def reindex(data_dir: Path) -> str | None:
-    """Ask for it; what is wrong as text for people, None when nothing is."""
+    """Request a rebuild. Return an error as text for people; None on success."""
     path = data_dir / FILE_NAME
     if not path.exists():
-        return f"there is no search in {data_dir}: a gateway with TURNWIRE_SEARCH=on makes it there"
+        return f"there is no search in {data_dir}: a gateway with TURNWIRE_SEARCH=on creates one"
     try:
         request_rebuild(path)
     except (sqlite3.Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""What is known of credentials, kept up to date; and the end of connections whose credential is gone."""
+"""Keeps keys and revocations up to date, and closes connections whose credential is gone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from turnwire.gateway.running.periodic import Periodic
 
 _log = logging.getLogger("turnwire.access")
 _START_SECONDS: Final = 3.0
-"""How long the start waits for what credentials are judged by. Without it they are answered 503."""
+"""How long the start waits for keys and revocations. Until they are known, credentials are answered 503."""
 _WARN_SECONDS: Final = 600.0
 _SLICE: Final = 200
-"""Connections that are judged again before others get a turn."""
+"""Connections whose rights are checked before other tasks get a turn."""
 
 
 class RightsWatch:
-    """Looks after keys and revocations. Owner: its own tasks."""
+    """Keeps keys and revocations up to date. Owned by its own tasks."""
 
     def __init__(self, access: Access, connections: OpenConnections) -> None:
         self._access = access
@@ -27,7 +27,7 @@ class RightsWatch:
         self._seen = 0
 
     async def start(self, periodic: Periodic) -> None:
-        """Learn what there is, then keep it up to date."""
+        """Read keys and revocations, then keep them up to date."""
         if self._access.mode.warning is not None:
             await self._warn()
             periodic.every(_WARN_SECONDS, self._warn)
@@ -45,7 +45,7 @@ class RightsWatch:
         _log.warning("%s", self._access.mode.warning)
 
     async def reload(self) -> None:
-        """Read all files again."""
+        """Read all key files and revocations again."""
         await asyncio.gather(self._refresh(force=True), self._access.refresh_key_set(force=True))
 
     async def _refresh(self, *, force: bool = False) -> None:
@@ -56,7 +56,7 @@ class RightsWatch:
             await self._judge_all()
 
     async def _judge_all(self) -> None:
-        """Close what is not allowed any more."""
+        """Close the connections that are no longer allowed."""
         held: list[OpenConnection | Follower] = [*self._connections.connections, *self._connections.followers]
         for start in range(0, len(held), _SLICE):
             for each in held[start : start + _SLICE]:

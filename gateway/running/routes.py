@@ -34,7 +34,7 @@ _SUMS = ("startedAfter", "startedBefore", "groupBy")
 
 
 def taking(handler: Handler, *known: str) -> Handler:
-    """The handler, for requests that have no other parameters than these."""
+    """Return the handler, made to refuse requests with parameters other than these."""
 
     @wraps(handler)
     async def checked(request: web.Request) -> web.StreamResponse:
@@ -51,7 +51,7 @@ def add_session_routes(
     events: EventRoutes,
     stats: StatsRoute,
 ) -> None:
-    of_events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, as the router tries them in turn
+    of_events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, because the router tries resources in order
     of_events.add_route(hdrs.METH_POST, taking(events.append_events))
     _add_get(of_events, taking(events.read_events, "afterSeq", "limit"))
     of_all = app.router.add_resource("/sessions")

@@ -1,4 +1,4 @@
-"""Runs a gateway in this process: its database if that is embedded, the application and the listening socket."""
+"""Runs a gateway in this process: the embedded database, if any, the application and the listening socket."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from turnwire.store.mongo import INSERT_LANES, Store
 
 _BACKLOG: Final = 4096
 _STOP_SECONDS: Final = 9.5
-"""A stop takes at most this long, the drain included: supervisors kill after ten."""
+"""Longest duration of a stop, drain included: supervisors kill a process after ten seconds."""
 _DATABASE_STOP_SECONDS: Final = 0.3
-"""The least of it that is left for the embedded database, which loses nothing when it is killed."""
+"""Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
 
 _log = logging.getLogger("turnwire.gateway")
 
 
 class ServeError(Exception):
-    """The gateway cannot run; the text says why and what to do."""
+    """A reason why the gateway cannot run. The text says what to do."""
 
 
 def run(config: Config) -> None:
-    """Serve until told to stop. Raises ServeError and ConfigError."""
+    """Serve until a signal stops it. Raises ServeError and ConfigError."""
     configure_logging(config.log_level, config.log_format)
     configure_audit()
     uvloop.run(serve(config))
 
 
 async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then stop in order; a second signal ends the process at once.
+    """Serve until SIGTERM, SIGINT or cancellation, then stop in order. A second signal ends the process at once.
 
-    `on_ready` is called with the URL when the gateway listens. When cancelled it stops in order as well. Needs the main
-    thread. Raises ServeError, or ConfigError for a MongoDB URI that cannot be read.
+    `on_ready` is called with the URL once the gateway listens. Must run in the main thread. Raises ServeError, and
+    ConfigError for an invalid MongoDB URI.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -84,18 +84,18 @@ async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] |
     try:
         url = await process.start()
         _calm_collector()
-        process.tell_ready(url)
+        process.report_ready(url)
         if on_ready is not None:
             on_ready(url)
-        await process.tell_if_database_is_away()
+        await process.warn_if_database_is_away()
         await asyncio.get_running_loop().create_future()
     finally:
-        # In a task of its own: this one is being cancelled, which timeouts in what is called would take for theirs.
+        # In a separate task: this one is being cancelled, which would confuse the timeouts in `stop`.
         await asyncio.create_task(process.stop(), name="stop")
 
 
 class _Process:
-    """What runs, started and stopped by `serve` alone."""
+    """The parts of a running gateway, started and stopped by `serve`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -104,11 +104,11 @@ class _Process:
         self._store: Store | None = None
         self._member = Member.from_environment()
         self._started = AsyncExitStack()
-        """Ends, last first, all that was started but the database."""
+        """Stops everything that was started, except the database, in reverse order."""
 
     async def start(self) -> str:
-        """The URL it listens on. What was started when it raises is left to `stop`."""
-        choose_mode(self._config)  # before anything is started: raises for what must not be served
+        """Start all parts. Return the URL the gateway listens on. After an error, call `stop` for what was started."""
+        choose_mode(self._config)  # raises, before anything is started, for settings that must not be served
         _raise_open_files_limit()
         self._database_uri = self._config.mongodb_uri or await self._start_database()
         try:
@@ -129,7 +129,7 @@ class _Process:
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()
         if self._member is not None:
-            self._started.push_async_callback(await self._member.tell_siblings(gateway.metrics.registry))
+            self._started.push_async_callback(await self._member.share_metrics(gateway.metrics.registry))
         self._started.push_async_callback(gateway.drain)
         self._reload_on_signal(gateway)
         url = await self._listen(runner)
@@ -147,13 +147,13 @@ class _Process:
         loop.add_signal_handler(signal.SIGHUP, reload)
         self._started.callback(loop.remove_signal_handler, signal.SIGHUP)
 
-    def tell_ready(self, url: str) -> None:
+    def report_ready(self, url: str) -> None:
         if self._member is not None:
-            self._member.ready()  # its parent speaks for all
+            self._member.ready()  # the parent logs for all workers
         else:
             _log.info("turnwire listening on %s", url)
 
-    async def tell_if_database_is_away(self) -> None:
+    async def warn_if_database_is_away(self) -> None:
         if self._store is not None and not await self._store.ping():
             _log.warning(
                 "no answer from the database at %s: the gateway serves what it can and keeps trying",
@@ -161,14 +161,14 @@ class _Process:
             )
 
     async def stop(self) -> None:
-        """Stop listening, drain, close, and end the embedded database; within _STOP_SECONDS after `drain_delay`."""
+        """Stop listening, drain, close, and stop the embedded database, within _STOP_SECONDS after `drain_delay`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.drain_delay + _STOP_SECONDS
         try:
             async with asyncio.timeout_at(deadline - _DATABASE_STOP_SECONDS):
                 await self._started.aclose()
         except TimeoutError:
-            _log.error("stopping took too long and was cut short")
+            _log.error("stopping took too long and was aborted")
         finally:
             if self._database is not None:
                 await self._database.stop(kill_after=max(0.0, deadline - loop.time()))
@@ -184,18 +184,28 @@ class _Process:
         try:
             await site.start()
         except OSError as error:
-            # The event loop's own text repeats the address; names that are not found have no errno of the system.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ServeError(
-                f"cannot listen on {host} port {port}: {reason}; choose with --host and --port, or HOST and PORT"
-            ) from None
+            raise cannot_listen(host, port, error) from None
         self._started.push_async_callback(site.stop)
         real_port: int = runner.addresses[0][1]
-        return f"http://[{host}]:{real_port}" if ":" in host else f"http://{host}:{real_port}"
+        return url_of(host, real_port)
+
+
+def url_of(host: str, port: int | str) -> str:
+    """Return the URL of a gateway that listens on this host and port."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> ServeError:
+    """Return the error for a host and port that cannot be listened on.
+
+    The event loop's text for it repeats the address. A name that cannot be resolved has no system errno.
+    """
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return ServeError(f"cannot listen on {host} port {port}: {reason}; choose with --host and --port, or HOST and PORT")
 
 
 async def start_database(config: Config) -> EmbeddedDatabase:
-    """The embedded database, ready. Raises ServeError."""
+    """Start the embedded database. Return it once it is ready. Raises ServeError."""
     database = EmbeddedDatabase(config.data_dir, cache_size=config.embedded_cache)
     try:
         await database.start()
@@ -205,21 +215,27 @@ async def start_database(config: Config) -> EmbeddedDatabase:
 
 
 def _calm_collector() -> None:
-    """What the start has made stays, and need not be looked through again. And the path of an event makes no cycles:
-    looking for them at the usual pace, among tens of thousands of events in flight, costs more than the path itself."""
+    """Run the garbage collector less often.
+
+    Objects made at the start stay, and need not be scanned. The path of an event makes no cycles: at the default
+    thresholds, scanning tens of thousands of events in flight costs more than handling them.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
 def _end_process() -> None:
-    """For when a thread hangs in the driver, with a database that does not answer. What is acked is durable."""
-    _log.error("could not stop in order in %s s; ending at once", _STOP_SECONDS)
+    """End the process at once, for when a driver thread hangs because the database does not answer.
+
+    Acked events are durable.
+    """
+    _log.error("could not stop in order within %s s; ending at once", _STOP_SECONDS)
     os._exit(0)
 
 
 def _raise_open_files_limit() -> None:
-    """Every connection is an open file, and the usual soft limit is 1,024."""
+    """Raise the limit of open files: every connection is one, and the usual soft limit is 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

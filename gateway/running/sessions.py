@@ -1,4 +1,4 @@
-"""The sessions of one gateway with all that belongs to them, wired: no sockets, no HTTP."""
+"""The wiring of one gateway's sessions and all that belongs to them, without sockets and HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.config import Config
 from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
-from turnwire.gateway.live.context import Context, Waiting
+from turnwire.gateway.live.context import Context, WaitingBytes
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.bus import Bus
@@ -28,13 +28,13 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
 _SWEEP_SECONDS = 60.0
-"""The longest pause between two looks at the sessions that no gateway may have in memory."""
+"""Longest pause between two looks at sessions that perhaps no gateway has in memory."""
 _SWEEP_ALONE_SECONDS = 3600.0
-"""The same where there is no other gateway: then only sessions without a publisher can be forgotten."""
+"""The same without other gateways, where only sessions without a publisher can be overlooked."""
 
 
 class SessionParts:
-    """Made of a store, a clock and settings, so that the sessions can also be run without a server."""
+    """All parts that sessions need, made from a store, a clock and settings. They can run without a server."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class SessionParts:
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,
             shared_database=config.mongodb_uri is not None,
-            waiting=Waiting(config.max_waiting_bytes),
+            waiting=WaitingBytes(config.max_waiting_bytes),
             figures=config.figures == "on",
             observer=GatewayObserver(
                 self.lazy_fields,
@@ -95,7 +95,7 @@ class SessionParts:
         live = self.sessions.live.get(state.session_id)
         if live is not None and live.state is state:
             live.submit(item)
-        else:  # evicted meanwhile, so that nobody else changes it
+        else:  # evicted meanwhile: no task changes its record any more
             state.keep_figures(item.figures)
             self.lazy_fields.mark(state)
 
@@ -104,7 +104,7 @@ class SessionParts:
         return None if live is None else live.state
 
     def start(self, periodic: Periodic) -> None:
-        """Begin what the sessions do by themselves."""
+        """Start the background work on sessions."""
         config = self._config
         shared = self.context.shared_database
         periodic.begin(recover(self.store, self.sessions, self._sweep))
@@ -113,7 +113,7 @@ class SessionParts:
             periodic.begin(self.search.run(self.sessions.prepared))
             periodic.every(FLUSH_SECONDS, self.search.flush)
         periodic.every(config.feed_interval, self.feed.tick)
-        # Other gateways must see a heartbeat well before they would give the session up.
+        # Other gateways must see a heartbeat well before they would abandon the session.
         flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval
         periodic.every(flush_interval, self.lazy_fields.flush)
         soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
@@ -128,7 +128,7 @@ class SessionParts:
             periodic.every(config.feed_interval, self.peers.tick)
 
     async def stop(self) -> None:
-        """End all tasks of the sessions. What is not settled by now gets no answer."""
+        """End all tasks of the sessions. Items that still wait fail with StorageUnavailable."""
         if self.peers is not None:
             await self.peers.stop()
         await self.sessions.stop()

@@ -1,4 +1,4 @@
-"""A gateway as one of several workers: what it hears from its parent, and what it tells its siblings."""
+"""A gateway as one of several workers: its settings from the parent, and the metrics it shares with its siblings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 FOLDER: Final = "TURNWIRE_WORKERS_FOLDER"
-"""Environment variable: the private folder of the workers' sockets."""
+"""Environment variable with the private folder of the workers' sockets."""
 NAME: Final = "TURNWIRE_WORKER_NAME"
 READY: Final = "TURNWIRE_WORKER_READY"
-"""Environment variable: the file descriptor on which a worker says that it listens."""
+"""Environment variable with the file descriptor on which a worker reports that it listens."""
 _PATIENCE = 1.0
-"""Seconds a sibling has to tell its metrics."""
+"""Seconds that a sibling has to send its metrics."""
 
 
 class Member:
-    """One worker. Each listens on a socket file of its own; who connects is told its metrics."""
+    """One of several workers. It sends its metrics to every process that connects to its socket file."""
 
     def __init__(self, folder: Path, name: str, ready: int) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class Member:
 
     @classmethod
     def from_environment(cls) -> Self | None:
-        """None for a gateway that is alone on its port."""
+        """Return the member that the environment describes; None for a gateway that is alone on its port."""
         folder = os.environ.get(FOLDER)
         return None if folder is None else cls(Path(folder), os.environ[NAME], int(os.environ[READY]))
 
@@ -39,17 +39,17 @@ class Member:
         os.write(self._ready, b".")
         os.close(self._ready)
 
-    async def tell_siblings(self, registry: CollectorRegistry) -> Callable[[], Awaitable[None]]:
-        """Tell all who ask what is counted here. Returns what ends that."""
+    async def share_metrics(self, registry: CollectorRegistry) -> Callable[[], Awaitable[None]]:
+        """Send the metrics to every sibling that asks. Return a function that ends this."""
 
-        async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 writer.write(generate_latest(registry))
                 await writer.drain()
             finally:
                 writer.close()
 
-        server = await asyncio.start_unix_server(tell, self._path)
+        server = await asyncio.start_unix_server(send, self._path)
 
         async def end() -> None:
             server.close()
@@ -58,7 +58,7 @@ class Member:
         return end
 
     async def expositions(self) -> Sequence[str]:
-        """What each of the siblings that answers in time has counted."""
+        """Return the metrics of each sibling that answers in time, as Prometheus text."""
         others = [path for path in self._folder.glob("*.sock") if path != self._path]
         answers = await asyncio.gather(*map(_ask, others), return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, str)]

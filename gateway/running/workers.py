@@ -1,4 +1,4 @@
-"""Several gateways on one port: started, watched, replaced and ended by one parent process."""
+"""Runs several gateways on one port: a parent process starts, watches, replaces and stops them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ import uvloop
 
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
-from turnwire.gateway.running.serve import ServeError, start_database
+from turnwire.gateway.running.serve import ServeError, cannot_listen, start_database, url_of
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
 from turnwire.store.embedded import die_with_parent
 
 _READY_SECONDS: Final = 30.0
-"""How long a worker may take until it listens."""
+"""Longest time until a worker listens."""
 _STOP_SECONDS: Final = 9.8
-"""How long a worker may take to stop, beside its `drain_delay`."""
+"""Longest time for a worker to stop, in addition to its `drain_delay`."""
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 _STEADY_SECONDS: Final = 10.0
-"""A worker that has lived so long is restarted without a pause when it dies."""
+"""A worker that has lived longer than this is restarted without a longer pause when it dies."""
 
 _log = logging.getLogger("turnwire.workers")
 
 
 def run_workers(config: Config, count: int) -> None:
-    """Serve with so many processes until told to stop. Raises ServeError."""
+    """Serve with `count` processes until a signal stops them. Raises ServeError, ConfigError."""
     configure_logging(config.log_level, config.log_format)
     uvloop.run(_serve(config, count))
 
 
 async def _serve(config: Config, count: int) -> None:
-    choose_mode(config)  # before anything is started: raises for what must not be served
+    choose_mode(config)  # raises, before anything is started, for settings that must not be served
     database = None if config.mongodb_uri is not None else await start_database(config)
     try:
         with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:
@@ -50,7 +50,7 @@ async def _serve(config: Config, count: int) -> None:
             assert uri is not None
             settings = {"HOST": config.host, "PORT": str(port), "MONGODB_URI": uri}
             if database is not None and "TURNWIRE_INSERT_LANES" not in os.environ:
-                settings["TURNWIRE_INSERT_LANES"] = "1"  # its one core serves one insert best
+                settings["TURNWIRE_INSERT_LANES"] = "1"  # the embedded database uses one core
             await Workers(config, count, Path(folder), settings).serve()
     finally:
         if database is not None:
@@ -61,15 +61,11 @@ def _reserved(config: Config) -> _Port:
     try:
         return _Port(config.host, config.port)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise ServeError(
-            f"cannot listen on {config.host} port {config.port}: {reason}; "
-            "choose with --host and --port, or HOST and PORT"
-        ) from None
+        raise cannot_listen(config.host, config.port, error) from None
 
 
 class _Port:
-    """Holds a port for the workers without listening on it, so that port 0 is the same for all of them."""
+    """Holds a port for the workers without listening on it, so that port 0 becomes the same port for all of them."""
 
     def __init__(self, host: str, port: int) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -89,7 +85,7 @@ class _Port:
 
 
 class Workers:
-    """The parent's view of its workers. Owner of their processes: one task for each place."""
+    """The workers of a parent process. Each place has a task that owns its worker's process."""
 
     def __init__(self, config: Config, count: int, folder: Path, settings: Mapping[str, str]) -> None:
         self._config = config
@@ -102,7 +98,7 @@ class Workers:
         self._restart = asyncio.Event()
 
     async def serve(self) -> None:
-        """Until SIGTERM or SIGINT; SIGHUP replaces the workers, one after the other."""
+        """Serve until SIGTERM or SIGINT. SIGHUP replaces the workers, one after the other."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -110,7 +106,8 @@ class Workers:
         tasks: list[asyncio.Task[None]] = []
         try:
             await asyncio.gather(*(self._fill(place) for place in range(self._count)))
-            _log.info("turnwire listening on %s with %d workers", self._url(), self._count)
+            url = url_of(self._config.host, self._settings["PORT"])
+            _log.info("turnwire listening on %s with %d workers", url, self._count)
             tasks = [loop.create_task(self._keep(place)) for place in range(self._count)]
             tasks.append(loop.create_task(self._replace_when_told()))
             await self._stopping.wait()
@@ -121,12 +118,8 @@ class Workers:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(worker.stop() for worker in self._places if worker is not None))
 
-    def _url(self) -> str:
-        host = self._config.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings['PORT']}"
-
     async def _fill(self, place: int) -> None:
-        """Put a new worker in this place, which listens when this returns. Raises ServeError."""
+        """Start a worker in this place, and return when it listens. Raises ServeError."""
         self._started += 1
         worker = _Worker(self._folder, f"{place}-{self._started}", self._settings, self._config.drain_delay)
         await worker.start()
@@ -140,10 +133,10 @@ class Workers:
             worker = self._places[place]
             assert worker is not None
             began = loop.time()
-            status = await worker.ended()
+            status = await worker.wait()
             if worker is not self._places[place]:
-                continue  # it has been replaced
-            _log.error("worker %d ended with status %d and is started again", place, status)
+                continue  # it was replaced
+            _log.error("worker %d ended with status %d and is restarted", place, status)
             worker.tidy()
             pause = _FIRST_PAUSE if loop.time() - began > _STEADY_SECONDS else min(_LONGEST_PAUSE, pause * 2)
             filled = False
@@ -166,7 +159,7 @@ class Workers:
                 try:
                     await self._fill(place)
                 except ServeError as error:
-                    _log.error("the workers are not replaced any further: %s", error)
+                    _log.error("the other workers are not replaced: %s", error)
                     break
                 if older is not None:
                     await older.stop()
@@ -184,7 +177,7 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Returns when it listens. Raises ServeError when it does not come to that."""
+        """Start the process, and return when it listens. Raises ServeError if it does not."""
         ready, tell = os.pipe()
         command = [die_with_parent.__file__, str(os.getpid()), sys.executable, "-m", "turnwire", "serve"]
         try:
@@ -193,7 +186,7 @@ class _Worker:
                 *command,
                 env={**self._environment, READY: str(tell)},
                 pass_fds=[tell],
-                start_new_session=True,  # a Ctrl-C reaches the parent alone, which ends its workers in order
+                start_new_session=True,  # Ctrl-C reaches only the parent, which stops its workers in order
             )
         finally:
             os.close(tell)
@@ -213,13 +206,13 @@ class _Worker:
         finally:
             transport.close()
 
-    async def ended(self) -> int:
-        """Its exit status, once it has ended."""
+    async def wait(self) -> int:
+        """Wait until the process has ended, and return its exit status."""
         assert self._process is not None
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask it to drain and end; kill it when it takes too long."""
+        """Have the process drain and end; kill it if it takes too long."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
@@ -228,7 +221,7 @@ class _Worker:
             async with asyncio.timeout(self._stop_seconds):
                 await self._process.wait()
         except TimeoutError:
-            _log.error("a worker did not end in time and is killed")
+            _log.error("a worker did not stop in time and is killed")
             await self.kill()
         self.tidy()
 
@@ -240,5 +233,5 @@ class _Worker:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what a worker that was killed has left."""
+        """Remove the socket file that a killed worker has left behind."""
         self._socket.unlink(missing_ok=True)

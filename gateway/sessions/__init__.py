@@ -1,1 +1,1 @@
-"""All sessions of this gateway: opened, found, evicted, recovered."""
+"""All sessions of this gateway: opens, finds, evicts and recovers them."""

@@ -1,29 +1,26 @@
-"""Conversations that were opened in their middle, read from the log behind everything else."""
+"""Reads conversations whose earlier events are not in memory from the log, in the background."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from turnwire.gateway.live.conversing import measured, read_window
+from turnwire.gateway.live.conversing import measured, read_in_background, read_window
 from turnwire.gateway.live.items import FiguresItem
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
-from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.event_log import EventLog
-
-_REST = 3
-"""After each window, a pause of so many times the reading's time: others come first."""
-_LONGEST_REST = 1.0
-_RETRY_SECONDS = 0.5
 
 
 class FiguresReader:
-    """Reads each once, a window at a time, up to the head; of an ended session it makes the figures that are kept.
-    Owner of what is due; `run` is its one task."""
+    """Reads each due conversation up to its head, a window at a time, and computes the figures of ended sessions.
+
+    Owned by the task that calls `run`.
+    """
 
     def __init__(self, log: EventLog, submit: Callable[[SessionState, FiguresItem], None]) -> None:
-        """`submit` gives an item to the session's task, if the session is still in memory."""
+        """`submit` puts an item into the session's inbox, if the session is still in memory."""
         self._log = log
         self._submit = submit
         self._due: dict[SessionState, None] = {}
@@ -33,28 +30,21 @@ class FiguresReader:
         return state in self._due
 
     def read(self, state: SessionState) -> None:
-        """To be read when there is time."""
+        """Have the session's conversation read when there is time."""
         self._due[state] = None
         self._wake.set()
 
     async def run(self) -> None:
-        """Read whatever is due, for as long as the gateway lives."""
+        """Read due conversations for as long as the gateway runs."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             await self._read()
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._due:
             state = next(iter(self._due))
-            began = loop.time()
-            try:
-                await self._read_some(state)
-            except StorageUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
+            await read_in_background(partial(self._read_some, state))
 
     async def _read_some(self, state: SessionState) -> None:
         conversation = await read_window(self._log, state)

@@ -1,4 +1,4 @@
-"""Fields of session documents that are written now and then, in few bulks, instead of with every event."""
+"""Fields of session documents that are written every few seconds in bulk, instead of with every event."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from turnwire.store.sessions import MAX_UPDATES, SessionRecord
 
 
 class LazyFields:
-    """The sessions whose fields are newer in memory than in the store. What is lost of it in a crash is found again in
-    the log. Keeps `SessionState.unwritten`."""
+    """The sessions whose fields are newer in memory than in the store. Keeps `SessionState.unwritten` up to date.
+
+    What a crash loses can be read from the log again.
+    """
 
     def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
         """`stored_is_ahead` is told of a session of which the store knows more than the record here, or no longer as
@@ -20,7 +22,7 @@ class LazyFields:
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
-        """Whether the status is one of the unwritten fields."""
+        """Session to whether its status is one of the unwritten fields."""
         self._writing = asyncio.Lock()
 
     def __contains__(self, state: SessionState) -> bool:
@@ -30,23 +32,23 @@ class LazyFields:
         return bool(self._due)
 
     def mark(self, state: SessionState, *, status: bool = False) -> None:
-        """The session has fields to be written with the next flush; `status` tells whether that is one of them."""
+        """Have the session's fields written with the next flush. `status`: whether the status is one of them."""
         state.unwritten = True
         self._due[state] = self._due.get(state, False) or status
 
     def written(self, state: SessionState) -> None:
-        """All fields of the session have just been written by other means."""
+        """Note that all fields of the session have just been written elsewhere."""
         if not state.log.full_pages and self._due.pop(state, None) is not None:
             state.unwritten = False
 
     async def flush(self) -> None:
-        """Write all. Raises StorageUnavailable; what is not written stays due."""
+        """Write all due fields and pages. Raises StorageUnavailable; what is not written stays due."""
         await self._write(list(self._due))
 
     async def flush_statuses(self) -> None:
-        """Write the sessions whose status is not in the store yet, before a query that filters by it."""
+        """Write the sessions whose status is not in the store yet. Needed before a query that filters by status."""
         async with self._writing:
-            pass  # what is being written is no longer due, and not there yet
+            pass  # wait for a flush under way: what it writes is no longer due, but not stored yet
         await self._write([state for state, status in self._due.items() if status])
 
     async def _write(self, states: Sequence[SessionState]) -> None:

@@ -1,4 +1,4 @@
-"""All sessions in memory: opened, found, created, evicted."""
+"""All sessions in memory: opens, finds, creates and evicts them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
 
 class LiveSessions:
-    """session_id → LiveSession. Owner of that map."""
+    """The live sessions of this gateway, by sessionId."""
 
     def __init__(self, context: Context, *, most: int, rest_timeout: float) -> None:
-        """Holds at most so many sessions; a creation waits `rest_timeout` seconds for the database to be prepared."""
+        """Hold at most `most` sessions. `rest_timeout`: seconds that a creation waits for the database's indexes."""
         self.live: dict[str, LiveSession] = {}
         self.prepared = asyncio.Event()
-        """Whether the database has been reached and has its indexes."""
+        """Set once the database has been reached and has its indexes."""
         self._context = context
         self._most = most
         self._rest_timeout = rest_timeout
         self._opening: dict[str, asyncio.Task[None]] = {}
 
     def find(self, session_id: str) -> LiveSession | None:
-        """The session if it is in memory, where it then stays for a while."""
+        """Return the session if it is in memory. Counts as a use of it."""
         live = self.live.get(session_id)
         if live is not None:
             live.state.last_used = self._context.clock()
         return live
 
     async def open(self, session_id: str) -> LiveSession:
-        """The live session, loaded when it is not in memory.
+        """Return the live session, loaded if it is not in memory.
 
-        Whoever needs it beyond the next await holds it (`LiveSession.held`): else it may be evicted meanwhile. Raises
-        SessionNotFound, StorageUnavailable, Overloaded when memory is full of sessions in use.
+        It may be evicted at the next await unless the caller holds it (`LiveSession.held`). Raises NoSuchSession,
+        StorageUnavailable, and Overloaded if all sessions that fit in memory are in use.
         """
         while (live := self.live.get(session_id)) is None:
             await _outcome(self._opening.get(session_id) or self._begin_opening(session_id))
@@ -48,7 +48,7 @@ class LiveSessions:
         return live
 
     def _begin_opening(self, session_id: str) -> asyncio.Task[None]:
-        """In a task of its own: one who gives up waiting for it ends nobody else's wait."""
+        """Open the session in a separate task, so that a caller who stops waiting does not cancel it for others."""
         opening = asyncio.get_running_loop().create_task(self._open(session_id))
         self._opening[session_id] = opening
         opening.add_done_callback(lambda _: self._opening.pop(session_id))
@@ -75,7 +75,7 @@ class LiveSessions:
         return any(map(self.evict, tuple(self.live.values())))
 
     def evict(self, live: LiveSession) -> bool:
-        """Take a session out of memory, if nobody needs it there and all of it is stored."""
+        """Remove the session from memory if it is idle. Return whether it was removed."""
         if not live.idle:
             return False
         self.live.pop(live.session_id, None)
@@ -83,8 +83,10 @@ class LiveSessions:
         return True
 
     async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
-        """The session of this id, and whether it was created now, as this record has it; one that exists stays as it
-        is. Raises StorageUnavailable, Overloaded."""
+        """Create the session of this record, unless one with its id exists, which stays as it is.
+
+        Return the session and whether it was created. Raises StorageUnavailable, Overloaded.
+        """
         session_id = record.session_id
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
@@ -94,45 +96,46 @@ class LiveSessions:
             self._adopt(record, as_of)
         try:
             live = await self.open(session_id)
-        except SessionNotFound:
-            live = await self.open(session_id)  # somebody's opening was under way, and had looked before
+        except NoSuchSession:
+            live = await self.open(session_id)  # an opening under way had looked before the creation
         if created:
             self._context.observer.created(live.state)
         return live, created
 
     async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
-        """For a publisher that gives a language: its session, and whether it was created now: it is claimed then.
+        """Open the session of a publisher that gives a language, or create it with epoch 1, claimed for this publisher.
 
-        It is written first and looked for afterwards: most calls are new, and one write does for creation and claim.
+        Return the session and whether it was created. Creation is tried before loading, because most sessions are
+        new and a single write then does for creation and claim.
         """
         if session_id in self.live or session_id in self._opening:
             try:
                 return await self.open(session_id), False
-            except SessionNotFound:
+            except NoSuchSession:
                 pass
         return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
 
     def learn(self, stored: SessionRecord) -> None:
-        """The store turned out to know more of this session than its record here."""
+        """Bring the session up to date, if it is in memory: the stored one has turned out to be newer."""
         live = self.live.get(stored.session_id)
         if live is not None:
-            with suppress(Overloaded):  # so much waits that it is learned anyway
+            with suppress(Overloaded):  # the many items that wait will bring it up to date
                 live.submit(RenewItem())
 
     @property
     def at_work(self) -> bool:
-        """Whether anything is in flight."""
+        """Whether any session has an item in progress or events waiting."""
         return any(live.waiting_events or live.state.busy_since is not None for live in self.live.values())
 
     async def stop(self) -> None:
-        """End all tasks. What is not settled by now gets no answer."""
+        """End all tasks. Items that still wait fail with StorageUnavailable."""
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
 
 
 async def _outcome(opening: asyncio.Task[None]) -> None:
-    """Wait for it. Raises StorageUnavailable when `stop` has cancelled it, maybe before it began."""
+    """Wait for the opening. Raises its error, and StorageUnavailable if `stop` has cancelled it."""
     try:
         await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -143,6 +146,6 @@ async def _outcome(opening: asyncio.Task[None]) -> None:
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:
-    """Whoever waits for it gets its error; nobody need."""
+    """Mark the task's error as retrieved: perhaps nobody waits for it any more."""
     if not task.cancelled():
         task.exception()

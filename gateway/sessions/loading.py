@@ -1,4 +1,4 @@
-"""A session read from the store, as it is now."""
+"""Loads a session from the store, brought up to the head of its log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from turnwire.gateway.live.log.durable import rise, times_of
 from turnwire.gateway.live.rolling_back import find_end
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
 from turnwire.store.mongo import Store
@@ -26,10 +26,10 @@ class Loaded(Struct, frozen=True):
 
 
 async def load(store: Store, session_id: str, known: SessionRecord | None = None) -> Loaded:
-    """What is `known` of the log is not read again. Raises SessionNotFound, StorageUnavailable."""
+    """What is `known` of the log is not read again. Raises NoSuchSession, StorageUnavailable."""
     record = await store.sessions.load(session_id)
     if record is None:
-        raise SessionNotFound(session_id)
+        raise NoSuchSession(session_id)
     if known is not None and known.last_seq >= record.last_seq:
         record.last_seq, record.last_event_at = known.last_seq, known.last_event_at
         record.time_ordered &= known.time_ordered

@@ -1,4 +1,4 @@
-"""A gateway's first work: the database is reached, then the sessions are looked at that had not ended."""
+"""A gateway's first work: reach the database, then look at the sessions that had not ended."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _RETRY_SECONDS = 0.5
 
 
 async def recover(store: Store, sessions: LiveSessions, sweep: Sweep) -> None:
-    """Reach the database, however long it takes, then look at the sessions a gateway may have left behind."""
-    told = False
+    """Wait until the database can be prepared, then look at the sessions that a gateway may have left behind."""
+    had_to_wait = False
     while not sessions.prepared.is_set():
         try:
             await store.prepare()
             sessions.prepared.set()
         except StorageUnavailable:
-            told = True
+            had_to_wait = True
             await asyncio.sleep(_RETRY_SECONDS)
-    if told:
+    if had_to_wait:
         _log.info("the database has been reached")
     await persist(sweep.look)

@@ -1,4 +1,4 @@
-"""What REST and the sockets ask of sessions, answered with what the store knows."""
+"""The requests of REST and sockets about sessions, answered with what the store knows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AmendItem,
     AppendItem,
-    CommandAnswered,
     CommandItem,
+    CommandProgress,
     EndItem,
     RenewItem,
     Stored,
@@ -25,18 +25,18 @@ from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.sessions import SessionRecord
-from turnwire.store.waiting import answered, storage_deadline
+from turnwire.store.waiting import result_within, storage_deadline
 
 
 class View(Struct, frozen=True):
-    """A session as of now, and whether its timestamps rise with seq."""
+    """A session as it is now, and whether its timestamps rise with seq."""
 
     session: Session
     time_ordered: bool
 
 
 class Requests:
-    """Answers within `rest_timeout` seconds, or raises StorageUnavailable. Owns nothing."""
+    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Has no state of its own."""
 
     def __init__(self, context: Context, sessions: LiveSessions, *, rest_timeout: float) -> None:
         self._context = context
@@ -47,10 +47,10 @@ class Requests:
         self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
     async def bring_up_to_date(self, live: LiveSession) -> None:
-        """Take over what another gateway may have done to the session. Raises SessionNotFound, StorageUnavailable.
+        """Take over what other gateways have stored of the session. Raises NoSuchSession, StorageUnavailable.
 
-        Costs nothing when nobody else uses the database. A publisher that is connected here says nothing: another one
-        may have superseded it elsewhere.
+        Does nothing unless the database is shared. A publisher here is no proof that the session is up to date:
+        another one may have superseded it at another gateway.
         """
         if not self._context.shared_database:
             return
@@ -60,10 +60,10 @@ class Requests:
             if in_doubt or state.is_behind(stored):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
-                await answered(done, self._rest_timeout)
+                await result_within(done, self._rest_timeout)
 
     async def view(self, session_id: str) -> View:
-        """The session as it is now, without taking it into memory. Raises SessionNotFound, StorageUnavailable."""
+        """Return the session as it is now. It is not kept in memory. Raises NoSuchSession, StorageUnavailable."""
         live = self._sessions.live.get(session_id)
         if live is not None:
             await self.bring_up_to_date(live)
@@ -72,7 +72,7 @@ class Requests:
         return View(record.session(), record.time_ordered)
 
     async def exists(self, session_id: str) -> bool:
-        """Whether there is such a session. Raises StorageUnavailable."""
+        """Return whether the session exists. Raises StorageUnavailable."""
         if session_id in self._sessions.live:
             return True
         async with storage_deadline(self._rest_timeout):
@@ -81,7 +81,7 @@ class Requests:
     async def create(
         self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
     ) -> tuple[Session, bool]:
-        """The session of this id as it is now, and whether it was created now; one that exists stays as it is."""
+        """Create the session, unless it exists. Return it as it is now, and whether it was created."""
         live = self._sessions.live.get(session_id)
         created = False
         if live is None:
@@ -92,8 +92,11 @@ class Requests:
         return live.state.session(), created
 
     async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
-        """Append all of these or none; the answers are in order. `weight` is their size in bytes. Raises
-        SessionNotFound, SessionEnded, StorageUnavailable (then they may or may not be stored), Overloaded."""
+        """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
+
+        Raises NoSuchSession, SessionHasEnded, Overloaded, and StorageUnavailable, after which the events may or may not
+        be stored.
+        """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
         if live.waiting_events > self._most_waiting or live.waiting_bytes > self._most_waiting_bytes:
@@ -102,36 +105,39 @@ class Requests:
             raise Overloaded("too many events wait for the storage; try again")
         done: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         live.submit(AppendItem(events, weight, utc_now(), done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
-        """End the session, once. Returns it, and whether this call ended it."""
+        """End the session. Return it, and whether this call ended it."""
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
         done: asyncio.Future[tuple[Session, bool]] = asyncio.get_running_loop().create_future()
         live.submit(EndItem(status, reason, done=done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
-    async def command(self, session_id: str, command: Command) -> CommandAnswered:
-        """Ask the session's bot to do this; returns when that is durable, or how far it is if it was asked before.
+    async def command(self, session_id: str, command: Command) -> CommandProgress:
+        """Send a command to the session's bot. Return its state once the command is durable.
 
-        Raises SessionNotFound, SessionEnded, NotAccepted, StorageUnavailable, Overloaded, and EVENT_CONFLICT for a
-        commandId of another command.
+        A command that was requested before is not sent again. Raises NoSuchSession, SessionHasEnded, NotAccepted,
+        StorageUnavailable, Overloaded, and EVENT_CONFLICT if the commandId belongs to another command.
         """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
-        done: asyncio.Future[CommandAnswered] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[CommandProgress] = asyncio.get_running_loop().create_future()
         live.submit(CommandItem(command, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def amend(self, session_id: str, metadata: JsonObject | None, language: str | None) -> Session:
-        """Patch the session's metadata (RFC 7396), set its language, or both. Raises SessionNotFound,
-        StorageUnavailable, and InvalidMessage or TooLarge for metadata that would be over a limit."""
+        """Patch the session's metadata (RFC 7396), set its language, or both. Return the session.
+
+        Raises NoSuchSession, StorageUnavailable, and InvalidMessage or TooLarge if the patched metadata is over a
+        limit.
+        """
         end = self._clock() + self._rest_timeout
         live = await self._open_in_time(session_id)
         done: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         live.submit(AmendItem(metadata, language, done))
-        return await answered(done, end - self._clock())
+        return await result_within(done, end - self._clock())
 
     async def _open_in_time(self, session_id: str) -> LiveSession:
         live = self._sessions.live.get(session_id)

@@ -1,4 +1,4 @@
-"""Unended sessions that no gateway has in memory: found in the store, and ended when nobody comes back to them."""
+"""Finds unended sessions that are not in memory here, and ends those that nobody comes back to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.sessions import UnendedSession
 
 _AT_ONCE = 8
@@ -28,27 +28,31 @@ class _Seen(Struct):
 
     session: UnendedSession
     since: float
-    """Since when it has shown no sign of life, on the loop's clock."""
+    """When its signs of life last changed, on the loop's clock."""
     caught_up: bool = False
-    """Whether its log has been looked at since then."""
+    """Whether its log has been checked since then."""
 
     def is_over(self, reason: Reason, context: Context, today: datetime, looked: float) -> bool:
-        """`looked`: when the signs were last read. Later ones may be in the store, or be kept from it."""
+        """Return whether the session is over for this reason.
+
+        `looked`: when the signs were last read, on the loop's clock. Time since then does not count: newer signs may
+        be in the store, or unable to get there.
+        """
         quiet = looked - self.since
         if reason == "abandoned":
             return self.session.epoch > 0 and quiet >= context.abandon_after
         return 0 < context.expire_after <= max(quiet, self.age(today))
 
     def age(self, today: datetime) -> float:
-        """Seconds since the session or its last event began, by the clocks that stamped them."""
+        """Return the seconds since the session's start or its last event, by the clocks that stamped them."""
         return (today - self.session.latest) / timedelta(seconds=1)
 
 
 class Sweep:
-    """Keeps a few words of every unended session that is not in memory here. Owner of them: the one task that calls it.
+    """Watches the signs of life of every unended session that is not in memory here. Owned by the task that calls it.
 
-    A publisher at another gateway shows by the heartbeat or by events. A session without any sign for `abandon_after`
-    seconds is opened and, if the store still agrees, ended.
+    A publisher at another gateway shows itself by the heartbeat and by events. A session without either for
+    `abandon_after` seconds is opened and, if the store still agrees, ended.
     """
 
     def __init__(self, context: Context, sessions: LiveSessions) -> None:
@@ -57,12 +61,14 @@ class Sweep:
         self._seen: dict[str, _Seen] = {}
         self._looked = context.clock()
         self._blind = False
-        """Whether the last look failed: nobody could show a sign then."""
+        """Whether the last look failed: no gateway may have been able to store a sign of life then."""
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(self) -> None:
-        """Read the signs of all unended sessions, and open those whose log has gone further than their fields say:
-        these are written then. Raises StorageUnavailable."""
+        """Read the signs of life of all unended sessions. Raises StorageUnavailable.
+
+        Sessions whose stored fields are behind their log are opened, so that the fields are written.
+        """
         try:
             found = await self._context.store.sessions.unended()
         except StorageUnavailable:
@@ -82,7 +88,10 @@ class Sweep:
         await self._catch_up(first=not before)
 
     async def _catch_up(self, *, first: bool) -> None:
-        """A session that has just shown a sign is left to the gateway that has it, unless this is the `first` look."""
+        """Open quiet sessions whose fields are behind their log; at the `first` look, those with fresh signs, too.
+
+        Later on, a session with a fresh sign of life is left to the gateway that has it.
+        """
         now = self._context.clock()
         quiet = [seen for seen in self._seen.values() if not seen.caught_up and (first or seen.since < now)]
         ahead = await self._context.store.events.advanced(
@@ -111,8 +120,8 @@ class Sweep:
         live.submit(AbandonItem(reason))
 
     async def _open(self, session_id: str) -> LiveSession | None:
-        """None when there is nothing to open, or no room for it now."""
+        """Open the session; return None if it is gone, memory is full or the store is away."""
         async with self._gate:
-            with suppress(SessionNotFound, Overloaded, StorageUnavailable):
+            with suppress(NoSuchSession, Overloaded, StorageUnavailable):
                 return await self._sessions.open(session_id)
         return None

@@ -1,4 +1,4 @@
-"""What becomes due for sessions by itself: eviction, abandonment, heartbeats, publishers the storage keeps waiting."""
+"""Periodic work on live sessions: eviction, ends, heartbeats, and closing publishers that wait for the storage."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import CloseCode
 
 _BEATS = 4
-"""How often a publisher shows itself to other gateways in the time after which its session would be abandoned."""
+"""Heartbeats of a publisher within the time after which its session would be abandoned."""
 
 
 class Tending:
-    """Looks at all sessions in memory. Times are in seconds."""
+    """Does the periodic work on all sessions in memory. Times are in seconds."""
 
     def __init__(self, context: Context, sessions: LiveSessions, *, idle_evict: float, storage_timeout: float) -> None:
         self._context = context
@@ -25,7 +25,7 @@ class Tending:
         self._next_beat = context.clock() + context.abandon_after / _BEATS
 
     async def tend(self) -> None:
-        """Do what has become due."""
+        """Do what is due."""
         now = self._context.clock()
         beat = now >= self._next_beat
         if beat:

@@ -1,4 +1,4 @@
-"""The commands that one subscriber has asked for, and tells of as they get on."""
+"""The commands that one subscriber has sent, and the reports of their progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.control.commands import Command, Outcome, check_command, ttl_of
-from turnwire.protocol.control.messages import CommandState, SendCommand
+from turnwire.protocol.control.messages import CommandStatePush, SendCommand
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import REF_CHARS
 from turnwire.protocol.rules import check_id
@@ -20,7 +20,7 @@ from turnwire.store.waiting import storage_deadline
 
 
 class AskedCommands:
-    """Owner of a connection's watches of commands: as many as it may have subscriptions."""
+    """The commands that a connection watches, at most as many as it may have subscriptions."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class AskedCommands:
         requests: Requests,
         watching: Watching,
         *,
-        send: Callable[[CommandState], None],
+        send: Callable[[CommandStatePush], None],
     ) -> None:
         self._config = config
         self._sessions = sessions
@@ -39,8 +39,10 @@ class AskedCommands:
         self._watches: dict[CommandWatch, None] = {}
 
     async def ask(self, asked: SendCommand) -> None:
-        """Ask a bot to do something, and go on telling how far that is. Raises what `Requests.command` raises, and
-        InvalidMessage."""
+        """Send a command to a bot, and report its state to the subscriber until it is final.
+
+        Raises what `Requests.command` raises, and InvalidMessage.
+        """
         limits = self._config.limits
         check_ref(asked.ref)
         check_id(asked.session_id, "sessionId", limits)
@@ -62,7 +64,7 @@ class AskedCommands:
 
     def _watch(self, asked: SendCommand, state: SessionState) -> CommandWatch:
         def tell(outcome: Outcome) -> None:
-            self._send(CommandState(asked.ref, asked.command_id, outcome.state, outcome.message))
+            self._send(CommandStatePush(asked.ref, asked.command_id, outcome.state, outcome.message))
 
         def ended(watch: CommandWatch) -> None:
             self._watches.pop(watch, None)
@@ -72,13 +74,13 @@ class AskedCommands:
         return watch
 
     def close(self) -> None:
-        """Tell no more."""
+        """Stop watching all commands."""
         for watch in self._watches:
             watch.close()
         self._watches.clear()
 
 
 def check_ref(ref: str) -> None:
-    """Raises InvalidMessage."""
+    """Raise InvalidMessage unless the ref has a valid length."""
     if not 1 <= len(ref) <= REF_CHARS:
         raise InvalidMessage(f"ref must have 1 to {REF_CHARS} characters, has {len(ref)}")

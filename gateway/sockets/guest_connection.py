@@ -1,4 +1,4 @@
-"""A WebSocket of somebody: what he may do on it, for how long, and how often."""
+"""A WebSocket with a principal: what that may do, for how long, and how often."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from aiohttp import web
 
 from turnwire.gateway.access.guests import Guest, Strikes
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.connections.connection import Connection, Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
-"""Sent as the end of what has none."""
+"""Sent as the expiry of a credential that never expires."""
 
 
 class GuestConnection(Connection):
-    """The connection's part in authentication and rates. Nothing of it is asked for each event."""
+    """A connection with authentication and rate limits. Neither is checked for each event."""
 
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
@@ -34,12 +34,12 @@ class GuestConnection(Connection):
 
     @abstractmethod
     def is_allowed(self) -> bool:
-        """Whether the principal, as it is now, may have this connection, and all that it is used for."""
+        """Return whether the principal's current rights allow this connection and everything it is used for."""
 
-    # What cannot be read
+    # Bad messages
 
     def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
-        """Tell what is wrong with a frame, and close after too many of them in a row."""
+        """Answer a bad frame with an error, and close after too many of them in a row."""
         self.bad_in_a_row += 1
         most = self._config.max_bad_messages
         self.send_error(error, ref)
@@ -53,7 +53,7 @@ class GuestConnection(Connection):
         return self._control is None or self._is_within(self._control, "control_frames")
 
     def takes_command(self) -> bool:
-        """Whether a command, or a ping, is within the rate; if not, the other side has been told."""
+        """Return whether a command or ping is within the rate. If not, the client has been told."""
         return self._commands is None or self._is_within(self._commands, "commands")
 
     def _is_within(self, strikes: Strikes, name: str) -> bool:
@@ -85,24 +85,24 @@ class GuestConnection(Connection):
         return format_time(_NEVER if expires_at is None else datetime.fromtimestamp(expires_at, UTC))
 
     def expire(self) -> None:
-        """The credential has come to its end: no frame is taken any more."""
+        """Close because the credential has expired. No more frames are read."""
         self.deaf = True
         self.close(CloseCode.TOKEN_EXPIRED, EXPIRED_REASON)
 
     def judge_again(self) -> None:
-        """Keys or revocations have changed: close when the credential is gone, or does not allow this any more."""
+        """Check the rights again after keys or revocations have changed, and close if they no longer suffice."""
         try:
             changed = self.guest.judge_again()
-        except Refused as refused:
-            self.close(CloseCode.UNAUTHENTICATED, refused.message)
+        except Refusal as refusal:
+            self.close(CloseCode.UNAUTHENTICATED, refusal.message)
         except StorageUnavailable:
-            pass  # what is known holds on
+            pass  # the rights stay as they are known
         else:
             if changed and not self.is_allowed():
-                self.close(CloseCode.FORBIDDEN, "the credential does not allow this any more")
+                self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
-        """Go on with another token. Raises Refused, StorageUnavailable; the connection lives on."""
+        """Continue with another token. Raises Refusal, StorageUnavailable; then the connection goes on as before."""
         await self.guest.renew(token)
         if not self.is_allowed():
             self.close(CloseCode.FORBIDDEN, "the new token does not allow this")

@@ -1,4 +1,4 @@
-"""A publisher's signals over the rate."""
+"""Limits the rate of a publisher's signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from turnwire.gateway.live.items import SignalItem
 
 
 class HeldSignals:
-    """Passes signals on within a rate. Over it the newest of each key waits. Owner: the publisher's connection."""
+    """Passes signals on within a rate. Over it, the newest signal of each key waits.
+
+    Owned by the publisher's connection.
+    """
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float], submit: Callable[[SignalItem], None]) -> None:
         self._bucket = bucket
@@ -21,7 +24,7 @@ class HeldSignals:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, item: SignalItem) -> bool:
-        """Whether it, and all before it, were within the rate."""
+        """Submit the signal now or later. Return whether it and those before it were within the rate."""
         if not self._held and self._bucket.take(self._clock()):
             self._submit(item)
             return True
@@ -44,7 +47,7 @@ class HeldSignals:
             self._wait()
 
     def close(self) -> None:
-        """Drop what waits."""
+        """Drop the signals that wait."""
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""`GET /sessions/{sessionId}/publish`."""
+"""The endpoint for publishers: `GET /sessions/{sessionId}/publish`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import asyncio
 from aiohttp import web
 
 from turnwire.gateway.access.access import Access
-from turnwire.gateway.access.creations import Creations
 from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
+from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.http.query import session_id_of
-from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -25,16 +25,16 @@ from turnwire.store.waiting import storage_deadline
 
 
 class PublisherEndpoint:
-    """Opens publishers' sockets. Refusals are HTTP answers, before the upgrade."""
+    """Opens publishers' sockets. Refusals are HTTP answers before the upgrade."""
 
     def __init__(
-        self, serving: Serving, sessions: LiveSessions, waiting: Waiting, access: Access, creations: Creations
+        self, serving: Serving, sessions: LiveSessions, waiting: WaitingBytes, access: Access, quotas: SessionQuotas
     ) -> None:
         self._waiting = waiting
         self._serving = serving
         self._sessions = sessions
         self._access = access
-        self._creations = creations
+        self._quotas = quotas
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """Claim the session, then serve the socket."""
@@ -64,7 +64,7 @@ class PublisherEndpoint:
                 live.submit(ClaimItem(connection, opened, created))
                 first = await opened
             response = await connection.open()
-            self._tell(connection, guest)
+            self._record_opening(connection, guest)
             await connection.run(live, first)
         finally:
             if live is not None:
@@ -74,22 +74,22 @@ class PublisherEndpoint:
         return response
 
     async def _open(self, request: web.Request, session_id: str, guest: Guest) -> tuple[LiveSession, bool]:
-        """The session, and whether it was created for this publisher."""
+        """Return the session, created if the request gives a language, and whether it was created."""
         language = request.query.get("language")
-        self._creations.check_live(guest.principal, session_id)
+        self._quotas.check_live(guest.principal, session_id)
         if language is None:
             return await self._sessions.open(session_id), False
         fault = language_fault(language)
         if fault is not None:
             raise InvalidMessage(fault)
-        await self._creations.check(guest.principal, session_id)
+        await self._quotas.check(guest.principal, session_id)
         live, created = await self._sessions.open_or_create(session_id, language)
         if created:
-            self._creations.created(guest.principal, session_id)
+            self._quotas.created(guest.principal, session_id)
         return live, created
 
-    def _tell(self, connection: PublisherConnection, guest: Guest) -> None:
+    def _record_opening(self, connection: PublisherConnection, guest: Guest) -> None:
         guest.opened("publisher", connection.session_id)
-        self._creations.owns(guest.principal, connection.session_id)
+        self._quotas.owns(guest.principal, connection.session_id)
         if connection.replaced is not None:
             self._access.audit.takeover(connection.session_id, guest.principal, connection.replaced)

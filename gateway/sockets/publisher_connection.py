@@ -1,4 +1,4 @@
-"""One publisher's socket: what arrives on it, and what its session tells it."""
+"""One publisher's socket: handles what arrives on it, and what its session reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Serving
-from turnwire.gateway.live.context import Waiting
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.parties import Sender
@@ -41,12 +41,19 @@ from turnwire.protocol.token_messages import Auth
 
 
 class PublisherConnection(GuestConnection):
-    """The connection that streams a session's events. Reads while it has room for what is not answered yet."""
+    """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
 
     kind = "publisher"
 
     def __init__(
-        self, request: web.Request, serving: Serving, guest: Guest, *, waiting: Waiting, enders: Enders, session_id: str
+        self,
+        request: web.Request,
+        serving: Serving,
+        guest: Guest,
+        *,
+        waiting: WaitingBytes,
+        enders: Enders,
+        session_id: str,
     ) -> None:
         super().__init__(request, serving, guest)
         self.session_id = session_id
@@ -56,20 +63,20 @@ class PublisherConnection(GuestConnection):
         self._held_signals: HeldSignals | None = None
         self.epoch = 0
         self.finished = False
-        """Whether nothing more of what it sent is to be taken: it has completed its session, or is superseded."""
+        """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
         self.replaced: Principal | None = None
-        """Whose connection this one has taken the session from."""
+        """The principal of the publisher that this one has replaced."""
         self._completing = False
-        self._settling = False
-        """Whether the credential is over, and only what is in flight is waited for."""
+        self._expiring = False
+        """Whether the credential has expired, and the connection closes once nothing is in flight."""
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._max_in_flight_bytes = 2 * self.limits.frame_bytes
         self._owed = 0.0
-        """Seconds to leave the socket unread for the rate of events."""
+        """Seconds to leave the socket unread, to keep to the rate of events."""
         self._room: asyncio.Future[None] | None = None
 
-    # Told by the session
+    # Called by the session
 
     def may_replace(self, other: Sender) -> bool:
         assert isinstance(other, PublisherConnection)
@@ -79,9 +86,9 @@ class PublisherConnection(GuestConnection):
         self.replaced = its
         return True
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
-        """These events have come to their end; in the order they were sent."""
-        self._settle(len(replies), weight)
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+        """Send acks and nacks in the order of the events, one message for each run of either kind."""
+        self._release(len(replies), weight)
         start = 0
         while start < len(replies):
             kind = type(replies[start])
@@ -93,19 +100,19 @@ class PublisherConnection(GuestConnection):
             start = end
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
-        """These events are durable; in the order they were sent."""
-        self._settle(len(acks), weight)
+        """Send acks."""
+        self._release(len(acks), weight)
         self.send(Ack(acks))
 
-    def _settle(self, count: int, weight: int) -> None:
+    def _release(self, count: int, weight: int) -> None:
         self._in_flight -= count
         self._in_flight_bytes -= weight
-        if self._settling and self._in_flight == 0:
+        if self._expiring and self._in_flight == 0:
             self._close_expired()
-        self._let_go()
+        self._wake_reader()
 
     def commanded(self, command: CommandPush) -> None:
-        """The bot is to do this."""
+        """Send a command to the bot."""
         self.send(command)
 
     def superseded(self) -> None:
@@ -118,7 +125,7 @@ class PublisherConnection(GuestConnection):
         self.close(CloseCode.DONE, "completed")
 
     def session_ended(self, session: Session) -> None:
-        if not self._completing:  # it did not ask for it; what it asks is answered by `completed`
+        if not self._completing:  # an end that it asked for is answered by `completed`
             self.send(Completed(session))
 
     # Rights
@@ -127,7 +134,7 @@ class PublisherConnection(GuestConnection):
         return self.guest.principal.may(Scope.PUBLISH, self.session_id)
 
     def expire(self) -> None:
-        self.deaf = self._settling = True
+        self.deaf = self._expiring = True
         if self._in_flight == 0:
             self._close_expired()
         else:
@@ -139,7 +146,7 @@ class PublisherConnection(GuestConnection):
     # The handler
 
     async def run(self, live: LiveSession, opened: Opened) -> None:
-        """Serve the socket until it ends."""
+        """Serve the socket until it closes."""
         if self._signals is not None:
             self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
         self.send(opened)
@@ -150,7 +157,7 @@ class PublisherConnection(GuestConnection):
                 if type(command) is Auth:
                     await self.renew(command.token)
                 else:
-                    self._take(live, command, len(frame))
+                    self._handle(live, command, len(frame))
             except TurnwireError as error:
                 self.refuse(error)
             self.serving.frame_received()
@@ -159,13 +166,13 @@ class PublisherConnection(GuestConnection):
             if self._owed > 0:
                 await self._wait_for_rate()
 
-    def _take(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> None:
+    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> None:
         match command:
             case Ping():
                 if self.takes_command():
                     self.answer_ping(command)
             case _ if self._completing:
-                pass  # after its end it has nothing more to say; what waits stays bounded
+                pass  # after `complete` the rest is ignored, so that what waits stays bounded
             case Batch():
                 self._in_flight += len(command.events)
                 self._in_flight_bytes += size
@@ -182,7 +189,7 @@ class PublisherConnection(GuestConnection):
             case Complete():
                 self.guest.principal.require(Scope.COMPLETE, self.session_id)
                 self._completing = True
-                self._enders.asks(self.session_id, self.guest.principal)
+                self._enders.note(self.session_id, self.guest.principal)
                 live.submit(EndItem(command.status, command.reason, publisher=self))
 
     def _signal(self, live: LiveSession, item: SignalItem) -> None:
@@ -198,7 +205,7 @@ class PublisherConnection(GuestConnection):
         return self._in_flight > 0 and self._waiting.full
 
     async def _wait_for_room(self) -> None:
-        """Leave the socket unread, so that TCP slows the client, until there is room."""
+        """Leave the socket unread until there is room, so that TCP slows the client down."""
         self.paused = True
         while self._is_full and self.closing is None:
             self._room = asyncio.get_running_loop().create_future()
@@ -207,7 +214,7 @@ class PublisherConnection(GuestConnection):
         self._room = None
 
     async def _wait_for_rate(self) -> None:
-        """Leave the socket unread until the rate of events is met again."""
+        """Leave the socket unread until the publisher is within its rate of events."""
         self.guest.limited("events")
         loop = asyncio.get_running_loop()
         until = loop.time() + self._owed
@@ -215,22 +222,22 @@ class PublisherConnection(GuestConnection):
         self.paused = True
         while (left := until - loop.time()) > 0 and self.closing is None:
             self._room = loop.create_future()
-            timer = loop.call_later(left, self._let_go)
+            timer = loop.call_later(left, self._wake_reader)
             await self._room
             timer.cancel()
         self.paused = False
         self._room = None
 
-    def _let_go(self) -> None:
+    def _wake_reader(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
     def close(self, code: int, reason: str) -> None:
         super().close(code, reason)
-        self._let_go()
+        self._wake_reader()
 
     async def finish(self) -> None:
         if self._held_signals is not None:
             self._held_signals.close()
-        self._enders.gives_up(self.session_id, self.guest.principal)
+        self._enders.forget(self.session_id, self.guest.principal)
         await super().finish()

@@ -1,4 +1,4 @@
-"""One subscriber socket: `GET /subscribe`."""
+"""The endpoint for subscribers, and one subscriber's socket: `GET /subscribe`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
 from turnwire.gateway.sockets.guest_connection import GuestConnection
-from turnwire.gateway.watching.event_batch import EventBatch, Group
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.control.messages import SendCommand
 from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import (
@@ -57,8 +57,8 @@ class SubscriberParts(Struct, frozen=True):
     watching: Watching
 
 
-class SessionSubscription(Subscription):
-    """A session watched over a WebSocket."""
+class SessionSubscription(EventSubscription):
+    """A session that is watched over a WebSocket."""
 
     __slots__ = ("connection", "frame_bytes", "group", "ref")
 
@@ -66,10 +66,10 @@ class SessionSubscription(Subscription):
         super().__init__(connection.parts.watching, state, after_seq, connection.outbox)
         self.connection = connection
         self.ref = ref
-        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few
+        self.group: Group = (connection.codec, sys.intern(ref))  # interned: most clients use the same few refs
         self.frame_bytes = connection.outbox.frame_bytes
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         return batch.frames(self.group, self.frame_bytes)
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
@@ -95,7 +95,7 @@ Lagging = SessionSubscription | FeedSubscription
 
 
 class SubscriberConnection(GuestConnection):
-    """A connection that watches sessions and the feed. Owner of its subscriptions."""
+    """A connection that watches sessions and the feed. Owns its subscriptions."""
 
     kind = "subscriber"
     patient = True
@@ -112,7 +112,7 @@ class SubscriberConnection(GuestConnection):
         self._pump = OnDemandTask(self._catch_up)
 
     async def run(self) -> None:
-        """Serve the socket until it ends."""
+        """Serve the socket until it closes."""
         async for frame in self.frames():
             try:
                 command = self.codec.decode_subscriber(frame, self.limits)
@@ -120,7 +120,7 @@ class SubscriberConnection(GuestConnection):
                 if type(command) is Auth:
                     await self.renew(command.token)
                 elif self.takes_command():
-                    await self._take(command)
+                    await self._handle(command)
             except TurnwireError as error:
                 self.refuse(error, self.codec.ref_of(frame, self.limits))
             self.serving.frame_received()
@@ -134,7 +134,7 @@ class SubscriberConnection(GuestConnection):
             for each in self._subscriptions.values()
         )
 
-    async def _take(self, command: SubscriberCommand | Auth) -> None:
+    async def _handle(self, command: SubscriberCommand | Auth) -> None:
         match command:
             case Ping():
                 self.answer_ping(command)
@@ -211,22 +211,22 @@ class SubscriberConnection(GuestConnection):
             raise
 
     def _covers(self, session_id: str) -> bool:
-        return self.guest.principal.covers(session_id)  # as it is now: a key's rights may change
+        return self.guest.principal.covers(session_id)  # asked each time: a key's rights may change
 
     def lags(self, subscription: Lagging) -> None:
-        """This subscription has more to say than there is room for now."""
+        """Call `catch_up` of this subscription, which has more to send than there is room for, when there is room."""
         self._lagging[subscription] = None
         self._pump.wake()
 
     def give_up(self, subscription: SessionSubscription) -> None:
-        """The subscription has delivered what is no longer in the log."""
+        """Drop a subscription that has delivered events which are no longer in the log, and tell the client."""
         self._subscriptions.pop(subscription.ref, None)
         self._lagging.pop(subscription, None)
         lost = TurnwireError(ErrorCode.INTERNAL, "the database has lost events of this session; subscribe again")
         self.send_error(lost, subscription.ref)
 
     async def _catch_up(self) -> None:
-        """Serve the lagging subscriptions in turn, each a window at a time, as room appears."""
+        """Serve the lagging subscriptions in turn, a window each, whenever there is room."""
         while self._lagging:
             for subscription in tuple(self._lagging):
                 await self.outbox.room()

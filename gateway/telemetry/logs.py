@@ -1,7 +1,7 @@
-"""Logging: one line for each record on standard error, for people on a terminal, as JSON elsewhere.
+"""Logging: one line for each record on standard error, readable on a terminal, JSON elsewhere.
 
-All modules log through the standard library; structlog renders. Passwords in URIs and line breaks in what clients sent
-do not reach the log.
+All modules log through the standard library; structlog renders. Passwords in URIs, credentials, and line breaks in
+text from clients do not reach the log.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(level.upper())
     server = logging.getLogger("aiohttp.server")
     server.filters[:] = [_shorten_malformed_request]
-    # A line for each request is for debugging; metrics count them.
+    # Requests are counted by the metrics; a line for each is for debugging.
     logging.getLogger("aiohttp.access").setLevel(logging.INFO if level == "debug" else logging.WARNING)
-    # The driver tells of every heartbeat that fails; whoever waits for the storage says so once.
+    # The driver logs every failed heartbeat; the gateway logs once that the storage is away.
     logging.getLogger("pymongo").setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 
 def hide_password(text: str) -> str:
-    """The text with the password of every URI in it replaced by `***`."""
+    """Return the text with the password of every URI replaced by `***`."""
     return _URI_PASSWORD.sub(r"\1***@", text)
 
 
 def hide_credentials(text: str) -> str:
-    """The text with the secret of every API key in it, and every token, replaced by `***`."""
+    """Return the text with the secret of every API key, and every token, replaced by `***`."""
     return _CREDENTIAL.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
@@ -84,7 +84,7 @@ def _on_console(*, colors: bool) -> Processor:
 
 
 def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
-    """What a record says, without passwords, and without characters that would start a line or drive a terminal."""
+    """Remove credentials from a record, and escape characters that would start a line or control a terminal."""
     for name, value in record.items():
         if isinstance(value, str):
             text = hide_credentials(hide_password(value))
@@ -94,7 +94,7 @@ def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict
 
 
 def _shorten_malformed_request(record: logging.LogRecord) -> bool:
-    """One line instead of a traceback with bytes of the client's: a request that is not HTTP is no error of ours."""
+    """Log a request that is not HTTP as one line, without a traceback that quotes the client's bytes."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         remote = record.args[0] if isinstance(record.args, tuple) and record.args else "unknown"

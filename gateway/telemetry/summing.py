@@ -1,4 +1,4 @@
-"""The metrics of several processes as one."""
+"""Sums the metrics of several processes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _LEAST = ("turnwire_storage_up", "process_start_time_seconds")
-"""Gauges of which the least counts, not the sum."""
+"""Gauges that are combined by their minimum instead of their sum."""
 
 _Series = tuple[str, tuple[tuple[str, str], ...]]
 """A sample's name and labels."""
 
 
 def summed(expositions: Iterable[str]) -> CollectorRegistry:
-    """A registry with the sum of these Prometheus texts, series by series."""
+    """Return a registry with the sum of these Prometheus texts, series by series."""
     registry = CollectorRegistry()
     registry.register(_Summed(expositions))
     return registry

@@ -1,1 +1,1 @@
-"""From one session to all who watch it."""
+"""Delivers the events and changes of sessions to all who watch."""

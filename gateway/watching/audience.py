@@ -1,4 +1,4 @@
-"""All who watch one session: each batch of events is encoded once for them all."""
+"""The audience of one session. Each batch of events is encoded once for all watchers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
 
 
 class Watcher(Protocol):
-    """Someone who watches the session."""
+    """One watcher of a session. See `Audience` for when each method is called."""
 
-    def offer(self, batch: EventBatch) -> None: ...
+    def offer(self, batch: EncodedBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
     def session_changed(self) -> None: ...
     def rolled_back(self, last_seq: int) -> None: ...
@@ -26,10 +26,10 @@ class Watchers:
 
     def __init__(self) -> None:
         self.watchers: dict[Watcher, None] = {}
-        """In the order they came, which is roughly that of their sockets in memory: a set costs a tenth more."""
+        """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
 
     def advanced(self, events: Sequence[Event]) -> None:
-        batch = EventBatch(events)
+        batch = EncodedBatch(events)
         for watcher in tuple(self.watchers):
             watcher.offer(batch)
 
@@ -54,7 +54,7 @@ def join(state: SessionState, watcher: Watcher) -> None:
 
 
 def leave(state: SessionState, watcher: Watcher) -> None:
-    """Watch the session no more."""
+    """Stop watching the session."""
     watchers = watchers_of(state)
     watchers.pop(watcher, None)
     if not watchers:
@@ -62,5 +62,5 @@ def leave(state: SessionState, watcher: Watcher) -> None:
 
 
 def watchers_of(state: SessionState) -> dict[Watcher, None]:
-    """Those who watch the session; empty when nobody does."""
+    """Return the session's watchers; empty if there are none."""
     return state.audience.watchers if isinstance(state.audience, Watchers) else {}

@@ -1,4 +1,4 @@
-"""Tells the subscriber who asked for a command how far it is, until it has come to its end."""
+"""Reports the outcomes of one command to the subscriber that requested it, up to the final one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
-from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.control.commands import Outcome, control_of
 from turnwire.protocol.messages import JsonObject
 
 
 class CommandWatch:
-    """Watches the session from the moment it is made, so that nothing is missed; tells from `start` on, in order."""
+    """A watcher of one command. Collects outcomes from its creation on, and reports them in order from `start` on."""
 
     __slots__ = ("_command_id", "_ended", "_heard", "_started", "_state", "_tell", "_watching")
 
@@ -26,7 +26,7 @@ class CommandWatch:
         tell: Callable[[Outcome], None],
         ended: Callable[[CommandWatch], None],
     ) -> None:
-        """`ended` is called once, after the last outcome has been told, unless it is closed before."""
+        """`tell` is called with each outcome; `ended` once, after the final one, unless the watch is closed before."""
         self._watching = watching
         self._state = state
         self._command_id = command_id
@@ -38,7 +38,7 @@ class CommandWatch:
         watching.watch_changed(state)
 
     def start(self, outcome: Outcome) -> None:
-        """Tell this, and what comes after it."""
+        """Report this outcome, then those that have come since, and report further ones as they come."""
         self._started = True
         self._say(outcome)
         if not outcome.final:
@@ -46,7 +46,7 @@ class CommandWatch:
                 if each.state != outcome.state:
                     self._say(each)
 
-    def offer(self, batch: EventBatch) -> None:
+    def offer(self, batch: EncodedBatch) -> None:
         for event in batch.events:
             if event.type == "system":
                 control = control_of(event)
@@ -66,12 +66,12 @@ class CommandWatch:
             self._ended(self)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         leave(self._state, self)
         self._watching.watch_changed(self._state)
         self._state.last_used = self._watching.clock()
 
-    # What it does not tell of
+    # Of no interest to a command
 
     def signal(self, key: str, payload: JsonObject) -> None: ...
     def session_changed(self) -> None: ...

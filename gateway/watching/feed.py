@@ -1,4 +1,4 @@
-"""Changes of sessions, conflated, for `feed: sessions`."""
+"""The feed of sessions (`feed: sessions`): conflates their changes and offers them to its subscribers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from turnwire.store.event_log import EventLog
 
 
 class Change:
-    """A session as it is now, encoded once for all who hear of it."""
+    """A session as it is now, encoded once for all subscribers of the feed."""
 
     __slots__ = ("_encoded", "_frames", "session", "summary")
 
@@ -26,7 +26,7 @@ class Change:
         self._frames: dict[tuple[Codec, str, bool], bytes] = {}
 
     def frame(self, codec: Codec, ref: str, *, summarised: bool) -> bytes:
-        """The `session` message; `summarised`: with the summary, if there is one."""
+        """Return the frame of the `session` message; with its summary, if there is one, when `summarised`."""
         frame = self._frames.get((codec, ref, summarised))
         if frame is None:
             encoded = self._encoded.get(codec)
@@ -38,55 +38,58 @@ class Change:
         return frame
 
 
-class Listener(Protocol):
+class FeedListener(Protocol):
     """A subscription to the feed."""
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
-        """A session has changed; `statuses` are those it has had since the last tick."""
+        """A session has changed. `statuses`: all statuses it has had since the last tick."""
 
     def push(self) -> None:
         """All changes of this tick have been offered."""
 
 
 class Feed:
-    """Collects changes and tells the subscribers of them on a tick, each session once. Owner: the hub's tick task."""
+    """Collects changes of sessions and offers them to its subscribers on each tick, each session once.
+
+    Owned by the task that calls `tick`.
+    """
 
     def __init__(self, log: EventLog, find: Callable[[str], SessionState | None]) -> None:
-        """`find` gives a session that is in memory."""
+        """`find` returns a session that is in memory."""
         self.find = find
         self.elsewhere: Callable[[str], Change | None] = lambda _: None
-        """What other gateways have told of a session."""
+        """Returns what another gateway has reported of a session; None if nothing."""
         self.listed: Callable[[Sequence[Session]], None] = lambda _: None
-        """Told of the sessions that a subscription begins with."""
-        self.subscriptions: set[Listener] = set()
+        """Called with the sessions that a subscription begins with."""
+        self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}
 
     def newest(self, session: Session) -> Session:
-        """The session as another gateway has told of it, if that is further than this."""
+        """Return the session as another gateway has reported it, if that is newer; else `session` itself."""
         told = self.elsewhere(session.session_id)
         if told is None or session.ended_at is not None or told.session.last_seq < session.last_seq:
             return session
         return told.session
 
     def summary(self, session_id: str) -> Summary | None:
-        """What is known of the conversation, here or elsewhere."""
+        """Return the summary of the conversation, made here or reported by another gateway; None if there is none."""
         state = self.find(session_id)
         summary = None if state is None else self.summaries.of(state)
         told = self.elsewhere(session_id)
         return told.summary if summary is None and told is not None else summary
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
-        """Something about the session is new; `before` is its status before that."""
+        """Note that the session has changed; `before` is its previous status."""
         if self.subscriptions:
             self._changed.setdefault(state, set()).add(before)
 
-    def heard(self, state: SessionState, durable: Durable) -> None:
-        """These events, the next ones of the session, have become durable."""
-        self.summaries.heard(state, durable)
+    def advanced(self, state: SessionState, durable: Durable) -> None:
+        """Add events that have become durable to the session's summary."""
+        self.summaries.advanced(state, durable)
 
     async def tick(self) -> None:
-        """Tell of all that has changed since the last tick."""
+        """Offer everything that has changed since the last tick to the subscribers."""
         changes, self._changed = self._changed, {}
         for state, statuses in changes.items():
             change = Change(state.session(), self.summaries.of(state) if self.summaries.listeners else None)

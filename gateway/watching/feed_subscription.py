@@ -1,4 +1,4 @@
-"""One subscriber's feed of sessions: the snapshot it begins with, then the changes."""
+"""One subscriber's feed of sessions: a snapshot, then the changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
@@ -16,9 +16,9 @@ from turnwire.protocol.rules import has_ended
 from turnwire.store.sessions import SessionQuery
 
 MAX_SNAPSHOT = 500
-"""Sessions a feed begins with."""
+"""Most sessions in the snapshot that a feed begins with."""
 _SUMMARY_BYTES = _ENVELOPE_BYTES = 1024
-"""Generous guesses."""
+"""Generous estimates of the sizes of a summary and of what surrounds the sessions in a message."""
 
 
 class Sink(Protocol):
@@ -28,17 +28,19 @@ class Sink(Protocol):
     def codec(self) -> Codec: ...
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> FrameOutbox: ...
 
     def send(self, message: Message) -> None: ...
 
     def lags(self, subscription: FeedSubscription) -> None:
-        """The subscription has more to say than there is room for: `catch_up` is to be called when there is."""
+        """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
 
 
 class FeedSubscription:
-    """A feed watched over a WebSocket. Holds the rest of the snapshot and one pending change for each session, at
-    most; both wait until the outbox has room."""
+    """A feed watched over a WebSocket.
+
+    Holds at most the rest of the snapshot and one pending change for each session, until the outbox has room for them.
+    """
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class FeedSubscription:
         summaries: bool = False,
         covers: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`status`: only sessions in one of these; empty for all. `covers`: whether a session may be shown."""
+        """`status`: only sessions with one of these, or all if empty. `covers`: whether a sessionId may be shown."""
         self.ref = ref
         self._sink = sink
         self._feed = feed
@@ -65,7 +67,7 @@ class FeedSubscription:
     async def start(
         self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]], patterns: Sequence[str] | None = None
     ) -> None:
-        """Watch from now on, then send the sessions there are: what changes in between comes after them.
+        """Watch from now on, then send the snapshot. Changes that come in between are sent after it.
 
         `patterns` as in SessionQuery. Raises what `list_sessions` raises.
         """
@@ -80,7 +82,7 @@ class FeedSubscription:
         self._push_snapshot()
 
     def _parts(self, sessions: Sequence[Session]) -> list[list[Session]]:
-        """One message, unless large metadata makes it too large."""
+        """Split the sessions so that each part fits into one frame."""
         parts: list[list[Session]] = [[]]
         size = 0
         for session in sessions:
@@ -93,7 +95,7 @@ class FeedSubscription:
         return parts
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
-        """`statuses` are those the session has had since the last tick: one that leaves the filter is told of."""
+        """Keep the change if the session passes the filter now, or passed it at any time since the last tick."""
         session_id = change.session.session_id
         if not self._covers(session_id):
             return
@@ -101,7 +103,7 @@ class FeedSubscription:
             self._pending[session_id] = change
 
     def push(self) -> None:
-        """Put what is pending while there is room."""
+        """Put pending changes into the outbox while it has room."""
         if not self._ready:
             return
         outbox = self._sink.outbox
@@ -121,7 +123,7 @@ class FeedSubscription:
             self._lag()
 
     def _summaries(self, sessions: Sequence[Session]) -> dict[str, Summary]:
-        """Those that are known of the sessions that go on."""
+        """Return the known summaries of those sessions that have not ended."""
         going_on = [session.session_id for session in sessions if not has_ended(session.status)]
         known = [(session_id, self._feed.summary(session_id)) for session_id in going_on]
         return {session_id: summary for session_id, summary in known if summary is not None}
@@ -131,11 +133,12 @@ class FeedSubscription:
         self._sink.lags(self)
 
     async def catch_up(self) -> None:
-        """Called when there is room again, until it is no longer behind."""
+        """Continue after the outbox was full. To be called when it has room, until `behind` stays False."""
         self.behind = False
         self.push()
 
     def close(self) -> None:
+        """Stop watching the feed, and drop what is pending."""
         if self in self._feed.subscriptions:
             self._feed.subscriptions.remove(self)
             if self._summarised:

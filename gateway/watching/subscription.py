@@ -1,4 +1,4 @@
-"""What one watcher has been told of one session, and how it gets the rest: live, or from the store."""
+"""One watcher of one session: what it has been sent, and how it gets the rest, live or from the store."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
-from turnwire.gateway.watching.event_batch import EventBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.replay import Gap, overlap
@@ -18,10 +18,10 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 
 _FIRST_WINDOW = 8
 _TARGET_BYTES = 256 * 1024
-"""A window of the replay is made smaller when it held more than this."""
+"""The next window of a replay is smaller if the last one was larger than this."""
 
 Frames = Sequence[tuple[bytes, int]]
-"""Frames of consecutive events, each with the seq of its last one."""
+"""Frames of consecutive events, each with the seq of its last event."""
 
 
 class Watching(Struct, frozen=True):
@@ -31,17 +31,17 @@ class Watching(Struct, frozen=True):
     clock: Callable[[], float]
     """The loop's clock."""
     switched: Callable[[], None]
-    """Told each time a subscription has fallen behind."""
+    """Called each time a subscription falls behind."""
     watch_changed: Callable[[SessionState], None] = lambda _: None
-    """Told of a session each time that somebody begins to watch it, or ceases to."""
+    """Called with a session each time somebody starts or stops watching it."""
 
 
-class Subscription(ABC):
-    """One watcher of one session. Its `cursor` is the last seq put into the outbox; what comes is always the next one.
+class EventSubscription(ABC):
+    """One watcher of one session. Its `cursor` is the seq of the last event put into the outbox.
 
-    Live, events are put as they become durable. A watcher whose outbox is full is *behind*: nothing is put until
-    `catch_up` has read from the store up to the head, where it joins the live stream again. The join is exact because
-    the head and the offers move in one step (see SessionState).
+    While live, events are put into the outbox as they become durable. A watcher whose outbox is full falls *behind*:
+    nothing is put until `catch_up` has read from the store up to the head, where the watcher joins the live stream
+    again. The join is exact because the head moves and the events are offered in one step (see SessionState).
     """
 
     __slots__ = (
@@ -56,21 +56,21 @@ class Subscription(ABC):
         "state",
     )
 
-    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: Outbox) -> None:
+    def __init__(self, watching: Watching, state: SessionState, after_seq: int, outbox: FrameOutbox) -> None:
         self._watching = watching
         self.state = state
         self.cursor = after_seq
         self.outbox = outbox
-        self.behind = True  # until it is started
+        self.behind = True  # until `start`
         self.closed = False
         self._window = _FIRST_WINDOW
         self._session_due = False
         self._caught_up_due = True
 
-    # What a kind of watcher makes of it
+    # Defined by each kind of watcher
 
     @abstractmethod
-    def frames(self, batch: EventBatch) -> Frames: ...
+    def frames(self, batch: EncodedBatch) -> Frames: ...
 
     @abstractmethod
     def signal_frame(self, key: str, payload: JsonObject) -> bytes: ...
@@ -83,16 +83,16 @@ class Subscription(ABC):
 
     @abstractmethod
     def fell_behind(self) -> None:
-        """Somebody must call `catch_up` until it is no longer behind."""
+        """Have `catch_up` called until `behind` is False."""
 
     @abstractmethod
     def break_off(self) -> None:
-        """What was delivered is no longer in the log: tell the client, who must start again."""
+        """Tell the client to start again: events that it was sent are no longer in the log."""
 
-    # Told by the session
+    # Called by the session
 
     def start(self) -> None:
-        """Watch the session, from the cursor on."""
+        """Watch the session from the cursor on."""
         join(self.state, self)
         self._watching.watch_changed(self.state)
         if self.cursor == self.state.record.last_seq:
@@ -100,10 +100,10 @@ class Subscription(ABC):
         else:
             self.fell_behind()
 
-    def offer(self, batch: EventBatch) -> None:
+    def offer(self, batch: EncodedBatch) -> None:
         if self.behind:
             return
-        if batch.first != self.cursor + 1:  # it usually is
+        if batch.first != self.cursor + 1:  # rare
             if batch.last <= self.cursor:
                 return
             try:
@@ -128,7 +128,7 @@ class Subscription(ABC):
             self._fall_behind()
 
     def rolled_back(self, last_seq: int) -> None:
-        """The log ends here now."""
+        """Break off if the cursor is beyond `last_seq`, the new end of the log."""
         if self.cursor > last_seq:
             self.close()
             self.break_off()
@@ -138,10 +138,13 @@ class Subscription(ABC):
         self._watching.switched()
         self.fell_behind()
 
-    # Driven by the watcher's own task
+    # Called by the watcher's own task
 
     async def catch_up(self) -> None:
-        """To be called when the outbox has room: put the next window from the store, or join the live stream."""
+        """Put the next window from the store into the outbox, or join the live stream at the head.
+
+        To be called when the outbox has room. Raises StorageUnavailable.
+        """
         if self.closed:
             return
         head = self.state.record.last_seq
@@ -152,14 +155,14 @@ class Subscription(ABC):
         events = await self._watching.log.read(self.state.session_id, self.cursor + 1, last)
         if not events or events[0].seq != self.cursor + 1:
             raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
-        frames = self.frames(EventBatch(events))
+        frames = self.frames(EncodedBatch(events))
         self._fit_window(len(events), sum(len(frame) for frame, _ in frames))
         await self.outbox.room()
         if not self.closed:
             self._put(frames)
 
     def _put(self, frames: Frames) -> bool:
-        """Put what there is room for, and move the cursor behind it. Whether that was all."""
+        """Put frames while there is room, and move the cursor. Return whether all of them were put."""
         for frame, last in frames:
             if not self.outbox.offer(frame):
                 return False
@@ -167,14 +170,14 @@ class Subscription(ABC):
         return True
 
     def _fit_window(self, count: int, size: int) -> None:
-        """Large events are read a few at a time, so that a window stays small in memory."""
+        """Adapt the window to the size of the events, so that it stays small in memory."""
         if size > _TARGET_BYTES:
             self._window = max(1, count // 2)
         else:
             self._window = min(READ_WINDOW, self._window * 2)
 
     def _join(self) -> None:
-        """Be live, and say what is due."""
+        """Go live, and send the messages that are due."""
         joins, self.behind = self.behind, False
         if self._caught_up_due:
             self._caught_up_due = False
@@ -187,7 +190,7 @@ class Subscription(ABC):
                 self.signal(key, payload)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.closed = True
         leave(self.state, self)
         self._watching.watch_changed(self.state)

@@ -1,60 +1,56 @@
-"""What the feed knows of the conversations that go on: read from their events as they come, while somebody asks."""
+"""Summaries of the running conversations, for the feed. They are kept only while a subscriber wants them."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from turnwire.gateway.live.conversing import heard, read_window
+from turnwire.gateway.live.conversing import extend_conversation, read_in_background, read_window
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Summary
 from turnwire.store.event_log import EventLog
 from turnwire.store.on_demand import OnDemandTask
-
-_REST = 3
-"""After each window read from the store, a pause of so many times the reading's time: others come first."""
-_LONGEST_REST = 1.0
-_RETRY_SECONDS = 0.5
 
 
 class Summaries:
     """Keeps the conversations of live sessions read up to their heads while a feed wants summaries.
 
-    A conversation belongs to its SessionState and is evicted with it. What is missing of one is read in the background,
-    a window at a time; one whose reading has come to the head is continued by `heard`, and the join is exact because
-    the head and `heard` move in one step. Owner of the reading: its one task.
+    A conversation belongs to its SessionState and is evicted with it. Missing events are read in the background, a
+    window at a time. Once a conversation has reached the head, new events are added as they become durable; nothing
+    is missed because the head and the conversation move in one step. The reading belongs to one task.
     """
 
     def __init__(self, log: EventLog, read: Callable[[SessionState], None]) -> None:
-        """`read` is told of a session whose conversation has been read up to its head."""
+        """`read` is called with each session whose conversation has been read up to its head."""
         self._log = log
-        self._told = read
+        self._read_up = read
         self.listeners = 0
-        """Feed subscriptions that want summaries."""
+        """Number of feed subscriptions that want summaries."""
         self._behind: dict[SessionState, None] = {}
         self._reader = OnDemandTask(self._read)
 
     def listen(self) -> None:
+        """Count a feed subscription that wants summaries."""
         self.listeners += 1
 
     def leave(self) -> None:
+        """Discount a feed subscription; with the last one, stop reading."""
         self.listeners -= 1
         if not self.listeners:
             self._behind.clear()
             self._reader.cancel()
             self._reader = OnDemandTask(self._read)
 
-    def heard(self, state: SessionState, durable: Durable) -> None:
-        """These events, the next ones of the session, have become durable."""
+    def advanced(self, state: SessionState, durable: Durable) -> None:
+        """Add events that have become durable to the conversation, or have the missing ones read first."""
         if not self.listeners:
             return
-        if not heard(state, durable):
+        if not extend_conversation(state, durable):
             self._read_later(state)
 
     def of(self, state: SessionState) -> Summary | None:
-        """The summary, when the conversation has been read to its head; else it is read, and the feed tells then."""
+        """Return the summary if the conversation is read up to its head. Else return None and have it read."""
         conversation = state.conversation
         if conversation is not None and conversation.last_seq == state.record.last_seq:
             return conversation.summary()
@@ -67,16 +63,12 @@ class Summaries:
         self._reader.wake()
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._behind:
             state = next(reversed(self._behind))
-            began = loop.time()
-            try:
-                await read_window(self._log, state)
-            except StorageUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if state.conversation is not None and state.conversation.last_seq >= state.record.last_seq:
-                self._behind.pop(state, None)
-                self._told(state)
-            await asyncio.sleep(min(_LONGEST_REST, _REST * (loop.time() - began)))
+            await read_in_background(partial(self._read_some, state))
+
+    async def _read_some(self, state: SessionState) -> None:
+        conversation = await read_window(self._log, state)
+        if conversation.last_seq >= state.record.last_seq:
+            self._behind.pop(state, None)
+            self._read_up(state)

@@ -1,1 +1,1 @@
-"""Commands to a bot: their messages, and how they stand in the log."""
+"""Commands to a bot: their messages, and their events in the log."""

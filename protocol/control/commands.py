@@ -1,4 +1,4 @@
-"""Commands to a bot: what may be asked of one, and how a command and what becomes of it stand in the session's log."""
+"""Commands to a bot: the rules for them, and the events that record a command and its outcome in the session's log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from turnwire.protocol.shape import JsonObject, Shape
 from turnwire.protocol.times import format_time, parse_time
 
 MAX_ACCEPTED = 64
-"""Names in one `accept`."""
+"""The most names in one `accept`."""
 MAX_TTL_MS = 60_000
-"""The longest time in which a command may still be delivered, in milliseconds."""
+"""The longest time for which a command may wait for delivery, in milliseconds."""
 _TTL = timedelta(seconds=10)
 _END_TTL = timedelta(seconds=30)
 _PREFIX = "control."
 
-# --- what may be asked -----------------------------------------------------------------------------------------------
+# --- the rules -------------------------------------------------------------------------------------------------------
 
 _Text = Annotated[str, Meta(min_length=1)]
 
 
 class Whisper(Shape):
-    """A hint to the bot that the caller does not hear. `respond`: it answers at once."""
+    """A hint to the bot that the caller does not hear. With `respond`, the bot speaks at once."""
 
     text: _Text
     respond: bool = False
@@ -37,7 +37,7 @@ class Whisper(Shape):
 
 
 class Say(Shape):
-    """The bot says exactly this. `end`: the call ends after it."""
+    """A text for the bot to say word for word. With `end`, the call ends after it."""
 
     text: _Text
     interrupt: bool = False
@@ -46,23 +46,23 @@ class Say(Shape):
 
 
 class End(Shape):
-    """The bot ends the call, after it has said `say`."""
+    """An order to end the call, once the bot has said `say`."""
 
     say: _Text | None = None
     reason: _Text = "supervisor"
 
 
 STANDARD: dict[str, type[Shape]] = {"whisper": Whisper, "say": Say, "end": End}
-"""The commands whose payload is fixed. Others are passed to bots that accept them, as they are."""
+"""The commands whose payload is fixed. Any other payload is passed on as it is."""
 
 
 def check_command(command_id: str, command: str, payload: JsonObject, by: str | None, limits: Limits) -> None:
-    """Raises InvalidMessage or TooLarge for a command that no bot should get."""
+    """Raise InvalidMessage or TooLarge for a command that must not be sent to a bot."""
     check_id(command_id, "commandId", limits)
     check_id(command, "command", limits)
     if by is not None:
         check_id(by, "by", limits)
-    fault = object_fault(payload, limits.depth - 1)  # it stands inside an event's payload
+    fault = object_fault(payload, limits.depth - 1)  # an event's payload holds it, one level deeper
     if fault is not None:
         raise InvalidMessage(f"payload{fault}")
     size = len(msgspec.json.encode(payload))
@@ -76,7 +76,7 @@ def check_command(command_id: str, command: str, payload: JsonObject, by: str | 
 
 
 def check_accept(accept: Accept, limits: Limits) -> None:
-    """Raises InvalidMessage."""
+    """Raise InvalidMessage for too many names, or for a name of a wrong length."""
     if len(accept.commands) > MAX_ACCEPTED:
         raise InvalidMessage(f"commands must have at most {MAX_ACCEPTED} names, has {len(accept.commands)}")
     for name in accept.commands:
@@ -84,14 +84,14 @@ def check_accept(accept: Accept, limits: Limits) -> None:
 
 
 def check_result(result: CommandResult, limits: Limits) -> None:
-    """Raises InvalidMessage. A message that is too long is cut."""
+    """Cut a message that is too long. Raise InvalidMessage for a commandId of a wrong length."""
     check_id(result.command_id, "commandId", limits)
     if result.message is not None:
         result.message = result.message[:MESSAGE_CHARS]
 
 
 def ttl_of(command: str, ttl_ms: int | None) -> timedelta:
-    """How long it may be delivered. Raises InvalidMessage."""
+    """Return the time for which a command may wait for delivery. Raises InvalidMessage for a `ttl_ms` out of range."""
     if ttl_ms is None:
         return _END_TTL if command == "end" else _TTL
     if not 1 <= ttl_ms <= MAX_TTL_MS:
@@ -103,7 +103,7 @@ def ttl_of(command: str, ttl_ms: int | None) -> timedelta:
 
 
 class Command(Struct, frozen=True):
-    """A command as the log has it."""
+    """A command, as recorded in the log."""
 
     command_id: str
     command: str
@@ -112,7 +112,7 @@ class Command(Struct, frozen=True):
     expires_at: datetime
 
     def asks_the_same(self, other: Command) -> bool:
-        """Whether both ask for the same; `by` and the time do not count. 1, 1.0 and true differ."""
+        """Return whether command and payload are equal; 1, 1.0 and true differ. `by` and `expires_at` do not count."""
         return self.command == other.command and _canonical(self.payload) == _canonical(other.payload)
 
 
@@ -120,7 +120,7 @@ _canonical = msgspec.json.Encoder(order="sorted", enc_hook=int).encode
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a command, as the log has it."""
+    """The outcome of a command, as recorded in the log."""
 
     command_id: str
     state: State
@@ -132,12 +132,12 @@ class Outcome(Struct, frozen=True):
 
 
 def requested_id(command_id: str) -> str:
-    """The eventId of a command. That the log has each eventId once is what makes a commandId unique."""
+    """Return the eventId of a command. A commandId is unique because a log holds each eventId once."""
     return f"{_PREFIX}requested:{command_id}"
 
 
 def outcome_id(command_id: str, *, final: bool) -> str:
-    """The eventId of an outcome. All final ones share theirs: so the first one stands, whoever writes it."""
+    """Return the eventId of an outcome. All final outcomes share one, so that the first to be written stands."""
     return f"{_PREFIX}ended:{command_id}" if final else f"{_PREFIX}accepted:{command_id}"
 
 
@@ -161,7 +161,7 @@ def outcome_event(outcome: Outcome) -> EventIn:
 
 
 def control_of(event: EventIn | Event) -> Command | Outcome | None:
-    """What an event says of a command; None when it says nothing of any, or is not one that a gateway has written."""
+    """Return the command or outcome that an event records; None for an event that a gateway did not write as such."""
     if event.type != "system" or not event.event_id.startswith(_PREFIX):
         return None
     try:

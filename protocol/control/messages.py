@@ -1,4 +1,4 @@
-"""Messages of both sockets about commands: what a supervisor asks a bot to do, and what became of it."""
+"""Messages of both sockets about commands that a supervisor sends to a bot, and about their outcomes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Literal
 from turnwire.protocol.shape import JsonObject, Shape, Timestamp
 
 ResultState = Literal["accepted", "done", "refused", "failed"]
-"""What a bot says of a command. `accepted`: it has begun; the others are final."""
+"""The states that a bot reports. `accepted` means that it has begun; the others are final."""
 State = Literal["requested", "accepted", "done", "refused", "failed", "expired"]
-"""How far a command is."""
+"""The states of a command."""
 
 
 # --- publisher: client to gateway ------------------------------------------------------------------------------------
 
 
 class Accept(Shape, tag_field="type", tag="accept"):
-    """The commands that this bot carries out, by name; an empty list takes it back."""
+    """The names of the commands that this bot carries out. An empty list withdraws the offer."""
 
     commands: list[str]
 
 
 class CommandResult(Shape, tag_field="type", tag="commandResult", omit_defaults=True):
-    """What became of a command. The first final one stands."""
+    """The outcome of a command. The first final one stands."""
 
     command_id: str
     state: ResultState
@@ -33,7 +33,7 @@ class CommandResult(Shape, tag_field="type", tag="commandResult", omit_defaults=
 
 
 class CommandPush(Shape, tag_field="type", tag="command"):
-    """Carry this out, once: the same `command_id` may come again."""
+    """A command for the bot to carry out once: the same `command_id` may come again."""
 
     command_id: str
     command: str
@@ -46,7 +46,7 @@ class CommandPush(Shape, tag_field="type", tag="command"):
 
 
 class SendCommand(Shape, tag_field="type", tag="command", omit_defaults=True):
-    """Ask the bot of a session to do something. Answered by `commandState`, again whenever the state is new."""
+    """A command for the bot of a session. Answered by a `commandState` for each state the command reaches."""
 
     ref: str
     session_id: str
@@ -55,8 +55,8 @@ class SendCommand(Shape, tag_field="type", tag="command", omit_defaults=True):
     payload: JsonObject
 
 
-class CommandState(Shape, tag_field="type", tag="commandState", omit_defaults=True):
-    """How far a command is now; `message` is the bot's."""
+class CommandStatePush(Shape, tag_field="type", tag="commandState", omit_defaults=True):
+    """The new state of a command. `message` comes from the bot."""
 
     ref: str
     command_id: str

@@ -1,1 +1,1 @@
-"""How talk is read and measured: pure parts of `protocol.conversation`."""
+"""Reading and measuring speech: the pure parts of `protocol.conversation`."""

@@ -1,4 +1,4 @@
-"""How the payload conventions of docs/events.md are read. What does not follow them reads as absent."""
+"""Reading payloads by the conventions of docs/events.md. A value that does not follow them counts as absent."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from turnwire.protocol.times import parse_time, to_millis
 LINE_CHARS = 200
 """The most characters of a summary's last line."""
 ASIDES = {"backchannel"}
-"""Sources of speech that are spoken and take no turn."""
+"""Sources of speech that takes no turn."""
 UNSPOKEN = {"chat", "dtmf", "noise"}
+"""Sources of text that nobody spoke."""
 _NO_SIDE = {"supervisor", "hangup"}
-"""Who may cut an utterance short without being the other side."""
+"""Values of who cut an utterance short that are neither side of the conversation."""
 _LATEST_MS = 10**12
 
 
 def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
-    """Which side cut the other short, if it was a side."""
+    """Return which side cut the other short, or None if it was neither side. `default` stands for any other value."""
     by = payload.get(field)
     if by == "user" or by == "bot":
         return "user" if by == "user" else "bot"
@@ -27,7 +28,9 @@ def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
 
 
 def millis(value: Any) -> int | None:
-    """A time of the call in whole milliseconds, if that is what it is."""
+    """Return a time of the call rounded to whole milliseconds, or None for a value that is no such time."""
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
         return None
     return round(value)
@@ -38,17 +41,33 @@ def turn_of(payload: JsonObject) -> int | None:
     return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
 
 
+def shown_of(text: str) -> str:
+    """Return the beginning of a text, short enough to keep for every call; "" for a blank text."""
+    kept = text[: LINE_CHARS * 4]
+    return "" if kept.isspace() else kept
+
+
 def shortened(text: str) -> str:
-    line = " ".join(text[: LINE_CHARS * 4].split())
+    """Return a text on one line, cut to LINE_CHARS."""
+    line = " ".join(text.split())
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
 
 
-def moment(payload: JsonObject, name: str, zero: int | None) -> int | None:
-    """In milliseconds of the call: `…Ms`, else `…At`, a time with an offset; `zero` is when the call began."""
-    told = millis(payload.get(name + "Ms"))
-    if told is not None:
-        return told
-    at = payload.get(name + "At")
+def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | None]:
+    """Return when an utterance began and ended, in milliseconds of the call; None for a time that is missing.
+
+    Reads `…Ms`, or else `…At`, a wire time. `zero` is the start of the call, in milliseconds since 1970.
+    """
+    began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
+    if began is None:
+        began = _since(payload.get("startedAt"), zero)
+    if ended is None:
+        ended = _since(payload.get("endedAt"), zero)
+    return began, ended
+
+
+def _since(at: Any, zero: int | None) -> int | None:
+    """Return the milliseconds from `zero` to a wire time, or None for any other value."""
     if not isinstance(at, str) or zero is None:
         return None
     try:

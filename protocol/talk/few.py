@@ -1,4 +1,4 @@
-"""Wire shapes of a conversation in few numbers: what lists of sessions show. Definitions: docs/events.md."""
+"""Wire shapes of a conversation in a few numbers, as lists of sessions show it. Definitions: docs/events.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from turnwire.protocol.shape import Shape
 
 
 class LastLine(Shape):
-    """The last text spoken: shortened. `duration_ms` is null when the utterance has not been measured."""
+    """The last text spoken, shortened. `duration_ms` is null if the utterance was not measured."""
 
     seq: int
     side: Literal["user", "bot"]
@@ -18,14 +18,14 @@ class LastLine(Shape):
 
 
 class Interruptions(Shape):
-    """How often who interrupted the other."""
+    """How often each side interrupted the other."""
 
     by_user: int = 0
     by_bot: int = 0
 
 
 class SessionFigures(Shape, kw_only=True):
-    """A session in a few numbers. Definitions: docs/events.md. Of one that goes on, `talk_ms` is null."""
+    """A session in a few numbers. `talk_ms` is null while the session runs. Definitions: docs/events.md."""
 
     turns: int
     response_p50_ms: int | None
@@ -40,7 +40,7 @@ class SessionFigures(Shape, kw_only=True):
 
 
 class Summary(Shape, kw_only=True):
-    """What a list of conversations shows of one, as of `through_seq`. Definitions: docs/events.md."""
+    """A conversation in a row of a list, as of `through_seq`. Definitions: docs/events.md."""
 
     through_seq: int
     turns: int

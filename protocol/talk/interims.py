@@ -1,4 +1,4 @@
-"""What is being said at this moment, as the last signals told it: for those who join late."""
+"""What is being said at this moment, from the last signals: for subscribers that join late."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from collections.abc import Iterable
 from turnwire.protocol.messages import EventType, JsonObject
 
 MAX_KEYS = 8
-"""Interims of one session; the oldest gives way."""
+"""The most interims of one session; a newer one evicts the oldest."""
 MAX_FIELDS = 16
+"""The most fields of an interim that is kept."""
 MAX_CHARS = 4096
-"""Of all texts of one interim. What is larger is shown to those who are there, and not kept."""
+"""The most characters of all texts of an interim that is kept."""
 _SPEAKERS: dict[EventType, tuple[str, ...]] = {"user_speech": ("user",), "bot_speech": ("bot", "agent", "assistant")}
 _ALL = tuple(name for names in _SPEAKERS.values() for name in names)
 
 
 class Interims:
-    """The last signal of each key that says whose speech it is. It goes when an utterance of that side is stored, as
-    that replaces it; other signals (typing, voice activity) are only true when they come."""
+    """The last signal of each key that names a speaker.
+
+    A stored utterance of the same side replaces it. Other signals (typing, voice activity) are not kept: they are true
+    only at the moment they arrive.
+    """
 
     __slots__ = ("kept",)
 
@@ -32,7 +36,7 @@ class Interims:
                 del self.kept[next(iter(self.kept))]
 
     def stored(self, types: Iterable[EventType]) -> None:
-        """Events of these types have been stored."""
+        """Drop the interims that stored events of these types replace."""
         if not self.kept:
             return
         speakers = tuple(name for type in set(types) for name in _SPEAKERS.get(type, ()))

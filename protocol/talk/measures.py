@@ -1,4 +1,4 @@
-"""The figures of talk that need a look at many utterances. All lists are in the order the utterances began."""
+"""The figures of speech that compare many utterances. All lists are ordered by the start of the utterances."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from turnwire.protocol.figures import Overlaps, Response, Silences, Talk
 from turnwire.protocol.talk.utterances import Utterance
 
 SILENCE_MS = 3000
-"""A time in which nobody speaks counts as a silence from here on."""
+"""The shortest pause that counts as a silence."""
 
 Span = tuple[int, int]
 
 
 class Answers(NamedTuple):
-    """The bot's responses, and how many utterances of the user got none."""
+    """The bot's responses, and the number of the user's utterances that got none."""
 
     each: list[Response]
     missed: int
 
 
 def answers(users: Sequence[Utterance], bots: Sequence[Utterance], reported: Mapping[int, int]) -> Answers:
-    """For each utterance of the user that ended while the bot was silent: the first of the bot that starts at or after
-    its end and before the next such utterance. The last one, if nothing follows, is neither answered nor missed.
+    """Find the response to each utterance of the user that ended while the bot was silent.
 
-    `reported` are the milliseconds that a turn is told to have taken, used where not both utterances are measured.
+    The response is the first utterance of the bot that starts at or after that end, and before the next such utterance
+    of the user. If nothing follows the last one, it counts as neither answered nor missed. `reported` holds response
+    times in milliseconds by turn, used unless both utterances are measured.
     """
     starts = [bot.start for bot in bots]
     farthest = list(accumulate((bot.end for bot in bots), max))
@@ -44,7 +45,7 @@ def answers(users: Sequence[Utterance], bots: Sequence[Utterance], reported: Map
 
 
 def _speaks(starts: Sequence[int], farthest: Sequence[int], moment: int) -> bool:
-    """Whether somebody who began before this moment goes on after it."""
+    """Return whether an utterance that began before `moment` goes on after it."""
     begun = bisect_left(starts, moment)
     return begun > 0 and farthest[begun - 1] > moment
 
@@ -59,10 +60,10 @@ def _response(user: Utterance, bot: Utterance, reported: Mapping[int, int]) -> R
 def yields(
     users: Sequence[Utterance], planned: Sequence[Utterance], heard: Sequence[Utterance], turns: Collection[int | None]
 ) -> list[int]:
-    """How long the bot went on each time the user cut in, in milliseconds, ordered by size.
+    """Return how long the bot spoke on each time the user cut in, in milliseconds, sorted.
 
-    `planned` and `heard` are the bot's utterances, as told and as far as they went; `turns` those the user is told to
-    have interrupted.
+    `planned` holds the bot's utterances as reported, `heard` the same up to where they were cut short, and `turns` the
+    turns that the user is reported to have interrupted.
     """
     starts = [user.start for user in users if user.measured]
     found = []
@@ -75,7 +76,7 @@ def yields(
 
 
 def overlaps(users: Sequence[Utterance], bots: Sequence[Utterance]) -> Overlaps:
-    """How often a side began while the other spoke."""
+    """Count how often each side began while the other was speaking."""
     return Overlaps(by_user=_begun_during(users, bots), by_bot=_begun_during(bots, users))
 
 
@@ -86,7 +87,7 @@ def _begun_during(those: Sequence[Utterance], others: Sequence[Utterance]) -> in
 
 
 def spans(utterances: Iterable[Utterance]) -> Iterator[Span]:
-    """The times in which somebody spoke: measured utterances, merged where they overlap."""
+    """Iterate over the spans in which somebody spoke: measured utterances, merged where they overlap."""
     start = end = -1
     for utterance in utterances:
         if not utterance.measured:
@@ -102,7 +103,7 @@ def spans(utterances: Iterable[Utterance]) -> Iterator[Span]:
 
 
 def talk(users: Sequence[Utterance], bots: Sequence[Utterance], *, whole: bool) -> Talk:
-    """`whole`: every utterance is measured; else nobody knows who spoke more."""
+    """Sum up the speech of both sides. Leave the shares unset unless `whole`: every utterance is measured."""
     user, bot = (sum(end - start for start, end in spans(side)) for side in (users, bots))
     together = user + bot
     overlap = together - sum(end - start for start, end in spans(sorted([*users, *bots])))
@@ -113,7 +114,7 @@ def talk(users: Sequence[Utterance], bots: Sequence[Utterance], *, whole: bool) 
 
 
 def silences(utterances: Sequence[Utterance]) -> Silences:
-    """Long times between two spans in which nothing unmeasured was said either."""
+    """Find the long gaps between spans of speech in which no unmeasured utterance lies either."""
     points = [each.start for each in utterances if not each.measured]
     gaps = [
         after[0] - before[1]

@@ -1,4 +1,4 @@
-"""Tool calls counted from their events: those that run, and how they ended."""
+"""Counting tool calls from their events: how many run, and how many failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FAILURES = {"tool.failed", "tool.timed_out"}
 
 
 class ToolCalls:
-    """A call's end belongs to a running one of the same `callId`, else of the same `name`."""
+    """Counts of tool calls. An end is matched with a running call of the same `callId`, or else of the same `name`."""
 
     __slots__ = ("_by_key", "calls", "failed", "running")
 
@@ -17,13 +17,13 @@ class ToolCalls:
         self._by_key: dict[str, int] = {}
 
     def copy(self) -> ToolCalls:
-        """One that stays as it is now."""
+        """Return a copy that later events do not change."""
         made = ToolCalls()
         made.calls, made.failed, made.running, made._by_key = self.calls, self.failed, self.running, dict(self._by_key)
         return made
 
     def take(self, payload: JsonObject) -> None:
-        """`tool.started`, or one of the four ways to end. One that was cancelled has not failed."""
+        """Count `tool.started`, or one of the four ends. A cancelled call has not failed."""
         key, event = _key(payload), payload["event"]
         if event == "tool.started":
             self.calls += 1
@@ -35,13 +35,13 @@ class ToolCalls:
             self._by_key[key] = running - 1
         if running:
             self.running -= 1
-        else:  # its start was not told
+        else:  # its start was not reported
             self.calls += 1
         self.failed += event in _FAILURES
 
 
 def _key(payload: JsonObject) -> str:
-    """What tells a tool call from others that run at the same time."""
+    """Return what distinguishes a tool call from others that run at the same time."""
     for field in ("callId", "name"):
         value = payload.get(field)
         if isinstance(value, str):

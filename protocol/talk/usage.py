@@ -1,15 +1,17 @@
-"""What models have used in a conversation, summed by kind, provider and model."""
+"""Summing the usage of models in a conversation, by kind, provider and model."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from msgspec.structs import replace
+
 from turnwire.protocol.figures import Usage
 from turnwire.protocol.messages import JsonObject
 
 MAX_MODELS = 50
-"""Sums of different models kept; what is used of others beyond them is one sum without names."""
+"""The most models with a sum of their own. All further ones share a sum without names."""
 _NAME_CHARS = 100
 _MOST = 10**15
 _SUMMED = {
@@ -23,7 +25,7 @@ _Key = tuple[str | None, str | None, str | None]
 
 
 class UsageSums:
-    """Takes `usage` events; each says what was used since the one before."""
+    """The sums over `usage` events, each of which reports the usage since the one before."""
 
     __slots__ = ("_sums",)
 
@@ -31,9 +33,9 @@ class UsageSums:
         self._sums: dict[_Key, Usage] | None = None
 
     def copy(self) -> UsageSums:
-        """One that stays as it is now."""
+        """Return a copy that later events do not change."""
         made = UsageSums()
-        made._sums = None if self._sums is None else {key: _copy(usage) for key, usage in self._sums.items()}
+        made._sums = None if self._sums is None else {key: replace(usage) for key, usage in self._sums.items()}
         return made
 
     def take(self, payload: JsonObject) -> None:
@@ -50,26 +52,13 @@ class UsageSums:
             usage.cost = (usage.cost or 0) + cost
 
     def sums(self) -> list[Usage]:
-        """In the order the models were first used."""
+        """Return the sums, in the order in which the models were first used."""
         return [] if self._sums is None else [_rounded(usage) for usage in self._sums.values()]
 
 
-def _copy(usage: Usage) -> Usage:
-    return Usage(
-        usage.kind,
-        usage.provider,
-        usage.model,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.audio_seconds,
-        usage.characters,
-        usage.cost,
-    )
-
-
 def _rounded(usage: Usage) -> Usage:
-    """Without the noise that sums of fractions have."""
-    made = _copy(usage)
+    """Return a copy rounded to 6 digits, without the noise of summed fractions."""
+    made = replace(usage)
     for field in (*_SUMMED.values(), "cost"):
         value = getattr(made, field)
         if isinstance(value, float):

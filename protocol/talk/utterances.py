@@ -1,4 +1,4 @@
-"""What was said in a conversation, in the order it began, whatever the order it was told in."""
+"""The utterances of a conversation, ordered by their start whatever the order of their events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OTHER: dict[Side, Side] = {"user": "bot", "bot": "user"}
 
 
 class Utterance(NamedTuple):
-    """Milliseconds of the call. One that is not `measured` is a point: `end` is `start`."""
+    """An utterance, in milliseconds of the call. One that is not `measured` is a point: `end` equals `start`."""
 
     start: int
     seq: int
@@ -20,13 +20,13 @@ class Utterance(NamedTuple):
     measured: bool
     turn: int | None
     cut: bool
-    """Whether the other side is told to have cut it short."""
+    """Whether the other side is reported to have cut it short."""
 
 
 class Utterances:
-    """Keeps order and turns with every utterance that is added; nothing here visits those that were there before.
+    """All utterances, in order, with a running count of turns. Adding one does not visit those before it.
 
-    `speech` counts for turns and responses; what is added `aside` (a backchannel) is only time spoken.
+    `speech` counts for turns and responses, `asides` (backchannels) only as time spoken.
     """
 
     __slots__ = ("_order", "_turns", "asides", "cuts", "latest_end", "speech", "unmeasured")
@@ -35,7 +35,7 @@ class Utterances:
         self.speech: dict[Side, list[Utterance]] = {"user": [], "bot": []}
         self.asides: dict[Side, list[Utterance]] = {"user": [], "bot": []}
         self.cuts: dict[Side, list[int]] = {"user": [], "bot": []}
-        """When a side was cut short, in order."""
+        """The times at which a side was cut short, sorted."""
         self.unmeasured = 0
         self.latest_end = 0
         self._order: list[tuple[int, int, Side]] = []
@@ -45,7 +45,7 @@ class Utterances:
         return len(self._order)
 
     def copy(self) -> Utterances:
-        """One that stays as it is now."""
+        """Return a copy that later utterances do not change."""
         made = Utterances()
         for name in ("speech", "asides", "cuts"):
             setattr(made, name, {side: list(kept) for side, kept in getattr(self, name).items()})
@@ -56,14 +56,18 @@ class Utterances:
     def add(self, side: Side, utterance: Utterance, *, aside: bool = False) -> None:
         self.unmeasured += not utterance.measured
         self.latest_end = max(self.latest_end, utterance.end)
-        insort((self.asides if aside else self.speech)[side], utterance)
+        kept = (self.asides if aside else self.speech)[side]
+        if kept and utterance < kept[-1]:
+            insort(kept, utterance)
+        else:
+            kept.append(utterance)
         if not aside:
             self._count_turns((utterance.start, utterance.seq, side))
 
     def _count_turns(self, new: tuple[int, int, Side]) -> None:
-        """An insertion changes what its two neighbours mean for each other, and nothing else."""
+        """Insert into the order, and count turns again between its two neighbours, the only ones affected."""
         order, side = self._order, new[2]
-        index = bisect_left(order, new)
+        index = bisect_left(order, new) if order and new < order[-1] else len(order)
         before = order[index - 1][2] if index else None
         if index < len(order):
             after = order[index][2]
@@ -72,15 +76,15 @@ class Utterances:
         order.insert(index, new)
 
     def turns(self, side: Side) -> int:
-        """Runs of utterances of this side."""
+        """Return the number of turns of this side."""
         return self._turns[side]
 
     def cut(self, side: Side, at: int) -> None:
-        """What this side says at that moment ends there, whether it has been told yet or not."""
+        """Cut short what this side says at `at`, even if the utterance is reported later."""
         insort(self.cuts[side], at)
 
     def heard(self, side: Side, utterance: Utterance) -> Utterance:
-        """The utterance as far as it went."""
+        """Return the utterance, up to where it was cut short."""
         cuts = self.cuts[side]
         index = bisect_left(cuts, utterance.start)
         if index < len(cuts) and cuts[index] < utterance.end:
@@ -88,12 +92,12 @@ class Utterances:
         return utterance
 
     def all_heard(self, side: Side) -> Sequence[Utterance]:
-        """The side's speech, in order, as far as it went."""
+        """Return the side's speech in order, each utterance up to where it was cut short."""
         speech = self.speech[side]
         return [self.heard(side, each) for each in speech] if self.cuts[side] else speech
 
     def latest(self, count: int) -> tuple[list[Utterance], list[Utterance]]:
-        """Those of the user and of the bot among the last so many, as far as they went."""
+        """Return the user's and the bot's utterances among the last `count`, each up to where it was cut short."""
         counts = Counter(side for _, _, side in self._order[-count:])
         sides: tuple[Side, Side] = ("user", "bot")
         user, bot = (

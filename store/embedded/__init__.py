@@ -1,1 +1,1 @@
-"""The embedded database: a process of its own, on a data directory of its own."""
+"""The embedded database: a child process with its own data directory."""

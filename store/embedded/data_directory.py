@@ -1,4 +1,4 @@
-"""The folder of an embedded database: used by one process at a time, and never left half made."""
+"""The folder of an embedded database: used by one process at a time, and never left half initialized."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 _LOG_BYTES: Final = 4 * 1024 * 1024
-_EMPTY_CONFIG: Final = "# Empty on purpose: so the database looks for no other settings.\n"
+_EMPTY_CONFIG: Final = "# Empty on purpose, so that the database looks for no other settings.\n"
 
 
 class DataDirectory:
-    """The paths in the folder, its lock, and whether the database in it was ever ready.
+    """The folder of an embedded database: its paths, its lock, and the mark of an unfinished database.
 
-    A database that is killed while it makes its tables can never be opened again. So until it was ready for the first
-    time a file marks it as unfinished; nothing can have been stored in it, and the next start makes a new one.
+    A database that is killed while it creates its tables can never be opened again. Until it is ready for the first
+    time, a file marks it as unfinished. Such a database cannot hold any data: the next start replaces it.
     """
 
     def __init__(self, path: Path, log_file: Path | None = None) -> None:
@@ -29,7 +29,7 @@ class DataDirectory:
         self._log_start = 0
 
     def take(self) -> bool:
-        """Make the folder if need be and lock it. False when another process has it. Raises OSError."""
+        """Create the folder if necessary, and lock it. Return False if another process holds it. Raises OSError."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -42,15 +42,15 @@ class DataDirectory:
         return True
 
     def release(self) -> None:
-        """Unlock; the kernel does so too when the process dies. Repeatable."""
+        """Unlock the folder, as the kernel does when the process dies. Safe to repeat."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def begin(self) -> bool:
-        """Whether the database is new, and `finish` is to be called when it is ready. One left unfinished is removed.
+        """Return whether the database is new: `finish` must be called when it is ready. Remove an unfinished one.
 
-        Only for who has the lock. Raises OSError.
+        Requires the lock. Raises OSError.
         """
         if self._unfinished.exists():
             shutil.rmtree(self.database, ignore_errors=True)
@@ -62,12 +62,12 @@ class DataDirectory:
         return True
 
     def finish(self) -> None:
-        """From now on the database is kept."""
+        """Mark the database as ready: it is kept from now on."""
         self._unfinished.unlink()
         self._flush()
 
     def open_log(self) -> int:
-        """A file descriptor to append to the log, which starts anew when it has become long."""
+        """Open the log for appending, after setting a long one aside. Return its file descriptor."""
         if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
         log = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -75,13 +75,13 @@ class DataDirectory:
         return log
 
     def log_tail(self) -> str:
-        """The end of what was logged since `open_log`."""
+        """Return the end of what was logged since `open_log`, at most 8 KiB."""
         with self.log_file.open("rb") as log:
             log.seek(self._log_start)
             return log.read()[-8192:].decode(errors="replace")
 
     def _flush(self) -> None:
-        """Make what the folder lists durable."""
+        """Make the folder's list of files durable."""
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

@@ -1,7 +1,7 @@
-"""`python die_with_parent.py PARENT_PID COMMAND …`: becomes COMMAND, which the kernel kills when the parent dies.
+"""`python die_with_parent.py PARENT_PID COMMAND …`: run COMMAND in this process, killed by the kernel with its parent.
 
-Run as a script, before any import of ours, so that it costs a child next to nothing. It relies on Linux
-(PR_SET_PDEATHSIG, bound to the parent's thread that started the child); elsewhere COMMAND is just run.
+Runs as a script without any import of the package, so that it costs a child almost nothing. It relies on Linux
+(PR_SET_PDEATHSIG, bound to the parent's thread that started the child). Elsewhere, COMMAND just runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
-    if os.getppid() != parent:  # it died before the kernel was told to watch it
+    if os.getppid() != parent:  # the parent died before prctl
         sys.exit("the parent process is gone")
     os.execv(command[0], command)
 

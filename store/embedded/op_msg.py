@@ -1,4 +1,4 @@
-"""One command to a MongoDB server over a connection of its own: what keeping a server needs, before any driver."""
+"""Sending one command to a MongoDB server without a driver, over a connection of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INTERNAL_ERROR: Final = 1
 
 
 async def command(host: str, port: int, document: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-    """The server's answer to a command such as `{"ping": 1, "$db": "admin"}`; None without one in that time."""
+    """Return the answer to a command such as `{"ping": 1, "$db": "admin"}`, or None if none comes in `seconds`."""
     body = b"\0" + bson.encode(document)
     message = struct.pack("<iiiiI", 20 + len(body), 1, 0, _OP_MSG, 0) + body
     try:
@@ -32,7 +32,7 @@ async def command(host: str, port: int, document: dict[str, Any], seconds: float
 
 
 async def is_broken(host: str, port: int, seconds: float) -> bool:
-    """Whether the server answers, but cannot even look for something that is not there."""
+    """Return whether the server answers, but fails even at a query that matches nothing."""
     query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
     answer = await command(host, port, query, seconds)
     return answer is not None and answer.get("code") == _INTERNAL_ERROR

@@ -1,6 +1,6 @@
 """The embedded database: SecantusDB, the MongoDB wire protocol over WiredTiger, as a child process.
 
-It is under another licence and an optional extra, so it is only ever run, never imported.
+It has another licence and is an optional extra. It is only ever run, never imported.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from turnwire.store.embedded.data_directory import DataDirectory
 _HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
 _READY_SECONDS: Final = 60.0
-"""Recovery after a kill reads the whole write-ahead log: 1 to 5 seconds were seen."""
+"""How long a start may take. Recovery after a kill reads the whole write-ahead log: 1 to 5 seconds were measured."""
 _LOCKED_SECONDS: Final = 3.0
-"""A child whose gateway was just killed may hold the directory for a moment longer."""
+"""How long to wait for the directory, which the child of a killed gateway may hold for a moment longer."""
 _POLL_SECONDS: Final = 0.05
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
 _POLLS_PER_PROBE: Final = 20
 _ANSWER_SECONDS: Final = 2.0
 _SPARE_COLLECTIONS: Final = 32
-"""Collections that between them touch all of the tables that documents are spread over; 18 do in this version."""
+"""Enough collections to touch every table over which documents are spread; 18 suffice in the current version."""
 
 _log = logging.getLogger("turnwire.store")
 
 
 class EmbeddedDatabaseError(Exception):
-    """The embedded database cannot be started; the text says why and what to do."""
+    """The embedded database cannot be started. The text says why, and what to do."""
 
 
 class _PortTaken(EmbeddedDatabaseError):
@@ -52,17 +52,17 @@ class _DirectoryLocked(EmbeddedDatabaseError):
 
 
 class EmbeddedDatabase:
-    """A database server on a data directory of its own, which dies with this process.
+    """A database server with its own data directory, which dies with this process.
 
-    Start it from a thread that lives as long as the process, the main one: the kernel binds the child to it. While it
-    runs, a task restarts a child that died, on the same port and directory. `cache_size` is as in 256M.
+    Start it from the main thread: the kernel kills the child when that thread ends. While it runs, a task restarts a
+    child that died, with the same port and directory. `cache_size` is a text such as 256M.
     """
 
     def __init__(
         self, data_dir: Path, *, cache_size: str = "256M", test_commands: bool = False, log_file: Path | None = None
     ) -> None:
         self.restarts = 0
-        """How often a child that had died was replaced."""
+        """How often a dead child was replaced."""
         self._cache_size = cache_size
         self._test_commands = test_commands
         self._directory = DataDirectory(data_dir, log_file)
@@ -72,14 +72,14 @@ class EmbeddedDatabase:
 
     @property
     def uri(self) -> str:
-        """Valid once started; stays the same across restarts."""
+        """The database's URI, the same across restarts. Raises RuntimeError before the start."""
         if not self._port:
             raise RuntimeError("the embedded database has not been started")
         return f"mongodb://{_HOST}:{self._port}/"
 
     @property
     def pid(self) -> int | None:
-        """The child's process id; None while there is none."""
+        """The child's process id; None while no child runs."""
         return self._child.pid if self._child is not None and self._child.poll() is None else None
 
     async def __aenter__(self) -> Self:
@@ -90,7 +90,7 @@ class EmbeddedDatabase:
         await self.stop()
 
     async def start(self) -> None:
-        """Returns when the child answers. Raises EmbeddedDatabaseError, with no process left behind."""
+        """Start the child and wait until it answers. Raises EmbeddedDatabaseError, leaving no process behind."""
         command = self._find_command()
         deadline = asyncio.get_running_loop().time() + _LOCKED_SECONDS
         while True:
@@ -125,9 +125,9 @@ class EmbeddedDatabase:
             raise
 
     async def _make_tables(self) -> None:
-        """Make now, while there is nothing to lose, the tables that are otherwise made when first written to.
+        """Create all tables while the database is empty, instead of at their first write.
 
-        A kill while one is made leaves a database that cannot be opened any more.
+        A kill while a table is created leaves a database that can never be opened again.
         """
         for name in range(_SPARE_COLLECTIONS):
             await self._command({"create": str(name), "$db": "prepare"})
@@ -136,10 +136,10 @@ class EmbeddedDatabase:
     async def _command(self, document: dict[str, Any]) -> None:
         answer = await op_msg.command(_HOST, self._port, document, _READY_SECONDS)
         if answer is None or not answer.get("ok"):
-            raise EmbeddedDatabaseError(f"the embedded database does not do {document}: {answer}")
+            raise EmbeddedDatabaseError(f"the embedded database refuses {document}: {answer}")
 
     async def stop(self, kill_after: float = 5.0) -> None:
-        """Stop the child, by force after `kill_after` seconds. Nothing acknowledged is lost either way. Repeatable."""
+        """Stop the child, by force after `kill_after` seconds. No acknowledged write is lost. Safe to repeat."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
@@ -154,23 +154,23 @@ class EmbeddedDatabase:
         program = shutil.which("secantusd-py", path=places)
         if program is None:
             raise EmbeddedDatabaseError(
-                "there is no MONGODB_URI, and the embedded database is not installed; "
+                "MONGODB_URI is not set, and the embedded database is not installed; "
                 "run: pip install 'turnwire[embedded]'"
             )
         return [program]
 
     async def _launch(self, command: list[str]) -> None:
-        """Start a child and wait until it answers. Leaves none behind when it raises."""
+        """Start a child and wait until it answers. Leave none behind when raising."""
         child = self._child = self._spawn(command)
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while await _answering_pid(self._port) != child.pid:  # the answer of another does not count
+                while await _answering_pid(self._port) != child.pid:  # another process may answer on the port
                     self._raise_if_dead(child)
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             await self._end_child(0)
             raise EmbeddedDatabaseError(
-                f"the embedded database gives no answer in {_READY_SECONDS:.0f} s; its log: {self._directory.log_file}"
+                f"the embedded database did not answer in {_READY_SECONDS:.0f} s; its log: {self._directory.log_file}"
             ) from None
         except BaseException:
             await self._end_child(0)
@@ -187,7 +187,7 @@ class EmbeddedDatabase:
         guard = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
         log = directory.open_log()
         try:
-            # A session of its own, so that Ctrl-C reaches the gateway alone, which then stops the child in order.
+            # A new session, so that Ctrl-C reaches only the gateway, which then stops the child in order.
             return subprocess.Popen(
                 [*guard, *command, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -210,7 +210,7 @@ class EmbeddedDatabase:
             raise _PortTaken(f"port {self._port} of {_HOST} was taken by another process")
         last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "no output")
         raise EmbeddedDatabaseError(
-            f"the embedded database ended at once with status {status}: {last} (its log: {self._directory.log_file})"
+            f"the embedded database ended at once with status {status}: {last} (log: {self._directory.log_file})"
         )
 
     async def _watch(self, command: list[str]) -> None:
@@ -220,26 +220,26 @@ class EmbeddedDatabase:
         while True:
             await self._until_dead()
             status = self._child.returncode if self._child is not None else None
-            _log.warning("the embedded database died with status %s and is started again", status)
+            _log.warning("the embedded database died with status %s and will be restarted", status)
             await asyncio.sleep(pause)
             try:
                 await self._launch(command)
             except (EmbeddedDatabaseError, OSError) as error:
                 pause = min(pause * 2, longest)
-                _log.error("the embedded database cannot be started again: %s", error)
+                _log.error("the embedded database cannot be restarted: %s", error)
             else:
                 pause = shortest
                 self.restarts += 1
                 _log.warning("the embedded database answers again")
 
     async def _until_dead(self) -> None:
-        """Returns when the child has died. One whose storage engine has given up, as on a full disk, is killed."""
+        """Wait until the child has died. Kill one whose storage engine has given up, as on a full disk."""
         polls = 0
         while (child := self._child) is not None and child.poll() is None:
             await asyncio.sleep(_POLL_SECONDS)
             polls += 1
             if polls % _POLLS_PER_PROBE == 0 and await op_msg.is_broken(_HOST, self._port, _ANSWER_SECONDS):
-                _log.error("the embedded database fails at everything, as it does when the disk is full")
+                _log.error("the embedded database fails at every command, as it does when the disk is full")
                 child.kill()
 
     async def _end_child(self, kill_after: float) -> None:
@@ -255,7 +255,7 @@ class EmbeddedDatabase:
             elif loop.time() >= next_term:
                 next_term = loop.time() + 1.0
                 child.send_signal(signal.SIGTERM)
-                await _knock(self._port)  # it notices the signal when a connection comes in
+                await _knock(self._port)  # the child notices the signal only when a connection comes in
             await asyncio.sleep(_POLL_SECONDS)
         self._child = None
 
@@ -266,7 +266,7 @@ def _report_failure(watcher: asyncio.Task[None]) -> None:
 
 
 def _free_port() -> int:
-    """A port below those that outgoing connections get, so that it is still free for a restart."""
+    """Return a free port below those of outgoing connections, so that it is still free at a restart."""
     for _ in range(1000):
         port = secrets.choice(_PORTS)
         with socket.socket() as probe:
@@ -290,7 +290,7 @@ async def _knock(port: int) -> None:
 
 
 async def _answering_pid(port: int) -> int | None:
-    """The process id of the database server that answers on this port; None without one."""
+    """Return the process id of the database server that answers on this port, or None."""
     answer = await op_msg.command(_HOST, port, {"serverStatus": 1, "$db": "admin"}, _ANSWER_SECONDS)
     pid = None if answer is None else answer.get("pid")
     return pid if isinstance(pid, int) else None

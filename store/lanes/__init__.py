@@ -1,1 +1,1 @@
-"""How many small writes become few large ones, and each still gets its own answer."""
+"""Combining many small writes into few large ones, each of which still gets its own answer."""

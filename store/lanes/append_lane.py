@@ -1,10 +1,9 @@
-"""One lane of the log: appends of many sessions in one ordered insert after the other, through whatever trouble."""
+"""One lane of the log: the appends of many sessions, in one ordered insert after another, retried through trouble."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -15,12 +14,12 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
-from turnwire.store.lanes.appends import Append, RefusedDocument, position_before, share_out
+from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
 from turnwire.store.lanes.group_commit import GroupCommit
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
+from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
-_BACKOFF_SECONDS = (0.05, 1.0)
 _TRIES = 5
 """After so many, a document with an unknown fault is refused if others were taken meanwhile."""
 _LOOKS = 5
@@ -34,20 +33,20 @@ class LogReader(Protocol):
     """What a lane reads of the log, with read concern majority. All raise StorageUnavailable."""
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
-        """Those of the positions (`_id`, `sessionId`) that hold an event: by `_id`, what identifies it."""
+        """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""
 
     async def holds(self, session_id: str, seq: int) -> bool:
-        """Whether the position holds an event, for certain."""
+        """Return whether the position holds an event, for certain."""
 
     async def stands(self, session_id: str, mark: Mark) -> bool:
         """Whether the log holds this event, for certain."""
 
 
 class AppendLane:
-    """Brings appends to their end. Owner of its group commit, and of the appends that are set aside.
+    """A writer that sees appends through. Owner of its group commit, and of the appends that are set aside.
 
-    What concerns one append alone (a position taken, a document refused, a shard that is away) never holds up the
-    others: that one is answered, or set aside for a while.
+    A problem of one append (a position taken, a document refused, a shard that is away) never delays the others: the
+    append is answered, or set aside for a while.
     """
 
     def __init__(
@@ -57,35 +56,35 @@ class AppendLane:
         condition: DatabaseCondition,
         on_commit: Callable[[int, float], None],
     ) -> None:
-        """`on_commit` is told of each commit: events stored, seconds it took."""
+        """`on_commit` is called after each commit with the number of events stored and the seconds it took."""
         self._insert_ordered = insert
         self._reader = reader
         self._condition = condition
         self._on_commit = on_commit
-        self._lane: GroupCommit[Append] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
-        self._aside: dict[Append, asyncio.TimerHandle] = {}
+        self._lane: GroupCommit[PendingAppend] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
+        self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
-        """Inserts that brought something into the log."""
+        """The number of inserts that stored something."""
         self._fruitless = 0
-        """Inserts since then that met trouble at once."""
+        """The number of inserts since then that met trouble before they stored anything."""
 
     @property
     def waiting_bytes(self) -> int:
         return self._lane.weight + sum(append.weight for append in self._aside)
 
-    def submit(self, append: Append) -> None:
+    def submit(self, append: PendingAppend) -> None:
         self._lane.submit(append)
 
     async def close(self) -> None:
-        """Stop writing. Appends that are not settled are cancelled."""
+        """Stop writing, and cancel the appends that are not done."""
         await self._lane.close()
         for append, timer in self._aside.items():
             timer.cancel()
             append.done.cancel()
         self._aside.clear()
 
-    async def _commit(self, batch: Sequence[Append]) -> None:
-        """Bring every append of the batch to its end, or aside, through whatever trouble the database has."""
+    async def _commit(self, batch: Sequence[PendingAppend]) -> None:
+        """Finish every append of the batch or set it aside, retrying through trouble."""
         attempt = 0
         most = at_most = sum(len(append.documents) for append in batch)
         while left := [append for append in batch if append.pending]:
@@ -94,7 +93,7 @@ class AppendLane:
                 if left:
                     at_most = await self._insert(left, at_most) or most
                 attempt = 0
-            except DocumentTooLarge as error:  # what is within the bound as JSON can be over the driver's as BSON
+            except DocumentTooLarge as error:  # as BSON, a batch within our limit may exceed the driver's
                 at_most = _halve(left[0], at_most, str(error)) or most
             except (BSONError, OverflowError, TypeError, ValueError) as error:
                 _fail_unencodable(left, error)
@@ -103,19 +102,19 @@ class AppendLane:
                     at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
                     continue
                 self._note(error, len(left), first=attempt == 0)
-                for append in left:  # some, all or nothing may be stored, now or a little later
+                for append in left:  # some, all or none may be stored, now or shortly
                     append.unsure = True
-                await asyncio.sleep(_backoff(attempt))
+                await asyncio.sleep(pause_after(attempt))
                 attempt += 1
 
     def _note(self, error: PyMongoError | StorageUnavailable, waiting: int, *, first: bool) -> None:
         if isinstance(error, PyMongoError):
             self._condition.trouble(_INSERT, error)
         if first:
-            _log.warning("storage trouble, %d appends wait and are tried again: %s", waiting, _brief(error))
+            _log.warning("storage trouble: %d appends wait and will be retried: %s", waiting, _brief(error))
 
-    async def _make_sure_of(self, appends: list[Append]) -> list[Append]:
-        """After trouble: whether the event before each append is still in the log, and where its own are already.
+    async def _make_sure_of(self, appends: list[PendingAppend]) -> list[PendingAppend]:
+        """After trouble, verify that the log still holds the event before each append. Return the appends to insert.
 
         Ends the appends whose next position is taken: an event there may be our own, or the same one written by another
         gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others, when there has
@@ -128,7 +127,7 @@ class AppendLane:
             await self._look_for(doubtful)
         return [append for append in appends if append.pending]
 
-    async def _look_for(self, appends: list[Append]) -> None:
+    async def _look_for(self, appends: list[PendingAppend]) -> None:
         now = self._condition.troubles
         places = [append.next for append in appends]
         heads = [position_before(place) for place in places if place["seq"] > 1]
@@ -140,7 +139,7 @@ class AppendLane:
             if place["_id"] in found:
                 append.finish()
 
-    async def _require_head(self, append: Append, place: Document, shown: Document | None) -> None:
+    async def _require_head(self, append: PendingAppend, place: Document, shown: Document | None) -> None:
         """Fail the append if the event before it is not what it is known to be, or none. `shown` is what one look has
         shown there."""
         session_id, seq, head = place["sessionId"], place["seq"] - 1, append.head
@@ -149,13 +148,15 @@ class AppendLane:
         there = self._reader.holds(session_id, seq) if head is None else self._reader.stands(session_id, head)
         if not await there:
             _log.critical(
-                "the log of session %r has lost its end: seq=%d was stored and is no longer there", session_id, seq
+                "the log of session %r has lost its end: seq=%d was stored but is no longer there", session_id, seq
             )
             append.fail(LogRolledBack(session_id, seq))
 
-    async def _insert(self, appends: list[Append], at_most: int) -> int:
-        """One ordered insert of what is not stored yet. Returns how many documents to send at most the next time; 0 for
-        as many as there are."""
+    async def _insert(self, appends: list[PendingAppend], at_most: int) -> int:
+        """Insert the documents that are not stored yet, in order, at most `at_most` of them.
+
+        Return the most documents to send next time; 0 means no limit.
+        """
         loop = asyncio.get_running_loop()
         documents = [document for append in appends for document in append.documents[append.stored :]]
         del documents[at_most:]
@@ -168,7 +169,7 @@ class AppendLane:
             self._took()
             return 0
         kept = await self._sort_out(share_out(appends, said), error)
-        return 0 if kept else said  # else those before the one that failed are sent again, without it
+        return 0 if kept else said  # otherwise the documents before the one that failed are sent again, without it
 
     def _took(self) -> None:
         self._taken += 1
@@ -176,11 +177,11 @@ class AppendLane:
         if self._condition.refusals:
             self._condition.well(_INSERT)
 
-    async def _sort_out(self, said: list[tuple[Append, int]], error: Document) -> bool:
-        """A write error: what is said to be stored before it is not known to be until it has been read back.
+    async def _sort_out(self, said: list[tuple[PendingAppend, int]], error: Document) -> bool:
+        """After a write error, read back the documents said to be stored before it. Return whether all of them are.
 
-        Returns whether all of it is. Routers of some versions hide that it is not on a majority; and a server may take
-        back all of an insert in which a validator refuses one.
+        Some router versions hide that they are not on a majority. A server may also roll back a whole insert in which
+        a validator refuses one document.
         """
         failed, before = said[-1]
         claims = [append.documents[stored - 1] for append, stored in said if stored > append.stored]
@@ -190,13 +191,13 @@ class AppendLane:
             self._took()
         if len(kept) < len(claims):
             self._condition.troubles += 1
-            _log.warning("the database says of %d appends that they are stored, and does not show them", len(claims))
-        if failed.stored == before:  # else it is tried again, with what it lacks before
+            _log.warning("the database reports %d appends as stored, but not all can be read back", len(claims))
+        if failed.stored == before:  # otherwise it is retried, along with the documents missing before it
             self._settle(failed, error, taken=failed.documents[before]["_id"] in found, fruitful=bool(kept))
         return len(kept) == len(claims)
 
-    def _is_kept(self, append: Append, stored: int, found: dict[str, Document]) -> bool:
-        """Whether the log holds the append's documents as far as it was said, given what stands at the last of them."""
+    def _is_kept(self, append: PendingAppend, stored: int, found: dict[str, Document]) -> bool:
+        """Return whether the append's first `stored` documents are in the log, judging by the last of them."""
         last = append.documents[stored - 1]
         stands = found.get(last["_id"])
         if stands is not None and is_same(stands, last):
@@ -205,10 +206,10 @@ class AppendLane:
         append.unsure = True
         return False
 
-    def _settle(self, append: Append, error: Document, *, taken: bool, fruitful: bool) -> None:
-        """The database did not write the next document of the append."""
+    def _settle(self, append: PendingAppend, error: Document, *, taken: bool, fruitful: bool) -> None:
+        """Decide about an append whose next document the database did not write."""
         fault = fault_of(error)
-        if taken:  # whatever it says, somebody's event stands there
+        if taken:  # whatever the error says, the position holds an event
             append.finish()
         elif fault is Fault.REFUSED:
             self._refuse(append, error)
@@ -223,42 +224,42 @@ class AppendLane:
                 raise as_failure(error)
             self._set_aside(append)
 
-    def _judge(self, append: Append, error: Document) -> None:
-        """An unknown fault is the document's when the database takes others again and again, and never this one."""
+    def _judge(self, append: PendingAppend, error: Document) -> None:
+        """Decide about an unknown fault: the document is at fault if others are stored again and again, but not it."""
         if append.tries >= _TRIES and self._taken > append.taken_before:
             self._refuse(append, error)
             return
         if not append.tries:
             append.taken_before = self._taken
-            _log.warning("an event is not taken and is tried again: %s", reason_in(error))
+            _log.warning("an event was not stored and will be retried: %s", reason_in(error))
         append.unsure = True
         self._set_aside(append)
 
-    def _refuse(self, append: Append, error: Document) -> None:
+    def _refuse(self, append: PendingAppend, error: Document) -> None:
         append.fail(RefusedDocument(append.stored, reason_in(error), stored=append.stored))
 
-    def _set_aside(self, append: Append) -> None:
+    def _set_aside(self, append: PendingAppend) -> None:
         append.aside = True
-        delay = _backoff(append.tries)
+        delay = pause_after(append.tries)
         append.tries += 1
         self._aside[append] = asyncio.get_running_loop().call_later(delay, self._bring_back, append)
 
-    def _bring_back(self, append: Append) -> None:
+    def _bring_back(self, append: PendingAppend) -> None:
         del self._aside[append]
         append.aside = False
         self._lane.submit(append)
 
 
-def _halve(first: Append, at_most: int, reason: str) -> int:
-    """Half as many documents; with one it is that one's fault, then 0."""
+def _halve(first: PendingAppend, at_most: int, reason: str) -> int:
+    """Return half of `at_most`. With only one document, fail its append and return 0."""
     if at_most > 1:
         return at_most // 2
     first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
     return 0
 
 
-def _fail_unencodable(appends: list[Append], cause: Exception) -> None:
-    """Fail the appends that hold what BSON cannot; a check before should have refused it."""
+def _fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
+    """Fail the appends that BSON cannot encode. An earlier check should have refused them."""
     for append in appends:
         for index, document in enumerate(append.documents[append.stored :], start=append.stored):
             try:
@@ -266,15 +267,10 @@ def _fail_unencodable(appends: list[Append], cause: Exception) -> None:
             except Exception as error:
                 append.fail(RefusedDocument(index, str(error), stored=append.stored))
                 break
-    if all(append.pending for append in appends):  # not a document's fault: do not try for ever
+    if all(append.pending for append in appends):  # no document is at fault: do not retry forever
         for append in appends:
             append.fail(cause)
 
 
 def _brief(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
-
-
-def _backoff(attempt: int) -> float:
-    low, high = _BACKOFF_SECONDS
-    return random.uniform(0.5, 1.0) * min(high, low * 2.0 ** min(attempt, 10))

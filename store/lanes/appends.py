@@ -1,4 +1,4 @@
-"""What is asked of the log: consecutive events of one session, and how far they got."""
+"""Appends to the log: consecutive events of one session, and how many of them are stored."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from msgspec import Struct
 from turnwire.store.event_documents import Document, Mark, position_key
 
 _OVERHEAD = 256
-"""Rough bytes of a stored event beside its payload, for the weight of a commit."""
+"""Approximate bytes of a stored event besides its payload, for the weight of a commit."""
 
 
 class RefusedDocument(Exception):
-    """The database will never store this document, whatever the state of anything else."""
+    """The database will always refuse this document."""
 
     def __init__(self, index: int, reason: str, *, stored: int = 0) -> None:
         super().__init__(f"document {index} was refused: {reason}")
         self.index = index
         self.reason = reason
         self.stored = stored
-        """How many of the documents before it, from the first, are known to be durable."""
+        """How many of the documents before it are known to be durable, counted from the first."""
 
 
 class Appended(Struct, frozen=True):
-    """How many documents of an append, from the first, are durable, and whether the next one may be too, unheard of."""
+    """The outcome of an append."""
 
     stored: int
+    """How many documents are durable, counted from the first."""
     unsure: bool
+    """Whether the next document may be durable too."""
     as_of: int
-    """The storage's troubles as of which the head of the log is known; to be given with the next append."""
+    """The count of the storage's troubles as of which the head of the log is known, for the next append."""
 
 
-class Append:
+class PendingAppend:
     """Consecutive events of one session, to be stored in order."""
 
     __slots__ = ("_head", "as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
@@ -44,16 +46,16 @@ class Append:
         self._head = head
         self.weight = payload_bytes + _OVERHEAD * len(documents)
         self.stored = 0
-        """How many of the documents, from the first, are known to be durable."""
+        """How many of the documents are known to be durable, counted from the first."""
         self.unsure = False
         self.as_of = as_of
-        """The troubles as of which the event before the next document is known to be in the log."""
+        """The count of troubles as of which the event before the next document is known to be in the log."""
         self.aside = False
-        """Whether it is out of the lane, to be tried again in a while."""
+        """Whether it is out of the lane, to be retried later."""
         self.tries = 0
-        """How often it was set aside."""
+        """How often it has been set aside."""
         self.taken_before = 0
-        """How many inserts of others had been taken when it was first set aside."""
+        """The lane's count of successful inserts when this append was first set aside."""
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     @property
@@ -88,13 +90,16 @@ class Append:
 
 
 def position_before(document: Document) -> Document:
-    """Where the event before this one stands."""
+    """Return the position (`_id`, `sessionId`) before that of a document."""
     session_id, seq = document["sessionId"], document["seq"] - 1
     return {"_id": position_key(session_id, seq), "sessionId": session_id}
 
 
-def share_out(appends: Sequence[Append], count: int) -> list[tuple[Append, int]]:
-    """The appends that an insert came to, each with how many of its documents are stored if so many of all were."""
+def share_out(appends: Sequence[PendingAppend], count: int) -> list[tuple[PendingAppend, int]]:
+    """Distribute `count` stored documents over appends in order.
+
+    Return each append that was reached, with how many of its documents are stored.
+    """
     shares = []
     for append in appends:
         taken = min(count, len(append.documents) - append.stored)

@@ -1,4 +1,4 @@
-"""Group commit: one write in flight; what arrives meanwhile makes the next one."""
+"""Group commit: one write is in flight, and everything that arrives meanwhile goes into the next one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.store.on_demand import OnDemandTask
 
 
 class Submission(Protocol):
-    """Something to be written. Whoever commits it settles `done`, or keeps it to submit it again."""
+    """Something to write. The committer resolves `done`, or keeps the submission to submit it again."""
 
     weight: int
     done: asyncio.Future[int]
@@ -21,11 +21,11 @@ S = TypeVar("S", bound=Submission)
 
 
 class GroupCommit(Generic[S]):
-    """Hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
+    """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
-    There is no timer: with nothing in flight a submission is committed at once, under load the batches grow by
-    themselves. One that nobody waits for any more is dropped before it is sent.
-    Owner of the queue: the one task that is running while there is something in it.
+    There is no timer: with nothing in flight, a submission is committed at once. Under load, batches grow by
+    themselves. A submission that nobody waits for any more is dropped. The queue's owner is a task that runs while the
+    queue holds something.
     """
 
     def __init__(self, commit: Callable[[Sequence[S]], Awaitable[None]], *, max_weight: int) -> None:
@@ -35,7 +35,7 @@ class GroupCommit(Generic[S]):
         self._task = OnDemandTask(self._run)
         self._closed = False
         self.weight = 0
-        """Of all that waits or is in flight."""
+        """The weight of everything that waits or is in flight."""
 
     def submit(self, submission: S) -> None:
         if self._closed:
@@ -47,7 +47,7 @@ class GroupCommit(Generic[S]):
 
     async def _run(self) -> None:
         while self._waiting:
-            # Those who were just answered get a turn to submit again before the next batch is cut.
+            # Give the callers just answered a chance to submit again before the next batch is cut.
             await asyncio.sleep(0)
             batch = self._cut()
             try:
@@ -56,7 +56,7 @@ class GroupCommit(Generic[S]):
                 for submission in batch:
                     if not submission.done.done():
                         submission.done.set_exception(error)
-            except asyncio.CancelledError:  # whether it was written stays unknown
+            except asyncio.CancelledError:  # it stays unknown whether the batch was written
                 for submission in batch:
                     submission.done.cancel()
                 raise
@@ -76,7 +76,7 @@ class GroupCommit(Generic[S]):
         return batch
 
     async def close(self) -> None:
-        """Stop. What is not known to be written is cancelled."""
+        """Stop, and cancel everything not known to be written."""
         self._closed = True
         await self._task.stop()
         while self._waiting:

@@ -13,10 +13,10 @@ Document = dict[str, Any]
 
 
 class OrderedInsert:
-    """Inserts into one collection, each durable on a majority when it is answered without a write error.
+    """The insert command for one collection: durable on a majority if answered without a write error.
 
-    Costs the client three quarters of `insert_many` (bench/loads/insert.py has that one). What it lacks is the driver's
-    retry: after an unknown outcome its caller must look at what is stored.
+    Takes three quarters of the client's time for `insert_many` (bench/loads/insert.py measures that). The driver does
+    not retry it: after an unknown outcome, the caller must read what is stored.
     """
 
     __slots__ = ("_collection", "_database")
@@ -26,15 +26,15 @@ class OrderedInsert:
         self._collection = collection
 
     async def __call__(self, documents: Sequence[Document]) -> tuple[int, Document | None]:
-        """Insert up to the first document that fails.
+        """Insert documents up to the first that fails.
 
-        Returns how many are stored, from the first, and the write error (`code`, `errmsg`, …) of the next. Without one
-        all are durable. With one, those before it are only *said* to be stored: routers of some versions then leave
-        out that the write concern failed.
+        Return how many are stored, counted from the first, and the write error (`code`, `errmsg`, …) of the next.
+        Without an error all are durable. With one, those before it are only *said* to be stored: some router versions
+        then do not report that the write concern failed.
 
-        Raises PyMongoError when it is not known what is stored, or stored for good; and, before anything is sent,
-        BSONError, DocumentTooLarge, OverflowError, TypeError or ValueError for what BSON cannot
-        hold, or is over 16 MB together.
+        Raises PyMongoError if it is unknown what is stored durably. Raises BSONError, DocumentTooLarge, OverflowError,
+        TypeError or ValueError, before anything is sent, for documents that BSON cannot hold or that exceed 16 MB
+        together.
         """
         reply = await self._database.command(
             {"insert": self._collection, "documents": documents, "ordered": True, "writeConcern": _WRITE_CONCERN}

@@ -1,1 +1,1 @@
-"""A projection of sessions and of what was said in them, in SQLite, to find them by. The log can rebuild it."""
+"""The search index: a projection of sessions and of what was said in them, in SQLite. The log can rebuild it."""

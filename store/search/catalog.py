@@ -1,4 +1,4 @@
-"""Writes of the projection. Everything here blocks, and belongs to one thread."""
+"""Writes to the projection. Everything here blocks and belongs to one thread."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
 
 _MAX_PAIRS = 32
-"""Top-level values of one session's metadata that can be asked for."""
+"""The most top-level metadata values of one session that can be searched for."""
 _MAX_VALUE_CHARS = 256
 _MAX_ABOUT_CHARS = 8192
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Said(Struct, frozen=True):
-    """What was said in the events first…last of a session; `text` may be empty."""
+    """The text spoken in the events first…last of a session. `text` may be empty."""
 
     session_id: str
     first: int
@@ -31,15 +31,15 @@ class Said(Struct, frozen=True):
 
 
 class Unended(Struct, frozen=True):
-    """A session that had not ended when the projection last heard of it."""
+    """A session that has not ended as far as the projection knows."""
 
     session_id: str
     indexed: int
-    """The texts of the events up to this one are in."""
+    """The last seq whose text is indexed."""
 
 
 class Catalog:
-    """The projection in one file. Raises sqlite3.Error where the file cannot be written."""
+    """Write access to the projection in one file. Methods raise sqlite3.Error if the file cannot be written."""
 
     def __init__(self, path: Path) -> None:
         self._connection = open_projection(path)
@@ -53,7 +53,7 @@ class Catalog:
         return self._one("SELECT value FROM state WHERE name = 'rebuild'") is not None
 
     def clear(self) -> None:
-        """Forget all, to be fed anew."""
+        """Delete everything, so that the projection can be filled again."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for table in ("sessions", "metadata", "state"):
@@ -65,17 +65,17 @@ class Catalog:
         return [Unended(*row) for row in rows]
 
     def indexed(self, session_id: str) -> int | None:
-        """How far the session's texts are in; None for one that is not known."""
+        """Return the last seq of a session whose text is indexed; None for an unknown session."""
         row = self._one("SELECT indexed FROM sessions WHERE id = ?", session_id)
         return None if row is None else int(row[0])
 
     def newest_started(self) -> int | None:
-        """When the newest session started, in milliseconds since 1970."""
+        """Return the start of the newest session, in milliseconds since 1970; None if there is no session."""
         row = self._one("SELECT started FROM sessions ORDER BY ordinal DESC LIMIT 1")
         return None if row is None else int(row[0])
 
     def complete(self) -> bool:
-        """Whether it has been fed with all sessions there were, once."""
+        """Return whether the projection has once been filled with all sessions."""
         return self._one("SELECT value FROM state WHERE name = 'complete'") is not None
 
     def note_complete(self) -> None:
@@ -88,8 +88,10 @@ class Catalog:
     # --- what it learns ----------------------------------------------------------------------------------------------
 
     def take(self, records: Iterable[SessionRecord], texts: Iterable[Said]) -> list[str]:
-        """Sessions as they are now, then what was said in them. Returns the ids of those whose texts have a hole before
-        these, which are left out then."""
+        """Write sessions as they are now, then what was said in them.
+
+        Leave out texts that do not follow those indexed so far, and return the ids of their sessions.
+        """
         behind: dict[str, None] = {}
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -101,7 +103,7 @@ class Catalog:
         return list(behind)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Sessions that are no more. Their texts lead nowhere from now on."""
+        """Remove sessions. Their texts stay in the index but match no session."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for session_id in session_ids:
@@ -166,11 +168,14 @@ class Catalog:
 
 
 def _folded(text: str) -> str:
+    """Return the folded words of a text; plain ASCII unchanged, since the tokenizer finds the same words in it."""
+    if text.isascii():
+        return text
     return " ".join(words_of(text))
 
 
 def _columns(record: SessionRecord) -> tuple[Any, ...]:
-    """status … talk."""
+    """Return the values of the columns status … talk."""
     seen, ended = record.figures, record.ended_at
     duration = None if ended is None else (ended - record.started_at) // _MILLISECOND
     times = to_millis(record.started_at), None if ended is None else to_millis(ended)

@@ -1,4 +1,4 @@
-"""Reads of the projection: pages, counts and sums. Everything here blocks, and belongs to one thread."""
+"""Reads of the projection: pages and counts. Everything here blocks and belongs to one thread."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from msgspec import Struct
 
 from turnwire.protocol.times import to_millis
 from turnwire.store.search.tables import ORDINAL_OF_TEXT, first_ordinal, open_projection, text_rowid, text_rowid_of
-from turnwire.store.session_filter import SessionFilter
+from turnwire.store.session_filter import SearchFilter
 from turnwire.store.sessions import SessionQuery
 
 PAGE_SECONDS = 0.06
-"""A page is looked for so long; then the answer says how far it looked."""
+"""The longest search for a page. After it, the answer says where the search stopped."""
 COUNT_SECONDS = 0.03
+"""The longest search for a count."""
 FEW = 1000
-"""A filter with so few matches is looked up by its index; for others the sessions are gone through, newest first."""
+"""The most matches of a filter for which its index is used. For other filters, all sessions are scanned in order."""
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _END = 2**62
 
@@ -27,22 +28,24 @@ Clause = tuple[str, list[Any]]
 
 
 class Found(Struct, frozen=True):
-    """Ids in order. `stopped_at` is where the search went no further for lack of time: (started, in milliseconds since
-    1970; id)."""
+    """The ids found, in order.
+
+    `stopped_at` is the (start in milliseconds since 1970, id) of the last session searched, if time ran out.
+    """
 
     ids: list[str]
     stopped_at: tuple[int, str] | None = None
 
 
 class Count(Struct, frozen=True):
-    """Sessions that pass; when not `exact`, there may be more."""
+    """The number of matching sessions. A lower bound unless `exact`."""
 
     value: int
     exact: bool
 
 
 class Finder:
-    """Read access to the projection in one file. Raises sqlite3.Error."""
+    """Read access to the projection in one file. Methods raise sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
         self._connection = open_projection(path)
@@ -61,7 +64,7 @@ class Finder:
         return Found(found[: query.limit], stopped)
 
     def count(self, query: SessionQuery, up_to: int, seconds: float = COUNT_SECONDS) -> Count:
-        """Of all pages together, whatever the cursor."""
+        """Count the matches over all pages, whatever the cursor, up to `up_to`."""
         counted = 0
 
         def add(rows: list[tuple[int, str]]) -> None:
@@ -74,7 +77,7 @@ class Finder:
 
 
 class _Search:
-    """One way through the sessions in their order, window by window."""
+    """One scan through the sessions in order, window by window."""
 
     def __init__(self, connection: sqlite3.Connection, query: SessionQuery, *, whole: bool = False) -> None:
         self._connection = connection
@@ -84,7 +87,7 @@ class _Search:
         self._low, self._high = self._bounds(query, whole=whole)
 
     def _bounds(self, query: SessionQuery, *, whole: bool) -> tuple[int, int]:
-        """Ordinals: inclusive, exclusive."""
+        """Return the range of ordinals to scan: inclusive start, exclusive end."""
         low = 0 if query.started_after is None else first_ordinal(to_millis(query.started_after) + 1)
         high = _END if query.started_before is None else first_ordinal(to_millis(query.started_before))
         if query.before is not None and not whole:
@@ -96,14 +99,17 @@ class _Search:
         return low, high
 
     def _place(self, started_ms: int, session_id: str) -> int:
-        """The ordinal of the session a page before has ended with."""
+        """Return the ordinal of the previous page's last session, or where it would be."""
         row = self._connection.execute("SELECT ordinal FROM sessions WHERE id = ?", (session_id,)).fetchone()
         if row is not None:
             return int(row[0])
         return first_ordinal(started_ms + 1) - 1 if self._ascending else first_ordinal(started_ms)
 
     def run(self, wanted: int, seconds: float, take: Any) -> tuple[int, str] | None:
-        """Hand over matches, (ordinal, id), until there are as many as wanted. Where it stopped for lack of time."""
+        """Call `take` with lists of matches, (ordinal, id), until `wanted` are found.
+
+        Return where the search stopped if time ran out: (start in milliseconds since 1970, id).
+        """
         few = self._rarest()
         if few is not None:
             rows = self._matches(self._low, self._high, wanted, few)
@@ -123,7 +129,7 @@ class _Search:
         return None
 
     def _edge(self, width: int) -> int:
-        """Where a window of so many sessions ends."""
+        """Return the ordinal at which a window of `width` sessions ends."""
         order, end = ("ASC", _END) if self._ascending else ("DESC", 0)
         sql = (
             f"SELECT ordinal FROM sessions WHERE ordinal >= ? AND ordinal < ? ORDER BY ordinal {order} LIMIT 1 OFFSET ?"
@@ -134,7 +140,7 @@ class _Search:
         return int(row[0]) if self._ascending else int(row[0]) + 1
 
     def _last_before(self, edge: int) -> tuple[int, str]:
-        """The session that was looked at last."""
+        """Return the last session searched."""
         sql = "SELECT started, id FROM sessions WHERE ordinal >= ? ORDER BY ordinal ASC LIMIT 1"
         if self._ascending:
             sql = "SELECT started, id FROM sessions WHERE ordinal < ? ORDER BY ordinal DESC LIMIT 1"
@@ -149,23 +155,23 @@ class _Search:
         where = " AND ".join(["ordinal >= ? AND ordinal < ?", *(sql for sql, _ in clauses)])
         values = [low, high, *(value for _, part in clauses for value in part), limit]
         order = "ASC" if self._ascending else "DESC"
-        # By its order alone: an index of a filter would have to be sorted.
+        # Scan in order: the results of a filter's index would have to be sorted.
         source = "sessions NOT INDEXED" if few is None else "sessions"
         sql = f"SELECT ordinal, id FROM {source} WHERE {where} ORDER BY ordinal {order} LIMIT ?"
         return self._connection.execute(sql, values).fetchall()
 
     def _said_in(self, word: str) -> Clause:
-        """For few sessions: looks into each."""
+        """Return the condition for a word that checks each of few sessions."""
         sql = "EXISTS (SELECT 1 FROM said WHERE said MATCH ? AND rowid >= {} AND rowid < {})"
         return sql.format(text_rowid_of("ordinal"), text_rowid_of("(ordinal + 1)")), [f'"{word}"']
 
     def _said(self, word: str, low: int, high: int) -> Clause:
-        """For a window of sessions: all of it at once."""
+        """Return the condition for a word that searches a whole window of sessions at once."""
         sql = f"ordinal IN (SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ? AND rowid >= ? AND rowid < ?)"
         return sql, [f'"{word}"', text_rowid(low, 0), min(2**63 - 1, text_rowid(high, 0))]
 
     def _rarest(self) -> Clause | None:
-        """A subquery of few ordinals, among which all matches are."""
+        """Return a subquery of at most FEW ordinals that include all matches, or None."""
         drivers = [*self._drivers, *(self._all_of(word) for word in self._words)]
         best: tuple[int, Clause] | None = None
         for sql, values in drivers:
@@ -197,7 +203,7 @@ _BROAD = {_ENDED, _NO_ERRORS}
 
 
 def _covered(patterns: Sequence[str]) -> Clause:
-    """As `ids_like`."""
+    """Return the condition for sessions that one of the patterns covers, like `ids_like` in MongoDB."""
     exact = [pattern for pattern in patterns if not pattern.endswith("*")]
     starts = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
     either = [f"id IN ({', '.join('?' * len(exact))})", *["(id >= ? AND id < ?)"] * len(starts)]
@@ -205,8 +211,8 @@ def _covered(patterns: Sequence[str]) -> Clause:
 
 
 def _clauses(query: SessionQuery) -> list[Clause]:
-    """Conditions on a session, beside its time and its words."""
-    more: SessionFilter = query.more
+    """Return the conditions on a session, other than its time and its words."""
+    more: SearchFilter = query.more
     clauses: list[Clause] = []
     if query.status:
         clauses.append((f"status IN ({', '.join('?' * len(query.status))})", list(query.status)))

@@ -6,16 +6,16 @@ import sqlite3
 from pathlib import Path
 
 VERSION = 1
-"""Raised with every change of the tables: a projection of another version is made anew."""
+"""The version of the tables. A projection of another version is dropped and filled again."""
 FILE_NAME = "search.sqlite3"
 
 _SAME_MOMENT_BITS = 8
-"""Sessions that may start in one millisecond, before they spill into the next."""
+"""Bits for the sessions of one millisecond. Further ones take numbers of the next."""
 _CHUNK_BITS = 14
 MAX_CHUNKS = 2**_CHUNK_BITS
-"""Texts of one session."""
+"""The most texts of one session."""
 _ZERO_MS = 1_577_836_800_000
-"""2020-01-01, so that 41 bits of milliseconds last until 2089."""
+"""2020-01-01, so that 41 bits of milliseconds suffice until 2089."""
 
 _TABLES = """
 CREATE TABLE sessions (
@@ -57,9 +57,9 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 
 
 def open_projection(path: Path) -> sqlite3.Connection:
-    """A connection to the projection, which is made when there is none of this version. Raises sqlite3.Error, OSError.
+    """Connect to the projection, creating it unless it exists in this version. Raises sqlite3.Error, OSError.
 
-    What is written last may be lost with the machine, and is read from the log again.
+    If the machine fails, the last writes may be lost. They are then read from the log again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -72,20 +72,20 @@ def open_projection(path: Path) -> sqlite3.Connection:
 
 
 def _dropped(connection: sqlite3.Connection) -> str:
-    """What drops all tables but those that belong to one of the others."""
+    """Return the SQL that drops all tables, except those that SQLite drops along with another one."""
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return "".join(f'DROP TABLE "{name}";\n' for name in names if not name.startswith(("sqlite_", "said_")))
 
 
 def request_rebuild(path: Path) -> None:
-    """Ask whoever feeds the projection to make it anew, now or at its next start. Raises sqlite3.Error, OSError."""
+    """Ask the gateway to fill the projection again, now or at its next start. Raises sqlite3.Error, OSError."""
     connection = open_projection(path)
     connection.execute("INSERT OR REPLACE INTO state VALUES ('rebuild', 'wanted')")
     connection.close()
 
 
 def first_ordinal(started_ms: int) -> int:
-    """Below the ordinals of all sessions that started in this millisecond or later."""
+    """Return the lowest ordinal of sessions that started in this millisecond or later."""
     return max(0, started_ms - _ZERO_MS) << _SAME_MOMENT_BITS
 
 
@@ -94,7 +94,7 @@ def text_rowid(ordinal: int, chunk: int) -> int:
 
 
 def text_rowid_of(ordinal: str) -> str:
-    """The rowid of the first text of a session, in SQL; `ordinal` is SQL too."""
+    """Return SQL for the rowid of a session's first text. `ordinal` is SQL too."""
     return f"({ordinal} << {_CHUNK_BITS})"
 
 

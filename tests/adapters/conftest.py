@@ -1,3 +1,3 @@
-"""The tests in `frameworks` need the frameworks: `make adapters` runs them, each in an environment of its own."""
+"""The tests in `frameworks` need the frameworks. `make adapters` runs each of them in its own environment."""
 
 collect_ignore = ["frameworks"]

@@ -1,4 +1,4 @@
-"""Runs a mapper over a script, at the script's own time."""
+"""Runs a mapper over a script, at the script's own times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Clock:
 
 
 def mapped(mapper: Any, clock: Clock, script: Iterable[tuple[float, Any]]) -> Recorder:
-    """What the mapper makes of the messages, each mapped at its second."""
+    """Return what the mapper makes of the messages, each mapped at its second."""
     recorder = Recorder()
     for seconds, message in script:
         clock.seconds = seconds

@@ -18,9 +18,9 @@ def blocks_of(page: str) -> list[str]:
 
 
 async def run_page(page: str, **names: Any) -> dict[str, Any]:
-    """Run the one block of a page where these names are known. Returns all names after it.
+    """Run the one block of a page with these names defined. Returns all names after it.
 
-    `gateway` stands for the URL that the pages show.
+    `gateway` replaces the URL that the pages show.
     """
     (block,) = blocks_of(page)
     code = compile(

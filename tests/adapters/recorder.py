@@ -60,14 +60,14 @@ class Recorder:
     async def aclose(self) -> None:
         assert self.is_started
 
-    # What tests ask
+    # What tests query
 
     @property
     def events(self) -> list[EventIn]:
         return [item for item in self.items if isinstance(item, EventIn)]
 
     def payloads(self, *names: str) -> list[dict[str, Any]]:
-        """Payloads of these types, or system events of these names; all but states, without names."""
+        """Return payloads of these types, or of system events with these names; without names, of all but states."""
         told = [
             (item.payload.get("event", item.type) if item.type == "system" else item.type, item.payload)
             for item in self.events

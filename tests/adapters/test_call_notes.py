@@ -1,4 +1,4 @@
-"""What all adapters write with: times, states, ids, and the calm towards a publisher that takes nothing more."""
+"""What all adapters use to write: times, states, ids, and one warning for a publisher that takes nothing more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.gateway_url import gateway_url
 from turnwire.adapters.mapped import Collected, stable_id
 from turnwire.adapters.session_ids import new_session_id
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 from turnwire.protocol.messages import EventIn
 
 
@@ -30,14 +30,14 @@ class Closed(Recorder):
         raise errors.PublisherClosed("it is over")
 
 
-def test_times_are_milliseconds_of_the_call_and_never_before_it() -> None:
+def test_call_notes_give_times_in_milliseconds_of_the_call_and_never_negative_ones() -> None:
     clock, told = Clock(), Recorder()
     notes = CallNotes(told, clock=clock)
     notes.said("user", "Hi", started=clock() - 1, ended=clock() + 1.2345)
     assert told.payloads("user_speech") == [{"text": "Hi", "startedMs": 0, "endedMs": 1234}]
 
 
-def test_a_state_is_told_when_it_changes() -> None:
+def test_a_speaker_state_is_noted_only_when_it_changes() -> None:
     told = Recorder()
     notes = CallNotes(told)
     notes.state("bot", "speaking")
@@ -47,17 +47,17 @@ def test_a_state_is_told_when_it_changes() -> None:
     assert [payload["state"] for payload in told.payloads("bot.state")] == ["speaking", "listening"]
 
 
-def test_a_publisher_that_takes_nothing_more_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_publisher_that_takes_nothing_more_logs_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     notes = CallNotes(Closed())
     with caplog.at_level(logging.WARNING, "turnwire"):
         notes.said("user", "Hi")
         notes.note("error")
         notes.heard_so_far("user", "H")
-    assert [record.getMessage() for record in caplog.records] == ["an event was not taken: it is over"]
+    assert [record.getMessage() for record in caplog.records] == ["an event was not queued: it is over"]
 
 
-def test_turns_count_what_the_user_says() -> None:
-    turns = Turns()
+def test_turn_numbers_rise_with_each_user_utterance() -> None:
+    turns = TurnCounter()
     assert turns.current == 0
     turns.user_begins()
     turns.user_begins()
@@ -65,13 +65,13 @@ def test_turns_count_what_the_user_says() -> None:
     assert turns.user_has_said() == 2
 
 
-def test_stable_ids_depend_on_what_is_said_alone() -> None:
+def test_stable_ids_depend_only_on_their_parts() -> None:
     assert stable_id("a", {"b": 1, "c": 2}) == stable_id("a", {"c": 2, "b": 1})
     assert len({stable_id("a", 1), stable_id("a", "1"), stable_id("a", 1, None), stable_id("a1")}) == 4
     assert stable_id("a", 1_766_000_001_000) == stable_id("a", 1_766_000_001_000.0) != stable_id("a", 1.5)
 
 
-def test_what_is_collected_is_delivered_as_it_was() -> None:
+def test_collected_events_and_hints_are_delivered_unchanged() -> None:
     collected, told = Collected(), Recorder()
     event_id = collected.post("system", {"event": "x"}, timestamp="2025-12-21T10:30:00.000Z")
     collected.hint("user_speech", {"text": "H"})
@@ -83,14 +83,14 @@ def test_what_is_collected_is_delivered_as_it_was() -> None:
     assert (items[0].event_id, items[1]) == (event_id, Hint("user_speech", {"text": "H"}))
 
 
-def test_new_session_ids_are_uuids_of_version_7_in_the_order_of_their_time() -> None:
+def test_new_session_ids_are_version_7_uuids_ordered_by_time() -> None:
     ids = [new_session_id() for _ in range(100)]
     assert {uuid.UUID(one).version for one in ids} == {7}
     assert len(set(ids)) == len(ids)
     assert [one[:13] for one in ids] == sorted(one[:13] for one in ids)
 
 
-def test_the_gateway_is_the_one_given_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gateway_url_comes_from_the_argument_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNWIRE_URL", "http://b")
     assert (gateway_url("http://a"), gateway_url(None)) == ("http://a", "http://b")
     monkeypatch.delenv("TURNWIRE_URL")

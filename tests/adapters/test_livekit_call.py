@@ -1,6 +1,6 @@
-"""LiveKit's events, as plain objects with the same fields, and what becomes of them.
+"""The LiveKit adapter, with plain objects that have the fields of LiveKit's events.
 
-What LiveKit itself emits is tested in `frameworks`; here are the cases that are hard to bring about there.
+`frameworks` tests what LiveKit itself emits. Here are the cases that are hard to bring about there.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def cut_answer(session: Session, told: Recorder, *, synchronized: bool = True) -
     return cut
 
 
-async def test_a_cut_is_exact_only_if_the_voice_tells_its_words_and_the_output_how_far_it_came() -> None:
+async def test_a_livekit_cut_is_exact_only_with_word_times_and_a_playback_position() -> None:
     session, _, told = bound()
     assert cut_answer(session, told)["heard"] == "exact"
     session, _, told = bound()
@@ -91,7 +91,7 @@ async def test_a_cut_is_exact_only_if_the_voice_tells_its_words_and_the_output_h
     assert cut_answer(session, told)["heard"] == "unknown"
 
 
-async def test_who_cut_the_bot_is_the_user_unless_the_session_closes_in_silence() -> None:
+async def test_the_user_cut_the_bot_unless_the_session_closed_in_silence() -> None:
     session, _, told = bound()
     session.closing = True
     assert cut_answer(session, told)["cutBy"] == "hangup"
@@ -101,7 +101,7 @@ async def test_who_cut_the_bot_is_the_user_unless_the_session_closes_in_silence(
     assert cut_answer(session, told)["cutBy"] == "user"
 
 
-async def test_what_was_transcribed_and_never_became_a_message_is_told_at_the_end() -> None:
+async def test_transcripts_that_never_became_a_message_are_published_at_the_end() -> None:
     session, job, told = bound()
     heard = {"language": None, "speaker_id": "S1"}
     session.emit("user_input_transcribed", transcript="Never", is_final=True, **heard)
@@ -113,7 +113,7 @@ async def test_what_was_transcribed_and_never_became_a_message_is_told_at_the_en
     assert told.ended == ("completed", "participant_disconnected")
 
 
-async def test_who_speaks_and_in_which_language_is_known_of_an_utterance() -> None:
+async def test_a_user_utterance_has_its_speaker_and_language() -> None:
     session, _, told = bound()
     session.emit("user_input_transcribed", transcript="Hallo", is_final=True, language="de", speaker_id="S1")
     session.emit("conversation_item_added", item=message("user", "Hallo"))
@@ -121,7 +121,7 @@ async def test_who_speaks_and_in_which_language_is_known_of_an_utterance() -> No
     assert told.events[-1].event_id == "item-Hallo"
 
 
-async def test_states_that_say_nothing_are_left_out() -> None:
+async def test_livekit_states_without_an_equivalent_are_left_out() -> None:
     session, _, told = bound()
     for state in ("initializing", "idle", "idle", "dreaming"):
         session.emit("agent_state_changed", new_state=state)
@@ -130,7 +130,7 @@ async def test_states_that_say_nothing_are_left_out() -> None:
     assert [one["state"] for one in told.payloads("user.state")] == ["away"]
 
 
-async def test_items_that_are_no_speech_are_left_out() -> None:
+async def test_conversation_items_without_speech_are_left_out() -> None:
     session, _, told = bound()
     session.emit("conversation_item_added", item=message("system", "Be short."))
     session.emit("conversation_item_added", item=message("assistant", " "))
@@ -139,13 +139,13 @@ async def test_items_that_are_no_speech_are_left_out() -> None:
     assert not told.payloads("user_speech", "bot_speech")
 
 
-async def test_a_false_interruption_is_a_note() -> None:
+async def test_a_false_interruption_is_published_as_a_note() -> None:
     session, _, told = bound()
     session.emit("agent_false_interruption", resumed=True)
     assert told.payloads("interruption.false") == [{"event": "interruption.false", "resumed": True}]
 
 
-def test_usage_of_detectors_is_left_out() -> None:
+def test_usage_of_voice_detectors_is_left_out() -> None:
     told, clock = Recorder(), Clock()
     call = LiveKitCall(CallNotes(told, clock=clock), is_closing=bool, has_word_times=bool)
     records = [
@@ -161,7 +161,7 @@ def test_usage_of_detectors_is_left_out() -> None:
     assert told.payloads("call.ended") == [{"event": "call.ended", "reason": "over"}]
 
 
-async def test_a_tool_that_raises_without_a_word_has_failed_all_the_same() -> None:
+async def test_a_tool_that_raises_without_a_message_is_published_as_failed() -> None:
     session, _, told = bound()
     call = SimpleNamespace(call_id="t1", name="book", arguments="not JSON")
     started = SimpleNamespace(type="tool_call_started", function_call=call)

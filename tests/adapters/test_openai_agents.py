@@ -31,7 +31,7 @@ def listening() -> tuple[Model, Listener, Recorder]:
     return model, listen(model, told), told
 
 
-async def test_what_the_server_says_is_told() -> None:
+async def test_events_of_the_agents_sdk_model_are_published() -> None:
     model, _, told = listening()
     for _, message in script.one_exchange():
         await model.emit("raw_server_event", data=message)
@@ -40,7 +40,7 @@ async def test_what_the_server_says_is_told() -> None:
     assert [one["text"] for one in told.payloads("user_speech")] == ["Are you open?"]
 
 
-async def test_the_end_of_the_stream_is_told_once_and_an_exception_as_an_error() -> None:
+async def test_the_end_of_the_stream_is_published_once_and_an_exception_as_an_error() -> None:
     model, _, told = listening()
     await model.emit("exception", exception=ConnectionResetError("gone"))
     await model.emit("end_of_stream")
@@ -49,7 +49,7 @@ async def test_the_end_of_the_stream_is_told_once_and_an_exception_as_an_error()
     assert told.payloads("call.ended") == [{"event": "call.ended", "reason": "disconnected"}]
 
 
-def test_handoffs_and_guardrails_of_the_session_are_told() -> None:
+def test_handoffs_and_tripped_guardrails_are_published() -> None:
     _, told_of_session, told = listening()
     agents = {"from_agent": SimpleNamespace(name="Reception"), "to_agent": SimpleNamespace(name="Billing")}
     told_of_session(SimpleNamespace(type="handoff", **agents))
@@ -62,9 +62,9 @@ def test_handoffs_and_guardrails_of_the_session_are_told() -> None:
     ]
 
 
-async def test_what_cannot_be_read_does_not_reach_the_model(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_event_the_listener_cannot_read_does_not_disturb_the_model(caplog: pytest.LogCaptureFixture) -> None:
     model, _, told = listening()
     await model.emit("raw_server_event")
     await model.emit("raw_server_event", data=script.created())
-    assert "was not noted" in caplog.text
+    assert "was not recorded" in caplog.text
     assert told.payloads("call.started")

@@ -1,4 +1,4 @@
-"""OpenAI Realtime: what its server says, and what becomes of it."""
+"""The OpenAI Realtime adapter: which events its server's messages become."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def of(messages: script.Script) -> Recorder:
     return mapped(RealtimeMapper(clock=clock), clock, messages)
 
 
-def test_an_exchange_has_texts_times_and_a_turn_though_the_transcript_comes_last() -> None:
+def test_an_openai_exchange_has_texts_times_and_a_turn_although_the_transcript_comes_last() -> None:
     told = of(script.one_exchange())
     (question,), (answer,) = told.payloads("user_speech"), told.payloads("bot_speech")
     assert question == {"text": "Are you open?", "turn": 1, "startedMs": 1000, "endedMs": 2000}
@@ -25,7 +25,7 @@ def test_an_exchange_has_texts_times_and_a_turn_though_the_transcript_comes_last
     assert told.payloads("call.started")[0]["model"] == "gpt-realtime"
 
 
-def test_interim_texts_are_hints() -> None:
+def test_interim_texts_of_openai_are_published_as_hints() -> None:
     told = of(
         [
             *script.one_exchange()[:3],
@@ -42,7 +42,7 @@ def test_interim_texts_are_hints() -> None:
     assert [hint["text"] for hint in told.hints("bot_speech")] == ["Yes, until six.", script.ANSWER]
 
 
-def test_states_are_told_when_they_change() -> None:
+def test_openai_speaker_states_are_published_only_when_they_change() -> None:
     told = of([*script.one_exchange(), (8.0, script.event("rate_limits.updated", 95)), *script.barge_in()])
     states = [(event.payload["event"], event.payload["state"]) for event in told.events if "state" in event.payload]
     assert states[:5] == [
@@ -54,7 +54,7 @@ def test_states_are_told_when_they_change() -> None:
     ]
 
 
-def test_a_truncated_answer_is_interrupted_where_its_playback_was_cut() -> None:
+def test_a_truncated_answer_ends_where_its_playback_was_cut() -> None:
     told = of([*script.one_exchange(), *script.barge_in()])
     (interruption,) = told.payloads("interruption")
     assert interruption == {"event": "interruption", "by": "user", "turn": 1, "atMs": 4100}
@@ -66,7 +66,7 @@ def test_a_truncated_answer_is_interrupted_where_its_playback_was_cut() -> None:
     }
 
 
-def test_an_answer_that_is_cut_while_it_is_made_ends_now_and_was_heard_to_an_unknown_word() -> None:
+def test_an_answer_cut_during_generation_ends_at_once_and_its_heard_text_is_unknown() -> None:
     messages = [
         *script.one_exchange()[:8],
         (3.2, script.message_done(9, "resp_1", "item_b1", "Yes, until six.", status="incomplete")),
@@ -83,7 +83,7 @@ def test_an_answer_that_is_cut_while_it_is_made_ends_now_and_was_heard_to_an_unk
     }
 
 
-def test_over_webrtc_the_server_says_when_its_playback_was_cut() -> None:
+def test_over_webrtc_the_server_reports_when_its_playback_was_cut() -> None:
     messages = [
         *script.one_exchange(),
         (4.0, script.event("output_audio_buffer.cleared", 30, response_id="resp_1")),
@@ -92,7 +92,7 @@ def test_over_webrtc_the_server_says_when_its_playback_was_cut() -> None:
     assert [one["atMs"] for one in of(messages).payloads("interruption")] == [4000]
 
 
-def test_answers_play_one_after_the_other() -> None:
+def test_openai_answers_play_one_after_the_other() -> None:
     messages = [
         *script.one_exchange(),
         (3.5, script.delta(40, "resp_2", "item_b2", 1000)),
@@ -103,7 +103,7 @@ def test_answers_play_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("echo", ["conversation.item.created", "conversation.item.added", "conversation.item.done"])
-def test_a_function_call_runs_until_its_output_is_sent(echo: str) -> None:
+def test_an_openai_function_call_runs_until_its_output_is_sent(echo: str) -> None:
     messages = [
         *script.one_exchange(),
         (3.0, script.function_call(50, "resp_1")),
@@ -132,7 +132,9 @@ def test_a_function_call_runs_until_its_output_is_sent(echo: str) -> None:
         ({"error": {"type": "http_error", "message": "no route"}}, {"event": "tool.failed", "error": "no route"}),
     ],
 )
-def test_tools_that_the_server_runs_have_ends_of_their_own(end: dict[str, object], told: dict[str, object]) -> None:
+def test_tools_run_by_the_openai_server_are_published_with_their_own_ends(
+    end: dict[str, object], told: dict[str, object]
+) -> None:
     item = {"id": "mcp_1", "type": "mcp_call", "name": "add", "server_label": "math"}
     whole = {**item, "arguments": '{"a": 1}', **end}
     recorder = of(
@@ -146,7 +148,7 @@ def test_tools_that_the_server_runs_have_ends_of_their_own(end: dict[str, object
     assert ended == {"name": "add", "callId": "mcp_1", "durationMs": 500, **told}
 
 
-def test_usage_is_told_for_each_response_and_transcript() -> None:
+def test_openai_usage_is_published_for_each_response_and_transcript() -> None:
     of_bot, of_user = of(script.one_exchange()).payloads("usage")
     assert of_bot == {
         "event": "usage",
@@ -159,7 +161,7 @@ def test_usage_is_told_for_each_response_and_transcript() -> None:
     assert (of_user["kind"], of_user["inputTokens"]) == ("stt", 20)
 
 
-def test_errors_keys_and_idle_users_are_told() -> None:
+def test_openai_errors_pressed_keys_and_idle_users_are_published() -> None:
     failed = {"type": "failed", "error": {"type": "server_error", "code": "overloaded", "message": "too busy"}}
     told = of(
         [
@@ -178,13 +180,13 @@ def test_errors_keys_and_idle_users_are_told() -> None:
     assert told.payloads("user.state") == [{"event": "user.state", "state": "idle"}]
 
 
-def test_typed_input_is_chat() -> None:
+def test_typed_input_is_published_as_chat() -> None:
     item = {"id": "item_t", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
     told = of([(0.0, script.created()), (1.0, script.event("conversation.item.added", 80, item=item))])
     assert told.payloads("user_speech") == [{"text": "Hi", "turn": 1, "source": "chat"}]
 
 
-def test_closing_tells_what_was_left_open() -> None:
+def test_closing_the_mapper_publishes_what_was_left_open() -> None:
     clock = Clock()
     mapper = RealtimeMapper(clock=clock)
     told = mapped(mapper, clock, [*script.one_exchange()[:3], (3.0, script.function_call(50, "resp_1"))])
@@ -194,14 +196,14 @@ def test_closing_tells_what_was_left_open() -> None:
     assert told.payloads("call.ended") == [{"event": "call.ended", "reason": "user_hangup"}]
 
 
-def test_mapping_a_session_again_makes_the_same_events() -> None:
+def test_mapping_an_openai_session_again_gives_the_same_events() -> None:
     messages = [*script.one_exchange(), *script.barge_in(), (6.0, script.function_call(50, "resp_1"))]
     first, second = of(messages), of(messages)
     assert [event.event_id for event in first.events] == [event.event_id for event in second.events]
     assert len({event.event_id for event in first.events}) == len(first.events)
 
 
-def test_what_it_does_not_know_says_nothing() -> None:
+def test_unknown_openai_events_publish_nothing() -> None:
     told = of(
         [(0.0, {"type": "response.dreamed"}), (0.1, {}), (0.2, {"type": None}), (0.3, {"type": "session.updated"})]
     )

@@ -1,4 +1,4 @@
-"""The code in docs/adapters runs as it stands. That of frameworks is run where they are, by `make adapters`."""
+"""The code in docs/adapters runs as it stands. `make adapters` runs the code for frameworks, inside the frameworks."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ async def texts(gateway: Gateway, session_id: str) -> list[str]:
         return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
-async def test_openai_realtime(gateway: Gateway) -> None:
+async def test_the_code_in_openai_realtime_md_publishes_a_call(gateway: Gateway) -> None:
     events = [message for _, message in openai_script.one_exchange()]
     await run_page("openai-realtime", connection=streamed(events), call_id="call-1", gateway=gateway.url)
     assert sorted(await texts(gateway, "call-1")) == ["Are you open?", openai_script.ANSWER]
 
 
-async def test_deepgram(gateway: Gateway) -> None:
+async def test_the_code_in_deepgram_md_publishes_a_call(gateway: Gateway) -> None:
     messages: list[Any] = [message for _, message in DEEPGRAM]
     await run_page("deepgram", connection=streamed([*messages, bytes(480)]), call_id="call-1", gateway=gateway.url)
     assert await texts(gateway, "call-1") == ["Are you open?", "Yes, until six. Shall I book a table?"]
 
 
-async def test_twilio(gateway: Gateway) -> None:
+async def test_the_code_in_twilio_md_publishes_a_call(gateway: Gateway) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "setup", "callSid": "CA1"}
 
@@ -53,24 +53,24 @@ async def test_twilio(gateway: Gateway) -> None:
     assert await texts(gateway, "CA1") == ["Are you open?", "Yes, until six."]
 
 
-async def test_vapi(gateway: Gateway) -> None:
+async def test_the_code_in_vapi_md_stores_a_webhook(gateway: Gateway) -> None:
     await run_page("vapi", body=VAPI_CALL[3], gateway=gateway.url)
     assert await texts(gateway, "call-vapi") == ["Is there a table?"]
 
 
-async def test_retell(gateway: Gateway) -> None:
+async def test_the_code_in_retell_md_stores_a_webhook(gateway: Gateway) -> None:
     await run_page("retell", body=retell("call_ended", RETELL_TRANSCRIPT), gateway=gateway.url)
     assert len(await texts(gateway, "call-retell")) == 4
 
 
 @pytest.mark.parametrize("page", NAMES)
-def test_code_of_every_page_compiles(page: str) -> None:
+def test_the_code_of_every_adapter_page_compiles(page: str) -> None:
     for block in blocks_of(page):
         compile(block, f"{page}.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.parametrize("page", NAMES)
-def test_links_of_every_page_lead_somewhere(page: str) -> None:
+def test_every_link_of_the_adapter_pages_leads_somewhere(page: str) -> None:
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert (PAGES / target).exists(), target

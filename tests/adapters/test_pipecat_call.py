@@ -1,6 +1,6 @@
-"""Pipecat's frames, as plain objects of the same names and fields, and what becomes of them.
+"""The Pipecat adapter, with plain objects that have the names and fields of Pipecat's frames.
 
-What Pipecat itself emits is tested in `frameworks`; here are the orders of frames that are hard to bring about there.
+`frameworks` tests what Pipecat itself emits. Here are the orders of frames that are hard to bring about there.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Pipeline:
         return self.told.payloads("bot_speech")
 
 
-def test_a_frame_of_a_subclass_is_known_by_its_ancestor() -> None:
+def test_a_pipecat_frame_is_recognized_by_its_base_class() -> None:
     call = Pipeline().call
     text = type("TextFrame", (), {})
     special = type("OurTranscriptionFrame", (type("TranscriptionFrame", (text,), {}),), {})
@@ -93,7 +93,7 @@ def test_two_sentences_that_play_one_after_the_other_are_two_utterances() -> Non
     ]
 
 
-def test_a_word_that_leaves_late_is_part_of_what_was_said() -> None:
+def test_a_word_that_leaves_the_transport_late_belongs_to_its_utterance() -> None:
     line = Pipeline()
     words = [line.voiced(1.0, word) for word in ("Hello", "there")]
     line.frame(1.0, "BotStartedSpeakingFrame")
@@ -103,7 +103,7 @@ def test_a_word_that_leaves_late_is_part_of_what_was_said() -> None:
     assert [one["text"] for one in line.said_by_bot] == ["Hello there"]
 
 
-def test_words_with_spaces_of_their_own_are_not_given_more() -> None:
+def test_words_that_bring_their_own_spaces_get_no_others() -> None:
     line = Pipeline()
     line.frame(1.0, "BotStartedSpeakingFrame")
     line.played(1.1, *(line.voiced(1.0, piece, glued=True) for piece in ("Hel", "lo", " there")))
@@ -111,7 +111,7 @@ def test_words_with_spaces_of_their_own_are_not_given_more() -> None:
     assert line.said_by_bot[0]["text"] == "Hello there"
 
 
-def test_what_the_model_was_still_writing_is_unsaid_too() -> None:
+def test_text_the_model_was_still_writing_counts_as_unsaid() -> None:
     line = Pipeline()
     line.frame(0.9, "LLMFullResponseStartFrame")
     for text in ("Yes, until six. ", "Shall I"):
@@ -124,7 +124,7 @@ def test_what_the_model_was_still_writing_is_unsaid_too() -> None:
     assert (cut["text"], cut["unsaid"], cut["heard"]) == ("Yes, until", "six. Shall I", "exact")
 
 
-def test_an_interruption_after_the_last_word_cuts_nothing() -> None:
+def test_an_interruption_after_the_last_word_does_not_cut_the_utterance() -> None:
     line = Pipeline()
     line.announced(1.0, "Yes.")
     line.frame(1.1, "BotStartedSpeakingFrame")
@@ -134,7 +134,7 @@ def test_an_interruption_after_the_last_word_cuts_nothing() -> None:
     assert not line.told.payloads("interruption")
 
 
-def test_an_interruption_while_the_bot_thinks_throws_away_what_it_had_made() -> None:
+def test_an_interruption_while_the_bot_thinks_discards_the_answer() -> None:
     line = Pipeline()
     line.announced(1.0, "Yes, until six.")
     line.frame(1.1, "InterruptionFrame")
@@ -145,7 +145,7 @@ def test_an_interruption_while_the_bot_thinks_throws_away_what_it_had_made() -> 
     assert [one["text"] for one in line.said_by_bot] == ["Sure."]
 
 
-def test_an_answer_that_was_cut_before_its_first_word_leaves_its_text_with_the_interruption() -> None:
+def test_an_answer_cut_before_its_first_word_gives_its_text_to_the_interruption() -> None:
     line = Pipeline()
     line.announced(1.0, "Yes, until six.")
     line.voiced(1.0, "Yes,")
@@ -155,7 +155,7 @@ def test_an_answer_that_was_cut_before_its_first_word_leaves_its_text_with_the_i
     assert line.told.payloads("interruption")[0]["unsaid"] == "Yes, until six."
 
 
-def test_a_voice_that_tells_no_text_is_told_by_its_announcement() -> None:
+def test_a_voice_without_text_frames_is_published_by_its_announced_text() -> None:
     line = Pipeline()
     line.announced(1.0, "Yes.")
     line.frame(1.1, "BotStartedSpeakingFrame")
@@ -163,7 +163,7 @@ def test_a_voice_that_tells_no_text_is_told_by_its_announcement() -> None:
     assert line.said_by_bot[0]["text"] == "Yes."
 
 
-def test_a_bot_that_writes_is_told_by_its_context() -> None:
+def test_a_bot_that_writes_is_published_from_its_context() -> None:
     line = Pipeline()
     line.frame(1.0, "InputTextRawFrame", text="Are you open?")
     line.frame(1.5, "LLMContextAssistantTurnFrame", text="Yes.")
@@ -171,7 +171,7 @@ def test_a_bot_that_writes_is_told_by_its_context() -> None:
     assert line.said_by_bot == [{"text": "Yes.", "turn": 1}]
 
 
-def test_without_aggregators_transcriptions_are_told_when_the_bot_answers() -> None:
+def test_without_aggregators_transcriptions_are_published_when_the_bot_answers() -> None:
     line = Pipeline()
     for text in ("Are you", "open?"):
         line.frame(1.0, "TranscriptionFrame", text=text, language="en")
@@ -179,7 +179,7 @@ def test_without_aggregators_transcriptions_are_told_when_the_bot_answers() -> N
     assert line.told.payloads("user_speech") == [{"text": "Are you open?", "turn": 1, "language": "en"}]
 
 
-def test_what_was_transcribed_last_is_kept_when_the_caller_hangs_up() -> None:
+def test_the_last_transcription_is_published_when_the_caller_hangs_up() -> None:
     line = Pipeline()
     line.frame(1.0, "TranscriptionFrame", text="Never mind", language=None)
     line.frame(1.1, "CancelFrame", reason=None)
@@ -187,7 +187,7 @@ def test_what_was_transcribed_last_is_kept_when_the_caller_hangs_up() -> None:
     assert line.told.payloads("user_speech")[0]["text"] == "Never mind"
 
 
-def test_a_backchannel_is_no_turn() -> None:
+def test_a_pipecat_backchannel_does_not_count_as_a_turn() -> None:
     line = Pipeline()
     line.user_says(1.0, "Are you open?")
     line.frame(2.0, "UserBackchannelFrame", text="mhm")
@@ -195,7 +195,7 @@ def test_a_backchannel_is_no_turn() -> None:
     assert (question["turn"], mhm["turn"], mhm["source"]) == (1, 1, "backchannel")
 
 
-def test_functions_that_a_provider_runs_are_tools_too() -> None:
+def test_functions_run_by_a_provider_are_published_as_tools() -> None:
     line = Pipeline()
     call = {"tool_call_id": "t1", "function_name": "search"}
     line.frame(1.0, "ExternalFunctionCallsStartedFrame", function_calls=[SimpleNamespace(**call)])
@@ -215,7 +215,7 @@ def test_functions_that_a_provider_runs_are_tools_too() -> None:
         ("CancelFrame", {"reason": "x" * 300}, ("completed", "x" * 256)),
     ],
 )
-def test_the_last_frame_says_why_the_call_ended(frame: str, fields: dict[str, Any], end: tuple[str, str]) -> None:
+def test_the_last_frame_gives_the_reason_of_the_end(frame: str, fields: dict[str, Any], end: tuple[str, str]) -> None:
     line = Pipeline()
     line.frame(1.0, frame, **fields)
     assert line.finish(2.0) == end
@@ -223,13 +223,13 @@ def test_the_last_frame_says_why_the_call_ended(frame: str, fields: dict[str, An
     assert [one["reason"] for one in line.told.payloads("call.ended")] == [end[1]]
 
 
-def test_a_fatal_error_makes_the_call_failed() -> None:
+def test_a_fatal_pipecat_error_makes_the_session_failed() -> None:
     line = Pipeline()
     line.frame(1.0, "ErrorFrame", error="no voice", fatal=True, processor=None)
     assert line.finish(2.0) == ("failed", "cancelled")
 
 
-def test_amounts_are_added_up_until_the_user_has_spoken() -> None:
+def test_pipecat_usage_is_summed_up_until_the_user_has_spoken() -> None:
     line = Pipeline()
     characters = type("TTSUsageMetricsData", (SimpleNamespace,), {})
     seconds = type("STTUsageMetricsData", (SimpleNamespace,), {})
@@ -243,7 +243,7 @@ def test_amounts_are_added_up_until_the_user_has_spoken() -> None:
     ]
 
 
-def test_parts_of_a_latency_become_stages() -> None:
+def test_the_parts_of_pipecats_latency_become_stages() -> None:
     line = Pipeline()
     parts = [("endpointing_wait", 0.2), ("llm_inference", 0.3), ("llm_tool_call", 0.1), ("pipeline", 0.01)]
     contributions = [SimpleNamespace(key=key, duration_secs=seconds) for key, seconds in parts]

@@ -1,4 +1,4 @@
-"""Whatever Python value a tool gets or returns becomes a payload that the gateway takes."""
+"""Whatever Python value a tool gets or returns becomes a payload that the gateway accepts."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ VALUES = st.recursive(
 
 @pytest.mark.property
 @given(VALUES)
-def test_any_value_becomes_storable(value: object) -> None:
+def test_any_python_value_becomes_a_storable_payload(value: object) -> None:
     payload = fields(value=value)
     assert is_storable(payload, MAX_LEVELS + 1)
     msgspec.json.encode(payload)
 
 
-def test_plain_values_stay_as_they_are() -> None:
+def test_plain_json_values_are_stored_unchanged() -> None:
     plain: dict[str, Any] = {"a": [1, 2.5, "text", True], "b": {"c": None}}
     assert fields(value=plain, missing=None) == {"value": plain}
 
@@ -59,7 +59,7 @@ class Broken:
 
 
 class Model:
-    """As pydantic's are."""
+    """A model with pydantic's method."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         return {"mode": mode}
@@ -79,7 +79,7 @@ class Model:
         ("\ud83d", "?"),
     ],
 )
-def test_what_is_no_json_becomes_text(value: object, stored: object) -> None:
+def test_values_that_are_not_json_become_text(value: object, stored: object) -> None:
     assert fields(value=value) == {"value": stored}
 
 
@@ -88,15 +88,15 @@ def test_what_is_no_json_becomes_text(value: object, stored: object) -> None:
     ["x" * 1_000_000, "ß" * 1_000_000, ["word" * 100] * 10_000, {str(n): "x" * 5000 for n in range(500)}],
     ids=["text", "not ascii", "list", "object"],
 )
-def test_what_is_very_large_is_cut_to_what_an_event_may_have(value: object) -> None:
+def test_very_large_values_are_cut_to_the_size_of_an_event(value: object) -> None:
     assert len(msgspec.json.encode(fields(value=value, other="x" * 50_000))) < 100_000
 
 
-def test_a_long_list_keeps_its_beginning() -> None:
+def test_a_long_list_is_cut_to_its_beginning() -> None:
     assert fields(value=range(1000))["value"] == list(range(MAX_ITEMS))
 
 
-def test_a_value_that_holds_itself_ends_somewhere() -> None:
+def test_a_value_that_contains_itself_is_cut_at_a_depth() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert is_storable(fields(value=endless), MAX_LEVELS + 1)

@@ -1,4 +1,4 @@
-"""Twilio ConversationRelay: messages of both sides, and what becomes of them."""
+"""The Twilio adapter: which events the messages of both sides become."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Relay:
         self.sends(2.7, type="text", token="Shall I book a table?", last=True)
 
 
-def test_an_exchange_has_texts_and_a_turn() -> None:
+def test_a_twilio_exchange_has_texts_and_a_turn() -> None:
     relay = Relay()
     relay.exchange()
     assert relay.told.payloads("call.started")[0]["callSid"] == "CA1"
@@ -48,7 +48,7 @@ def test_an_exchange_has_texts_and_a_turn() -> None:
     assert relay.told.hints("bot_speech")[0]["text"] == "Yes, until six. "
 
 
-def test_partial_prompts_may_come_in_pieces() -> None:
+def test_partial_twilio_prompts_are_joined() -> None:
     relay = Relay()
     relay.gets(1.0, type="prompt", voicePrompt="Are you", last=False)
     relay.gets(1.5, type="prompt", voicePrompt="open?", last=False)
@@ -56,7 +56,7 @@ def test_partial_prompts_may_come_in_pieces() -> None:
     assert relay.told.payloads("user_speech")[0]["text"] == "Are you open?"
 
 
-def test_an_interruption_says_what_was_heard_and_what_was_not() -> None:
+def test_a_twilio_interruption_has_the_heard_and_the_unsaid_text() -> None:
     relay = Relay()
     relay.exchange()
     relay.gets(4.0, type="interrupt", utteranceUntilInterrupt="Yes, until six.", durationUntilInterruptMs=1200)
@@ -72,7 +72,7 @@ def test_an_interruption_says_what_was_heard_and_what_was_not() -> None:
     ]
 
 
-def test_an_answer_that_is_cut_while_it_is_sent_is_told_too() -> None:
+def test_an_answer_cut_while_it_is_being_sent_is_published() -> None:
     relay = Relay()
     relay.sends(1.0, type="text", token="Yes, until six. Shall", last=False)
     relay.gets(2.0, type="interrupt", utteranceUntilInterrupt="Yes,", durationUntilInterruptMs=400)
@@ -80,7 +80,7 @@ def test_an_answer_that_is_cut_while_it_is_sent_is_told_too() -> None:
     assert relay.told.payloads("interruption")[0]["unsaid"] == "until six. Shall"
 
 
-def test_keys_handoffs_and_errors_are_told() -> None:
+def test_twilio_keys_handoffs_and_errors_are_published() -> None:
     relay = Relay()
     relay.gets(1.0, type="dtmf", digit="5")
     relay.sends(2.0, type="sendDigits", digits="1#")
@@ -92,7 +92,7 @@ def test_keys_handoffs_and_errors_are_told() -> None:
     assert relay.told.payloads("handoff")[0]["data"] == {"reason": "human"}
 
 
-def test_a_hang_up_keeps_what_was_being_sent() -> None:
+def test_a_hang_up_publishes_the_answer_that_was_being_sent() -> None:
     relay = Relay()
     relay.sends(1.0, type="text", token="Yes, until", last=False)
     deliver(relay.told, relay.mapper.close("user_hangup"))

@@ -61,7 +61,7 @@ async def stored(gateway: Gateway, session_id: str) -> tuple[Session, list[Event
         return await client.get(session_id), [event async for event in client.export(session_id)]
 
 
-async def test_a_call_of_vapi_whose_messages_come_twice_is_stored_once(gateway: Gateway, vapi: Vapi) -> None:
+async def test_vapi_messages_that_arrive_twice_are_stored_once(gateway: Gateway, vapi: Vapi) -> None:
     for body in VAPI_CALL:
         assert await vapi.send(body) == 200
         assert await vapi.send(body) == 200
@@ -72,13 +72,13 @@ async def test_a_call_of_vapi_whose_messages_come_twice_is_stored_once(gateway: 
     assert len({event.event_id for event in events}) == len(events)
 
 
-async def test_messages_of_vapi_that_come_all_at_once_are_stored_once(gateway: Gateway, vapi: Vapi) -> None:
+async def test_vapi_messages_that_arrive_at_the_same_time_are_stored_once(gateway: Gateway, vapi: Vapi) -> None:
     assert set(await asyncio.gather(*(vapi.send(body) for body in VAPI_CALL[:-1] * 3))) == {200}
     _, events = await stored(gateway, "call-vapi")
     assert len([event for event in events if "text" in event.payload]) == 2
 
 
-async def test_a_call_of_retell_is_followed_while_it_lasts(gateway: Gateway, retells: Retell) -> None:
+async def test_a_retell_call_is_stored_while_it_lasts(gateway: Gateway, retells: Retell) -> None:
     assert await retells.send(retell("call_started")) == 204
     for end in range(1, len(RETELL_TRANSCRIPT)):
         assert await retells.send(retell("transcript_updated", RETELL_TRANSCRIPT[:end])) == 204
@@ -95,11 +95,11 @@ async def test_a_call_of_retell_is_followed_while_it_lasts(gateway: Gateway, ret
 
 
 @pytest.mark.parametrize("body", [{"message": {"type": "status-update"}}, {}])
-async def test_what_is_about_no_call_is_refused(vapi: Vapi, body: Message) -> None:
+async def test_a_webhook_body_without_a_call_is_refused(vapi: Vapi, body: Message) -> None:
     assert await vapi.send(body) == 400
 
 
-async def test_whoever_does_not_know_the_secret_is_refused(vapi: Vapi, retells: Retell) -> None:
+async def test_a_webhook_request_without_the_secret_is_refused(vapi: Vapi, retells: Retell) -> None:
     assert await vapi.send(VAPI_CALL[0], secret="guess") == 401
     assert await retells.send(retell("call_started"), key="guess") == 401
     assert await retells.send(retell("call_started"), at=time.time() - 3600) == 401
@@ -124,7 +124,7 @@ class Closed:
         pass
 
 
-async def test_an_analysis_that_comes_when_the_session_takes_no_more_events_goes_into_its_metadata() -> None:
+async def test_an_analysis_that_comes_after_the_grace_time_goes_into_the_metadata() -> None:
     closed = Closed()
     body = retell("call_analyzed", [], call_analysis={"call_summary": "A table."}, recording_url="https://r")
     await store(cast(Client, closed), of_retell(body))

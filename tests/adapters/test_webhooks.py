@@ -1,4 +1,4 @@
-"""Vapi and Retell: their webhooks, and what becomes of them, also when they come twice."""
+"""The Vapi and Retell adapters: which events their webhooks become, even when they come twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.adapters.webhook import Ended, Webhook
 
 
 def told_by(webhook: Callable[[Any], Webhook], *bodies: Any) -> Recorder:
-    """What is stored of these webhooks: of events with the same id, the first."""
+    """Return what is stored of these webhooks: of events with the same id, the first."""
     recorder, stored = Recorder(), Recorder()
     for body in bodies:
         deliver(recorder, webhook(body).items)
@@ -29,7 +29,7 @@ def told_by(webhook: Callable[[Any], Webhook], *bodies: Any) -> Recorder:
     return stored
 
 
-def test_a_call_of_vapi() -> None:
+def test_a_vapi_call_becomes_events() -> None:
     told = told_by(of_vapi.webhook, *VAPI_CALL)
     assert told.payloads("user_speech") == [{"text": "Is there a table?", "confidence": 0.9}]
     assert told.payloads("bot_speech") == [{"text": "There is one at six."}]
@@ -47,13 +47,13 @@ def test_a_call_of_vapi() -> None:
     assert told.payloads("user.state")[0]["state"] == "speaking"
 
 
-def test_times_are_those_of_vapi() -> None:
+def test_vapi_events_have_the_times_of_their_messages() -> None:
     (event,) = of_vapi.webhook(VAPI_CALL[3]).events
     assert event.timestamp is not None
     assert event.timestamp.timestamp() == 1_766_000_002.0
 
 
-def test_vapi_says_which_session_and_how_it_ended() -> None:
+def test_vapi_names_the_session_and_how_it_ended() -> None:
     ongoing, last = of_vapi.webhook(VAPI_CALL[0]), of_vapi.webhook(VAPI_CALL[-1])
     assert (ongoing.session_id, ongoing.ended, ongoing.language) == ("call-vapi", None, "und")
     assert ongoing.metadata == {"framework": "vapi", "assistantId": "as-1"}
@@ -62,13 +62,13 @@ def test_vapi_says_which_session_and_how_it_ended() -> None:
     assert of_vapi.webhook(broken).ended == Ended("failed", "pipeline-error-openai-llm-failed")
 
 
-def test_two_utterances_of_the_same_words_are_two() -> None:
+def test_two_utterances_with_the_same_words_stay_two_events() -> None:
     yes = {"role": "user", "transcriptType": "final", "transcript": "Yes."}
     told = told_by(of_vapi.webhook, vapi("transcript", 1, **yes), vapi("transcript", 2, **yes))
     assert len(told.payloads("user_speech")) == 2
 
 
-def test_a_call_of_retell() -> None:
+def test_a_retell_call_becomes_events() -> None:
     told = told_by(
         of_retell.webhook,
         retell("call_started"),
@@ -95,7 +95,7 @@ def test_a_call_of_retell() -> None:
     assert len(told.payloads("call.ended")) == len(told.payloads("call.started")) == 1
 
 
-def test_the_last_utterance_is_held_back_until_it_cannot_grow() -> None:
+def test_the_last_retell_utterance_is_held_back_until_it_cannot_grow() -> None:
     begun, whole = said("user", "Is there", 3.0, 3.5), said("user", "Is there a table?", 3.0, 4.0)
     told = told_by(
         of_retell.webhook,
@@ -107,14 +107,14 @@ def test_the_last_utterance_is_held_back_until_it_cannot_grow() -> None:
     assert told.payloads("user_speech")[0]["text"] == "Is there a table?"
 
 
-def test_a_tool_of_retell_that_failed_and_a_transfer() -> None:
+def test_a_failed_retell_tool_and_a_transfer_are_published() -> None:
     failed = {"role": "tool_call_result", "tool_call_id": "t1", "content": "no such table", "successful": False}
     told = told_by(of_retell.webhook, retell("call_ended", [failed]), retell("transfer_started"))
     assert told.payloads("tool.failed")[0]["error"] == "no such table"
     assert told.payloads("handoff")[0]["status"] == "started"
 
 
-def test_retell_says_which_session_and_how_it_ended() -> None:
+def test_retell_names_the_session_and_how_it_ended() -> None:
     ongoing = of_retell.webhook(retell("call_started", metadata={"bot": "tables"}))
     assert (ongoing.session_id, ongoing.ended) == ("call-retell", None)
     assert ongoing.metadata == {"framework": "retell", "agentId": "agent-1", "bot": "tables"}
@@ -126,7 +126,7 @@ def test_retell_says_which_session_and_how_it_ended() -> None:
     ("webhook", "unknown"), [(of_vapi.webhook, of_vapi.Unknown), (of_retell.webhook, of_retell.Unknown)]
 )
 @pytest.mark.parametrize("body", [{}, [], None, {"message": {}, "call": {}}, {"message": {"call": {"id": 7}}}])
-def test_a_body_about_no_call_is_refused(
+def test_a_webhook_body_without_a_call_raises(
     webhook: Callable[[Any], Webhook], unknown: type[ValueError], body: Any
 ) -> None:
     with pytest.raises(unknown):

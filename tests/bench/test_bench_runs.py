@@ -1,4 +1,4 @@
-"""The bench itself: every measure and every floor runs and finds something; how much says nothing of speed here."""
+"""The bench itself: every measure and every floor runs and finds something. The figures mean nothing here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_short_run_of_every_measure_finds_figures_and_writes_them(tmp_path: Pa
     assert "ingest_10" in (tmp_path / "run.txt").read_text()
 
 
-def test_its_help_names_what_it_measures() -> None:
+def test_the_help_of_the_bench_names_every_measure() -> None:
     text = run_bench("--help")
     assert all(measure in text for measure in Measures(Processes(), SHORT, None).named())
     assert "--mongodb-uri" in text

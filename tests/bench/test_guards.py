@@ -22,7 +22,7 @@ from turnwire.store.mongo import Store
 
 
 class Commands(CommandListener):
-    """The commands the driver sends, as `insert events`; in order."""
+    """The commands the driver sends, such as `insert events`, in order."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -39,7 +39,7 @@ class Commands(CommandListener):
         pass
 
     def taken(self) -> list[str]:
-        """What was sent since the last time."""
+        """Return the commands sent since the last call."""
         sent, self.sent = self.sent, []
         return sent
 
@@ -51,7 +51,7 @@ def commands() -> Commands:
 
 @pytest.fixture
 async def gateway(database_uri: str, database_name: str, commands: Commands) -> AsyncIterator[Gateway]:
-    """A gateway whose commands are counted, and which writes lazy fields only when it goes away."""
+    """A gateway whose commands are counted, and which writes lazy fields only when it stops."""
     config = Config(port=0, mongodb_database=database_name, flush_interval=60, search="off")  # alone on its database
     client: Any = AsyncIOMotorClient(database_uri, event_listeners=[commands], io_loop=asyncio.get_running_loop())
     store = Store(client, database_name)
@@ -62,7 +62,7 @@ async def gateway(database_uri: str, database_name: str, commands: Commands) -> 
     gateway = Gateway(f"http://{config.host}:{runner.addresses[0][1]}", served, runner, store)
     async with asyncio.timeout(20):
         await gateway.parts.sessions.prepared.wait()
-        await gateway.get("/sessions")  # behind it the start has asked for all it wants to know
+        await gateway.get("/sessions")  # after this ping the gateway has finished the queries of its start
     commands.taken()
     yield gateway
     await gateway.stop()
@@ -79,7 +79,7 @@ async def send(socket: aiohttp.ClientWebSocketResponse, *events: Json) -> None:
 
 
 async def acks(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[int]:
-    """How many events each frame acks, until all of `count` are acked."""
+    """Return how many events each frame acks, until all of `count` are acked."""
     frames: list[int] = []
     while sum(frames) < count:
         reply = await socket.receive_json()
@@ -88,7 +88,7 @@ async def acks(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[int]
     return frames
 
 
-async def test_one_event_is_one_command(gateway: Gateway, commands: Commands) -> None:
+async def test_one_event_costs_one_database_command(gateway: Gateway, commands: Commands) -> None:
     socket = await publisher(gateway, new_id("s"))
     commands.taken()
     for number in range(5):
@@ -97,7 +97,7 @@ async def test_one_event_is_one_command(gateway: Gateway, commands: Commands) ->
     assert commands.taken() == ["insert events"] * 5
 
 
-async def test_a_frame_of_events_is_one_command_and_one_answer(gateway: Gateway, commands: Commands) -> None:
+async def test_a_frame_of_events_costs_one_command_and_one_answer(gateway: Gateway, commands: Commands) -> None:
     socket = await publisher(gateway, new_id("s"))
     commands.taken()
     await send(socket, *(new_event(f"e{number}", {"text": "word " * 10}) for number in range(200)))
@@ -117,7 +117,7 @@ async def test_frames_sent_together_share_commands_and_answers(gateway: Gateway,
     assert len(inserts) <= 20
 
 
-async def test_sessions_share_commands(gateway: Gateway, commands: Commands) -> None:
+async def test_events_of_several_sessions_share_commands(gateway: Gateway, commands: Commands) -> None:
     sockets = await asyncio.gather(*(publisher(gateway, new_id("s")) for _ in range(40)))
     created = commands.taken()
     assert set(created) == {"insert sessions"}
@@ -136,7 +136,7 @@ async def test_sessions_share_commands(gateway: Gateway, commands: Commands) -> 
     assert len(ends) <= 20
 
 
-async def test_a_whole_call_is_one_creation_its_events_and_one_end(gateway: Gateway, commands: Commands) -> None:
+async def test_a_whole_call_costs_one_creation_its_events_and_one_end(gateway: Gateway, commands: Commands) -> None:
     socket = await publisher(gateway, new_id("s"))
     await send(socket, *(new_event(f"e{number}") for number in range(27)))
     await acks(socket, 27)
@@ -145,7 +145,7 @@ async def test_a_whole_call_is_one_creation_its_events_and_one_end(gateway: Gate
     assert commands.taken() == ["insert sessions", "insert events", "update sessions"]
 
 
-async def test_events_appended_by_rest_are_one_command(gateway: Gateway, commands: Commands) -> None:
+async def test_events_appended_by_rest_cost_one_command(gateway: Gateway, commands: Commands) -> None:
     session_id = await gateway.create()
     commands.taken()
     events = [new_event(f"e{number}") for number in range(100)]
@@ -153,7 +153,7 @@ async def test_events_appended_by_rest_are_one_command(gateway: Gateway, command
     assert commands.taken() == ["insert events"]
 
 
-async def test_a_page_costs_the_same_commands_at_any_depth(gateway: Gateway, commands: Commands) -> None:
+async def test_a_page_of_history_costs_the_same_commands_at_any_depth(gateway: Gateway, commands: Commands) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 600)
     commands.taken()
@@ -184,8 +184,8 @@ async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, comm
     assert commands.taken() == ["insert events"]
 
 
-async def test_a_stored_event_leaves_little_in_memory(gateway: Gateway) -> None:
-    """Its eventId, its seq and its time are what a live session keeps of it, and a few figures of what was said."""
+async def test_a_stored_event_leaves_few_bytes_in_memory(gateway: Gateway) -> None:
+    """A live session keeps an event's eventId, seq and time, and a few figures of what was said."""
     socket = await publisher(gateway, new_id("s"))
     before = 0
     for first in (0, 400):
@@ -196,8 +196,8 @@ async def test_a_stored_event_leaves_little_in_memory(gateway: Gateway) -> None:
     assert blocks / 400 < 7
 
 
-async def test_the_path_of_an_event_makes_no_cycles(gateway: Gateway) -> None:
-    """So the collector has nothing to find there, and may run seldom."""
+async def test_the_path_of_an_event_makes_no_reference_cycles(gateway: Gateway) -> None:
+    """So the garbage collector has nothing to find there, and may run seldom."""
     socket = await publisher(gateway, new_id("s"))
     gc.collect()
     gc.disable()

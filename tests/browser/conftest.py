@@ -1,4 +1,4 @@
-"""A real browser, and a page in it that fails its test by an error on its console or a request to anybody else."""
+"""A real browser, and a page that fails its test on a console error or a request to another host."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OpenPage = Callable[..., Awaitable[Page]]
 
 
 def find_chromium() -> str:
-    """Raises AssertionError, saying what to do, when there is none."""
+    """Return the path of a chromium. Raises AssertionError that says what to do if there is none."""
     path = os.environ.get("TURNWIRE_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     assert path, "these tests need chromium: install Debian's package, or name one in TURNWIRE_CHROMIUM"
     return path
@@ -44,7 +44,7 @@ def find_chromium() -> str:
 
 @pytest.fixture(scope="session")
 def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a chromium that lives as long as the run; each page gets a profile of its own in it."""
+    """The address of a chromium that lives as long as the run. Each page gets its own profile in it."""
     folder = tmp_path_factory.mktemp("chromium")
     command = [find_chromium(), *_FLAGS, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(
@@ -90,9 +90,8 @@ class _Watch:
 
 @pytest.fixture
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
-    """Opens an address in a page of its own. `allowed`: parts of console errors that are to be expected.
-
-    `fake_clock` gives it a clock that a test can move on. Further arguments are those of a browser context.
+    """Opens an address in a new page. `allowed`: parts of expected console errors. `fake_clock` gives the page a clock
+    that a test can move. Further arguments are those of a browser context.
     """
     watches: list[_Watch] = []
     contexts: list[BrowserContext] = []

@@ -1,4 +1,4 @@
-"""Whatever clients put into metadata, payloads and signals spoils at most its own row, and is shown as it was sent."""
+"""Whatever clients put into metadata, payloads and signals breaks at most its own row, and is shown as it was sent."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_any_metadata_spoils_at_most_its_own_row(
 
 
 @SIZES
-async def test_any_payload_leaves_the_page_alive_and_every_event_in_it(
+async def test_with_any_payload_the_page_stays_alive_and_shows_every_event(
     gateway: Gateway, open_page: OpenPage, size: dict[str, int]
 ) -> None:
     await gateway.create("call")
@@ -126,7 +126,7 @@ async def test_any_payload_leaves_the_page_alive_and_every_event_in_it(
     await check_size(page)
 
 
-async def test_made_up_payloads_leave_the_page_alive(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_generated_payloads_leave_the_page_alive(gateway: Gateway, open_page: OpenPage) -> None:
     random = Random(13)
     atoms: list[Json] = [
         None,

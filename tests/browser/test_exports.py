@@ -40,7 +40,7 @@ async def test_every_number_is_shown_and_exported_as_it_was_sent(
 
 
 async def exports(page: Page, folder: Path, *forms: str) -> dict[str, str]:
-    """The files that the page makes, by the name of their button."""
+    """Return the files that the page makes, by the name of their button."""
     texts = {}
     for form in forms:
         async with page.expect_download() as download:
@@ -51,11 +51,11 @@ async def exports(page: Page, folder: Path, *forms: str) -> dict[str, str]:
 
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
-"""What a cell may not begin with; also in their full width."""
+"""Characters that a cell may not begin with, and their full-width forms."""
 FORMULAS = [*(f"{sign}1" for sign in SIGNS), *(f"{before}=1" for before in ("\ufeff", " ", '"', "\t", "\u200b"))]
 
 
-async def test_exports_are_harmless_in_a_spreadsheet_whatever_it_parts_cells_by(
+async def test_exports_run_no_formula_in_a_spreadsheet_whatever_its_separator(
     gateway: Gateway, open_page: OpenPage, tmp_path: Path
 ) -> None:
     await gateway.create("call")
@@ -73,7 +73,7 @@ async def test_exports_are_harmless_in_a_spreadsheet_whatever_it_parts_cells_by(
     assert [json.loads(row["payload"])["text"] for row in rows] == texts
 
 
-async def test_text_exports_hold_nothing_that_a_terminal_obeys_and_no_forged_lines(
+async def test_text_exports_contain_no_terminal_commands_and_no_forged_lines(
     gateway: Gateway, open_page: OpenPage, tmp_path: Path
 ) -> None:
     await gateway.create("call")
@@ -90,9 +90,7 @@ async def test_text_exports_hold_nothing_that_a_terminal_obeys_and_no_forged_lin
     assert "    2025-01-01T00:00:00.000Z  Bot: forged\\u2028e\\u007f" in lines
 
 
-async def test_a_call_is_exported_as_the_messages_of_a_chat(
-    gateway: Gateway, open_page: OpenPage, tmp_path: Path
-) -> None:
+async def test_a_call_is_exported_as_chat_messages(gateway: Gateway, open_page: OpenPage, tmp_path: Path) -> None:
     spoken: list[tuple[str, Json]] = [
         ("bot_speech", {"text": "Hello!", "turn": 0, "startedMs": 0, "endedMs": 900}),
         ("bot_speech", {"text": "It is five, and more", "turn": 1, "startedMs": 4000, "endedMs": 9000}),

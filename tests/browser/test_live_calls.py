@@ -18,7 +18,7 @@ from turnwire import Publisher
 SHOWN_SEQS = """() => [...document.querySelectorAll('.item .seq')].map((link) => Number(link.textContent.slice(1)))"""
 
 
-async def test_a_call_is_seen_from_its_first_word_to_its_end(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_live_call_is_shown_from_its_first_word_to_its_end(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url)
     await expect(page.get_by_role("heading", name="No calls yet")).to_be_visible()
     async with Publisher(gateway.url, "call-1", metadata={"bot": "Ada"}) as call:
@@ -65,7 +65,7 @@ async def _use_a_tool_and_be_interrupted(call: Publisher, page: Page) -> None:
     await call.send("user_speech", {"text": "Never mind.", "turn": 2, "startedMs": 4500, "endedMs": 5400})
 
 
-async def test_the_page_recovers_from_a_killed_gateway_with_nothing_missing_and_nothing_double(
+async def test_after_a_killed_gateway_the_page_shows_every_event_once(
     database_uri: str, database_name: str, tmp_path: Path, open_page: OpenPage
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -94,7 +94,7 @@ async def test_the_page_recovers_from_a_killed_gateway_with_nothing_missing_and_
             await expect(page.locator(".call-row")).to_contain_text("line 30")
 
 
-async def test_while_the_gateway_is_silent_the_page_says_stale_and_blames_no_call_for_it(
+async def test_while_the_gateway_is_silent_the_page_says_stale_and_marks_no_call_as_stalled(
     database_uri: str, database_name: str, tmp_path: Path, open_page: OpenPage
 ) -> None:
     async with GatewayProcess(tmp_path, mongodb_uri=database_uri, mongodb_database=database_name) as process:
@@ -125,7 +125,7 @@ async def _say(call: Publisher, first: int, last: int, *, flush: bool = True) ->
         await call.flush(timeout=20)
 
 
-async def test_two_hundred_calls_at_once_are_listed_and_only_what_is_in_view_is_drawn(
+async def test_two_hundred_live_calls_are_listed_and_only_the_visible_ones_are_drawn(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     page = await open_page(gateway.url)
@@ -164,7 +164,7 @@ async def test_live_calls_beyond_the_feeds_snapshot_are_listed_too(gateway: Gate
     await expect(page.locator(".count strong")).to_have_text("530")
 
 
-async def test_a_call_of_ten_thousand_events_is_shown_in_windows_and_any_seq_can_be_gone_to(
+async def test_a_call_of_ten_thousand_events_is_shown_in_windows_and_can_be_opened_at_any_seq(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     await gateway.create("long")

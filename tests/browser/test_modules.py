@@ -1,4 +1,4 @@
-"""The page's pure modules, each by itself, where they run."""
+"""The page's pure modules, each by itself, in a browser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def transcript(page: Page, *payloads: tuple[str, Json], offsets: tuple[int
     return await page.evaluate(script, events)
 
 
-async def test_a_final_text_takes_the_place_of_its_interim(page: Page) -> None:
+async def test_a_final_text_replaces_its_interim_text(page: Page) -> None:
     read = await transcript(
         page,
         ("user_speech", {"text": "I", "final": False, "turn": 1}),
@@ -56,7 +56,7 @@ async def test_a_final_text_takes_the_place_of_its_interim(page: Page) -> None:
     assert len(read["spans"]) == 2
 
 
-async def test_a_tools_end_finds_its_start(page: Page) -> None:
+async def test_the_end_of_a_tool_call_is_matched_with_its_start(page: Page) -> None:
     read = await transcript(
         page,
         ("system", {"event": "tool.started", "name": "a"}),
@@ -69,7 +69,7 @@ async def test_a_tools_end_finds_its_start(page: Page) -> None:
     assert states == [("a", "completed", [1, 4], 70), ("a", "failed", [2, 3], 1000), ("b", "completed", [5], None)]
 
 
-async def test_the_clock_of_the_call_goes_by_what_is_measured_and_never_back(page: Page) -> None:
+async def test_the_clock_of_a_call_follows_measured_times_and_never_goes_back(page: Page) -> None:
     read = await transcript(
         page,
         ("bot_speech", {"text": "a", "startedMs": 500, "endedMs": 4000, "turn": 0}),
@@ -83,7 +83,7 @@ async def test_the_clock_of_the_call_goes_by_what_is_measured_and_never_back(pag
     assert [(span["start"], span["end"]) for span in read["spans"]] == [(500, 2500), (2000, 3000), (3100, 3500)]
 
 
-async def test_what_is_told_late_stands_where_it_was_said(page: Page) -> None:
+async def test_an_utterance_that_arrives_late_is_shown_where_it_was_said(page: Page) -> None:
     read = await transcript(
         page,
         ("bot_speech", {"text": "b", "startedMs": 3000, "endedMs": 4000}),
@@ -95,7 +95,7 @@ async def test_what_is_told_late_stands_where_it_was_said(page: Page) -> None:
     assert read["places"] == [1, 2, 0, 3]
 
 
-async def test_a_cut_reaches_an_utterance_that_is_told_after_it(page: Page) -> None:
+async def test_an_interruption_cuts_an_utterance_that_arrives_after_it(page: Page) -> None:
     read = await transcript(
         page,
         ("system", {"event": "interruption", "by": "supervisor", "atMs": 2500, "unsaid": "more"}),
@@ -108,7 +108,7 @@ async def test_a_cut_reaches_an_utterance_that_is_told_after_it(page: Page) -> N
     assert [(span["start"], span["end"]) for span in read["spans"]] == [(2000, 2500), (4500, 5000), (6000, 7000)]
 
 
-async def test_each_end_of_a_tool_is_told_apart_and_progress_is_none(page: Page) -> None:
+async def test_each_kind_of_tool_end_is_recognized_and_progress_is_not_an_end(page: Page) -> None:
     ends = {"tool.completed": "completed", "tool.failed": "failed", "tool.timed_out": "timed_out"}
     ends["tool.cancelled"] = "cancelled"
     events: list[tuple[str, Json]] = []
@@ -121,7 +121,7 @@ async def test_each_end_of_a_tool_is_told_apart_and_progress_is_none(page: Page)
     assert len(read["marks"]) == 2
 
 
-async def test_states_are_not_shown_and_usage_is_one_item(page: Page) -> None:
+async def test_speaker_states_are_not_shown_and_usage_is_one_item(page: Page) -> None:
     read = await transcript(
         page,
         ("user_speech", {"text": "a"}),
@@ -138,7 +138,7 @@ async def test_states_are_not_shown_and_usage_is_one_item(page: Page) -> None:
     assert [span["source"] for span in read["spans"]] == ["speech", "backchannel"]
 
 
-async def test_numbers_stay_as_they_were_sent(page: Page) -> None:
+async def test_numbers_are_shown_as_they_were_sent(page: Page) -> None:
     script = """async (text) => {
       const { readJson } = await import("./static/data/json.js");
       const { numberOf, textOf } = await import("./static/data/values.js");
@@ -150,14 +150,14 @@ async def test_numbers_stay_as_they_were_sent(page: Page) -> None:
     assert numbers == [2**53, 1, 0, 100, 0.1, 1, -7, 1e-7, 12345678901234567000]
 
 
-async def test_a_browser_that_forgets_how_numbers_were_written_still_reads_them(page: Page) -> None:
+async def test_a_browser_without_source_text_access_still_reads_numbers(page: Page) -> None:
     await page.add_init_script("delete JSON.rawJSON")
     await page.reload()
     script = "import('./static/data/json.js').then(({ readJson }) => readJson('[9007199254740993,1.0,0.5]'))"
     assert await page.evaluate(script) == [2**53, 1, 0.5]
 
 
-async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(page: Page) -> None:
+async def test_percentiles_of_a_histogram_cover_the_time_between_two_readings(page: Page) -> None:
     def metrics(first: int, second: int, total: int) -> str:
         counts = f'h_bucket{{le="0.1"}} {first}\nh_bucket{{le="0.2"}} {second}\nh_bucket{{le="+Inf"}} {total}\n'
         return f"# HELP h Seconds.\n{counts}up 1\n"
@@ -176,7 +176,7 @@ async def test_percentiles_of_a_histogram_are_of_what_came_between_two_readings(
     assert restarted[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
 
 
-async def test_addresses_name_any_session_event_moment_and_filter(page: Page) -> None:
+async def test_the_address_can_name_any_session_event_moment_and_filter(page: Page) -> None:
     script = """async (id) => {
       const { callHref, callsHref, compareHref, parseRoute } = await import("./static/data/route.js");
       const filter = { q: id, status: "failed" };

@@ -1,4 +1,4 @@
-"""The list of calls that have ended: a window onto the gateway's order, which the gateway filters."""
+"""The list of past calls: a window onto the gateway's order, filtered by the gateway."""
 
 from __future__ import annotations
 
@@ -41,26 +41,24 @@ async def end_calls(gateway: Gateway, numbers: range, **fields: Any) -> None:
         await asyncio.gather(*(end(number) for number in range(first, min(first + AT_ONCE, numbers.stop))))
 
 
-async def test_scrolling_goes_to_the_first_call_ever_and_back_without_a_hole(
+async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     await end_calls(gateway, range(1500))
     page = await open_page(gateway.url)
-    # How far the gateway counts in its time depends on the machine.
+    # How far the gateway counts in the time it has depends on the machine.
     await expect(page.locator(".group h2.recent")).to_have_text(re.compile(r"Recent [1-9][\d,]*\+"))
     every = {f"call-{number:04}" for number in range(1500)}
     down = await page.evaluate(ALL_IDS, "call-0000")
     assert set(down) == every
-    await expect(page.locator(".group h2.recent")).to_have_count(0)  # only what is in view is drawn
+    await expect(page.locator(".group h2.recent")).to_have_count(0)  # only visible rows are drawn
     up = await page.evaluate(ALL_IDS, "call-1499")
     assert set(up) == every
     await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,500")
     assert await page.locator(".call-row").count() < 80
 
 
-async def test_the_gateway_filters_all_calls_and_the_address_says_by_what(
-    gateway: Gateway, open_page: OpenPage
-) -> None:
+async def test_filters_apply_to_all_calls_and_are_kept_in_the_address(gateway: Gateway, open_page: OpenPage) -> None:
     await end_calls(gateway, range(200))
     await end_calls(gateway, range(200, 203), language="de")
     page = await open_page(gateway.url)
@@ -82,7 +80,7 @@ async def test_the_gateway_filters_all_calls_and_the_address_says_by_what(
     await expect(page.locator(".group h2.recent")).to_have_text("Recent 203")
 
 
-async def test_live_calls_do_not_count_among_the_recent_ones(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_live_calls_do_not_count_as_recent_calls(gateway: Gateway, open_page: OpenPage) -> None:
     await end_calls(gateway, range(120))
     for number in range(5):
         await gateway.create(f"live-{number}")
@@ -92,7 +90,7 @@ async def test_live_calls_do_not_count_among_the_recent_ones(gateway: Gateway, o
     await expect(page.locator(".group h2").last).to_have_text("Recent 121")
 
 
-async def test_punctuation_alone_is_no_search(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_search_for_punctuation_alone_is_not_sent(gateway: Gateway, open_page: OpenPage) -> None:
     await end_calls(gateway, range(3))
     page = await open_page(gateway.url)
     search = page.get_by_label("Search calls")
@@ -103,7 +101,7 @@ async def test_punctuation_alone_is_no_search(gateway: Gateway, open_page: OpenP
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_a_search_goes_through_older_calls_by_itself(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_search_goes_on_through_older_calls_by_itself(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("first-ever", metadata={"customer": "Zaphod"})
     await gateway.post("/sessions/first-ever/complete", {})
     await end_calls(gateway, range(250))
@@ -112,7 +110,9 @@ async def test_a_search_goes_through_older_calls_by_itself(gateway: Gateway, ope
     await expect(page.locator(".call-link")).to_have_text(["first-ever"])
 
 
-async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_offers_the_filters_that_the_gateways_openapi_document_lists(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     await end_calls(gateway, range(3))
     page = await open_page(gateway.url)
     asked: list[str] = []
@@ -148,7 +148,7 @@ async def test_what_this_gateway_can_filter_is_read_from_its_description(gateway
     assert asked[-1] == wanted
 
 
-async def test_a_call_that_ends_joins_the_others_in_its_place(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_call_that_ends_is_listed_in_its_place_among_past_calls(gateway: Gateway, open_page: OpenPage) -> None:
     for name in ("old", "mid", "new"):
         await gateway.create(name)
     await gateway.post("/sessions/old/complete", {})
@@ -164,17 +164,22 @@ async def test_a_call_that_ends_joins_the_others_in_its_place(gateway: Gateway, 
     await expect(links).to_have_text(["newest", "new", "mid", "old"])
 
 
-async def test_a_list_that_could_not_be_read_is_asked_for_again(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_list_of_past_calls_that_could_not_be_read_is_requested_again(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     await end_calls(gateway, range(3))
     page = await open_page(f"{gateway.url}/health/live", allowed=("503",))
 
-    async def refuse(route: Route) -> None:
-        await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
+    async def refuse_until_the_click(route: Route) -> None:
+        if await page.evaluate("window.clicked === true"):
+            await route.continue_()
+        else:
+            await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
 
-    await page.route("**/sessions?*", refuse)
+    await page.add_init_script("addEventListener('click', () => { window.clicked = true; }, true);")
+    await page.route("**/sessions?*", refuse_until_the_click)
     await page.goto(gateway.url)
     await expect(page.get_by_role("alert")).to_have_text("no storage")
-    await page.unroute("**/sessions?*")
     await page.get_by_role("button", name="Try again").click()
     await expect(page.locator(".call-row")).to_have_count(3)
     await expect(page.get_by_role("alert")).to_have_count(0)

@@ -37,7 +37,7 @@ SPOKEN = [
 
 
 async def have_calls(gateway: Gateway) -> None:
-    """An ended call and two live ones, which do not come to be silent while they are looked at."""
+    """An ended call and two live ones that do not fall silent during the test."""
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     for name in ("done", "talk", "talk-2"):
         await gateway.create(name, metadata={"bot": f"Bot of {name}"})
@@ -48,7 +48,7 @@ async def have_calls(gateway: Gateway) -> None:
     await gateway.post("/sessions/done/complete", {"reason": "hangup"})
 
 
-async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_can_be_used_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -> None:
     await have_calls(gateway)
     page = await open_page(gateway.url)
     await expect(page.locator(".call-row")).to_have_count(3)
@@ -87,7 +87,7 @@ async def test_a_walk_by_keyboard_alone(gateway: Gateway, open_page: OpenPage) -
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide light", "narrow dark"])
-async def test_axe_finds_no_serious_fault(
+async def test_axe_finds_no_serious_accessibility_fault(
     gateway: Gateway, open_page: OpenPage, size: dict[str, int], scheme: str
 ) -> None:
     page = await open_page(gateway.url, size=size, scheme=scheme)
@@ -106,7 +106,7 @@ async def test_axe_finds_no_serious_fault(
 
 
 async def check_access(page: Page) -> None:
-    """No serious fault, and nothing that makes the page wider or higher than the screen."""
+    """Assert that axe finds no serious fault and that the page is no larger than the screen."""
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
     faults = [
@@ -119,7 +119,7 @@ async def check_access(page: Page) -> None:
 
 
 async def check_size(page: Page) -> None:
-    """The page is as large as the screen; what is longer scrolls in it."""
+    """Assert that the page is as large as the screen, so that longer content scrolls within it."""
     root = "document.documentElement"
     assert await page.evaluate(f"{root}.scrollWidth <= innerWidth && {root}.scrollHeight <= innerHeight")
 
@@ -148,9 +148,9 @@ async def test_a_call_is_exported_in_four_forms(gateway: Gateway, open_page: Ope
     assert lines[6].endswith(': interruption {"by":"user","turn":1,"unsaid":"do that"}')
 
 
-async def test_attention_comes_first_and_says_why(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_calls_that_need_attention_come_first_and_say_why(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("fine")
-    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # it does not come to be stalled
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # the call does not become stalled during the test
     await gateway.post("/sessions/fine/events", new_event("e1", {"text": "Hi"}, timestamp=later), status=201)
     await have_calls(gateway)
     page = await open_page(gateway.url)
@@ -174,12 +174,10 @@ QUIET: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
     ),
     "speaking": ([("user_speech", {"text": "Tell me all", "turn": 1}), *SPEAKING], []),
 }
-"""By session: its events, and what is said of it 25 seconds after they came; the gravest first."""
+"""Session → its events, and the reasons shown 25 seconds after they came; the most severe first."""
 
 
-async def test_what_asks_for_attention_comes_first_the_gravest_before_the_others(
-    gateway: Gateway, open_page: OpenPage
-) -> None:
+async def test_calls_that_need_attention_are_ordered_by_severity(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url, fake_clock=True)
     await expect(page.get_by_role("heading", name="No calls yet")).to_be_visible()
     bots_clocks = itertools.cycle((timedelta(days=-1), timedelta(seconds=15), timedelta(minutes=5)))
@@ -207,7 +205,7 @@ async def test_what_asks_for_attention_comes_first_the_gravest_before_the_others
         await expect(page.locator(".call-row").last.locator(".reason")).to_have_count(0)
 
 
-async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_works_under_a_path_prefix(gateway: Gateway, open_page: OpenPage) -> None:
     await have_calls(gateway)
     async with prefix_proxy("/voice", gateway.port) as url:
         page = await open_page(f"{url}/")
@@ -215,11 +213,11 @@ async def test_the_page_works_below_a_prefix(gateway: Gateway, open_page: OpenPa
         await page.get_by_role("link", name="Bot of talk", exact=True).click()
         await expect(page.get_by_text("Hello, how can I help?").first).to_be_visible()
         await expect(page.get_by_label("Figures", exact=True)).to_contain_text("900 ms")
-        await page.close()  # before the proxy, or it would miss it
+        await page.close()  # before the proxy, which would miss it otherwise
 
 
 @pytest.mark.parametrize("session_id", [".", ".."])
-async def test_a_session_that_browsers_take_for_a_folder_is_shown_with_a_note(
+async def test_a_session_id_that_browsers_resolve_as_a_folder_is_shown_with_a_note(
     gateway: Gateway, open_page: OpenPage, session_id: str
 ) -> None:
     async with Publisher(gateway.url, session_id, metadata={"bot": "Dotty"}) as call:
@@ -234,19 +232,21 @@ async def test_a_session_that_browsers_take_for_a_folder_is_shown_with_a_note(
         await expect(page.get_by_role("alert")).to_contain_text("cannot ask for the session by REST")
 
 
-async def test_a_call_that_is_not_there_yet_appears_when_it_begins(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begins(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     page = await open_page(f"{gateway.url}/#/s/tomorrow")
-    await expect(page.get_by_role("status").filter(has_text="no call of this id yet")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text="no call with this id yet")).to_be_visible()
     await expect(page.get_by_role("link", name="Back to the calls")).to_be_visible()
     await gateway.create("tomorrow")
     await gateway.post("/sessions/tomorrow/events", new_event("e1", {"text": "Here I am", "turn": 1}), status=201)
     await expect(page.locator(".bubble")).to_contain_text("Here I am")
-    await expect(page.get_by_text("no call of this id yet")).to_have_count(0)
+    await expect(page.get_by_text("no call with this id yet")).to_have_count(0)
 
 
-async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_gateways_metrics_are_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(f"{gateway.url}/#/gateway")
-    rate = page.get_by_label("Events a second").first
+    rate = page.get_by_label("Events per second").first
     await expect(rate.locator("strong")).to_have_text("0")
     await have_calls(gateway)
     await expect(rate.locator("strong")).to_have_text(re.compile(r"[1-9]"))
@@ -255,7 +255,7 @@ async def test_the_gateway_is_shown_as_live_plots(gateway: Gateway, open_page: O
     await expect(page.get_by_label("Connections and sessions").first).to_contain_text("subscribers 1")
 
 
-async def test_the_colours_can_be_chosen(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_colour_scheme_can_be_chosen(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url, scheme="light")
     back = "getComputedStyle(document.body).backgroundColor"
     light = await page.evaluate(back)

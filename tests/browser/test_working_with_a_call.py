@@ -1,4 +1,4 @@
-"""What people do with a call beside reading it: be alerted, end it, compare it, take words and places out of it."""
+"""What people do with a call besides reading it: get alerts, end it, compare it, copy text and links from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def say(gateway: Gateway, name: str, *payloads: Json, type: str = "user_sp
     await gateway.post(f"/sessions/{name}/events", {"events": events}, status=201)
 
 
-async def test_a_hidden_tab_keeps_its_healthy_connection(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_hidden_tab_keeps_a_healthy_connection_open(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url, fake_clock=True)
     sockets: list[WebSocket] = []
 
@@ -42,7 +42,7 @@ async def test_a_hidden_tab_keeps_its_healthy_connection(gateway: Gateway, open_
     assert len(sockets) == 1
 
 
-async def test_the_time_of_a_call_goes_on_after_its_last_word(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_clock_of_a_live_call_runs_on_after_its_last_word(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1")
     await say(gateway, "call-1", {"text": "Hello?", "startedMs": 0, "endedMs": 1000})
     page = await open_page(f"{gateway.url}/#/s/call-1", fake_clock=True)
@@ -53,7 +53,7 @@ async def test_the_time_of_a_call_goes_on_after_its_last_word(gateway: Gateway, 
     await expect(page.get_by_role("img", name=re.compile(r"Who spoke when, over 0:(0[3-9]|[1-5]\d)"))).to_be_visible()
 
 
-async def test_a_tool_that_an_ended_call_still_waits_for_has_had_no_answer(
+async def test_a_tool_still_running_when_the_call_has_ended_is_shown_with_no_answer(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     await gateway.create("call-1")
@@ -65,7 +65,7 @@ async def test_a_tool_that_an_ended_call_still_waits_for_has_had_no_answer(
     await expect(page.locator(".tiles .warn")).to_contain_text("no answer")
 
 
-async def test_the_conventions_are_drawn(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_every_conventional_event_is_drawn(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1")
     stages = {"endpointingMs": 200, "sttMs": 100, "llmMs": 400, "toolMs": 50, "ttsMs": 150}
     await say(
@@ -89,7 +89,7 @@ async def test_the_conventions_are_drawn(gateway: Gateway, open_page: OpenPage) 
     await expect(page.locator(".chip", has_text="Usage")).to_contain_text("1,200 tokens in")
 
 
-async def test_the_tab_is_named_by_what_it_shows(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_title_of_the_tab_names_the_page_it_shows(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1", metadata={"bot": "Ada"})
     await say(gateway, "call-1", {"event": "error"}, type="system")
     page = await open_page(gateway.url)
@@ -101,7 +101,7 @@ async def test_the_tab_is_named_by_what_it_shows(gateway: Gateway, open_page: Op
     await expect(page.locator(".call-head")).to_contain_text("user_hangup")
 
 
-async def test_keys_play_and_explain_themselves(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_keyboard_shortcuts_control_playback_and_are_listed(gateway: Gateway, open_page: OpenPage) -> None:
     await have_calls(gateway)
     page = await open_page(f"{gateway.url}/#/s/done")
     await expect(page.locator(".bubble").first).to_be_visible()
@@ -111,7 +111,7 @@ async def test_keys_play_and_explain_themselves(gateway: Gateway, open_page: Ope
     await expect(page.get_by_role("button", name="Replay")).to_be_visible()
     await page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
-    await expect(dialog).to_contain_text("play the call")
+    await expect(dialog).to_contain_text("play or pause the call")
     await check_access(page)
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
@@ -120,7 +120,7 @@ async def test_keys_play_and_explain_themselves(gateway: Gateway, open_page: Ope
     await expect(page.get_by_role("table", name="Calls")).to_be_visible()
 
 
-async def test_alerts_tell_of_calls_that_fail_stall_or_err(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_alerts_announce_calls_that_fail_stall_or_have_errors(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("erred-before")
     await say(gateway, "erred-before", {"event": "error"}, type="system")
     page = await open_page(gateway.url, fake_clock=True)
@@ -155,12 +155,12 @@ async def test_alerts_tell_of_calls_that_fail_stall_or_err(gateway: Gateway, ope
     assert "erred-before" not in (await page.get_by_role("dialog").inner_text())
 
 
-async def test_a_call_without_a_bot_can_be_ended(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_call_without_a_connected_bot_can_be_ended_from_the_page(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1")
     page = await open_page(f"{gateway.url}/#/s/call-1")
     await page.get_by_role("button", name="End the call …").click()
     await page.get_by_label("Reason").fill("left open")
-    await page.get_by_label("It has").select_option("failed")
+    await page.get_by_label("End it as").select_option("failed")
     await page.get_by_role("button", name="End the call", exact=True).click()
     await expect(page.locator(".call-head .badge")).to_have_text("failed")
     await expect(page.get_by_role("button", name="End the call …")).to_have_count(0)
@@ -192,7 +192,7 @@ async def test_two_calls_are_compared_on_one_time_axis(
     await check_access(page)
 
 
-async def test_words_and_places_can_be_copied(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_text_and_links_to_moments_can_be_copied(gateway: Gateway, open_page: OpenPage) -> None:
     await have_calls(gateway)
     page = await open_page(f"{gateway.url}/#/s/done", permissions=["clipboard-read", "clipboard-write"])
     await page.get_by_role("button", name="Copy transcript").click()
@@ -215,7 +215,7 @@ async def copied(page: Page) -> str:
 
 
 @PHONES
-async def test_on_a_phone_every_reason_is_there_or_counted_and_calls_can_be_told_apart(
+async def test_on_a_phone_every_reason_is_shown_or_counted_and_calls_are_distinguishable(
     gateway: Gateway, open_page: OpenPage, size: dict[str, int]
 ) -> None:
     await gateway.create("call-1", metadata={"bot": "A" * 256})
@@ -231,11 +231,11 @@ async def test_on_a_phone_every_reason_is_there_or_counted_and_calls_can_be_told
         await expect(page.locator(shown)).to_be_in_viewport(ratio=1)
     await check_size(page)
     for link in await page.get_by_label("Pages").get_by_role("link").all():
-        await link.click(trial=True)  # nothing lies over it
+        await link.click(trial=True)  # no other element covers it
 
 
 @pytest.mark.parametrize(("locale", "halves"), [("en-US", True), ("de-DE", False)])
-async def test_times_have_the_hours_of_the_browser_everywhere(
+async def test_all_times_are_shown_in_the_browsers_time_zone(
     gateway: Gateway, open_page: OpenPage, locale: str, halves: bool
 ) -> None:
     await have_calls(gateway)
@@ -252,7 +252,7 @@ async def test_times_have_the_hours_of_the_browser_everywhere(
     assert {bool(half.search(time)) for time in times} == {halves}
 
 
-async def test_the_page_asks_for_a_token_where_the_gateway_does(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_asks_for_a_token_if_the_gateway_requires_one(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1")
     page = await open_page(f"{gateway.url}/health/live", allowed=("401",))
     await page.add_init_script("""
@@ -270,7 +270,7 @@ async def test_the_page_asks_for_a_token_where_the_gateway_does(gateway: Gateway
 
     await page.route("**/sessions*", guard)
     await page.goto(gateway.url)
-    await expect(page.get_by_role("heading", name="This gateway asks who you are")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This gateway requires a token")).to_be_visible()
     await check_access(page)
     await page.get_by_label("Token").fill("bad")
     await page.get_by_label("Token").press("Enter")

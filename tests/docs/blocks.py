@@ -15,7 +15,7 @@ _BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: where it stands (as in `README.md:40`), its language ("" if none is given) and its text."""
+    """A code block: its place (such as `README.md:40`), its language ("" if none is given) and its text."""
 
     place: str
     language: str

@@ -1,6 +1,6 @@
-"""What the documents tell people to type works: Python runs against a gateway, commands and targets exist.
+"""What the documents tell people to type works: Python runs against a gateway; commands and make targets exist.
 
-Python of `docs/adapters` needs frameworks and names of calls: it is only compiled here. `tests/adapters` runs it.
+Python in `docs/adapters` needs frameworks and running calls. It is only compiled here; `tests/adapters` runs it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ GATEWAY_URL = re.compile(r"http://(localhost|127\.0\.0\.1):3000")
 
 
 def compiled(block: Block, text: str) -> types.CodeType:
-    """The block as code in which `await` needs no function around it."""
+    """Compile the block as code in which `await` needs no function around it."""
     code = compile(text, block.place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(code, types.CodeType)
     return code
 
 
-def test_the_blocks_are_found() -> None:
+def test_the_code_blocks_of_the_documents_are_found() -> None:
     assert {block.place.partition(":")[0] for block in RUN} >= {"README.md", "docs/client.md"}
     assert {"docs/adapters/pipecat.md", "docs/adapters/vapi.md"} <= {
         block.place.partition(":")[0] for block in OF_ADAPTERS
@@ -49,17 +49,17 @@ def test_the_blocks_are_found() -> None:
 
 
 @pytest.mark.parametrize("block", OF_ADAPTERS, ids=str)
-def test_python_of_adapters_compiles(block: Block) -> None:
+def test_python_in_the_adapter_pages_compiles(block: Block) -> None:
     compiled(block, block.text)
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)
-async def test_python_runs_against_a_gateway(
+async def test_python_in_the_documents_runs_against_a_gateway(
     block: Block, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it stands, but for the gateway's URL. What would go on for ever is stopped when it has printed something.
+    """Run each block as it stands, except for the gateway's URL. An endless block is stopped once it has printed.
 
-    Code that waits for nothing has a thread of its own, as the gateway runs in the loop of the test."""
+    A block without `await` runs in its own thread, because the gateway runs in the test's event loop."""
     monkeypatch.chdir(tmp_path)
     for session_id in {"call-0", *SESSION.findall(block.text)}:
         await gateway.create(session_id)
@@ -89,7 +89,7 @@ async def until_done_or_printed(running: types.CoroutineType[Any, Any, Any], pri
 
 
 @pytest.mark.parametrize("block", list(blocks("json")), ids=str)
-def test_json_is_json(block: Block) -> None:
+def test_json_in_the_documents_is_valid(block: Block) -> None:
     left = block.text.strip()
     while left:
         _, end = json.JSONDecoder().raw_decode(left)
@@ -97,7 +97,7 @@ def test_json_is_json(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
-def test_commands_and_targets_exist(block: Block) -> None:
+def test_commands_and_make_targets_in_the_documents_exist(block: Block) -> None:
     commands = get_command(app)
     assert isinstance(commands, typer.core.TyperGroup)
     targets = set(re.findall(r"^(?:\.PHONY: )?([\w ]+?):", (ROOT / "Makefile").read_text(), re.MULTILINE))

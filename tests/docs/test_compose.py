@@ -1,4 +1,4 @@
-"""docker-compose.yml fits what it uses of the repository."""
+"""docker-compose.yml agrees with the files and settings it uses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.processes import ROOT
 from turnwire.gateway.config import Config, environment_name
 
 
-def test_the_gateways_of_the_compose_file_are_those_of_the_nginx_sample_and_its_settings_exist() -> None:
+def test_the_compose_file_names_the_gateways_of_the_nginx_sample_and_existing_settings() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
     sample = (ROOT / "docs/deploy/nginx.conf").read_text()
     for number in (1, 2):

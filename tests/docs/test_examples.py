@@ -37,7 +37,7 @@ async def example(name: str, *args: str, cwd: Path) -> AsyncIterator[asyncio.sub
 
 
 async def run(name: str, *args: str, cwd: Path) -> str:
-    """What the example prints; it must end well."""
+    """Return what the example prints. It must end with status 0."""
     async with example(name, *args, cwd=cwd) as process, asyncio.timeout(30):
         assert process.stdout is not None
         said = (await process.stdout.read()).decode()
@@ -46,7 +46,7 @@ async def run(name: str, *args: str, cwd: Path) -> str:
 
 
 async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
-    """The next line of a process that has this text."""
+    """Return the next line of the process that contains this text."""
     assert process.stdout is not None
     async with asyncio.timeout(30):
         async for line in process.stdout:
@@ -55,7 +55,7 @@ async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
     raise AssertionError(f"it ended without a word of {text!r}")
 
 
-def test_every_example_is_run() -> None:
+def test_every_example_is_run_by_a_test() -> None:
     routes = (ROOT / "tests" / "adapters" / "test_webhook_routes.py").read_text("utf-8")
     of_webhooks = {name for name in EXAMPLES if f"{name}.application(" in routes}
     assert of_webhooks == {"retell_webhook", "vapi_webhook"}
@@ -73,17 +73,17 @@ async def test_a_call_is_published_and_followed_to_its_end(gateway: Gateway, tmp
     assert [int(line.split()[0]) for line in followed.splitlines()] == [1, 2, 3, 4]
 
 
-async def test_following_an_unknown_session_says_so(gateway: Gateway, tmp_path: Path) -> None:
+async def test_the_subscribe_example_reports_an_unknown_session(gateway: Gateway, tmp_path: Path) -> None:
     assert "there is no session 'nobody'" in await run("subscribe", "nobody", gateway.url, cwd=tmp_path)
 
 
-async def test_a_bot_that_is_killed_goes_on_where_it_was(gateway: Gateway, tmp_path: Path) -> None:
+async def test_the_restart_example_goes_on_where_it_was_killed(gateway: Gateway, tmp_path: Path) -> None:
     async with example("restart", gateway.url, cwd=tmp_path) as bot:
-        await line_with(bot, "going on after turn 0")
+        await line_with(bot, "continuing after turn 0")
         async with asyncio.timeout(30):
             while (await gateway.get("/sessions/call-restart"))["lastSeq"] < 5:
                 await asyncio.sleep(0.02)
         bot.kill()
     said = await run("restart", gateway.url, cwd=tmp_path)
-    assert re.search(r"going on after turn [5-9]|going on after turn 1\d", said)
+    assert re.search(r"continuing after turn [5-9]|continuing after turn 1\d", said)
     assert "call-restart is completed with 20 events" in said

@@ -1,4 +1,4 @@
-"""The settings table of docs/operations.md is what the gateway reads."""
+"""The settings table of docs/operations.md lists what the gateway reads."""
 
 from __future__ import annotations
 

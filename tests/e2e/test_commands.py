@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.processes import ROOT, GatewayProcess, running_python, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("commands")]
 
 DEMO_CALLS = ROOT / "turnwire" / "data" / "demo.ndjson"
 CALLS = [json.loads(line) for line in DEMO_CALLS.read_text("utf-8").splitlines()]
@@ -26,7 +26,7 @@ EVENTS = sum(len(call["events"]) for call in CALLS)
 
 @pytest.fixture(scope="module")
 def gateway(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """One gateway for this file; the tests use sessions of their own."""
+    """One gateway for this file. Each test uses its own sessions."""
     with start_gateway(database_uri, tmp_path_factory.mktemp("gateway")) as process:
         yield process
 
@@ -49,7 +49,7 @@ def running(*args: str, url: str, **env: str) -> AbstractContextManager[subproce
 
 @contextmanager
 def typing(line: str) -> Iterator[subprocess.Popen[str]]:
-    """A command as the demo names it, typed where the demo was started, by somebody without a virtual environment."""
+    """A command as the demo names it, typed in the demo's folder without an active virtual environment."""
     with subprocess.Popen(
         ["/bin/sh", "-c", f"exec {line}"], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -60,7 +60,7 @@ def typing(line: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:
-    """What the command writes; it must end with this status. Its errors are one line."""
+    """Return what the command writes. It must end with this status, and an error must be one line."""
     with running(*args, url=url, **env) as process:
         out, err = process.communicate(timeout=50)
     assert process.returncode == status, out + err
@@ -69,7 +69,7 @@ def turnwire(*args: str, url: str, status: int = 0, **env: str) -> str:
 
 
 def summary(text: str) -> dict[str, str]:
-    """The table that a replay ends with."""
+    """Return the table that a replay ends with."""
     return {line[:26].strip(): line[26:].strip() for line in text.splitlines()}
 
 
@@ -81,7 +81,7 @@ def check_whole(gateway: GatewayProcess, prefix: str) -> None:
 # replay
 
 
-def test_a_second_replay_adds_nothing(gateway: GatewayProcess) -> None:
+def test_replaying_a_recording_again_adds_no_events(gateway: GatewayProcess) -> None:
     replay = ["replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "twice-"]
     first = summary(turnwire(*replay, url=gateway.url))
     assert first["acks"] == first["events"] == str(EVENTS)
@@ -94,7 +94,7 @@ def test_a_second_replay_adds_nothing(gateway: GatewayProcess) -> None:
     check_whole(gateway, "twice-")
 
 
-def test_a_replay_adds_nothing_to_sessions_that_take_no_more(database_uri: str, tmp_path: Path) -> None:
+def test_replaying_into_sessions_past_their_grace_time_adds_no_events(database_uri: str, tmp_path: Path) -> None:
     with start_gateway(database_uri, tmp_path, TURNWIRE_END_GRACE="0") as gateway:
         replay = ["replay", str(DEMO_CALLS), "--speed", "0"]
         turnwire(*replay, url=gateway.url)
@@ -103,13 +103,13 @@ def test_a_replay_adds_nothing_to_sessions_that_take_no_more(database_uri: str, 
         check_whole(gateway, "")
 
 
-def test_calls_keep_their_pace(gateway: GatewayProcess) -> None:
+def test_a_replay_keeps_the_pace_of_the_recorded_calls(gateway: GatewayProcess) -> None:
     began = time.monotonic()
     turnwire("replay", str(DEMO_CALLS), "--calls", "1", "--speed", "20", "--prefix", "paced-", url=gateway.url)
     assert time.monotonic() - began > CALLS[0]["events"][-1]["offsetMs"] / 1000 / 20
 
 
-def test_a_replay_lives_through_a_gateway_that_is_killed(database_uri: str, tmp_path: Path) -> None:
+def test_a_replay_survives_a_killed_gateway(database_uri: str, tmp_path: Path) -> None:
     with (
         start_gateway(database_uri, tmp_path, port=free_port()) as gateway,
         running("replay", str(DEMO_CALLS), "--speed", "12", url=gateway.url) as replay,
@@ -124,7 +124,7 @@ def test_a_replay_lives_through_a_gateway_that_is_killed(database_uri: str, tmp_
         check_whole(gateway, "")
 
 
-def test_a_replay_that_was_killed_goes_on_when_it_is_run_again(gateway: GatewayProcess) -> None:
+def test_a_killed_replay_is_completed_by_running_it_again(gateway: GatewayProcess) -> None:
     with running("replay", str(DEMO_CALLS), "--speed", "10", "--prefix", "again-", url=gateway.url) as replay:
         wait_until(lambda: "again-" in turnwire_sessions(gateway), "a session of the replay")
         replay.kill()
@@ -132,12 +132,12 @@ def test_a_replay_that_was_killed_goes_on_when_it_is_run_again(gateway: GatewayP
     check_whole(gateway, "again-")
 
 
-def test_without_completing_the_sessions_stay_open(gateway: GatewayProcess) -> None:
+def test_a_replay_without_completing_leaves_its_sessions_open(gateway: GatewayProcess) -> None:
     turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "open-", "--no-complete", url=gateway.url)
     assert turnwire_sessions(gateway, "status=active").count("open-") == len(CALLS)
 
 
-def test_an_event_that_is_refused_fails_the_replay(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_a_refused_event_makes_the_replay_fail(gateway: GatewayProcess, tmp_path: Path) -> None:
     call = json.loads(json.dumps(CALLS[0]))
     file = tmp_path / "calls.ndjson"
     file.write_text(json.dumps(call))
@@ -158,7 +158,7 @@ def turnwire_sessions(gateway: GatewayProcess, query: str = "limit=100") -> str:
 
 
 def wait_for_events(gateway: GatewayProcess, more: int) -> None:
-    """Returns when that many events have been added."""
+    """Wait until that many events have been added."""
 
     def stored() -> int:
         return sum(session["lastSeq"] for session in json.loads(turnwire_sessions(gateway))["sessions"])
@@ -170,7 +170,7 @@ def wait_for_events(gateway: GatewayProcess, more: int) -> None:
 # tail
 
 
-def test_a_session_is_printed_as_a_transcript(gateway: GatewayProcess) -> None:
+def test_tail_prints_a_session_as_a_transcript(gateway: GatewayProcess) -> None:
     turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "tailed-", url=gateway.url)
     lines = turnwire("tail", "tailed-demo-werkstatt", url=gateway.url).splitlines()
     assert len(lines) == len(CALLS[-1]["events"]) + 1
@@ -184,7 +184,7 @@ def test_a_session_is_printed_as_a_transcript(gateway: GatewayProcess) -> None:
     assert [json.loads(event)["seq"] for event in events] == [15, 16]
 
 
-def test_a_live_session_is_followed_to_its_end(gateway: GatewayProcess) -> None:
+def test_tail_follows_a_live_session_to_its_end(gateway: GatewayProcess) -> None:
     replay = ["replay", str(DEMO_CALLS), "--calls", "1", "--speed", "15", "--prefix", "live-"]
     with running(*replay, url=gateway.url):
         wait_until(lambda: "live-demo-restaurant" in turnwire_sessions(gateway), "the session")
@@ -192,16 +192,16 @@ def test_a_live_session_is_followed_to_its_end(gateway: GatewayProcess) -> None:
     assert len(lines) == len(CALLS[0]["events"]) + 1
 
 
-def test_changes_of_sessions_are_printed_as_lines(gateway: GatewayProcess) -> None:
+def test_tail_prints_each_change_of_a_session_as_a_line(gateway: GatewayProcess) -> None:
     turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "fed-", url=gateway.url)
     with running("tail", "--status", "completed", url=gateway.url) as tail:
         assert tail.stdout is not None
         line = tail.stdout.readline()
     assert "completed" in line
-    assert line.endswith((" event\n", " events\n"))  # the newest call may be that of another test
+    assert line.endswith((" event\n", " events\n"))  # the newest call may belong to another test
 
 
-def test_text_of_others_cannot_drive_the_terminal(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_text_in_events_cannot_control_the_terminal(gateway: GatewayProcess, tmp_path: Path) -> None:
     nasty = {"text": "\x1b[2J\x07 gone\r\nnext \u202e", "final": True}
     event = {"eventId": "e1", "type": "user_speech", "payload": nasty, "offsetMs": 0}
     file = tmp_path / "calls.ndjson"
@@ -214,14 +214,14 @@ def test_text_of_others_cannot_drive_the_terminal(gateway: GatewayProcess, tmp_p
 # verify
 
 
-def test_all_sessions_are_verified(gateway: GatewayProcess) -> None:
+def test_verify_all_checks_every_session(gateway: GatewayProcess) -> None:
     turnwire("replay", str(DEMO_CALLS), "--speed", "0", "--prefix", "all-", "--calls", "1", url=gateway.url)
     one = turnwire("verify", "all-demo-restaurant", url=gateway.url)
     assert one == "1 session, 15 events: none missing, none doubled\n"
     assert "none missing, none doubled" in turnwire("verify", "--all", url=gateway.url)
 
 
-def test_what_is_missing_of_a_recording_is_a_fault(gateway: GatewayProcess) -> None:
+def test_verify_reports_events_of_a_recording_that_are_missing(gateway: GatewayProcess) -> None:
     said = turnwire("verify", "--expect", str(DEMO_CALLS), "--prefix", "never-", url=gateway.url, status=1)
     assert "never-demo-parcel: there is no such session" in said
     assert f"{EVENTS} missing" in said
@@ -230,12 +230,12 @@ def test_what_is_missing_of_a_recording_is_a_fault(gateway: GatewayProcess) -> N
 # demo
 
 
-def test_the_demo_can_be_run_once_whatever_database_is_set() -> None:
+def test_the_demo_runs_with_once_whatever_database_is_configured() -> None:
     said = turnwire("demo", "--once", "--port", "0", url="", MONGODB_URI="mongodb://127.0.0.1:1")
     assert said == f"{len(CALLS)} calls, {EVENTS} events: {EVENTS} stored\n"
 
 
-def test_a_port_that_is_taken_is_said_so(gateway: GatewayProcess) -> None:
+def test_the_demo_reports_a_port_in_use(gateway: GatewayProcess) -> None:
     port = gateway.url.rpartition(":")[2]
     said = turnwire("demo", "--once", "--port", port, url="", status=1)
     assert said.startswith("turnwire: ")
@@ -268,11 +268,11 @@ def test_the_demo_streams_until_it_is_interrupted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("args", [["replay", str(DEMO_CALLS)], ["tail"], ["tail", "x"], ["verify", "--all"]])
-def test_without_a_gateway_one_line_says_what_to_do(args: list[str]) -> None:
+def test_without_a_gateway_a_command_prints_one_line_that_says_what_to_do(args: list[str]) -> None:
     said = turnwire(*args, url="http://127.0.0.1:1", status=1)
     assert said == (
         "turnwire: cannot reach http://127.0.0.1:1: connection refused; "
-        "start a gateway with `turnwire serve`, or name another with --url\n"
+        "start a gateway with `turnwire serve`, or name another one with --url\n"
     )
 
 
@@ -286,7 +286,7 @@ def test_without_a_gateway_one_line_says_what_to_do(args: list[str]) -> None:
         (["verify", "nobody", "--expect", str(DEMO_CALLS)], "turnwire: there is no session 'nobody' in "),
     ],
 )
-def test_a_mistake_is_one_line(gateway: GatewayProcess, args: list[str], said: str) -> None:
+def test_a_mistake_on_the_command_line_prints_one_line(gateway: GatewayProcess, args: list[str], said: str) -> None:
     args = [arg.replace("{url}", gateway.url) for arg in args]
     output = turnwire(*args, url=gateway.url, status=1)
     assert said in output

@@ -29,7 +29,7 @@ def status(url: str, credential: str | None = None) -> int:
 
 
 def refused_to_start(data_dir: Path, **env: str) -> str:
-    """What `turnwire serve` says, which must end at once, and by a message alone."""
+    """Return what `turnwire serve` prints. It must end at once, with only a message."""
     settings = {"TURNWIRE_DATA_DIR": str(data_dir), "PORT": "0", **env}
     with running_python("-m", "turnwire", "serve", env=settings, stderr=subprocess.STDOUT) as process:
         said, _ = process.communicate(timeout=30)
@@ -38,20 +38,20 @@ def refused_to_start(data_dir: Path, **env: str) -> str:
     return str(said)
 
 
-def test_a_public_address_without_keys_is_refused_and_both_ways_out_are_named(tmp_path: Path) -> None:
+def test_serving_a_public_address_without_keys_is_refused_and_both_remedies_are_named(tmp_path: Path) -> None:
     said = refused_to_start(tmp_path, HOST="0.0.0.0")
     assert "TURNWIRE_AUTH=none" in said
     assert "TURNWIRE_API_KEYS_FILE" in said
     assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
-def test_without_authentication_on_a_public_address_it_warns(tmp_path: Path) -> None:
+def test_serving_a_public_address_without_authentication_logs_a_warning(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
-        assert "whoever reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        assert "anyone who reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
 
 
-def test_a_key_is_added_on_sighup_and_one_that_is_gone_is_refused(tmp_path: Path) -> None:
+def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> None:
     old, line = make_key("old")
     new, added = make_key("new")
     keys = write_keys(tmp_path / "keys", line)
@@ -68,7 +68,7 @@ def test_a_key_is_added_on_sighup_and_one_that_is_gone_is_refused(tmp_path: Path
         assert new not in gateway.output
 
 
-def test_revocations_outlive_a_restart(tmp_path: Path) -> None:
+def test_revocations_survive_a_restart(tmp_path: Path) -> None:
     admin, line = make_key("root", "admin")
     other, second = make_key("other", "session:list")
     keys = write_keys(tmp_path / "keys", line, second)
@@ -85,7 +85,7 @@ def test_revocations_outlive_a_restart(tmp_path: Path) -> None:
         assert status(f"{gateway.url}/sessions", admin) == 200
 
 
-def test_keys_that_others_may_read_are_refused_at_the_start(tmp_path: Path) -> None:
+def test_a_key_file_that_others_may_read_is_refused_at_the_start(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(key_line(make_key()[0]))
     keys.chmod(0o644)

@@ -58,7 +58,7 @@ def turnwire(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[s
 
 
 def subscriber_that_never_answers(gateway: GatewayProcess) -> socket.socket:
-    """An open WebSocket whose other end takes no part in the closing handshake."""
+    """An open WebSocket whose client takes no part in the closing handshake."""
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
     connection.sendall(
@@ -71,7 +71,7 @@ def subscriber_that_never_answers(gateway: GatewayProcess) -> socket.socket:
 
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """A process that is there and does nothing."""
+    """A process that exists and does nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -80,7 +80,7 @@ def paused(pid: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_it_says_where_it_listens_and_ends_with_its_database_on_sigterm(tmp_path: Path) -> None:
+def test_serve_says_where_it_listens_and_ends_with_its_database_on_sigterm(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         assert len([line for line in gateway.lines if "turnwire listening on" in line]) == 1
         assert status(f"{gateway.url}/health/live") == 200
@@ -91,7 +91,7 @@ def test_it_says_where_it_listens_and_ends_with_its_database_on_sigterm(tmp_path
         assert "Traceback" not in gateway.output
 
 
-def test_ctrl_c_stops_it_in_order_too(tmp_path: Path) -> None:
+def test_ctrl_c_stops_serve_in_order(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         database = gateway.database_pid
         assert gateway.interrupt() == 0
@@ -99,7 +99,7 @@ def test_ctrl_c_stops_it_in_order_too(tmp_path: Path) -> None:
         assert "Traceback" not in gateway.output
 
 
-def test_its_database_dies_with_it_and_all_is_there_after_the_next_start(tmp_path: Path) -> None:
+def test_the_database_dies_with_a_killed_serve_and_the_next_start_has_every_event(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         made = call("POST", f"{gateway.url}/sessions", {"sessionId": "s1", "language": "en"})
         database = gateway.database_pid
@@ -111,7 +111,7 @@ def test_its_database_dies_with_it_and_all_is_there_after_the_next_start(tmp_pat
         assert session["startedAt"] == made[1]["startedAt"]
 
 
-def test_a_database_that_was_killed_comes_back_under_a_running_gateway(tmp_path: Path) -> None:
+def test_a_killed_database_is_restarted_under_a_running_gateway(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         first = gateway.database_pid
         os.kill(first, signal.SIGKILL)
@@ -121,7 +121,7 @@ def test_a_database_that_was_killed_comes_back_under_a_running_gateway(tmp_path:
         assert gateway.terminate() == 0
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_second_signal_ends_serve_at_once(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway, closing(subscriber_that_never_answers(gateway)):
         database = gateway.database_pid
         gateway.process.send_signal(signal.SIGTERM)
@@ -131,14 +131,14 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         wait_until(lambda: not is_running(database), "the database's end")
 
 
-def test_sigterm_ends_it_within_ten_seconds_whatever_clients_do(tmp_path: Path) -> None:
+def test_sigterm_ends_serve_within_ten_seconds_whatever_clients_do(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway, closing(subscriber_that_never_answers(gateway)):
         before = time.monotonic()
         assert gateway.terminate() == 0
         assert time.monotonic() - before < 10
 
 
-def test_sigterm_ends_it_within_ten_seconds_though_its_database_hangs(tmp_path: Path) -> None:
+def test_sigterm_ends_serve_within_ten_seconds_even_if_its_database_hangs(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         assert call("POST", f"{gateway.url}/sessions", {"sessionId": "s1", "language": "en"})[0] == 200
         database = gateway.database_pid
@@ -149,7 +149,7 @@ def test_sigterm_ends_it_within_ten_seconds_though_its_database_hangs(tmp_path: 
             assert not is_running(database)
 
 
-async def test_it_listens_though_the_database_is_away_and_serves_when_it_comes(tmp_path: Path) -> None:
+async def test_serve_listens_while_the_database_is_away_and_serves_when_it_comes(tmp_path: Path) -> None:
     async with EmbeddedDatabase(tmp_path / "database") as database:
         assert database.pid is not None
         with paused(database.pid), GatewayProcess(tmp_path / "gateway", mongodb_uri=database.uri) as gateway:
@@ -162,7 +162,7 @@ async def test_it_listens_though_the_database_is_away_and_serves_when_it_comes(t
             assert gateway.terminate() == 0
 
 
-def test_without_a_database_it_stays_up_and_says_so_without_the_password(tmp_path: Path) -> None:
+def test_serve_stays_up_without_a_database_and_logs_that_without_the_password(tmp_path: Path) -> None:
     uri = "mongodb://me:secret@127.0.0.1:1/?serverSelectionTimeoutMS=200"
     with GatewayProcess(tmp_path, mongodb_uri=uri) as gateway:
         assert "mongodb://me:***@127.0.0.1:1" in gateway.wait_for_line("no answer from the database")
@@ -172,7 +172,7 @@ def test_without_a_database_it_stays_up_and_says_so_without_the_password(tmp_pat
         assert "secret" not in gateway.output
 
 
-def test_a_request_that_is_not_http_leaves_nothing_of_itself_in_the_log(tmp_path: Path) -> None:
+def test_the_bytes_of_a_request_that_is_not_http_do_not_reach_the_log(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         host, _, port = gateway.url.removeprefix("http://").partition(":")
         with closing(socket.create_connection((host, int(port)))) as connection:
@@ -183,7 +183,7 @@ def test_a_request_that_is_not_http_leaves_nothing_of_itself_in_the_log(tmp_path
         assert "bearer-of-secrets" not in gateway.output
 
 
-def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_serve_reports_a_port_in_use_in_one_line(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         ended = turnwire("serve", "--port", str(port), "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
@@ -192,7 +192,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_data_directory_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_serve_reports_a_data_directory_in_use_in_one_line(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         ended = turnwire("serve", "--port", "0", "--data-dir", str(tmp_path), cwd=tmp_path)
         assert ended.returncode == 1
@@ -209,7 +209,7 @@ def test_a_data_directory_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         ([], {"MONGODB_URI": "mongodb://me:secret@db:notaport/"}, "wrong setting: MONGODB_URI"),
     ],
 )
-def test_a_wrong_setting_is_named(args: list[str], env: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_serve_names_a_wrong_setting(args: list[str], env: dict[str, str], said: str, tmp_path: Path) -> None:
     ended = turnwire("serve", *args, cwd=tmp_path, **env)
     assert ended.returncode == 2
     assert said in ended.stderr
@@ -217,7 +217,7 @@ def test_a_wrong_setting_is_named(args: list[str], env: dict[str, str], said: st
     assert "secret" not in ended.stderr
 
 
-def test_its_version_is_that_of_the_package(tmp_path: Path) -> None:
+def test_the_printed_version_is_that_of_the_package(tmp_path: Path) -> None:
     ended = turnwire("--version", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"turnwire {__version__}\n")
 

@@ -1,4 +1,4 @@
-"""What an installation brings: in site-packages nothing but `turnwire`, and as little else as the extras ask for."""
+"""What an installation brings: only `turnwire` in site-packages, and no more dependencies than the extras need."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from packaging.requirements import Requirement
 
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("wheel")]
 
 PARTS = ("gateway", "protocol", "store")
 """Folders of the repository that are linked into the package."""
 
 
 def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int = 0) -> str:
-    """Runs Python in an empty environment. Returns what it prints, standard error included."""
+    """Run Python in an empty environment. Returns what it prints, including standard error."""
     run = subprocess.run(
         [at, *args],
         cwd=cwd,
@@ -38,7 +38,7 @@ def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int =
 
 
 def build(kind: str, source: Path, into: Path) -> Path:
-    """Builds a wheel or an sdist of the tree at `source`. Returns its path."""
+    """Build a wheel or an sdist of the tree at `source`. Returns its path."""
     python("-m", "hatchling", "build", "-t", kind, "-d", str(into), cwd=source)
     (built,) = into.iterdir()
     return built
@@ -50,7 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def required(name: str, extras: frozenset[str]) -> set[str]:
-    """The names of all distributions that this one needs, their own needs included."""
+    """Return the names of all distributions that this one needs, directly or indirectly."""
     found: dict[tuple[str, frozenset[str]], None] = {}
     left = [(name, extras)]
     while left:
@@ -67,7 +67,7 @@ def required(name: str, extras: frozenset[str]) -> set[str]:
 
 
 def link_into(folder: Path, installed: Distribution) -> None:
-    """Makes a distribution of this environment importable from `folder`."""
+    """Make a distribution of this environment importable from `folder`."""
     for entry in {file.parts[0] for file in installed.files or () if file.parts[0] not in ("..", "__pycache__")}:
         link = folder / entry
         if not link.exists():
@@ -75,7 +75,7 @@ def link_into(folder: Path, installed: Distribution) -> None:
 
 
 class Environment:
-    """A new virtual environment: the wheel, and of this environment what the wheel requires with these extras."""
+    """Make a virtual environment with the wheel and what it requires with these extras, taken from this environment."""
 
     def __init__(self, folder: Path, wheel: Path, *extras: str) -> None:
         venv.create(folder, symlinks=True)
@@ -91,34 +91,34 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the client library alone."""
+    """An environment with only the client library."""
     return Environment(tmp_path_factory.mktemp("bare"), wheel)
 
 
 @pytest.fixture(scope="module")
 def with_commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the commands for a gateway that runs elsewhere."""
+    """An environment with the commands, for a gateway that runs elsewhere."""
     return Environment(tmp_path_factory.mktemp("commands"), wheel, "cli")
 
 
 @pytest.fixture(scope="module")
 def with_server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With the gateway, for a MongoDB that runs elsewhere."""
+    """An environment with the gateway, for a MongoDB that runs elsewhere."""
     return Environment(tmp_path_factory.mktemp("server"), wheel, "server")
 
 
-def test_only_turnwire_lands_in_site_packages(bare: Environment) -> None:
+def test_a_wheel_installs_only_turnwire_into_site_packages(bare: Environment) -> None:
     names = {name for name in bare.installed if not name.endswith(".dist-info")}
     assert names == {"turnwire"}
     assert len(bare.installed) == 2
 
 
-def test_the_client_library_needs_aiohttp_and_msgspec_alone() -> None:
+def test_the_client_library_needs_only_aiohttp_and_msgspec() -> None:
     direct = [Requirement(text) for text in distribution("turnwire").requires or ()]
     assert {needed.name for needed in direct if needed.marker is None} == {"aiohttp", "msgspec"}
 
 
-def test_the_users_own_folders_do_not_get_in_the_way(bare: Environment, tmp_path: Path) -> None:
+def test_folders_of_the_user_named_store_or_protocol_do_not_shadow_turnwire(bare: Environment, tmp_path: Path) -> None:
     for part in (*PARTS, "tests", "bench"):
         (tmp_path / part).mkdir()
         (tmp_path / part / "__init__.py").write_text(f"raise SystemExit('{part}/ of the user was imported')")
@@ -126,14 +126,14 @@ def test_the_users_own_folders_do_not_get_in_the_way(bare: Environment, tmp_path
     assert python("bot.py", at=bare.python, cwd=tmp_path) == "turnwire.publisher\n"
 
 
-def test_every_module_of_the_client_library_works_without_extras(bare: Environment, tmp_path: Path) -> None:
+def test_every_module_of_the_client_library_imports_without_extras(bare: Environment, tmp_path: Path) -> None:
     modules = [path.stem for path in (ROOT / "turnwire").glob("*.py") if path.stem != "cli"]
     assert len(modules) > 10
     script = f"import importlib\nfor name in {modules}: importlib.import_module('turnwire.' + name)"
     python("-c", script, at=bare.python, cwd=tmp_path)
 
 
-def test_the_command_says_which_extra_it_is_part_of(bare: Environment, tmp_path: Path) -> None:
+def test_the_command_turnwire_names_the_extra_that_is_missing(bare: Environment, tmp_path: Path) -> None:
     for command in ([bare.turnwire], ["-m", "turnwire"], ["-m", "turnwire", "serve"], ["-m", "turnwire.gateway"]):
         said = python(*command, at=bare.python, cwd=tmp_path, status=1)
         assert said.endswith("run: pip install 'turnwire[cli]'\n")
@@ -141,7 +141,7 @@ def test_the_command_says_which_extra_it_is_part_of(bare: Environment, tmp_path:
 
 
 @pytest.mark.parametrize("command", ["serve", "demo"])
-def test_without_the_gateway_its_commands_say_what_to_install(
+def test_without_the_extra_server_its_commands_say_what_to_install(
     with_commands: Environment, tmp_path: Path, command: str
 ) -> None:
     said = python(with_commands.turnwire, command, at=with_commands.python, cwd=tmp_path, status=1)
@@ -149,7 +149,7 @@ def test_without_the_gateway_its_commands_say_what_to_install(
     assert said.count("\n") == 1
 
 
-def test_the_other_commands_do_without_the_gateway(with_commands: Environment, tmp_path: Path) -> None:
+def test_commands_of_the_extra_cli_work_without_the_gateway(with_commands: Environment, tmp_path: Path) -> None:
     told = python(with_commands.turnwire, "--help", at=with_commands.python, cwd=tmp_path)
     assert all(command in told for command in ("serve", "demo", "replay", "tail", "verify"))
     for command in (["tail"], ["verify", "--all"]):
@@ -165,7 +165,7 @@ def test_without_an_embedded_database_the_gateway_says_what_to_install(
     assert "pip install 'turnwire[embedded]'" in said.splitlines()[-1]
 
 
-def test_the_linked_folders_are_in_every_way_of_building(wheel: Path, tmp_path: Path) -> None:
+def test_every_kind_of_build_contains_the_linked_folders(wheel: Path, tmp_path: Path) -> None:
     sdist = build("sdist", ROOT, tmp_path / "sdist")
     python("-m", "tarfile", "-e", str(sdist), str(tmp_path / "unpacked"))
     (unpacked,) = (tmp_path / "unpacked").iterdir()

@@ -28,7 +28,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
 def workers_of(gateway: GatewayProcess) -> set[int]:
     found = set()
     for child in psutil.Process(gateway.pid).children():
-        with suppress(psutil.NoSuchProcess):  # a zombie, for a moment
+        with suppress(psutil.NoSuchProcess):  # the process is a zombie for a moment
             if "serve" in child.cmdline():
                 found.add(child.pid)
     return found
@@ -41,7 +41,7 @@ async def metrics(gateway: GatewayProcess) -> dict[str, float]:
 
 
 async def append_from_new_connections(gateway: GatewayProcess, session_id: str, count: int) -> None:
-    """Each event by a connection of its own, so that all workers get some."""
+    """Send each event on its own connection, so that every worker gets some."""
     for number in range(count):
         event = {"eventId": f"e{number}", "type": "user_speech", "payload": {"n": number}}
         async with (
@@ -69,7 +69,7 @@ async def test_workers_share_the_port_the_database_and_the_metrics(gateway: Gate
     assert (await metrics(gateway))["turnwire_events_stored_total"] == 30
 
 
-async def test_a_worker_that_dies_is_started_again(gateway: GatewayProcess) -> None:
+async def test_a_killed_worker_is_started_again(gateway: GatewayProcess) -> None:
     victim = min(workers_of(gateway))
     os.kill(victim, signal.SIGKILL)
     await asyncio.to_thread(
@@ -108,7 +108,7 @@ async def test_sighup_replaces_the_workers_without_losing_an_event_or_refusing_a
     await asyncio.to_thread(wait_until, lambda: not before & workers_of(gateway), "all workers replaced", 60)
 
 
-async def test_sigterm_ends_all_of_them_in_time(gateway: GatewayProcess) -> None:
+async def test_sigterm_ends_all_workers_in_time(gateway: GatewayProcess) -> None:
     workers = workers_of(gateway)
     async with Publisher(gateway.url, "open", language="en"):
         assert await asyncio.to_thread(gateway.terminate, 10) == 0

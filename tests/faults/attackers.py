@@ -1,4 +1,4 @@
-"""Clients that do harm, each for as long as its process lives: `python -m tests.faults.attackers NAME URL`."""
+"""Clients that attack for as long as their process lives: `python -m tests.faults.attackers NAME URL`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import aiohttp
 from tests.support.sockets import client_frame, publish_path
 
 BOMB = gzip.compress(bytes(64 * 1024 * 1024), 6)
-"""1,000 times as large when it is inflated."""
+"""A body that is 1,000 times as large when inflated."""
 
 
 @asynccontextmanager
 async def raw_socket(url: str, path: str) -> AsyncIterator[asyncio.StreamWriter]:
-    """A WebSocket that is written to and never read."""
+    """Open a WebSocket that is written to and never read."""
     port = int(url.rpartition(":")[2])
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -31,7 +31,7 @@ async def raw_socket(url: str, path: str) -> AsyncIterator[asyncio.StreamWriter]
 
 
 async def small_frames(url: str, _client: aiohttp.ClientSession) -> None:
-    """Bad messages of one byte, without a pause, on one connection after the other."""
+    """Send bad messages of one byte without a pause, on one connection after the other."""
     frames = client_frame(b"x") * 5000
     while True:
         async with raw_socket(url, "/subscribe") as writer:
@@ -42,7 +42,7 @@ async def small_frames(url: str, _client: aiohttp.ClientSession) -> None:
 
 
 async def bombs(url: str, client: aiohttp.ClientSession) -> None:
-    """Bodies that must not be inflated."""
+    """Send compressed bodies, which the gateway must not inflate."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     while True:
         with suppress(aiohttp.ClientError):
@@ -52,7 +52,7 @@ async def bombs(url: str, client: aiohttp.ClientSession) -> None:
 
 
 async def containers(url: str, client: aiohttp.ClientSession) -> None:
-    """Frames of a million empty arrays."""
+    """Send frames of a million empty arrays."""
     payload = '{"type":"signal","key":"k","payload":{"a":[' + ",".join(["[]"] * 330_000) + "]}}"
     while True:
         with suppress(aiohttp.ClientError, ConnectionError):
@@ -63,7 +63,7 @@ async def containers(url: str, client: aiohttp.ClientSession) -> None:
 
 
 async def long_refs(url: str, client: aiohttp.ClientSession) -> None:
-    """Pings whose ref has a million elements, to be echoed."""
+    """Send pings whose ref has a million elements to echo."""
     ping = '{"type":"ping","ref":[' + ",".join(["1"] * 500_000) + "]}"
     while True:
         with suppress(aiohttp.ClientError, ConnectionError):

@@ -1,7 +1,6 @@
 """All fault runs in their long forms, again and again: `python -m tests.faults.soak --long-forms`.
 
-Every round has seeds of its own, which it prints. The first broken promise ends them; the directory of that
-run is kept and named.
+Every round prints its own seeds. The first broken promise ends the rounds; the directory of that run is kept and named.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ RUNS: dict[str, Run] = {
 
 
 async def run_once(name: str, seed: int) -> bool:
-    """Whether it kept all promises. Its directory is removed then."""
+    """Return whether the run kept all promises. If so, its directory is removed."""
     directory = Path(tempfile.mkdtemp(prefix=f"turnwire-{name}-"))
     try:
         await RUNS[name](directory, seed)

@@ -18,14 +18,14 @@ from tests.support.in_memory import set_wall_clock, shrink_pages
 
 
 class _Errors(logging.Handler):
-    """Keeps what is logged as an error: nothing that happens in these schedules should be unforeseen."""
+    """Keeps what is logged as an error, because no event in these schedules should be unexpected."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "Document failed validation" not in (text := self.format(record)):  # as some of the events do
+        if "Document failed validation" not in (text := self.format(record)):  # as some of the events have
             self.texts.append(text)
 
 
@@ -45,8 +45,9 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: boo
 
 
 def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
-    """Play one and judge it. Returns what it came to. `bus`: the gateways tell each other, over a bus that loses,
-    delays, doubles and reorders."""
+    """Play one schedule and judge it. Returns its results. With `bus`, the gateways tell each other what is new, over a
+    bus that loses, delays, duplicates and reorders messages.
+    """
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)
@@ -80,7 +81,7 @@ def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str
 
 
 def play_schedules(seeds: Iterable[int], gateways: int, *, bus: bool = False) -> None:
-    """Play them all, and print what they came to. Raises AssertionError, with the seed, for a broken promise."""
+    """Play all schedules and print their results. Raises AssertionError, with the seed, for a broken promise."""
     seeds = list(seeds)
     figures: Counter[str] = sum((play_schedule(seed, gateways, bus=bus) for seed in seeds), Counter())
     shown = " ".join(f"{name}={number}" for name, number in figures.items())

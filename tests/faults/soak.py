@@ -1,8 +1,8 @@
 """One long run under load with a random fault every few seconds: `python -m tests.faults.soak --minutes 20 --seed N`.
 
-Sessions live for a minute or two; each is completed, and judged with all that its clients have seen. At the end the
-logs of all are read once more. Exit status 0 means that no promise was broken. `--long-forms` plays the long forms of
-the single fault runs instead, again and again.
+Sessions live for a minute or two; each is completed, and judged by everything its clients have seen. At the end all
+logs are read once more. Exit status 0 means that no promise was broken. `--long-forms` plays the long forms of the
+single fault runs instead, again and again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Soak:
         self._began = now()
 
     async def run(self, minutes: float) -> list[str]:
-        """All that is wrong. Raises TimeoutError or AssertionError for what ends the run."""
+        """Return all violations. Raises TimeoutError or AssertionError for a fault that ends the run."""
         async with asyncio.TaskGroup() as group:
             sessions = group.create_task(self._world.serve_sessions())
             progress = group.create_task(self._tell_progress())
@@ -64,7 +64,7 @@ class Soak:
         left: list[str] = []
         while next_one < end:
             await asyncio.sleep(next_one - now())
-            left = left or self._random.sample(sorted(self._faults.kinds), len(self._faults.kinds))  # each has its turn
+            left = left or self._random.sample(sorted(self._faults.kinds), len(self._faults.kinds))  # each in turn
             kind = left.pop()
             await self._faults.kinds[kind]()
             self._done[kind] += 1
@@ -92,7 +92,7 @@ class Soak:
             )
 
     async def _reread(self) -> list[str]:
-        """What has changed in the logs of all sessions, some of which were judged long ago."""
+        """Return what has changed in the logs of all sessions since they were judged, some of them long ago."""
         print("the logs of all sessions are read once more", flush=True)
         finished = self._world.tally.finished
         shares = [finished[start::4] for start in range(4)]

@@ -1,4 +1,4 @@
-"""The faults of a soak. Each takes a few seconds, and is over when its function returns; recovery follows."""
+"""The faults of a soak. Each takes a few seconds and is over when its function returns. Recovery follows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.redis import RedisServer
 from tests.support.soak.world import SoakWorld
 
 DATABASE_SECONDS = 60.0
-"""The longest a database may take to come back."""
+"""The longest time in seconds that a database may take to come back."""
 
 
 class SoakFaults:
-    """Everything that may happen to the world, by name; all that is left open is decided by `random`."""
+    """Every fault that may happen to the world, by name. `random` decides whatever is left open."""
 
     def __init__(self, world: SoakWorld, random: Random) -> None:
         self._world = world
@@ -120,7 +120,7 @@ class SoakFaults:
             await self._wait(0.5, 3.0)
 
     async def disk_full(self) -> None:
-        """No write to a file works; the database may die of it, and come back where writes work again."""
+        """Make every file write fail. The database may die of that, and comes back when writes work again."""
         database = self._world.database
         disk, pid = NoMoreWrites(database), database.pid
         disk.fill()
@@ -203,7 +203,7 @@ class SoakFaults:
     # Clients
 
     async def takeovers(self) -> None:
-        """In some sessions two publishers take the session from each other."""
+        """Let two publishers take the session from each other, in some sessions."""
         living = self._world.living
         thieves = [each.take_over() for each in self._random.sample(living, min(len(living), 4))]
         await self._wait(0.5, 2.0)
@@ -222,7 +222,7 @@ class SoakFaults:
         self._drop([client for each in self._world.sessions for client in each.subscribers], 0.5)
 
     async def subscribers_asleep(self) -> None:
-        """Half of them do not read for a while."""
+        """Let half of the subscribers not read for a while."""
         subscribers = [client for each in self._world.sessions for client in each.subscribers]
         asleep = self._random.sample(subscribers, len(subscribers) // 2)
         for subscriber in asleep:
@@ -232,7 +232,7 @@ class SoakFaults:
             subscriber.reading.set()
 
     async def storm(self) -> None:
-        """All connections are gone at once, several times."""
+        """Break all connections at once, several times."""
         for _ in range(self._random.randint(1, 3)):
             self._drop(self._world.clients)
             await self._wait(0.0, 0.5)

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.faults
 
 SECONDS = 4.0
 FACTOR, FLOOR = 5.0, 0.1
-"""The ratio that is promised, and the time below which it is not asked for, in seconds."""
+"""The promised ratio, and the time in seconds below which it does not apply."""
 PAUSE = 0.01
 
 
 async def acks_of(socket: aiohttp.ClientWebSocketResponse[bool], begin: int, seconds: float) -> list[float]:
-    """How long the acks of one event after the other took, in seconds."""
+    """Return how long each ack took in seconds, sending one event after the other."""
     loop = asyncio.get_running_loop()
     took: list[float] = []
     until = loop.time() + seconds

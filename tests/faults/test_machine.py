@@ -12,9 +12,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1
 
 
-async def test_the_clock_jumps_back_and_forth(tmp_path: Path) -> None:
+async def test_a_clock_that_jumps_back_and_forth_breaks_no_promise(tmp_path: Path) -> None:
     await runs.clock_jumps(tmp_path, SEED, seconds=0.5, rate=25)
 
 
-async def test_the_disk_is_full_for_a_while(tmp_path: Path) -> None:
+async def test_a_disk_that_is_full_for_a_while_breaks_no_promise(tmp_path: Path) -> None:
     await runs.full_disk(tmp_path, SEED, seconds=1.0)

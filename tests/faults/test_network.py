@@ -12,9 +12,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1
 
 
-async def test_the_network_to_the_database_breaks_in_every_way(tmp_path: Path) -> None:
+async def test_a_network_to_the_database_that_breaks_in_every_way_breaks_no_promise(tmp_path: Path) -> None:
     await runs.broken_network(tmp_path, SEED, seconds=0.5, silence=2.5)
 
 
-async def test_the_database_fails_inserts_and_updates_in_every_way(tmp_path: Path) -> None:
+async def test_inserts_and_updates_that_fail_in_every_way_break_no_promise(tmp_path: Path) -> None:
     await runs.failing_commands(tmp_path, SEED, seconds=0.3)

@@ -12,26 +12,28 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1
 
 
-async def test_the_gateway_is_killed_under_load(tmp_path: Path) -> None:
+async def test_killing_the_gateway_under_load_loses_nothing(tmp_path: Path) -> None:
     await runs.gateway_kills(tmp_path, SEED, kills=2)
 
 
-async def test_the_gateway_is_killed_together_with_its_own_database(tmp_path: Path) -> None:
+async def test_killing_the_gateway_and_its_database_together_loses_nothing(tmp_path: Path) -> None:
     await runs.gateway_kills(tmp_path, SEED, kills=1, embedded=True)
 
 
 @pytest.mark.parametrize(("embedded", "kills"), [(True, 1), (False, 2)], ids=["its own", "a separate one"])
-async def test_the_database_is_killed_with_events_in_flight(tmp_path: Path, embedded: bool, kills: int) -> None:
+async def test_killing_the_database_with_events_in_flight_loses_nothing(
+    tmp_path: Path, embedded: bool, kills: int
+) -> None:
     await runs.database_kills(tmp_path, SEED, kills=kills, embedded=embedded)
 
 
-async def test_the_database_stands_still_and_goes_on(tmp_path: Path) -> None:
+async def test_a_database_that_freezes_and_thaws_loses_nothing(tmp_path: Path) -> None:
     await runs.database_stop(tmp_path, SEED, seconds=5.0)
 
 
-async def test_two_gateways_are_drained_one_after_the_other(tmp_path: Path) -> None:
+async def test_draining_two_gateways_one_after_the_other_loses_nothing(tmp_path: Path) -> None:
     await runs.drains(tmp_path, SEED, rounds=2)
 
 
-async def test_a_thousand_clients_come_back_at_once(tmp_path: Path) -> None:
+async def test_a_thousand_clients_that_reconnect_at_once_lose_nothing(tmp_path: Path) -> None:
     await runs.reconnection_storm(tmp_path, SEED, clients=500)

@@ -27,7 +27,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def shown(field: FieldInfo) -> str:
-    """A default as one would write it in the environment."""
+    """Return a default as it would be written in the environment."""
     return (
         ""
         if field.default is None
@@ -37,7 +37,7 @@ def shown(field: FieldInfo) -> str:
     )
 
 
-def test_the_defaults_are_those_of_the_protocol() -> None:
+def test_default_limits_are_those_of_the_protocol() -> None:
     config = Config()
     assert config.limits == Limits()
     assert (config.host, config.port, config.mongodb_uri) == ("127.0.0.1", 3000, None)
@@ -56,7 +56,7 @@ def test_an_override_wins_over_the_environment_and_the_environment_over_the_file
     assert load_config(env_file=None).max_depth == 64
 
 
-def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_environment_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URI", "")
     monkeypatch.setenv("PORT", "")
     assert (load_config().mongodb_uri, load_config().port) == (None, 3000)
@@ -96,7 +96,7 @@ def test_settings_cannot_be_changed() -> None:
         ("TURNWIRE_MAX_EVENT_BYTES", "2000000", "TURNWIRE_MAX_EVENT_BYTES (2000000) must not be over"),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_name(
+def test_a_wrong_setting_is_refused_by_its_name(
     name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -106,7 +106,7 @@ def test_a_wrong_value_is_refused_by_its_name(
     assert "\n" not in str(refused.value)
 
 
-def test_every_wrong_value_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_setting_has_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "x")
     monkeypatch.setenv("TURNWIRE_MAX_DEPTH", "y")
     with pytest.raises(ConfigError) as refused:
@@ -114,7 +114,7 @@ def test_every_wrong_value_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["PORT", "TURNWIRE_MAX_DEPTH"]
 
 
-def test_a_mongodb_uri_is_never_repeated() -> None:
+def test_an_error_about_a_mongodb_uri_does_not_repeat_it() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config(mongodb_uri="postgres://me:secret@db")
     assert str(refused.value) == "MONGODB_URI: must start with mongodb:// or mongodb+srv://"
@@ -130,7 +130,9 @@ def test_a_mongodb_uri_is_never_repeated() -> None:
         ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,unix, 127.0.0.1", "10.0.0.0/8,fd00::/8,unix,127.0.0.1"),
     ],
 )
-def test_lists_are_tidied(name: str, given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_lists_are_normalized(
+    name: str, given: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"TURNWIRE_{name}", given)
     assert getattr(load_config(), name.lower()) == kept
 
@@ -146,17 +148,17 @@ def test_lists_are_tidied(name: str, given: str, kept: str, monkeypatch: pytest.
         ("5/0", OFF),
     ],
 )
-def test_a_rate_is_so_many_a_second_and_at_once(given: str, rate: Rate) -> None:
+def test_a_rate_setting_has_a_number_per_second_and_a_burst(given: str, rate: Rate) -> None:
     assert load_config(rate_events=given).rate("events") == rate
 
 
-def test_the_key_set_is_never_repeated() -> None:
+def test_an_error_about_the_key_set_url_does_not_repeat_it() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config(jwks="https://me:secret@idp.example/keys")
     assert "secret" not in str(refused.value)
 
 
-def test_any_key_counts_as_keys() -> None:
+def test_any_credential_setting_counts_as_a_configured_key() -> None:
     assert not load_config().has_keys
     assert all(load_config(None, **{name: "x"}).has_keys for name in ("api_keys_file", "jwt_secret_file", "jwks"))
 

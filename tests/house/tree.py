@@ -10,11 +10,11 @@ PACKAGES = ("gateway", "store", "protocol")
 """Folders at the top that are imported as `turnwire.…`."""
 
 Graph = Mapping[str, frozenset[str]]
-"""Module → the modules of ours that it imports."""
+"""Module → which of our modules it imports."""
 
 
 def source_files(root: Path) -> dict[str, Path]:
-    """Module name → file, for all of `turnwire`; a package goes by its own name."""
+    """Return module name → file for all of `turnwire`. A package has its own name."""
     found = {}
     for folder in ("turnwire", *PACKAGES):
         for path in sorted((root / folder).rglob("*.py")):
@@ -28,7 +28,7 @@ def source_files(root: Path) -> dict[str, Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The full names of all that a file imports, wherever in it, and of what it takes from a package."""
+    """Return the full names of everything a file imports, anywhere in it, and of what it takes from a package."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -79,7 +79,7 @@ def circles(graph: Graph) -> list[list[str]]:
 
 
 def levels(graph: Graph) -> dict[str, int]:
-    """How many imports deep each module stands; 1 imports nothing of ours. The graph must have no circle."""
+    """Return how many levels of imports each module has; 1 imports nothing of ours. The graph must have no circle."""
     known: dict[str, int] = {}
 
     def level(module: str) -> int:
@@ -93,13 +93,13 @@ def levels(graph: Graph) -> dict[str, int]:
 
 
 def within(graph: Graph, package: str) -> dict[str, frozenset[str]]:
-    """The part of the graph inside one package."""
+    """Return the part of the graph inside one package."""
     inside = {module for module in graph if module == package or module.startswith(package + ".")}
     return {module: graph[module] & inside for module in inside}
 
 
 def room_of(module: str) -> str:
-    """`gateway/live` for `turnwire.gateway.live.state`; `gateway` for files that stand in no room."""
+    """Return `gateway/live` for `turnwire.gateway.live.state`, and `gateway` for files in no room."""
     parts = module.split(".")[1:]
     if parts and parts[0] == "gateway" and len(parts) > 2:
         return "/".join(parts[:2])
@@ -107,7 +107,7 @@ def room_of(module: str) -> str:
 
 
 def rooms_of(graph: Graph) -> dict[str, frozenset[str]]:
-    """The same graph with each room as one module."""
+    """Return the same graph with each room as one module."""
     rooms: dict[str, set[str]] = {}
     for module, others in graph.items():
         rooms.setdefault(room_of(module), set()).update(map(room_of, others))
@@ -115,7 +115,7 @@ def rooms_of(graph: Graph) -> dict[str, frozenset[str]]:
 
 
 def function_lengths(path: Path) -> Iterator[int]:
-    """Lines of code of each function's body, its docstring left out."""
+    """Return the number of lines of each function's body, without its docstring."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body

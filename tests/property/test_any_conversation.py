@@ -1,4 +1,4 @@
-"""Whatever stands in payloads, the figures of a conversation are made of it, and nothing is raised."""
+"""Whatever payloads contain, the figures of a conversation are computed without an error."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ told = st.tuples(st.sampled_from(get_args(EventType)), payloads | named, st.inte
 
 @search(150)
 @given(events=st.lists(told, max_size=12))
-def test_any_payloads_make_figures(events: list[tuple[Any, dict[str, Any], int]]) -> None:
+def test_figures_are_made_of_any_payloads_without_an_error(events: list[tuple[Any, dict[str, Any], int]]) -> None:
     conversation = Conversation()
     for seq, (kind, payload, millis) in enumerate(events, 1):
         conversation.take(seq, kind, payload, millis)

@@ -1,4 +1,4 @@
-"""The checker itself: it finds every kind of violation that is planted, and nothing in a history that is clean."""
+"""The checker itself: it finds every kind of planted violation, and nothing in a clean history."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.property
 
 
 @given(clean_histories())
-def test_a_clean_history_gives_an_empty_report(history: History) -> None:
+def test_the_checker_reports_nothing_in_a_clean_history(history: History) -> None:
     assert check([history]) == []
     assert_clean([history])
 
 
 @given(history=clean_histories())
-def test_a_history_is_the_same_after_it_was_written_to_a_file(
+def test_a_history_is_unchanged_by_writing_it_to_a_file(
     history: History, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("history") / "history"
@@ -170,7 +170,7 @@ def open_behind_an_ack(history: History, _: int) -> None:
 
 
 def full_following(history: History) -> Following:
-    """Of a subscriber that has seen the whole log."""
+    """A subscription that has seen the whole log."""
     following = Following("watcher", 0, list(history.log), [(len(history.log), len(history.log))])
     history.followings.append(following)
     return following
@@ -265,7 +265,9 @@ PLANTED: list[tuple[Callable[[History, int], None], Kind]] = [
 
 @pytest.mark.parametrize(("plant", "kind"), PLANTED, ids=lambda each: getattr(each, "__name__", ""))
 @given(data=st.data())
-def test_a_planted_violation_is_found(plant: Callable[[History, int], None], kind: Kind, data: st.DataObject) -> None:
+def test_the_checker_finds_a_planted_violation(
+    plant: Callable[[History, int], None], kind: Kind, data: st.DataObject
+) -> None:
     history = copy.deepcopy(data.draw(clean_histories()))
     plant(history, data.draw(st.integers(0, 100)))
     found = check([history])

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: no error but ours leaves the codec, and a bad event spoils only itself."""
+"""Whatever bytes arrive: the codec raises only protocol errors, and a bad event fails alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def append(events: list[Any]) -> dict[str, Any]:
 
 
 def outcome(read: Callable[[bytes, Limits], object], frame: bytes, limits: Limits) -> object:
-    """The error, or what was read. Any other error is the caller's failure."""
+    """Return the protocol error, or what was decoded. Any other error propagates."""
     try:
         return read(frame, limits)
     except TurnwireError as error:
@@ -35,7 +35,7 @@ def outcome(read: Callable[[bytes, Limits], object], frame: bytes, limits: Limit
 
 
 def read_everything(codec: Codec, frame: bytes, limits: Limits) -> None:
-    """Whatever is not refused must be good for all that comes after."""
+    """Check that what was not refused can be stored and sent on."""
     for decode in (codec.decode_publisher, codec.decode_subscriber, codec.decode_events_body):
         result = outcome(decode, frame, limits)
         if isinstance(result, TurnwireError):
@@ -74,7 +74,7 @@ def use_event(codec: Codec, event: EventIn | BadEvent, limits: Limits) -> None:
 @pytest.mark.parametrize("limits", [LIMITS, TIGHT], ids=["default", "tight"])
 @search(30)
 @given(data=st.data())
-def test_only_our_errors_leave_the_codec_for_any_bytes(codec: Codec, limits: Limits, data: st.DataObject) -> None:
+def test_decoding_any_bytes_raises_only_protocol_errors(codec: Codec, limits: Limits, data: st.DataObject) -> None:
     frames = st.builds(encode, st.just(codec), st.lists(hostile_events(codec) | good_events(), max_size=4).map(append))
     frame = data.draw(st.binary(max_size=60) | frames | mutated(frames))
     read_everything(codec, frame, limits)
@@ -86,7 +86,7 @@ COMMANDS = ["append", "signal", "complete", "ping", "subscribe", "unsubscribe", 
 @both
 @search(30)
 @given(data=st.data())
-def test_only_our_errors_leave_the_codec_for_any_command(codec: Codec, data: st.DataObject) -> None:
+def test_decoding_any_message_raises_only_protocol_errors(codec: Codec, data: st.DataObject) -> None:
     fields = ["events", "key", "payload", "status", "reason", "ref", "sessionId", "afterSeq", "feed"]
     anything = json_values | hostile_events(codec)
     message = data.draw(st.dictionaries(st.sampled_from(fields), anything))
@@ -97,7 +97,7 @@ def test_only_our_errors_leave_the_codec_for_any_command(codec: Codec, data: st.
 @both
 @search(40)
 @given(data=st.data())
-def test_the_good_events_of_a_frame_are_taken_whatever_is_beside_them(codec: Codec, data: st.DataObject) -> None:
+def test_the_good_events_of_a_frame_are_accepted_whatever_is_beside_them(codec: Codec, data: st.DataObject) -> None:
     good = data.draw(st.lists(good_events(), min_size=1, max_size=3))
     events: list[tuple[Any, bool]] = [(event, True) for event in good]
     for event in data.draw(st.lists(hostile_events(codec), max_size=3)):
@@ -116,8 +116,8 @@ def test_the_good_events_of_a_frame_are_taken_whatever_is_beside_them(codec: Cod
 @pytest.mark.parametrize("limits", [LIMITS, TIGHT], ids=["default", "tight"])
 @search(40)
 @given(data=st.data())
-def test_an_event_fares_in_a_frame_as_it_does_alone(codec: Codec, limits: Limits, data: st.DataObject) -> None:
-    """The short ways through a frame are exact: they take and refuse what the full check of each event does."""
+def test_an_event_is_decoded_in_a_frame_as_it_is_alone(codec: Codec, limits: Limits, data: st.DataObject) -> None:
+    """The fast paths through a frame are exact: they accept and refuse what the full check of each event does."""
     sent = data.draw(st.lists(hostile_events(codec) | good_events(), min_size=1, max_size=4))
     batch = codec.decode_publisher(encode(codec, append(sent)), limits)
     assert isinstance(batch, Batch)
@@ -133,7 +133,7 @@ def test_an_event_fares_in_a_frame_as_it_does_alone(codec: Codec, limits: Limits
 
 @search(30)
 @given(signal=st.fixed_dictionaries({"type": st.just("signal"), "key": st.text(max_size=5), "payload": json_values}))
-def test_a_signal_that_is_taken_can_be_given_to_everybody(signal: dict[str, Any]) -> None:
+def test_an_accepted_signal_can_be_sent_in_both_formats(signal: dict[str, Any]) -> None:
     for codec in (JSON, MSGPACK):
         frame = encode(codec, signal)
         try:

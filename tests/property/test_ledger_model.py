@@ -1,4 +1,4 @@
-"""The ledger of a session's eventIds against the simplest one there is: a list."""
+"""The ledger of a session's eventIds, compared with the simplest model: a list."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def learn_ours(self, count: int) -> None:
-        """The store took the first of them before it refused one."""
+        """The store accepted the first of them before it refused one."""
         for event in self.mine[:count]:
             self.log.append(event)
             self.ledger.learn(len(self.log), event.event_id)
@@ -84,7 +84,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule(name=names, payload=payloads)
     def learn_of_another_writer(self, name: str, payload: dict[str, object]) -> None:
-        """The next position turns out to be taken: by an event we know nothing of, or by one we have pending too."""
+        """The next position turns out to be taken: by an unknown event, or by one that is pending here too."""
         if self.is_durable(name):
             return
         self.log.append(EventIn(name, "system", payload))
@@ -112,7 +112,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule()
     def open_again(self) -> None:
-        """A ledger made of the pages kept and the rest of the log knows the same."""
+        """Check that a ledger made of the kept pages and the rest of the log knows the same."""
         self.ledger = Ledger()
         for page in self.folded:
             self.ledger.add_digests(page)

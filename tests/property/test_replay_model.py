@@ -1,4 +1,4 @@
-"""A reader that joins history and live runs gets every event once, in order, or is told of the gap."""
+"""A reader of overlapping runs gets every event once, in order, or is told of the gap."""
 
 from __future__ import annotations
 
@@ -7,46 +7,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.wire_values import search
-from turnwire.protocol.messages import Event
-from turnwire.protocol.replay import Gap, merge, overlap
+from turnwire.protocol.replay import Gap, overlap
 
 pytestmark = pytest.mark.property
-spans = st.none() | st.tuples(st.integers(1, 12), st.integers(0, 6))
 
 
-def run(span: tuple[int, int] | None) -> list[Event]:
-    """The events first … first + more; none for None."""
-    if span is None:
-        return []
-    first, more = span
-    return [Event(f"e{seq}", "s", "system", {}, "", seq) for seq in range(first, first + more + 1)]
+def run(first: int, more: int) -> list[int]:
+    """Return the seqs first … first + more."""
+    return list(range(first, first + more + 1))
 
 
-def reading(cursor: int, *runs: list[Event]) -> list[int] | tuple[int, int]:
-    """The model: go through all there is and take what comes next; (cursor, first) at a gap."""
+def reading(cursor: int, events: list[int]) -> list[int] | tuple[int, int]:
+    """The model: go through all events and take the next ones. Returns (cursor, first) at a gap."""
     taken: list[int] = []
-    for events in runs:
-        for event in events:
-            if event.seq == cursor + 1:
-                cursor = event.seq
-                taken.append(cursor)
-            elif event.seq > cursor:
-                return cursor, event.seq
+    for seq in events:
+        if seq == cursor + 1:
+            cursor = seq
+            taken.append(cursor)
+        elif seq > cursor:
+            return cursor, seq
     return taken
 
 
 @search(400)
-@given(history=spans, live=spans, after_seq=st.integers(0, 14))
-def test_merge_gives_what_comes_next_or_names_the_gap(
-    history: tuple[int, int] | None, live: tuple[int, int] | None, after_seq: int
-) -> None:
-    expected = reading(after_seq, run(history), run(live))
+@given(span=st.tuples(st.integers(1, 12), st.integers(0, 6)), after_seq=st.integers(0, 14))
+def test_events_behind_the_overlap_come_next_or_the_gap_is_named(span: tuple[int, int], after_seq: int) -> None:
+    events = run(*span)
+    expected = reading(after_seq, events)
     if isinstance(expected, tuple):
         with pytest.raises(Gap) as caught:
-            merge(run(history), run(live), after_seq)
+            overlap(after_seq, events[0], events[-1])
         assert (caught.value.after_seq, caught.value.first) == expected
     else:
-        assert [event.seq for event in merge(run(history), run(live), after_seq)] == expected
+        assert events[overlap(after_seq, events[0], events[-1]) :] == expected
 
 
 @search(200)
@@ -54,12 +47,12 @@ def test_merge_gives_what_comes_next_or_names_the_gap(
 def test_a_reader_of_any_windows_never_sees_a_hole_or_a_repetition(windows: list[tuple[int, int]]) -> None:
     cursor, seen = 0, []
     for window in windows:
-        events = run(window)
+        events = run(*window)
         try:
-            new = events[overlap(cursor, events[0].seq, events[-1].seq) :]
+            new = events[overlap(cursor, events[0], events[-1]) :]
         except Gap as gap:
-            new = run((gap.after_seq + 1, events[-1].seq - gap.after_seq - 1))  # what a reader then fetches
-        seen += [event.seq for event in new]
+            new = run(gap.after_seq + 1, events[-1] - gap.after_seq - 1)  # what a reader fetches next
+        seen += new
         cursor = seen[-1] if seen else 0
     assert seen == list(range(1, cursor + 1))
     assert cursor == max((first + more for first, more in windows), default=0)

@@ -127,7 +127,7 @@ both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"]
 @both
 @search(30)
 @given(command=publisher_commands)
-def test_a_publishers_command(codec: Codec, command: Any) -> None:
+def test_any_message_of_a_publisher_survives_encoding_and_decoding(codec: Codec, command: Any) -> None:
     found = codec.decode_publisher(codec.encode(command), LIMITS)
     if isinstance(command, Append):
         for event in command.events:
@@ -138,21 +138,21 @@ def test_a_publishers_command(codec: Codec, command: Any) -> None:
 @both
 @search(30)
 @given(command=subscriber_commands)
-def test_a_subscribers_command(codec: Codec, command: Any) -> None:
+def test_any_message_of_a_subscriber_survives_encoding_and_decoding(codec: Codec, command: Any) -> None:
     assert codec.decode_subscriber(codec.encode(command), LIMITS) == command
 
 
 @both
 @search(30)
 @given(reply=publisher_replies)
-def test_what_a_publisher_is_told(codec: Codec, reply: Any) -> None:
+def test_any_message_to_a_publisher_survives_encoding_and_decoding(codec: Codec, reply: Any) -> None:
     assert repr(codec.decode_publisher_reply(codec.encode(reply))) == repr(reply)
 
 
 @both
 @search(30)
 @given(push=subscriber_pushes)
-def test_what_a_subscriber_is_told(codec: Codec, push: Any) -> None:
+def test_any_message_to_a_subscriber_survives_encoding_and_decoding(codec: Codec, push: Any) -> None:
     assert repr(codec.decode_subscriber_push(codec.encode(push))) == repr(push)
 
 
@@ -172,7 +172,7 @@ def test_the_ref_of_a_ping_comes_back_in_its_pong(codec: Codec, ref: object) -> 
 @both
 @search(30)
 @given(event=events)
-def test_a_stored_event(codec: Codec, event: Event) -> None:
+def test_any_stored_event_survives_encoding_and_decoding(codec: Codec, event: Event) -> None:
     assert repr(codec.decode_event(codec.encode_value(event))) == repr(event)
 
 

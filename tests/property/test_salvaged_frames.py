@@ -1,4 +1,4 @@
-"""What is put in place of what a decoder gives up on, against a model of it."""
+"""Pruning and marking of frames that a decoder gives up on, compared with a model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pruned(value: Any, keep: int, instead: object, *, empty: bool) -> Any:
 
 @search(100)
 @given(value=json_values, keep=st.integers(1, 6), layout=layouts)
-def test_json_is_cut_at_exactly_the_level_asked_for(value: Any, keep: int, layout: dict[str, Any]) -> None:
+def test_json_is_pruned_at_exactly_the_given_level(value: Any, keep: int, layout: dict[str, Any]) -> None:
     text = json.dumps(value, **layout).encode()
     cut = prune_deep_json(text, keep)
     assert len(cut) == len(text)
@@ -43,7 +43,7 @@ def test_json_is_cut_at_exactly_the_level_asked_for(value: Any, keep: int, layou
 
 @search(100)
 @given(value=json_values, keep=st.integers(1, 6))
-def test_messagepack_is_cut_at_exactly_the_level_asked_for(value: Any, keep: int) -> None:
+def test_messagepack_is_pruned_at_exactly_the_given_level(value: Any, keep: int) -> None:
     data = msgspec.msgpack.encode(value)
     assert repr(msgspec.msgpack.decode(prune_deep_msgpack(data, keep))) == repr(pruned(value, keep, None, empty=False))
     assert prune_deep_msgpack(data, 50) == data
@@ -51,7 +51,7 @@ def test_messagepack_is_cut_at_exactly_the_level_asked_for(value: Any, keep: int
 
 @search(100)
 @given(data=st.binary(max_size=40) | st.text('[]{}",\\:a0 ', max_size=40).map(str.encode), keep=st.integers(1, 4))
-def test_cutting_any_bytes_ends_and_adds_little(data: bytes, keep: int) -> None:
+def test_pruning_any_bytes_terminates_and_adds_little(data: bytes, keep: int) -> None:
     assert len(prune_deep_json(data, keep)) <= len(data)
     assert len(prune_deep_msgpack(data, keep)) <= len(data)
     assert len(mark_lone_surrogates(data)) == len(data)

@@ -25,7 +25,7 @@ PLAIN: dict[Codec, Any] = {JSON: msgspec.json.Decoder(PlainObject), MSGPACK: msg
 
 @st.composite
 def json_texts(draw: st.DrawFn) -> str:
-    """An object with any of its characters written as escapes."""
+    """Return an object with some of its characters written as escapes."""
     text = json.dumps(draw(json_objects | hostile_objects(JSON)), ensure_ascii=draw(st.booleans()), allow_nan=False)
     escaped = draw(st.sets(st.sampled_from("$refid"))) if draw(st.booleans()) else set()
     return "".join(f"\\u{ord(char):04x}" if char in escaped else char for char in text)
@@ -45,7 +45,7 @@ def test_a_value_is_storable_when_the_rules_say_so_and_otherwise_has_a_fault(
 @both
 @search(70)
 @given(data=st.data())
-def test_what_decodes_as_plain_is_storable_unless_a_key_may_be_wrong(codec: Codec, data: st.DataObject) -> None:
+def test_a_value_that_decodes_as_plain_is_storable_unless_a_key_may_be_wrong(codec: Codec, data: st.DataObject) -> None:
     value = data.draw(hostile_objects(codec) | json_objects)
     encoded = encode(codec, value)
     try:
@@ -83,8 +83,8 @@ def decode_event(codec: Codec, payload: bytes) -> EventIn | None:
 
 @search(50)
 @given(value=json_objects)
-def test_a_plain_object_is_taken_for_one(value: dict[str, Any]) -> None:
-    """Else the short way would be exact but never taken."""
+def test_a_plain_object_is_recognized_as_one(value: dict[str, Any]) -> None:
+    """Otherwise the fast path would be exact but never used."""
     for codec in (JSON, MSGPACK):
         if is_json(value, PLAIN_DEPTH):
             assert repr(PLAIN[codec].decode(encode(codec, value))) == repr(value)

@@ -1,4 +1,4 @@
-"""What clients may send: values that are fine, values that are not, and how a test searches among them."""
+"""What clients may send: valid values, invalid ones, and how a test searches among them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def search(examples: int) -> settings:
 
 
 def encode(codec: Codec, message: object) -> bytes:
-    """As some other implementation may: nothing is checked."""
+    """Encode as another implementation may: without any check."""
     return msgspec.json.encode(message) if codec is JSON else msgspec.msgpack.encode(message)
 
 
@@ -52,10 +52,10 @@ def _nested(value: Any, levels: int) -> Any:
 
 
 def hostile_objects(codec: Codec) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects that this format can carry, most of which nobody should send."""
+    """Objects that this format can carry, most of which no client should send."""
     wrong: st.SearchStrategy[Any] = _wrong_scalars
     wrong_keys: st.SearchStrategy[Any] = _wrong_keys
-    if codec is JSON:  # msgspec writes null for what is not finite
+    if codec is JSON:  # msgspec writes null for numbers that are not finite
         wrong = wrong.filter(lambda value: isinstance(value, int))
     else:
         wrong = wrong.filter(lambda value: isinstance(value, float) or -(2**63) <= value < 2**64)
@@ -72,7 +72,7 @@ def hostile_objects(codec: Codec) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def is_json(value: Any, max_depth: int) -> bool:
-    """The rules for payloads once more, as the protocol's page has them."""
+    """The rules for payloads, written independently from the protocol's page."""
     if isinstance(value, dict):
         if max_depth < 1 or {"$ref", "$id"} <= value.keys():
             return False

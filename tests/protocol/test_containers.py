@@ -1,4 +1,4 @@
-"""The number of arrays and objects in a message is bounded, before it is decoded."""
+"""The number of arrays and objects in a message is checked before the message is decoded."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MOST = 20
 
 
 def value(count: int) -> Any:
-    """Of so many containers, between values of every kind."""
+    """Return JSON with this many containers, between values of every kind."""
     others = ["[{" * 40, '"\\[', "ä" * 300, "é" * 20, 1.5, -7, 2**40, 70_000, None, True, "x" * 40]
     return [*others, *([] if index % 2 else {} for index in range(count - 1))]
 
 
 @pytest.mark.parametrize(("count", "allowed"), [(2, True), (MOST, True), (MOST + 1, False), (5000, False)])
 @pytest.mark.parametrize("text", [True, False])
-def test_they_are_counted_exactly(count: int, allowed: bool, text: bool) -> None:
+def test_arrays_and_objects_of_a_message_are_counted_exactly(count: int, allowed: bool, text: bool) -> None:
     data = json.dumps(value(count)).encode() if text else msgspec.msgpack.encode(value(count))
     assert len(data) > MOST
     if allowed:
@@ -44,7 +44,7 @@ def test_a_frame_of_a_million_empty_arrays_is_refused(codec: Any) -> None:
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
-def test_the_ref_of_a_ping_is_short(codec: Any) -> None:
+def test_a_ping_with_a_long_ref_is_refused(codec: Any) -> None:
     for size, taken in ((100, True), (129, False), (900_000, False)):
         frame = codec.encode_value({"type": "ping", "ref": "x" * size})
         if taken:

@@ -1,8 +1,8 @@
 """Every message of the protocol, byte for byte, in both subprotocols.
 
-`golden/<name>.json` is the text frame and a newline; `golden/<name>.msgpack.hex` the binary frame, 16 bytes a line,
-with what is printable of them. Change such a file by hand, on purpose, and only when the protocol changes: clients of
-this version are out there. The assertion shows the whole text to compare it with.
+`golden/<name>.json` is the text frame and a newline. `golden/<name>.msgpack.hex` is the binary frame, 16 bytes a line,
+with its printable characters. Change such a file by hand, on purpose, and only when the protocol changes: clients of
+this version are in use. A failing assertion shows the whole text to compare.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from msgspec import DecodeError, Raw
 
 from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
-from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandState, SendCommand
+from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, CommandStatePush, SendCommand
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
     Ack,
@@ -56,7 +56,7 @@ from turnwire.protocol.messages import (
     Unsubscribe,
     Unsubscribed,
 )
-from turnwire.protocol.token_messages import Authenticated, Expiring
+from turnwire.protocol.token_messages import Auth, Authenticated, Expiring
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = "2025-12-21T10:30:00.000Z"
@@ -101,6 +101,7 @@ PUBLISHER_SENDS: dict[str, Shape] = {
     "ping": Ping(),
     "accept": Accept(["whisper", "say", "end"]),
     "command_result": CommandResult("cmd-1", "refused", "the caller has hung up"),
+    "auth": Auth("eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
 }
 PUBLISHER_GETS: dict[str, Shape] = {
     "opened": Opened(LIVE, 3, 2, "e2", OpenedLimits(256, 131_072, 1_048_576, 500), LATER),
@@ -141,10 +142,11 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "session_summary": SessionPush("f", LIVE, SUMMARY),
     "sessions_summaries": SessionsPush("f", [LIVE, FRESH], {"call-7": SUMMARY}),
     "unsubscribed": Unsubscribed("a"),
-    "command_state": CommandState("c", "cmd-1", "requested"),
-    "command_state_message": CommandState("c", "cmd-1", "refused", "the caller has hung up"),
+    "command_state": CommandStatePush("c", "cmd-1", "requested"),
+    "command_state_message": CommandStatePush("c", "cmd-1", "refused", "the caller has hung up"),
     "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
 }
+BOTH_SEND = ("ping", "auth")
 BOTH_GET = ("goaway", "expiring", "authenticated")
 ALL = PUBLISHER_SENDS | PUBLISHER_GETS | SUBSCRIBER_SENDS | SUBSCRIBER_GETS
 every = pytest.mark.parametrize("name", ALL)
@@ -170,7 +172,7 @@ def _printable(byte: int) -> str:
 
 
 def decode(name: str, codec: Codec, frame: bytes) -> object:
-    """As the side that gets such a message does."""
+    """Decode the frame as the side that receives such a message does."""
     if name in PUBLISHER_SENDS:
         return codec.decode_publisher(frame, LIMITS)
     if name in PUBLISHER_GETS:
@@ -198,18 +200,18 @@ def test_both_frames_are_read_as_the_same_message(name: str) -> None:
     assert decode(name, MSGPACK, golden_msgpack(name)) == expected
 
 
-def test_every_message_there_is_has_a_golden_frame() -> None:
+def test_every_message_of_the_protocol_has_a_golden_frame() -> None:
     for messages, union in (
-        (PUBLISHER_SENDS, PublisherCommand),
+        (PUBLISHER_SENDS, PublisherCommand | Auth),
         (PUBLISHER_GETS, PublisherReply),
-        (SUBSCRIBER_SENDS | {"ping": Ping()}, SubscriberCommand),
+        (SUBSCRIBER_SENDS | {name: PUBLISHER_SENDS[name] for name in BOTH_SEND}, SubscriberCommand | Auth),
         (SUBSCRIBER_GETS | {"pong": Pong(), **{name: PUBLISHER_GETS[name] for name in BOTH_GET}}, SubscriberPush),
     ):
         assert {type(message) for message in messages.values()} == set(get_args(union))
-    assert {type(message) for message in ALL.values()} == set(get_args(Message))
+    assert {type(message) for message in ALL.values()} == set(get_args(Message | Auth))
 
 
-def test_there_is_no_golden_frame_too_many() -> None:
+def test_every_golden_frame_belongs_to_a_message() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {
         f"{name}{end}" for name in ALL for end in (".json", ".msgpack.hex")
     }
@@ -231,7 +233,7 @@ def test_a_pong_carries_the_ref_of_its_ping(ref: object, json: bytes, msgpack: s
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
-def test_pushes_around_parts_encoded_before_are_the_same_frames(codec: Codec) -> None:
+def test_frames_built_from_encoded_parts_equal_frames_encoded_whole(codec: Codec) -> None:
     events = codec.encode_value([HELLO, REPLY])
     assert codec.events_frame("a", "call-7", events) == codec.encode(ALL["events"])
     assert codec.session_frame("a", codec.encode_value(ENDED)) == codec.encode(ALL["session"])
@@ -241,7 +243,7 @@ def test_pushes_around_parts_encoded_before_are_the_same_frames(codec: Codec) ->
     assert codec.signal_frame("a", "call-7", "interim", payload) == codec.encode(ALL["signal_push"])
 
 
-def test_a_client_reads_a_frame_of_no_gateway_as_an_error() -> None:
+def test_a_client_reads_a_frame_that_no_gateway_sends_as_an_error() -> None:
     for frame in (b"", b"{}", b"\xff", b'{"type":"ack"}', b'{"type":"new"}', b'{"type":"pong","ref":' + b"[" * 5000):
         for read in (JSON.decode_publisher_reply, JSON.decode_subscriber_push, JSON.decode_event):
             with pytest.raises(DecodeError):

@@ -1,4 +1,4 @@
-"""What the writer of a session knows of its log."""
+"""The ledger: what the writer of a session knows of its log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pending(ledger: Ledger) -> list[tuple[int, str]]:
     return [(seq, each.event_id) for seq, each in ledger.pending()]
 
 
-def test_new_events_take_the_next_positions() -> None:
+def test_new_events_get_the_next_positions_of_the_log() -> None:
     ledger = Ledger()
     assert admitted(ledger, "a", "b") == [Admitted(1), Admitted(2)]
     assert (ledger.head, ledger.next_seq) == (0, 3)
@@ -52,7 +52,7 @@ def test_an_event_sent_again_when_durable_is_compared_with_what_is_stored() -> N
     assert ledger.admit(event("b", {"n": 1}), {2: stored(2, "b", {"n": 1.0})}) == Duplicate(2, same=False)
 
 
-def test_what_others_wrote_moves_the_pending_events_up() -> None:
+def test_events_stored_by_others_move_pending_events_up() -> None:
     ledger = Ledger()
     admitted(ledger, "a", "b")
     ledger.learn(1, "foreign")
@@ -63,14 +63,14 @@ def test_what_others_wrote_moves_the_pending_events_up() -> None:
     assert [ledger.candidates(event_id) for event_id in ("foreign", "b", "a")] == [[1], [2], [3]]
 
 
-def test_only_the_next_position_can_be_learned() -> None:
+def test_a_ledger_learns_only_the_next_position() -> None:
     ledger = Ledger()
     for seq in (0, 2):
         with pytest.raises(ValueError, match=f"learned seq={seq}, expected=1"):
             ledger.learn(seq, "a")
 
 
-def test_pending_events_may_be_given_up() -> None:
+def test_given_up_events_free_their_positions() -> None:
     ledger = Ledger()
     admitted(ledger, "a", "b", "c")
     ledger.drop_pending("b")
@@ -97,14 +97,14 @@ def test_a_full_page_is_folded_into_digests_that_another_ledger_can_learn() -> N
     assert again.admit(event("new"), {}) == Admitted(2 * DIGEST_PAGE + 1)
 
 
-def test_less_than_a_page_is_not_folded() -> None:
+def test_less_than_a_full_page_is_not_folded_into_digests() -> None:
     ledger = Ledger()
     admitted(ledger, *(f"e{n}" for n in range(DIGEST_PAGE - 1)))
     ledger.settle()
     assert ledger.fold() == []
 
 
-def test_a_hit_by_digest_is_verified_against_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_match_by_digest_is_verified_against_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "event_digest", len)
     ledger = Ledger()
     ledger.add_digests(pack_digests(["a", "bb", "c"]))
@@ -114,13 +114,13 @@ def test_a_hit_by_digest_is_verified_against_the_event(monkeypatch: pytest.Monke
     assert ledger.admit(event("x"), log) == Admitted(4)
 
 
-def test_digests_come_before_ids() -> None:
+def test_a_ledger_learns_digests_before_ids() -> None:
     ledger = Ledger()
     ledger.learn(1, "a")
     with pytest.raises(ValueError, match="digests come first"):
         ledger.add_digests(pack_digests(["b"]))
 
 
-def test_digests_are_8_bytes_little_endian_of_blake2b() -> None:
+def test_digests_are_8_bytes_of_blake2b_in_little_endian() -> None:
     assert pack_digests(["a", "é"]).hex() == "40f89e395b66422f" + "cb1abf8beff3192f"
     assert event_digest("a") == 0x2F42665B399EF840

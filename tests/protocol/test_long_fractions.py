@@ -19,7 +19,7 @@ CASES = [
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize(("sent", "kept"), CASES)
-def test_it_is_cut_in_a_frame(codec: Codec, sent: str, kept: str) -> None:
+def test_a_timestamp_with_many_digits_is_cut_in_a_frame(codec: Codec, sent: str, kept: str) -> None:
     payload = {"timestamp": sent, "n": 1}
     events = [
         {"eventId": "a", "type": "system", "payload": payload, "timestamp": sent},
@@ -35,14 +35,14 @@ def test_it_is_cut_in_a_frame(codec: Codec, sent: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(("sent", "kept"), CASES)
-def test_it_is_cut_in_a_body(sent: str, kept: str) -> None:
+def test_a_timestamp_with_many_digits_is_cut_in_a_body(sent: str, kept: str) -> None:
     body = JSON.encode_value({"eventId": "a", "type": "system", "payload": {}, "timestamp": sent})
     (event,), _ = JSON.decode_events_body(body, LIMITS)
     assert event.timestamp is not None
     assert format_time(event.timestamp) == kept
 
 
-def test_what_is_no_time_is_refused_as_always() -> None:
+def test_text_with_many_digits_that_is_not_a_time_is_refused() -> None:
     event = {"eventId": "a", "type": "system", "payload": {}, "timestamp": "12.3459999999"}
     batch = JSON.decode_publisher(JSON.encode_value({"type": "append", "events": [event]}), LIMITS)
     assert isinstance(batch, Batch)

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code does: messages and their fields, shapes, limits, error codes, examples."""
+"""docs/protocol.md agrees with the code: messages and their fields, shapes, limits, error codes, examples."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from turnwire.protocol.messages import (
     SubscriberPush,
     Summary,
 )
+from turnwire.protocol.token_messages import Auth
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -30,14 +31,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def section(heading: str) -> str:
-    """The text under a heading, up to the next one of its level or above."""
+    """Return the text under a heading, up to the next heading."""
     found = re.search(rf"^(#+) {heading}\n(.*?)(?=^#{{1,2}} |^### |\Z)", PAGE, re.DOTALL | re.MULTILINE)
     assert found is not None, f"there is no section {heading!r}"
     return found[2]
 
 
 def table(text: str, first: str) -> list[list[str]]:
-    """The rows of the table whose first column is called `first`."""
+    """Return the rows of the table whose first column is called `first`."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith(f"| {first} |"):
@@ -61,20 +62,20 @@ def code_words(cell: str) -> list[str]:
 
 
 def fields_of(struct: Any) -> dict[str, bool]:
-    """The wire names of a Struct's fields, and whether they may be left out."""
+    """Return the wire names of a Struct's fields, and whether each may be left out."""
     return {field.encode_name: not field.required for field in msgspec.structs.fields(struct)}
 
 
 @pytest.mark.parametrize(
     ("heading", "union"),
     [
-        ("A publisher sends", PublisherCommand),
+        ("A publisher sends", PublisherCommand | Auth),
         ("A publisher gets", PublisherReply),
-        ("A subscriber sends", SubscriberCommand),
+        ("A subscriber sends", SubscriberCommand | Auth),
         ("A subscriber gets", SubscriberPush),
     ],
 )
-def test_the_page_lists_exactly_the_messages_there_are_with_their_fields(heading: str, union: Any) -> None:
+def test_the_protocol_page_lists_exactly_the_existing_messages_with_their_fields(heading: str, union: Any) -> None:
     listed = {}
     for type_cell, fields_cell, meaning in table(section(heading), "type"):
         (name,) = code_words(type_cell)
@@ -84,26 +85,26 @@ def test_the_page_lists_exactly_the_messages_there_are_with_their_fields(heading
 
 
 @pytest.mark.parametrize("shape", [Session, Event, Summary])
-def test_the_page_lists_exactly_the_fields_of_a_shape(shape: Any) -> None:
+def test_the_protocol_page_lists_exactly_the_fields_of_each_shape(shape: Any) -> None:
     listed = [name for row in table(section(shape.__name__), "field") for name in code_words(row[0])]
     assert listed == list(fields_of(shape))
 
 
-def test_the_page_lists_the_values_that_a_field_may_have() -> None:
+def test_the_protocol_page_lists_the_values_that_a_field_may_have() -> None:
     for shape, name in ((Session, "status"), (Event, "type")):
         (row,) = (row for row in table(section(shape.__name__), "field") if row[0] == f"`{name}`")
         (field,) = (field for field in msgspec.inspect.type_info(shape).fields if field.name == name)  # type: ignore[attr-defined]
         assert set(code_words(row[1])) == set(field.type.values)
 
 
-def test_the_page_lists_the_subprotocols() -> None:
+def test_the_protocol_page_lists_the_subprotocols() -> None:
     assert {row[0].strip("`") for row in table(section("WebSocket"), "subprotocol")} == CODECS.keys()
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_has_the_default_limits() -> None:
+def test_the_protocol_page_has_the_default_limits() -> None:
     limits = Limits()
     rows = {row[2].strip("`"): int(row[1]) for row in table(section("Limits"), "what")}
     assert rows == {
@@ -121,7 +122,7 @@ def test_the_page_has_the_default_limits() -> None:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_lists_exactly_the_error_codes_with_their_facts() -> None:
+def test_the_protocol_page_lists_exactly_the_error_codes_with_their_facts() -> None:
     listed = {
         row[0].strip("`"): (int(row[1]), int(row[2]), {"yes": True, "no": False}[row[3]])
         for row in table(section("Errors"), "code")
@@ -129,20 +130,20 @@ def test_the_page_lists_exactly_the_error_codes_with_their_facts() -> None:
     assert listed == {str(code): (code.facts.status, int(code.facts.close), code.facts.retryable) for code in ErrorCode}
 
 
-def test_the_page_lists_exactly_the_close_codes() -> None:
+def test_the_protocol_page_lists_exactly_the_close_codes() -> None:
     listed = [int(row[0]) for row in table(section("Liveness and closing"), "close code")]
     assert listed == [int(code) for code in CloseCode]
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_an_error_knows_its_facts(code: ErrorCode) -> None:
+def test_an_error_has_the_status_close_code_and_retryable_flag_of_its_code(code: ErrorCode) -> None:
     error = TurnwireError(code, "text")
     assert error.retryable == code.facts.retryable
     assert HTTPStatus(code.facts.status) >= HTTPStatus.BAD_REQUEST
     assert (code.facts.status in (429, 500, 503)) == code.facts.retryable
 
 
-def test_an_error_cuts_what_it_quotes() -> None:
+def test_the_text_of_an_error_is_cut_to_400_characters() -> None:
     error = TurnwireError(ErrorCode.INVALID_MESSAGE, "x" * 401, ["y" * 400, "z" * 1000])
     assert error.message == str(error) == "x" * 399 + "…"
     assert error.details == ["y" * 400, "z" * 399 + "…"]
@@ -152,18 +153,18 @@ def test_an_error_cuts_what_it_quotes() -> None:
 # --- examples --------------------------------------------------------------------------------------------------------
 
 
-def test_the_examples_are_exactly_the_golden_frames() -> None:
+def test_the_examples_on_the_protocol_page_are_exactly_the_golden_frames() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```", section("Examples"), re.DOTALL | re.MULTILINE)
     shown = [line for block in blocks for line in block.splitlines(keepends=True)]
     golden = [path.read_text(encoding="utf-8") for path in GOLDEN.glob("*.json")]
     assert sorted(shown) == sorted(golden)
 
 
-def test_the_binary_example_is_the_golden_frame() -> None:
+def test_the_binary_example_on_the_protocol_page_is_the_golden_frame() -> None:
     (block,) = re.findall(r"^```text\n(.*?)^```", section("Examples"), re.DOTALL | re.MULTILINE)
     assert block == (GOLDEN / "ack.msgpack.hex").read_text()
 
 
-def test_links_within_the_page_lead_somewhere() -> None:
+def test_links_within_the_protocol_page_lead_to_its_headings() -> None:
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= headings

@@ -1,4 +1,4 @@
-"""The events of an append: what is taken exactly as it came, and bad ones that spoil nothing but themselves."""
+"""The events of an append: good ones are decoded exactly, and bad ones fail alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ WRONG_EVENTS: list[tuple[object, str | None, str]] = [
 
 @both
 @pytest.mark.parametrize(("wrong", "event_id", "text"), WRONG_EVENTS)
-def test_a_bad_event_is_named_and_spoils_none_of_the_others(
+def test_a_bad_event_is_named_and_the_others_are_accepted(
     codec: Codec, wrong: object, event_id: str | None, text: str
 ) -> None:
     first, found, last = decoded(codec, append(event("a"), wrong, event("z")))
@@ -58,7 +58,7 @@ def test_a_bad_event_is_named_and_spoils_none_of_the_others(
 
 
 @both
-def test_several_bad_events_of_different_kinds_stay_in_their_places(codec: Codec) -> None:
+def test_several_bad_events_are_reported_in_their_places(codec: Codec) -> None:
     found = decoded(codec, append(*(wrong for wrong, _, _ in WRONG_EVENTS), event("z")))
     assert [isinstance(each, BadEvent) for each in found] == [True] * len(WRONG_EVENTS) + [False]
 
@@ -80,7 +80,7 @@ def test_several_bad_events_of_different_kinds_stay_in_their_places(codec: Codec
         (b'{"eventId":"x","type":"system","payload":{"\\u0024ref":1,"$\\u0069d":1}}', "x"),
     ],
 )
-def test_bytes_that_are_wrong_inside_one_json_event_spoil_only_that_event(raw: bytes, event_id: str | None) -> None:
+def test_invalid_bytes_inside_one_json_event_fail_only_that_event(raw: bytes, event_id: str | None) -> None:
     frame = b'{"type":"append","events":[%s,%s,%s]}' % (encode(JSON, event("a")), raw, encode(JSON, event("z")))
     first, found, last = batch(JSON, frame)
     assert (good_id(first), good_id(last)) == ("a", "z")
@@ -96,7 +96,7 @@ def test_bytes_that_are_wrong_inside_one_json_event_spoil_only_that_event(raw: b
         b"\xcb\x7f\xf8" + bytes(6),  # NaN
         b"\xca\xff\x80\x00\x00",  # -Infinity, 4 bytes
         b"\xcf" + b"\xff" * 8,
-        b"\x81\x01\x01",  # keys that are no strings
+        b"\x81\x01\x01",  # keys that are not strings
         b"\x81\xc4\x01a\x01",
         b"\x81\xc0\x01",
         b"\x81\x92\x01\x02\x01",
@@ -107,7 +107,7 @@ def test_bytes_that_are_wrong_inside_one_json_event_spoil_only_that_event(raw: b
         b"\xa3\xed\xa0\x80",
     ],
 )
-def test_what_messagepack_has_and_json_has_not_is_a_bad_event(value: bytes) -> None:
+def test_a_messagepack_value_that_json_lacks_makes_a_bad_event(value: bytes) -> None:
     wrong = b"\x83\xa7eventId\xa1x\xa4type\xa6system\xa7payload\x81\xa1a" + value
     frame = b"\x82\xa4type\xa6append\xa6events\x93" + encode(MSGPACK, event("a")) + wrong + encode(MSGPACK, event("z"))
     first, found, last = batch(MSGPACK, frame)
@@ -116,14 +116,14 @@ def test_what_messagepack_has_and_json_has_not_is_a_bad_event(value: bytes) -> N
 
 
 @pytest.mark.parametrize("escaped", range(2**4))
-def test_no_way_to_write_a_key_hides_it(escaped: int) -> None:
+def test_a_forbidden_key_is_found_however_it_is_escaped(escaped: int) -> None:
     key = "".join(f"\\u{ord(char):04x}" if escaped >> bit & 1 else char for bit, char in enumerate("$ref"))
     frame = b'{"type":"append","events":[{"eventId":"x","type":"system","payload":{"%s":1,"$id":2}}]}' % key.encode()
     (found,) = batch(JSON, frame)
     assert "$ref" in bad(found).message
 
 
-def test_a_message_that_quotes_a_client_is_cut() -> None:
+def test_an_error_that_quotes_a_client_is_cut() -> None:
     found = bad(decoded(JSON, append(event("x", type="t" * 50_000), event("y")))[0])
     assert len(found.message) <= 400
     keyed = bad(decoded(JSON, append(event("x", payload={"k" * 50_000: {"l" * 50_000: 2**63}})))[0])
@@ -150,20 +150,20 @@ def test_a_message_that_quotes_a_client_is_cut() -> None:
         {"k" * 5000: 1},
     ],
 )
-def test_any_json_object_within_the_limits_is_taken_exactly(codec: Codec, payload: dict[str, Any]) -> None:
+def test_any_json_object_within_the_limits_is_decoded_exactly(codec: Codec, payload: dict[str, Any]) -> None:
     (found,) = decoded(codec, append(event("a", payload=payload)))
     assert isinstance(found, EventIn)
     assert repr(found.payload) == repr(payload)  # tells -0.0 from 0.0 and 1 from 1.0 and true
 
 
-def test_of_equal_keys_the_last_one_counts() -> None:
+def test_of_equal_keys_in_a_payload_the_last_one_counts() -> None:
     frame = b'{"type":"append","events":[{"eventId":"a","eventId":"b","type":"system","payload":{"k":1,"k":2}}]}'
     assert batch(JSON, frame) == [EventIn("b", "system", {"k": 2})]
 
 
 @both
 @pytest.mark.parametrize("length", [1, 255, 256])
-def test_event_ids_of_1_to_256_characters_are_taken(codec: Codec, length: int) -> None:
+def test_event_ids_of_1_to_256_characters_are_accepted(codec: Codec, length: int) -> None:
     event_id = "é" * length
     assert [good_id(each) for each in decoded(codec, append(event(event_id)))] == [event_id]
 
@@ -186,7 +186,7 @@ def test_a_timestamp_may_have_any_offset(codec: Codec, timestamp: str, moment: d
     assert found.timestamp == moment
 
 
-def test_messagepack_may_send_its_own_kind_of_timestamp() -> None:
+def test_messagepack_may_send_its_timestamp_extension() -> None:
     moment = datetime(2025, 12, 21, 10, 30, 0, 123_000, tzinfo=UTC)
     (found,) = decoded(MSGPACK, append(event("a", timestamp=moment)))
     assert isinstance(found, EventIn)
@@ -194,12 +194,12 @@ def test_messagepack_may_send_its_own_kind_of_timestamp() -> None:
 
 
 @both
-def test_a_timestamp_of_null_is_none(codec: Codec) -> None:
+def test_a_null_timestamp_counts_as_none(codec: Codec) -> None:
     assert decoded(codec, append(event("a", timestamp=None))) == [EventIn("a", "user_speech", {"text": "hello"})]
 
 
 @both
-def test_limits_may_be_other_than_the_defaults(codec: Codec) -> None:
+def test_configured_limits_apply_to_events(codec: Codec) -> None:
     small = Limits(id_chars=3, depth=2, batch_events=2)
     found = decoded(codec, append(event("abcd"), event("abc", payload={"a": [[]]})), small)
     assert "1 to 3 characters" in bad(found[0]).message

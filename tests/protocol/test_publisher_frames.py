@@ -1,4 +1,4 @@
-"""What becomes of a publisher's frame: commands, and errors for what is none."""
+"""Decoding a publisher's frames: messages, and errors for frames that are not."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_an_append_becomes_its_events_in_order(codec: Codec) -> None:
 
 
 @both
-def test_unknown_fields_are_ignored_everywhere(codec: Codec) -> None:
+def test_unknown_fields_of_a_message_and_its_events_are_ignored(codec: Codec) -> None:
     message = {**append(event("a", seq=7, extra={"x": [1]})), "more": [[]]}
     assert decoded(codec, message) == [EventIn("a", "user_speech", {"text": "hello"})]
 
 
 @both
-def test_a_signal_is_taken(codec: Codec) -> None:
+def test_a_signal_frame_is_decoded(codec: Codec) -> None:
     frame = encode(codec, {"type": "signal", "key": "interim", "payload": {"text": "hel"}})
     assert codec.decode_publisher(frame, LIMITS) == Signal("interim", {"text": "hel"})
 
@@ -78,7 +78,7 @@ def test_a_ping_needs_no_ref(codec: Codec) -> None:
         {"type": "complete", "reason": 5},
     ],
 )
-def test_what_is_no_command_is_an_invalid_message(codec: Codec, message: object) -> None:
+def test_a_frame_that_is_not_a_publishers_message_is_an_invalid_message(codec: Codec, message: object) -> None:
     assert refusal(codec, message).code is ErrorCode.INVALID_MESSAGE
 
 
@@ -97,13 +97,13 @@ def test_what_is_no_command_is_an_invalid_message(codec: Codec, message: object)
         b'{"type":"signal","key":"\\ud800","payload":{}}',
     ],
 )
-def test_what_is_no_json_is_invalid_json(frame: bytes) -> None:
+def test_a_frame_that_is_not_json_is_invalid_json(frame: bytes) -> None:
     with pytest.raises(InvalidJson):
         JSON.decode_publisher(frame, LIMITS)
 
 
 @pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x81", b"\x80\x80", b"\xdb\xff\xff\xff\xff", b'{"type":"ping"}'])
-def test_what_is_no_messagepack_is_refused(frame: bytes) -> None:
+def test_a_frame_that_is_not_messagepack_is_refused(frame: bytes) -> None:
     with pytest.raises((InvalidJson, InvalidMessage)):
         MSGPACK.decode_publisher(frame, LIMITS)
 
@@ -122,7 +122,7 @@ def test_too_many_events_are_one_error_even_when_some_are_bad(codec: Codec) -> N
 
 
 @both
-def test_500_events_are_taken(codec: Codec) -> None:
+def test_an_append_of_500_events_is_accepted(codec: Codec) -> None:
     assert len(decoded(codec, append(*(event(f"e{i}") for i in range(500))))) == 500
 
 
@@ -137,7 +137,7 @@ def test_the_key_of_a_signal_has_1_to_256_characters(codec: Codec, key: str, fin
 
 
 @both
-def test_a_signal_must_be_json_that_every_subscriber_can_be_given(codec: Codec) -> None:
+def test_a_signals_payload_must_be_json_that_every_subscriber_can_read(codec: Codec) -> None:
     error = refusal(codec, {"type": "signal", "key": "k", "payload": {"a": [1, 2**63]}})
     assert error.code is ErrorCode.INVALID_MESSAGE
     assert error.message.startswith("payload.a[1]: ")

@@ -1,4 +1,4 @@
-"""Bodies of REST requests: one event or several, sessions, and texts that name what is wrong."""
+"""Bodies of REST requests: one event or several, sessions, and errors that name the fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from turnwire.protocol.bodies import CompleteSession, CreateSession
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import ErrorCode, InvalidEvent, InvalidJson, InvalidMessage, TurnwireError
+from turnwire.protocol.errors import ErrorCode, InvalidJson, InvalidMessage, MalformedEvent, TurnwireError
 from turnwire.protocol.messages import EventIn, Limits
 
 LIMITS = Limits()
@@ -18,11 +18,11 @@ def decode(body: object) -> tuple[list[EventIn], bool]:
     return JSON.decode_events_body(msgspec.json.encode(body), LIMITS)
 
 
-def test_one_event_is_no_batch() -> None:
+def test_a_body_with_one_event_is_not_a_batch() -> None:
     assert decode(EVENT) == ([EventIn("a", "system", {"k": 1})], False)
 
 
-def test_several_events_are_a_batch_even_when_it_is_one() -> None:
+def test_a_body_with_a_list_of_one_event_is_a_batch() -> None:
     assert decode({"events": [EVENT]}) == ([EventIn("a", "system", {"k": 1})], True)
     assert [event.event_id for event in decode({"events": [EVENT, {**EVENT, "eventId": "b"}]})[0]] == ["a", "b"]
 
@@ -45,7 +45,7 @@ def test_a_batch_has_1_to_500_events(count: int) -> None:
         ({**EVENT, "timestamp": "0001-01-01T00:00:00+01:00"}, "timestamp"),
     ],
 )
-def test_a_bad_event_is_named(event: object, text: str) -> None:
+def test_a_bad_event_in_a_body_is_named(event: object, text: str) -> None:
     with pytest.raises(TurnwireError, match=text) as caught:
         decode(event)
     assert caught.value.code is ErrorCode.INVALID_EVENT
@@ -53,25 +53,25 @@ def test_a_bad_event_is_named(event: object, text: str) -> None:
 
 
 def test_every_bad_event_of_a_batch_is_named() -> None:
-    with pytest.raises(InvalidEvent) as caught:
+    with pytest.raises(MalformedEvent) as caught:
         decode({"events": [{**EVENT, "type": "x"}, EVENT, {**EVENT, "eventId": ""}]})
     assert caught.value.details is not None
     assert [text.partition(":")[0] for text in caught.value.details] == ["events[0]", "events[2]"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,}', b"\xff", b'{"a":"\xff","events":[{]}', b"{} {}"])
-def test_what_is_no_json_is_invalid_json(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_invalid_json(body: bytes) -> None:
     with pytest.raises(InvalidJson):
         JSON.decode_events_body(body, LIMITS)
 
 
 @pytest.mark.parametrize("body", [[], None, 5, "a", [EVENT], {"events": {}}, {"events": None}, {"events": 5}])
-def test_what_is_no_object_of_events_is_invalid(body: object) -> None:
+def test_a_body_that_is_not_an_event_or_a_list_of_events_is_invalid(body: object) -> None:
     with pytest.raises(InvalidMessage):
         decode(body)
 
 
-def test_the_body_of_a_new_session() -> None:
+def test_the_body_of_a_new_session_is_decoded() -> None:
     body = JSON.decode_body(
         b'{"language":"en","sessionId":"s","metadata":{"a":1},"status":"active"}', CreateSession, LIMITS
     )

@@ -1,4 +1,4 @@
-"""Frames a decoder gives up on as a whole: too deep, or with lone surrogates. Only the culprit is refused."""
+"""Frames that a decoder refuses as a whole, too deep or with lone surrogates: only the bad event is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, pru
 
 LIMITS = Limits(containers=0)
 DEPTHS = [70, 200, 900, 970, 985, 990, 995, 999, 1000, 1005, 2000, 30_000]
-"""Levels of a payload that are too many, around and beyond what the decoder can do."""
+"""Depths of a payload over the limit, around and beyond what the decoder can handle."""
 
 
 def json_event(event_id: str, payload: bytes = b"{}") -> bytes:
@@ -57,7 +57,7 @@ REFUSED = [("deep", ErrorCode.INVALID_EVENT)]
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_an_event_that_is_too_deep_is_refused_and_the_others_are_taken(levels: int) -> None:
+def test_an_event_that_is_too_deep_is_refused_and_the_others_are_accepted(levels: int) -> None:
     frame = json_frame(json_event("a"), json_event("deep", deep_json(levels)), json_event("z"))
     assert outcome(JSON.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, "z"]
     frame = msgpack_frame(msgpack_event("a"), msgpack_event("deep", deep_msgpack(levels)), msgpack_event("z"))
@@ -65,7 +65,7 @@ def test_an_event_that_is_too_deep_is_refused_and_the_others_are_taken(levels: i
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_the_message_names_the_limit_however_deep_it_is(levels: int) -> None:
+def test_the_error_of_a_deep_event_names_the_limit_however_deep_it_is(levels: int) -> None:
     batch = JSON.decode_publisher(json_frame(json_event("deep", deep_json(levels))), LIMITS)
     assert isinstance(batch, Batch)
     (found,) = batch.events
@@ -80,7 +80,7 @@ def test_an_event_that_is_too_large_as_well_as_too_deep_is_refused() -> None:
     assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, "z"]
 
 
-def test_an_event_of_exactly_the_depth_limit_is_taken_beside_one_that_is_far_too_deep() -> None:
+def test_an_event_of_exactly_the_depth_limit_is_accepted_beside_one_far_too_deep() -> None:
     frame = json_frame(json_event("a", deep_json(64)), json_event("deep", deep_json(2000)), json_event("b", b"[]"))
     assert outcome(JSON.decode_publisher(frame, LIMITS)) == ["a", *REFUSED, ("b", ErrorCode.INVALID_EVENT)]
     frame = msgpack_frame(msgpack_event("a", deep_msgpack(64)), msgpack_event("deep", deep_msgpack(2000)))
@@ -88,21 +88,21 @@ def test_an_event_of_exactly_the_depth_limit_is_taken_beside_one_that_is_far_too
 
 
 @pytest.mark.parametrize("levels", [65, 2000])
-def test_another_bad_event_before_it_changes_nothing(levels: int) -> None:
+def test_a_deep_event_after_another_bad_one_is_still_refused_alone(levels: int) -> None:
     frame = json_frame(json_event("t", b"5"), json_event("deep", deep_json(levels)), json_event("z"))
     assert outcome(JSON.decode_publisher(frame, LIMITS)) == [("t", ErrorCode.INVALID_EVENT), *REFUSED, "z"]
     frame = msgpack_frame(msgpack_event("t", b"\x05"), msgpack_event("deep", deep_msgpack(levels)), msgpack_event("z"))
     assert outcome(MSGPACK.decode_publisher(frame, LIMITS)) == [("t", ErrorCode.INVALID_EVENT), *REFUSED, "z"]
 
 
-def test_depth_in_a_field_that_is_ignored_does_not_matter() -> None:
+def test_depth_in_an_ignored_field_does_not_matter() -> None:
     deep = deep_json(5000)
     frame = b'{"x":%s,"type":"append","y":%s,"events":[{"z":%s,"eventId":"a","type":"system","payload":{}}]}'
     assert outcome(JSON.decode_publisher(frame % (deep, deep, deep), LIMITS)) == ["a"]
     assert isinstance(JSON.decode_subscriber(b'{"type":"subscribe","ref":"a","x":%s}' % deep, LIMITS), Subscribe)
 
 
-def test_the_size_of_an_event_counts_what_was_cut_out_of_it() -> None:
+def test_the_size_of_a_pruned_event_includes_what_was_cut() -> None:
     large = b'{"z":%s,"eventId":"deep","type":"system","payload":{}}' % deep_json(70_000)
     assert outcome(JSON.decode_publisher(json_frame(json_event("a"), large), LIMITS)) == [
         "a",
@@ -110,7 +110,7 @@ def test_the_size_of_an_event_counts_what_was_cut_out_of_it() -> None:
     ]
 
 
-def test_a_command_other_than_an_append_may_be_too_deep_as_well() -> None:
+def test_a_message_other_than_an_append_that_is_too_deep_is_refused() -> None:
     for deep in (deep_json(65), deep_json(3000)):
         with pytest.raises(TurnwireError, match="64"):
             JSON.decode_publisher(b'{"type":"signal","key":"k","payload":%s}' % deep, LIMITS)
@@ -121,7 +121,7 @@ def test_a_command_other_than_an_append_may_be_too_deep_as_well() -> None:
 
 
 @pytest.mark.parametrize("deep", [b"[" * 5000, b'{"a":' * 5000, deep_json(5000)[:-1], b"[" * 300_000 + b"]"])
-def test_a_deep_frame_that_breaks_off_is_an_error(deep: bytes) -> None:
+def test_a_truncated_deep_json_frame_is_an_error(deep: bytes) -> None:
     for frame in (deep, b'{"type":"append","events":[' + json_event("a") + b"," + deep):
         with pytest.raises(TurnwireError):
             JSON.decode_publisher(frame, LIMITS)
@@ -130,7 +130,7 @@ def test_a_deep_frame_that_breaks_off_is_an_error(deep: bytes) -> None:
 @pytest.mark.parametrize(
     "deep", [b"\x91" * 5000, b"\x81\xa1a" * 5000, b"\xdd\xff\xff\xff\xff" * 5000, b"\x91" * 300_000]
 )
-def test_a_deep_messagepack_frame_that_breaks_off_is_an_error(deep: bytes) -> None:
+def test_a_truncated_deep_messagepack_frame_is_an_error(deep: bytes) -> None:
     for frame in (deep, msgpack_frame(msgpack_event("a"), msgpack_event("b"))[:-1] + deep):
         with pytest.raises(TurnwireError):
             MSGPACK.decode_publisher(frame, LIMITS)
@@ -150,7 +150,7 @@ def test_a_deep_rest_body_is_refused_with_the_limit() -> None:
 
 
 @pytest.mark.parametrize("wrong", [rb"\ud83d", rb"\uDE00", rb"\ud83d\ud83d", rb"a\uD83Db", rb"\\\ud83d", rb"\ud83d\n"])
-def test_an_event_with_a_lone_surrogate_is_refused_and_the_others_are_taken(wrong: bytes) -> None:
+def test_an_event_with_a_lone_surrogate_is_refused_and_the_others_are_accepted(wrong: bytes) -> None:
     fine = rb'{"t":"\ud83d\ude00 \\ud83d \n"}'
     frame = json_frame(json_event("a", fine), json_event("deep", b'{"t":"%s"}' % wrong), json_event("z", fine))
     batch = JSON.decode_publisher(frame, LIMITS)
@@ -160,21 +160,21 @@ def test_an_event_with_a_lone_surrogate_is_refused_and_the_others_are_taken(wron
     assert batch.events[0].payload == {"t": "😀 \\ud83d \n"}
 
 
-def test_lone_surrogates_and_depth_in_one_frame() -> None:
+def test_lone_surrogates_and_depth_in_one_frame_are_refused_each_in_its_place() -> None:
     surrogate, deep = json_event("deep", rb'{"t":"\ud83d"}'), json_event("deep", deep_json(3000))
     for events in ([surrogate, deep], [deep, surrogate], [json_event("deep", b"5"), deep, surrogate]):
         frame = json_frame(*events, json_event("z"))
         assert outcome(JSON.decode_publisher(frame, LIMITS)) == [*REFUSED * len(events), "z"]
 
 
-def test_an_escape_that_is_cut_short_stays_malformed() -> None:
+def test_a_truncated_escape_stays_malformed() -> None:
     for wrong in (rb"\ud8", rb"\ud83", rb"\u", rb"\ud8zz", rb"\uzzzz", rb"\ud83d\ud"):
         with pytest.raises(TurnwireError) as caught:
             JSON.decode_publisher(json_frame(json_event("a", b'{"t":"%s"}' % wrong)), LIMITS)
         assert caught.value.code is ErrorCode.INVALID_JSON
 
 
-def test_marking_keeps_pairs_and_length() -> None:
+def test_marking_lone_surrogates_keeps_pairs_and_length() -> None:
     text = rb'["\ud83d\ude00","\\ud83d","\ud83d","\ude00\ud83d"]'
     marked = mark_lone_surrogates(text)
     assert len(marked) == len(text)
@@ -206,11 +206,11 @@ def depth_of(value: Any) -> int:
         (b"", b""),
     ],
 )
-def test_pruning_puts_a_zero_in_place_of_what_is_deeper(text: bytes, pruned: bytes) -> None:
+def test_pruning_json_replaces_deeper_values_with_zero(text: bytes, pruned: bytes) -> None:
     assert prune_deep_json(text, 2) == pruned
 
 
-def test_pruning_messagepack_puts_nil_in_place_of_what_is_deeper() -> None:
+def test_pruning_messagepack_replaces_deeper_values_with_nil() -> None:
     value = [[[1, [2]], {"a": {"b": [3]}}], "x", [4]]
     pruned = msgspec.msgpack.decode(prune_deep_msgpack(msgspec.msgpack.encode(value), 2))
     assert pruned == [[None, None], "x", [4]]
@@ -235,12 +235,12 @@ def test_pruning_messagepack_reads_over_values_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("levels", [1, 3, 80, 81, 82, 200, 5000])
-def test_what_is_left_has_at_most_the_levels_kept(levels: int) -> None:
+def test_pruned_json_has_at_most_the_kept_levels(levels: int) -> None:
     assert depth_of(json.loads(prune_deep_json(deep_json(levels), 80))) <= 80
     assert depth_of(msgspec.msgpack.decode(prune_deep_msgpack(deep_msgpack(levels), 80))) <= 81  # [] is kept
 
 
-# A pattern or a loop that is not linear would take hours for these, and the time limit of a test would end it.
+# A pattern or loop that is not linear would take hours for these, and hit the time limit of the test.
 
 HALF_MIB = 512 * 1024
 
@@ -275,7 +275,7 @@ def test_half_a_mebibyte_of_any_json_is_read_in_one_pass(unit: bytes) -> None:
 @pytest.mark.parametrize(
     "unit", [b"\x91", b"\x90", b"\x81\xa1a", b"\xdd\x00\x00\x00\x02", b"\xdc\xff\xff", b"\x92\x90", b"\xc0"]
 )
-def test_every_messagepack_value_is_read_once(unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_reads_every_messagepack_value_once(unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     heads = 0
     read = salvage._msgpack_head
 

@@ -1,4 +1,4 @@
-"""What becomes of a subscriber's frame, and whose subscription a refused one was about."""
+"""Decoding a subscriber's frames, and the ref of those that are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from turnwire.protocol.messages import Ping, Subscribe, Unsubscribe
         ({"type": "ping"}, Ping()),
     ],
 )
-def test_commands_are_taken(codec: Codec, message: object, command: object) -> None:
+def test_a_subscribers_messages_are_decoded(codec: Codec, message: object, command: object) -> None:
     assert codec.decode_subscriber(encode(codec, message), LIMITS) == command
 
 
@@ -46,7 +46,7 @@ WRONG: list[dict[str, Any]] = [
 
 @both
 @pytest.mark.parametrize("message", WRONG)
-def test_a_wrong_command_is_refused_and_its_ref_is_known(codec: Codec, message: dict[str, Any]) -> None:
+def test_an_invalid_message_of_a_subscriber_is_refused_with_its_ref(codec: Codec, message: dict[str, Any]) -> None:
     frame = encode(codec, message)
     with pytest.raises(TurnwireError) as caught:
         codec.decode_subscriber(frame, LIMITS)
@@ -56,7 +56,7 @@ def test_a_wrong_command_is_refused_and_its_ref_is_known(codec: Codec, message: 
 
 @both
 @pytest.mark.parametrize("message", [{"type": "subscribe"}, {"ref": 5}, {"ref": ""}, {"ref": "r" * 129}, [], None, "a"])
-def test_without_a_valid_ref_there_is_none(codec: Codec, message: object) -> None:
+def test_a_refused_message_without_a_valid_ref_has_no_ref(codec: Codec, message: object) -> None:
     frame = encode(codec, message)
     with pytest.raises(TurnwireError):
         codec.decode_subscriber(frame, LIMITS)
@@ -66,7 +66,7 @@ def test_without_a_valid_ref_there_is_none(codec: Codec, message: object) -> Non
 @pytest.mark.parametrize(
     "frame", [b"", b"{", b'{"ref":"a"', b'{"type":"unsubscribe","ref":"\xff"}', b'{"ref":"\\ud800"}']
 )
-def test_what_is_no_json_has_no_ref(frame: bytes) -> None:
+def test_a_frame_that_is_not_json_has_no_ref(frame: bytes) -> None:
     with pytest.raises(TurnwireError):
         JSON.decode_subscriber(frame, LIMITS)
     assert JSON.ref_of(frame, LIMITS) is None

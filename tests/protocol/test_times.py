@@ -35,7 +35,7 @@ def test_a_time_is_written_in_utc_with_milliseconds(moment: datetime, text: str)
         ("0001-01-01T00:00:00-14:00", "0001-01-01T14:00:00.000Z"),
     ],
 )
-def test_any_offset_is_read(text: str, written: str) -> None:
+def test_a_time_with_any_offset_is_read(text: str, written: str) -> None:
     assert format_time(parse_time(text)) == written
 
 
@@ -44,18 +44,18 @@ def test_any_offset_is_read(text: str, written: str) -> None:
     ["", "now", "2025-12-21", "2025-12-21T10:30:00", "2025-13-01T00:00:00Z", "1766313000", "0001-01-01T00:00:00+14:00",
      "9999-12-31T23:59:59-00:01", "2025-12-21T10:30:00Z ", "\uff12025-12-21T10:30:00Z"],
 )  # fmt: skip
-def test_what_is_no_time_with_an_offset_is_a_value_error(text: str) -> None:
+def test_text_that_is_not_a_time_with_an_offset_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_time(text)
 
 
-def test_milliseconds_are_cut_downwards_before_1970_too() -> None:
+def test_times_before_1970_are_cut_to_milliseconds_downwards_too() -> None:
     assert to_millis(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == -1
     assert to_millis(to_utc(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))) == -1
 
 
 @pytest.mark.parametrize("millis", [0, 1, -1, 1_766_313_000_123, to_millis(datetime(1, 1, 1, tzinfo=UTC))])
-def test_milliseconds_and_back(millis: int) -> None:
+def test_a_time_survives_conversion_to_milliseconds_and_back(millis: int) -> None:
     assert to_millis(from_millis(millis)) == millis
     assert to_millis(parse_time(format_time(from_millis(millis)))) == millis
 
@@ -65,7 +65,7 @@ def test_milliseconds_and_back(millis: int) -> None:
 def test_an_event_is_admitted_with_the_milliseconds_that_the_store_keeps(
     written: str, micros: int, payload: str
 ) -> None:
-    """On either way to decode it: at once, and value by value."""
+    """Both ways of decoding are tried: all at once, and value by value."""
     body = f'{{"eventId":"e1","type":"system","payload":{payload},"timestamp":"2025-12-21T10:30:00{written}"}}'
     (event,), _ = JSON.decode_events_body(body.encode(), Limits())
     assert isinstance(event, EventIn)

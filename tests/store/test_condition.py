@@ -1,4 +1,4 @@
-"""A database that refuses is not a database that is away: the store says why, once, and goes on when it is mended."""
+"""A database that refuses differs from one that is away: the store reports why, once, and recovers when mended."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
 
 @pytest.fixture
 async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store, not prepared yet, whose database is behind the proxy."""
+    """A store that is not prepared yet, whose database is behind the proxy."""
     store = Store.connect(proxy.uri, database_name)
     yield store
     await store.close()
 
 
 def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) -> None:
-    """Let the server say that it is of this version, and this of itself."""
+    """Make the server report this version, and these other facts."""
     if version is not None:
         proxy.alter("buildInfo", lambda _, answer: answer.update(version=version))
     proxy.alter("hello", lambda _, answer: answer.update(hello))
@@ -52,7 +52,7 @@ def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) 
         ("8.0.0", {"secondary": True}, "directConnection"),
     ],
 )
-async def test_a_server_that_will_not_do_is_told_with_what_to_do(
+async def test_an_unsuitable_server_is_reported_with_the_remedy(
     forged: Store, proxy: ForgingProxy, version: str, hello: dict[str, Any], says: str
 ) -> None:
     answering(proxy, version=version, **hello)
@@ -79,11 +79,11 @@ async def test_a_server_that_will_not_do_is_told_with_what_to_do(
         ("10.2.1", {}),
     ],
 )
-def test_servers_that_will_do(version: str, hello: dict[str, Any]) -> None:
+def test_suitable_servers_are_accepted(version: str, hello: dict[str, Any]) -> None:
     assert unfit(hello, version) is None
 
 
-async def test_an_index_that_is_in_the_way_is_told(store: Store, database_uri: str, database_name: str) -> None:
+async def test_a_conflicting_index_is_reported(store: Store, database_uri: str, database_name: str) -> None:
     def make_conflict() -> None:
         with MongoClient[dict[str, Any]](database_uri, timeoutMS=10_000) as client:
             sessions = client[database_name]["sessions"]
@@ -100,7 +100,7 @@ async def test_an_index_that_is_in_the_way_is_told(store: Store, database_uri: s
 @pytest.mark.parametrize(
     ("code", "says"), [(13, "readWrite"), (18, "credentials"), (59, "lacks a command"), (371, "blocked")]
 )
-async def test_refused_writes_are_told_in_the_state_and_the_log_and_go_on_when_it_is_mended(
+async def test_refused_writes_are_reported_and_stored_once_the_database_is_mended(
     forged: Store, proxy: ForgingProxy, code: int, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await forged.prepare()
@@ -126,7 +126,7 @@ async def test_refused_writes_are_told_in_the_state_and_the_log_and_go_on_when_i
     assert (await forged.state()).up
 
 
-async def test_refused_reads_say_so_to_operators_and_not_to_clients(store: Store, database_uri: str) -> None:
+async def test_refused_reads_are_explained_to_operators_and_not_to_clients(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "find", errorCode=13):
         with pytest.raises(StorageRefused) as refused:
             await store.sessions.page(SessionQuery(limit=1))
@@ -137,7 +137,7 @@ async def test_refused_reads_say_so_to_operators_and_not_to_clients(store: Store
     assert (await store.state()).up
 
 
-async def test_a_database_that_is_away_is_down_with_a_reason_and_is_not_said_to_refuse(
+async def test_a_database_that_is_away_is_down_and_not_reported_as_refusing(
     database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store.connect("mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100", database_name)
@@ -152,13 +152,13 @@ async def test_a_database_that_is_away_is_down_with_a_reason_and_is_not_said_to_
         await store.close()
 
 
-async def test_a_store_is_not_up_before_its_indexes_stand(forged: Store) -> None:
+async def test_a_store_is_not_up_before_its_indexes_exist(forged: Store) -> None:
     assert await forged.ping()
     state = await forged.state()
     assert (state.up, state.reason) == (False, "the indexes have not been made yet")
 
 
-async def test_a_database_with_cheap_indexes_gets_those_that_past_calls_are_found_by(
+async def test_a_mongodb_gets_the_indexes_for_finding_past_calls(
     forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
 ) -> None:
     proxy.alter("buildInfo", lambda _, answer: answer.pop("secantusVersion"))

@@ -1,4 +1,4 @@
-"""Pages of long logs, summed up."""
+"""Digest pages: summaries of long logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def page(number: int) -> tuple[bytes, bytes]:
     return pack_digests(ids), pack_times(range(number, number + DIGEST_PAGE))
 
 
-async def test_full_pages_come_back_in_order(store: Store) -> None:
+async def test_full_digest_pages_are_loaded_in_order(store: Store) -> None:
     digests = store.events.digests
     for number in range(3):
         await digests.save("s/1", number, *page(number))
@@ -26,33 +26,33 @@ async def test_full_pages_come_back_in_order(store: Store) -> None:
     assert await digests.load("s", 3 * DIGEST_PAGE) == []
 
 
-async def test_a_page_is_saved_once_and_may_be_saved_again(store: Store) -> None:
+async def test_saving_a_digest_page_again_changes_nothing(store: Store) -> None:
     digests = store.events.digests
     await digests.save("s", 0, *page(0))
     await digests.save("s", 0, *page(1))
     assert await digests.load("s", DIGEST_PAGE) == [page(0)]
 
 
-async def test_pages_behind_one_that_is_missing_are_left_out(store: Store) -> None:
+async def test_digest_pages_behind_a_missing_one_are_left_out(store: Store) -> None:
     digests = store.events.digests
     for number in (0, 2, 3):
         await digests.save("s", number, *page(number))
     assert await digests.load("s", 4 * DIGEST_PAGE) == [page(0)]
 
 
-async def test_more_pages_than_are_read_at_once_come_back(store: Store) -> None:
+async def test_more_digest_pages_than_one_read_returns_are_loaded(store: Store) -> None:
     digests = store.events.digests
     for number in range(60):
         await digests.save("s", number, b"%08d" % number, b"")
     assert [ids for ids, _ in await digests.load("s", 60 * DIGEST_PAGE)] == [b"%08d" % number for number in range(60)]
 
 
-def test_times_are_packed_exactly() -> None:
+def test_times_in_digest_pages_are_packed_exactly() -> None:
     times = [0, -1, 2**62, -(2**62), 1_735_689_600_123]
     assert list(unpack_times(pack_times(times))) == times
 
 
-async def test_a_database_that_is_away_is_told(store: Store, database_uri: str) -> None:
+async def test_digests_raise_unavailable_when_the_database_is_away(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "find", "insert", errorCode=13):
         with pytest.raises(StorageUnavailable):
             await store.events.digests.load("s", DIGEST_PAGE)

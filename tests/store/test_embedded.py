@@ -1,4 +1,4 @@
-"""The embedded database as a real child process: started, killed, locked out, stopped."""
+"""The embedded database as a real child process: started, killed, locked, stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def children() -> set[int]:
 
 
 def damage(data_dir: Path) -> None:
-    """Leave a database that cannot be opened."""
+    """Leave behind a database that cannot be opened."""
     (data_dir / "db" / "WiredTiger.turtle").write_text("damaged")
 
 
@@ -57,7 +57,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     await asyncio.to_thread(wait_until, condition, what)
 
 
-async def test_answers_as_soon_as_it_has_started(tmp_path: Path) -> None:
+async def test_the_embedded_database_answers_as_soon_as_it_has_started(tmp_path: Path) -> None:
     async with EmbeddedDatabase(tmp_path) as database:
         await asyncio.to_thread(insert, database.uri, "a")
         assert await asyncio.to_thread(names, database.uri) == ["a"]
@@ -65,7 +65,7 @@ async def test_answers_as_soon_as_it_has_started(tmp_path: Path) -> None:
         assert database.restarts == 0
 
 
-async def test_stop_leaves_no_process_and_keeps_the_data(tmp_path: Path) -> None:
+async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_data(tmp_path: Path) -> None:
     database = EmbeddedDatabase(tmp_path)
     await database.start()
     pid = database.pid
@@ -74,7 +74,7 @@ async def test_stop_leaves_no_process_and_keeps_the_data(tmp_path: Path) -> None
     await database.stop()
     assert not is_running(pid)
     assert database.pid is None
-    await database.stop()  # may be repeated
+    await database.stop()  # a stop may be repeated
     async with EmbeddedDatabase(tmp_path) as again:
         assert await asyncio.to_thread(names, again.uri) == ["a"]
 
@@ -92,8 +92,8 @@ async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_pat
         assert await asyncio.to_thread(names, uri) == ["after", "before"]
 
 
-async def test_what_a_kill_left_half_made_in_the_first_start_is_made_again(tmp_path: Path) -> None:
-    """A database killed while it makes its tables may never open again; nothing can have been stored in it."""
+async def test_a_first_start_that_was_killed_halfway_is_made_again(tmp_path: Path) -> None:
+    """A database killed while it creates its tables may never open again. It cannot hold any data."""
     first = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(first.start())
     await until((tmp_path / "db.unfinished").exists, "the first start")
@@ -107,7 +107,7 @@ async def test_what_a_kill_left_half_made_in_the_first_start_is_made_again(tmp_p
         assert await asyncio.to_thread(names, again.uri) == ["a"]
 
 
-async def test_a_database_that_was_ready_once_is_never_removed(tmp_path: Path) -> None:
+async def test_a_data_directory_that_was_ready_once_is_never_removed(tmp_path: Path) -> None:
     async with EmbeddedDatabase(tmp_path):
         pass
     damage(tmp_path)
@@ -117,7 +117,7 @@ async def test_a_database_that_was_ready_once_is_never_removed(tmp_path: Path) -
     assert set((tmp_path / "db").iterdir()) == files
 
 
-async def test_after_the_first_start_no_write_makes_a_table(tmp_path: Path) -> None:
+async def test_no_write_after_the_first_start_creates_a_table(tmp_path: Path) -> None:
     async with EmbeddedDatabase(tmp_path) as database:
         before = set((tmp_path / "db").glob("*.wt"))
         with MongoClient[dict[str, object]](database.uri, timeoutMS=10_000) as client:
@@ -126,7 +126,7 @@ async def test_after_the_first_start_no_write_makes_a_table(tmp_path: Path) -> N
         assert set((tmp_path / "db").glob("*.wt")) == before
 
 
-async def test_stop_in_the_middle_of_a_restart_leaves_no_process(tmp_path: Path) -> None:
+async def test_stopping_during_a_restart_leaves_no_process(tmp_path: Path) -> None:
     others = children()
     database = EmbeddedDatabase(tmp_path)
     await database.start()
@@ -167,7 +167,7 @@ def test_a_child_whose_parent_is_already_gone_does_not_start() -> None:
     assert "the parent process is gone" in done.stderr
 
 
-async def test_two_on_one_directory_is_said_plainly_and_harms_nothing(tmp_path: Path) -> None:
+async def test_a_second_database_on_a_directory_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     async with EmbeddedDatabase(tmp_path) as database:
         await asyncio.to_thread(insert, database.uri, "a")
         before = children()
@@ -185,25 +185,25 @@ async def test_a_database_that_outlived_its_gateway_is_not_opened_twice(tmp_path
             await EmbeddedDatabase(tmp_path / "second").start()
 
 
-async def test_a_directory_that_was_in_use_a_moment_ago_can_be_taken_over(tmp_path: Path) -> None:
+async def test_a_data_directory_just_released_can_be_taken_over(tmp_path: Path) -> None:
     first = EmbeddedDatabase(tmp_path)
     await first.start()
     second = EmbeddedDatabase(tmp_path)
     starting = asyncio.create_task(second.start())
-    await asyncio.sleep(0)  # its first try
+    await asyncio.sleep(0)  # the first attempt
     await first.stop()
     await starting
     assert second.pid is not None
     await second.stop()
 
 
-async def test_a_directory_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+async def test_a_data_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EmbeddedDatabaseError, match="cannot use the data directory"):
         await EmbeddedDatabase(tmp_path / "file" / "data").start()
 
 
-async def test_a_database_that_is_not_installed_is_said_with_what_to_do(
+async def test_a_missing_embedded_database_is_reported_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

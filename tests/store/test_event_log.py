@@ -19,7 +19,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def documents(session_id: str, first: int, count: int, **payload: Any) -> list[dict[str, Any]]:
-    """Documents at the positions from `first` on; the ids are those of the positions."""
+    """Return documents for the positions from `first` on, with ids that name their positions."""
     events = [
         EventIn(f"{session_id}-e{seq}", "system", {"n": seq, **payload}, START + timedelta(seconds=seq))
         for seq in range(first, first + count)
@@ -33,7 +33,7 @@ async def append(store: Store, session_id: str, first: int, count: int = 1, **pa
 
 
 async def write(store: Store, session_id: str, count: int) -> list[int]:
-    """Append the events 1 to `count` as a writer does: told that a position is taken, it reads on. The answers."""
+    """Append the events 1 to `count` as a writer does, reading on when a position is taken. Returns the answers."""
     answers: list[int] = []
     head = 0
     while head < count:
@@ -50,7 +50,7 @@ async def seqs(store: Store, session_id: str, last: int = 20) -> list[int]:
     return [event.seq for event in await store.events.read_present(session_id, range(1, last + 1))]
 
 
-async def test_what_arrives_while_one_insert_is_under_way_makes_the_next(store: Store) -> None:
+async def test_events_that_arrive_during_an_insert_form_the_next_one(store: Store) -> None:
     commits: list[int] = []
     store.events.on_commit = lambda stored, seconds: commits.append(stored)
     results = await asyncio.gather(*(append(store, f"s{n}", 1, 2) for n in range(100)))
@@ -76,7 +76,7 @@ async def test_a_commit_has_a_bound_of_bytes(store: Store) -> None:
     assert max(commits) <= 4
 
 
-async def test_a_taken_position_harms_only_its_session(store: Store) -> None:
+async def test_a_taken_position_affects_only_its_session(store: Store) -> None:
     await append(store, "taken", 2, by="another")
     results = await asyncio.gather(*(append(store, session_id, 1, 3) for session_id in ("a", "taken", "b", "c")))
     assert results == [3, 1, 3, 3]
@@ -87,7 +87,7 @@ async def test_a_taken_position_harms_only_its_session(store: Store) -> None:
         assert await seqs(store, session_id) == [1, 2, 3]
 
 
-async def test_several_taken_positions_in_one_batch_are_all_told(store: Store) -> None:
+async def test_several_taken_positions_in_one_batch_are_all_reported(store: Store) -> None:
     for session_id in ("a", "c", "e"):
         await append(store, session_id, 1, by="another")
     results = await asyncio.gather(*(append(store, session_id, 1, 2) for session_id in "abcdef"))
@@ -155,16 +155,16 @@ async def test_documents_too_large_together_are_stored_in_parts(store: Store) ->
     ],
     ids=str,
 )
-async def test_trouble_only_delays_an_append(store: Store, database_uri: str, trouble: dict[str, Any]) -> None:
+async def test_storage_trouble_only_delays_an_append(store: Store, database_uri: str, trouble: dict[str, Any]) -> None:
     async with failing(database_uri, "insert", times=2, **trouble):
         await asyncio.gather(*(write(store, session_id, 5) for session_id in "ab"))
 
 
 @pytest.mark.parametrize("retries", ["true", "false"])
-async def test_what_was_stored_before_the_answer_got_lost_is_told_as_taken(
+async def test_positions_stored_by_an_unanswered_insert_are_reported_as_taken(
     database_uri: str, database_name: str, retries: str
 ) -> None:
-    """Whether the driver's retry meets it or we look ourselves. Who reads on then finds its own events."""
+    """A writer that reads on finds its own events, whether a retry or a read discovered them."""
     async with DatabaseProxy(database_uri) as proxy:
         store = Store.connect(f"{proxy.uri}&retryWrites={retries}", database_name)
         try:
@@ -175,7 +175,7 @@ async def test_what_was_stored_before_the_answer_got_lost_is_told_as_taken(
             await store.close()
 
 
-async def test_reading_leaves_out_what_is_not_there(store: Store) -> None:
+async def test_reading_events_leaves_out_missing_positions(store: Store) -> None:
     await append(store, "s", 1, 5)
     assert await seqs(store, "s", 3) == [1, 2, 3]
     assert await seqs(store, "s", 400) == [1, 2, 3, 4, 5]
@@ -184,7 +184,7 @@ async def test_reading_leaves_out_what_is_not_there(store: Store) -> None:
     assert [event.seq for event in await store.events.read_present("s", [5, 9, 1, 3])] == [1, 3, 5]
 
 
-async def test_what_must_be_there_and_is_not_is_a_hole_that_is_told(store: Store) -> None:
+async def test_a_missing_event_that_must_exist_is_reported_as_a_hole(store: Store) -> None:
     await append(store, "s", 1, 3)
     await append(store, "s", 5, 2)
     events = store.events
@@ -200,7 +200,7 @@ async def test_what_must_be_there_and_is_not_is_a_hole_that_is_told(store: Store
     assert await events.read("s", 7, 6) == []
 
 
-async def test_an_event_comes_back_as_it_was_given(store: Store) -> None:
+async def test_an_event_is_read_as_it_was_stored(store: Store) -> None:
     payload = {"i": 2**63 - 1, "f": 1.0, "s": "ü\0", "l": [True, None, {"x": -0.0}], "": {"$set": 1, "a.b": []}}
     event = EventIn("e", "bot_speech", payload, datetime(1969, 7, 20, 20, 17, 40, 123456, UTC))
     await store.events.append("s/1", event_documents("s/1", [(1, event)]), 1)
@@ -211,7 +211,7 @@ async def test_an_event_comes_back_as_it_was_given(store: Store) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 6, 20, 21, 22, 70, 71, 72, 130])
-async def test_the_head_is_found_from_anywhere(store: Store, count: int) -> None:
+async def test_the_head_of_a_log_is_found_from_any_known_position(store: Store, count: int) -> None:
     if count:
         await append(store, "s", 1, count)
     for known in {0, count // 2, max(0, count - 1), count}:
@@ -219,21 +219,21 @@ async def test_the_head_is_found_from_anywhere(store: Store, count: int) -> None
         assert [event.seq for event in found] == list(range(known + 1, count + 1))
 
 
-async def test_the_head_ends_at_a_position_that_is_not_there_yet(store: Store) -> None:
+async def test_the_head_of_a_log_is_before_the_first_missing_position(store: Store) -> None:
     await append(store, "s", 1, 3)
     await append(store, "s", 5, 30)
     assert [event.seq for event in await store.events.head_after("s", 0)] == [1, 2, 3]
     assert await store.events.head_after("s", 3) == []
 
 
-async def test_ids_are_read_in_order(store: Store) -> None:
+async def test_event_ids_are_read_in_order(store: Store) -> None:
     await append(store, "s", 1, READ_WINDOW + 20)
     found = await store.events.read_ids("s", 3, READ_WINDOW + 10)
     assert [(seq, event_id) for seq, event_id, _ in found] == [(n, f"s-e{n}") for n in range(3, READ_WINDOW + 11)]
     assert found[0][2] == START + timedelta(seconds=3)
 
 
-async def test_order_by_time_breaks_ties_by_seq(store: Store) -> None:
+async def test_the_order_by_time_breaks_ties_by_seq(store: Store) -> None:
     times = [5, 3, 5, 1, 3, 3, 9, 0]
     batch = documents("s", 1, len(times))
     for document, seconds in zip(batch, times, strict=True):
@@ -254,7 +254,7 @@ async def test_reads_raise_when_the_database_is_away(store: Store, database_uri:
             await store.events.order_by_time("s", 5)
 
 
-async def test_closing_cancels_what_is_not_known_to_be_stored(database_uri: str, database_name: str) -> None:
+async def test_closing_the_log_cancels_appends_not_known_to_be_stored(database_uri: str, database_name: str) -> None:
     store = Store.connect(database_uri, database_name)
     async with failing(database_uri, "insert", errorCode=10107):
         appends = [asyncio.create_task(append(store, f"s{n}", 1)) for n in range(3)]

@@ -1,4 +1,4 @@
-"""One write in flight; what arrives meanwhile makes the next one."""
+"""Group commit: one write is in flight, and items that arrive meanwhile form the next one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Work:
 
 
 class Disk:
-    """Notes the batches, and writes each when it is told to."""
+    """Notes the batches, and completes each when the test says so."""
 
     def __init__(self, max_weight: int = 10) -> None:
         self.batches: list[list[str]] = []
@@ -45,7 +45,7 @@ async def begun(disk: Disk, batches: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_what_waits_goes_together_and_in_order() -> None:
+async def test_waiting_items_are_written_together_in_order() -> None:
     disk = Disk()
     works = [Work(str(n)) for n in range(6)]
     disk.submit(works[0])
@@ -58,7 +58,7 @@ async def test_what_waits_goes_together_and_in_order() -> None:
     assert disk.batches == [["0"], ["1", "2", "3", "4", "5"]]
 
 
-async def test_a_batch_keeps_within_the_weight_or_is_one() -> None:
+async def test_a_batch_keeps_within_its_weight_or_has_one_item() -> None:
     disk = Disk(max_weight=10)
     disk.submit(Work("a", 4), Work("b", 6), Work("c", 1), Work("d", 50), Work("e", 9), Work("f", 2))
     for _ in range(4):
@@ -70,7 +70,7 @@ async def test_a_batch_keeps_within_the_weight_or_is_one() -> None:
     assert [name for batch in disk.batches for name in batch] == list("abcdef")
 
 
-async def test_who_was_just_answered_makes_it_into_the_next_batch() -> None:
+async def test_an_item_submitted_on_an_answer_joins_the_next_batch() -> None:
     disk = Disk()
     first, second = Work("first"), Work("second")
     disk.submit(first)
@@ -92,7 +92,7 @@ async def test_who_was_just_answered_makes_it_into_the_next_batch() -> None:
     await (await task).done
 
 
-async def test_a_write_that_fails_fails_its_batch_and_the_next_goes_on() -> None:
+async def test_a_failed_write_fails_only_its_batch() -> None:
     disk = Disk()
     first = Work("first")
     disk.failure = OSError("broken")
@@ -107,7 +107,7 @@ async def test_a_write_that_fails_fails_its_batch_and_the_next_goes_on() -> None
     assert await second.done == 0
 
 
-async def test_closing_cancels_what_is_under_way_what_waits_and_what_comes() -> None:
+async def test_closing_a_group_commit_cancels_running_waiting_and_later_items() -> None:
     disk = Disk()
     first, second, third = Work("first"), Work("second"), Work("third")
     disk.submit(first)

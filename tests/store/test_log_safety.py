@@ -1,4 +1,4 @@
-"""A log that has lost its end, lanes that keep to themselves, bounds on what waits, and queries for one shard."""
+"""Safety of the log: a lost end is noticed, lanes are independent, waiting is bounded, queries name one shard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from turnwire.store.sessions import SessionRecord
 
 
 async def put_back(uri: str, database: str, session_id: str, last: int) -> None:
-    """As a restored backup does: the log ends at `last`."""
+    """Do what a restored backup does: the log ends at `last`."""
 
     def run() -> None:
         with MongoClient[dict[str, Any]](uri, timeoutMS=10_000) as client:
@@ -33,7 +33,7 @@ async def put_back(uri: str, database: str, session_id: str, last: int) -> None:
     await asyncio.to_thread(run)
 
 
-async def test_nothing_is_appended_behind_a_head_that_was_lost_in_trouble(
+async def test_after_trouble_no_event_is_appended_behind_a_lost_head(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     head = await store.events.append("s", documents("s", 1, 100), 1000)
@@ -61,7 +61,7 @@ async def test_nothing_is_appended_behind_a_head_that_was_lost_in_trouble(
     assert (await store.events.append("fine", documents("fine", 2, 1), 10, as_of=head.as_of)).stored == 1
 
 
-async def test_an_append_that_waits_out_an_outage_is_not_put_behind_a_hole(
+async def test_an_append_that_waited_out_an_outage_leaves_no_hole(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     await append(store, "s", 1, 10)
@@ -86,12 +86,12 @@ async def test_the_last_event_of_a_log_that_has_lost_its_end_is_found(
     assert (found.seq if found is not None else 0) == last
 
 
-async def test_a_server_that_goes_away_unasked_counts_as_trouble(database_uri: str, database_name: str) -> None:
+async def test_a_server_that_disconnects_while_idle_counts_as_trouble(database_uri: str, database_name: str) -> None:
     async with ForgingProxy(database_uri) as proxy:
         store = Store.connect(proxy.uri, database_name)
         await append(store, "s", 1)
         before = store.events.troubles
-    async with asyncio.timeout(10):  # the proxy is gone, and nobody asks for anything
+    async with asyncio.timeout(10):  # the proxy is gone, and no query is under way
         while store.events.troubles == before:
             await asyncio.sleep(0.05)
     await store.close()
@@ -129,8 +129,8 @@ async def test_every_query_of_events_and_digests_names_the_session(watched: tupl
     assert {document.get("sessionId") for document in inserts} == {"s"}
 
 
-def test_lanes_are_ranges_of_the_hash_that_shards_are_ranges_of() -> None:
-    assert shard_hash("") == 2049396243249673340  # known of MongoDB's hashed index
+def test_lanes_are_ranges_of_the_hash_that_places_sessions_on_shards() -> None:
+    assert shard_hash("") == 2049396243249673340  # as MongoDB's hashed index computes it
     assert [lane_of(f"s{number}", 1) for number in range(5)] == [0] * 5
     lanes = {f"s{number}": lane_of(f"s{number}", 8) for number in range(1000)}
     assert set(lanes.values()) == set(range(8))
@@ -156,7 +156,7 @@ async def test_a_slow_lane_does_not_hold_up_the_others(database_uri: str, databa
 # --- bounds ----------------------------------------------------------------------------------------------------------
 
 
-async def test_what_waits_for_the_storage_is_bounded_and_given_back(database_uri: str, database_name: str) -> None:
+async def test_waiting_bytes_for_the_storage_are_bounded_and_released(database_uri: str, database_name: str) -> None:
     store = Store.connect(database_uri, database_name, max_waiting_bytes=3_000_000)
     async with failing(database_uri, "insert", errorCode=10107):
         waiting = [asyncio.create_task(store.events.append(f"s{n}", documents(f"s{n}", 1, 1), 10**6)) for n in range(2)]
@@ -170,7 +170,7 @@ async def test_what_waits_for_the_storage_is_bounded_and_given_back(database_uri
     await store.close()
 
 
-async def test_what_nobody_waits_for_any_more_is_not_sent(store: Store, database_uri: str) -> None:
+async def test_an_append_whose_client_has_left_is_not_sent(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "insert", errorCode=10107):
         first = asyncio.create_task(append(store, "first", 1))
         await asyncio.sleep(0.05)
@@ -189,7 +189,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent(store: Store, database
 # --- lazy fields -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_stale_gateway_takes_no_field_back(store: Store) -> None:
+async def test_a_stale_gateways_flush_reverts_no_field(store: Store) -> None:
     await store.sessions.create(record())
     known = record(last_seq=9, last_event_at=NOW, heartbeat=7, status="active")
     await store.sessions.save_lazy_fields([known])
@@ -201,7 +201,7 @@ async def test_a_stale_gateway_takes_no_field_back(store: Store) -> None:
         assert stored.status == "active"
 
 
-async def test_the_end_of_a_stale_gateway_takes_no_field_back(store: Store) -> None:
+async def test_a_stale_gateways_end_reverts_no_field(store: Store) -> None:
     await asyncio.gather(*(store.sessions.create(record(f"s{n}")) for n in range(4)))
     for n in (1, 2):
         await store.sessions.save_lazy_fields([record(f"s{n}", last_seq=9, last_event_at=NOW, heartbeat=7)])

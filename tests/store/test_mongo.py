@@ -1,4 +1,4 @@
-"""The driver's options: what a MongoDB URI sets is left to it, and nothing else."""
+"""The driver's options: a time limit for operations, unless the MongoDB URI sets one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HOST = "mongodb://127.0.0.1/"
         "?appName=timeoutMS%3D3",
     ],
 )
-def test_an_operation_has_a_time_limit_unless_the_uri_sets_it(query: str) -> None:
+def test_database_operations_have_a_time_limit_unless_the_uri_sets_one(query: str) -> None:
     assert options_beside(HOST + query)["timeoutMS"] == 10_000
 
 
 @pytest.mark.parametrize("query", ["?timeoutMS=3000", "?retryWrites=false&timeoutms=3000", "?w=1;TIMEOUTMS=3000"])
-def test_what_the_uri_sets_is_left_to_it(query: str) -> None:
+def test_a_time_limit_in_the_mongodb_uri_is_kept(query: str) -> None:
     options = options_beside(HOST + query)
     assert "timeoutMS" not in options
     assert options["connectTimeoutMS"] == 5000

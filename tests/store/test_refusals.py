@@ -1,4 +1,4 @@
-"""What a database refuses for one event or one session spoils that one only, and is told with the reason."""
+"""An event or a session that the database refuses fails alone, with the reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def append(store: Store, session_id: str, first: int, count: int = 1, **pa
 
 
 def failing_for(session_id: str, code: int, text: str, **more: Any) -> Forge:
-    """Nothing is stored of an insert that has documents of this session, and the first of them is blamed."""
+    """Fail every insert with documents of this session, store nothing of it, and blame the first of them."""
 
     def forge(command: dict[str, Any]) -> dict[str, Any] | None:
         at = [index for index, each in enumerate(command["documents"]) if each["sessionId"] == session_id]
@@ -66,7 +66,7 @@ async def require_field(uri: str, database: str, collection: str, rule: dict[str
     await administer(uri, database, {"create": collection, "validator": rule})
 
 
-async def test_an_event_that_a_validator_forbids_is_refused_at_once_and_alone(
+async def test_an_event_that_a_validator_forbids_is_the_only_one_refused_at_once(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     await require_field(database_uri, database_name, "events", {"payload.bad": {"$exists": False}})
@@ -83,7 +83,7 @@ async def test_an_event_that_a_validator_forbids_is_refused_at_once_and_alone(
     assert "failed validation" in results[1].reason
 
 
-async def test_what_stands_before_a_refused_event_is_known_to_be_stored(
+async def test_events_before_a_refused_one_are_known_to_be_stored(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     await require_field(database_uri, database_name, "events", {"payload.bad": {"$exists": False}})
@@ -95,7 +95,7 @@ async def test_what_stands_before_a_refused_event_is_known_to_be_stored(
     assert await store.events.read_present("s", [3, 4]) == []
 
 
-async def test_a_unique_index_of_an_operator_refuses_the_event_and_does_not_look_like_a_taken_position(
+async def test_an_operators_unique_index_refuses_the_event_and_is_not_mistaken_for_a_taken_position(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     index = {"key": {"payload.call": 1}, "name": "by_call", "unique": True, "sparse": True}
@@ -111,7 +111,7 @@ async def test_a_unique_index_of_an_operator_refuses_the_event_and_does_not_look
 
 
 @pytest.mark.parametrize("keys", [{"keyPattern": {"eventId": 1}, "keyValue": {"eventId": "x"}}, {}])
-async def test_a_duplicate_of_another_key_is_told_by_its_pattern_or_its_text(
+async def test_a_duplicate_of_another_index_is_recognized_by_key_pattern_or_text(
     forged: Store, proxy: ForgingProxy, keys: dict[str, Any]
 ) -> None:
     text = 'E11000 duplicate key error collection: t.events index: eventId_1 dup key: { eventId: "x" }'
@@ -121,10 +121,10 @@ async def test_a_duplicate_of_another_key_is_told_by_its_pattern_or_its_text(
             await append(forged, "s", 1)
 
 
-async def test_a_position_said_to_be_taken_that_is_empty_is_tried_again_in_peace(
+async def test_a_position_reported_as_taken_but_empty_is_tried_again_with_pauses(
     forged: Store, proxy: ForgingProxy
 ) -> None:
-    """Another session goes on meanwhile; the one that waits asks a few times a second, and gets there in the end."""
+    """Another session goes on meanwhile. The waiting one tries a few times a second, and succeeds in the end."""
     text = 'E11000 duplicate key error collection: t.events index: _id_ dup key: { _id: "s/0000000001" }'
 
     proxy.forge("insert", failing_for("s", 11000, text, keyPattern={"_id": 1}))
@@ -139,7 +139,7 @@ async def test_a_position_said_to_be_taken_that_is_empty_is_tried_again_in_peace
         assert await waiting == 1
 
 
-async def test_an_unknown_error_is_the_events_fault_when_others_are_taken_all_the_while(
+async def test_an_unknown_error_is_blamed_on_the_event_if_others_are_stored_meanwhile(
     forged: Store, proxy: ForgingProxy
 ) -> None:
     proxy.forge("insert", failing_for("bad", 31999, "a plugin says no"))
@@ -154,7 +154,7 @@ async def test_an_unknown_error_is_the_events_fault_when_others_are_taken_all_th
         await bad
 
 
-async def test_one_shard_that_is_away_holds_up_its_own_sessions_only(forged: Store, proxy: ForgingProxy) -> None:
+async def test_a_shard_that_is_away_delays_only_its_own_sessions(forged: Store, proxy: ForgingProxy) -> None:
     proxy.forge("insert", failing_for("far", 133, "no primary for this shard"))
     far = asyncio.create_task(append(forged, "far", 1))
     for seq in range(1, 20):
@@ -166,10 +166,10 @@ async def test_one_shard_that_is_away_holds_up_its_own_sessions_only(forged: Sto
         assert await far == 1
 
 
-async def test_what_an_old_router_says_is_stored_before_an_error_is_read_back(
+async def test_events_an_old_router_reports_as_stored_before_an_error_are_read_back(
     forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
 ) -> None:
-    """Of 24 sessions in one insert, the router says that 8 are stored and that the next is taken; none of it is so."""
+    """Of 24 sessions in one insert, the router says 8 are stored and the next is taken. Neither is true."""
     names = [f"s{number:02d}" for number in range(24)]
     lies = 0
 
@@ -189,10 +189,10 @@ async def test_what_an_old_router_says_is_stored_before_an_error_is_read_back(
         assert [event.event_id for event in await forged.events.read(name, 1, 1)] == [f"{name}-e1"]
 
 
-async def test_an_event_of_another_where_ours_was_said_to_be_is_told_as_taken(
+async def test_a_foreign_event_at_a_position_reported_as_ours_counts_as_taken(
     forged: Store, proxy: ForgingProxy, store: Store
 ) -> None:
-    """Ours was rolled back, another gateway has written there, and the router has told us neither."""
+    """Our event was rolled back and another gateway wrote there; the router has reported neither."""
 
     def lie(command: dict[str, Any]) -> dict[str, Any] | None:
         if len(command["documents"]) != 2:
@@ -214,7 +214,7 @@ def record(session_id: str, **fields: Any) -> SessionRecord:
     return SessionRecord(session_id, fields.pop("language", "en"), START, **fields)
 
 
-async def test_a_session_that_a_validator_forbids_is_refused_alone(
+async def test_a_session_that_a_validator_forbids_is_the_only_one_refused(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     await administer(database_uri, database_name, {"collMod": "sessions", "validator": {"language": "en"}})
@@ -227,14 +227,14 @@ async def test_a_session_that_a_validator_forbids_is_refused_alone(
         assert "failed validation" in result.message
 
 
-async def test_a_session_whose_metadata_bson_cannot_hold_is_refused_alone(store: Store) -> None:
+async def test_a_session_whose_metadata_bson_cannot_hold_is_the_only_one_refused(store: Store) -> None:
     some = [record("a"), record("bad", metadata={"n": 2**70}), record("b")]
     results = await asyncio.gather(*(store.sessions.create(each) for each in some), return_exceptions=True)
     assert (results[0], results[2]) == (True, True)
     assert isinstance(results[1], RefusedSession)
 
 
-async def test_an_end_that_a_validator_forbids_is_refused_alone(
+async def test_an_end_that_a_validator_forbids_is_the_only_one_refused(
     store: Store, database_uri: str, database_name: str
 ) -> None:
     some = [record(f"s{number}") for number in range(4)]
@@ -255,7 +255,7 @@ async def test_an_end_that_a_validator_forbids_is_refused_alone(
     assert stored.ended_at is None
 
 
-async def test_lazy_fields_that_a_validator_forbids_do_not_take_others_along(
+async def test_lazy_fields_that_a_validator_forbids_do_not_fail_others(
     store: Store, database_uri: str, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     some = [record(f"s{number}") for number in range(4)]

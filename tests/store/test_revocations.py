@@ -9,10 +9,10 @@ import pytest
 from tests.support.failpoints import failing
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
-from turnwire.store.revocations import RevocationLog
+from turnwire.store.revocations import RevocationStore
 
 
-async def test_entries_come_back_in_order_by_windows(store: Store) -> None:
+async def test_revocations_are_read_in_order_by_windows(store: Store) -> None:
     log = store.revocations
     for number in range(103):
         assert await log.append(f"jti:{number}", None if number % 2 else 1.5) == number + 1
@@ -23,15 +23,17 @@ async def test_entries_come_back_in_order_by_windows(store: Store) -> None:
     assert await log.read_after(103) == []
 
 
-async def test_gateways_that_append_at_once_lose_none(store: Store, database_uri: str, database_name: str) -> None:
+async def test_gateways_that_revoke_at_once_lose_no_revocation(
+    store: Store, database_uri: str, database_name: str
+) -> None:
     other = Store.connect(database_uri, database_name)
-    logs: list[RevocationLog] = [store.revocations, other.revocations]
+    logs: list[RevocationStore] = [store.revocations, other.revocations]
     await asyncio.gather(*(logs[number % 2].append(f"sub:{number}", None) for number in range(20)))
     assert {mark for mark, _ in await store.revocations.read_after(0)} == {f"sub:{number}" for number in range(20)}
     await other.close()
 
 
-async def test_a_database_that_fails_is_unavailable(store: Store, database_uri: str) -> None:
+async def test_revocations_raise_unavailable_when_the_database_fails(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "insert", errorCode=13):
         with pytest.raises(StorageUnavailable):
             await store.revocations.append("sub:a", None)

@@ -1,4 +1,4 @@
-"""The projection to find sessions by: what it takes, what it finds, how it goes on."""
+"""The search index: what it takes in, what it finds, and how it goes on after a gap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.store.search import finder as finding
 from turnwire.store.search.catalog import Catalog, Said, Unended
 from turnwire.store.search.finder import Count, Finder
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
-from turnwire.store.session_filter import SessionFilter, words_of
+from turnwire.store.session_filter import SearchFilter, words_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123000, UTC)
@@ -39,7 +39,7 @@ def figures(**given_: Any) -> SessionFigures:
 
 
 def ended(session_id: str, minutes: float = 0, seconds: float = 60, **fields: Any) -> SessionRecord:
-    """A session that started so many minutes before NOW and lasted so many seconds."""
+    """Return a session that started this many minutes before NOW and lasted this many seconds."""
     started = NOW - timedelta(minutes=minutes)
     end = started + timedelta(seconds=seconds)
     seen = figures(**{name: fields.pop(name) for name in ("errors", "tools_failed", "interrupted") if name in fields})
@@ -64,12 +64,12 @@ def finder(catalog: Catalog, tmp_path: Path) -> Iterator[Finder]:
 
 def ids(finder: Finder, limit: int = 100, **fields: Any) -> list[str]:
     query = {name: fields.pop(name) for name in tuple(fields) if name in SessionQuery.__struct_fields__}
-    found = finder.page(SessionQuery(limit=limit, more=SessionFilter(**fields), **query))
+    found = finder.page(SessionQuery(limit=limit, more=SearchFilter(**fields), **query))
     assert found.stopped_at is None
     return found.ids
 
 
-def test_every_filter_finds_its_own(catalog: Catalog, finder: Finder) -> None:
+def test_every_filter_of_the_search_finds_its_sessions(catalog: Catalog, finder: Finder) -> None:
     catalog.take(
         [
             ended("plain", 5),
@@ -106,7 +106,7 @@ def test_every_filter_finds_its_own(catalog: Catalog, finder: Finder) -> None:
         assert ids(finder, **fields) == expected, fields
 
 
-def test_words_are_found_wherever_they_stand(catalog: Catalog, finder: Finder) -> None:
+def test_words_are_found_in_ids_metadata_and_speech(catalog: Catalog, finder: Finder) -> None:
     records = [ended("call_7-x", 2, metadata={"who": {"name": "Zoë O'Neil"}}), ended("other", 1)]
     said = [Said("call_7-x", 1, 3, "I would like Breakfast."), Said("call_7-x", 4, 4, "Tomorrow, at eight")]
     assert catalog.take(records, said) == []
@@ -116,7 +116,7 @@ def test_words_are_found_wherever_they_stand(catalog: Catalog, finder: Finder) -
     assert ids(finder, words=("break",)) == []
 
 
-def test_metadata_that_was_changed_is_found_as_it_is_now(catalog: Catalog, finder: Finder) -> None:
+def test_changed_metadata_is_found_by_its_new_values(catalog: Catalog, finder: Finder) -> None:
     catalog.take([ended("s", metadata={"who": "Ada"})], [Said("s", 1, 1, "hello")])
     catalog.take([ended("s", metadata={"who": "Grace"})], [])
     assert ids(finder, words=("ada",)) == []
@@ -124,7 +124,7 @@ def test_metadata_that_was_changed_is_found_as_it_is_now(catalog: Catalog, finde
     assert ids(finder, metadata=(("who", "Ada"),)) == []
 
 
-def test_texts_with_a_hole_before_them_are_left_to_be_read(catalog: Catalog, finder: Finder) -> None:
+def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Catalog, finder: Finder) -> None:
     record = SessionRecord("s", "en", NOW)
     assert catalog.take([record], [Said("s", 1, 2, "one"), Said("s", 5, 6, "five"), Said("none", 1, 1, "x")]) == [
         "s",
@@ -137,13 +137,15 @@ def test_texts_with_a_hole_before_them_are_left_to_be_read(catalog: Catalog, fin
     assert ids(finder, words=("five",)) == ["s"]
 
 
-def test_a_session_that_is_no_more_is_not_found(catalog: Catalog, finder: Finder) -> None:
+def test_a_deleted_session_is_not_found(catalog: Catalog, finder: Finder) -> None:
     catalog.take([ended("s", metadata={"a": "b"})], [Said("s", 1, 1, "hello")])
     catalog.remove(["s", "never"])
     assert ids(finder) == ids(finder, words=("hello",)) == ids(finder, metadata=(("a", "b"),)) == []
 
 
-def test_it_is_cleared_and_a_rebuild_can_be_asked_for(catalog: Catalog, finder: Finder, tmp_path: Path) -> None:
+def test_the_search_index_can_be_cleared_and_its_rebuild_requested(
+    catalog: Catalog, finder: Finder, tmp_path: Path
+) -> None:
     catalog.take([ended("s")], [Said("s", 1, 1, "hello")])
     catalog.note_complete()
     assert (catalog.complete(), catalog.rebuild_wanted(), catalog.newest_started()) == (True, False, 1780315200123)
@@ -156,7 +158,7 @@ def test_it_is_cleared_and_a_rebuild_can_be_asked_for(catalog: Catalog, finder: 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 7), st.booleans(), st.booleans())
-def test_pages_join_without_a_hole(
+def test_pages_of_the_search_join_without_a_hole(
     tmp_path_factory: pytest.TempPathFactory,
     moments: list[int],
     limit: int,
@@ -167,7 +169,7 @@ def test_pages_join_without_a_hole(
     catalog, finder = Catalog(path), Finder(path)
     records = {f"s{n}": ended(f"s{n}", minutes=moment, errors=n % 2) for n, moment in enumerate(moments)}
     catalog.take(records.values(), [])
-    more = SessionFilter(has_errors=True) if narrowed else SessionFilter()
+    more = SearchFilter(has_errors=True) if narrowed else SearchFilter()
     found: list[str] = []
     before = None
     while True:
@@ -184,7 +186,7 @@ def test_pages_join_without_a_hole(
     finder.close()
 
 
-def test_a_search_that_takes_too_long_says_how_far_it_came_and_goes_on(
+def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "FEW", 0)
@@ -192,13 +194,13 @@ def test_a_search_that_takes_too_long_says_how_far_it_came_and_goes_on(
     monkeypatch.setattr(finding, "_LAST_WINDOW", 10)
     records = [ended(f"s{n}", minutes=n, errors=int(n == 55)) for n in range(100)]
     catalog.take(records, [])
-    query = SessionQuery(limit=5, more=SessionFilter(has_errors=True))
+    query = SessionQuery(limit=5, more=SearchFilter(has_errors=True))
     found, steps = finder.page(query, seconds=0), 0
     while not found.ids:
         assert found.stopped_at is not None
         started, session_id = found.stopped_at
         before = datetime.fromtimestamp(started / 1000, UTC), session_id
-        query = SessionQuery(limit=5, before=before, more=SessionFilter(has_errors=True))
+        query = SessionQuery(limit=5, before=before, more=SearchFilter(has_errors=True))
         found, steps = finder.page(query, seconds=0), steps + 1
     assert (found.ids, steps) == (["s55"], 5)
     assert finder.count(query, 10, seconds=0) == Count(0, exact=False)

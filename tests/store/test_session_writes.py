@@ -28,14 +28,14 @@ def records(count: int) -> list[SessionRecord]:
     return [SessionRecord(f"s{number}", "en", STARTED, epoch=1) for number in range(count)]
 
 
-async def test_each_creation_is_told_apart_in_one_insert(store: Store) -> None:
+async def test_creations_that_share_an_insert_each_learn_their_outcome(store: Store) -> None:
     some = records(30)
     assert await asyncio.gather(*(store.sessions.create(record) for record in some[10:20])) == [True] * 10
     created = await asyncio.gather(*(store.sessions.create(record) for record in some))
     assert created == [not 10 <= number < 20 for number in range(30)]
 
 
-async def test_each_end_is_told_apart_in_one_bulk(store: Store) -> None:
+async def test_ends_that_share_a_bulk_each_learn_their_outcome(store: Store) -> None:
     some = records(30)
     await asyncio.gather(*(store.sessions.create(record) for record in some))
     for number in (3, 17):
@@ -49,7 +49,7 @@ async def test_each_end_is_told_apart_in_one_bulk(store: Store) -> None:
         assert (stored.status, stored.ended_at, stored.end_reason) == expected
 
 
-async def test_an_end_with_conditions_that_do_not_hold_changes_nothing(store: Store) -> None:
+async def test_an_end_whose_conditions_do_not_hold_changes_nothing(store: Store) -> None:
     some = records(5)
     await asyncio.gather(*(store.sessions.create(record) for record in some))
     stood = await asyncio.gather(
@@ -64,7 +64,7 @@ async def test_an_end_with_conditions_that_do_not_hold_changes_nothing(store: St
     assert (stored.status, stored.ended_at) == ("initiated", None)
 
 
-async def test_an_end_of_no_session_does_not_stand(store: Store) -> None:
+async def test_an_end_of_an_unknown_session_does_not_succeed(store: Store) -> None:
     here, nowhere = records(2)
     await store.sessions.create(here)
     ends = (store.sessions.end(record, "completed", ENDED, None) for record in (here, nowhere))

@@ -1,4 +1,4 @@
-"""Session documents: created once, ended once, never taken back by what is written lazily; and listing them."""
+"""Session documents: created once, ended once, never reverted by lazy writes; and listing them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ async def load(store: Store, session_id: str = "s") -> SessionRecord:
 # --- creating, claiming, ending --------------------------------------------------------------------------------------
 
 
-async def test_a_session_comes_back_as_it_was_created(store: Store) -> None:
+async def test_a_created_session_is_loaded_as_it_was(store: Store) -> None:
     given_ = record("ü/1", metadata={"i": 2**40, "f": 1.0, "$x": {"a.b": [None, True]}}, status="active")
     assert await store.sessions.create(given_)
     assert repr(await load(store, "ü/1")) == repr(given_)
     assert await store.sessions.load("nobody") is None
 
 
-async def test_only_the_first_creates(store: Store) -> None:
+async def test_only_the_first_creation_of_a_session_succeeds(store: Store) -> None:
     records = [record("same", language=f"l{n}") for n in range(30)] + [record(f"other{n}") for n in range(30)]
     random.Random(1).shuffle(records)
     created = await asyncio.gather(*(store.sessions.create(each) for each in records))
@@ -62,7 +62,7 @@ async def test_only_one_claim_of_an_epoch_succeeds(store: Store) -> None:
     assert not await store.sessions.claim(record("nobody"))
 
 
-async def test_a_claim_fails_when_the_session_is_not_as_it_is_thought_to_be(store: Store) -> None:
+async def test_a_claim_fails_if_the_session_differs_from_what_the_gateway_knows(store: Store) -> None:
     known = record()
     await store.sessions.create(known)
     await store.sessions.end(known, "failed", NOW, None)
@@ -78,7 +78,7 @@ async def test_a_claim_does_not_depend_on_the_order_of_times(store: Store) -> No
     assert await store.sessions.claim(known)
 
 
-async def test_a_session_ends_once(store: Store) -> None:
+async def test_a_session_document_is_ended_once(store: Store) -> None:
     await store.sessions.create(record())
     later = NOW + timedelta(seconds=5)
     ends = await asyncio.gather(
@@ -92,7 +92,7 @@ async def test_a_session_ends_once(store: Store) -> None:
     assert not await store.sessions.end(record(), "completed", later, None)
 
 
-async def test_an_end_may_ask_for_what_must_not_have_changed(store: Store) -> None:
+async def test_an_end_may_require_fields_to_be_unchanged(store: Store) -> None:
     await store.sessions.create(record(epoch=2, heartbeat=7))
     assert not await store.sessions.end(record(), "failed", NOW, "abandoned", epoch=2, heartbeat=6)
     assert not await store.sessions.end(record(), "failed", NOW, "abandoned", epoch=1, heartbeat=7)
@@ -121,7 +121,7 @@ async def test_lazy_fields_never_undo_an_end(store: Store) -> None:
     assert ahead["s"].ended_at == NOW
     ended = await load(store)
     assert (ended.status, ended.ended_at, ended.end_reason) == ("completed", NOW, "done")
-    known = replace(ended, last_seq=9)  # somebody who knows of the end may write what came in the time of grace
+    known = replace(ended, last_seq=9)  # a gateway that knows of the end may write what came in the grace time
     assert await store.sessions.save_lazy_fields([known]) == {}
     assert await load(store) == known
 
@@ -135,7 +135,7 @@ async def test_lazy_fields_never_take_last_seq_back(store: Store) -> None:
     assert (await load(store)).last_event_at == NOW
 
 
-async def test_the_sessions_that_have_not_ended_are_found(store: Store) -> None:
+async def test_open_sessions_are_found(store: Store) -> None:
     for number, status in enumerate(STATUSES * 3):
         await store.sessions.create(record(f"s{number}", NOW - timedelta(seconds=number), status=status))
     found = {session.session_id: session for session in await store.sessions.unended()}
@@ -143,7 +143,7 @@ async def test_the_sessions_that_have_not_ended_are_found(store: Store) -> None:
     assert found["s4"] == UnendedSession.of(record("s4", NOW - timedelta(seconds=4)))
 
 
-async def test_a_database_that_is_away_is_told(store: Store, database_uri: str) -> None:
+async def test_the_session_store_raises_unavailable_when_the_database_is_away(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "find", "insert", "update", "bulkWrite", errorCode=13):
         for call in (
             store.sessions.create(record()),
@@ -159,7 +159,7 @@ async def test_a_database_that_is_away_is_told(store: Store, database_uri: str) 
                 await call
 
 
-async def test_a_create_that_may_have_happened_is_told_as_unknown(store: Store, database_uri: str) -> None:
+async def test_a_creation_without_an_answer_is_reported_as_unknown(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "insert", writeConcernError={"code": 64, "errmsg": "timed out"}):
         with pytest.raises(StorageUnavailable):
             await store.sessions.create(record())
@@ -174,7 +174,7 @@ def key(each: SessionRecord) -> tuple[datetime, str]:
 
 
 def expected(records: list[SessionRecord], query: SessionQuery) -> list[str]:
-    """What a page holds, by sorting everything."""
+    """Return what a page must hold, by sorting everything."""
     found = [
         each
         for each in records
@@ -203,7 +203,7 @@ async def fill(store: Store, seed: int, count: int) -> list[SessionRecord]:
     return records
 
 
-async def test_a_walk_by_cursor_is_the_whole_sorted_list(store: Store) -> None:
+async def test_paging_by_cursor_gives_the_whole_sorted_list(store: Store) -> None:
     records = await fill(store, 3, 60)
     for limit in (2, 7, 100):
         for status in ([], ["active"], ["completed", "failed"]):
@@ -216,7 +216,7 @@ async def test_a_walk_by_cursor_is_the_whole_sorted_list(store: Store) -> None:
             assert walked == expected(records, SessionQuery(limit=1000, status=status))  # type: ignore[arg-type]
 
 
-async def test_many_sessions_of_the_same_moment_are_walked_in_order(store: Store) -> None:
+async def test_many_sessions_of_the_same_moment_are_paged_in_order(store: Store) -> None:
     records = [record(f"s{n:03d}") for n in range(60)]
     await asyncio.gather(*(store.sessions.create(each) for each in records))
     walked: list[str] = []
@@ -227,7 +227,7 @@ async def test_many_sessions_of_the_same_moment_are_walked_in_order(store: Store
     assert walked == [f"s{n:03d}" for n in reversed(range(60))]
 
 
-async def test_any_page_is_what_sorting_everything_gives(store: Store) -> None:
+async def test_any_page_equals_a_slice_of_the_sorted_list(store: Store) -> None:
     records = await fill(store, 11, 90)
     moments = sorted({each.started_at for each in records})
     some = st.none() | st.sampled_from(moments) | st.sampled_from(moments).map(lambda m: m + timedelta(milliseconds=1))
@@ -253,7 +253,7 @@ async def test_any_page_is_what_sorting_everything_gives(store: Store) -> None:
 
 
 @pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
-async def test_bounds_at_the_ends_of_time_are_served(store: Store, moment: datetime) -> None:
+async def test_time_bounds_at_the_first_and_last_years_are_accepted(store: Store, moment: datetime) -> None:
     await store.sessions.create(record())
     early = moment < NOW
     assert len(await store.sessions.page(SessionQuery(limit=5, started_before=moment))) == (0 if early else 1)
@@ -261,7 +261,7 @@ async def test_bounds_at_the_ends_of_time_are_served(store: Store, moment: datet
     assert len(await store.sessions.page(SessionQuery(limit=5, before=(moment, "x")))) == (0 if early else 1)
 
 
-async def test_a_session_of_the_future_is_listed_first(store: Store) -> None:
+async def test_a_session_that_starts_in_the_future_is_listed_first(store: Store) -> None:
     await store.sessions.create(record("now", datetime.now(UTC).replace(microsecond=0)))
     await store.sessions.create(record("ahead", datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)))
     assert [each.session_id for each in await store.sessions.page(SessionQuery(limit=5))] == ["ahead", "now"]

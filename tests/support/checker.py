@@ -1,4 +1,4 @@
-"""Judges the history of a run against what is promised of acks, order, fencing and delivery. Pure: no I/O, no clock.
+"""Judges the history of a run against the promises of acks, order, fencing and delivery. Pure: no I/O, no clock.
 
 An empty report means that nothing in the history contradicts the promise.
 """
@@ -15,7 +15,7 @@ from tests.support.history import Answer, Entry, Following, History, Publishing,
 
 
 class Kind(StrEnum):
-    """What may be wrong with a history."""
+    """Kinds of violations in a history."""
 
     LOST = "acked and lost"
     DOUBLED = "stored twice"
@@ -49,12 +49,12 @@ class Violation(Struct, frozen=True):
 
 
 def check(histories: Iterable[History]) -> list[Violation]:
-    """All that contradicts the promise, session by session."""
+    """Return everything that contradicts the promises, session by session."""
     return [violation for history in histories for violation in _SessionCheck(history).run()]
 
 
 def assert_clean(histories: Iterable[History]) -> None:
-    """Raises AssertionError that counts and shows what is wrong."""
+    """Raise AssertionError that counts and shows the violations, if there are any."""
     violations = check(histories)
     if violations:
         counts = Counter(str(violation.kind) for violation in violations)
@@ -207,13 +207,13 @@ class _SessionCheck:
             acked[publishing.client] = max(acked[publishing.client], *seqs, 0)
 
     def _oldest_epoch(self, entry: Entry) -> int:
-        """No writer of an older epoch than this can have stored it."""
+        """The oldest epoch whose writer can have stored the event."""
         if entry.epoch is not None:
             return entry.epoch
         return 0 if entry.event_id in self.by_rest else min(self.epochs.get(entry.event_id, {0}))
 
     def _newest_epoch(self, entry: Entry) -> float:
-        """No writer of a newer epoch than this can have stored it."""
+        """The newest epoch whose writer can have stored the event."""
         if entry.epoch is not None:
             return entry.epoch
         if entry.event_id in self.by_rest or entry.event_id not in self.epochs:
@@ -221,7 +221,7 @@ class _SessionCheck:
         return max(self.epochs[entry.event_id])
 
     def _fencing(self) -> Iterator[tuple[Kind, str]]:
-        begun: dict[int, tuple[int, int]] = {}  # seq → the newest epoch that surely stored something before it, where
+        begun: dict[int, tuple[int, int]] = {}  # seq → newest epoch that surely stored something before, at which seq
         newest = (0, 0)
         claimed = Counter(publishing.epoch for publishing in self.history.publishings)
         for epoch, times in claimed.items():
@@ -241,7 +241,7 @@ class _SessionCheck:
         yield from self._fencing_on_one_gateway()
 
     def _fencing_on_one_gateway(self) -> Iterator[tuple[Kind, str]]:
-        """There, an `opened` says all that older epochs have left."""
+        """On one gateway, `opened` reports everything that older epochs have stored."""
         for newer in self.history.publishings:
             for older in self.history.publishings:
                 if older.gateway == newer.gateway and older.epoch < newer.epoch:

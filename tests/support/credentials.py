@@ -1,4 +1,4 @@
-"""API keys, signing keys and tokens for tests; made once, as RSA keys take long."""
+"""API keys, signing keys and tokens for tests. They are made once, because RSA keys take long."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY_SCOPE = " ".join(Scope)
 
 
 def key_line(text: str, scope: str = "session:read", sessions: Sequence[str] = ("*",), **fields: Any) -> str:
-    """The line of a file of API keys for this key."""
+    """Return the line for this key in a file of API keys."""
     key = parse_key(text)
     assert key is not None
     digest = secret_digest(key.secret)
@@ -41,7 +41,7 @@ def write_secret(path: Path, secret: bytes = SECRET) -> Path:
 
 
 def make_key(key_id: str = "bot", scope: str = "session:read", sessions: Sequence[str] = ("*",)) -> tuple[str, str]:
-    """An API key, and its line."""
+    """Make an API key. Returns it and its line."""
     text = new_key(key_id)
     return text, key_line(text, scope, sessions)
 
@@ -66,7 +66,7 @@ def signing_key(algorithm: str) -> Any:
 
 
 def public_jwk(algorithm: str, **fields: Any) -> dict[str, Any]:
-    """The public part of `signing_key`, with `kid` as the algorithm unless given."""
+    """Return the public part of `signing_key`, with the algorithm as its `kid` unless given."""
     kinds: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
     jwk: dict[str, Any] = kinds[algorithm].to_jwk(signing_key(algorithm).public_key(), as_dict=True)
     jwk.pop("key_ops", None)
@@ -74,7 +74,7 @@ def public_jwk(algorithm: str, **fields: Any) -> dict[str, Any]:
 
 
 def pem_of(algorithm: str) -> bytes:
-    """The public part of `signing_key` as PEM."""
+    """Return the public part of `signing_key` as PEM."""
     pem: bytes = (
         signing_key(algorithm)
         .public_key()
@@ -88,14 +88,14 @@ def key_set(*jwks: dict[str, Any]) -> bytes:
 
 
 def claims(**fields: Any) -> dict[str, Any]:
-    """The claims of a token that is good for a minute; a field of None is left out."""
+    """Return the claims of a token that is valid for a minute. A field of None is left out."""
     now = int(time.time())
     given = {"sub": "alice", "exp": now + 3600, "iat": now, "scope": "session:read", "sessions": ["a*"], **fields}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def token(algorithm: str = "HS256", key: Any = SECRET, head: dict[str, Any] | None = None, **fields: Any) -> str:
-    """A signed token; other algorithms than HS256 with their `signing_key` and `kid`, unless given."""
+    """Return a signed token. Algorithms other than HS256 use their `signing_key` and `kid`, unless given."""
     if algorithm in ("RS256", "ES256", "EdDSA") and key is SECRET:
         key = signing_key(algorithm)
         head = {"kid": algorithm} if head is None else head
@@ -103,7 +103,7 @@ def token(algorithm: str = "HS256", key: Any = SECRET, head: dict[str, Any] | No
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now = now

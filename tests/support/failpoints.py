@@ -1,4 +1,4 @@
-"""Trouble with the database, made by the database's own test commands."""
+"""Trouble with the database, caused by the database's own test commands."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def _configure(uri: str, mode: Any, data: dict[str, Any]) -> None:
 
 @asynccontextmanager
 async def failing(uri: str, *commands: str, times: int | None = None, **how: Any) -> AsyncIterator[None]:
-    """In the block these commands of a gateway fail as told: `errorCode`, `closeConnection`, `writeConcernError`, or
-    `blockConnection` with `blockTimeMS`; all of them, or so many `times`."""
+    """Make these commands of a gateway fail in the block, by `errorCode`, `closeConnection`, `writeConcernError`, or
+    `blockConnection` with `blockTimeMS`; all of them, or the first `times`.
+    """
     mode = "alwaysOn" if times is None else {"times": times}
     data = {"failCommands": list(commands), "appName": "turnwire", **(how or {"errorCode": NOT_PRIMARY})}
     await asyncio.to_thread(_configure, uri, mode, data)

@@ -1,4 +1,4 @@
-"""A man in the middle between a gateway and its database: reads each command, and forges answers when told to."""
+"""A proxy between a gateway and its database that reads each command, and forges answers on demand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MORE_TO_COME = 2
 
 Document = dict[str, Any]
 Forge = Callable[[Document], Document | None]
-"""Given a command, the answer to it, which is then never carried out; None to carry it out."""
+"""Returns the answer to a command, which is then not carried out; or None to carry it out."""
 Alter = Callable[[Document, Document], None]
-"""Given a command and the database's answer, may change the answer."""
+"""May change the database's answer to a command."""
 
 
 def write_error(index: int, code: int, errmsg: str, **more: Any) -> Document:
@@ -33,8 +33,8 @@ def failure(code: int, name: str, errmsg: str = "forged") -> Document:
 class ForgingProxy:
     """Carries connections to a database. Owned by the test's loop.
 
-    A command is a document with the name of the command as its first field; documents that travel beside it
-    (`documents`, `updates`) are put into it.
+    A command is a document whose first field is the command's name. Documents that travel beside it (`documents`,
+    `updates`) are put into it.
     """
 
     def __init__(self, uri: str) -> None:
@@ -54,15 +54,15 @@ class ForgingProxy:
         return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def forge(self, command: str, how: Forge | Document | None) -> None:
-        """From now on, answer these commands so; with None as the database does."""
+        """From now on, answer these commands like this; with None, as the database does."""
         self._forges[command] = how if callable(how) else lambda _: how
 
     def alter(self, command: str, how: Alter) -> None:
-        """From now on, change the database's answers to these commands so."""
+        """From now on, change the database's answers to these commands like this."""
         self._alters[command] = how
 
     def commands(self, name: str) -> list[Document]:
-        """Those of this name that have come."""
+        """Return the commands of this name so far."""
         return [command for command in self.seen if name in command]
 
     async def __aenter__(self) -> Self:
@@ -137,7 +137,7 @@ def _reply(document: Document, to: int) -> bytes:
 
 
 def _command(message: bytes) -> Document | None:
-    """The command in an OP_MSG; None in what is older, as a driver's first word."""
+    """Return the command in an OP_MSG; None for an older message, such as a driver's first one."""
     if _HEADER.unpack_from(message)[3] != _OP_MSG:
         return None
     at = _HEADER.size + 4

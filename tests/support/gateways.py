@@ -27,7 +27,7 @@ class Gateway:
 
     def __init__(self, url: str, gateway: application.Gateway, runner: web.AppRunner, store: Store) -> None:
         self.url = url
-        """As in `http://127.0.0.1:34567`."""
+        """Such as `http://127.0.0.1:34567`."""
         self.gateway = gateway
         self.app = gateway.app
         self.runner = runner
@@ -39,7 +39,7 @@ class Gateway:
 
     @classmethod
     async def start(cls, **settings: Any) -> Self:
-        """A gateway with these settings of Config, on a free port; ready when returned."""
+        """Start a gateway with these settings of Config, on a free port. It is ready when this returns."""
         config = Config(**{"port": 0, **settings})
         assert config.mongodb_uri is not None
         store = Store.connect(config.mongodb_uri, config.mongodb_database)
@@ -57,7 +57,7 @@ class Gateway:
         return gateway
 
     async def hang_up(self) -> None:
-        """Close the client's WebSockets: nobody reads them any more, so that none would answer a close."""
+        """Close the client's WebSockets. Nobody reads them any more, so none would answer a close."""
         await asyncio.gather(*(socket.close() for socket in self.sockets))
 
     async def stop(self) -> None:
@@ -95,15 +95,15 @@ class Gateway:
 
     @property
     def ws_url(self) -> str:
-        """As in `ws://127.0.0.1:34567`."""
+        """Such as `ws://127.0.0.1:34567`."""
         return self.url.replace("http", "ws", 1)
 
     def request(self, method: str, path: str, **arguments: Any) -> aiohttp.client._RequestContextManager:
-        """A request to `path`, which is percent-encoded already."""
+        """Send a request to `path`, which must be percent-encoded."""
         return self.client.request(method, URL(self.url + path, encoded=True), **arguments)
 
     async def ask(self, method: str, path: str, *, status: int = 200, **arguments: Any) -> Json:
-        """The JSON of the answer, which must have this status."""
+        """Return the JSON of the answer, which must have this status."""
         async with self.request(method, path, **arguments) as response:
             assert response.status == status, await response.text()
             return await response.json()
@@ -115,7 +115,7 @@ class Gateway:
         return await self.ask("POST", path, json=body, **arguments)
 
     async def refused(self, method: str, path: str, status: int, **arguments: Any) -> Json:
-        """The envelope of an error answer, which must have this status and be whole."""
+        """Return the envelope of an error answer, which must have this status and all fields."""
         async with self.request(method, path, **arguments) as response:
             assert response.status == status, await response.text()
             envelope = await response.json()
@@ -125,14 +125,14 @@ class Gateway:
             return envelope
 
     async def create(self, session_id: str | None = None, **fields: Json) -> str:
-        """The id of a new session."""
+        """Create a session. Returns its id."""
         session_id = session_id or new_id("s")
         session = await self.post("/sessions", {"sessionId": session_id, "language": "en", **fields})
         assert session["sessionId"] == session_id
         return session_id
 
     async def fill(self, session_id: str, count: int) -> list[Json]:
-        """Append the events e1, e2, … to an empty session; returns them as stored."""
+        """Append the events e1, e2, … to an empty session. Returns them as stored."""
         stored: list[Json] = []
         for first in range(1, count + 1, 500):
             events = [new_event(f"e{n}", {"n": n}) for n in range(first, min(first + 500, count + 1))]
@@ -141,9 +141,8 @@ class Gateway:
         return stored
 
     async def send_raw(self, data: bytes, *, end: bool = False) -> bytes:
-        """What a connection of its own is answered to these bytes, up to its end, which the gateway must make.
-
-        `end` closes our direction after them.
+        """Send these bytes on a new connection. Returns the answer up to its end, which the gateway must make. `end`
+        closes our direction after the bytes.
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -157,17 +156,17 @@ class Gateway:
 
 
 def new_id(prefix: str) -> str:
-    """An id that no other test uses."""
+    """Return an id that no other test uses."""
     return f"{prefix}-{uuid4().hex[:12]}"
 
 
 def new_event(event_id: str, payload: Json = None, **fields: Json) -> Json:
-    """An event as a client sends it."""
+    """Return an event as a client sends it."""
     return {"eventId": event_id, "type": "user_speech", "payload": {} if payload is None else payload, **fields}
 
 
 def check_envelope(envelope: Json, status: int, headers: Mapping[str, str]) -> None:
-    """It must have all fields of the protocol's error envelope, and no traces of our inside."""
+    """Check that it has all fields of the protocol's error envelope, and reveals no internals."""
     assert set(envelope) == {"statusCode", "timestamp", "path", "method", "error", "message", "code"}
     assert envelope["statusCode"] == status
     assert headers["Content-Type"] == "application/json; charset=utf-8"

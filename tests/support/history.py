@@ -1,6 +1,7 @@
-"""What happened to one session in a run, as its clients saw it: all that the checker needs, and nothing of the gateway.
+"""What happened to one session in a run, as its clients saw it: everything the checker needs, and nothing of the
+gateway.
 
-A history can be written to a file by a client in a process of its own, and be joined with others.
+A client in another process can write a history to a file, which is then joined with others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from turnwire.protocol.messages import Event, EventIn
 
 
 def content_of(type_: str, payload: dict[str, Any]) -> str:
-    """Stands for the type and the payload: equal for equal ones, the order of keys and the kind of numbers included."""
+    """Return a digest of type and payload, equal only if both are equal, including the order of keys and the kind of
+    numbers.
+    """
     return blake2b(msgspec.json.encode((type_, payload)), digest_size=8).hexdigest()
 
 
@@ -46,16 +49,16 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     content: str
     timestamp: str
     epoch: int | None = None
-    """Of the publisher that stored it, where that is known for sure; clients cannot see it."""
+    """The epoch of the publisher that stored it, if known for certain; clients cannot see it."""
 
 
 class Publishing(Struct, array_like=True):
     """One publisher connection, from its `opened` on."""
 
     client: str
-    """Who: over all its connections it sends new events in one order, and again from the first that is not stored."""
+    """The client. Over all its connections it sends new events in one order, again from the first not stored."""
     gateway: str
-    """Which gateway process."""
+    """The gateway process."""
     epoch: int
     opened_seq: int
     opened_event_id: str | None
@@ -64,7 +67,7 @@ class Publishing(Struct, array_like=True):
 
 
 class RestAppend(Struct, array_like=True):
-    """One REST append. `stored` is its answer; None when there was none, or an error: then the outcome is unknown."""
+    """One REST append. `stored` is its answer; None for no answer or an error, when the outcome is unknown."""
 
     client: str
     sent: list[Sending]
@@ -78,7 +81,7 @@ class Following(Struct, array_like=True):
     after_seq: int
     received: list[Entry] = field(default_factory=list)
     caught_up: list[tuple[int, int]] = field(default_factory=list)
-    """For each `caughtUp`: how many events had come before it, and its seq."""
+    """For each `caughtUp`: how many events came before it, and its seq."""
 
 
 class History(Struct):
@@ -89,14 +92,14 @@ class History(Struct):
     rest: list[RestAppend] = field(default_factory=list)
     followings: list[Following] = field(default_factory=list)
     must_have_all: set[str] = field(default_factory=set)
-    """Subscribers that were given the time to receive the whole log."""
+    """Subscribers that had enough time to receive the whole log."""
     refusable: set[str] = field(default_factory=set)
-    """Events that the database refuses; a publisher may go on without having heard of it."""
+    """Events that the database refuses. A publisher may go on without having heard of that."""
     log: list[Entry] = field(default_factory=list)
     """The whole log at the end, in the order it was read."""
 
     def join(self, other: History) -> None:
-        """Take over what another witness of the same session saw of it."""
+        """Add what another witness of the same session saw."""
         assert other.session_id == self.session_id
         self.publishings += other.publishings
         self.rest += other.rest
@@ -114,7 +117,7 @@ def entry_of(event: Event) -> Entry:
 
 
 def save(histories: Iterable[History], path: Path) -> None:
-    """Write them to a file, an earlier one of which is replaced in one step."""
+    """Write the histories to a file, replacing an earlier one in one step."""
     unfinished = path.with_suffix(".part")
     unfinished.write_bytes(msgspec.msgpack.encode(list(histories)))
     unfinished.replace(path)

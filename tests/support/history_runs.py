@@ -12,7 +12,7 @@ def content(number: int) -> str:
 
 
 class Run:
-    """Makes the history that a faultless gateway leaves behind, step by step."""
+    """Builds the history that a faultless gateway leaves behind, step by step."""
 
     def __init__(self, *, show_epochs: bool) -> None:
         self.history = History("s")
@@ -28,7 +28,7 @@ class Run:
         return [Sending(f"e{number}", content(number)) for number in range(first, self.made)]
 
     def store(self, sendings: list[Sending], epoch: int | None) -> list[tuple[int, bool]]:
-        """Where each is, and whether it was there before."""
+        """Store the events. Returns the seq of each, and whether it was there before."""
         log = self.history.log
         places = []
         for sending in sendings:
@@ -52,7 +52,7 @@ class Run:
             self.send(self.pending, answered=len(self.pending))
 
     def send(self, sendings: list[Sending], answered: int) -> None:
-        """All are stored; the answers to the last of them are lost with the connection."""
+        """Store all events. The answers to the last of them are lost with the connection."""
         publishing = self.history.publishings[-1]
         publishing.sent += sendings
         self.pending = [] if answered == len(sendings) else sendings[answered:]
@@ -70,7 +70,7 @@ class Run:
         self.history.rest.append(RestAppend("caller", sendings, [*self.history.log[-count:]]))
 
     def follow(self, name: str, taken: int) -> None:
-        """A subscriber resumes from where it stands and is cut off after `taken` events."""
+        """Let a subscriber resume from its position, and cut it off after `taken` events."""
         before = self.readers.get(name)
         cursor = 0 if before is None else before.after_seq + len(before.received)
         log = self.history.log
@@ -99,7 +99,7 @@ STEPS = st.one_of(
 
 @st.composite
 def clean_histories(draw: st.DrawFn) -> History:
-    """A session of two publisher connections or more, with something acked on each, and subscribers."""
+    """Return a session with two publisher connections or more, acks on each, and subscribers."""
     run = Run(show_epochs=draw(st.booleans()))
     run.connect(same_gateway=True)
     run.send(run.make(3), answered=3)

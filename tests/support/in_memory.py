@@ -46,7 +46,7 @@ _LONGEST_SECONDS = 120.0
 
 
 class Seat:
-    """A publisher, as its session sees it: keeps all that it is told."""
+    """A publisher, as its session sees it. It keeps everything it is told."""
 
     def __init__(self, epoch: int = 0) -> None:
         self.epoch = epoch
@@ -58,12 +58,12 @@ class Seat:
         self.ended: list[Session] = []
         self.was_superseded = False
         self.codes: list[int] = []
-        """With which it was closed."""
+        """The close code and reason."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
-        self.answered(acks, weight)
+        self.replied(acks, weight)
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         self.answers += replies
         self.weight += weight
 
@@ -75,7 +75,7 @@ class Seat:
         self.ended.append(session)
 
     def commanded(self, command: CommandPush) -> None:
-        """It takes none."""
+        """Ignore the command: this publisher accepts none."""
 
     def superseded(self) -> None:
         self.finished = self.was_superseded = True
@@ -88,12 +88,12 @@ class Seat:
 
     @property
     def seqs(self) -> list[int | None]:
-        """Of its answers in order; None for a nack."""
+        """The seqs of its answers in order; None for a nack."""
         return [answer.seq if isinstance(answer, AckItem) else None for answer in self.answers]
 
     @property
     def nacks(self) -> list[tuple[str | None, str]]:
-        """(eventId, code) of those refused."""
+        """(eventId, code) of each refused event."""
         return [(answer.event_id, str(answer.code)) for answer in self.answers if isinstance(answer, NackItem)]
 
     @property
@@ -101,13 +101,13 @@ class Seat:
         return [answer.event_id for answer in self.answers if isinstance(answer, AckItem) and answer.duplicate]
 
     async def heard(self, count: int) -> list[int | None]:
-        """The seqs of its answers, once there are so many."""
+        """Wait until there are this many answers. Returns their seqs."""
         await until(lambda: len(self.answers) >= count)
         return self.seqs
 
 
 class Crowd:
-    """All who watch one session: keeps what it is shown."""
+    """The audience of one session. It keeps everything it is shown."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -128,7 +128,7 @@ class Crowd:
 
 
 class MemoryGateway:
-    """All of a gateway that knows nothing of sockets. Shares the database with others of its kind, unless `alone`."""
+    """All parts of a gateway that know no sockets. It shares the database with others of its kind, unless `alone`."""
 
     def __init__(self, database: MemoryDatabase, *, alone: bool = False, **settings: Any) -> None:
         self.config = Config(**{"mongodb_uri": None if alone else "mongodb://model", **settings})
@@ -138,7 +138,7 @@ class MemoryGateway:
         self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time)
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
-        """(method, arguments) of all that the observer has been told."""
+        """(method, arguments) of every call of the observer."""
         self.sessions.prepared.set()
         self._periodic = Periodic()
 
@@ -151,11 +151,11 @@ class MemoryGateway:
         return self.sessions.live
 
     def heard(self, method: str) -> list[tuple[Any, ...]]:
-        """The arguments of each call of this method of the observer."""
+        """Return the arguments of each call of this method of the observer."""
         return [arguments for name, arguments in self.told if name == method]
 
     def start(self) -> None:
-        """Begin what the sessions do by themselves."""
+        """Start the periodic work of the sessions."""
         self.parts.start(self._periodic)
 
     async def stop(self) -> None:
@@ -164,7 +164,7 @@ class MemoryGateway:
         await self.store.close()
 
     async def create(self, session_id: str = "s", *events: EventIn, **fields: Any) -> LiveSession:
-        """A new session with these events, in memory here."""
+        """Create a session with these events, in memory here."""
         live, _ = await self.sessions.create(record(session_id, **fields))
         if events:
             await self.append(live, *events)
@@ -174,7 +174,7 @@ class MemoryGateway:
         return await self.sessions.open(session_id)
 
     async def append(self, live: LiveSession, *events: EventIn) -> list[Stored]:
-        """By REST."""
+        """Append by REST."""
         return await self.requests.append(live.session_id, list(events), 100)
 
     async def claim(self, live: LiveSession) -> Seat:
@@ -192,7 +192,7 @@ class MemoryGateway:
         return await done
 
     async def log(self, session_id: str = "s") -> list[str]:
-        """The eventIds that stand in the store, in order, as anybody may read them."""
+        """Return the stored eventIds in order, as any client may read them."""
         return [event.event_id for event in await self.store.events.head_after(session_id, 0)]
 
     async def stored(self, session_id: str = "s") -> SessionRecord:
@@ -202,14 +202,14 @@ class MemoryGateway:
 
 
 def _record_calls(observer: object) -> list[tuple[str, tuple[Any, ...]]]:
-    """Keep what this observer is told from now on, and pass it on."""
+    """Keep every call of this observer from now on, and pass it on."""
     told: list[tuple[str, tuple[Any, ...]]] = []
 
     def tell(name: str, listener: Callable[..., None], *arguments: Any, **options: Any) -> None:
         told.append((name, arguments))
         listener(*arguments, **options)
 
-    for name in ("advanced", "changed", "created", "unwritten", "written", "answered", "taken_over"):
+    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over"):
         setattr(observer, name, partial(tell, name, getattr(observer, name)))
     return told
 
@@ -233,12 +233,12 @@ def events(*event_ids: str) -> list[EventIn]:
 
 
 def send(live: LiveSession, seat: Seat, *sent: EventIn | BadEvent) -> None:
-    """As a publisher does, without waiting for the answer."""
+    """Append as a publisher does, without waiting for the answer."""
     live.submit(AppendItem(sent, 10 * len(sent), STARTED, publisher=seat))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let virtual time pass until it holds. Raises TimeoutError when it never does."""
+    """Let virtual time pass until the condition holds. Raises TimeoutError if it never does."""
     async with asyncio.timeout(_LONGEST_SECONDS):
         while not condition():
             await asyncio.sleep(0.001)
@@ -250,7 +250,7 @@ def virtual_now() -> datetime:
 
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
-    """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
+    """Make the sessions see this wall clock, by default that of virtual time."""
     for module in (claiming, ending, grace, live_sessions, requests, sweeping):
         patch.setattr(module, "utc_now", now)
 
@@ -261,6 +261,6 @@ async def pass_time(seconds: float) -> None:
 
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
-    """Pages of the digest that hold few events."""
+    """Digest pages that hold few events."""
     for module in (rules, known_log, digests):
         patch.setattr(module, "DIGEST_PAGE", size)

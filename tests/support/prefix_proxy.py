@@ -1,4 +1,4 @@
-"""A reverse proxy that serves a gateway below a prefix, as a company's front door does."""
+"""A reverse proxy that serves a gateway under a path prefix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def prefix_proxy(prefix: str, port: int) -> AsyncIterator[str]:
-    """The address below which the gateway on this port is served, without a slash at its end."""
+    """Serve the gateway on this port under a prefix. Gives the address, without a final slash."""
     streams: set[asyncio.StreamWriter] = set()
     served: set[asyncio.Task[None]] = set()
 
@@ -36,7 +36,7 @@ async def prefix_proxy(prefix: str, port: int) -> AsyncIterator[str]:
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, prefix: str, port: int) -> None:
-    """One request and its answer, or one WebSocket."""
+    """Pass on one request and its answer, or one WebSocket."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     method, path, rest = head.split(" ", 2)
     assert path.startswith(prefix + "/"), f"{path} is not below {prefix}"

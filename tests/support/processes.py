@@ -1,4 +1,4 @@
-"""Gateways in processes of their own, to be stopped, killed and started again as a supervisor or an accident would."""
+"""Gateways in their own processes, stopped, killed and started again as by a supervisor or an accident."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POLL_SECONDS: Final = 0.02
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without any setting of the gateway, then `extra`. Finds our packages from anywhere."""
+    """Return this process's environment without the gateway's settings, plus `extra`. Our packages are importable."""
     settings = {environment_name(field) for field in Config.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(extra or {})}
@@ -40,7 +40,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = 20.0) 
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it is not one that has ended and waits to be reaped."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -51,7 +51,7 @@ def is_running(pid: int) -> bool:
 def running_python(
     *args: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
-    """`python …` in a clean environment, its output to be read; killed at the end of the block, if it has not ended."""
+    """Run `python …` in a clean environment, with its output piped. The end of the block kills it if need be."""
     process = subprocess.Popen(
         [sys.executable, *args],
         cwd=ROOT,
@@ -69,9 +69,10 @@ def running_python(
 
 
 class GatewayProcess:
-    """`turnwire serve` as a child process on a data directory; `with` or `async with` starts it and waits until ready.
+    """`turnwire serve` as a child process on a data directory. `with` or `async with` starts it and waits until it is
+    ready.
 
-    Without `mongodb_uri` it has its embedded database there. `env` sets variables, `args` adds options. It listens on a
+    Without `mongodb_uri` its embedded database is there. `env` sets variables, `args` adds options. It listens on a
     free port unless `port` names one. After `kill` or `terminate`, `start` starts it again. Leaving the block kills it.
     """
 
@@ -88,7 +89,7 @@ class GatewayProcess:
     ) -> None:
         self.data_dir = data_dir
         self.lines: list[str] = []
-        """All it has written, standard output and error together, over all its starts."""
+        """Everything it has written to standard output and error, over all its starts."""
         self._ready_timeout = ready_timeout
         self._env = {"TURNWIRE_LOG_FORMAT": "console", "TURNWIRE_DATA_DIR": str(data_dir), **(env or {})}
         if mongodb_uri is not None:
@@ -111,19 +112,19 @@ class GatewayProcess:
 
     @property
     def url(self) -> str:
-        """As in `http://127.0.0.1:34567`, of the present process."""
+        """The URL of the present process, such as `http://127.0.0.1:34567`."""
         url = self._url()
         assert url is not None, "not ready"
         return url
 
     @property
     def ws_url(self) -> str:
-        """As in `ws://127.0.0.1:34567`."""
+        """Such as `ws://127.0.0.1:34567`."""
         return self.url.replace("http", "ws", 1)
 
     @property
     def database_pid(self) -> int:
-        """The process of its embedded database."""
+        """Return the process of its embedded database."""
         (child,) = psutil.Process(self.pid).children()
         pid: int = child.pid
         return pid
@@ -133,7 +134,7 @@ class GatewayProcess:
         return "\n".join(self.lines)
 
     def spawn(self) -> None:
-        """Start the process and do not wait. It runs in its data directory, so that no `.env` of ours is read."""
+        """Start the process without waiting. It runs in its data directory, so that it reads no `.env` of ours."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._first_line = len(self.lines)
         process = self._process = subprocess.Popen(
@@ -156,29 +157,29 @@ class GatewayProcess:
         assert self._url() is not None, f"ended with status {self.process.returncode}:\n{self.output}"
 
     def wait_for_line(self, text: str, timeout: float = 20.0) -> str:
-        """The first line that the present process writes with this text in it, once it is there."""
+        """Wait for the first line of the present process that contains this text, and return it."""
         wait_until(lambda: self._find(text) is not None, f"a line with {text!r}; it wrote:\n{self.output}", timeout)
         line = self._find(text)
         assert line is not None
         return line
 
     def kill(self) -> None:
-        """SIGKILL, as in a crash."""
+        """Send SIGKILL, as in a crash."""
         self.process.kill()
         self.wait()
 
     def interrupt(self, timeout: float = 15.0) -> int:
-        """SIGINT to its process group, as Ctrl-C on a terminal does, then its exit status."""
+        """Send SIGINT to its process group, as Ctrl-C on a terminal does. Returns its exit status."""
         os.killpg(self.pid, signal.SIGINT)
         return self.wait(timeout)
 
     def terminate(self, timeout: float = 15.0) -> int:
-        """SIGTERM, then its exit status."""
+        """Send SIGTERM. Returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout)
 
     def wait(self, timeout: float = 15.0) -> int:
-        """Its exit status, when it has ended and all its lines are read."""
+        """Wait until it has ended and all its lines are read. Returns its exit status."""
         status = self.process.wait(timeout)
         if self._reader is not None and self.process.stdout is not None:
             self._reader.join(timeout)

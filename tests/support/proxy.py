@@ -1,4 +1,4 @@
-"""A network between a gateway and its database that loses answers when told to."""
+"""A network between a gateway and its database that loses answers on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DatabaseProxy:
         self._refusing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.lost = 0
-        """Answers that have been lost."""
+        """The answers lost so far."""
 
     @property
     def uri(self) -> str:
@@ -28,11 +28,11 @@ class DatabaseProxy:
         return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def lose_answer_to(self, command: str) -> None:
-        """The next such command is carried out, and the connection breaks before its answer."""
+        """Let the next such command be carried out, and break the connection before its answer."""
         self._losing = b"\x02" + command.encode() + b"\0"
 
     def refuse(self, refusing: bool) -> None:
-        """Break all connections and take no new ones; or take them again."""
+        """Break all connections and accept no new ones; or accept them again."""
         self._refusing = refusing
         if refusing:
             self._break_all()
@@ -83,6 +83,6 @@ class DatabaseProxy:
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
-    """One message of the wire protocol: its length, of 4 bytes, comes first."""
+    """Read one message of the wire protocol, which begins with its length in 4 bytes."""
     head = await reader.readexactly(4)
     return head + await reader.readexactly(int.from_bytes(head, "little") - 4)

@@ -20,10 +20,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """Stores nothing. Leaving the `with` block kills it."""
+    """A server that stores nothing. Leaving the `with` block kills it."""
 
     def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
-        """`tls` is key and certificate, for a second port."""
+        """`tls`: a key and a certificate, for a second port."""
         self._folder = folder
         self._tls = tls
         self.tls_port = free_port()
@@ -66,7 +66,7 @@ class RedisServer:
             return "\n".join(sock.recv(4096).decode().split("\r\n")[:lines])
 
     def freeze(self) -> None:
-        """It keeps its connections, and answers nothing."""
+        """Freeze the server: it keeps its connections and answers nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -6,7 +6,7 @@ from turnwire.protocol.errors import StorageUnavailable
 
 
 class MemoryLog:
-    """As the store's, without a database. `away` makes it unavailable."""
+    """Behaves like the store's log, without a database. `away` makes it unavailable."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, float | None]] = []

@@ -1,4 +1,4 @@
-"""WebSocket clients for tests: one that behaves, and one of bytes that does as it is told. All waits have limits."""
+"""WebSocket clients for tests: one that behaves, and one made of bytes that does as told. All waits have limits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 Json = Any
 SECONDS = 20.0
-"""How long anything may take."""
+"""Seconds that any wait may take."""
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """Returns when the condition holds. Raises AssertionError, saying `what` did not come, after SECONDS."""
+    """Wait until the condition holds. Raises AssertionError, saying `what` did not come, after SECONDS."""
     try:
         async with asyncio.timeout(SECONDS):
             while not condition():
@@ -64,30 +64,30 @@ class Socket:
                 await self.ws.send_str(json.dumps(message))
 
     async def receive(self) -> Json:
-        """The next message. Raises AssertionError when the connection ends."""
+        """Return the next message. Raises AssertionError if the connection ends."""
         message = await self.ws.receive(timeout=SECONDS)
         assert message.type in (WSMsgType.TEXT, WSMsgType.BINARY), f"closed with {message.data} {message.extra}"
         return msgspec.msgpack.decode(message.data) if self.binary else json.loads(message.data)
 
     async def next(self, kind: str) -> Json:
-        """The next message, which must be of this type."""
+        """Return the next message, which must be of this type."""
         message = await self.receive()
         assert message["type"] == kind, message
         return message
 
     async def next_of(self, kind: str) -> Json:
-        """The next message of this type; those before it are passed over."""
+        """Return the next message of this type, skipping others before it."""
         while (message := await self.receive())["type"] != kind:
             pass
         return message
 
     async def ask(self, message: Json, kind: str) -> Json:
-        """Send a message; the next one received, which must be of this type."""
+        """Send a message. Returns the next one received, which must be of this type."""
         await self.send(message)
         return await self.next(kind)
 
     async def rest(self) -> tuple[list[Json], int]:
-        """What comes until the connection is closed, and the close code."""
+        """Return all messages until the connection is closed, and the close code."""
         messages: list[Json] = []
         while True:
             message = await self.ws.receive(timeout=SECONDS)
@@ -97,7 +97,7 @@ class Socket:
             messages.append(msgspec.msgpack.decode(message.data) if self.binary else json.loads(message.data))
 
     async def close_code(self) -> int:
-        """The code it is closed with, with no message before."""
+        """Return the close code. No message may come before it."""
         messages, code = await self.rest()
         assert messages == []
         return code
@@ -108,11 +108,11 @@ class Socket:
     # A publisher's
 
     async def append(self, *events: Json) -> None:
-        """Send these events in a frame; a text stands for a plain event of that id."""
+        """Send these events in a frame. A text stands for a plain event with that id."""
         await self.send({"type": "append", "events": [new_event(e) if isinstance(e, str) else e for e in events]})
 
     async def answers(self, count: int) -> list[Json]:
-        """The next acks and nacks, as many as these, each with its `type` added."""
+        """Return the next acks and nacks, as many as these events, each with its `type` added."""
         found: list[Json] = []
         while len(found) < count:
             message = await self.receive()
@@ -122,7 +122,7 @@ class Socket:
         return found
 
     async def acked(self, *events: Json) -> list[int]:
-        """Append in a frame and wait for the acks; their seqs."""
+        """Append in a frame and wait for the acks. Returns their seqs."""
         await self.append(*events)
         answers = await self.answers(len(events))
         ids = [event if isinstance(event, str) else event["eventId"] for event in events]
@@ -139,7 +139,7 @@ class Socket:
         return await self.ask(command, "subscribed")
 
     async def events(self, up_to: int, after_seq: int = 0, ref: str = "r") -> list[Json]:
-        """The events that come, up to this seq: strictly rising and without a hole from `after_seq` on."""
+        """Return the events up to this seq, checking that they rise without a hole from `after_seq` on."""
         found: list[Json] = []
         while after_seq + len(found) < up_to:
             message = await self.next_of("events")
@@ -152,7 +152,7 @@ class Socket:
 
 
 async def publisher(gateway: Gateway, session_id: str, *, language: str | None = "en", **options: Any) -> Socket:
-    """A publisher that has been told `opened`. With a language the session is created when there is none."""
+    """Connect a publisher and read `opened`. With a language, an unknown session is created."""
     socket = await Socket.connect(gateway, publish_path(session_id, language), **options)
     socket.opened = await socket.next("opened")
     return socket
@@ -172,7 +172,7 @@ class RawSocket:
 
     @classmethod
     async def connect(cls, gateway: Gateway, path: str, *, receive_buffer: int | None = None, **headers: str) -> Self:
-        """`receive_buffer`: what the kernel takes in while we do not read, in bytes."""
+        """`receive_buffer`: how many bytes the kernel takes in while we do not read."""
         sock = socket.socket()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -193,7 +193,7 @@ class RawSocket:
         await asyncio.wait_for(self._loop.sock_sendall(self._sock, data), SECONDS)
 
     def write_at_once(self, data: bytes) -> None:
-        """Without giving the loop a turn, so that the gateway cannot have read it yet."""
+        """Write without giving the loop a turn, so that the gateway cannot have read it yet."""
         assert self._sock.send(data) == len(data)
 
     async def _read_more(self) -> None:
@@ -206,7 +206,7 @@ class RawSocket:
         await self.write(client_frame(json.dumps(message).encode()))
 
     async def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame, which must be whole."""
+        """Return opcode and payload of the next frame, which must be whole."""
         while (parsed := _parse(self._buffer)) is None:
             await self._read_more()
         opcode, payload, size = parsed
@@ -214,14 +214,14 @@ class RawSocket:
         return opcode, payload
 
     async def receive(self) -> Json:
-        """The next message; pings are passed over and not answered."""
+        """Return the next message. Pings are skipped and not answered."""
         while (frame := await self.frame())[0] == PING:
             pass
         assert frame[0] == TEXT, frame
         return json.loads(frame[1])
 
     async def close_code(self) -> int:
-        """The code of the close frame; what comes before it is passed over."""
+        """Return the code of the close frame, skipping what comes before it."""
         while (frame := await self.frame())[0] != CLOSE:
             pass
         return int.from_bytes(frame[1][:2])
@@ -231,7 +231,7 @@ class RawSocket:
 
 
 def client_frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
-    """A masked frame (RFC 6455, section 5.2)."""
+    """Return a masked frame (RFC 6455, section 5.2)."""
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", fin << 7 | opcode, 0x80 | size)
@@ -246,7 +246,7 @@ def client_frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> byt
 
 
 def _parse(data: bytes) -> tuple[int, bytes, int] | None:
-    """Opcode, payload and whole size of the frame that `data` begins with, if it is all there."""
+    """Return opcode, payload and whole size of the frame that `data` begins with, if it is complete."""
     if len(data) < 2:
         return None
     size, start = data[1] & 0x7F, 2

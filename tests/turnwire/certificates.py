@@ -1,4 +1,4 @@
-"""A certificate that nobody trusts, for a server of a test."""
+"""An untrusted certificate, for a test's server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def self_signed(directory: Path) -> ssl.SSLContext:
-    """A server's context for 127.0.0.1."""
+    """Return a server's TLS context for 127.0.0.1."""
     key, certificate = directory / "key.pem", directory / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1"]

@@ -12,12 +12,12 @@ from tests.turnwire.relay import Relay
 
 @pytest.fixture
 async def relay(gateway: Gateway) -> AsyncIterator[Relay]:
-    """A way to the gateway that can be broken."""
+    """A connection to the gateway that a test can break."""
     async with Relay(gateway.port) as relay:
         yield relay
 
 
 @pytest.fixture(autouse=True)
 def _back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients do not wait up to a second at random before they come back; the tests of just that set it again."""
+    """Clients reconnect without the random second of delay. Tests of that delay set it again."""
     monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 0.02)

@@ -1,4 +1,4 @@
-"""A gateway that asks for tokens: a door before a real one. It takes a token once it was told of it."""
+"""A gateway that asks for tokens: a door in front of a real one. It accepts the tokens a test registers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ EXPIRED = 4402
 
 
 class Gatekeeper:
-    """Carries requests and WebSocket messages to a gateway, for whoever shows a token it knows."""
+    """Carries requests and WebSocket messages to a gateway for clients with a known token."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.tokens: set[str] = set()
-        """Those it takes."""
+        """The tokens it accepts."""
         self.shown: list[str | None] = []
-        """What was shown to it by each request."""
+        """The token of each request."""
         self.renewed: list[str] = []
-        """What was shown on connections that were open."""
+        """The tokens sent on open connections."""
         self._gateway = gateway
         self._sockets: set[web.WebSocketResponse[bool]] = set()
         self._runner: web.AppRunner | None = None
@@ -51,7 +51,7 @@ class Gatekeeper:
         await asyncio.gather(*(socket.close(code=code) for socket in list(self._sockets)))
 
     async def warn(self) -> None:
-        """Tell every connection that its token expires."""
+        """Tell every connection that its token is about to expire."""
         for socket in self._sockets:
             await socket.send_json({"type": "expiring", "expiresAt": "2026-01-01T00:00:00.000Z"})
 

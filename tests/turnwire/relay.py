@@ -1,4 +1,4 @@
-"""A network between a client and a gateway that breaks when told to."""
+"""A network between a client and a gateway that breaks on demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 async def eventually(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    """Returns when the condition holds. Raises TimeoutError when it does not come to that."""
+    """Wait until the condition holds. Raises TimeoutError if it never does."""
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.005)
@@ -20,13 +20,13 @@ class Relay:
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.refusing = False
-        """New connections are closed at once."""
+        """Whether new connections are closed immediately."""
         self.connections = 0
         """How many connections have been carried so far."""
         self.moments: list[float] = []
-        """When each of them came, on the loop's clock."""
+        """When each connection came, on the loop's clock."""
         self.refused = 0
-        """How many connections have been closed at once."""
+        """How many connections were closed immediately."""
         self.carried = 0
         """Bytes, in both directions."""
         self._server: asyncio.Server | None = None
@@ -40,17 +40,17 @@ class Relay:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self) -> None:
-        """Break every connection, without a word to either side."""
+        """Break every connection without telling either side."""
         for pair in self._open:
             for writer in pair:
                 writer.transport.abort()
 
     def swallow(self) -> None:
-        """Throw away what the gateway sends over the present connections: its answers never arrive."""
+        """Discard what the gateway sends over the present connections, so that its answers never arrive."""
         self._swallowed |= {writer for writer, _ in self._open}
 
     def stall(self) -> None:
-        """Forward nothing more over the present connections, in either direction, and take nothing more in."""
+        """Forward nothing more over the present connections, in either direction, and read nothing more."""
         self._stalled |= {writer for pair in self._open for writer in pair}
 
     async def __aenter__(self) -> Self:
@@ -85,7 +85,7 @@ class Relay:
                 end.transport.abort()
 
     async def _closed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Returns when the connection is gone, without taking anything in."""
+        """Wait until the connection is gone, without reading anything."""
         await eventually(lambda: reader.at_eof() or reader.exception() is not None or writer.transport.is_closing(), 60)
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,8 +2,8 @@
 
     python spooling_bot.py URL SESSION SPOOL NOTES [more]
 
-It notes each number in a file of its own once `send` has returned, and goes on behind the last one noted. With `more`
-it sends that many, ends the session and is done; else it goes on for ever.
+It notes each number in the file NOTES once `send` has returned, and goes on after the last one noted. With `more` it
+sends that many events and ends the session; otherwise it goes on for ever.
 """
 
 from __future__ import annotations

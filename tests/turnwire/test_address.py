@@ -39,12 +39,12 @@ def test_http_and_websocket_urls_name_the_same_gateway(url: str, base: str) -> N
         ("a+b", "a%2Bb"),
     ],
 )
-def test_a_session_id_is_one_segment_whatever_is_in_it(session_id: str, segment: str) -> None:
+def test_a_session_id_is_one_path_segment_whatever_it_contains(session_id: str, segment: str) -> None:
     url = Address("http://localhost:3000/base").http("sessions", session_id, "events", query=[("afterSeq", "1 2")])
     assert str(url) == f"http://localhost:3000/base/sessions/{segment}/events?afterSeq=1+2"
 
 
 @pytest.mark.parametrize("url", ["", "localhost:3000", "ftp://example.com", "http://", "http://a?b=c", "http://a:b"])
-def test_what_is_no_gateway_is_said_so(url: str) -> None:
+def test_a_url_that_names_no_gateway_raises(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         Address(url)

@@ -1,4 +1,4 @@
-"""Every problem is an error of the library, and tells its true cause."""
+"""Every connection problem raises an error of the library that names its true cause."""
 
 from __future__ import annotations
 
@@ -42,32 +42,34 @@ Use = Callable[[str], Awaitable[None]]
 
 @pytest.fixture
 async def untrusted(tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a server whose certificate nobody knows."""
+    """The URL of a server with an untrusted certificate."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=self_signed(tmp_path))
     async with server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @everything
-async def test_a_certificate_that_is_not_trusted_says_so(untrusted: str, use: Use) -> None:
+async def test_an_untrusted_certificate_is_named_as_the_cause(untrusted: str, use: Use) -> None:
     with pytest.raises(errors.Refused, match=r"certificate is not trusted: self.signed certificate"):
         await use(untrusted)
 
 
 @everything
-async def test_https_to_a_port_that_does_not_speak_it_says_so(gateway: Gateway, use: Use) -> None:
+async def test_https_to_a_port_without_tls_is_named_as_the_cause(gateway: Gateway, use: Use) -> None:
     with pytest.raises(errors.Refused, match="does not speak TLS on this port"):
         await use(gateway.url.replace("http:", "https:"))
 
 
 @everything
-async def test_a_host_that_does_not_exist_says_so(use: Use) -> None:
+async def test_an_unknown_host_is_named_as_the_cause(use: Use) -> None:
     with pytest.raises(errors.Unreachable, match="there is no host of that name"):
         await use("http://nowhere.invalid:3000")
 
 
-async def test_a_certificate_of_ones_own_is_trusted_by_who_knows_it(gateway: Gateway, tmp_path: Path) -> None:
-    """What the user's own session brings is used, and the text of a refusal is heard over it too."""
+async def test_a_self_signed_certificate_is_trusted_by_a_session_that_knows_it(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """The user's own session is used, and a refusal over it raises the gateway's text too."""
 
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"code": "forbidden", "message": "not for you"}, status=403)
@@ -87,7 +89,7 @@ async def test_a_certificate_of_ones_own_is_trusted_by_who_knows_it(gateway: Gat
     await runner.cleanup()
 
 
-async def test_a_refused_handshake_gives_the_gateways_own_message(gateway: Gateway) -> None:
+async def test_a_refused_handshake_raises_with_the_gateways_own_message(gateway: Gateway) -> None:
     with pytest.raises(errors.SessionNotFound, match="there is no session 'nobody'; create it"):
         async with Publisher(gateway.url, "nobody", language=None):
             pass
@@ -97,12 +99,12 @@ async def test_a_refused_handshake_gives_the_gateways_own_message(gateway: Gatew
     assert (raised.value.status, raised.value.code) == (400, "invalid_message")
 
 
-async def test_a_server_that_is_no_gateway_is_told_as_one(gateway: Gateway) -> None:
+async def test_a_server_that_is_not_a_gateway_is_named_as_the_cause(gateway: Gateway) -> None:
     with pytest.raises(errors.Refused, match="HTTP 404"):
         await publish(f"{gateway.url}/elsewhere")
 
 
-def test_a_code_of_a_newer_gateway_does_not_hide_its_text() -> None:
+def test_an_unknown_error_code_does_not_hide_the_gateways_text() -> None:
     from turnwire.connecting.answers import said  # noqa: PLC0415
 
     assert said(b'{"code":"session_overflown","message":"too much"}', "HTTP 409") == ("too much", None)

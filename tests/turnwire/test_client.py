@@ -1,4 +1,4 @@
-"""All of REST by the client: against a gateway, and what is asked of routes by their contract."""
+"""Every REST call of the client: against a gateway, and as the requests it sends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.turnwire.relay import Relay
 from turnwire import Client, EventIn, errors
 
 
-async def test_sessions_are_listed_over_pages(gateway: Gateway) -> None:
+async def test_the_client_lists_sessions_across_pages(gateway: Gateway) -> None:
     async with Client(gateway.url) as client:
         ids = [(await client.create(language="de" if n % 2 else "en")).session_id for n in range(230)]
         assert {session.session_id async for session in client.list()} == set(ids)
@@ -25,7 +25,7 @@ async def test_sessions_are_listed_over_pages(gateway: Gateway) -> None:
         assert [session async for session in client.list(status="failed")] == []
 
 
-async def test_a_log_is_read_by_windows_and_as_a_stream(gateway: Gateway) -> None:
+async def test_the_client_reads_a_log_by_windows_and_as_a_stream(gateway: Gateway) -> None:
     await gateway.create("call", metadata={"a": 1})
     await gateway.fill("call", 1200)
     async with Client(gateway.url) as client:
@@ -38,7 +38,7 @@ async def test_a_log_is_read_by_windows_and_as_a_stream(gateway: Gateway) -> Non
         assert await client.create("call", "de") == session
 
 
-async def test_what_the_gateway_refuses_is_an_error_of_its_kind(gateway: Gateway) -> None:
+async def test_each_refusal_of_the_gateway_raises_its_kind_of_error(gateway: Gateway) -> None:
     async with Client(gateway.url) as client:
         await client.check()
         with pytest.raises(errors.SessionNotFound) as raised:
@@ -51,7 +51,7 @@ async def test_what_the_gateway_refuses_is_an_error_of_its_kind(gateway: Gateway
         assert refused.value.status == 400
 
 
-async def test_an_export_that_breaks_off_is_an_error(gateway: Gateway, relay: Relay) -> None:
+async def test_an_export_that_breaks_off_raises(gateway: Gateway, relay: Relay) -> None:
     await gateway.create("call")
     await gateway.fill("call", 1000)
     async with Client(relay.url) as client, aclosing(client.export("call")) as events:
@@ -61,7 +61,7 @@ async def test_an_export_that_breaks_off_is_an_error(gateway: Gateway, relay: Re
             _ = [event async for event in events]
 
 
-async def test_no_gateway_is_an_error(gateway: Gateway, relay: Relay) -> None:
+async def test_without_a_gateway_the_client_raises_unreachable(gateway: Gateway, relay: Relay) -> None:
     relay.refusing = True
     async with Client(relay.url) as client:
         with pytest.raises(errors.Unreachable, match="cannot reach"):
@@ -95,7 +95,7 @@ async def test_a_session_is_read_with_a_page_of_its_events(gateway: Gateway) -> 
         assert (last.pagination.offset, last.pagination.has_more) == (40, False)
 
 
-async def test_a_conversation_comes_in_numbers(gateway: Gateway) -> None:
+async def test_the_client_returns_the_figures_of_a_conversation(gateway: Gateway) -> None:
     await gateway.create("call")
     async with Client(gateway.url) as client:
         said = [EventIn("e1", "user_speech", {"text": "Hello?"}), EventIn("e2", "bot_speech", {"text": "Hello!"})]
@@ -104,7 +104,7 @@ async def test_a_conversation_comes_in_numbers(gateway: Gateway) -> None:
     assert (stats.session_id, stats.last_seq, stats.turns.total) == ("call", 2, 2)
 
 
-async def test_pages_of_sessions_are_read_by_hand_too(gateway: Gateway) -> None:
+async def test_the_client_reads_single_pages_of_sessions(gateway: Gateway) -> None:
     async with Client(gateway.url) as client:
         for _ in range(5):
             await client.create()
@@ -113,11 +113,11 @@ async def test_pages_of_sessions_are_read_by_hand_too(gateway: Gateway) -> None:
     assert (len(first.sessions), len(second.sessions), second.next_cursor) == (3, 2, None)
 
 
-# What is asked
+# Requests sent
 
 
 class Recorder:
-    """A server that answers every request with the same, and keeps them."""
+    """A server that gives every request the same answer, and keeps the requests."""
 
     def __init__(self) -> None:
         self.answer: Any = {}
@@ -146,7 +146,7 @@ async def recorded() -> AsyncIterator[tuple[Recorder, Client]]:
 SESSION = {"sessionId": "a/b", "status": "active", "language": "en", "startedAt": "2026-01-01T00:00:00.000Z"}
 
 
-async def test_every_filter_of_a_list_has_its_name(recorded: tuple[Recorder, Client]) -> None:
+async def test_every_filter_of_list_is_sent_as_its_parameter(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     recorder.answer = {"sessions": [SESSION], "nextCursor": None, "count": {"value": 1, "exact": True}}
     found = [
@@ -183,7 +183,7 @@ async def test_every_filter_of_a_list_has_its_name(recorded: tuple[Recorder, Cli
         await client.list_page(statuss="active")  # type: ignore[call-arg]
 
 
-async def test_facts_that_come_late_are_a_merge_patch(recorded: tuple[Recorder, Client]) -> None:
+async def test_patch_sends_a_merge_patch(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     recorder.answer = SESSION
     assert (await client.patch("a/b", metadata={"score": 5, "draft": None}, language="de")).session_id == "a/b"
@@ -192,7 +192,7 @@ async def test_facts_that_come_late_are_a_merge_patch(recorded: tuple[Recorder, 
     ]
 
 
-async def test_a_session_is_erased(recorded: tuple[Recorder, Client]) -> None:
+async def test_delete_erases_a_session(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     recorder.answer = None
     await client.delete("a/b")
@@ -203,7 +203,7 @@ async def test_a_session_is_erased(recorded: tuple[Recorder, Client]) -> None:
     ]
 
 
-async def test_a_bot_is_told_something(recorded: tuple[Recorder, Client]) -> None:
+async def test_command_sends_a_command_to_the_bot(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     recorder.answer = {"commandId": "c1", "state": "requested"}
     state = await client.command("a/b", "say", {"text": "One moment."}, command_id="c1", by="ann", ttl_ms=5000)
@@ -212,7 +212,7 @@ async def test_a_bot_is_told_something(recorded: tuple[Recorder, Client]) -> Non
     assert recorder.asked == [("POST", "/base/sessions/a%2Fb/commands", body)]
 
 
-async def test_a_token_is_minted(recorded: tuple[Recorder, Client]) -> None:
+async def test_mint_token_returns_a_token(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     recorder.answer = {"token": "t", "expiresAt": "2026-01-01T00:10:00.000Z"}
     minted = await client.mint_token("browser", scope="session:read", sessions=["call-*"], ttl=60)
@@ -221,7 +221,7 @@ async def test_a_token_is_minted(recorded: tuple[Recorder, Client]) -> None:
     assert recorder.asked == [("POST", "/base/tokens", body)]
 
 
-async def test_many_calls_come_in_numbers(recorded: tuple[Recorder, Client]) -> None:
+async def test_call_stats_returns_sums_over_calls(recorded: tuple[Recorder, Client]) -> None:
     recorder, client = recorded
     figures = {
         "calls": 2,
@@ -234,7 +234,7 @@ async def test_many_calls_come_in_numbers(recorded: tuple[Recorder, Client]) -> 
         "toolsFailed": 0,
         "errors": 0,
     }
-    recorder.answer = {"groups": [{"key": "2026-01-01", **figures}], "total": figures}
+    recorder.answer = {"groups": [{"key": "2026-01-01", **figures}], "total": {"key": None, **figures}}
     stats = await client.call_stats(started_after="2026-01-01T00:00:00Z", group_by="day")
     assert [(group.key, group.calls) for group in stats.groups] == [("2026-01-01", 2)]
     assert (stats.total.key, stats.total.response_p50_ms) == (None, 700)

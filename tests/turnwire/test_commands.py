@@ -1,4 +1,4 @@
-"""Commands of supervisors reach a bot's handlers: each is carried out once, and its result is told."""
+"""Commands reach a bot's handlers: each is carried out once, and its result is sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from tests.gateway.live.test_commands import ask, controls, until_accepted, until_controls
+from tests.gateway.live.command_bots import ask, controls, until_accepted, until_controls
 from tests.support.gateways import Gateway, StartGateway, new_id
 from turnwire import Publisher
 from turnwire.cli import app
@@ -22,7 +22,7 @@ from turnwire.publishing.commands import Commands
 STANDARD = ["whisper", "say", "end"]
 
 
-async def test_a_handler_gets_the_command_and_its_return_is_the_answer(gateway: Gateway) -> None:
+async def test_a_command_handler_gets_the_command_and_returns_its_answer(gateway: Gateway) -> None:
     session_id = new_id("call")
     got: list[CommandPush] = []
 
@@ -41,7 +41,7 @@ async def test_a_handler_gets_the_command_and_its_return_is_the_answer(gateway: 
     assert [(each.command, each.payload, each.by) for each in got] == [("say", {"text": "Hello"}, "ada")]
 
 
-async def test_a_plain_handler_of_a_named_command_may_refuse_or_fail(gateway: Gateway) -> None:
+async def test_a_plain_command_handler_may_refuse_or_fail(gateway: Gateway) -> None:
     session_id = new_id("call")
 
     def carry_out(command: CommandPush) -> None:
@@ -66,7 +66,7 @@ async def test_a_plain_handler_of_a_named_command_may_refuse_or_fail(gateway: Ga
             assert (told.state, told.message) == (state, message)
 
 
-async def test_a_handler_may_end_the_call(gateway: Gateway) -> None:
+async def test_a_command_handler_may_end_the_call(gateway: Gateway) -> None:
     session_id = new_id("call")
 
     async with Publisher(gateway.url, session_id) as call:
@@ -106,7 +106,7 @@ async def test_after_a_restart_of_the_gateway_the_bot_accepts_again_and_nothing_
     assert done == ["c1", "c2"]
 
 
-async def test_the_command_line_asks_and_tells_what_became_of_it(gateway: Gateway) -> None:
+async def test_the_command_line_sends_a_command_and_prints_its_states(gateway: Gateway) -> None:
     session_id = new_id("call")
     async with Publisher(gateway.url, session_id) as call:
         call.on_command(lambda command: f"said {command.payload['text']}", "say")
@@ -139,7 +139,7 @@ async def settled(commands: Commands) -> list[Accept | CommandResult]:
     return said
 
 
-async def test_a_command_that_comes_again_is_not_done_again_but_answered_again() -> None:
+async def test_a_command_delivered_again_is_answered_again_and_not_repeated() -> None:
     done: list[str] = []
     commands = Commands(lambda: None)
     commands.handle(lambda command: done.append(command.command_id), ["say"])
@@ -154,7 +154,7 @@ async def test_a_command_that_comes_again_is_not_done_again_but_answered_again()
     assert done == ["c1"]
 
 
-async def test_a_result_that_may_not_have_been_read_is_told_on_the_next_connection() -> None:
+async def test_a_result_that_may_be_lost_is_sent_again_on_the_next_connection() -> None:
     commands = Commands(lambda: None)
     commands.handle(lambda _: None, ["say"])
     now = datetime.now(UTC)
@@ -165,7 +165,7 @@ async def test_a_result_that_may_not_have_been_read_is_told_on_the_next_connecti
     assert await settled(commands) == [Accept(["say"]), CommandResult("c1", "done")]
 
 
-async def test_a_command_that_was_long_on_its_way_is_not_begun_whatever_the_bots_clock_says() -> None:
+async def test_an_expired_command_is_not_begun_whatever_the_bots_clock_says() -> None:
     commands = Commands(lambda: None)
     commands.handle(lambda _: None, ["say"])
     gateways = datetime.now(UTC) + timedelta(hours=1)

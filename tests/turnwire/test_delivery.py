@@ -1,4 +1,4 @@
-"""What a publisher sends next, and what it makes of replies: without a connection."""
+"""What a publisher sends next, and how it handles replies, tested without a connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def opened(last_seq: int = 0, last_event_id: str | None = None) -> Opened:
 
 @pytest.fixture
 def delivery() -> Delivery:
-    """One that is connected and holds nothing."""
+    """Return a delivery that is connected and holds nothing."""
     delivery = Delivery(JSON, Outbox(100), None, None)
     delivery.connected(opened(), 0.0)
     return delivery
@@ -50,20 +50,20 @@ def add(delivery: Delivery, *event_ids: str) -> None:
 
 
 def sent(delivery: Delivery) -> list[Shape]:
-    """All it has to send now."""
+    """Return everything it has to send now."""
     messages: list[Shape] = []
     while (message := delivery.next_message(0.0)) is not None:
         messages.append(message)
     return messages
 
 
-def test_nothing_is_sent_before_the_gateway_has_opened() -> None:
+def test_a_publisher_sends_nothing_before_opened() -> None:
     delivery = Delivery(JSON, Outbox(100), None, None)
     add(delivery, "a")
     assert sent(delivery) == []
 
 
-def test_what_is_queued_goes_in_one_frame_and_the_end_after_it(delivery: Delivery) -> None:
+def test_queued_events_are_sent_in_one_frame_and_the_end_after_it(delivery: Delivery) -> None:
     add(delivery, "a", "b", "c")
     delivery.ending = Complete()
     frame, end = sent(delivery)
@@ -72,7 +72,7 @@ def test_what_is_queued_goes_in_one_frame_and_the_end_after_it(delivery: Deliver
     assert sent(delivery) == []
 
 
-def test_the_end_waits_for_events_that_may_not_be_sent_yet(delivery: Delivery) -> None:
+def test_the_end_waits_for_events_beyond_max_in_flight(delivery: Delivery) -> None:
     add(delivery, *"abcdef")
     delivery.ending = Complete()
     assert len(sent(delivery)) == 1
@@ -80,7 +80,7 @@ def test_the_end_waits_for_events_that_may_not_be_sent_yet(delivery: Delivery) -
     assert [type(message).__name__ for message in sent(delivery)] == ["_Append", "Complete"]
 
 
-def test_the_end_is_asked_for_again_on_a_new_connection(delivery: Delivery) -> None:
+def test_complete_is_sent_again_on_a_new_connection(delivery: Delivery) -> None:
     delivery.ending = Complete("failed", "why")
     assert sent(delivery) == [Complete("failed", "why")]
     delivery.disconnected()
@@ -88,7 +88,7 @@ def test_the_end_is_asked_for_again_on_a_new_connection(delivery: Delivery) -> N
     assert sent(delivery) == [Complete("failed", "why")]
 
 
-def test_a_newer_signal_takes_the_place_of_an_older_one_of_its_key(delivery: Delivery) -> None:
+def test_a_newer_signal_replaces_an_unsent_one_of_its_key(delivery: Delivery) -> None:
     delivery.add_signal("a", b'{"n":1}')
     delivery.add_signal("b", b'{"n":2}')
     delivery.add_signal("a", b'{"n":3}')
@@ -104,7 +104,7 @@ def test_signals_do_not_outlive_their_connection(delivery: Delivery) -> None:
     assert sent(delivery) == []
 
 
-def test_after_a_goaway_nothing_more_is_sent(delivery: Delivery) -> None:
+def test_a_publisher_sends_nothing_after_goaway(delivery: Delivery) -> None:
     delivery.received(Goaway("restart", 500), 0.0)
     add(delivery, "a")
     assert sent(delivery) == []
@@ -113,14 +113,14 @@ def test_after_a_goaway_nothing_more_is_sent(delivery: Delivery) -> None:
     assert len(sent(delivery)) == 1
 
 
-def test_an_answer_out_of_turn_means_another_connection(delivery: Delivery) -> None:
+def test_an_answer_out_of_turn_makes_the_publisher_reconnect(delivery: Delivery) -> None:
     add(delivery, "a", "b")
     sent(delivery)
-    with pytest.raises(Lost, match="turn"):
+    with pytest.raises(Lost, match="is next"):
         delivery.received(Ack([AckItem("b", 1)]), 0.0)
 
 
-def test_a_nack_that_is_not_final_means_another_connection(delivery: Delivery) -> None:
+def test_a_nack_that_is_not_final_makes_the_publisher_reconnect(delivery: Delivery) -> None:
     add(delivery, "a")
     sent(delivery)
     with pytest.raises(Lost):
@@ -129,7 +129,7 @@ def test_a_nack_that_is_not_final_means_another_connection(delivery: Delivery) -
     assert len(delivery.outbox) == 1
 
 
-def test_an_error_is_final_or_means_another_connection(delivery: Delivery) -> None:
+def test_an_error_is_final_or_makes_the_publisher_reconnect(delivery: Delivery) -> None:
     with pytest.raises(Lost):
         delivery.received(Error(ErrorCode.INTERNAL, "oops", True), 0.0)
     with pytest.raises(errors.Refused, match="what is this"):
@@ -146,7 +146,7 @@ def test_an_error_that_may_be_about_a_signal_is_only_logged(
     assert "no such signal" in caplog.text
 
 
-def test_a_callback_that_fails_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_raises_does_not_disturb_the_publisher(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_: object) -> None:
         raise ZeroDivisionError
 

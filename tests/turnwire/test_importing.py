@@ -1,4 +1,4 @@
-"""What `import turnwire` costs and gives."""
+"""What `import turnwire` loads and exports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import turnwire
 from tests.support.processes import running_python
 
 
-def test_importing_it_imports_nothing_heavy() -> None:
+def test_importing_turnwire_imports_nothing_heavy() -> None:
     program = "import turnwire, sys; print(*{'aiohttp', 'msgspec', 'asyncio', 'yarl'} & sys.modules.keys())"
     with running_python("-c", program) as process:
         output, errors = process.communicate(timeout=60)
     assert (output.strip(), errors) == ("", "")
 
 
-def test_a_bot_needs_nothing_of_the_server() -> None:
+def test_a_bot_imports_nothing_of_the_server() -> None:
     server = "{'motor', 'pymongo', 'pydantic', 'uvloop', 'structlog', 'rich', 'typer', 'turnwire.gateway'}"
     program = f"import sys; from turnwire import Publisher, Client, subscribe; print(*{server} & sys.modules.keys())"
     with running_python("-c", program) as process:
@@ -23,7 +23,7 @@ def test_a_bot_needs_nothing_of_the_server() -> None:
     assert (output.strip(), errors) == ("", "")
 
 
-def test_every_name_is_there_and_no_other() -> None:
+def test_turnwire_exports_exactly_its_public_names() -> None:
     for name in turnwire.__all__:
         assert getattr(turnwire, name) is not None
         assert name in dir(turnwire)

@@ -18,7 +18,7 @@ def turnwire(*args: str, **env: str) -> Result:
     return CliRunner().invoke(app, args, env={"TURNWIRE_URL": "", "TURNWIRE_TOKEN": "", **env})
 
 
-def test_the_line_lets_the_key_in_that_was_shown_beside_it(tmp_path: Path) -> None:
+def test_the_line_printed_by_turnwire_key_admits_the_key_shown_with_it(tmp_path: Path) -> None:
     made = turnwire("key", "bot", "--scope", "session:publish  session:create", "--sessions", "call-*, x")
     assert made.exit_code == 0, made.output
     [shown] = [word for word in made.stderr.split() if word.startswith("tw_")]
@@ -33,7 +33,7 @@ def test_the_line_lets_the_key_in_that_was_shown_beside_it(tmp_path: Path) -> No
     assert shown.rpartition("_")[2] not in made.stdout
 
 
-def test_lines_can_be_put_one_behind_the_other_and_expire(tmp_path: Path) -> None:
+def test_lines_of_turnwire_key_can_be_appended_and_expire(tmp_path: Path) -> None:
     lines = [turnwire("key", name, "--scope", "metrics", "--days", "30").stdout for name in ("a", "b")]
     path = tmp_path / "keys"
     path.write_text("".join(lines))
@@ -53,19 +53,19 @@ def test_lines_can_be_put_one_behind_the_other_and_expire(tmp_path: Path) -> Non
         (("bot",), "--scope"),
     ],
 )
-def test_a_mistake_makes_no_key(args: tuple[str, ...], said: str) -> None:
+def test_turnwire_key_with_a_mistake_prints_no_key(args: tuple[str, ...], said: str) -> None:
     failed = turnwire("key", *args)
     assert failed.exit_code == 2
     assert said in failed.output
     assert "tw_" not in failed.output
 
 
-def test_the_dashboards_link_holds_the_token_behind_the_hash() -> None:
+def test_the_dashboard_link_has_the_token_behind_its_hash() -> None:
     assert turnwire("dashboard").stdout == "http://127.0.0.1:3000/\n"
     linked = turnwire("dashboard", "--url", "wss://gw.example.com/voice/", TURNWIRE_TOKEN=TOKEN)
     assert linked.stdout == f"https://gw.example.com/voice/#token={TOKEN}\n"
 
 
 @pytest.mark.parametrize("args", [("--token", "a b"), ("--token", "a&b"), ("--url", "ftp://x")])
-def test_a_link_is_not_made_of_what_is_no_token_or_no_gateway(args: tuple[str, ...]) -> None:
+def test_turnwire_dashboard_refuses_an_invalid_token_or_url(args: tuple[str, ...]) -> None:
     assert turnwire("dashboard", *args).exit_code == 2

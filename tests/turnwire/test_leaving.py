@@ -1,4 +1,4 @@
-"""Leaving a publisher: all is stored, or it is over in time; also in a task that is cancelled."""
+"""Leaving a publisher: every event is stored, or leaving ends in time, even in a cancelled task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Client, Publisher, read_spool
 
 SLACK = 1.0
-"""Seconds more than it may take, for a machine that does other things too."""
+"""Extra seconds, for a machine that does other work too."""
 
 
 def warnings(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
@@ -28,7 +28,7 @@ def warnings(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
     return [record.message for record in found if text in record.message]
 
 
-async def test_it_takes_no_longer_than_it_may_when_the_gateway_is_away(
+async def test_leaving_takes_no_longer_than_drain_timeout_when_the_gateway_is_away(
     gateway: Gateway, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Publisher(relay.url, "call", drain_timeout=0.5) as call:
@@ -42,7 +42,7 @@ async def test_it_takes_no_longer_than_it_may_when_the_gateway_is_away(
     assert len(warnings(caplog, "7 events without an answer")) == 1
 
 
-async def test_what_is_left_stays_in_the_spool(
+async def test_unsent_events_stay_in_the_spool_after_leaving(
     gateway: Gateway, relay: Relay, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = tmp_path / "call.spool"
@@ -56,14 +56,16 @@ async def test_what_is_left_stays_in_the_spool(
     assert len(warnings(caplog, f"1 event without an answer (kept in {spool})")) == 1
 
 
-async def test_it_says_nothing_when_all_is_stored(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+async def test_leaving_logs_nothing_when_every_event_is_stored(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Publisher(gateway.url, "call") as call:
         call.post("system", {})
     assert warnings(caplog, "") == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3])
-async def test_closing_frozen_connections_takes_no_longer_either(
+async def test_leaving_takes_no_longer_than_drain_timeout_on_a_frozen_connection(
     gateway: Gateway, relay: Relay, seconds: float
 ) -> None:
     call = Publisher(relay.url, "call", drain_timeout=seconds)
@@ -75,8 +77,8 @@ async def test_closing_frozen_connections_takes_no_longer_either(
     assert time.monotonic() - began < seconds + SLACK
 
 
-async def test_what_a_frozen_gateway_does_not_take_keeps_nobody(gateway: Gateway, relay: Relay) -> None:
-    """More than the system holds on the way: not even the frame that closes a connection can be written."""
+async def test_unread_bytes_for_a_frozen_gateway_do_not_delay_leaving(gateway: Gateway, relay: Relay) -> None:
+    """More bytes than the system buffers, so that not even a close frame can be written."""
     call = Publisher(relay.url, "call", drain_timeout=0.5)
     await call.open()
     relay.stall()
@@ -88,7 +90,7 @@ async def test_what_a_frozen_gateway_does_not_take_keeps_nobody(gateway: Gateway
     assert len(call.unanswered()) == 200
 
 
-async def test_a_cancelled_task_has_all_stored_before_it_ends(gateway: Gateway, relay: Relay) -> None:
+async def test_a_cancelled_task_stores_every_event_before_it_ends(gateway: Gateway, relay: Relay) -> None:
     entered = asyncio.Event()
 
     async def bot() -> None:
@@ -104,14 +106,14 @@ async def test_a_cancelled_task_has_all_stored_before_it_ends(gateway: Gateway, 
     await entered.wait()
     task.cancel()
     await asyncio.sleep(0)
-    task.cancel()  # once more, while it leaves
+    task.cancel()  # cancelled once more, while it leaves
     relay.refusing = False
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(50))
 
 
-async def test_an_end_that_was_asked_for_outlives_the_cancellation(gateway: Gateway, relay: Relay) -> None:
+async def test_a_requested_end_survives_cancellation(gateway: Gateway, relay: Relay) -> None:
     """The session of a task that is cancelled in `complete` does not stay active."""
     call = Publisher(relay.url, "call")
 
@@ -134,7 +136,7 @@ async def test_an_end_that_was_asked_for_outlives_the_cancellation(gateway: Gate
     assert (session["status"], session["endReason"], session["lastSeq"]) == ("completed", "hangup", 2)
 
 
-async def test_a_time_limit_around_it_is_a_cancellation_as_any_other(gateway: Gateway) -> None:
+async def test_a_timeout_around_a_publisher_drains_like_any_cancellation(gateway: Gateway) -> None:
     async def bot() -> None:
         async with asyncio.timeout(0.2), Publisher(gateway.url, "call") as call:
             call.post("system", {"n": 1})
@@ -145,7 +147,7 @@ async def test_a_time_limit_around_it_is_a_cancellation_as_any_other(gateway: Ga
     assert len(await log_of(gateway.url, "call")) == 1
 
 
-async def test_a_second_one_who_leaves_waits_with_the_first(gateway: Gateway) -> None:
+async def test_a_second_aclose_waits_for_the_first(gateway: Gateway) -> None:
     call = Publisher(gateway.url, "call")
     call.start()
     call.post("system", {})
@@ -153,7 +155,7 @@ async def test_a_second_one_who_leaves_waits_with_the_first(gateway: Gateway) ->
     assert len(await log_of(gateway.url, "call")) == 1
 
 
-async def test_one_that_never_started_is_left_at_once() -> None:
+async def test_a_publisher_that_never_started_is_left_at_once() -> None:
     call = Publisher("http://localhost:1", "call")
     await call.aclose()
     await call.close()
@@ -174,8 +176,8 @@ def process(database_uri: str, database_name: str, tmp_path: Path) -> Iterator[G
 
 
 @pytest.mark.e2e
-async def test_a_program_that_ends_waits_for_the_calls_that_go_on_in_it(process: GatewayProcess) -> None:
-    """All tasks are cancelled at once then, the publisher's own among them."""
+async def test_a_program_that_ends_drains_its_open_publishers(process: GatewayProcess) -> None:
+    """`asyncio.run` cancels all tasks at once then, including the publisher's own."""
     with running_python("tests/turnwire/closing_bots.py", process.url, "5", "20") as bots:
         output, errors = await asyncio.to_thread(bots.communicate, timeout=60)
         assert (bots.returncode, output, errors) == (0, "", "")
@@ -184,7 +186,7 @@ async def test_a_program_that_ends_waits_for_the_calls_that_go_on_in_it(process:
 
 
 @pytest.mark.e2e
-async def test_a_gateway_that_is_frozen_or_killed_in_the_middle_costs_the_call_nothing(process: GatewayProcess) -> None:
+async def test_a_gateway_frozen_or_killed_during_a_call_does_not_delay_the_call(process: GatewayProcess) -> None:
     async with Publisher(process.url, "call", drain_timeout=0.5) as call:
         await send_now(call, 0)
         os.kill(process.pid, signal.SIGSTOP)

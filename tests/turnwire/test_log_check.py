@@ -1,4 +1,4 @@
-"""What `turnwire verify` says of logs that are not whole."""
+"""What `turnwire verify` reports about logs that are not whole."""
 
 from __future__ import annotations
 
@@ -35,61 +35,61 @@ def recording(*seqs: int) -> Recording:
     return Recording("s", "en", [RecordedEvent(f"e{seq}", "system", {"n": seq}, 0) for seq in seqs])
 
 
-def test_a_whole_log_has_no_faults() -> None:
+def test_verify_finds_no_faults_in_a_whole_log() -> None:
     found = check(session(3), [event(seq) for seq in (1, 2, 3)], recording(1, 2, 3))
     assert found == Findings("s", events=3)
 
 
-def test_holes_are_counted() -> None:
+def test_verify_counts_holes() -> None:
     found = check(session(7), [event(seq) for seq in (2, 3, 6)])
     assert found.missing == 4
     assert found.faults == ["seq 1 is missing", "seqs 4 to 5 are missing", "seq 7 is missing"]
 
 
-def test_doubles_are_counted() -> None:
+def test_verify_counts_duplicates() -> None:
     found = check(session(3), [event(1), event(2), event(2), event(3, "e1")])
     assert found.doubled == 3
     assert found.faults == [
         "seq 2 comes after seq 2",
-        "eventId 'e2' is there twice, the second time at seq 2",
-        "eventId 'e1' is there twice, the second time at seq 3",
+        "eventId 'e2' occurs twice, the second time at seq 2",
+        "eventId 'e1' occurs twice, the second time at seq 3",
     ]
 
 
-def test_events_that_arrived_while_reading_are_no_fault() -> None:
+def test_verify_accepts_events_that_arrive_while_it_reads() -> None:
     live = session(1, status="active", ended_at=None)
     assert check(live, [event(1), event(2)]).faults == []
 
 
-def test_a_time_that_goes_back_is_a_note() -> None:
+def test_verify_notes_a_timestamp_that_goes_back_as_no_fault() -> None:
     found = check(session(3), [event(1), event(2, timestamp=START), event(3)])
     assert found.faults == []
     assert found.backwards == 1
 
 
-def test_times_that_cannot_be_are_faults() -> None:
-    assert check(session(1), [event(1, timestamp="noon")]).faults == ["the timestamp of seq 1 is no time: 'noon'"]
+def test_verify_reports_impossible_times() -> None:
+    assert check(session(1), [event(1, timestamp="noon")]).faults == ["the timestamp of seq 1 is not a time: 'noon'"]
     assert check(session(1, last_event_at=START), [event(1)]).faults == [
-        f"lastEventAt is {START}, and its event has {moment(1)}"
+        f"lastEventAt is {START}, but its event has {moment(1)}"
     ]
-    assert check(session(0, last_event_at=START), []).faults == [f"there is no event, and lastEventAt is {START}"]
+    assert check(session(0, last_event_at=START), []).faults == [f"there is no event, but lastEventAt is {START}"]
     assert check(session(1, ended_at=START, started_at=END), [event(1)]).faults == [
         f"endedAt {START} is before startedAt {END}"
     ]
 
 
-def test_a_status_that_does_not_fit_is_a_fault() -> None:
-    assert check(session(1, ended_at=None), [event(1)]).faults == ["the status is completed, and endedAt is None"]
+def test_verify_reports_a_status_that_does_not_fit() -> None:
+    assert check(session(1, ended_at=None), [event(1)]).faults == ["the status is completed, but endedAt is None"]
     assert check(session(1, status="initiated", ended_at=None), [event(1)]).faults == [
-        "the status is initiated, and there are 1 events"
+        "the status is initiated, but there are 1 events"
     ]
 
 
-def test_events_of_another_session_are_a_fault() -> None:
+def test_verify_reports_events_of_another_session() -> None:
     assert check(session(1), [event(1, session_id="t")]).faults == ["seq 1 belongs to session 't'"]
 
 
-def test_a_recording_is_compared_event_by_event() -> None:
+def test_verify_compares_a_log_with_a_recording_event_by_event() -> None:
     assert check(session(1), [event(1)], recording(1, 2)).faults == ["the recorded event 'e2' is missing"]
     assert check(session(2), [event(1, "e2"), event(2, "e1")], recording(1, 2)).faults == [
         "seq 1, 'e2', is not what was recorded",

@@ -1,4 +1,4 @@
-"""What is heard of an outage, how soon it is noticed, and how clients come back."""
+"""Outages: what is logged, how soon clients notice, and how they reconnect."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CLIENTS = 60
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What is heard at Python's default level."""
+    """Return the log messages at Python's default level."""
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
+async def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     gateway: Gateway, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Publisher(relay.url, "call") as call:
@@ -42,7 +42,7 @@ async def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
         )
 
 
-async def test_subscriptions_and_feeds_tell_of_it_too(
+async def test_subscriptions_and_feeds_log_an_outage(
     gateway: Gateway, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     await gateway.create("call")
@@ -65,7 +65,7 @@ async def test_subscriptions_and_feeds_tell_of_it_too(
         assert f"{who}: connected again after" in told
 
 
-async def test_a_restart_that_was_announced_is_no_outage(
+async def test_an_announced_restart_is_not_logged_as_an_outage(
     start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = await start_gateway(reconnect_after=0)
@@ -78,16 +78,16 @@ async def test_a_restart_that_was_announced_is_no_outage(
     assert [text for text in warnings(caplog) if "publisher" in text] == []
 
 
-# A path on which nothing comes any more
+# A connection on which nothing arrives any more
 
 
-async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_a_silent_connection_after_one_and_a_half_pings(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.4)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call", max_outbox=5) as call:
         loop = asyncio.get_running_loop()
         relay.stall()
         began = loop.time()
-        for n in range(30):  # more than fits: it has to wait for the new connection
+        for n in range(30):  # more than fits: the rest must wait for the new connection
             await call.send("system", {"n": n})
         assert 0.2 < loop.time() - began < 0.6 + 1
         await call.flush()
@@ -95,11 +95,11 @@ async def test_a_silent_path_is_noticed_after_one_and_a_half_pings(start_gateway
     assert (await gateway.get("/sessions/call"))["lastSeq"] == 30
 
 
-async def test_it_is_noticed_too_when_nothing_more_can_be_written(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_a_silent_connection_it_can_no_longer_write_to(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.4)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
         relay.stall()
-        for n in range(200):  # more than the system holds on the way
+        for n in range(200):  # more than the system buffers
             call.post("system", {"n": n, "text": "x" * 100_000})
         await eventually(lambda: relay.connections == 2, 10)
         await call.flush()
@@ -107,7 +107,7 @@ async def test_it_is_noticed_too_when_nothing_more_can_be_written(start_gateway:
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_a_silent_path_is_noticed_by_who_watches_too(
+async def test_a_subscriber_notices_a_silent_connection(
     gateway: Gateway, relay: Relay, follow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.5)
@@ -119,11 +119,11 @@ async def test_a_silent_path_is_noticed_by_who_watches_too(
         await eventually(lambda: relay.connections == 2, 2.5)
 
 
-# Coming back
+# Reconnecting
 
 
 @pytest.mark.parametrize("goaway", [False, True])
-async def test_clients_that_lost_the_gateway_at_one_moment_come_back_over_a_second(
+async def test_clients_that_lost_the_gateway_together_reconnect_spread_over_a_second(
     start_gateway: StartGateway, goaway: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 1.0)

@@ -1,4 +1,4 @@
-"""The outbox against any order of sendings, answers, broken connections and writes of others."""
+"""The outbox under any order of sends, answers, broken connections and writes by others."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class World:
         self.log = [f"e{n}" if same_session_again else f"before-{n}" for n in range(stored_before)]
         self.outbox = Outbox(1000)
         self.frames: deque[list[str]] = deque()
-        """On their way to the gateway."""
+        """Events on their way to the gateway."""
         self.answers: deque[tuple[str, int | None]] = deque()
-        """On their way back: the seq of a stored event, None for a refused one."""
+        """Answers on their way back: the seq of a stored event, None for a refused one."""
         self.outcome: dict[str, int | None] = {}
         self.added: list[str] = []
         self.others = False
@@ -43,7 +43,7 @@ class World:
         self.outbox.add(entry(event_id))
 
     def connect(self) -> None:
-        """The gateway says where its log stands; what was on the way over the last connection is gone."""
+        """The gateway reports the end of its log. What was on its way over the last connection is lost."""
         self.frames.clear()
         self.answers.clear()
         for taken, seq in self.outbox.reconnected(len(self.log), self.log[-1] if self.log else None):
@@ -62,7 +62,7 @@ class World:
                 self.frames.append([taken.event_id for taken in frame])
 
     def process(self) -> None:
-        """The gateway takes a frame off the wire. It may do so when the connection has broken behind it."""
+        """The gateway reads a frame, even if the connection has broken after it."""
         if self.frames:
             for event_id in self.frames.popleft():
                 if self.is_bad(event_id):
@@ -87,7 +87,7 @@ class World:
         self.log.append(f"other-{len(self.log)}")
 
     def finish(self) -> None:
-        """From now on nothing breaks."""
+        """From now on, break nothing."""
         self.connect()
         for _ in range(10 * len(self.added) + 10):
             self.send()
@@ -107,7 +107,7 @@ STEPS = st.sampled_from(
     again=st.booleans(),
 )
 @settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
-def test_no_event_is_lost_doubled_or_out_of_order(
+def test_the_outbox_loses_doubles_and_reorders_no_event(
     steps: list[str], in_flight: int, stored_before: int, again: bool
 ) -> None:
     world = World(in_flight, stored_before, again)
@@ -138,7 +138,7 @@ def test_no_event_is_lost_doubled_or_out_of_order(
         assert [world.outcome[event_id] for event_id in good] == [world.log.index(event_id) + 1 for event_id in good]
 
 
-def test_what_the_gateway_has_is_not_sent_again() -> None:
+def test_events_the_gateway_has_are_not_sent_again() -> None:
     outbox = Outbox(10)
     outbox.reconnected(7, "before")
     for event_id in "abcd":
@@ -162,7 +162,7 @@ def test_what_the_gateway_has_is_not_sent_again() -> None:
         (12, "d", "more has been stored than was in flight"),
     ],
 )
-def test_when_in_doubt_everything_is_sent_again(last_seq: int, last_id: str, why: str) -> None:
+def test_the_outbox_sends_everything_again_when_in_doubt(last_seq: int, last_id: str, why: str) -> None:
     outbox = Outbox(10)
     outbox.reconnected(7, "before")
     for event_id in "abcd":
@@ -173,18 +173,18 @@ def test_when_in_doubt_everything_is_sent_again(last_seq: int, last_id: str, why
     assert [taken.event_id for taken in again] == list("abcd")
 
 
-def test_an_answer_out_of_turn_is_noticed() -> None:
+def test_the_outbox_notices_an_answer_out_of_turn() -> None:
     outbox = Outbox(10)
     with pytest.raises(OutOfStep, match="nothing is in flight"):
         outbox.answered("a", 1)
     outbox.add(entry("a"))
     outbox.add(entry("b"))
     outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
-    with pytest.raises(OutOfStep, match="the turn of 'a'"):
+    with pytest.raises(OutOfStep, match="'a' is next"):
         outbox.answered("b", 1)
 
 
-def test_an_answer_without_an_id_is_for_the_oldest_in_flight() -> None:
+def test_an_answer_without_an_event_id_is_for_the_oldest_event_in_flight() -> None:
     outbox = Outbox(10)
     outbox.add(entry("a"))
     outbox.next_frame(max_in_flight=2, max_events=500, max_bytes=10_000, now=0)
@@ -192,7 +192,7 @@ def test_an_answer_without_an_id_is_for_the_oldest_in_flight() -> None:
 
 
 @given(sizes=st.lists(st.integers(1, 400), max_size=60), max_bytes=st.integers(100, 1000))
-def test_frames_are_within_their_limit_unless_one_event_is_over_it(sizes: list[int], max_bytes: int) -> None:
+def test_frames_keep_within_their_limit_unless_a_single_event_exceeds_it(sizes: list[int], max_bytes: int) -> None:
     outbox = Outbox(100)
     for index, size in enumerate(sizes):
         outbox.add(entry(str(index), size))
@@ -213,7 +213,7 @@ def test_a_frame_has_no_more_events_than_the_gateway_allows() -> None:
     assert counts == [500, 500, 200]
 
 
-def test_the_first_sending_counts_for_the_latency() -> None:
+def test_the_latency_of_an_ack_counts_from_the_first_sending() -> None:
     outbox = Outbox(10)
     outbox.add(entry("a"))
     outbox.next_frame(max_in_flight=1, max_events=500, max_bytes=10_000, now=3.0)
@@ -222,7 +222,7 @@ def test_the_first_sending_counts_for_the_latency() -> None:
     assert taken.first_sent == 3.0
 
 
-def test_some_are_taken_out_and_the_others_wait_in_their_order() -> None:
+def test_removing_events_keeps_the_order_of_the_others() -> None:
     outbox = Outbox(10)
     for event_id in "abcd":
         outbox.add(entry(event_id))
@@ -234,7 +234,7 @@ def test_some_are_taken_out_and_the_others_wait_in_their_order() -> None:
     ] == ["a", "c"]
 
 
-def test_it_holds_no_more_than_its_capacity() -> None:
+def test_the_outbox_holds_no_more_than_its_capacity() -> None:
     outbox = Outbox(2)
     outbox.add(entry("a"))
     assert not outbox.is_full

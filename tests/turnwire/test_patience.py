@@ -19,14 +19,14 @@ def delays(count: int, asked: float | None = None) -> list[float]:
     return [backoff.next_delay(asked) for _ in range(count)]
 
 
-def test_waits_double_up_to_the_longest_and_each_has_up_to_a_second_more() -> None:
+def test_reconnect_pauses_double_up_to_a_maximum_with_up_to_a_random_second_more() -> None:
     for index, delay in enumerate(delays(20)):
         longest = min(LONGEST, 0.2 * 2**index)
         assert longest / 2 <= delay <= longest + 1
     assert len({delays(1)[0] for _ in range(50)}) > 40
 
 
-def test_progress_makes_the_next_wait_short_again() -> None:
+def test_progress_makes_the_next_reconnect_pause_short_again() -> None:
     backoff = Backoff()
     for _ in range(10):
         backoff.next_delay()
@@ -34,25 +34,25 @@ def test_progress_makes_the_next_wait_short_again() -> None:
     assert backoff.next_delay() <= 1.2
 
 
-def test_what_the_gateway_asks_for_is_waited_at_least() -> None:
+def test_a_reconnect_waits_at_least_as_long_as_the_gateway_asks() -> None:
     assert all(delay >= 3 for delay in delays(20, asked=3))
     assert delays(1, asked=3)[0] <= 4
     assert delays(1, asked=0)[0] <= 1
 
 
-async def test_patience_without_a_limit_has_none() -> None:
+async def test_without_give_up_after_a_client_waits_for_ever() -> None:
     patience = Patience(None, "test")
     await patience.pause(Lost("away"))
 
 
-async def test_patience_ends_at_its_limit() -> None:
+async def test_a_client_gives_up_after_its_limit() -> None:
     patience = Patience(0.05, "test")
     with pytest.raises(errors.Unreachable, match=r"gave up after 0\.05 s: away"):
         await patience.pause(Lost("away"))
 
 
 @pytest.mark.parametrize("code", [1001, 1012, 1013, 4408, 4429, 1006, 1011, 4999])
-def test_after_some_closes_a_client_reconnects(code: int) -> None:
+def test_a_client_reconnects_after_a_temporary_close_code(code: int) -> None:
     assert final_close(code) is None
 
 
@@ -71,7 +71,7 @@ def test_after_some_closes_a_client_reconnects(code: int) -> None:
         (CloseCode.SESSION_ENDED, errors.SessionEnded, ErrorCode.SESSION_ENDED),
     ],
 )
-def test_after_others_it_stops_with_an_error_of_its_kind(
+def test_a_client_stops_after_a_final_close_code_with_its_kind_of_error(
     code: CloseCode, kind: Callable[..., errors.Refused], word: ErrorCode | None
 ) -> None:
     error = final_close(code, "so it is")

@@ -1,4 +1,4 @@
-"""Plain calls that never wait and never raise, whatever the gateway does."""
+"""`post` and `hint` never wait and never raise, whatever the gateway does."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Publisher, errors, read_spool
 
 SOON = 0.3
-"""Seconds within which a call that waits for nothing has returned, on a machine that does other things too."""
+"""Seconds within which a call without waiting must return, on a machine that does other work too."""
 
 
 @pytest.fixture
 def nowhere() -> str:
-    """The URL of a port that nobody listens on."""
+    """The URL of a port where nothing listens."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
-async def test_what_a_plain_callback_posts_is_stored_in_order(gateway: Gateway) -> None:
+async def test_events_posted_from_a_plain_callback_are_stored_in_order(gateway: Gateway) -> None:
     def callback(call: Publisher, n: int) -> None:
         call.post("user_speech", {"n": n}, event_id=f"e{n}")
         call.hint("user_speech", {"text": "on the way"})
@@ -40,9 +40,7 @@ async def test_what_a_plain_callback_posts_is_stored_in_order(gateway: Gateway) 
     assert [event.event_id for event in await log_of(gateway.url, "call")] == [f"e{n}" for n in range(300)]
 
 
-async def test_a_gateway_that_is_down_at_the_start_costs_nothing_and_gets_all_when_it_comes(
-    gateway: Gateway, relay: Relay
-) -> None:
+async def test_a_gateway_down_at_the_start_gets_every_event_when_it_comes(gateway: Gateway, relay: Relay) -> None:
     relay.refusing = True
     began = time.monotonic()
     async with Publisher(relay.url, "call", language="de", metadata={"bot": "b1"}, wait=False) as call:
@@ -57,7 +55,7 @@ async def test_a_gateway_that_is_down_at_the_start_costs_nothing_and_gets_all_wh
     assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
 
 
-async def test_a_plain_function_starts_it(gateway: Gateway) -> None:
+async def test_start_opens_a_publisher_from_a_plain_function(gateway: Gateway) -> None:
     call = Publisher(gateway.url, "call")
     call.start()
     call.post("system", {"n": 1})
@@ -68,7 +66,7 @@ async def test_a_plain_function_starts_it(gateway: Gateway) -> None:
 
 
 async def test_a_gateway_that_never_answers_costs_the_call_nothing() -> None:
-    """Frozen: the kernel takes the connection, and that is all."""
+    """A frozen gateway: the kernel accepts the connection, and nothing answers."""
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         call = Publisher(f"http://127.0.0.1:{frozen.getsockname()[1]}", "call", drain_timeout=0.2)
         began = time.monotonic()
@@ -81,7 +79,7 @@ async def test_a_gateway_that_never_answers_costs_the_call_nothing() -> None:
     assert len(call.unanswered()) == 50
 
 
-async def test_what_is_over_the_outbox_is_dropped_counted_and_told_once(
+async def test_posts_beyond_the_outbox_are_dropped_counted_and_logged_once(
     nowhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     call = Publisher(nowhere, "call", max_outbox=10, drain_timeout=0)
@@ -97,7 +95,7 @@ async def test_what_is_over_the_outbox_is_dropped_counted_and_told_once(
     assert "10 events without an answer, 5 dropped" in caplog.text
 
 
-async def test_what_is_over_the_outbox_goes_to_the_spool(
+async def test_posts_beyond_the_outbox_go_to_the_spool(
     gateway: Gateway, relay: Relay, nowhere: str, tmp_path: Path
 ) -> None:
     spool = tmp_path / "call.spool"
@@ -118,7 +116,7 @@ async def test_what_is_over_the_outbox_goes_to_the_spool(
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(500))
 
 
-async def test_a_disk_that_is_full_raises_nothing_from_a_post(
+async def test_a_full_disk_does_not_make_post_raise(
     nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
@@ -134,8 +132,8 @@ async def test_a_disk_that_is_full_raises_nothing_from_a_post(
     await call.aclose()
 
 
-async def test_only_a_bad_payload_is_an_error_and_at_once(nowhere: str) -> None:
-    """Also before the gateway has told its limits, and also when nothing can be taken."""
+async def test_post_raises_only_for_a_bad_payload_and_at_once(nowhere: str) -> None:
+    """Even before the gateway has told its limits, and even if nothing can be taken."""
     deep: dict[str, Any] = {}
     for _ in range(65):
         deep = {"a": deep}
@@ -156,7 +154,7 @@ async def test_only_a_bad_payload_is_an_error_and_at_once(nowhere: str) -> None:
     await call.aclose()
 
 
-async def test_the_depth_that_the_gateway_allows_is_the_limit(start_gateway: StartGateway) -> None:
+async def test_post_enforces_the_depth_that_the_gateway_allows(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_depth=3)
     async with Publisher(gateway.url, "call") as call:
         call.post("system", {"a": {"b": {}}})
@@ -165,7 +163,7 @@ async def test_the_depth_that_the_gateway_allows_is_the_limit(start_gateway: Sta
     assert call.nacks == []
 
 
-async def test_nothing_is_raised_before_it_is_open_nor_after_its_end(
+async def test_post_and_hint_raise_neither_before_opening_nor_after_the_end(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     call = Publisher(gateway.url, "call")
@@ -180,18 +178,16 @@ async def test_nothing_is_raised_before_it_is_open_nor_after_its_end(
     assert call.dropped == 3
 
 
-async def test_what_a_hint_was_given_may_change_afterwards(gateway: Gateway) -> None:
+async def test_a_payload_given_to_hint_may_change_afterwards(gateway: Gateway) -> None:
     async with Publisher(gateway.url, "call") as call:
         payload: dict[str, Any] = {"n": 1}
         call.hint("a", payload)
-        payload["n"] = {1, 2}  # what cannot be encoded
+        payload["n"] = {1, 2}  # a value that cannot be encoded
         call.post("system", {"n": 2})
     assert len(await log_of(gateway.url, "call")) == 1
 
 
-async def test_a_publisher_that_is_superseded_hurts_no_callback(
-    gateway: Gateway, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_post_does_not_raise_after_a_takeover(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
     first = Publisher(gateway.url, "call")
     await first.open()
     async with Publisher(gateway.url, "call") as second:
@@ -206,8 +202,8 @@ async def test_a_publisher_that_is_superseded_hurts_no_callback(
     assert stops[0].levelno == logging.WARNING
 
 
-async def test_each_raise_is_an_exception_of_its_own(gateway: Gateway) -> None:
-    """One that is raised again and again collects a traceback for each time, and all that its frames hold."""
+async def test_each_raise_is_a_new_exception(gateway: Gateway) -> None:
+    """An exception raised again and again would collect a traceback each time, and everything its frames hold."""
     first = Publisher(gateway.url, "call")
     await first.open()
     async with Publisher(gateway.url, "call"):
@@ -225,7 +221,7 @@ async def test_each_raise_is_an_exception_of_its_own(gateway: Gateway) -> None:
 
 
 def depth(error: BaseException) -> int:
-    """Frames of its traceback."""
+    """Return the number of frames in its traceback."""
     frames, trace = 0, error.__traceback__
     while trace is not None:
         frames, trace = frames + 1, trace.tb_next

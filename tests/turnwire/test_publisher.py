@@ -1,4 +1,4 @@
-"""The publisher against a gateway that does what it should: events, ends, refusals, limits."""
+"""The publisher with a gateway that works: events, ids, limits, signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.protocol.messages import EventIn, SignalPush
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
-async def test_what_is_sent_is_stored_in_order_and_exactly(gateway: Gateway, codec: Literal["json", "msgpack"]) -> None:
+async def test_sent_events_are_stored_exactly_and_in_order(gateway: Gateway, codec: Literal["json", "msgpack"]) -> None:
     payloads: list[dict[str, Any]] = [
         {"n": n, "text": "Grüß \U0001f600", "deep": {"a": [1.5, None]}} for n in range(50)
     ]
@@ -32,14 +32,14 @@ async def test_what_is_sent_is_stored_in_order_and_exactly(gateway: Gateway, cod
     assert (await gateway.get("/sessions/call"))["language"] == "de"
 
 
-async def test_leaving_waits_until_all_is_stored(gateway: Gateway) -> None:
+async def test_leaving_waits_until_every_event_is_stored(gateway: Gateway) -> None:
     async with Publisher(gateway.ws_url, "call") as call:
         for n in range(600):
             await call.send("bot_speech", {"n": n})
     assert len(await log_of(gateway.url, "call")) == 600
 
 
-async def test_the_author_may_choose_ids_and_times(gateway: Gateway) -> None:
+async def test_a_bot_may_choose_event_ids_and_timestamps(gateway: Gateway) -> None:
     moment = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     async with Publisher(gateway.url, "call") as call:
@@ -55,14 +55,14 @@ async def test_the_author_may_choose_ids_and_times(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("session_id", ["a/b", "50% of ü?#&", "..", "a%2Fb", " "])
-async def test_a_session_id_may_be_anything(gateway: Gateway, session_id: str) -> None:
+async def test_a_publisher_works_with_any_session_id(gateway: Gateway, session_id: str) -> None:
     async with Publisher(gateway.url, session_id) as call:
         await call.send("system", {})
         assert (await call.complete()).session_id == session_id
     assert [event.session_id for event in await log_of(gateway.url, session_id)] == [session_id]
 
 
-async def test_metadata_is_that_of_the_new_session(gateway: Gateway) -> None:
+async def test_a_publishers_metadata_is_stored_with_a_new_session(gateway: Gateway) -> None:
     async with Publisher(gateway.url, "call", metadata={"bot": "b1"}) as call:
         assert call.session is not None
         assert call.session.metadata == {"bot": "b1"}
@@ -71,7 +71,7 @@ async def test_metadata_is_that_of_the_new_session(gateway: Gateway) -> None:
         assert call.session.metadata == {"bot": "b1"}
 
 
-async def test_acks_are_told_with_their_latency(gateway: Gateway) -> None:
+async def test_on_ack_gets_each_ack_with_its_latency(gateway: Gateway) -> None:
     acks: list[Acked] = []
     async with Publisher(gateway.url, "call", on_ack=acks.append) as call:
         for event_id in ("a", "b", "a"):
@@ -87,7 +87,7 @@ async def test_acks_are_told_with_their_latency(gateway: Gateway) -> None:
 # Limits
 
 
-async def test_no_more_is_in_flight_and_no_frame_is_larger_than_the_gateway_allows(start_gateway: StartGateway) -> None:
+async def test_a_publisher_respects_max_in_flight_and_max_frame_bytes(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_in_flight=4, max_frame_bytes=3000, max_event_bytes=2000)
     seen: list[int] = []
     async with Publisher(gateway.url, "call", on_ack=lambda _: seen.append(call._delivery.outbox.in_flight)) as call:
@@ -97,7 +97,7 @@ async def test_no_more_is_in_flight_and_no_frame_is_larger_than_the_gateway_allo
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(100))
 
 
-async def test_no_frame_has_more_events_than_the_gateway_allows(start_gateway: StartGateway) -> None:
+async def test_a_publisher_respects_max_batch_events(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_batch_events=5)
     async with Publisher(gateway.url, "call") as call:
         for n in range(203):
@@ -113,7 +113,7 @@ async def test_sending_waits_while_the_outbox_is_full_and_keeps_the_order_of_its
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(200))
 
 
-async def test_our_own_times_do_not_go_back(gateway: Gateway) -> None:
+async def test_timestamps_made_by_the_publisher_do_not_go_back(gateway: Gateway) -> None:
     async with Publisher(gateway.url, "call") as call:
         for _ in range(500):
             await call.send("system", {})
@@ -121,10 +121,10 @@ async def test_our_own_times_do_not_go_back(gateway: Gateway) -> None:
     assert times == sorted(times)
 
 
-# Signals, and life
+# Signals, and the life of a publisher
 
 
-async def test_signals_are_seen_and_not_stored(gateway: Gateway) -> None:
+async def test_signals_of_a_publisher_reach_subscribers_and_are_not_stored(gateway: Gateway) -> None:
     signals: list[SignalPush] = []
     async with Publisher(gateway.url, "call") as call:
         live = asyncio.Event()
@@ -145,7 +145,7 @@ async def test_signals_are_seen_and_not_stored(gateway: Gateway) -> None:
     assert [(signal.key, signal.payload) for signal in signals] == [("interim", {"text": "Hel"})]
 
 
-async def test_an_error_in_the_block_is_the_one_that_is_raised_and_what_was_sent_is_stored(gateway: Gateway) -> None:
+async def test_an_exception_in_the_block_propagates_and_sent_events_are_stored(gateway: Gateway) -> None:
     call = Publisher(gateway.url, "call")
 
     async def bot() -> None:
@@ -160,7 +160,7 @@ async def test_an_error_in_the_block_is_the_one_that_is_raised_and_what_was_sent
         await call.send("system", {})
 
 
-async def test_a_cancelled_block_ends_at_once(gateway: Gateway) -> None:
+async def test_a_cancelled_publisher_block_ends_at_once(gateway: Gateway) -> None:
     entered = asyncio.Event()
 
     async def bot() -> None:
@@ -176,7 +176,7 @@ async def test_a_cancelled_block_ends_at_once(gateway: Gateway) -> None:
         await task
 
 
-async def test_a_publisher_that_was_not_opened_says_so() -> None:
+async def test_a_publisher_used_before_opening_raises() -> None:
     call = Publisher("http://localhost:1", "call")
     for wrong in (call.send("system", {}), call.flush(), call.complete(), call.signal("a", {})):
         with pytest.raises(errors.PublisherClosed):

@@ -14,7 +14,7 @@ from tests.turnwire.relay import eventually
 from turnwire import Acked, Client, NackItem, Publisher, errors
 
 
-async def test_complete_comes_after_all_events_and_says_how_the_session_ended(gateway: Gateway) -> None:
+async def test_complete_takes_effect_after_all_events_and_returns_the_ended_session(gateway: Gateway) -> None:
     async with Publisher(gateway.url, "call") as call:
         for n in range(300):
             await call.send("system", {"n": n})
@@ -26,7 +26,7 @@ async def test_complete_comes_after_all_events_and_says_how_the_session_ended(ga
     assert (await gateway.get("/sessions/call"))["endedAt"] == session.ended_at
 
 
-async def test_in_the_grace_time_late_events_are_stored(gateway: Gateway) -> None:
+async def test_late_events_are_stored_in_the_grace_time(gateway: Gateway) -> None:
     async with Client(gateway.url) as client:
         await client.create("call")
         ended = await client.complete("call", reason="hangup")
@@ -38,7 +38,7 @@ async def test_in_the_grace_time_late_events_are_stored(gateway: Gateway) -> Non
     assert [event.payload for event in await log_of(gateway.url, "call")] == [{"text": "Goodbye"}]
 
 
-async def test_after_the_grace_time_new_events_are_an_error_and_stored_ones_are_not(
+async def test_after_the_grace_time_new_events_raise_and_stored_ones_do_not(
     start_gateway: StartGateway,
 ) -> None:
     gateway = await start_gateway(end_grace=0)
@@ -71,7 +71,7 @@ async def send_if_open(call: Publisher, event_id: str, number: int) -> None:
         assert call.pending == 0
 
 
-async def test_a_session_that_ends_elsewhere_ends_the_publisher(start_gateway: StartGateway) -> None:
+async def test_a_publisher_stops_when_someone_else_ends_its_session(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0.2)
     call = Publisher(gateway.url, "call")
     await call.open()
@@ -88,7 +88,7 @@ async def test_a_session_that_ends_elsewhere_ends_the_publisher(start_gateway: S
 # Refusals
 
 
-async def test_refused_events_are_raised_once_by_flush_and_spoil_nothing(
+async def test_flush_raises_refused_events_once_and_the_others_are_stored(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Publisher(gateway.url, "call") as call:
@@ -104,7 +104,7 @@ async def test_refused_events_are_raised_once_by_flush_and_spoil_nothing(
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1, 3]
 
 
-async def test_refused_events_go_to_the_callback_if_there_is_one(gateway: Gateway) -> None:
+async def test_refused_events_go_to_on_nack_if_given(gateway: Gateway) -> None:
     nacks: list[NackItem] = []
     async with Publisher(gateway.url, "call", on_nack=nacks.append) as call:
         await call.send("system", {"n": 1}, "e1")
@@ -127,7 +127,7 @@ async def test_a_refused_event_does_not_keep_the_session_from_ending(
     assert raised.value.session.status == "completed"
 
 
-async def test_what_cannot_be_an_event_is_refused_before_it_is_queued(start_gateway: StartGateway) -> None:
+async def test_an_invalid_event_is_refused_before_it_is_queued(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_event_bytes=2000)
     deep: dict[str, Any] = {}
     for _ in range(1000):
@@ -160,7 +160,7 @@ async def test_what_cannot_be_an_event_is_refused_before_it_is_queued(start_gate
     assert call.nacks == []
 
 
-async def test_an_unknown_session_is_an_error_when_none_is_to_be_made(gateway: Gateway) -> None:
+async def test_an_unknown_session_raises_if_language_is_none(gateway: Gateway) -> None:
     with pytest.raises(errors.SessionNotFound):
         async with Publisher(gateway.url, "nobody", language=None):
             pass
@@ -170,18 +170,18 @@ async def test_an_unknown_session_is_an_error_when_none_is_to_be_made(gateway: G
     "arguments",
     [{"url": "nowhere"}, {"session_id": ""}, {"codec": "xml"}, {"max_outbox": 0}, {"language": None, "metadata": {}}],
 )
-def test_wrong_arguments_are_errors_at_once(arguments: dict[str, Any]) -> None:
+def test_wrong_arguments_of_a_publisher_raise_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says something of its own
         Publisher(**{"url": "http://localhost", "session_id": "s", **arguments})
 
 
-async def test_an_id_that_is_too_long_is_the_gateways_to_refuse(gateway: Gateway) -> None:
+async def test_an_event_id_that_is_too_long_is_refused_by_the_gateway(gateway: Gateway) -> None:
     with pytest.raises(errors.Refused):
         async with Publisher(gateway.url, "x" * 257):
             pass
 
 
-async def test_another_publisher_takes_over(gateway: Gateway) -> None:
+async def test_a_publisher_that_is_taken_over_raises_superseded(gateway: Gateway) -> None:
     first = Publisher(gateway.url, "call")
     await first.open()
     await send_now(first, 1)

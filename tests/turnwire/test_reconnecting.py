@@ -1,4 +1,4 @@
-"""The publisher over connections that break, and gateways that are away."""
+"""The publisher over broken connections, and with gateways that are away."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def numbers(gateway: Gateway, session_id: str = "call") -> list[int]:
         return [event.payload["n"] async for event in client.export(session_id)]
 
 
-async def test_events_survive_broken_connections_in_order_and_once(gateway: Gateway, relay: Relay) -> None:
+async def test_events_are_stored_once_in_order_across_broken_connections(gateway: Gateway, relay: Relay) -> None:
     acks: list[Acked] = []
     async with Publisher(relay.url, "call", on_ack=acks.append) as call:
         for n in range(300):
@@ -44,7 +44,7 @@ async def test_events_whose_acks_were_lost_are_not_sent_again(gateway: Gateway, 
     assert [(ack.seq, ack.duplicate) for ack in acks] == [(seq, False) for seq in range(1, 5)]
 
 
-async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gateway: Gateway, relay: Relay) -> None:
+async def test_events_with_lost_acks_are_sent_again_if_someone_else_wrote_too(gateway: Gateway, relay: Relay) -> None:
     acks: list[Acked] = []
     async with Publisher(relay.url, "call", on_ack=acks.append) as call:
         relay.swallow()
@@ -57,7 +57,7 @@ async def test_when_somebody_else_wrote_too_lost_acks_are_asked_for_again(gatewa
     assert [(ack.seq, ack.duplicate) for ack in acks] == [(1, True)]
 
 
-async def test_a_gateway_that_never_answers_is_connected_to_again(
+async def test_a_publisher_reconnects_to_a_gateway_that_never_answers(
     gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("turnwire.publishing.loop.ANSWER_TIMEOUT", 0.2)
@@ -69,7 +69,7 @@ async def test_a_gateway_that_never_answers_is_connected_to_again(
     assert relay.connections == 2
 
 
-async def test_a_connection_that_has_gone_silent_is_opened_again(start_gateway: StartGateway) -> None:
+async def test_a_publisher_replaces_a_connection_that_has_gone_silent(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ping_interval=0.1)
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call") as call:
         relay.swallow()
@@ -79,8 +79,10 @@ async def test_a_connection_that_has_gone_silent_is_opened_again(start_gateway: 
     assert await numbers(gateway) == [0]
 
 
-async def test_a_quiet_connection_is_kept(gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one on which the gateway pings less often than a silence may last: it answers our pings."""
+async def test_a_publisher_keeps_a_quiet_connection_that_gets_pings(
+    gateway: Gateway, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the gateway pings less often than a silence may last, because it answers our pings."""
     monkeypatch.setattr("turnwire.connecting.link.QUIET", 0.3)
     async with Publisher(relay.url, "call"):
         quiet_since = relay.carried
@@ -89,13 +91,13 @@ async def test_a_quiet_connection_is_kept(gateway: Gateway, relay: Relay, monkey
 
 
 async def stored(gateway: Gateway, count: int) -> None:
-    """Returns when the session has so many events."""
+    """Wait until the session has this many events."""
     async with asyncio.timeout(20):
         while (await gateway.get("/sessions/call"))["lastSeq"] < count:
             await asyncio.sleep(0.005)
 
 
-async def test_the_end_is_asked_for_again_when_its_answer_was_lost(gateway: Gateway, relay: Relay) -> None:
+async def test_complete_is_sent_again_if_its_answer_was_lost(gateway: Gateway, relay: Relay) -> None:
     async with Publisher(relay.url, "call") as call:
         await call.send("system", {"n": 0})
         await call.flush()
@@ -109,7 +111,7 @@ async def test_the_end_is_asked_for_again_when_its_answer_was_lost(gateway: Gate
     assert (session.status, session.end_reason, session.last_seq) == ("completed", "done", 1)
 
 
-async def test_the_end_is_known_from_the_log_when_the_session_takes_no_more(start_gateway: StartGateway) -> None:
+async def test_a_lost_answer_to_complete_is_recovered_after_the_grace_time(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0)
     acks: list[Acked] = []
     async with Relay(gateway.port) as relay, Publisher(relay.url, "call", on_ack=acks.append) as call:
@@ -125,7 +127,7 @@ async def test_the_end_is_known_from_the_log_when_the_session_takes_no_more(star
     assert [ack.seq for ack in acks] == [1, 2]
 
 
-async def test_events_that_came_too_late_are_named(start_gateway: StartGateway) -> None:
+async def test_events_that_came_too_late_are_named_in_the_error(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0)
     async with Relay(gateway.port) as relay:
         call = Publisher(relay.url, "call")
@@ -145,7 +147,7 @@ async def test_events_that_came_too_late_are_named(start_gateway: StartGateway) 
     assert await numbers(gateway) == [0]
 
 
-async def test_signals_are_dropped_while_the_gateway_is_away(gateway: Gateway, relay: Relay) -> None:
+async def test_signals_of_a_publisher_are_dropped_while_the_gateway_is_away(gateway: Gateway, relay: Relay) -> None:
     async with Publisher(relay.url, "call") as call:
         relay.refusing = True
         relay.cut()
@@ -155,7 +157,7 @@ async def test_signals_are_dropped_while_the_gateway_is_away(gateway: Gateway, r
         relay.refusing = False
 
 
-async def test_a_full_outbox_waits_for_the_gateway(gateway: Gateway, relay: Relay) -> None:
+async def test_sending_into_a_full_outbox_waits_for_the_gateway(gateway: Gateway, relay: Relay) -> None:
     async with Publisher(relay.url, "call", max_outbox=2) as call:
         relay.refusing = True
         relay.cut()
@@ -172,7 +174,7 @@ async def test_a_full_outbox_waits_for_the_gateway(gateway: Gateway, relay: Rela
     assert await numbers(gateway) == [0, 1, 2]
 
 
-async def test_a_gateway_that_drains_is_come_back_to(
+async def test_a_publisher_returns_after_its_gateway_has_drained(
     start_gateway: StartGateway, database_uri: str, database_name: str
 ) -> None:
     first = await start_gateway(reconnect_after=0)
@@ -188,7 +190,7 @@ async def test_a_gateway_that_drains_is_come_back_to(
         assert await numbers(second) == list(range(100))
 
 
-async def test_a_gateway_without_room_is_tried_again(start_gateway: StartGateway) -> None:
+async def test_a_publisher_tries_an_overloaded_gateway_again(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_connections=1)
     async with Publisher(gateway.url, "one"):
         waiting = asyncio.create_task(publish_one(gateway.url, "call"))
@@ -202,7 +204,7 @@ async def publish_one(url: str, session_id: str) -> None:
         await call.send("system", {"n": 0})
 
 
-async def test_a_gateway_that_is_not_there_yet_is_waited_for(gateway: Gateway, relay: Relay) -> None:
+async def test_a_publisher_waits_for_a_gateway_that_is_not_there_yet(gateway: Gateway, relay: Relay) -> None:
     relay.refusing = True
     waiting = asyncio.create_task(publish_one(relay.url, "call"))
     await eventually(lambda: any(task.get_name() == "publisher of call" for task in asyncio.all_tasks()))
@@ -211,7 +213,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for(gateway: Gateway, r
     assert await numbers(gateway) == [0]
 
 
-async def test_patience_at_the_start_ends() -> None:
+async def test_entering_a_publisher_gives_up_after_connect_timeout() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -220,7 +222,7 @@ async def test_patience_at_the_start_ends() -> None:
             pass
 
 
-async def test_patience_with_a_gateway_that_went_away_ends_if_it_is_to(gateway: Gateway, relay: Relay) -> None:
+async def test_a_publisher_gives_up_on_a_lost_gateway_after_give_up_after(gateway: Gateway, relay: Relay) -> None:
     call = Publisher(relay.url, "call", give_up_after=0.3)
     await call.open()
     relay.refusing = True
@@ -232,8 +234,10 @@ async def test_patience_with_a_gateway_that_went_away_ends_if_it_is_to(gateway: 
     assert [event.event_id for event in call.unanswered()] == ["e1"]
 
 
-async def test_two_publishers_do_not_fight(gateway: Gateway, relay: Relay) -> None:
-    """The one that was superseded while it was away takes over once, as the newer, and the other stops for good."""
+async def test_two_publishers_of_a_session_do_not_take_it_from_each_other_for_ever(
+    gateway: Gateway, relay: Relay
+) -> None:
+    """The publisher superseded while it was away takes over once, as the newer one, and the other stops for good."""
     async with Publisher(relay.url, "call") as first:
         relay.refusing = True
         relay.cut()

@@ -1,4 +1,4 @@
-"""Reading recorded conversations: what is taken, and what is said about what is not."""
+"""Reading recorded conversations: what is accepted, and how faults are reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(path: Path, *lines: object) -> Path:
     return path
 
 
-def test_calls_are_read_one_a_line(tmp_path: Path) -> None:
+def test_recorded_calls_are_read_one_per_line(tmp_path: Path) -> None:
     first, second = read_recordings(write(tmp_path / "calls.ndjson", call("s1"), "", call("s2", language="de")))
     assert (first.session_id, second.session_id) == ("s1", "s2")
     assert second.language == "de"
@@ -40,13 +40,13 @@ def test_calls_are_read_one_a_line(tmp_path: Path) -> None:
     assert [(event.event_id, event.offset_ms) for event in first.events] == [("e1", 0), ("e2", 1200)]
 
 
-def test_a_compressed_file_is_known_by_its_content(tmp_path: Path) -> None:
+def test_a_compressed_recording_is_recognized_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "calls.ndjson"
     path.write_bytes(gzip.compress(json.dumps(call()).encode()))
     assert [recording.session_id for recording in read_recordings(path)] == ["s1"]
 
 
-def test_metadata_and_duration_may_be_absent(tmp_path: Path) -> None:
+def test_metadata_and_duration_of_a_recording_may_be_left_out(tmp_path: Path) -> None:
     line = call()
     del line["metadata"], line["durationMs"]
     (recording,) = read_recordings(write(tmp_path / "calls.ndjson", line))
@@ -73,7 +73,7 @@ def event(**fields: Any) -> dict[str, Any]:
         (call("s1"), "line 2: session 's1' is in line 1 already"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: object, fault: str) -> None:
+def test_a_bad_line_of_a_recording_is_named_by_its_number(tmp_path: Path, line: object, fault: str) -> None:
     recordings = read_recordings(write(tmp_path / "calls.ndjson", call("s1"), line))
     assert next(recordings).session_id == "s1"
     with pytest.raises(RecordingError, match=fault):
@@ -81,14 +81,14 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: object, fault: 
 
 
 @pytest.mark.parametrize("keep", [15, 60])
-def test_a_damaged_archive_is_said_so(tmp_path: Path, keep: int) -> None:
+def test_a_damaged_archive_is_reported(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "calls.ndjson.gz"
     path.write_bytes(gzip.compress(json.dumps(call()).encode())[:keep])
     with pytest.raises(RecordingError, match="damaged"):
         list(read_recordings(path))
 
 
-def test_the_end_reason_is_that_of_the_last_call_ended(tmp_path: Path) -> None:
+def test_a_recordings_end_reason_is_that_of_its_last_call_ended(tmp_path: Path) -> None:
     ended = event(eventId="e9", payload={"event": "call.ended", "reason": "user_hangup"})
     lines = [call("s1", events=[event(), ended]), call("s2")]
     first, second = read_recordings(write(tmp_path / "calls.ndjson", *lines))
@@ -96,7 +96,7 @@ def test_the_end_reason_is_that_of_the_last_call_ended(tmp_path: Path) -> None:
     assert second.end_reason is None
 
 
-def test_the_scripted_calls_show_what_calls_can_be() -> None:
+def test_the_scripted_calls_contain_every_kind_of_event() -> None:
     calls = demo_calls()
     assert len(calls) >= 4
     assert {"en", "de"} <= {recording.language for recording in calls}

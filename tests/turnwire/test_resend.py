@@ -1,4 +1,4 @@
-"""`turnwire resend`: what calls that never came back have left."""
+"""`turnwire resend`: sending the spools of calls that never came back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.cli import app
 
 
 async def left_behind(url: str, session_id: str, spool: Path, count: int, *, language: str | None = "en") -> None:
-    """A call that never had a gateway."""
+    """Make the spool of a call that never had a gateway."""
     metadata = None if language is None else {"bot": "b1"}
     call = Publisher(url, session_id, language, metadata=metadata, spool=spool, drain_timeout=0)
     call.start()
@@ -33,7 +33,9 @@ async def resend(*arguments: str | Path) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, ["resend", *map(str, arguments)])
 
 
-async def test_all_that_is_left_in_a_folder_is_sent_to_where_it_was_meant_for(gateway: Gateway, tmp_path: Path) -> None:
+async def test_resend_sends_every_spool_of_a_folder_to_its_gateway_and_session(
+    gateway: Gateway, tmp_path: Path
+) -> None:
     for n in range(5):
         await left_behind(gateway.url, f"call-{n}", tmp_path / f"{n}.spool", 10, language="de")
     (tmp_path / "notes.txt").write_text("no spool")
@@ -46,10 +48,10 @@ async def test_all_that_is_left_in_a_folder_is_sent_to_where_it_was_meant_for(ga
         assert (session["language"], session["metadata"]) == ("de", {"bot": "b1"})
     assert names(tmp_path) == ["notes.txt"]
     result = await resend(tmp_path)
-    assert (result.exit_code, result.output) == (0, "nothing is left to be sent\n")
+    assert (result.exit_code, result.output) == (0, "nothing is left to send\n")
 
 
-async def test_what_cannot_be_stored_is_told_and_stays(gateway: Gateway, tmp_path: Path) -> None:
+async def test_resend_reports_and_keeps_events_that_cannot_be_stored(gateway: Gateway, tmp_path: Path) -> None:
     await left_behind(gateway.url, "unknown", tmp_path / "unknown.spool", 1, language=None)
     await left_behind(gateway.url, "in-use", tmp_path / "in-use.spool", 1)
     await left_behind(gateway.url, "good", tmp_path / "good.spool", 1)
@@ -65,7 +67,7 @@ async def test_what_cannot_be_stored_is_told_and_stays(gateway: Gateway, tmp_pat
     assert names(tmp_path) == ["in-use.spool", "unknown.spool"]
 
 
-async def test_a_gateway_that_is_away_is_waited_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_resend_waits_a_while_for_a_gateway_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("turnwire.commands.resend.PATIENCE", 0.2)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -77,7 +79,7 @@ async def test_a_gateway_that_is_away_is_waited_for_a_while(tmp_path: Path, monk
     assert (tmp_path / "spool").exists()
 
 
-async def test_what_is_no_spool_is_an_error(tmp_path: Path) -> None:
+async def test_resend_of_a_file_that_is_not_a_spool_fails(tmp_path: Path) -> None:
     result = await resend(tmp_path / "nothing")
     assert (result.exit_code, "there is no" in result.output) == (1, True)
     (tmp_path / "text").write_text("no spool")

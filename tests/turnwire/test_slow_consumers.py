@@ -1,4 +1,4 @@
-"""Consumers that are busy for long keep their connections, and the gateway is not asked more than it must be."""
+"""Busy consumers keep their connections, and clients send no more requests than needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.turnwire.relay import Relay, eventually
 from turnwire import Publisher, Session, follow_sessions, subscribe
 
 PATIENT = {"ping_interval": 0.1, "pong_timeout": 0.2, "slow_pong_timeout": 0.2}
-"""A gateway that closes what has not answered for 0.2 s."""
+"""A gateway that closes connections without a pong for 0.2 s."""
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def impatient(start_gateway: StartGateway) -> Gateway:
 
 
 async def pings(relay: Relay, count: int) -> None:
-    """Returns when so many pings have come, and been answered if anybody does."""
+    """Wait until this many pings have come, so that a reading client has answered them."""
     before = relay.carried
     await eventually(lambda: relay.connections > 1 or relay.carried >= before + count * 8)
 
@@ -39,7 +39,7 @@ async def test_a_subscriber_that_is_busy_keeps_its_connection(impatient: Gateway
         assert relay.connections == 1
 
 
-async def test_it_keeps_its_connection_also_when_more_comes_than_is_held(
+async def test_a_busy_subscriber_keeps_its_connection_even_if_more_arrives_than_it_holds(
     impatient: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("turnwire.subscription_reader.MAX_HELD", 20_000)
@@ -73,12 +73,12 @@ async def test_a_follower_that_is_busy_keeps_its_connection(impatient: Gateway) 
         assert relay.connections == 1
 
 
-# What a feed asks for
+# What a feed requests
 
 
 @pytest.fixture
 async def counted(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> tuple[Gateway, list[str]]:
-    """A gateway, and the paths of the requests it gets."""
+    """A gateway, and the paths of the requests it has received."""
     gateway = await start_gateway()
     paths: list[str] = []
     handle = gateway.runner.server.request_handler  # type: ignore[union-attr]
@@ -96,7 +96,7 @@ async def seen(sessions: Any, count: int) -> list[Session]:
         return [await anext(sessions) for _ in range(count)]
 
 
-async def test_a_snapshot_is_given_once_and_no_session_is_asked_for(counted: tuple[Gateway, list[str]]) -> None:
+async def test_a_feed_yields_its_snapshot_once_without_asking_for_sessions(counted: tuple[Gateway, list[str]]) -> None:
     gateway, paths = counted
     large = {"notes": "x" * 60_000}
     ids = [await gateway.create(f"call-{n}", metadata=large) for n in range(60)]  # more than one message holds
@@ -110,7 +110,9 @@ async def test_a_snapshot_is_given_once_and_no_session_is_asked_for(counted: tup
     assert not [path for path in paths if path.startswith("/sessions/call-")]
 
 
-async def test_what_ended_during_a_break_is_found_a_page_at_a_time(counted: tuple[Gateway, list[str]]) -> None:
+async def test_sessions_that_ended_during_a_lost_connection_are_found_page_by_page(
+    counted: tuple[Gateway, list[str]],
+) -> None:
     gateway, paths = counted
     ids = [await gateway.create(f"call-{n}") for n in range(150)]
     async with Relay(gateway.port) as relay, aclosing(follow_sessions(relay.url, ["initiated"])) as sessions:

@@ -1,4 +1,4 @@
-"""A publisher with a spool: what one process leaves behind, the next one sends."""
+"""A publisher with a spool: the next process sends what one process left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def restore(path: Path, content: bytes) -> None:
 
 
 async def leave_behind(relay: Relay, spool: Path, *numbers: int, session_id: str = "call") -> None:
-    """A publisher that is closed when the gateway does not answer any more."""
+    """A publisher that is closed once the gateway no longer answers."""
     call = Publisher(relay.url, session_id, spool=spool)
     await call.open()
     relay.refusing = True
@@ -46,7 +46,9 @@ async def numbers_in_log(gateway: Gateway) -> list[int]:
     return [event.payload["n"] for event in await log_of(gateway.url, "call")]
 
 
-async def test_what_was_left_goes_first_and_exactly_as_it_was(gateway: Gateway, relay: Relay, spool: Path) -> None:
+async def test_events_left_in_the_spool_are_sent_first_and_unchanged(
+    gateway: Gateway, relay: Relay, spool: Path
+) -> None:
     call = Publisher(relay.url, "call", spool=spool)
     await call.open()
     relay.refusing = True
@@ -70,7 +72,9 @@ async def test_what_was_left_goes_first_and_exactly_as_it_was(gateway: Gateway, 
     assert not is_there(spool)
 
 
-async def test_what_was_stored_behind_a_lost_ack_is_not_doubled(gateway: Gateway, relay: Relay, spool: Path) -> None:
+async def test_spooled_events_that_are_already_stored_are_not_stored_twice(
+    gateway: Gateway, relay: Relay, spool: Path
+) -> None:
     call = Publisher(relay.url, "call", spool=spool)
     await call.open()
     await call.send("system", {"n": 1})
@@ -107,7 +111,7 @@ async def test_a_completed_session_completes_again_after_a_restart(start_gateway
     assert not is_there(spool)
 
 
-async def test_flushing_waits_for_what_was_left(gateway: Gateway, relay: Relay, spool: Path) -> None:
+async def test_flush_waits_for_the_events_left_in_the_spool(gateway: Gateway, relay: Relay, spool: Path) -> None:
     await leave_behind(relay, spool, *range(300))
     async with Publisher(relay.url, "call", spool=spool, max_outbox=10) as call:
         await call.flush()
@@ -115,7 +119,7 @@ async def test_flushing_waits_for_what_was_left(gateway: Gateway, relay: Relay, 
         assert call.pending == 0
 
 
-async def test_a_refused_event_is_not_sent_for_ever(gateway: Gateway, relay: Relay, spool: Path) -> None:
+async def test_a_refused_event_leaves_the_spool(gateway: Gateway, relay: Relay, spool: Path) -> None:
     async with Publisher(gateway.url, "call") as call:
         await call.send("system", {"n": 1}, "e2")
     await leave_behind(relay, spool, 2, 3)
@@ -192,7 +196,7 @@ async def test_the_codec_may_change_from_one_start_to_the_next(
     assert [event.payload["n"] for event in events] == [1, 2]
 
 
-async def test_a_gateway_that_is_away_costs_nothing_of_the_spool(gateway: Gateway, relay: Relay, spool: Path) -> None:
+async def test_a_spool_keeps_its_events_while_the_gateway_is_away(gateway: Gateway, relay: Relay, spool: Path) -> None:
     await leave_behind(relay, spool, 1, 2)
     relay.refusing = True
     with pytest.raises(errors.Unreachable):
@@ -203,7 +207,7 @@ async def test_a_gateway_that_is_away_costs_nothing_of_the_spool(gateway: Gatewa
     assert await numbers_in_log(gateway) == [1, 2]
 
 
-def test_a_spool_that_is_none_cannot_be_read(tmp_path: Path) -> None:
+def test_reading_a_file_that_is_not_a_spool_raises(tmp_path: Path) -> None:
     with pytest.raises(errors.SpoolError, match="cannot be read"):
         read_spool(tmp_path / "nothing")
     (tmp_path / "empty").touch()

@@ -1,4 +1,4 @@
-"""The file of a spool: what it says after any writing, cut or damaged anywhere, and who may have it."""
+"""The spool file: its content after any writes, cuts or damage, and who may open it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWNER = SpoolOwner("http://gateway", "call", "turnwire.v1.json")
 
 
 class Model:
-    """A spool file, what it must hold, and all that it has held since it was last written anew."""
+    """A spool file, what it must hold, and everything it has held since it was last rewritten."""
 
     def __init__(self, path: Path, slack: int) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class Model:
         self.states.append((self.path.stat().st_size, list(self.events)))
 
     def held_at(self, size: int) -> list[bytes]:
-        """What the first `size` bytes of the file say."""
+        """Return the events in the first `size` bytes of the file."""
         return next((events for end, events in reversed(self.states) if end <= size), [])
 
 
@@ -70,7 +70,7 @@ ACTS = st.lists(st.one_of(st.binary(max_size=60), st.integers(1, 6)), max_size=4
 @pytest.mark.property
 @given(acts=ACTS, slack=st.integers(0, 400), data=st.data())
 @settings(max_examples=300)
-def test_cut_anywhere_it_holds_what_it_held_when_it_was_that_long(
+def test_a_spool_cut_anywhere_holds_what_it_held_at_that_length(
     acts: list[bytes | int], slack: int, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -91,7 +91,7 @@ def test_cut_anywhere_it_holds_what_it_held_when_it_was_that_long(
 @pytest.mark.property
 @given(acts=ACTS, slack=st.integers(0, 400), data=st.data())
 @settings(max_examples=300)
-def test_a_damaged_byte_costs_the_event_it_belongs_to_and_no_other(
+def test_a_damaged_byte_in_a_spool_costs_only_the_event_it_belongs_to(
     acts: list[bytes | int], slack: int, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -113,12 +113,12 @@ def test_a_damaged_byte_costs_the_event_it_belongs_to_and_no_other(
 
 
 def is_within(part: list[bytes], whole: list[bytes]) -> bool:
-    """Whether all of `part` is in `whole`, in order, perhaps with others in between."""
+    """Return whether all of `part` is in `whole` in order, perhaps with others in between."""
     others = iter(whole)
     return all(any(item == other for other in others) for item in part)
 
 
-def test_of_a_damaged_spool_all_else_is_read_and_the_damage_is_kept_aside(
+def test_a_damaged_spool_is_read_except_for_the_damage_which_is_kept_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "spool"
@@ -145,7 +145,9 @@ def test_of_a_damaged_spool_all_else_is_read_and_the_damage_is_kept_aside(
 @pytest.mark.property
 @given(acts=ACTS, cut_off=st.integers(0, 120), more=st.lists(st.binary(max_size=30), max_size=5))
 @settings(max_examples=150)
-def test_after_a_cut_it_goes_on_behind_what_is_whole(acts: list[bytes | int], cut_off: int, more: list[bytes]) -> None:
+def test_a_cut_spool_is_continued_after_its_last_whole_record(
+    acts: list[bytes | int], cut_off: int, more: list[bytes]
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "spool")
         model = Model(path, 10**9)
@@ -170,7 +172,7 @@ def test_after_a_cut_it_goes_on_behind_what_is_whole(acts: list[bytes | int], cu
         again.release()
 
 
-def test_it_stays_small_while_events_come_and_go(tmp_path: Path) -> None:
+def test_a_spool_stays_small_while_events_come_and_go(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     file = SpoolFile(path, OWNER, rewrite_slack=10_000)
     file.open()
@@ -191,7 +193,7 @@ def test_it_stays_small_while_events_come_and_go(tmp_path: Path) -> None:
     assert recover(path.read_bytes()).events == waiting
 
 
-def test_an_empty_one_is_cut_back_to_its_beginning(tmp_path: Path) -> None:
+def test_an_empty_spool_is_truncated(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     file = SpoolFile(path, OWNER, slack=1000)
     file.open()
@@ -208,7 +210,7 @@ def test_an_empty_one_is_cut_back_to_its_beginning(tmp_path: Path) -> None:
     file.release()
 
 
-def test_an_empty_one_is_removed_when_it_is_released(tmp_path: Path) -> None:
+def test_an_empty_spool_is_removed_on_release(tmp_path: Path) -> None:
     file = SpoolFile(tmp_path / "spool", OWNER)
     file.open()
     file.replace([])
@@ -219,7 +221,7 @@ def test_an_empty_one_is_removed_when_it_is_released(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_a_spool_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = SpoolFile(tmp_path / "spool", OWNER)
     file.open()
     file.replace([])
@@ -227,7 +229,7 @@ def test_it_is_nobody_elses_to_read(tmp_path: Path) -> None:
     file.release()
 
 
-def test_one_at_a_time_has_it(tmp_path: Path) -> None:
+def test_a_spool_can_be_open_only_once_at_a_time(tmp_path: Path) -> None:
     first, second = (SpoolFile(tmp_path / "spool", OWNER) for _ in range(2))
     first.open()
     first.replace([b"event"])
@@ -242,7 +244,7 @@ def test_one_at_a_time_has_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"RIFF....WAVE", b"Turnwire spool 9\nwhatever"])
-def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_spool_is_left_untouched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "call.wav"
     path.write_bytes(content)
     with pytest.raises(SpoolError, match="not a spool"):
@@ -250,14 +252,14 @@ def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path, content: by
     assert path.read_bytes() == content
 
 
-def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_spool_in_a_missing_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="no such file or directory"):
         SpoolFile(tmp_path / "nowhere" / "spool", OWNER).open()
 
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """As when the disk is full."""
+    """Fail like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -266,7 +268,7 @@ def no_file_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_the_disk_does_not_take_was_never_there_and_spoils_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_spool_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     file = SpoolFile(path, OWNER)
     file.open()
@@ -277,7 +279,7 @@ def test_what_the_disk_does_not_take_was_never_there_and_spoils_nothing(tmp_path
         with pytest.raises(SpoolError, match="cannot be written"):
             file.add(b"y" * 1000)
         file.add(b"small")
-        with pytest.raises(SpoolError, match="cannot be written anew"):
+        with pytest.raises(SpoolError, match="cannot be replaced"):
             file.replace([big, big])
     file.add(b"after")
     assert recover(path.read_bytes()).events == [big, b"small", b"after"]

@@ -1,4 +1,4 @@
-"""Bots that are killed and started again, and gateways too: nothing that was sent is missing or there twice."""
+"""Killed and restarted bots and gateways: every sent event is stored exactly once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 60.0
 
 @pytest.fixture
 def gateway(database_uri: str, database_name: str, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """One that listens on the same port after each start."""
+    """A gateway that listens on the same port after each start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +45,7 @@ def running(program: str, *args: str | Path) -> AbstractContextManager[subproces
 
 
 def finished(program: str, *args: str | Path) -> str:
-    """What it wrote until it ended by itself, which must be well."""
+    """Return what it wrote until it ended by itself, which must be with status 0."""
     with running(program, *args) as process:
         output, _ = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, output
@@ -72,7 +72,7 @@ def in_use(path: Path) -> bool:
     return False
 
 
-async def test_all_that_send_returned_for_is_in_the_log_in_order_and_once(
+async def test_every_event_whose_send_returned_is_in_the_log_once_in_order_despite_kills(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:
     url, spool, notes = gateway.url, tmp_path / "call.spool", tmp_path / "notes"
@@ -105,7 +105,7 @@ async def test_all_that_send_returned_for_is_in_the_log_in_order_and_once(
     assert spooled(spool) == 0
 
 
-async def test_the_example_goes_on_where_it_was(gateway: GatewayProcess, tmp_path: Path) -> None:
+async def test_the_restart_example_continues_after_a_kill(gateway: GatewayProcess, tmp_path: Path) -> None:
     arguments = (gateway.url, "call", tmp_path / "call.spool")
     async with Client(gateway.url) as client:
         await client.create("call")

@@ -14,7 +14,9 @@ from turnwire import Event, Publisher, Session, errors, follow_sessions, subscri
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
-async def test_history_then_live_then_the_end(gateway: Gateway, codec: Literal["json", "msgpack"]) -> None:
+async def test_subscribe_yields_history_then_live_events_until_the_end(
+    gateway: Gateway, codec: Literal["json", "msgpack"]
+) -> None:
     async with Publisher(gateway.url, "call", codec=codec) as call:
         for n in range(250):
             await call.send("system", {"n": n})
@@ -47,7 +49,7 @@ async def test_history_then_live_then_the_end(gateway: Gateway, codec: Literal["
     assert subscription.session == states[-1]
 
 
-async def test_it_starts_behind_the_seq_it_is_given(gateway: Gateway) -> None:
+async def test_subscribe_starts_after_the_given_seq(gateway: Gateway) -> None:
     await gateway.create("call")
     await gateway.fill("call", 10)
     await gateway.post("/sessions/call/complete", {})
@@ -55,7 +57,7 @@ async def test_it_starts_behind_the_seq_it_is_given(gateway: Gateway) -> None:
     assert [event async for event in subscribe(gateway.url, "call", 10, until_ended=True)] == []
 
 
-async def test_none_is_missing_and_none_comes_twice_over_broken_connections(gateway: Gateway, relay: Relay) -> None:
+async def test_subscribe_yields_each_event_once_across_broken_connections(gateway: Gateway, relay: Relay) -> None:
     async def follow() -> list[int]:
         seqs = []
         async for event in subscribe(relay.url, "call", until_ended=True):
@@ -73,7 +75,7 @@ async def test_none_is_missing_and_none_comes_twice_over_broken_connections(gate
     assert relay.connections > 1
 
 
-async def test_a_gateway_that_comes_back_is_followed_on(start_gateway: StartGateway) -> None:
+async def test_subscribe_goes_on_when_the_gateway_comes_back(start_gateway: StartGateway) -> None:
     first = await start_gateway(reconnect_after=0)
     async with Relay(first.port) as relay:
         async with Publisher(first.url, "call") as call:
@@ -88,13 +90,13 @@ async def test_a_gateway_that_comes_back_is_followed_on(start_gateway: StartGate
             assert (await anext(events)).seq == 2
 
 
-async def test_an_unknown_session_is_an_error(gateway: Gateway) -> None:
+async def test_subscribing_to_an_unknown_session_raises(gateway: Gateway) -> None:
     with pytest.raises(errors.SessionNotFound):
         async for _ in subscribe(gateway.url, "nobody"):
             pass
 
 
-async def test_a_seq_beyond_the_log_is_an_error(gateway: Gateway) -> None:
+async def test_subscribing_from_beyond_the_log_raises(gateway: Gateway) -> None:
     await gateway.create("call")
     with pytest.raises(errors.Refused) as raised:
         async for _ in subscribe(gateway.url, "call", after_seq=5):
@@ -102,7 +104,7 @@ async def test_a_seq_beyond_the_log_is_an_error(gateway: Gateway) -> None:
     assert raised.value.code == "invalid_message"
 
 
-async def test_patience_ends_if_it_is_to(gateway: Gateway, relay: Relay) -> None:
+async def test_subscribe_gives_up_after_give_up_after(gateway: Gateway, relay: Relay) -> None:
     await gateway.create("call")
     await gateway.fill("call", 1)
     async with aclosing(aiter(subscribe(relay.url, "call", give_up_after=0.3))) as events:
@@ -113,7 +115,7 @@ async def test_patience_ends_if_it_is_to(gateway: Gateway, relay: Relay) -> None
             await anext(events)
 
 
-async def test_without_being_told_to_stop_it_waits_for_more(gateway: Gateway) -> None:
+async def test_subscribe_without_until_ended_waits_for_more_events(gateway: Gateway) -> None:
     await gateway.create("call")
     await gateway.fill("call", 1)
     await gateway.post("/sessions/call/complete", {})
@@ -128,7 +130,7 @@ async def test_without_being_told_to_stop_it_waits_for_more(gateway: Gateway) ->
 # The feed
 
 
-async def test_the_feed_has_what_is_there_and_then_what_changes(gateway: Gateway) -> None:
+async def test_follow_sessions_yields_existing_sessions_and_then_changes(gateway: Gateway) -> None:
     await gateway.create("old")
     async with aclosing(follow_sessions(gateway.url)) as sessions:
         assert (await anext(sessions)).session_id == "old"
@@ -143,7 +145,7 @@ async def test_the_feed_has_what_is_there_and_then_what_changes(gateway: Gateway
                     break
 
 
-async def test_a_filtered_feed_says_once_more_what_leaves_it(gateway: Gateway) -> None:
+async def test_follow_sessions_yields_once_more_a_session_that_leaves_the_filter(gateway: Gateway) -> None:
     await gateway.create("waiting")
     async with Publisher(gateway.url, "call") as call:
         await call.send("system", {})
@@ -158,7 +160,7 @@ async def test_a_filtered_feed_says_once_more_what_leaves_it(gateway: Gateway) -
             assert (session.session_id, session.status) == ("call", "completed")
 
 
-async def test_who_is_slow_gets_the_newest_state(gateway: Gateway, relay: Relay) -> None:
+async def test_a_slow_follower_gets_the_newest_state_of_each_session(gateway: Gateway, relay: Relay) -> None:
     async with aclosing(follow_sessions(relay.url)) as sessions, Publisher(gateway.url, "call") as call:
         for n in range(5):
             await call.send("system", {"n": n})
@@ -169,7 +171,9 @@ async def test_who_is_slow_gets_the_newest_state(gateway: Gateway, relay: Relay)
                 session = await anext(sessions)
 
 
-async def test_what_left_the_filter_while_the_connection_was_away_is_still_said(gateway: Gateway, relay: Relay) -> None:
+async def test_follow_sessions_yields_a_session_that_left_the_filter_during_a_lost_connection(
+    gateway: Gateway, relay: Relay
+) -> None:
     async with Publisher(gateway.url, "call") as call:
         await call.send("system", {})
         await call.flush()
@@ -184,7 +188,7 @@ async def test_what_left_the_filter_while_the_connection_was_away_is_still_said(
                     pass
 
 
-async def test_the_feed_ends_when_patience_does(gateway: Gateway, relay: Relay) -> None:
+async def test_follow_sessions_gives_up_after_give_up_after(gateway: Gateway, relay: Relay) -> None:
     await gateway.create("call")
     async with aclosing(follow_sessions(relay.url, give_up_after=0.3)) as sessions:
         await anext(sessions)

@@ -13,7 +13,7 @@ from turnwire.sync import Client
 
 
 def use(url: str) -> None:
-    """A program that knows no event loop."""
+    """A program without an event loop."""
     with Client(url, token=lambda: "token") as client:
         client.check()
         session = client.create("call", "de", metadata={"a": 1})
@@ -37,12 +37,12 @@ def use(url: str) -> None:
         client.get("call")
 
 
-async def test_its_calls_return_when_they_are_done(gateway: Gateway) -> None:
+async def test_calls_of_the_sync_client_return_when_they_are_done(gateway: Gateway) -> None:
     await asyncio.to_thread(use, gateway.url)
     assert not any(thread.name == "turnwire" for thread in threading.enumerate())
 
 
-async def test_it_may_be_used_by_many_threads(gateway: Gateway) -> None:
+async def test_the_sync_client_may_be_used_by_many_threads(gateway: Gateway) -> None:
     def create_all(client: Client) -> None:
         for _ in range(20):
             client.create()
@@ -52,7 +52,7 @@ async def test_it_may_be_used_by_many_threads(gateway: Gateway) -> None:
         assert len((await gateway.get("/sessions?limit=100"))["sessions"]) == 100
 
 
-def test_a_wrong_url_leaves_nothing_running() -> None:
+def test_a_sync_client_with_a_wrong_url_leaves_no_thread_running() -> None:
     with pytest.raises(ValueError, match="nowhere"):
         Client("nowhere")
     assert not any(thread.name == "turnwire" for thread in threading.enumerate())

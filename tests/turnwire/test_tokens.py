@@ -1,4 +1,4 @@
-"""Tokens: shown by everything, asked for anew, renewed while a connection is open, and failing without harm."""
+"""Tokens: sent by everything, fetched again, renewed on open connections, and failing without harm."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Mint:
         return f"t{next(self.given)}"
 
 
-async def test_each_of_them_shows_its_token(door: Gatekeeper) -> None:
+async def test_publisher_subscriptions_and_client_send_their_token(door: Gatekeeper) -> None:
     async with Publisher(door.url, "call", metadata={"a": 1}, token="good") as call:
         await call.send("system", {"n": 1})
         await call.complete()
@@ -52,7 +52,7 @@ async def test_each_of_them_shows_its_token(door: Gatekeeper) -> None:
     assert set(door.shown) == {"good"}
 
 
-async def test_a_function_is_asked_anew_for_every_connection(door: Gatekeeper, gateway: Gateway) -> None:
+async def test_a_token_function_is_called_for_every_connection(door: Gatekeeper, gateway: Gateway) -> None:
     async with Publisher(door.url, "call", token=Mint()) as call:
         await call.send("system", {"n": 1})
         await call.flush()
@@ -63,7 +63,7 @@ async def test_a_function_is_asked_anew_for_every_connection(door: Gatekeeper, g
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1, 2]
 
 
-async def test_an_expired_token_is_no_outage(door: Gatekeeper, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_expired_token_is_not_logged_as_an_outage(door: Gatekeeper, caplog: pytest.LogCaptureFixture) -> None:
     async with Publisher(door.url, "call", token=Mint()) as call:
         with caplog.at_level(logging.INFO, "turnwire"):
             await door.close(EXPIRED)
@@ -95,7 +95,7 @@ async def test_a_token_that_is_about_to_expire_is_renewed_on_its_connection(door
     assert len(door.shown) == (1 if kind == "publisher" else 2)
 
 
-async def test_a_function_that_fails_is_asked_again(
+async def test_a_token_function_that_fails_is_called_again(
     door: Gatekeeper, gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     mint = Mint()
@@ -107,20 +107,20 @@ async def test_a_function_that_fails_is_asked_again(
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1]
 
 
-async def test_one_that_fails_to_renew_is_asked_again_too(
+async def test_a_token_function_that_fails_during_renewal_is_called_again(
     door: Gatekeeper, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mint = Mint()
     async with Publisher(door.url, "call", token=mint) as call:
         mint.failing = True
         await door.warn()
-        await eventually(lambda: "the token cannot be renewed" in caplog.text)
+        await eventually(lambda: "the token could not be renewed" in caplog.text)
         mint.failing = False
         await eventually(lambda: door.renewed == ["t1"])
         assert call.connected
 
 
-async def test_a_client_whose_function_fails_says_so(door: Gatekeeper) -> None:
+async def test_a_client_whose_token_function_fails_raises_token_error(door: Gatekeeper) -> None:
     def nothing() -> str:
         return ""
 
@@ -129,7 +129,7 @@ async def test_a_client_whose_function_fails_says_so(door: Gatekeeper) -> None:
             await client.get("call")
 
 
-async def test_a_client_asks_for_another_token_when_its_own_is_not_taken_any_more(
+async def test_a_client_gets_another_token_when_its_own_is_no_longer_accepted(
     door: Gatekeeper, gateway: Gateway
 ) -> None:
     await gateway.create("call")
@@ -141,7 +141,7 @@ async def test_a_client_asks_for_another_token_when_its_own_is_not_taken_any_mor
     assert door.shown == ["t0", "t0", "t1", "t1"]
 
 
-async def test_a_token_that_is_refused_is_final_and_says_what_the_gateway_says(door: Gatekeeper) -> None:
+async def test_a_refused_token_is_final_and_raises_the_gateways_text(door: Gatekeeper) -> None:
     with pytest.raises(errors.NotAllowed, match="this token is not known") as raised:
         async with Publisher(door.url, "call", token="wrong"):
             pass
@@ -155,7 +155,7 @@ async def test_a_token_that_is_refused_is_final_and_says_what_the_gateway_says(d
 
 
 @pytest.mark.parametrize("code", [4401, 4403])
-async def test_being_put_out_is_final(door: Gatekeeper, code: int) -> None:
+async def test_a_close_with_4401_or_4403_is_final(door: Gatekeeper, code: int) -> None:
     call = Publisher(door.url, "call", token=Mint())
     await call.open()
     await door.close(code)
@@ -167,14 +167,14 @@ async def test_being_put_out_is_final(door: Gatekeeper, code: int) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\n", "ü", 7])
-def test_what_can_be_no_token_is_refused_at_once(token: Any) -> None:
-    with pytest.raises(ValueError, match="token must be"):
+def test_an_impossible_token_is_refused_at_once(token: Any) -> None:
+    with pytest.raises(ValueError, match="a token must"):
         Client("http://localhost", token=token)
-    with pytest.raises(ValueError, match="token must be"):
+    with pytest.raises(ValueError, match="a token must"):
         Publisher("http://localhost", "call", token=token)
 
 
-async def test_a_function_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_function_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never() -> str:
         await asyncio.Event().wait()
         return "token"

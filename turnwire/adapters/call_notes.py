@@ -1,4 +1,4 @@
-"""Writes down a call as events: times from its start, payloads without gaps, and never an exception into the bot."""
+"""Recording a call as events: times from its start, payloads without nulls, and no exception into the bot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ State = Literal["speaking", "listening", "thinking", "idle", "away"]
 
 
 class CallNotes:
-    """Notes of one call. Times given to it are seconds of `clock`; those in payloads are milliseconds of the call."""
+    """The events of one call. Arguments are in seconds of `clock`, payloads in milliseconds of the call."""
 
     def __init__(self, target: Target, *, clock: Callable[[], float] = time.time, began: float | None = None) -> None:
         self._target = target
@@ -33,13 +33,13 @@ class CallNotes:
         return self._clock()
 
     def ms(self, at: float | None) -> int | None:
-        """Milliseconds from the start of the call; never negative."""
+        """Return milliseconds from the start of the call; never negative."""
         return None if at is None else max(0, round((at - self.began) * 1000))
 
     def note(
         self, event: str, *, event_id: str | None = None, timestamp: datetime | str | None = None, **facts: Any
     ) -> None:
-        """A `system` event."""
+        """Post a `system` event."""
         self._post("system", fields(event=event, **facts), event_id, timestamp)
 
     def said(
@@ -54,20 +54,20 @@ class CallNotes:
         timestamp: datetime | str | None = None,
         **facts: Any,
     ) -> None:
-        """An utterance that is over. `started` and `ended` are times of the clock."""
+        """Post an utterance that is over. `started` and `ended` are in seconds of the clock."""
         payload = fields(text=text, turn=turn, startedMs=self.ms(started), endedMs=self.ms(ended), **facts)
         self._post("user_speech" if side == "user" else "bot_speech", payload, event_id, timestamp)
 
     def heard_so_far(self, side: Side, text: str, *, turn: int | None = None) -> None:
-        """An interim text, for whoever watches now."""
+        """Send an interim text to those who watch now."""
         key = "user_speech" if side == "user" else "bot_speech"
         try:
             self._target.hint(key, fields(text=text, turn=turn, final=False))
         except ClientError as error:
-            log.debug("a hint was not taken: %s", error)
+            log.debug("a hint was not sent: %s", error)
 
     def state(self, side: Side, state: State, *, event_id: str | None = None) -> None:
-        """What a side is doing; told when it changes."""
+        """Post what a side is doing, if that has changed."""
         if self._states.get(side) != state:
             self._states[side] = state
             self.note(f"{side}.state", event_id=event_id, state=state)
@@ -78,5 +78,5 @@ class CallNotes:
         try:
             self._target.post(type, payload, event_id=event_id, timestamp=timestamp)
         except ClientError as error:  # the call itself goes on
-            log.log(logging.DEBUG if self._has_warned else logging.WARNING, "an event was not taken: %s", error)
+            log.log(logging.DEBUG if self._has_warned else logging.WARNING, "an event was not queued: %s", error)
             self._has_warned = True

@@ -1,10 +1,10 @@
-"""Deepgram's Voice Agent: from the messages of its WebSocket to ours.
+"""Deepgram's Voice Agent: the messages of its WebSocket, mapped to events.
 
 from turnwire.adapters import deliver
 from turnwire.adapters.deepgram import DeepgramMapper
 
 mapper = DeepgramMapper()
-async for message in connection:             # audio, as bytes, too
+async for message in connection:             # including audio, as bytes
     deliver(call, mapper.events(message))
     …
     deliver(call, mapper.sent(response))     # your FunctionCallResponse, if you run functions
@@ -19,7 +19,7 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 from turnwire.adapters.mapped import Collected, Mapped
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 
 STAGES = {
     "stt_latency": "sttMs",
@@ -28,21 +28,22 @@ STAGES = {
     "tts_latency": "ttsMs",
     "total_latency": "responseMs",
 }
-"""Deepgram's latencies, in seconds, and the fields of `metrics.turn`."""
+"""Deepgram's latency, in seconds → the field of `metrics.turn`, in milliseconds."""
 
 
 class DeepgramMapper:
-    """Give it each message when it arrives, as a dict, as an object of Deepgram's SDK, or as bytes of audio.
+    """The mapper of one connection's messages. Pass each on arrival: a dict, an object of the SDK, or bytes of audio.
 
-    Deepgram's messages have no times and few ids: `clock` gives Unix times in seconds, and events are numbered, so the
-    same messages make the same ids. `bytes_a_second` is that of the agent's audio: 16 bits at 24 kHz unless told.
+    Deepgram's messages have no times and few ids. `clock` gives Unix times in seconds, and events are numbered, so that
+    the same messages make the same ids. `bytes_a_second` is the rate of the agent's audio: 16 bits at 24 kHz by
+    default.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time, bytes_a_second: int = 48_000) -> None:
         self._clock = clock
         self._collected = Collected()
         self._notes = CallNotes(self._collected, clock=clock)
-        self._turns = Turns()
+        self._turns = TurnCounter()
         self._bytes_a_second = bytes_a_second
         self._count = 0
         self._user_started: float | None = None
@@ -69,7 +70,7 @@ class DeepgramMapper:
         }
 
     def events(self, message: Any) -> list[Mapped]:
-        """What this message says. Never raises for a message that it does not know."""
+        """Map a message from Deepgram. Never raises for an unknown message."""
         now = self._clock()
         if isinstance(message, bytes | bytearray | memoryview):
             self._audio(len(message), now)
@@ -80,13 +81,13 @@ class DeepgramMapper:
         return self._collected.take()
 
     def sent(self, message: Any) -> list[Mapped]:
-        """What a message of yours says: the response to a function call ends that call."""
+        """Map a message to Deepgram: the response to a function call ends that call."""
         if field(message, "type") == "FunctionCallResponse":
             self._function_done(message, self._clock())
         return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
-        """What is left to say when the connection is over."""
+        """Return the last events, after the connection has ended."""
         now = self._clock()
         self._tell_bot(now, cut_by="hangup" if now < self._planned_end else None)
         for call_id, (name, started) in self._running.items():
@@ -170,7 +171,7 @@ class DeepgramMapper:
         self._tell_bot(now)
 
     def _tell_bot(self, now: float, *, cut_by: str | None = None) -> None:
-        """The bot's utterance is complete: all its audio has come, or the user has cut in."""
+        """Post the bot's utterance: all its audio has arrived, or it was cut short."""
         if self._bot_texts:
             ended = self._planned_end if self._bot_audio else None
             facts: dict[str, Any] = {}
@@ -216,7 +217,7 @@ class DeepgramMapper:
             self._end("tool.cancelled", call_id, name, started, now)
 
     def _running_named(self, name: Any) -> str | None:
-        """The server may leave out the id of a function that it ran itself."""
+        """Find a running call by its function's name: the server may omit the id of a function that it ran itself."""
         return next((call_id for call_id, (known, _) in self._running.items() if known == name), None)
 
     def _end(self, event: str, call_id: str, name: str | None, started: float, now: float, **facts: Any) -> None:

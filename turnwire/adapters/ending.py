@@ -1,4 +1,4 @@
-"""How an adapter begins and ends a session: whatever the gateway does, the call goes on and its end is not held up."""
+"""Starting and ending an adapter's session. Whatever the gateway does, the call goes on and its end is not delayed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger("turnwire")
 
 
 def begin(publisher: CallTarget) -> None:
-    """Start the publisher. What keeps it from starting is told, and costs the call only its events."""
+    """Start the publisher. If it cannot start, log why: the call goes on, but its events are lost."""
     try:
         publisher.start()
     except ClientError:
@@ -20,11 +20,11 @@ def begin(publisher: CallTarget) -> None:
 
 
 async def end(publisher: CallTarget, status: FinalStatus, reason: str) -> None:
-    """Ask for the end of the session and leave, which waits for it, `drain_timeout` of the publisher at most."""
+    """Request the end of the session and leave, which waits for the end for the publisher's `drain_timeout` at most."""
     try:
         await publisher.complete(status, reason, timeout=0)
     except TimeoutError:
-        pass  # it is asked for
+        pass  # the end is requested, and leaving waits for it
     except ClientError as error:
         log.warning("%s was not ended: %s", publisher.session_id, error)
     await publisher.aclose()

@@ -1,4 +1,4 @@
-"""Reading a vendor's messages, whether they are dicts or the objects of its SDK."""
+"""Reading a vendor's messages, whether they are dicts or objects of its SDK."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 def field(source: Any, *path: str) -> Any:
-    """What is at the end of the path, or None where there is nothing."""
+    """Return the value at the end of the path, or None."""
     for name in path:
         source = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
         if source is None:
@@ -18,7 +18,7 @@ def field(source: Any, *path: str) -> Any:
 
 
 def decoded(text: Any) -> Any:
-    """What a JSON text says; anything else as it is."""
+    """Return the value of a JSON text. Return anything else unchanged."""
     if not isinstance(text, str) or not text:
         return text
     try:

@@ -1,4 +1,4 @@
-"""Where an adapter's gateway is."""
+"""The URL of an adapter's gateway."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def gateway_url(given: str | None) -> str:
-    """The URL that was given, or TURNWIRE_URL of the environment. Raises ValueError when there is neither."""
+    """Return the given URL, or TURNWIRE_URL of the environment. Raises ValueError if neither is set."""
     url = given or os.environ.get("TURNWIRE_URL")
     if not url:
         raise ValueError("give the URL of the gateway, or set TURNWIRE_URL")

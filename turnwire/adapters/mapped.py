@@ -1,4 +1,4 @@
-"""What a pure mapper returns: events with ids that are the same whenever the same message is mapped, and hints."""
+"""The results of a pure mapper: hints, and events whose ids are the same whenever the same message is mapped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.protocol.times import parse_time
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """An ephemeral message: for `Publisher.hint`; there is nothing to store."""
+    """An ephemeral message for `Publisher.hint`, not to be stored."""
 
     key: str
     payload: JsonObject
@@ -24,7 +24,7 @@ Mapped = EventIn | Hint
 
 
 def deliver(call: Target, items: Iterable[Mapped]) -> None:
-    """Hand what a mapper returned to a publisher. Never waits."""
+    """Pass the results of a mapper to a publisher, without waiting."""
     for item in items:
         if isinstance(item, Hint):
             call.hint(item.key, item.payload)
@@ -33,9 +33,9 @@ def deliver(call: Target, items: Iterable[Mapped]) -> None:
 
 
 def stable_id(*parts: object) -> str:
-    """An event id made of what the event says: the same parts give the same id, in any process.
+    """Derive an event id from the event's content: the same parts give the same id in any process.
 
-    A number is the same whether it was read as 1 or as 1.0: an SDK may make a float of a vendor's integer.
+    1 and 1.0 count as the same number: an SDK may turn a vendor's integer into a float.
     """
     plain = [int(part) if isinstance(part, float) and part.is_integer() else part for part in parts]
     text = msgspec.json.encode(plain, order="deterministic")
@@ -43,7 +43,7 @@ def stable_id(*parts: object) -> str:
 
 
 class Collected:
-    """A target that keeps what it is given as `Mapped` items, for a mapper to return."""
+    """A target that collects events and hints, for a mapper to return."""
 
     def __init__(self) -> None:
         self._items: list[Mapped] = []
@@ -65,11 +65,11 @@ class Collected:
         self._items.append(Hint(key, payload))
 
     def take(self) -> list[Mapped]:
-        """What was collected since the last time."""
+        """Return what was collected since the last call."""
         items, self._items = self._items, []
         return items
 
 
 def moment(seconds: float) -> datetime:
-    """A Unix time as the timestamp of an event."""
+    """Return a Unix time as the timestamp of an event."""
     return datetime.fromtimestamp(seconds, UTC)

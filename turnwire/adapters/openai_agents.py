@@ -1,11 +1,11 @@
-"""The Realtime part of the OpenAI Agents SDK.
+"""The Realtime models of the OpenAI Agents SDK.
 
 from turnwire.adapters.openai_agents import listen
 
 told = listen(session.model, call)
 async with session:
     async for event in session:
-        told(event)   # handoffs and guardrails; leave this line out where there are none
+        told(event)   # for handoffs and guardrails; leave this line out if there are none
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ log = logging.getLogger("turnwire")
 
 
 def listen(model: Any, call: Target) -> Listener:
-    """Post what a `RealtimeModel` is told by its server. `call` is a publisher of yours, which you also end."""
+    """Post what a `RealtimeModel` hears from its server. `call` is your publisher, which you also end."""
     listener = Listener(call)
     model.add_listener(listener)
     return listener
 
 
 class Listener:
-    """A RealtimeModelListener; as a function it takes the events of the RealtimeSession."""
+    """A RealtimeModelListener. Call it with the events of the RealtimeSession."""
 
     def __init__(self, call: Target) -> None:
         self._call = call
@@ -38,17 +38,17 @@ class Listener:
         self._notes = CallNotes(call)
 
     async def on_event(self, event: Any) -> None:
-        """Called by the model for each of its events, and waits for nothing."""
+        """Map one of the model's events. The model calls this, without having to wait."""
         try:
             if event.type == "raw_server_event":
                 deliver(self._call, self._mapper.events(event.data))
             elif event.type in {"end_of_stream", "exception"}:
                 self._over(event)
-        except Exception:  # the SDK would take it for an error of the model
-            log.exception("a %s of the model was not noted", type(event).__name__)
+        except Exception:  # the SDK would report it as an error of the model
+            log.exception("a %s of the model was not recorded", type(event).__name__)
 
     def __call__(self, event: Any) -> None:
-        """Take an event of the session: its handoffs and tripped guardrails."""
+        """Map an event of the session: a handoff or a tripped guardrail."""
         kind = field(event, "type")
         if kind == "handoff":
             facts = {"from": field(event, "from_agent", "name"), "to": field(event, "to_agent", "name")}

@@ -1,4 +1,4 @@
-"""Files of this installation that a framework loads by their paths."""
+"""The paths of files that frameworks load."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pathlib import Path
 from typing import Final
 
 PATHS: Final = {"pipecat": Path(__file__).parent / "pipecat/setup_file.py"}
-"""By the framework. Of Pipecat, it is the file for PIPECAT_SETUP_FILES."""
+"""Framework → path. For Pipecat, it is the file for PIPECAT_SETUP_FILES."""

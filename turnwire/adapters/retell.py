@@ -1,4 +1,4 @@
-"""Retell: from its webhooks to events. Each tells the whole transcript so far, so ids are positions in it.
+"""Retell: its webhooks, mapped to events. Each has the whole transcript so far, so ids are positions in it.
 
 from turnwire.adapters.retell import webhook
 from turnwire.adapters.webhook import store
@@ -15,20 +15,18 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 from turnwire.adapters.mapped import Collected, moment
-from turnwire.adapters.webhook import Ended, Webhook, analysis_in
+from turnwire.adapters.webhook import Ended, Unknown, Webhook
+
+__all__ = ["Unknown", "webhook"]
 
 OVER = {"call_ended", "call_analyzed"}
-"""After these the last item of the transcript does not grow any more."""
-
-
-class Unknown(ValueError):
-    """This is no webhook of Retell about a call."""
+"""The events after which the last item of the transcript no longer grows."""
 
 
 def webhook(body: Any) -> Webhook:
-    """What one webhook says. The last item of the transcript is held back while the call lasts: its text may grow.
+    """Map one webhook. The last item of the transcript is left out while the call lasts, because its text may grow.
 
-    Raises Unknown for a body that is about no call.
+    Raises Unknown for a body that is not about a call.
     """
     call, kind = field(body, "call"), str(field(body, "event"))
     session_id = field(call, "call_id")
@@ -49,13 +47,11 @@ def webhook(body: Any) -> Webhook:
     if kind == "call_analyzed":
         told.analysed()
     facts = {"framework": "retell", "agentId": field(call, "agent_id"), **(field(call, "metadata") or {})}
-    known = {name: value for name, value in facts.items() if value is not None}
-    items = collected.take()
-    return Webhook(session_id, items, metadata=known, ended=ended, late=analysis_in(items))
+    return Webhook.of(session_id, collected.take(), metadata=facts, ended=ended)
 
 
 class _Call:
-    """One call, told to notes."""
+    """The mapping of one call to notes."""
 
     def __init__(self, notes: CallNotes, call: Any) -> None:
         self._notes = notes

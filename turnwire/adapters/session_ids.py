@@ -1,4 +1,4 @@
-"""Ids for calls that have none of their own."""
+"""Session ids for calls without an id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 
 
 def new_session_id() -> str:
-    """A UUIDv7: unique, and ids made later sort later."""
+    """Make a UUIDv7. Ids made later sort later."""
     milliseconds = time.time_ns() // 1_000_000
     bits = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10))
     bits = bits & ~(0xF << 76) | 0x7 << 76

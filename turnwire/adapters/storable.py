@@ -1,4 +1,4 @@
-"""Any Python value as JSON that the gateway stores. What a tool got or returned may be anything."""
+"""Converting any Python value, such as a tool's arguments or result, to JSON that the gateway accepts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from turnwire.protocol.values import INT64_MAX, INT64_MIN
 
 MAX_LEVELS = 16
 MAX_CHARS = 20_000
-"""Of one text. A payload holds a few of them, and the gateway takes 128 KiB an event."""
+"""The most characters of one text. A payload holds a few texts, and the gateway accepts 128 KiB per event."""
 MAX_ITEMS = 200
-"""Of one list or object."""
+"""The most items of one list or object."""
 BUDGET = 60_000
-"""Bytes of all texts of one payload together; each value costs a few, too."""
+"""The most bytes of all texts of one payload. Each value counts as a few bytes, too."""
 
 
 def fields(**facts: Any) -> JsonObject:
-    """A payload of the facts that are known: None is left out, anything else is made storable."""
+    """Return a payload of the given facts. None is left out; any other value is made storable."""
     spent = _Spent()
     return {name: spent.stored(value, 1) for name, value in facts.items() if value is not None}
 
 
 class _Spent:
-    """Makes one payload storable, and sees to it that the payload stays small."""
+    """The conversion of one payload, with the budget that keeps it small."""
 
     def __init__(self) -> None:
         self._left = BUDGET
@@ -58,7 +58,7 @@ class _Spent:
         if callable(dump):
             try:
                 return self.stored(dump(mode="json"), level)
-            except Exception:  # whatever a model of the user's raises, a call goes on
+            except Exception:  # whatever the user's model raises, the call goes on
                 return self._described(value)
         return self._described(value)
 
@@ -68,12 +68,12 @@ class _Spent:
             if len(result) >= MAX_ITEMS:
                 break
             result[self._text(str(key)).replace("\0", "")] = self.stored(item, level + 1)
-        if "$ref" in result and "$id" in result:  # MongoDB would take it for a reference
+        if "$ref" in result and "$id" in result:  # MongoDB would read it as a reference
             result["ref"] = result.pop("$ref")
         return result
 
     def _text(self, text: str) -> str:
-        """The text without lone surrogates, and cut to what is left."""
+        """Return the text without lone surrogates, cut to the remaining budget."""
         encoded = text[:MAX_CHARS].encode("utf-8", "replace")[: max(0, self._left)]
         self._left -= len(encoded)
         kept = encoded.decode("utf-8", "ignore")
@@ -82,5 +82,5 @@ class _Spent:
     def _described(self, value: object) -> str:
         try:
             return self._text(str(value))
-        except Exception:  # a __str__ of the user's
+        except Exception:  # the user's __str__ failed
             return f"<{type(value).__name__}>"

@@ -1,4 +1,4 @@
-"""What an adapter needs of a publisher."""
+"""The methods of a publisher that adapters need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from turnwire.protocol.messages import EventType, FinalStatus, JsonObject, Sessi
 
 
 class Target(Protocol):
-    """Takes events and hints at once, without waiting: a `Publisher`, or a list in the making."""
+    """A receiver of events and hints that never waits: a `Publisher`, or a collector."""
 
     def post(
         self,
@@ -24,7 +24,7 @@ class Target(Protocol):
 
 
 class CallTarget(Target, Protocol):
-    """A target whose session an adapter begins and ends."""
+    """A target whose session the adapter starts and ends."""
 
     session_id: str
 

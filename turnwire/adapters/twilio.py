@@ -1,4 +1,4 @@
-"""Twilio ConversationRelay: from the messages of its WebSocket, and those you send, to ours.
+"""Twilio ConversationRelay: the messages of its WebSocket, in both directions, mapped to events.
 
 from turnwire.adapters import deliver
 from turnwire.adapters.twilio import TwilioMapper
@@ -17,19 +17,19 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded
 from turnwire.adapters.mapped import Collected, Mapped
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 
 Message = Mapping[str, Any]
 
 
 class TwilioMapper:
-    """Messages of one call, in order. Twilio says nothing of when words were spoken, so times are those of arrival."""
+    """The mapper of one call's messages, in order. Twilio gives no times of speech, so times are those of arrival."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._collected = Collected()
         self._notes = CallNotes(self._collected, clock=clock)
-        self._turns = Turns()
+        self._turns = TurnCounter()
         self._count = 0
         self._prompt = ""
         self._tokens = ""
@@ -45,14 +45,14 @@ class TwilioMapper:
         }
 
     def events(self, message: Message) -> list[Mapped]:
-        """What a message from Twilio says. Never raises for a message that it does not know."""
+        """Map a message from Twilio. Never raises for an unknown message."""
         step = self._steps.get(str(message.get("type")))
         if step is not None:
             step(message)
         return self._collected.take()
 
     def sent(self, message: Message) -> list[Mapped]:
-        """What a message to Twilio says: text that the bot speaks, digits, a handoff."""
+        """Map a message to Twilio: text for the bot to speak, digits, or a handoff."""
         kind = message.get("type")
         if kind == "text":
             self._token(str(message.get("token") or ""), last=bool(message.get("last")))
@@ -64,7 +64,7 @@ class TwilioMapper:
         return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
-        """What is left to say when the connection is over."""
+        """Return the last events, after the connection has ended."""
         if self._prompt:
             self._user_said(self._prompt, None)
         if self._tokens.strip():
@@ -107,7 +107,7 @@ class TwilioMapper:
             self._bot_said()
 
     def _bot_said(self) -> None:
-        """Told when all of it is sent: that it was heard is not told by Twilio, only that it was not."""
+        """Post the bot's utterance once all of it is sent. Twilio reports only what was not heard."""
         self._said, self._tokens = " ".join(self._tokens.split()), ""
         self._notes.said("bot", self._said, turn=self._turns.current, event_id=self._id())
 

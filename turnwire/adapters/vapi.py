@@ -1,4 +1,4 @@
-"""Vapi: from a server message (the body of its webhook) to events, with ids made of what it says.
+"""Vapi: server messages (the bodies of its webhook), mapped to events with ids derived from their content.
 
 from turnwire.adapters.vapi import webhook
 from turnwire.adapters.webhook import store
@@ -14,7 +14,9 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 from turnwire.adapters.mapped import Collected, moment, stable_id
-from turnwire.adapters.webhook import Ended, Webhook, analysis_in
+from turnwire.adapters.webhook import Ended, Unknown, Webhook
+
+__all__ = ["Unknown", "webhook"]
 
 METERS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "model": (
@@ -24,37 +26,34 @@ METERS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "transcriber": ("stt", lambda cost: {"audioSeconds": _seconds(field(cost, "minutes"))}),
     "voice": ("tts", lambda cost: {"characters": field(cost, "characters")}),
 }
-"""Vapi's costs: the kind of usage that each is, and how much of it."""
+"""Vapi's type of cost → the kind of usage, and a function for the amounts."""
 
 FAILURES = ("error", "failed", "fault", "timed-out")
-
-
-class Unknown(ValueError):
-    """This is no server message of Vapi about a call."""
+"""Parts of the reason by which a call counts as failed."""
 
 
 def webhook(body: Any) -> Webhook:
-    """What one server message says. Vapi's have no ids; ours are made of the kind, the time and the text, so that a
-    message that comes twice adds nothing. Raises Unknown for a body that is about no call.
+    """Map one server message. Raises Unknown for a body that is not about a call.
+
+    Vapi's messages have no ids. Event ids are derived from kind, time and text, so that a repeated message adds
+    nothing.
     """
     message = field(body, "message")
     session_id = field(message, "call", "id")
     if not isinstance(session_id, str) or not session_id:
         raise Unknown("there is no message.call.id")
     collected = Collected()
-    _Told(CallNotes(collected, clock=lambda: 0.0, began=0.0), message).tell()
+    _Message(CallNotes(collected, clock=lambda: 0.0, began=0.0), message).tell()
     facts = {"framework": "vapi", "assistantId": field(message, "call", "assistantId")}
     ended = None
     if field(message, "type") == "end-of-call-report":
         reason = str(field(message, "endedReason") or "ended")[:256]
         ended = Ended("failed" if any(word in reason for word in FAILURES) else "completed", reason)
-    known = {name: value for name, value in facts.items() if value}
-    items = collected.take()
-    return Webhook(session_id, items, metadata=known, ended=ended, late=analysis_in(items))
+    return Webhook.of(session_id, collected.take(), metadata=facts, ended=ended)
 
 
-class _Told:
-    """One message, told to notes."""
+class _Message:
+    """The mapping of one message to notes."""
 
     def __init__(self, notes: CallNotes, message: Any) -> None:
         self._notes = notes
@@ -126,7 +125,7 @@ class _Told:
             )
 
     def _results(self) -> None:
-        """No message tells of a tool's end: the conversation has its result, each time it is told."""
+        """Post the results of tools, from the conversation: no message of its own reports them."""
         messages = field(self._message, "messages") or field(self._message, "artifact", "messages") or []
         for item in messages:
             if field(item, "role") in {"tool_call_result", "tool"}:
@@ -155,7 +154,7 @@ class _Told:
         self._note("hang")
 
     def _report(self) -> None:
-        """The last message: what nothing else tells."""
+        """Post what only the last message has: usage, analysis and the end."""
         self._results()
         for index, cost in enumerate(field(self._message, "costs") or []):
             meter = METERS.get(str(field(cost, "type")))

@@ -1,4 +1,4 @@
-"""What a webhook of a vendor comes to, and how that gets to a gateway."""
+"""The content of a vendor's webhook, and storing it in a gateway."""
 
 from __future__ import annotations
 
@@ -12,22 +12,34 @@ from turnwire.client import Client
 from turnwire.protocol.messages import EventIn, FinalStatus, JsonObject
 
 
+class Unknown(ValueError):
+    """The body is not a webhook of this vendor about a call."""
+
+
 class Ended(msgspec.Struct, frozen=True):
+    """The end of a call."""
+
     status: FinalStatus
     reason: str
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """The session it is about, what it says of it, and whether it ended. The same webhook always comes to the same."""
+    """A webhook's session, its events and hints, and the end of the call. The same webhook always gives the same."""
 
     session_id: str
     items: list[Mapped]
     language: str = "und"
     metadata: JsonObject = {}
-    """For a session that is new."""
+    """The metadata for a new session."""
     ended: Ended | None = None
     late: JsonObject = {}
-    """What is known only after the call, such as an analysis: for the session's metadata."""
+    """Facts known only after the call, such as an analysis, for the session's metadata."""
+
+    @classmethod
+    def of(cls, session_id: str, items: list[Mapped], *, metadata: JsonObject, ended: Ended | None) -> Webhook:
+        """Make a webhook, leaving out metadata that is None."""
+        known = {name: value for name, value in metadata.items() if value is not None}
+        return cls(session_id, items, metadata=known, ended=ended, late=_analysis_in(items))
 
     @property
     def events(self) -> list[EventIn]:
@@ -38,8 +50,8 @@ class Webhook(msgspec.Struct, frozen=True):
         return [item for item in self.items if isinstance(item, Hint)]
 
 
-def analysis_in(items: Iterable[Mapped]) -> JsonObject:
-    """The `call.analysis` among the items, as metadata."""
+def _analysis_in(items: Iterable[Mapped]) -> JsonObject:
+    """Return the `call.analysis` among the items, as metadata; empty if there is none."""
     for item in items:
         if isinstance(item, EventIn) and item.payload.get("event") == "call.analysis":
             return {"analysis": {name: value for name, value in item.payload.items() if name != "event"}}
@@ -50,10 +62,10 @@ MAX_BATCH = 500
 
 
 async def store(client: Client, told: Webhook) -> None:
-    """Bring what a webhook says to its session, which is created if it is new and ended if the call has ended.
+    """Store a webhook's events in its session. Create a new session, and end it if the call has ended.
 
-    Doing it again adds nothing. What comes when the session takes no more events, such as a late analysis, goes into
-    its metadata. Raises what `Client` raises; the vendor then sends the webhook again.
+    Safe to repeat. If the session no longer accepts events, a late analysis goes into its metadata. Raises the errors
+    of `Client`; the vendor then sends the webhook again.
     """
     await client.create(told.session_id, told.language, metadata=told.metadata)
     try:

@@ -1,1 +1,1 @@
-"""The commands that use a running gateway, as its clients do."""
+"""The commands that use a running gateway as clients, and those that need none."""

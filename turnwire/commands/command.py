@@ -1,4 +1,4 @@
-"""`turnwire command`: asks the bot of a session to do something, and tells what becomes of it."""
+"""`turnwire command`: send a command to the bot of a session, and print what becomes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from turnwire.commands.gateway_url import DEFAULT_URL, Url
+from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 
 _POLL_SECONDS = 0.2
 _FINAL = ("done", "refused", "failed", "expired")
@@ -17,20 +17,17 @@ _FINAL = ("done", "refused", "failed", "expired")
 
 def command(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")],
-    name: Annotated[str, typer.Argument(metavar="COMMAND", help="whisper, say, end, or another that the bot takes.")],
+    name: Annotated[str, typer.Argument(metavar="COMMAND", help="whisper, say, end, or another that the bot accepts.")],
     content: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="What to whisper or to say, or a payload as JSON: {…}.")
+        str | None, typer.Argument(metavar="TEXT", help="The text to whisper or say, or a payload as JSON: {…}.")
     ] = None,
     *,
     url: Url = DEFAULT_URL,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who asks.")] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 30,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="TURNWIRE_TOKEN", show_envvar=False, help="Shown to the gateway.  [TURNWIRE_TOKEN]"),
-    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who gives the command.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the outcome.")] = 30,
+    token: Token = None,
 ) -> None:
-    """Ask the bot of a live session to do something.
+    """Send a command to the bot of a live session.
 
     \b
     Give it a hint that the caller does not hear:
@@ -39,7 +36,7 @@ def command(
         turnwire command call-17 say "One moment, please."
         turnwire command call-17 end
 
-    Each new state is printed. The status is 1 unless it ends as done.
+    Prints each state that the command reaches. Exits with status 1 unless the last one is done.
     """
     from turnwire.commands.console import run  # noqa: PLC0415 -- --help need not wait for it
 
@@ -55,13 +52,13 @@ def _payload(name: str, content: str | None) -> dict[str, Any]:
         try:
             payload = json.loads(content)
         except ValueError as error:
-            raise typer.BadParameter(f"the payload is no JSON: {error}") from None
+            raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
         return dict(payload)
     return {"say" if name == "end" else "text": content}
 
 
 async def _command(url: str, token: str | None, session: str, asked: dict[str, Any], wait: float) -> str:
-    """Its last state."""
+    """Send the command, and return its last state."""
     from turnwire.client import Client  # noqa: PLC0415
 
     command_id, shown = str(uuid.uuid4()), ""

@@ -1,4 +1,4 @@
-"""How the commands talk to people: running, failing with one line, and text that cannot harm a terminal."""
+"""The console of the commands: running, failing with one line, progress, and text that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TypeVar
 import typer
 import uvloop
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from turnwire.client import Client
 from turnwire.errors import ClientError, NotAllowed, Refused, Unreachable
@@ -23,17 +24,17 @@ T = TypeVar("T")
 
 INTERRUPTED = 128 + signal.SIGINT
 _PLAIN_WIDTH = 100_000
-"""Of lines that are not for a terminal: they are never wrapped."""
+"""The width of output that does not go to a terminal, so that no line wraps."""
 
 
 def fail(text: str) -> typer.Exit:
-    """Say on standard error what is wrong; the exception to raise."""
+    """Print what is wrong to standard error, and return the exception to raise."""
     typer.echo(f"turnwire: {printable(text)}", err=True)
     return typer.Exit(1)
 
 
 def run(main: Coroutine[None, None, T]) -> T:
-    """Run a command to its end. What the gateway refuses, or its absence, is one line and status 1."""
+    """Run a command to its end. A ClientError becomes one line on standard error, and status 1."""
     try:
         return uvloop.run(main)
     except ClientError as error:
@@ -43,7 +44,7 @@ def run(main: Coroutine[None, None, T]) -> T:
 
 
 def command_here() -> str:
-    """What runs this `turnwire` when it is typed in the current folder: its name alone only where the PATH has it."""
+    """Return the shell command that runs this `turnwire` from the current folder: its bare name if the PATH has it."""
     program = Path(sysconfig.get_path("scripts"), "turnwire")
     on_path = shutil.which("turnwire")
     if on_path is not None and Path(on_path).resolve() == program.resolve():
@@ -54,11 +55,11 @@ def command_here() -> str:
 
 
 async def check_gateway(client: Client) -> None:
-    """Raises ClientError, saying what to do, when there is no gateway that serves."""
+    """Raise a ClientError that says what to do unless a gateway answers and can serve."""
     try:
         await client.check()
     except Unreachable as error:
-        raise Unreachable(f"{error}; start a gateway with `turnwire serve`, or name another with --url") from None
+        raise Unreachable(f"{error}; start a gateway with `turnwire serve`, or name another one with --url") from None
     except NotAllowed:
         raise
     except Refused as error:
@@ -66,16 +67,29 @@ async def check_gateway(client: Client) -> None:
 
 
 def output() -> Console:
-    """Standard output: with colours and widths on a terminal, whole plain lines elsewhere."""
+    """Return standard output: with colors and wrapping on a terminal, as plain unwrapped lines elsewhere."""
     console = Console(highlight=False, markup=False, emoji=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=_PLAIN_WIDTH)
 
 
 def printable(text: str) -> str:
-    """The text on one line, and without the control characters that would drive a terminal."""
+    """Return the text on one line, without the control characters that a terminal would obey."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def times(count: int, thing: str) -> str:
-    """As in `1 event` and `10,946 events`."""
+    """Return a counted noun, such as `1 event` or `10,946 events`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def progress_bar(console: Console, *, transient: bool = False) -> Progress:
+    """Make a progress bar with the task's description, a count and the time. It is hidden unless on a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=transient,
+        disable=not console.is_terminal,
+    )

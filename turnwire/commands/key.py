@@ -1,4 +1,4 @@
-"""`turnwire key`: makes an API key. Needs no gateway."""
+"""`turnwire key`: make an API key. Needs no gateway."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from turnwire.protocol.times import format_time
 
 
 def key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="What the key is called, as in bot or backend.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The name of the key, such as bot or backend.")],
     *,
-    scope: Annotated[str, typer.Option(help="What it allows, separated by spaces.")],
+    scope: Annotated[str, typer.Option(help="The scopes it grants, separated by spaces.")],
     sessions: Annotated[
-        str, typer.Option(help="Session ids, or prefixes ending in *, separated by commas; * for all.")
+        str, typer.Option(help="The sessions it covers: ids, or prefixes ending in *, separated by commas; * for all.")
     ] = "",
     days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it expires.  [never]")] = None,
 ) -> None:
-    """Make an API key: prints the key once, and the line for the gateway's file of keys.
+    """Make an API key: print the key, this once, and the line for the gateway's key file.
 
     \b
-    For a bot, whose calls are named call-…; the line goes into the file, the key to the bot:
+    For a bot whose calls are named call-…; the line goes into the file, the key to the bot:
         turnwire key bot --scope "session:create session:publish" --sessions "call-*" >>keys.ndjson
         chmod 600 keys.ndjson
     For Prometheus, for a year:
@@ -33,8 +33,8 @@ def key(
         turnwire key backend --scope "session:read session:list token:mint" --sessions "*" >>keys.ndjson
 
     Scopes: session:create session:publish session:complete session:read session:list session:command session:delete
-    token:mint metrics admin. The key goes to standard error, the line to standard output. The gateway reads its file,
-    TURNWIRE_API_KEYS_FILE, again within seconds. Only a digest is kept there: a key that is lost is made anew.
+    token:mint metrics admin. The key goes to standard error, the line to standard output. The gateway reads a changed
+    file, TURNWIRE_API_KEYS_FILE, within seconds. The file holds only a digest: replace a lost key by a new one.
     """
     patterns = [pattern.strip() for pattern in sessions.split(",") if pattern.strip()]
     try:
@@ -45,7 +45,7 @@ def key(
         raise typer.BadParameter(str(error)) from None
     if not scope.split():
         raise typer.BadParameter("--scope needs at least one scope")
-    typer.echo(f"The key, shown only now:\n\n    {text}\n", err=True)
+    typer.echo(f"The key, shown only this once:\n\n    {text}\n", err=True)
     typer.echo(_line(text, " ".join(scope.split()), patterns, days))
 
 

@@ -1,4 +1,4 @@
-"""The commands that use a running gateway, as its clients do: replay, tail, verify."""
+"""The arguments, options and help texts of the commands. Each command imports its code only when it runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
-from turnwire.commands.gateway_url import DEFAULT_URL, Url
 from turnwire.commands.key import key
 from turnwire.commands.path import path
+from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 
-Prefix = Annotated[str, typer.Option(metavar="TEXT", help="Put before every session id of the file.")]
+Prefix = Annotated[str, typer.Option(metavar="TEXT", help="A prefix for every session id of the file.")]
 
 
 class Encoding(StrEnum):
@@ -39,32 +39,32 @@ def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Recorded conversations, NDJSON or NDJSON.gz.")],
     *,
     speed: Annotated[
-        float, typer.Option(min=0, help="How many times faster than it was; 0 is as fast as possible.")
+        float, typer.Option(min=0, help="How many times faster than recorded; 0 is as fast as possible.")
     ] = 10,
-    calls: Annotated[int | None, typer.Option(min=1, help="Only so many calls of the file.  [all]")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many calls go on at a time.")] = 50,
+    calls: Annotated[int | None, typer.Option(min=1, help="The number of calls to use of the file.  [all]")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="The number of concurrent calls.")] = 50,
     complete: Annotated[bool, typer.Option(help="End each session after its last event, or leave it open.")] = True,
-    interim: Annotated[bool, typer.Option("--interim", help="Send what was heard on the way as signals.")] = False,
+    interim: Annotated[bool, typer.Option("--interim", help="Send interim transcripts as signals.")] = False,
     prefix: Prefix = "",
-    encoding: Annotated[Encoding, typer.Option(help="How frames are encoded.")] = Encoding.JSON,
+    encoding: Annotated[Encoding, typer.Option(help="The encoding of frames.")] = Encoding.JSON,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Stream recorded conversations through publishers, each event at its time.
 
     \b
-    Ten times as fast as the calls were, fifty at a time:
+    Ten times as fast as recorded, fifty calls at a time:
         turnwire replay calls.ndjson.gz
     The first 20 at their own pace, all at once:
         turnwire replay calls.ndjson.gz --calls 20 --concurrency 20 --speed 1
-    As fast as the gateway takes them:
+    As fast as the gateway accepts them:
         turnwire replay calls.ndjson.gz --speed 0
     The same calls once more, as new sessions:
         turnwire replay calls.ndjson.gz --prefix second-
 
     A line of the file is a call: {"sessionId", "language", "metadata", "events": [{"eventId", "type", "payload",
-    "offsetMs"}]}. Events get the time of their streaming. Running it again adds nothing: what is stored is answered
-    as a duplicate, and a replay that was stopped goes on. It lives through restarts of the gateway. The status is 1
-    when an event was not acked.
+    "offsetMs"}]}. Events get the time of their streaming. Running it again adds nothing: a stored event is answered as
+    a duplicate, and a replay that was stopped continues. It survives restarts of the gateway. Exits with status 1 if
+    an event was not acked.
     """
     from turnwire.commands.replay import ReplayOptions, load_calls, replay  # noqa: PLC0415 -- --help need not wait
 
@@ -81,21 +81,21 @@ def replay(
 
 
 def tail(
-    session: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id; all, if left out.")] = None,
+    session: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id.  [all]")] = None,
     *,
-    after_seq: Annotated[int, typer.Option(min=0, help="Start behind this seq.")] = 0,
+    after_seq: Annotated[int, typer.Option(min=0, help="Start after this seq.")] = 0,
     status: Annotated[list[Status] | None, typer.Option(help="Only sessions of this status; may be repeated.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="A line of JSON for each event or change.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event or change.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Follow one session as a transcript, until it ends, or all sessions, until Ctrl-C.
 
     \b
-    Who is on the line:
+    See who is on the line:
         turnwire tail --status active
-    What they say, from the first word:
+    See what they say, from the first word:
         turnwire tail call-17
-    Only what comes after event 120, for a program:
+    Pass only what comes after event 120 to a program:
         turnwire tail call-17 --after-seq 120 --json | jq .payload.text
     """
     from turnwire.commands import tail as command_tail  # noqa: PLC0415 -- --help need not wait for it
@@ -109,25 +109,26 @@ def tail(
 def verify(
     session: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id.")] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Verify all sessions.")] = False,
     expect: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recorded conversations the sessions must hold, in order.")
+        Path | None, typer.Option(metavar="FILE", help="Recorded conversations that the sessions must hold, in order.")
     ] = None,
-    calls: Annotated[int | None, typer.Option(min=1, help="Only so many calls of the file.  [all]")] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="The number of calls to use of the file.  [all]")] = None,
     prefix: Prefix = "",
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Read the logs and say whether they are whole: no event missing, none doubled, times sane.
+    """Read logs and report whether they are whole: no event missing or doubled, and plausible times.
 
     \b
     One session:
         turnwire verify call-17
-    All there are:
+    All sessions:
         turnwire verify --all
     What a replay has streamed, event by event against its file:
         turnwire verify --expect calls.ndjson.gz
 
-    The status is 1 when there is a fault. A timestamp before the one of the event before is a note: clocks do that.
+    Exits with status 1 if there is a fault. A timestamp before that of the previous event is only noted: clocks may go
+    back.
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
     from turnwire.commands.replay import load_calls  # noqa: PLC0415
@@ -148,19 +149,16 @@ def verify(
 def resend(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of spools, or one spool.")],
     *,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="TURNWIRE_TOKEN", show_envvar=False, help="Shown to the gateway.  [TURNWIRE_TOKEN]"),
-    ] = None,
+    token: Token = None,
 ) -> None:
-    """Send what calls that never came back have left in their spools, each to the gateway it was meant for.
+    """Send the events left in the spools of calls that never came back, each to the gateway it was meant for.
 
     \b
-    All that the bots of this machine have left:
+    Everything that the bots of this machine have left:
         turnwire resend /var/lib/bot/spools
 
-    What is sent is removed; what is already stored is not stored again. A spool that a bot is using is left alone. The
-    status is 1 when something could not be stored.
+    Sent events are removed, and stored ones are not stored again. A spool that a bot is using is left alone. Exits with
+    status 1 if an event could not be stored.
     """
     from turnwire.commands.resend import resend  # noqa: PLC0415 -- --help need not wait for it
 
@@ -171,16 +169,16 @@ def resend(
 def reindex(
     *,
     data_dir: Annotated[
-        Path, typer.Option(envvar="TURNWIRE_DATA_DIR", show_envvar=False, help="Folder of the gateway's data.")
+        Path, typer.Option(envvar="TURNWIRE_DATA_DIR", show_envvar=False, help="The folder of the gateway's data.")
     ] = Path("turnwire-data"),
 ) -> None:
-    """Have the search of a gateway made anew from its log.
+    """Have a gateway rebuild its search index from the log.
 
     \b
-    While the gateway runs it begins within a second; else it begins with its next start:
+    A running gateway begins within a second, another one at its next start:
         turnwire reindex --data-dir ./turnwire-data
 
-    Nothing is lost by it. Until it is done the search looks at ids and metadata only.
+    Nothing is lost. Until it is done, searches cover ids and metadata only.
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
     from turnwire.gateway.running.reindex import reindex as ask_for_it  # noqa: PLC0415
@@ -188,4 +186,4 @@ def reindex(
     fault = ask_for_it(data_dir)
     if fault is not None:
         raise fail(fault)
-    typer.echo("The search will be made anew.")
+    typer.echo("The search index will be rebuilt.")

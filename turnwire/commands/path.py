@@ -1,4 +1,4 @@
-"""`turnwire path`: where a file is that a framework loads by its path."""
+"""`turnwire path`: print the path of a file that a framework loads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from turnwire.adapters.paths import PATHS
 
 
 def path(
-    framework: Annotated[str, typer.Argument(metavar="FRAMEWORK", help="pipecat: the file for PIPECAT_SETUP_FILES.")],
+    framework: Annotated[str, typer.Argument(metavar="FRAMEWORK", help="pipecat, for PIPECAT_SETUP_FILES.")],
 ) -> None:
     """Print the path of a file of this installation.
 

@@ -1,4 +1,4 @@
-"""`turnwire replay`: recorded conversations through real publishers."""
+"""`turnwire replay`: stream recorded conversations through publishers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+import aiohttp
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from turnwire.client import Client
-from turnwire.commands.console import check_gateway, fail, output, printable, run, times
+from turnwire.commands.console import check_gateway, fail, output, printable, progress_bar, run, times
 from turnwire.connecting.link import http_session
 from turnwire.errors import ClientError
 from turnwire.playback import CallReport, stream
+from turnwire.protocol.figures import percentile
 from turnwire.publishing.delivery import Acked
 from turnwire.recording import Recording, RecordingError, read_recordings
 
 GIVE_UP_AFTER = 120.0
 """Seconds without a gateway after which a call is given up."""
 MOST_SHOWN = 10
+"""The most failed calls that are listed."""
 
 
 class ReplayOptions(Struct, frozen=True, kw_only=True):
+    """The options of a replay, as given on the command line."""
+
     url: str
     speed: float
     concurrency: int
@@ -35,7 +40,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
 
 
 def load_calls(file: Path, calls: int | None, prefix: str) -> list[Recording]:
-    """The first `calls` of the file, or all, as sessions whose ids begin with `prefix`. Exits when there are none."""
+    """Read the first `calls` of the file, or all, and put `prefix` before their session ids. Exit if there are none."""
     loaded: list[Recording] = []
     try:
         for recording in read_recordings(file):
@@ -53,7 +58,7 @@ def load_calls(file: Path, calls: int | None, prefix: str) -> list[Recording]:
 
 
 def replay(calls: Sequence[Recording], options: ReplayOptions) -> bool:
-    """Stream the calls and print a summary. Whether every event of every call is durable."""
+    """Stream the calls and print a summary. Return whether every event of every call is durable."""
     console = output()
     reports, seconds = run(_replay(calls, options, console))
     console.print(_summary(reports, seconds))
@@ -72,47 +77,53 @@ async def _replay(
         await check_gateway(client)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    reports: list[CallReport] = []
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with progress:
-        bar = progress.add_task(_calls_done(0, len(calls)), total=sum(len(call.events) for call in calls))
-
-        def on_ack(_: Acked) -> None:
-            progress.advance(bar)
-
-        async def work(queue: Iterator[Recording]) -> None:
-            for recording in queue:
-                reports.append(
-                    await stream(
-                        options.url,
-                        recording,
-                        speed=options.speed,
-                        complete=options.complete,
-                        interim=options.interim,
-                        codec=options.codec,
-                        give_up_after=GIVE_UP_AFTER,
-                        on_ack=on_ack,
-                        http=http,
-                    )
-                )
-                progress.update(bar, description=_calls_done(len(reports), len(calls)))
-
-        queue = iter(calls)
-        async with http_session() as http, asyncio.TaskGroup() as group:
-            for _ in range(min(options.concurrency, len(calls))):
-                group.create_task(work(queue))
+    with progress_bar(console) as progress:
+        reports = await _Replay(calls, options, progress).run()
     return reports, loop.time() - began
 
 
-def _calls_done(done: int, total: int) -> str:
-    return f"{done:,} of {times(total, 'call')}, events"
+class _Replay:
+    """The streaming of calls, several at a time, shown on a progress bar."""
+
+    def __init__(self, calls: Sequence[Recording], options: ReplayOptions, progress: Progress) -> None:
+        self._calls = calls
+        self._options = options
+        self._reports: list[CallReport] = []
+        self._progress = progress
+        self._bar = progress.add_task(self._calls_done, total=sum(len(call.events) for call in calls))
+
+    async def run(self) -> list[CallReport]:
+        """Stream all calls, and return their reports in the order in which the calls finished."""
+        queue = iter(self._calls)
+        async with http_session() as http, asyncio.TaskGroup() as group:
+            for _ in range(min(self._options.concurrency, len(self._calls))):
+                group.create_task(self._stream_each(queue, http))
+        return self._reports
+
+    async def _stream_each(self, queue: Iterator[Recording], http: aiohttp.ClientSession) -> None:
+        for recording in queue:
+            self._reports.append(await self._stream(recording, http))
+            self._progress.update(self._bar, description=self._calls_done)
+
+    async def _stream(self, recording: Recording, http: aiohttp.ClientSession) -> CallReport:
+        return await stream(
+            self._options.url,
+            recording,
+            speed=self._options.speed,
+            complete=self._options.complete,
+            interim=self._options.interim,
+            codec=self._options.codec,
+            give_up_after=GIVE_UP_AFTER,
+            on_ack=self._count_ack,
+            http=http,
+        )
+
+    def _count_ack(self, _: Acked) -> None:
+        self._progress.advance(self._bar)
+
+    @property
+    def _calls_done(self) -> str:
+        return f"{len(self._reports):,} of {times(len(self._calls), 'call')}, events"
 
 
 def _summary(reports: Sequence[CallReport], seconds: float) -> Table:
@@ -127,21 +138,16 @@ def _summary(reports: Sequence[CallReport], seconds: float) -> Table:
         ("without an answer", f"{sum(report.unanswered for report in reports):,}"),
     ]
     if latencies:
-        marks = ", ".join(f"{_percentile(latencies, share) * 1000:.1f}" for share in (0.5, 0.95, 0.99))
+        marks = ", ".join(f"{(percentile(latencies, share) or 0.0) * 1000:.1f}" for share in (0.5, 0.95, 0.99))
         rows.append(("ack latency p50, p95, p99", f"{marks} ms"))
     rows.append(("time", f"{seconds:.1f} s"))
-    rows.append(("events a second", f"{acked / seconds:,.0f}" if seconds > 0 else "-"))
+    rows.append(("events per second", f"{acked / seconds:,.0f}" if seconds > 0 else "-"))
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in rows:
         table.add_row(name, value)
     return table
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that is not under `share` of them all."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def _failure(report: CallReport) -> str:

@@ -1,4 +1,4 @@
-"""`turnwire resend`: sends what calls that never came back have left in their spools."""
+"""`turnwire resend`: send the events left in the spools of calls that never came back."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from turnwire.publisher import Publisher
 from turnwire.publishing.spooled_outbox import SpooledCall, read_spool
 
 AT_ONCE = 20
-"""Calls that are sent at one time."""
+"""The number of calls sent concurrently."""
 PATIENCE = 10.0
 """Seconds to wait for a gateway."""
 
 
 def resend(path: Path, token: Token | None) -> bool:
-    """Send what is left in a spool, or in all spools of a folder. Whether all of it is stored now."""
+    """Send the events left in a spool, or in all spools of a folder. Return whether all of them are stored now."""
     if not path.exists():
         raise fail(f"there is no {str(path)!r}")
     calls = _calls(path)
     if not calls:
-        output().print("nothing is left to be sent")
+        output().print("nothing is left to send")
     return all(run(_resend_all(calls, token)))
 
 
 def _calls(path: Path) -> list[tuple[Path, SpooledCall]]:
-    """The spools that hold something. What is no spool is passed over in a folder."""
+    """Return the spools that hold events or damaged bytes. Ignore other files of a folder."""
     found = []
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         try:
@@ -56,7 +56,7 @@ async def _resend_all(calls: list[tuple[Path, SpooledCall]], token: Token | None
 
 
 async def _resend(path: Path, call: SpooledCall, token: Token | None) -> str | None:
-    """Why not all of it is stored; None when it is."""
+    """Send the events of a spool. Return why not all of them are stored, or None."""
     try:
         async with Publisher(
             call.gateway,

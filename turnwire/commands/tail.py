@@ -1,4 +1,4 @@
-"""`turnwire tail`: one session as a live transcript, or all of them as a live table."""
+"""`turnwire tail`: show one session as a live transcript, or all sessions as a live table."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from turnwire.protocol.rules import has_ended
 from turnwire.subscriber import Subscription, subscribe
 
 REFRESH = 0.2
-"""Seconds between two drawings of the table."""
+"""Seconds between two updates of the table."""
 MOST_HELD = 1000
-"""Sessions kept for the table; those unchanged for longest leave first."""
+"""The most sessions kept for the table. Those unchanged for longest leave first."""
 _CLOCK = slice(11, 23)
 """The time of day in a wire time."""
 Line = tuple[Text, Text, Text]
-"""When, who, what."""
+"""(time, speaker, text)"""
 _GREY = "bright_black"
 _INTERIM = "bright_black italic"
 _SPEAKERS = {"user_speech": ("user", "cyan"), "bot_speech": ("bot", "green")}
@@ -37,7 +37,7 @@ _COLORS = {"active": "green", "initiated": "yellow", "completed": "bright_black"
 
 
 def tail_session(url: str, session_id: str, after_seq: int, *, as_json: bool) -> None:
-    """Print the events until the session has ended."""
+    """Print the events of a session until it has ended."""
     run(_tail_session(url, session_id, after_seq, as_json))
 
 
@@ -69,7 +69,7 @@ async def _tail_session(url: str, session_id: str, after_seq: int, as_json: bool
 
 
 class _Interim:
-    """What is being said and not final yet, in grey under the transcript: the newest signal of each key."""
+    """The interim transcripts, in grey under the final ones: the newest signal of each key."""
 
     def __init__(self, live: Live | None) -> None:
         self._live = live
@@ -81,11 +81,11 @@ class _Interim:
         self._draw()
 
     def settle(self, event: Event) -> None:
-        """What was said for good voids what was heard on the way: the signals of the same side."""
-        void = [key for key in self._lines if event.type != "system" and _side(key) == _side(event.type)]
-        for key in void:
+        """Remove the interim transcripts of the side whose final one this event is."""
+        replaced = [key for key in self._lines if event.type != "system" and _side(key) == _side(event.type)]
+        for key in replaced:
             del self._lines[key]
-        if void:
+        if replaced:
             self._draw()
 
     def _draw(self) -> None:
@@ -94,7 +94,7 @@ class _Interim:
 
 
 def event_line(event: Event) -> Line:
-    """An event as a line of a transcript."""
+    """Return an event as a line of a transcript."""
     clock = event.timestamp[_CLOCK]
     if event.type == "system":
         return _line(clock, "·", _what_happened(event.payload), _GREY, _GREY)
@@ -111,7 +111,7 @@ def _line(clock: str, who: str, text: str, who_style: str, text_style: str) -> L
 
 
 def _layout(console: Console, lines: Iterable[Line]) -> RenderableType:
-    """The lines in columns; on a terminal long texts wrap within theirs."""
+    """Return the lines in columns. On a terminal, long texts wrap within their column."""
     grid = Table.grid(padding=(0, 2 if console.is_terminal else 1))
     grid.add_column(width=_CLOCK.stop - _CLOCK.start, no_wrap=True)
     grid.add_column(min_width=4, max_width=20, no_wrap=True)
@@ -122,7 +122,7 @@ def _layout(console: Console, lines: Iterable[Line]) -> RenderableType:
 
 
 def _side(name: str) -> str:
-    """Whose signals of this key, or events of this type, are: `user`, `bot`, or nobody's."""
+    """Return the side of a signal's key or an event's type: `user`, `bot`, or an empty text for neither."""
     found = _SIDE.match(name)
     return "" if found is None else "user" if found[1] else "bot"
 
@@ -203,7 +203,7 @@ async def _draw_table(console: Console, sessions: AsyncIterator[Session], status
 
 def _table(console: Console, shown: Mapping[str, Session]) -> Table:
     live = sum(not has_ended(session.status) for session in shown.values())
-    table = Table(title=f"{times(live, 'live session')}, {len(shown):,} in all; Ctrl-C leaves", expand=True, box=None)
+    table = Table(title=f"{times(live, 'live session')}, {len(shown):,} in all; Ctrl-C quits", expand=True, box=None)
     for name, justify in (("started", "left"), ("session", "left"), ("status", "left"), ("language", "left")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("events", justify="right")
@@ -221,7 +221,7 @@ def _table(console: Console, shown: Mapping[str, Session]) -> Table:
 
 
 def _first(sessions: Iterable[Session], count: int) -> list[Session]:
-    """The newest, live ones before ended ones."""
+    """Return the newest sessions, live ones before ended ones."""
     ordered = sorted(sessions, key=lambda session: session.started_at, reverse=True)
     ordered.sort(key=lambda session: has_ended(session.status))
     return ordered[: max(1, count)]

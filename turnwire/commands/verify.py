@@ -1,4 +1,4 @@
-"""`turnwire verify`: whether the logs of sessions are whole, by reading them as anybody could."""
+"""`turnwire verify`: check that the logs of sessions are whole, by reading them as any client can."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from turnwire.client import Client
-from turnwire.commands.console import check_gateway, output, printable, run, times
+from turnwire.commands.console import check_gateway, output, printable, progress_bar, run, times
 from turnwire.errors import SessionNotFound
 from turnwire.protocol.messages import Event, EventIn, Session
 from turnwire.protocol.rules import has_ended, same_event
@@ -22,7 +21,7 @@ MOST_SHOWN = 20
 
 
 class Findings(Struct):
-    """What was found in one session's log."""
+    """The faults found in one session's log."""
 
     session_id: str
     events: int = 0
@@ -30,11 +29,11 @@ class Findings(Struct):
     doubled: int = 0
     faults: list[str] = field(default_factory=list)
     backwards: int = 0
-    """Events whose time is before that of the event before them; clocks do that, and it is no fault."""
+    """The number of events with a time before that of the previous event. Clocks may go back: this is no fault."""
 
 
 class LogCheck:
-    """Reads one log in the order it comes, holding its eventIds alone. `session` must have been read before the log."""
+    """A check of one log, event by event, that keeps only eventIds. `session` must be read before the log."""
 
     def __init__(self, session: Session, recording: Recording | None = None) -> None:
         self.findings = Findings(session.session_id)
@@ -59,14 +58,14 @@ class LogCheck:
             self._last_seq = event.seq
         if event.event_id in self._ids:
             found.doubled += 1
-            found.faults.append(f"eventId {event.event_id!r} is there twice, the second time at seq {event.seq}")
+            found.faults.append(f"eventId {event.event_id!r} occurs twice, the second time at seq {event.seq}")
         self._ids.add(event.event_id)
         self._take_time(event)
         if self._expected is not None:
             self._compare(event, self._expected)
 
     def finish(self) -> Findings:
-        """All has been read."""
+        """Finish the check, after all events have been read, and return the findings."""
         if self._last_seq < self._session.last_seq:
             self._skip_to(self._session.last_seq + 1)
         self._check_session()
@@ -92,28 +91,28 @@ class LogCheck:
             self.findings.backwards += 1
         self._last_time = moment
         if event.seq == self._session.last_seq and event.timestamp != self._session.last_event_at:
-            fault = f"lastEventAt is {self._session.last_event_at}, and its event has {event.timestamp}"
+            fault = f"lastEventAt is {self._session.last_event_at}, but its event has {event.timestamp}"
             self.findings.faults.append(fault)
 
     def _check_session(self) -> None:
         session, faults = self._session, self.findings.faults
         started = self._moment(session.started_at, "startedAt")
         if has_ended(session.status) != (session.ended_at is not None):
-            faults.append(f"the status is {session.status}, and endedAt is {session.ended_at}")
+            faults.append(f"the status is {session.status}, but endedAt is {session.ended_at}")
         if session.ended_at is not None:
             ended = self._moment(session.ended_at, "endedAt")
             if started is not None and ended is not None and ended < started:
                 faults.append(f"endedAt {session.ended_at} is before startedAt {session.started_at}")
         if session.last_seq == 0 and session.last_event_at is not None:
-            faults.append(f"there is no event, and lastEventAt is {session.last_event_at}")
+            faults.append(f"there is no event, but lastEventAt is {session.last_event_at}")
         if session.status == "initiated" and session.last_seq > 0:
-            faults.append(f"the status is initiated, and there are {session.last_seq} events")
+            faults.append(f"the status is initiated, but there are {session.last_seq} events")
 
     def _moment(self, text: str, name: str) -> datetime | None:
         try:
             return parse_time(text)
         except ValueError:
-            self.findings.faults.append(f"{name} is no time: {text!r}")
+            self.findings.faults.append(f"{name} is not a time: {text!r}")
             return None
 
     def _compare(self, event: Event, expected: Mapping[str, RecordedEvent]) -> None:
@@ -127,9 +126,9 @@ class LogCheck:
 
 
 def verify(url: str, session_ids: Sequence[str] | None, expected: Sequence[Recording]) -> bool:
-    """Check these sessions, or all for None, and print what was found. Whether there was no fault.
+    """Check these sessions, or all for None, and print the findings. Return whether there was no fault.
 
-    Those that are expected must be as recorded; with all, they must be among them.
+    The expected sessions must be as recorded. If all sessions are checked, the expected ones must be among them.
     """
     console = output()
     findings = run(_verify(url, session_ids, {call.session_id: call for call in expected}))
@@ -149,7 +148,7 @@ def _report(findings: Sequence[Findings]) -> list[str]:
         lines.append(f"and {times(len(faulty) - MOST_SHOWN, 'more session')} with faults")
     backwards = sum(found.backwards for found in findings)
     if backwards:
-        lines.append(f"note: {times(backwards, 'timestamp')} before the one of the event before (a clock went back)")
+        lines.append(f"note: {times(backwards, 'timestamp')} before that of the previous event (a clock went back)")
     missing, doubled = sum(found.missing for found in findings), sum(found.doubled for found in findings)
     counts = f"{f'{missing:,}' if missing else 'none'} missing, {f'{doubled:,}' if doubled else 'none'} doubled"
     faults = sum(len(found.faults) for found in findings)
@@ -164,18 +163,8 @@ async def _verify(url: str, ids: Sequence[str] | None, expected: Mapping[str, Re
         if ids is None:
             there = [session.session_id async for session in client.list()]
             ids = list(dict.fromkeys([*there, *expected]))
-        console = output()
-        progress = Progress(
-            TextColumn("sessions read"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        with progress:
-            bar = progress.add_task("", total=len(ids))
+        with progress_bar(output(), transient=True) as progress:
+            bar = progress.add_task("sessions read", total=len(ids))
             findings = []
             async for found in _check_all(client, ids, expected):
                 findings.append(found)
@@ -184,7 +173,7 @@ async def _verify(url: str, ids: Sequence[str] | None, expected: Mapping[str, Re
 
 
 async def _check_all(client: Client, ids: Sequence[str], expected: Mapping[str, Recording]) -> AsyncIterator[Findings]:
-    """The findings of all, a few at a time, in the order of `ids`."""
+    """Iterate over the findings of all sessions, in the order of `ids`, reading a few logs at a time."""
     for start in range(0, len(ids), CONCURRENCY):
         chunk = ids[start : start + CONCURRENCY]
         for found in await asyncio.gather(*(_check_one(client, id_, expected.get(id_)) for id_ in chunk)):

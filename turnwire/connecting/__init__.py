@@ -1,1 +1,1 @@
-"""One connection to a gateway: opened, kept, told of, and opened again."""
+"""Connections to a gateway: opening them, keeping them alive, and opening them again."""

@@ -1,4 +1,4 @@
-"""What a gateway says when it refuses: the text and the code of its error envelope."""
+"""Reading a gateway's error envelope: its text and its code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class _Envelope(Struct):
 
 
 def said(body: bytes, otherwise: str) -> tuple[str, ErrorCode | None]:
-    """Text and code of an error answer; `otherwise` when it is no envelope. A code of a newer gateway is None."""
+    """Return text and code of an error answer, or `otherwise` and None for a body that is no envelope.
+
+    A code that only a newer gateway knows becomes None.
+    """
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except UNDECODABLE:

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""The pauses between attempts to connect."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ FIRST = 0.2
 LONGEST = 10.0
 GROWTH = 2.0
 SPREAD = 1.0
-"""Seconds over which clients that lost the gateway at one moment come back."""
+"""Seconds over which the reconnects of clients that lost the gateway at the same moment are spread."""
 
 
 class Backoff:
-    """Waits that double from 0.2 to 10 seconds, each cut at random to 50-100 %; then up to a second more at random.
+    """Pauses that double from 0.2 to 10 seconds, each cut at random to 50-100 %, plus a random time of up to a second.
 
-    Without that second all clients of a gateway that restarts would be back within a few milliseconds. `reset` when an
-    attempt has led to something.
+    Without that second, all clients of a restarted gateway would reconnect within a few milliseconds. Call `reset`
+    after a successful attempt.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Backoff:
         self._attempts = 0
 
     def next_delay(self, asked: float | None = None) -> float:
-        """Seconds to wait. `asked` is what the gateway wants waited at least."""
+        """Return the seconds to wait. `asked` is the least that the gateway wants clients to wait."""
         longest = min(LONGEST, FIRST * GROWTH ** min(self._attempts, 16))
         self._attempts += 1
         delay = longest * random.uniform(0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Why a connection could not be made, or broke, in words that name the true cause."""
+"""Why a connection failed or broke, as text that names the real cause."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import aiohttp
 
 
 def tls_fault(error: BaseException) -> str | None:
-    """What is wrong about TLS, if that is the cause: nothing that another attempt would mend."""
+    """Return what is wrong with TLS, which no retry will fix; None for any other cause."""
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message or inner.reason}"
@@ -41,11 +41,11 @@ _NO_AGREEMENT = {
 
 
 def what_broke(error: BaseException) -> str:
-    """A connection's error in words, without the address, which those who raise it name."""
+    """Return a connection's error as text. Callers add the address."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "there is no host of that name"
     inner = getattr(error, "os_error", None) or error
-    if isinstance(inner, ssl.SSLError):  # its errno is one of OpenSSL, not of the system
+    if isinstance(inner, ssl.SSLError):  # its errno comes from OpenSSL, not from the system
         return f"TLS failed: {_reason(inner)}"
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()

@@ -1,4 +1,4 @@
-"""A handshake that the gateway has refused: whether it may be tried again, and what the gateway says about it."""
+"""A handshake that the gateway refused: whether to retry, and the gateway's reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode
 
 TIMEOUT = 5.0
-"""Seconds for asking once more, to hear why."""
+"""Seconds for the second request, which asks for the reason."""
 
 _CODES = {
     401: ErrorCode.UNAUTHENTICATED,
@@ -29,9 +29,10 @@ _RETRIED = {408, 425, 429}
 
 
 class Lost(Exception):
-    """The connection is gone or could not be made; opening another one may help.
+    """The connection is gone or could not be made. Opening another one may help.
 
-    `retry_after` in seconds, if asked. `announced`: the gateway has said so before, and will be back.
+    `retry_after` is in seconds; None if the gateway did not say. `announced` means that the gateway said that it would
+    close, and will be back.
     """
 
     def __init__(self, reason: str, retry_after: float | None = None, *, announced: bool = False) -> None:
@@ -47,7 +48,7 @@ async def refused_handshake(
     codec: Codec,
     headers: Mapping[str, str],
 ) -> Lost | Refused:
-    """The error that a refused handshake stands for. What is final is asked once more, since aiohttp drops its text."""
+    """Return the error for a refused handshake. If final, ask again: aiohttp drops the text of the first answer."""
     status = error.status
     if status >= 500 or status in _RETRIED:
         return Lost(f"{url.origin()} answered HTTP {status}", retry_after(error.headers))
@@ -74,7 +75,7 @@ async def _asked_again(
     try:
         status = response.status
         if status < 400 or status >= 500 or status in _RETRIED:
-            return Lost(f"{url.origin()} refused a connection, and would not a moment later")
+            return Lost(f"{url.origin()} refused the connection, but no longer did a moment later")
         text, code = said(await response.read(), f"HTTP {status} {response.reason}")
     finally:
         response.close()
@@ -83,6 +84,6 @@ async def _asked_again(
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:
-    """Seconds of a `Retry-After` header; None when there is none, or it is a date."""
+    """Return the seconds of a `Retry-After` header; None without one, or if it is a date."""
     text = headers.get("Retry-After", "") if headers is not None else ""
     return float(text) if text.isascii() and text.isdigit() else None

@@ -1,4 +1,4 @@
-"""One WebSocket to the gateway: opened, kept alive, and ended in one of two ways: for good, or to be opened again."""
+"""One WebSocket to the gateway. It ends with Refused, for good, or with Lost, to be opened again."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger("turnwire")
 HANDSHAKE_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 2.0
 QUIET = 30.0
-"""Seconds without any frame after which the connection is given up, at most."""
+"""The longest silence, in seconds, after which the connection is given up."""
 QUIET_PINGS = 1.5
-"""How many of the gateway's pings are missing then, if it pings more often."""
+"""The longest silence in ping intervals of the gateway, if that is shorter."""
 PROBE = 0.8
-"""After this share of the time the gateway is pinged: it may have been told to ping less often."""
+"""The share of that time after which the client pings: the gateway may be configured to ping less often."""
 MAX_MESSAGE = 64 * 1024 * 1024
 
 _CODECS = {"json": JSON, "msgpack": MSGPACK}
@@ -40,7 +40,7 @@ __all__ = ["Link", "Lost", "borrowed", "codec_named", "http_session", "open_link
 
 
 def codec_named(name: str) -> Codec:
-    """`json` or `msgpack`. Raises ValueError for another."""
+    """Return the codec named `json` or `msgpack`. Raises ValueError for another name."""
     try:
         return _CODECS[name]
     except KeyError:
@@ -48,13 +48,13 @@ def codec_named(name: str) -> Codec:
 
 
 def http_session() -> aiohttp.ClientSession:
-    """A session of our own, for when the user brings none. As many connections at once as there are publishers."""
+    """Make a session for a user who brings none, with no limit on concurrent connections."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
 
 @asynccontextmanager
 async def borrowed(http: aiohttp.ClientSession | None) -> AsyncIterator[aiohttp.ClientSession]:
-    """The user's session, left open, or one of our own, closed at the end."""
+    """Yield the user's session, which stays open, or a new one, which is closed at the end."""
     if http is not None:
         yield http
         return
@@ -63,28 +63,28 @@ async def borrowed(http: aiohttp.ClientSession | None) -> AsyncIterator[aiohttp.
 
 
 class Link:
-    """An open connection. One task receives; one sends, which may be the same."""
+    """An open connection. One task receives, and one sends; they may be the same."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool], codec: Codec, token: TokenSource) -> None:
         self._socket = socket
         self.codec = codec
         self.retry_after: float | None = None
-        """Seconds the gateway asked to wait before a reconnect; set by who reads its goaway."""
+        """Seconds that the gateway asked to wait before a reconnect. The reader of its goaway sets it."""
         self._quiet = QUIET
         self._pinged = False
         self._token = token
         self._renewal: asyncio.Task[None] | None = None
 
     def pings_come_every(self, seconds: float) -> None:
-        """The gateway has said how often it pings: so long a silence is noticed sooner."""
+        """Notice a silence sooner, as the gateway says that it pings every so many seconds."""
         self._quiet = min(QUIET, QUIET_PINGS * seconds)
 
     async def send(self, message: Shape) -> None:
-        """Raises Lost."""
+        """Send a message. Raises Lost."""
         await self._write(self.codec.encode(message), WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY)
 
     async def receive(self) -> bytes:
-        """The next frame. Answers pings on the way. Raises Lost, or Refused when the gateway closed for good."""
+        """Wait for the next frame, answering pings. Raises Lost, or Refused if the gateway closed for good."""
         while True:
             share = 1 - PROBE if self._pinged else PROBE
             try:
@@ -102,12 +102,12 @@ class Link:
                 raise self._ended(message.type, message.data, message.extra)
 
     def renew_token(self) -> None:
-        """The gateway has said that the token is about to expire: show it another, if there is one to be had."""
+        """Send the gateway a new token, if the source can give one, because the present one expires soon."""
         if self._token.can_renew and (self._renewal is None or self._renewal.done()):
             self._renewal = asyncio.create_task(self._renew(), name="token of a connection")
 
     async def end(self) -> None:
-        """Nothing of it is left running when this returns. The socket itself is closed by who opened it."""
+        """Stop all tasks of the connection. The socket is closed by its opener."""
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait({self._renewal})
@@ -118,11 +118,11 @@ class Link:
             try:
                 token = await self._token.fresh()
             except TokenError as error:
-                log.warning("the token cannot be renewed, trying again: %s", error)
+                log.warning("the token could not be renewed, trying again: %s", error)
                 await asyncio.sleep(backoff.next_delay())
                 continue
             if token is not None:
-                with suppress(Lost):  # whoever receives will notice
+                with suppress(Lost):  # the receiving task notices it too
                     await self.send(Auth(token))
             return
 
@@ -133,7 +133,7 @@ class Link:
         await self._control(b"", WSMsgType.PING, self._quiet * (1 - PROBE))
 
     async def _control(self, data: bytes, kind: WSMsgType, seconds: float) -> None:
-        """Raises Lost, also when nothing can be written for so long."""
+        """Send a control frame. Raises Lost, also if it cannot be written for `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._write(data, kind)
@@ -162,7 +162,7 @@ class Link:
 
 @asynccontextmanager
 async def open_link(http: aiohttp.ClientSession, url: URL, codec: Codec, token: TokenSource) -> AsyncIterator[Link]:
-    """Connects, and closes when the block is left. Raises Lost, or Refused when the gateway says no for good."""
+    """Connect, and close when the block is left. Raises Lost, or Refused if the gateway refuses for good."""
     socket = await _connected(http, url, codec, token)
     link = Link(socket, codec, token)
     try:
@@ -175,12 +175,12 @@ async def open_link(http: aiohttp.ClientSession, url: URL, codec: Codec, token: 
 
 
 async def _close(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
-    """Say goodbye, and leave nothing behind: what a frozen gateway does not take would keep the connection for ever."""
+    """Close politely, or else abort: unsent data to a frozen gateway would keep the connection open forever."""
     connection = socket._response.connection
     transport = None if connection is None else connection.transport
     polite = False
     try:
-        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # a frame to be written, and one to be read
+        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # for one frame to write and one to read
             await socket.close()
             polite = True
     except TimeoutError:

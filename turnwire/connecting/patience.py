@@ -1,4 +1,4 @@
-"""Waiting between attempts, giving up, and telling of outages."""
+"""Waiting between attempts, giving up, and logging outages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger("turnwire")
 
 
 class Patience:
-    """How long one client goes on trying. `limit` is the longest time without a gateway, in seconds; None for ever.
+    """The retries of one client. `limit` is the longest time without a gateway, in seconds; None means no limit.
 
-    Warns once when an outage begins and once when it ends, in the name of `who`. A break that the gateway has announced
-    is an outage only if the next attempt fails too.
+    Logs one warning when an outage begins and one when it ends, naming the client `who`. A break that the gateway
+    announced is an outage only if the next attempt fails too.
     """
 
     def __init__(self, limit: float | None, who: str) -> None:
@@ -30,23 +30,23 @@ class Patience:
         self._warned = False
 
     def connected(self, waiting: int = 0) -> None:
-        """A connection is open. `waiting` is how many events the outage has held up."""
+        """Note that a connection is open. `waiting` is the number of events that the outage delayed."""
         if self._away_since is not None and self._warned:
             held_up = f"; {waiting} event{'s' * (waiting != 1)} waited" if waiting else ""
             log.warning("%s: connected again after %.1f s%s", self._who, _now() - self._away_since, held_up)
         self._away_since, self._warned = None, False
 
     def seen(self) -> None:
-        """The gateway was there just now."""
+        """Note that the gateway was there just now."""
         self._seen_at = _now()
 
     def progress(self) -> None:
-        """The connection does what it is for: the next attempt will be a first one."""
+        """Note that the connection is useful: the next attempt counts as a first one."""
         self._seen_at = _now()
         self._backoff.reset()
 
     async def pause(self, lost: Lost) -> None:
-        """Wait before the next attempt. Raises Unreachable when it would be after the limit."""
+        """Wait before the next attempt. Raises Unreachable if that attempt would be after the limit."""
         self.last_problem = str(lost)
         delay = self._backoff.next_delay(lost.retry_after)
         if self.limit is not None and _now() + delay > self._seen_at + self.limit:

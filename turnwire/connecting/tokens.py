@@ -1,4 +1,4 @@
-"""The token a client shows to the gateway: a text, or a function that is asked for a fresh one."""
+"""The token of a client: a text, or a function that returns a fresh one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from turnwire.errors import TokenError
 
 Token = str | Callable[[], str | Awaitable[str]]
-"""A token, or a function, plain or async, that returns one. A function is asked anew for every connection."""
+"""A token, or a function, plain or async, that returns one. The function is called for every connection."""
 
 TIMEOUT = 10.0
-"""Seconds an async token function may take."""
+"""The most seconds that an async token function may take."""
 
 
 class TokenSource:
-    """Where the tokens of one client come from. Raises ValueError for what can be no source of tokens."""
+    """The source of one client's tokens. Raises ValueError for an invalid token."""
 
     def __init__(self, token: Token | None) -> None:
         if token is not None and not callable(token):
@@ -24,16 +24,16 @@ class TokenSource:
 
     @property
     def can_renew(self) -> bool:
-        """Whether asking again may give another token."""
+        """Whether the source may give another token."""
         return callable(self._token)
 
     async def headers(self) -> dict[str, str]:
-        """What a request carries. Raises TokenError when the function fails."""
+        """Return the headers for a request. Raises TokenError if the function fails."""
         token = await self.fresh()
         return {} if token is None else {"Authorization": f"Bearer {token}"}
 
     async def fresh(self) -> str | None:
-        """A token, asked anew; None for a client without. Raises TokenError when the function fails."""
+        """Return a fresh token; None for a client without tokens. Raises TokenError if the function fails."""
         if not callable(self._token):
             return self._token
         try:
@@ -49,9 +49,9 @@ class TokenSource:
 
 
 def _check(token: object) -> str:
-    """The text is never quoted: it is a secret."""
+    """Return the token, or raise ValueError without quoting it: it is a secret."""
     if not isinstance(token, str):
         raise ValueError(f"a token must be a text, not a {type(token).__name__}")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("a token must be of visible ASCII characters, without spaces")
+        raise ValueError("a token must consist of visible ASCII characters, without spaces")
     return token

@@ -1,1 +1,1 @@
-"""What stands behind a publisher: its events on their way, the file that keeps them, and its life."""
+"""The parts of a publisher: its outbox, the file that backs it, its connections, and its start and end."""

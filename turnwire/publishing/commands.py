@@ -1,4 +1,4 @@
-"""What a bot is asked to do while it publishes: each command is begun once, and its result is told."""
+"""Supervisors' commands to a bot while it publishes: each is carried out once, and its result is reported."""
 
 from __future__ import annotations
 
@@ -20,49 +20,52 @@ from turnwire.protocol.times import parse_time
 log = logging.getLogger("turnwire")
 
 CommandHandler = Callable[[CommandPush], Awaitable[str | None] | str | None]
-"""Carries out a command. What it returns goes with the result; raising CommandRefused refuses, all else has failed."""
+"""A function that carries out a command. A text that it returns goes with the result.
+
+Raising CommandRefused refuses the command. Any other error means that it failed.
+"""
 _REMEMBERED = 1000
-"""Commands whose ids and results are kept. A command is delivered for a minute at most."""
+"""The most commands whose ids and results are kept. A command is delivered for a minute at most."""
 
 
 class _Known(Struct):
     command: str
     result: CommandResult | None = None
-    """The last one."""
+    """The last result."""
 
 
 class Commands:
-    """The commands of one publisher, over all its connections. Belongs to the event loop the publisher is in."""
+    """The commands of one publisher, across connections. Belongs to the publisher's event loop."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is told when there is something to send."""
+        """`wake` is called when there is something to send."""
         self._wake = wake
         self._handlers: dict[str, CommandHandler] = {}
         self._known: dict[str, _Known] = {}
         self._results: deque[CommandResult] = deque()
         self._unsure: list[CommandResult] = []
-        """Final results sent on the present connection: the gateway may not have read them."""
+        """Final results sent on the present connection, which the gateway may not have read."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._accept_due = False
         self._ahead = timedelta()
-        """How far the gateway's clock is ahead of ours."""
+        """How far the gateway's clock is ahead of this machine's."""
 
     def handle(self, handler: CommandHandler, commands: Sequence[str]) -> None:
-        """Have these carried out by the handler, from now on; the standard ones when none is named."""
+        """Call the handler for these commands from now on; for the standard ones if none is named."""
         for command in commands or STANDARD:
             self._handlers[command] = handler
         self._accept_due = True
         self._wake()
 
     def connected(self, opened: Opened) -> None:
-        """A connection is open: say again what is carried out, and what may not have been heard."""
+        """On a new connection, send again the accepted commands, and the results that may not have been read."""
         self._ahead = parse_time(opened.server_time) - datetime.now(UTC)
         self._accept_due = bool(self._handlers)
         self._results.extendleft(reversed(self._unsure))
         self._unsure = []
 
     def next_message(self) -> Accept | CommandResult | None:
-        """What to send now."""
+        """Return the message to send now, or None."""
         if self._accept_due:
             self._accept_due = False
             return Accept(list(self._handlers))
@@ -74,7 +77,7 @@ class Commands:
         return result
 
     def received(self, push: CommandPush) -> None:
-        """Begin it, if it is new and not too old; what became of a known one is said again."""
+        """Start a new command unless it has expired. For a known one, send its result again."""
         known = self._known.get(push.command_id)
         handler = self._handlers.get(push.command)
         if known is not None:
@@ -113,12 +116,12 @@ class Commands:
         self._wake()
 
     def ending(self) -> None:
-        """The session's end is asked for: an `end` that has begun is done, and nothing can be said of it later."""
+        """Report a started `end` as done, because the session's end is requested and no report can follow it."""
         for command_id, known in self._known.items():
             if known.command == "end":
                 self._report(command_id, "done")
 
     def close(self) -> None:
-        """Carry out nothing more."""
+        """Cancel the commands being carried out."""
         for task in self._tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What a publisher sends next, and what the gateway's replies mean for it. Synchronous: decides, does no I/O."""
+"""Deciding what a publisher sends next, and handling the gateway's replies. Synchronous, without I/O."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ T = TypeVar("T")
 
 
 class Acked(Struct, frozen=True):
-    """One event is durable."""
+    """An event that is durable."""
 
     event_id: str
     seq: int
     duplicate: bool
-    """Whether it was stored before: by an earlier run, or by a sending whose ack was lost."""
+    """Whether it was stored before: by an earlier run, or by an attempt whose ack was lost."""
     latency: float
-    """Seconds from its first sending to the answer, reconnects and all."""
+    """Seconds from its first sending to the answer, reconnects included."""
 
 
 class EventLimits(Struct, frozen=True):
-    """What an event may be: bytes as sent, and levels of its payload, the object itself included."""
+    """The limits of an event: bytes as sent, and levels of its payload, counting the object itself."""
 
     event_bytes: int
     depth: int
 
 
 UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
-"""What holds until the gateway has told its own limits: the protocol's defaults."""
+"""The limits until the gateway tells its own: the protocol's defaults."""
 
 
 class _Append(Shape, tag_field="type", tag="append"):
@@ -70,7 +70,7 @@ class _Signal(Shape, tag_field="type", tag="signal"):
 
 
 class Delivery:
-    """The state of one publisher, over all its connections. Owned by the loop of the Publisher it belongs to."""
+    """The state of one publisher, across connections. Owned by its PublisherLoop."""
 
     def __init__(
         self,
@@ -81,22 +81,22 @@ class Delivery:
     ) -> None:
         self.outbox = outbox
         self.opened: Opened | None = None
-        """What the gateway said last when a connection opened."""
+        """The gateway's first message on the latest connection."""
         self.is_open = False
         """Whether a connection is open now."""
         self.session: Session | None = None
         self.ended = False
         """Whether the session has ended and this publisher is done with it."""
         self.leaving: Goaway | None = None
-        """The gateway is about to close the connection and takes nothing more."""
+        """The gateway's notice that it will close the connection and accepts nothing more on it."""
         self.nacks: list[NackItem] = []
         self.unreported: list[NackItem] = []
         self.ending: Complete | None = None
         self.dropped = 0
-        """Events that could not be taken."""
+        """The number of events that could not be queued."""
         self.limits = UNTOLD
         self.commands: Commands | None = None
-        """None while nobody carries out commands."""
+        """None for a publisher without commands."""
         self._codec = codec
         self._on_ack = on_ack
         self._on_nack = on_nack
@@ -109,7 +109,7 @@ class Delivery:
         return self.outbox.in_flight > 0 or self._end_sent
 
     def connected(self, opened: Opened, now: float) -> None:
-        """A connection is open: take out what is stored, and have the rest sent again."""
+        """On a new connection, remove the stored events from the outbox, and have the rest sent again."""
         self.opened, self.session, self.is_open = opened, opened.session, True
         self.limits = EventLimits(opened.limits.max_event_bytes, opened.limits.max_depth)
         self._end_sent = self._signalled = False
@@ -124,16 +124,16 @@ class Delivery:
         self._signals.clear()
 
     def add_signal(self, key: str, payload: bytes) -> None:
-        """Put a signal, its payload encoded, before the next frame, over an older one of its key.
+        """Queue a signal, its payload encoded, before the next frame, replacing an older one of the same key.
 
-        Dropped when no connection is open.
+        Drop it if no connection is open.
         """
         if self.is_open and self.leaving is None:
             self._signals.pop(key, None)
             self._signals[key] = payload
 
     def next_message(self, now: float) -> Shape | None:
-        """What to send now: signals, then events as far as flow control allows, then the end. None: nothing yet."""
+        """Return the message to send now, or None: signals, then events as flow control allows, then the end."""
         if self.opened is None or self.leaving is not None or self._end_sent:
             return None
         if self.commands is not None and (said := self.commands.next_message()) is not None:
@@ -158,7 +158,7 @@ class Delivery:
         return None
 
     def received(self, reply: PublisherReply, now: float) -> None:
-        """A reply of the gateway. Raises Lost when the connection must be opened again, Refused when it is no use."""
+        """Handle a reply of the gateway. Raises Lost if the connection must be reopened, Refused if that is useless."""
         try:
             if isinstance(reply, Ack):
                 for ack in reply.acks:
@@ -169,7 +169,7 @@ class Delivery:
         except OutOfStep as breach:
             raise Lost(str(breach)) from None
         if isinstance(reply, Completed):
-            self.session, self.ended = reply.session, self._end_sent  # not asked for: it may send for a while
+            self.session, self.ended = reply.session, self._end_sent  # after another's end, events are accepted a while
         elif isinstance(reply, CommandPush):
             if self.commands is not None:
                 self.commands.received(reply)
@@ -186,7 +186,7 @@ class Delivery:
         if nack.retryable:
             raise Lost(f"the gateway could not take event {nack.event_id!r} now: {nack.message}")
         entry = self.outbox.answered(nack.event_id)
-        # The gateway does not repeat an id it cannot take; the author needs it all the same.
+        # The gateway does not repeat an invalid id, but the author needs it.
         self._refused(NackItem(entry.event_id, nack.code, nack.message, nack.retryable))
 
     def _refused(self, nack: NackItem) -> None:
@@ -197,7 +197,7 @@ class Delivery:
         _tell(self._on_nack, nack)
 
     def _failed(self, error: Error) -> None:
-        if self._signalled and not self._end_sent:  # about a signal; a frame left unanswered ends the connection
+        if self._signalled and not self._end_sent:  # about a signal: an unanswered frame would end the connection
             log.warning("the gateway reports an error: %s: %s", error.code.value, error.message)
         elif error.retryable:
             raise Lost(error.message)
@@ -205,7 +205,7 @@ class Delivery:
             raise refusal(f"the gateway reports an error: {error.message}", error.code)
 
     def settle(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
-        """The session has ended, and its log holds `stored` of what is in the outbox. The rest stays there."""
+        """Note that the session has ended, with the events `stored` of the outbox in its log. The rest stays queued."""
         self.session, self.ended = session, True
         for entry in self.outbox.take_out(stored):
             event = stored[entry.event_id]
@@ -216,7 +216,7 @@ class Delivery:
                 self._refused(NackItem(entry.event_id, ErrorCode.EVENT_CONFLICT, message, False))
 
     def unanswered(self) -> list[EventIn]:
-        """The events without an ack or a nack, in order."""
+        """Return the events without an ack or a nack, in order."""
         return [self._event(entry) for entry in self.outbox]
 
     def _event(self, entry: Entry) -> EventIn:

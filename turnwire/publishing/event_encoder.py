@@ -1,4 +1,4 @@
-"""From what a bot says to what goes on the wire: ids, times, and the checks that need no gateway."""
+"""Encoding a bot's events and signals: ids, times, and the checks that need no gateway."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _EventOut(Shape):
 
 
 class EventEncoder:
-    """Makes the entries of one publisher's outbox, within the gateway's limits. Its methods raise InvalidEvent."""
+    """The maker of one publisher's outbox entries, within the gateway's limits. Methods raise InvalidEvent."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -40,25 +40,25 @@ class EventEncoder:
         timestamp: datetime | str | None,
         limits: EventLimits,
     ) -> Entry:
-        """The event, encoded. What is not given is made here, once: every sending of it is the same."""
+        """Return the encoded event. A missing id or time is set here, once, so that every sending is the same."""
         if type not in get_args(EventType):
-            raise InvalidEvent(f"the type of an event is one of {', '.join(get_args(EventType))}, not {type!r}")
+            raise InvalidEvent(f"the type of an event must be one of {', '.join(get_args(EventType))}, not {type!r}")
         if event_id is None:
             event_id = str(uuid.uuid4())
         elif not _is_text(event_id):
-            raise InvalidEvent(f"the id of an event is a text that is not empty, not {event_id!r}")
+            raise InvalidEvent(f"the id of an event must be a non-empty text, not {event_id!r}")
         event = _EventOut(event_id, type, payload, self._stamp(timestamp))
         return Entry(event_id, self._encoded(event, payload, limits))
 
     def signal(self, key: str, payload: JsonObject, limits: EventLimits) -> bytes:
-        """The payload of a signal, encoded: what its author does to it afterwards changes nothing."""
+        """Return the encoded payload of a signal, so that later changes of the payload have no effect."""
         if not _is_text(key) or len(key) > MAX_KEY:
             raise InvalidEvent(f"the key of a signal must be a text of 1 to {MAX_KEY} characters")
         self._encoded(Signal(key, payload), payload, limits)
         return self._codec.encode_value(payload)
 
     def _stamp(self, timestamp: datetime | str | None) -> str:
-        """The time on the wire. Our own never goes back, whatever the clock does."""
+        """Return the wire time. A time taken from the clock never goes back, even if the clock does."""
         if timestamp is None:
             self._last_stamp = max(self._last_stamp, datetime.now(UTC))
             return format_time(self._last_stamp)
@@ -81,10 +81,10 @@ class EventEncoder:
         except UNDECODABLE as error:
             raise InvalidEvent(f"cannot be encoded: {error}") from None
         if len(data) > limits.event_bytes:
-            raise InvalidEvent(f"{len(data)} bytes are over the gateway's limit of {limits.event_bytes}")
+            raise InvalidEvent(f"{len(data)} bytes exceed the gateway's limit of {limits.event_bytes}")
         return data
 
 
 def _is_text(value: object) -> bool:
-    """Whether a name that was given is one: callers may not check their types."""
+    """Return whether a value is a non-empty text; callers may not check their types."""
     return isinstance(value, str) and value != ""

@@ -1,4 +1,4 @@
-"""What a publisher takes in: whether an event can be taken, by whom it is waited for, and what is dropped."""
+"""Queuing a publisher's events: whether there is room, waiting for it, and dropping events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("turnwire")
 
 
 class Intake:
-    """The way of events into a publisher's outbox: at once or not at all, or when there is room."""
+    """The entrance to a publisher's outbox: `post` queues at once or not at all, `send` waits for room."""
 
     def __init__(self, session_id: str, delivery: Delivery, life: PublisherLife) -> None:
         self._session_id = session_id
@@ -24,11 +24,11 @@ class Intake:
         self._taken = 0
 
     def begin(self) -> None:
-        """The outbox is open, and may hold what an earlier process has left."""
+        """Count the events that an earlier process left in the outbox, which is now open."""
         self._taken = len(self._delivery.outbox)
 
     def post(self, entry: Entry) -> None:
-        """Take it, or drop it and count it."""
+        """Queue an event, or drop it and count it."""
         obstacle = self._obstacle()
         if obstacle is None:
             try:
@@ -41,7 +41,7 @@ class Intake:
                 log.warning("the publisher of %r drops events: %s", self._session_id, obstacle)
 
     async def send(self, entry: Entry) -> None:
-        """Take it once there is room, in the order of the callers. Raises PublisherClosed and the like, SpoolError."""
+        """Queue an event once there is room, in the order of the callers. Raises as `check` does, and SpoolError."""
         async with self._admission:
             self.check()
             outbox = self._delivery.outbox
@@ -51,15 +51,15 @@ class Intake:
             self._take(entry)
 
     async def answered(self) -> None:
-        """Returns when all that has been taken until now has its answer."""
+        """Wait until every event queued so far has its answer."""
         target, outbox = self._taken, self._delivery.outbox
         await self._life.until(lambda: self._taken - len(outbox) >= target)
 
     def check(self) -> None:
-        """Raises why nothing more is taken."""
+        """Raise the reason if the publisher accepts nothing more."""
         self._life.check()
         if self._delivery.ending is not None:
-            raise PublisherClosed("the session has been asked to end and takes nothing more from this publisher")
+            raise PublisherClosed("the session has been asked to end and accepts nothing more from this publisher")
 
     def _take(self, entry: Entry) -> None:
         self._delivery.outbox.add(entry)
@@ -67,7 +67,7 @@ class Intake:
         self._life.work()
 
     def _obstacle(self) -> str | None:
-        """Why no event can be taken now."""
+        """Return why no event can be queued now, or None."""
         if not self._life.has_started:
             return "it is not open"
         if self._life.failure is not None:

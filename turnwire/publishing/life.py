@@ -1,4 +1,4 @@
-"""The life of a publisher: its loop runs in a task of its own, and is ended within a time that is known before."""
+"""The start and end of a publisher: its loop runs in a task, and ends within a known time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = logging.getLogger("turnwire")
 
 
 class PublisherLife:
-    """Starts a publisher's loop, tells who waits of its end, and ends it. Owned by its Publisher."""
+    """The task of a publisher's loop: starting it, waiting for what it does, and ending it. Owned by its Publisher."""
 
     def __init__(self, call: Call, delivery: Delivery, codec: Codec, http: aiohttp.ClientSession | None) -> None:
         self.failure: ClientError | None = None
-        """Why nothing more is taken; None while the publisher works."""
+        """Why the publisher accepts nothing more; None while it works."""
         self._call = call
         self._delivery = delivery
         self._codec = codec
@@ -32,7 +32,7 @@ class PublisherLife:
         self._loop: PublisherLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._deadline: float | None = None
-        """When leaving must be done, once it has begun."""
+        """The time by which leaving must be done, once it has begun."""
         self._told = False
         self._gone = asyncio.Event()
 
@@ -41,9 +41,9 @@ class PublisherLife:
         return self._loop is not None
 
     def start(self) -> None:
-        """Raises PublisherClosed when it has been started before, SpoolError when the spool cannot be had."""
+        """Start the loop. Raises PublisherClosed the second time, SpoolError if the spool cannot be used."""
         if self._loop is not None or self.failure is not None:
-            raise PublisherClosed("a publisher can be opened once")
+            raise PublisherClosed("a publisher can be opened only once")
         asyncio.get_running_loop()
         self._delivery.outbox.open()
         http = self._http
@@ -69,38 +69,38 @@ class PublisherLife:
             self.fail(PublisherClosed("the session has been completed"))
 
     def _stop(self, error: ClientError) -> None:
-        """The loop has ended before it was done. Plain calls never hear of it, so the log does."""
+        """Stop after an error, and log it unless everything was done: `post` and `hint` never raise it."""
         delivery = self._delivery
         if delivery.ending is None or not delivery.ended or len(delivery.outbox):
             log.warning("the publisher of %r has stopped: %s", self._call.session_id, error)
         self.fail(error)
 
     def fail(self, error: ClientError) -> None:
-        """The first failure counts."""
+        """Set the failure, unless one is set already, and wake all waiting calls."""
         if self.failure is None:
             self.failure = error
         self.wake()
 
     def check(self) -> None:
-        """Raises why nothing more is taken, afresh each time."""
+        """Raise the failure, if any, as a fresh copy."""
         self._started()
         if self.failure is not None:
             raise fresh(self.failure)
 
     def wake(self) -> None:
-        """Something has changed: the loop looks for something to send, and who waits looks again."""
+        """After any change, make the loop look for something to send, and waiting calls check their condition."""
         if self._loop is not None:
             self._loop.work.set()
             self._loop.changed.set()
             self._loop.changed.clear()
 
     def work(self) -> None:
-        """There may be something to send."""
+        """Make the loop look for something to send."""
         if self._loop is not None:
             self._loop.work.set()
 
     async def until(self, ready: Callable[[], bool]) -> None:
-        """Raises why the publisher has stopped."""
+        """Wait until `ready()` is true. Raises the failure if the publisher stops before."""
         loop, task = self._started()
         while not ready():
             self.check()
@@ -109,7 +109,7 @@ class PublisherLife:
             await loop.changed.wait()
 
     async def opened(self) -> None:
-        """Wait for the first connection. Raises Unreachable when patience is over, and what the gateway refuses."""
+        """Wait for the first connection. Raises Unreachable after `connect_timeout`, Refused if the gateway refuses."""
         loop, _ = self._started()
         limit = self._call.connect_timeout
         try:
@@ -120,9 +120,9 @@ class PublisherLife:
             raise Unreachable(f"gave up after {limit:g} s: {problem}") from None
 
     async def leave(self, drain_timeout: float | None) -> None:
-        """Wait until all is stored, for so many seconds at most, and disconnect; None disconnects at once.
+        """Wait until everything is stored, for `drain_timeout` seconds at most, then disconnect. None skips the wait.
 
-        Who comes second waits with the first. A task that is cancelled meanwhile does all this first.
+        A second caller waits with the first. If the task is cancelled meanwhile, it still does all this first.
         """
         if not self.has_started:
             self.fail(PublisherClosed("the publisher has been closed"))
@@ -146,9 +146,9 @@ class PublisherLife:
         await self._shut(self._deadline)
 
     async def _drain(self, deadline: float) -> None:
-        """Wait until all that was taken has its answer, and the end too, if it was asked for.
+        """Wait until every queued event has its answer, and the requested end, if any, is confirmed.
 
-        A loop that was cancelled with all other tasks is started once more: this is what they are cancelled for.
+        If the loop was cancelled along with all other tasks, start it again: leaving needs it.
         """
         loop, _ = self._started()
         try:
@@ -180,14 +180,14 @@ class PublisherLife:
             log.warning("the publisher of %r leaves: %s", self._call.session_id, ", ".join(facts))
 
     async def _shut(self, deadline: float) -> None:
-        """Disconnect, politely until then, and let go of everything."""
+        """Disconnect, politely if there is time before `deadline`, and release everything."""
         self.fail(PublisherClosed("the publisher has been closed"))
         try:
             if self._task is not None:
                 self._task.cancel()
                 polite = min(CLOSE_TIMEOUT, max(0.0, deadline - asyncio.get_running_loop().time()))
                 await asyncio.wait({self._task}, timeout=polite)
-                self._task.cancel()  # it waits for a close frame, and does so no longer
+                self._task.cancel()  # it still waits for a close frame: stop that
                 await asyncio.wait({self._task}, timeout=CLOSE_TIMEOUT)
         finally:
             self._delivery.outbox.release()

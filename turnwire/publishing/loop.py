@@ -1,4 +1,4 @@
-"""Keeps a publisher connected: opens connections, moves frames both ways, and knows when to try again."""
+"""Keeping a publisher connected: opening connections, moving frames both ways, and retrying."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ log = logging.getLogger("turnwire")
 OPENED_TIMEOUT = 40.0
 """Seconds to wait for `opened`; longer than the gateway waits for its storage."""
 ANSWER_TIMEOUT = 60.0
-"""Seconds without any answer, though some are due, after which the connection is opened again; longer too."""
+"""Seconds without an answer that is due, after which the connection is reopened; also longer than the gateway waits."""
 LAST_WORD = 1.0
-"""Seconds to wait for a close code when sending has failed."""
+"""Seconds to wait for a close code after sending has failed."""
 STEADY = 5.0
-"""A connection that has lasted this many seconds makes the next attempt a first one."""
+"""Seconds a connection must last for the next attempt to count as a first one."""
 
 
 class Call(Struct, frozen=True):
-    """The session a publisher is for, where it is, and how many seconds without a gateway are too many."""
+    """The session that a publisher is for, its gateway, and the limits on the time without a gateway, in seconds."""
 
     address: Address
     session_id: str
@@ -46,13 +46,13 @@ class Call(Struct, frozen=True):
 
 
 class PublisherLoop:
-    """Runs one Delivery over connections to one session. `run` owns the delivery; everything else is plain state."""
+    """The task of one publisher, which carries its Delivery across connections. `run` owns the delivery."""
 
     def __init__(self, call: Call, *, codec: Codec, delivery: Delivery, http: aiohttp.ClientSession) -> None:
         self.work = asyncio.Event()
         """Set when there may be something to send."""
         self.changed = asyncio.Event()
-        """Set and cleared at once at every change, to wake who waits for one."""
+        """Set and cleared at every change, to wake waiting tasks."""
         self._call = call
         self._codec = codec
         self._delivery = delivery
@@ -68,8 +68,10 @@ class PublisherLoop:
         return self._patience.last_problem
 
     async def run(self) -> None:
-        """Returns when the session has been completed. Raises SessionEnded when it ended otherwise, Unreachable when
-        patience is over, Refused when the gateway says no for good.
+        """Run until the session has been completed.
+
+        Raises SessionEnded if it ended otherwise, Unreachable once the gateway has been away for too long, Refused if
+        the gateway refuses for good.
         """
         while not self._delivery.ended:
             try:
@@ -81,7 +83,7 @@ class PublisherLoop:
                 await self._patience.pause(lost)
 
     async def _connect(self) -> None:
-        """One connection, from its handshake to its end."""
+        """Run one connection, from its handshake to its end."""
         if not self._created:
             await self._create()
         query = [] if self._call.language is None else [("language", self._call.language)]
@@ -130,7 +132,7 @@ class PublisherLoop:
         raise Lost(reply.message if isinstance(reply, Error) else "the gateway did not open the session")
 
     async def _exchange(self, link: Link) -> None:
-        """Both directions, until one of them ends. The reader's end counts for more: it knows the close code."""
+        """Read and send until one of them ends. Prefer the reader's result: it knows the close code."""
         reader = asyncio.create_task(self._read(link))
         sender = asyncio.create_task(self._send(link))
         try:
@@ -175,7 +177,7 @@ class PublisherLoop:
             raise Lost(f"no answer for {ANSWER_TIMEOUT:g} s") from None
 
     def _decoded(self, frame: bytes) -> PublisherReply | None:
-        """None for a message that this version does not know."""
+        """Decode a reply; return None for one that this version does not know."""
         try:
             return self._codec.decode_publisher_reply(frame)
         except msgspec.DecodeError as error:
@@ -183,7 +185,7 @@ class PublisherLoop:
             return None
 
     async def _settle_from_log(self, ended: SessionEnded) -> None:
-        """What was in the outbox when the session ended may have been stored: the log says."""
+        """After the session's end, find out from the log which events of the outbox are stored. Raises SessionEnded."""
         client = self._client()
         wanted = {entry.event_id for entry in self._delivery.outbox}
         try:

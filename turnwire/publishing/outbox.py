@@ -1,4 +1,4 @@
-"""The events a publisher has taken and the gateway has not answered yet. Pure: no I/O, no clock."""
+"""The queued events that the gateway has not answered yet. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from itertools import chain
 from msgspec import Struct
 
 FRAME_OVERHEAD = 64
-"""Bytes of an append frame around its events, at most; each event takes one more."""
+"""The most bytes of an append frame around its events. Each event adds one more."""
 
 
 class Entry(Struct):
-    """One event, encoded once, so that every sending of it is the same."""
+    """One event, encoded once, so that every sending is the same."""
 
     event_id: str
     data: bytes
     first_sent: float | None = None
-    """When it was first written to a connection, on the sender's clock."""
+    """The time of its first sending, on the sender's clock; None before."""
 
 
 class OutOfStep(Exception):
-    """An answer is not about the event whose turn it is."""
+    """An answer is not for the oldest event in flight."""
 
 
 class Outbox:
-    """Events in the order taken: first those in flight on the present connection, then those waiting.
+    """Events in the order queued: first those in flight on the present connection, then those waiting.
 
-    Each leaves once, from the front: by the gateway's answer (`answered`), or when a new connection shows that it is
-    stored (`reconnected`), or when its session has ended and the log has it (`take_out`). Bounded by `capacity` events.
-
-    It lives in memory, and is gone with the process; a SpooledOutbox is not.
+    Each leaves once, from the front: after the gateway's answer (`answered`), when a new connection shows that it is
+    stored (`reconnected`), or when its session has ended and the log has it (`take_out`). Holds at most `capacity`
+    events, in memory only, unlike a SpooledOutbox.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -58,22 +57,22 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether `add` would take one more, full or not."""
+        """Whether `add` would accept one more event, even if the outbox is full."""
         return not self.is_full
 
     @property
     def kept_in(self) -> str | None:
-        """Where its events outlive the process; None for nowhere."""
+        """The path of the file that keeps the events beyond the process; None without one."""
         return None
 
     def open(self) -> None:
-        """To be called once, before anything else; what is there then was left by another process."""
+        """Open the outbox, once, before any other call. It may then hold events of an earlier process."""
 
     def release(self) -> None:
-        """To be called when it is not used any more."""
+        """Release the outbox after its last use."""
 
     def add(self, entry: Entry) -> None:
-        """Take one more. Raises OverflowError when there is no room."""
+        """Queue an event. Raises OverflowError if there is no room."""
         self._check_room()
         self._waiting.append(entry)
 
@@ -82,9 +81,9 @@ class Outbox:
             raise OverflowError(f"the outbox holds {len(self)} events already")
 
     def next_frame(self, *, max_in_flight: int, max_events: int, max_bytes: int, now: float) -> list[Entry]:
-        """The events to send next in one frame; they are in flight from now on. Empty when none may be sent.
+        """Return the events to send next in one frame, and count them as in flight. Empty if none may be sent.
 
-        A single event over `max_bytes` gets a frame of its own: the gateway has to say what it thinks of it.
+        A single event over `max_bytes` gets a frame of its own: the gateway decides about it.
         """
         frame: list[Entry] = []
         room = min(max_in_flight - len(self._flying), max_events)
@@ -102,26 +101,25 @@ class Outbox:
         return frame
 
     def answered(self, event_id: str | None, seq: int | None = None) -> Entry:
-        """The gateway's answer for the oldest event in flight; `seq` if it is stored.
+        """Remove and return the oldest event in flight, which the gateway has answered; `seq` if it is stored.
 
-        An answer without an id is about an event whose id the gateway would not take. Raises OutOfStep when it is
-        another event's turn.
+        An answer without an id is for an event with an invalid id. Raises OutOfStep for an answer to another event.
         """
         if not self._flying:
-            raise OutOfStep(f"an answer for {event_id!r}, and nothing is in flight")
+            raise OutOfStep(f"an answer for {event_id!r}, but nothing is in flight")
         if event_id is not None and self._flying[0].event_id != event_id:
-            raise OutOfStep(f"an answer for {event_id!r}, and it is the turn of {self._flying[0].event_id!r}")
+            raise OutOfStep(f"an answer for {event_id!r}, but {self._flying[0].event_id!r} is next")
         if seq is not None:
             self._known_seq = max(self._known_seq, seq)
         return self._flying.popleft()
 
     def reconnected(self, last_seq: int, last_event_id: str | None) -> list[tuple[Entry, int]]:
-        """A new connection is open, and the log stands at `last_seq`. What was in flight waits again, in its place.
+        """On a new connection, with the log at `last_seq`, remove stored events, and queue the others in flight again.
 
-        Returns the events that need no second sending, with their positions. The log must have grown by exactly the
-        events that were in flight, up to the one that is now its last. Else somebody else has written too, or the
-        gateway has refused an event, and all are sent again: it answers those it has as duplicates. (Only when both
-        happened, equally often and behind the same broken connection, does a refused event count as stored.)
+        Return the removed events with their positions. They count as stored if the log has grown by exactly these
+        events, the first ones in flight, up to the log's last. Otherwise another client has written too, or the gateway
+        has refused an event, and all are sent again: the gateway answers stored ones as duplicates. (A refused event
+        counts as stored only if both happened equally often before the same connection broke.)
         """
         grown, self._known_seq = last_seq - self._known_seq, last_seq
         stored: list[tuple[Entry, int]] = []
@@ -132,7 +130,7 @@ class Outbox:
         return stored
 
     def take_out(self, event_ids: Collection[str]) -> list[Entry]:
-        """Take out the events of these ids, in order. The others wait."""
+        """Remove and return the events of these ids, in order. The others wait."""
         everything = list(self)
         self._flying.clear()
         self._waiting = deque(entry for entry in everything if entry.event_id not in event_ids)

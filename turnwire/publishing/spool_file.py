@@ -1,9 +1,9 @@
-"""A file that keeps a publisher's unanswered events beyond its process. Its bytes: `spool_records`.
+"""A file that keeps a publisher's unanswered events beyond its process. `spool_records` defines its bytes.
 
-Records are only ever appended, each by one write. What a killed process has written is in the system's hands and stays;
-a record cut short ends the file for who reads it. Writing is done right away, on the event loop: it costs microseconds,
-since nothing waits for the disk. When all events have left, the file is cut back to its beginning; one in which some
-always wait is written anew beside itself and put in its own place, now and then.
+Records are only ever appended, each by one write. What a killed process has written stays, because the system has it. A
+reader stops at a record that is cut short. Writes are made directly on the event loop: each takes microseconds, because
+nothing waits for the disk. When all events have left, the file is truncated to its beginning. A file that never empties
+is replaced by a smaller one from time to time.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ from turnwire.publishing.spool_records import (
 log = logging.getLogger("turnwire")
 
 SLACK = 256 * 1024
-"""Bytes of no use that an empty file may have before it is cut back."""
+"""The most useless bytes of a file without events before it is truncated."""
 REWRITE_SLACK = 16 * 1024 * 1024
-"""Bytes of no use that another may have before it is written anew: seldom, because that takes milliseconds."""
+"""The most useless bytes of a file with events before it is replaced. Large, because replacing takes milliseconds."""
 REWRITE_SHARE = 8
-"""And at least so many times what is of use, so that the cost for each event is bounded."""
+"""The least ratio of useless to useful bytes for replacing, which bounds the cost for each event."""
 
 
 class SpoolFile:
-    """The events of one owner, in the order added; they leave from the front. One at a time has it open.
+    """The stored events of one owner, in the order added. They leave from the front. One process has the file open.
 
-    All its methods but `left` raise SpoolError when the disk does not do what it should; what was there before is then
-    still there.
+    All methods but `left` raise SpoolError if the disk fails, and then leave the file's content as it was.
     """
 
     def __init__(
@@ -54,15 +53,15 @@ class SpoolFile:
         self._file = -1
         self._end = 0
         self.live = 0
-        """Bytes of the events that have not left."""
+        """The bytes of the events that have not left."""
         self._left = 0
         self._torn = False
-        """Whether there may be something behind the end: a write that failed."""
+        """Whether a failed write may have left bytes after the end."""
 
     def open(self) -> Recovered:
-        """Lock the file, made if there is none, and read it. Its owner is set only by `replace`.
+        """Lock the file, creating it if necessary, and read it. Only `replace` writes its owner.
 
-        What is damaged in it is put into a file beside it, and then it must be replaced.
+        Copy damaged parts to a file beside it. The caller must then replace the file.
         """
         try:
             self._file = _locked(self.path)
@@ -77,13 +76,13 @@ class SpoolFile:
             raise
         size = os.fstat(self._file).st_size
         if size > found.size and not found.damaged:
-            log.warning("spool %r: its last %d bytes are not whole and do not count", str(self.path), size - found.size)
+            log.warning("spool %r: ignoring its last %d bytes, which are cut short", str(self.path), size - found.size)
         self._end, self._left, self._torn = found.size, found.left, True
         self.live = sum(map(size_of, found.events))
         return found
 
     def _keep_aside(self, damaged: list[bytes]) -> None:
-        """Raises OSError, and then the file is left as it is."""
+        """Append the damaged parts to a file beside the spool. Raises OSError."""
         beside = self.path.with_name(self.path.name + ".damaged")
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -92,10 +91,10 @@ class SpoolFile:
         finally:
             os.close(file)
         size = sum(map(len, damaged))
-        log.warning("spool %r: %d bytes are damaged and now in %r", str(self.path), size, str(beside))
+        log.warning("spool %r: moved %d damaged bytes to %r", str(self.path), size, str(beside))
 
     def add(self, event: bytes) -> None:
-        """Returns when the event outlives this process."""
+        """Store an event, so that it outlives this process."""
         try:
             self._append(event_record(event))
         except OSError as error:
@@ -103,7 +102,7 @@ class SpoolFile:
         self.live += size_of(event)
 
     def left(self, events: Iterable[bytes]) -> None:
-        """These have left, from the front. A disk that cannot take that is no error: they will be sent once more."""
+        """Record that these events, the first ones, have left. A failing disk is no error: they are sent once more."""
         for event in events:
             self._left += 1
             self.live -= size_of(event)
@@ -114,15 +113,15 @@ class SpoolFile:
                 os.ftruncate(self._file, empty)
                 self._end, self._left = empty, 0
         except OSError as error:
-            log.warning("spool %r: an answer could not be noted: %s", str(self.path), _reason(error))
+            log.warning("spool %r: an answer could not be recorded: %s", str(self.path), _reason(error))
 
     @property
     def is_wasteful(self) -> bool:
-        """Whether so much of it is of no use that it should be written anew."""
+        """Whether so many of its bytes are useless that it should be replaced."""
         return self._end - self.live > max(self._rewrite_slack, REWRITE_SHARE * self.live)
 
     def replace(self, events: Iterable[bytes]) -> None:
-        """Hold these and nothing else, for this owner. Whatever happens meanwhile, there is the old file or the new."""
+        """Replace the file's content by these events, for this owner. A crash leaves either the old file or the new."""
         beside = self.path.with_name(self.path.name + ".new")
         file = -1
         try:
@@ -134,20 +133,20 @@ class SpoolFile:
         except OSError as error:
             if file >= 0:
                 os.close(file)
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be written anew: {_reason(error)}") from None
+            raise SpoolError(f"the spool {str(self.path)!r} cannot be replaced: {_reason(error)}") from None
         os.close(self._file)
         self._file, self._end, self._left, self._torn = file, end, 0, False
         self.live = sum(map(len, records))
 
     def release(self) -> None:
-        """Unlock and close it; one that holds nothing is removed. May be called at any time, and again."""
+        """Unlock and close the file. Remove it if it holds no event. Safe to call at any time, and to repeat."""
         if self._file < 0:
             return
         try:
             if self._end > 0 and self.live == 0:
                 self.path.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("spool %r is empty and cannot be removed: %s", str(self.path), _reason(error))
+            log.warning("spool %r is empty but cannot be removed: %s", str(self.path), _reason(error))
         finally:
             os.close(self._file)
             self._file = -1
@@ -161,7 +160,7 @@ class SpoolFile:
 
 
 def _locked(path: Path) -> int:
-    """The open file, locked for us. Raises OSError."""
+    """Open and lock the file, and return its descriptor. Raises OSError."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -190,9 +189,9 @@ def _read(file: int) -> bytes:
 
 
 def _write(file: int, data: bytes, position: int) -> int:
-    """Write all of it there; returns the end. Raises OSError."""
+    """Write all the data at a position, and return its end. Raises OSError."""
     written = os.pwrite(file, data, position)
-    while written < len(data):  # the disk is full, which the next write says, or a signal came in between
+    while written < len(data):  # a signal interrupted the write, or the disk is full, as the next write will say
         written += os.pwrite(file, data[written:], position + written)
     return position + written
 

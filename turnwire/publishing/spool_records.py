@@ -1,13 +1,13 @@
-"""The bytes of a spool: a line that says what it is, then records, each `<length><CRC-32><body>`.
+"""The bytes of a spool: a line that identifies the format, then records, each `<length><CRC-32><body>`.
 
 Both numbers have 4 bytes, little-endian. The first byte of a body is its kind:
 
-    H  whose events these are, as JSON (`SpoolOwner`); the first records, twice the same
-    E  an event, as it goes on the wire
-    L  how many events of this file, from the first, have left; 8 bytes, little-endian. The last of these counts
+    H  the owner of the events, as JSON (`SpoolOwner`); the first record, written twice
+    E  an event, encoded as it goes on the wire
+    L  how many events of this file, counted from the first, have left; 8 bytes, little-endian. The last L counts
 
-What is damaged is passed over, up to the next record that is whole. It may have held events that are counted in an L,
-so that of the events behind it some that have left may be given again: the gateway knows them. None is lost for it.
+A reader skips damaged bytes up to the next whole record. They may have held events that an L counts. Some events after
+them that have left may then be returned again, which the gateway recognizes. No event is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SMALLEST = _FRAME.size + 1
 
 
 class SpoolOwner(Struct, frozen=True, rename="camel"):
-    """Whose events a file holds, in which encoding (the name of a subprotocol), and what a new session would need."""
+    """The owner of a file's events, their encoding (the name of a subprotocol), and the facts for a new session."""
 
     gateway: str
     session_id: str
@@ -37,22 +37,22 @@ class SpoolOwner(Struct, frozen=True, rename="camel"):
 
 
 class Recovered(Struct, frozen=True):
-    """What a file says."""
+    """The content of a file."""
 
     owner: SpoolOwner | None
-    """None for a file that was not begun in full, or whose beginning is damaged beyond recognition."""
+    """None if the beginning of the file is incomplete, or damaged beyond recognition."""
     events: list[bytes]
     """The events that have not left, in order."""
     left: int
     """How many events have left before them."""
     size: int
-    """Bytes of the file up to the end of its last whole record."""
+    """The bytes of the file up to the end of its last whole record."""
     damaged: list[bytes]
-    """What is between whole records and is none."""
+    """The bytes between whole records."""
 
 
 def recover(data: bytes) -> Recovered:
-    """What the bytes of a file say. Raises ValueError for a file that is something else."""
+    """Parse the bytes of a file. Raises ValueError for a file that is no spool."""
     start = len(MAGIC)
     if not data.startswith(MAGIC) and _body(data, start)[:1] != b"H":
         if MAGIC.startswith(data):
@@ -80,7 +80,7 @@ def recover(data: bytes) -> Recovered:
 
 
 class _Reading:
-    """What the records so far say."""
+    """The content of the records read so far."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -89,7 +89,7 @@ class _Reading:
         self._left = 0
         self.damaged: list[bytes] = []
         self._doubts: list[tuple[int, int]] = []
-        """Where damage is: behind how many events, and how many more it may have held."""
+        """The damaged places: how many events precede each, and how many it may have held."""
 
     def record(self, body: bytes) -> None:
         kind, content = body[:1], body[1:]
@@ -113,7 +113,7 @@ class _Reading:
 
 
 def _body(data: bytes, start: int) -> bytes:
-    """The body of the record that stands there; empty when there is none that is whole."""
+    """Return the body of the record at `start`; empty if no whole record starts there."""
     if start + _SMALLEST > len(data):
         return b""
     length, checksum = _FRAME.unpack_from(data, start)
@@ -127,7 +127,7 @@ def _body(data: bytes, start: int) -> bytes:
 
 
 def _next_record(data: bytes, start: int) -> int | None:
-    """Where the next whole record begins."""
+    """Return where the next whole record starts, or None."""
     for position in range(start, len(data) - _SMALLEST + 1):
         if data[position + _FRAME.size] in _KINDS and _body(data, position):
             return position
@@ -135,7 +135,7 @@ def _next_record(data: bytes, start: int) -> int | None:
 
 
 def _is_whole(data: bytes, start: int) -> bool:
-    """Whether the last record is damaged, rather than cut short as by a kill."""
+    """Return whether the last record has its full length, and is thus damaged rather than cut short by a kill."""
     if start + _FRAME.size > len(data):
         return False
     length: int = _FRAME.unpack_from(data, start)[0]
@@ -151,12 +151,12 @@ def left_record(count: int) -> bytes:
 
 
 def beginning(owner: SpoolOwner) -> bytes:
-    """What a file begins with."""
+    """Return the beginning of a file."""
     return MAGIC + 2 * _record(b"H", msgspec.json.encode(owner))
 
 
 def size_of(event: bytes) -> int:
-    """Bytes of an event's record."""
+    """Return the bytes of an event's record."""
     return _SMALLEST + len(event)
 
 

@@ -1,4 +1,4 @@
-"""An outbox that is also kept in a file, so that what has no answer is sent by the next process."""
+"""An outbox backed by a file, so that the next process sends the unanswered events."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from turnwire.publishing.spool_records import SpoolOwner, recover
 log = logging.getLogger("turnwire")
 
 MAX_SPOOL = 256 * 1024 * 1024
-"""Bytes of events that may wait in one file; they stand in memory too."""
+"""The most bytes of events that may wait in one file. They are in memory too."""
 
 
 class SpooledOutbox(Outbox):
-    """An Outbox whose entries are in a file from `add` until they leave. To be opened before, and released after.
+    """An Outbox whose entries are in a file from `add` until they leave. Open it before use, and release it after.
 
-    What the file holds when it is opened comes first, even if it is more than `capacity`.
+    The events in the file at opening come first, even if they exceed `capacity`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SpooledOutbox(Outbox):
 
     @property
     def has_room(self) -> bool:
-        """The file takes what is over the capacity too, within a bound of its own."""
+        """Whether the file has room. It accepts more than `capacity`, up to MAX_SPOOL bytes."""
         return self._file.live < MAX_SPOOL
 
     @property
@@ -55,7 +55,7 @@ class SpooledOutbox(Outbox):
         return str(self._file.path)
 
     def open(self) -> None:
-        """Raises SpoolError: the file is in use, holds events of another call, or is no spool."""
+        """Open the file. Raises SpoolError if it is in use, holds events of another call, or is no spool."""
         found = self._file.open()
         try:
             if found.events and found.owner is not None:
@@ -71,11 +71,11 @@ class SpooledOutbox(Outbox):
         self._waiting.extend(Entry(_event_id(event, self._codec), event) for event in events)
 
     def release(self) -> None:
-        """Let another process have the file; it is removed when it holds nothing."""
+        """Release the file for other processes. Remove it if it holds no event."""
         self._file.release()
 
     def add(self, entry: Entry) -> None:
-        """Raises SpoolError too; nothing is taken then."""
+        """Queue an event. Raises OverflowError or SpoolError, and then queues nothing."""
         self._check_room()
         self._file.add(entry.data)
         super().add(entry)
@@ -103,7 +103,7 @@ class SpooledOutbox(Outbox):
             self._write_anew()
 
     def _write_anew(self) -> None:
-        """What cannot be written anew stays as it is: too much is sent again some time, which is no harm."""
+        """Replace the file's content. A failure is harmless: the next process sends some events again."""
         try:
             self._file.replace(entry.data for entry in self)
         except SpoolError as error:
@@ -121,20 +121,20 @@ class SpooledOutbox(Outbox):
 
 
 class SpooledCall(Struct, frozen=True):
-    """What a spool holds: events that were sent and not answered, in order."""
+    """The content of a spool: the events without an answer, in order."""
 
     gateway: str
     session_id: str
     events: list[EventIn]
     language: str | None = None
-    """Of the session, if it is new; None when it must exist."""
+    """The language of the session, if it is new; None if it must exist."""
     metadata: JsonObject | None = None
     damaged: int = 0
-    """Bytes that could not be read. A publisher that opens the spool keeps them aside."""
+    """The number of unreadable bytes. A publisher that opens the spool moves them to a file beside it."""
 
 
 def read_spool(path: str | Path) -> SpooledCall | None:
-    """What a spool holds, whether in use or not; None if it was not begun. Raises SpoolError when it is no spool."""
+    """Read a spool, in use or not. Return None if nothing was written yet. Raises SpoolError if it is no spool."""
     try:
         found = recover(Path(path).read_bytes())
         if found.owner is None:
@@ -160,5 +160,5 @@ def _event(data: bytes, codec: Codec) -> EventIn:
 
 
 def _recoded(data: bytes, old: Codec, new: Codec) -> bytes:
-    """The same JSON values in another encoding."""
+    """Convert the same JSON value to another encoding."""
     return data if old is new else new.encode_value(old.decode_body(data, dict[str, Any], Limits()))

@@ -1,4 +1,4 @@
-"""What must be done before a task is gone, whatever happens to the task."""
+"""Running cleanup to its end, even if the task that does it is cancelled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 
 
 async def uninterrupted(leave: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Runs to its end what must be done before a task is gone, also when the task is cancelled meanwhile.
+    """Run cleanup to its end, even if the calling task is cancelled meanwhile, and raise CancelledError after it.
 
-    The cancellation is passed on then. What is cancelled itself, as all tasks are when a loop is closed, is begun once
-    more. To be used for what takes a bounded time.
+    If the cleanup's own task is cancelled, as all tasks are when a loop shuts down, start it once more. Use it only for
+    cleanup that takes a bounded time.
     """
     cancelled: asyncio.CancelledError | None = None
     task = asyncio.create_task(leave())

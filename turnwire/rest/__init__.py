@@ -1,1 +1,1 @@
-"""Requests to a gateway, and the shapes of what they ask and answer."""
+"""REST requests to a gateway, and the shapes of queries and answers."""

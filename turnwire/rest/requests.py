@@ -1,4 +1,4 @@
-"""Requests to a gateway and what comes back: JSON, streams of lines, and errors of the right kind."""
+"""Requests to a gateway and their answers: JSON, streams of lines, and errors of the right class."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 
 class Rest:
-    """Requests to one gateway, with a token. Its methods raise Unreachable and Refused, as `Client` says."""
+    """Requests to one gateway, with a token. Methods raise Unreachable and Refused, as `Client` describes."""
 
     def __init__(self, url: str, token: Token | None, http: aiohttp.ClientSession | None, timeout: float) -> None:
         self.address = Address(url)
         self._token = TokenSource(token)
         self._authorization: dict[str, str] | None = None
-        """The headers with the present token; None before there is one."""
+        """The headers with the present token; None before the first request."""
         self._own = http is None
         self._http = http or http_session()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
@@ -42,17 +42,17 @@ class Rest:
             await self._http.close()
 
     async def json(self, method: str, url: URL, kind: type[T], body: Shape | dict[str, Any] | None = None) -> T:
-        """The answer to a request, as a `kind`."""
+        """Send a request, and return its answer as a `kind`."""
         async with self._response(method, url, timeout=self._timeout, **_with_body(body)) as response:
             return decoded(await response.read(), kind, url)
 
     async def nothing(self, method: str, url: URL) -> None:
-        """A request that is answered without a body."""
+        """Send a request that is answered without a body."""
         async with self._response(method, url, timeout=self._timeout, headers={"Accept": "application/json"}):
             pass
 
     async def lines(self, url: URL) -> AsyncGenerator[bytes, None]:
-        """An answer that is streamed, a line of JSON at a time."""
+        """Stream an answer, one line of JSON at a time."""
         headers = {"Accept": "application/x-ndjson"}
         async with self._response("GET", url, timeout=self._stream_timeout, headers=headers) as response:
             async for line in _lines(response):
@@ -81,7 +81,7 @@ class Rest:
     async def _answer(
         self, method: str, url: URL, headers: dict[str, str], options: dict[str, Any]
     ) -> aiohttp.ClientResponse:
-        """With the token there is; when that is not taken any more, once again with a fresh one."""
+        """Send a request with the present token. If it is no longer accepted, try once more with a fresh one."""
         had = self._authorization
         if had is None:
             had = self._authorization = await self._token.headers()
@@ -103,7 +103,7 @@ def _with_body(body: Shape | dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Lines of any length up to 64 MiB; aiohttp's own are held to the size of its buffer."""
+    """Iterate over lines of up to 64 MiB; aiohttp limits its own lines to the size of its buffer."""
     parts: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():
@@ -114,7 +114,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         parts.append(rest)
         size += len(rest)
         if size > _LINE_LIMIT:
-            raise Refused(f"a line of {response.url.path} is over {_LINE_LIMIT} bytes")
+            raise Refused(f"a line of {response.url.path} exceeds {_LINE_LIMIT} bytes")
     if size:
         yield b"".join(parts)
 

@@ -1,4 +1,4 @@
-"""Which sessions are asked for: the query of `GET /sessions`."""
+"""The filters of `GET /sessions`, and their query string."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from turnwire.protocol.messages import SessionStatus
 
 
 class SessionFilter(TypedDict, total=False):
-    """All of them must hold. Times are ISO-8601 and exclusive. Bounds on figures and durations match ended sessions."""
+    """The conditions that sessions must meet, all of them. Times are ISO-8601 and exclusive.
+
+    Bounds on figures and durations match ended sessions only.
+    """
 
     status: SessionStatus | None
     language: str | None
@@ -18,18 +21,18 @@ class SessionFilter(TypedDict, total=False):
     end_reason: str | None
     id_prefix: str | None
     metadata: Mapping[str, str]
-    """Values that metadata must have; up to 4 keys."""
+    """The values that metadata keys must have; at most 4 keys."""
     min_duration_ms: int | None
     max_duration_ms: int | None
     has_errors: bool | None
     tools_failed: int | None
-    """At least so many."""
+    """The fewest failed tool calls."""
     min_response_p95_ms: int | None
     min_interruptions: int | None
     q: str | None
-    """Words of the id, of metadata or of what was said."""
+    """Words of the id, of the metadata or of what was said."""
     order: Literal["asc", "desc"] | None
-    """Of their start; `desc` unless asked."""
+    """The order of their starts; `desc` by default."""
 
 
 _NAMES = {
@@ -51,7 +54,7 @@ _NAMES = {
 
 
 def query_of(filter: SessionFilter) -> list[tuple[str, str]]:
-    """As the gateway reads it. Raises TypeError for a filter that there is not."""
+    """Return the filter as query parameters. Raises TypeError for an unknown name."""
     given: dict[str, Any] = dict(filter)
     metadata: Mapping[str, str] = given.pop("metadata", None) or {}
     unknown = given.keys() - _NAMES.keys()

@@ -1,1 +1,1 @@
-"""What credentials are judged by: API keys, secrets, key sets, revocations; and making tokens."""
+"""Credentials: API keys, secrets, key sets and revocations to check them by, and minting tokens."""

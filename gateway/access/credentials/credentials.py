@@ -1,4 +1,4 @@
-"""Judges what a request brings: an API key or a token, not revoked, and as it stands now."""
+"""Checks a request's credential: an API key or a token, and that it is not revoked."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MAX_REMEMBERED: Final = 10_000
 
 
 class Credentials:
-    """All that credentials are judged by. Owner: the event loop's thread.
+    """Everything that credentials are checked by. Owned by the event loop's thread.
 
-    Tokens that were verified are remembered by their digest, as a signature costs more than a request.
+    Verified tokens are remembered by their digest, because verifying a signature costs more than a request.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Credentials:
         revocations: Revocations,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` gives seconds since 1970."""
+        """`clock` returns seconds since 1970."""
         self._keys = keys
         self._tokens = tokens
         self._source = source
@@ -44,11 +44,13 @@ class Credentials:
         self._clock = clock
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
         self.generation = 0
-        """Raised when keys, or revocations, have changed: then `current` may say something else of open connections."""
+        """Raised when keys or revocations change: `current` may then differ for open connections."""
 
     async def authenticate(self, credential: str) -> Principal:
-        """Whose it is. Raises Refused: 401, or 503 when it cannot be judged; StorageUnavailable before what has been
-        revoked is known."""
+        """Return the principal of a credential.
+
+        Raises Refusal: 401, or 503 if it cannot be checked now; StorageUnavailable until revocations are known.
+        """
         if credential.startswith(_KEY_PREFIX):
             if self._keys is None:
                 raise unauthenticated("unknown_key", "this API key is not known")
@@ -59,22 +61,24 @@ class Credentials:
         return principal
 
     def is_cheap(self, credential: str) -> bool:
-        """Whether judging it costs next to nothing: an API key, or a token that was verified before."""
+        """Return whether checking it costs next to nothing: an API key, or a token that was verified before."""
         return credential.startswith(_KEY_PREFIX) or _digest(credential) in self._verified
 
     async def renew(self, principal: Principal, token: str) -> Principal:
-        """The principal of a newer token of the same subject, for a connection that goes on with it. Raises Refused:
-        401 as `authenticate`, 403 for somebody else's."""
+        """Return the principal of a newer token, for an open connection of `principal`.
+
+        Raises Refusal: 401 as `authenticate`, 403 for another subject.
+        """
         renewed = await self.authenticate(token)
         if renewed.id != principal.id:
             raise forbidden("other_sub", "the new token must have the same sub")
         return renewed
 
     def current(self, principal: Principal) -> Principal:
-        """The principal of an open connection as it stands now: an API key's rights may have changed. Raises Refused
-        (401) when it is gone or revoked. To be asked when `generation` has changed; costs no I/O.
+        """Return an open connection's principal with its current rights: those of an API key may have changed.
 
-        That it has expired is not said here but by its `expires_at`.
+        To be called when `generation` has changed; does no I/O. Raises Refusal (401) if the credential is gone or
+        revoked. Expiry is not checked here: see `expires_at`.
         """
         if principal.kind == "anonymous":
             return principal
@@ -84,23 +88,25 @@ class Credentials:
         return principal
 
     async def refresh(self, *, force: bool = False) -> bool:
-        """Look whether API keys or revocations have changed; whether the keys have. With `force` the file is read again
-        in any case."""
+        """Read API keys and revocations if they have changed, with `force` the keys in any case.
+
+        Return whether the keys have changed.
+        """
         changed = self._keys is not None and self._keys.refresh(force=force)
-        with suppress(StorageUnavailable):  # its absence is told of elsewhere; what is known holds on
+        with suppress(StorageUnavailable):  # reported elsewhere; the known revocations stay in force
             if await self._revocations.refresh():
                 self.generation += 1
         self.generation += changed
         return changed
 
     async def refresh_key_set(self, *, force: bool = False) -> None:
-        """Look whether the keys of tokens have changed."""
+        """Renew the key set of tokens if it is due."""
         if self._source is not None and await self._source.refresh(force=force):
             self._verified.clear()
 
     async def _token(self, token: str) -> Principal:
         if self._tokens is None:
-            raise unauthenticated("no_tokens", "this gateway takes API keys only")
+            raise unauthenticated("no_tokens", "this gateway accepts API keys only")
         digest = _digest(token)
         known = self._verified.get(digest)
         if known is not None and known.expires_at is not None and known.expires_at > self._clock():

@@ -1,4 +1,4 @@
-"""Gets a key set by HTTPS. The room's only client."""
+"""Fetches a key set by HTTPS."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 async def fetch(url: str) -> bytes:
-    """What is at the URL. Raises OSError for any answer but 200, for more than MAX_BYTES, and after 5 s."""
+    """Return the content at the URL. Raises OSError for any answer but 200, for more than MAX_BYTES, and after 5 s."""
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as client,
             client.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
         ):
             if answer.status != 200:
-                raise OSError(f"it answered {answer.status}")
+                raise OSError(f"the server answered {answer.status}")
             content = bytearray()
             async for chunk in answer.content.iter_chunked(MAX_BYTES):
                 content += chunk
                 if len(content) > MAX_BYTES:
-                    raise OSError(f"it has more than {MAX_BYTES} bytes")
+                    raise OSError(f"the answer has more than {MAX_BYTES} bytes")
             return bytes(content)
     except TimeoutError:
         raise OSError("no answer within 5 s") from None

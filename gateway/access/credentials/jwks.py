@@ -1,4 +1,4 @@
-"""Public keys that others sign tokens with: a JWKS, from a file or from an https URL."""
+"""Public keys to verify tokens of other issuers: a JWKS, from a file or an https URL."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_BYTES: Final = 64 * 1024
 _FRESH_SECONDS: Final = 600.0
 _KEPT_SECONDS: Final = 86_400.0
 _LEAST_PAUSE: Final = 60.0
-"""Seconds between two requests for a set, whatever is asked for."""
+"""Least number of seconds between two fetches of a key set."""
 _MIN_RSA_BITS: Final = 2048
 _ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 
 KeySet = dict[str | None, PyJWK]
-"""Keys by `kid`; None for one that has none."""
+"""Keys by `kid`; None for a key without one."""
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Gets what is at a URL, at most MAX_BYTES of it, without redirects, within 5 s. Raises OSError."""
+"""Fetches the content of a URL: at most MAX_BYTES, without redirects, within 5 s. Raises OSError."""
 
 
 class JwksError(Exception):
@@ -35,10 +35,11 @@ class JwksError(Exception):
 
 
 def read_key_set(text: bytes) -> KeySet:
-    """The keys of a JWKS that may verify a token, each bound to its one algorithm.
+    """Return the keys of a JWKS that may verify a token, each bound to its one algorithm.
 
-    Others are passed over: secret ones (a set is public), those for other uses or algorithms, and RSA keys under 2,048
-    bits. Of two with the same `kid` the first counts. Raises JwksError when it is no JWKS, or none is left.
+    Other keys are ignored: secret ones (a set is public), those for other uses or algorithms, and RSA keys of less than
+    2,048 bits. Of two keys with the same `kid`, the first counts. Raises JwksError if the text is no JWKS or has no
+    usable key.
     """
     try:
         document = msgspec.json.decode(text, type=dict[str, Any])
@@ -67,7 +68,7 @@ def _usable(entry: dict[str, Any]) -> PyJWK | None:
 
 
 def _algorithm_of(entry: dict[str, Any]) -> str | None:
-    """The one algorithm of a public key for signatures; None for any other."""
+    """Return the one algorithm of a public key for signatures; None for any other key."""
     kind, curve, operations = entry.get("kty"), entry.get("crv"), entry.get("key_ops", ["verify"])
     if not isinstance(kind, str) or not isinstance(curve, str | None) or "d" in entry:
         return None
@@ -78,14 +79,16 @@ def _algorithm_of(entry: dict[str, Any]) -> str | None:
 
 
 class KeySource(Protocol):
-    """Where the keys of tokens come from."""
+    """The source of the keys that tokens are verified with."""
 
     async def find(self, kid: str | None) -> PyJWK | None:
-        """The key of this `kid`, or without one the only key. None when there is none. Raises JwksError when there
-        are no keys to look among."""
+        """Return the key with this `kid`, or without a `kid` the only key; None if there is no such key.
+
+        Raises JwksError if no keys are available.
+        """
 
     async def refresh(self, *, force: bool = False) -> bool:
-        """Look after the keys; to be called every few seconds. Whether they have changed."""
+        """Renew the keys if that is due. Return whether they have changed. To be called every few seconds."""
 
 
 def _pick(keys: KeySet, kid: str | None) -> PyJWK | None:
@@ -93,10 +96,10 @@ def _pick(keys: KeySet, kid: str | None) -> PyJWK | None:
 
 
 class KeySetFile:
-    """The keys of a file, read again when it changes."""
+    """The keys in a file, read again when it changes."""
 
     def __init__(self, path: Path) -> None:
-        """Raises JwksError for a file that cannot be used."""
+        """Raises JwksError if the file cannot be used."""
         self._file = WatchedFile(path, MAX_BYTES)
         self._keys = self._read()
 
@@ -106,7 +109,7 @@ class KeySetFile:
         except OSError as error:
             raise JwksError(f"{self._file.path} cannot be read: {error.strerror}") from None
         except JwksError as error:
-            raise JwksError(f"{self._file.path} is no key set: {error}") from None
+            raise JwksError(f"{self._file.path} is not a key set: {error}") from None
 
     async def find(self, kid: str | None) -> PyJWK | None:
         return _pick(self._keys, kid)
@@ -117,13 +120,16 @@ class KeySetFile:
         try:
             self._keys = self._read()
         except JwksError as error:
-            _log.error("the keys of tokens stay as they were: %s", error)
+            _log.error("keeping the previous keys of tokens: %s", error)
             return False
         return True
 
 
 class KeySetUrl:
-    """The keys of a URL: kept ten minutes, and a day when the URL does not answer. Owner: the event loop's thread."""
+    """The keys at a URL. Fetched every ten minutes; if the URL does not answer, kept for a day.
+
+    Owned by the event loop's thread.
+    """
 
     def __init__(self, url: str, fetch: Fetch, clock: Callable[[], float]) -> None:
         """`clock` is monotonic, in seconds."""
@@ -156,14 +162,14 @@ class KeySetUrl:
         return self._keys is not before
 
     async def _ask(self) -> None:
-        """Fetch the set, unless it was asked for within the last minute. Whoever asks meanwhile waits along."""
+        """Fetch the set, unless it was fetched within the last minute. Concurrent calls wait for the same fetch."""
         if self._asking is None:
             now = self._clock()
             if self._asked_at is not None and now - self._asked_at < _LEAST_PAUSE:
                 return
             self._asked_at = now
             self._asking = asyncio.create_task(self._fetch_set())
-        await asyncio.shield(self._asking)  # who asked may go; the others still wait
+        await asyncio.shield(self._asking)  # a cancelled caller must not cancel the fetch for the others
 
     async def _fetch_set(self) -> None:
         try:

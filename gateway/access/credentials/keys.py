@@ -1,4 +1,4 @@
-"""API keys: a file of them, read again when it changes."""
+"""API keys: a file of keys, read again when it changes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _decoder = msgspec.json.Decoder(KeyLine)
 
 
 class KeysError(Exception):
-    """Keys that cannot be used. The text is for people and repeats no secret."""
+    """A key file that cannot be used. The text is for people and repeats no secret."""
 
 
 class ApiKeys:
-    """The keys of a file. Owner: the event loop's thread; `refresh` is to be called every few seconds."""
+    """The API keys in a file. Owned by the event loop's thread; `refresh` is to be called every few seconds."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """Raises KeysError for a file that is missing, wrong, or open to others. `clock` gives seconds since 1970."""
+        """`clock` returns seconds since 1970. Raises KeysError if the file is missing, invalid, or open to others."""
         self._clock = clock
         self._file = WatchedFile(path, _MAX_FILE_BYTES)
         self._keys: dict[str, list[Principal]] = {}
@@ -43,38 +43,39 @@ class ApiKeys:
         self._keys = _parse(path, text, self._file.mode)
 
     def authenticate(self, text: str) -> Principal:
-        """The principal of `tw_<id>_<secret>`. Raises Refused (401)."""
+        """Return the principal of `tw_<id>_<secret>`. Raises Refusal (401)."""
         key = parse_key(text)
         digest = secret_digest("" if key is None else key.secret)
         known = [] if key is None else self._keys.get(key.id, [])
         found = [each for each in known if hmac.compare_digest(digest, each.fingerprint)]
         if not known:
-            hmac.compare_digest(digest, _NOBODY)  # an id there is not takes no less time
+            hmac.compare_digest(digest, _NOBODY)  # an unknown id takes as long as a known one
         if not found:
             raise unauthenticated("unknown_key", "this API key is not known")
         return self._unexpired(found[0])
 
     def current(self, principal: Principal) -> Principal:
-        """The same key as the file has it now, maybe with other rights or expired. Raises Refused (401) when it is
-        gone."""
+        """Return the key as the file has it now, maybe with other rights or expired. Raises Refusal (401) if gone."""
         for key in self._keys.get(principal.id.removeprefix("key:"), []):
             if key.fingerprint == principal.fingerprint:
                 return key
         raise unauthenticated("key_gone", "this API key is no longer valid")
 
     def has(self, key_id: str) -> bool:
-        """Whether there is a key of this id, which tokens minted by it depend on."""
+        """Return whether there is a key with this id. The tokens that a key has minted are valid only as long."""
         return key_id in self._keys
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Read the file again if it has changed (or anyway); whether the keys have. A file that cannot be used leaves
-        the keys as they were, and is complained of once."""
+        """Read the file again if it has changed, or with `force`. Return whether the keys have changed.
+
+        If the file cannot be used, that is logged once, and the previous keys stay in force.
+        """
         if not force and not self._file.changed():
             return False
         try:
             keys = _parse(self._file.path, self._file.read(), self._file.mode)
         except (OSError, KeysError) as error:
-            _log.error("the API keys stay as they were: %s", error)
+            _log.error("keeping the previous API keys: %s", error)
             return False
         changed = keys != self._keys
         self._keys = keys

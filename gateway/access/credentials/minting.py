@@ -1,4 +1,4 @@
-"""Tokens the gateway makes, for browsers: `POST /tokens`. A token never has more than its minter's own rights."""
+"""Mints tokens, for browsers for example: `POST /tokens`. A token never has more rights than its minter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_SUB_CHARS: Final = 256
 
 
 class MintRequest(Shape):
-    """Body of `POST /tokens`. `ttl` in seconds."""
+    """The body of `POST /tokens`. `ttl` is in seconds."""
 
     sub: Annotated[str, Meta(min_length=1, max_length=_MAX_SUB_CHARS)]
     scope: str
@@ -31,7 +31,7 @@ class MintRequest(Shape):
 
 
 class Minted(Shape):
-    """Answer of `POST /tokens`, before times are written: `expires_at` in seconds since 1970."""
+    """A minted token. `expires_at` is in seconds since 1970."""
 
     token: str
     expires_at: float
@@ -39,20 +39,22 @@ class Minted(Shape):
 
 
 class Minting:
-    """Makes tokens signed with the gateway's own secret."""
+    """Mints tokens signed with the gateway's own secret."""
 
     def __init__(
         self, secret: Secret | None, issuer: str | None, audience: str | None, clock: Callable[[], float]
     ) -> None:
-        """`clock` gives seconds since 1970. Without a secret, which a JWKS does not replace, nothing is minted."""
+        """`clock` returns seconds since 1970. Without `secret`, no token is minted; a JWKS does not replace it."""
         self._secret = secret
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
 
     def mint(self, minter: Principal, asked: MintRequest) -> Minted:
-        """A token, which ends no later than its minter. Raises Refused (403) for rights the minter has not, and
-        InvalidMessage for what cannot be asked for."""
+        """Return a token that expires no later than its minter.
+
+        Raises Refusal (403) for rights that the minter does not have, and InvalidMessage for an invalid request.
+        """
         minter.require(Scope.MINT)
         if self._secret is None:
             raise forbidden(
@@ -94,6 +96,6 @@ def _check_rights(minter: Principal, scopes: frozenset[Scope], sessions: Sequenc
         return
     beyond = sorted(scopes - minter.scopes)
     if beyond:
-        raise forbidden("mint_scope", f"a token has at most the scopes of its minter, which has not {beyond[0]}")
+        raise forbidden("mint_scope", f"a token has at most the scopes of its minter, which lacks {beyond[0]}")
     if not all(is_within(pattern, minter.sessions) for pattern in sessions):
         raise forbidden("mint_sessions", "a token has at most the sessions of its minter")

@@ -1,4 +1,4 @@
-"""What is no longer let in: by token, by subject, by key. Kept for ever, and shared by all gateways."""
+"""Revocations of tokens, subjects and keys. They are permanent and shared by all gateways."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_CHARS = 256
 
 
 class RevocationRequest(Shape):
-    """Body of `POST /revocations`: one of the first three; `before`, a wire time, spares what was issued later."""
+    """The body of `POST /revocations`: one of `jti`, `sub` and `key`. With `before`, later issues are spared."""
 
     jti: str | None = None
     sub: str | None = None
@@ -23,21 +23,24 @@ class RevocationRequest(Shape):
     before: str | None = None
 
 
-class RevocationLog(Protocol):
-    """Where revocations are durable: a log that all gateways append to and read. Methods raise StorageUnavailable."""
+class SharedRevocations(Protocol):
+    """The durable log of revocations, shared by all gateways. Its methods raise StorageUnavailable."""
 
     async def append(self, mark: str, before: float | None) -> Any:
-        """Durable when this returns."""
+        """Append a revocation. It is durable when this returns."""
 
     async def read_after(self, position: int) -> list[tuple[str, float | None]]:
-        """The entries behind this position, at most some hundred; the first one's position is one higher."""
+        """Return the entries after this position, a few hundred at most. The first one has the next position."""
 
 
 def mark_of(request: RevocationRequest) -> tuple[str, float | None]:
-    """The mark, as principals bear it, and the time before which what bears it was issued. Raises InvalidMessage."""
+    """Return the mark that a request revokes, and the time before which it applies (seconds since 1970; None: always).
+
+    Raises InvalidMessage.
+    """
     given = [(kind, value) for kind in ("jti", "sub", "key") if (value := getattr(request, kind)) is not None]
     if len(given) != 1:
-        raise InvalidMessage("give one of jti, sub and key")
+        raise InvalidMessage("give exactly one of jti, sub and key")
     [(kind, value)] = given
     if not 1 <= len(value) <= _MAX_CHARS:
         raise InvalidMessage(f"{kind} must have 1 to {_MAX_CHARS} characters")
@@ -50,24 +53,24 @@ def mark_of(request: RevocationRequest) -> tuple[str, float | None]:
 
 
 class Revocations:
-    """All revocations, in memory. Owner: the event loop's thread; `refresh` is to be called every two seconds."""
+    """All revocations, in memory. Owned by the event loop's thread; `refresh` is to be called every two seconds."""
 
-    def __init__(self, log: RevocationLog) -> None:
+    def __init__(self, log: SharedRevocations) -> None:
         self._log = log
         self._before: dict[str, float] = {}
         self._position = 0
         self.loaded = False
-        """Whether all that was revoked before the start is known. Until then nobody is let in by a credential."""
+        """Whether all revocations from before the start have been read. Until then no credential is accepted."""
 
     async def revoke(self, request: RevocationRequest) -> str:
-        """Make it durable, then hold to it; the mark. Raises InvalidMessage, StorageUnavailable."""
+        """Store the revocation, then enforce it. Return the mark. Raises InvalidMessage, StorageUnavailable."""
         mark, before = mark_of(request)
         await self._log.append(mark, before)
         self._note(mark, before)
         return mark
 
     async def refresh(self) -> bool:
-        """Read what any gateway has revoked since; whether there was something. Raises StorageUnavailable."""
+        """Read new revocations of all gateways. Return whether there were any. Raises StorageUnavailable."""
         changed = False
         while entries := await self._log.read_after(start := self._position):
             for mark, before in entries:
@@ -78,16 +81,21 @@ class Revocations:
         return changed
 
     def check(self, principal: Principal) -> None:
-        """Raises Refused (401) for a principal that is revoked, itself or by one of its minters, and
-        StorageUnavailable while what is revoked is not known yet."""
+        """Raise Refusal (401) if the principal or one of its minters is revoked.
+
+        Raises StorageUnavailable until the revocations have been read.
+        """
         if not self.loaded:
-            raise StorageUnavailable("what has been revoked is not known yet; try again")
+            raise StorageUnavailable("revocations have not been read yet; try again")
         if self.covers(principal):
             raise unauthenticated("revoked", "this credential has been revoked")
 
     def covers(self, principal: Principal) -> bool:
-        """Whether the principal is revoked. One whose time of issue nobody knows was issued before any time, but an
-        API key itself is only revoked without a time: with one, the tokens that it minted."""
+        """Return whether the principal is revoked.
+
+        A revocation with a time covers principals issued before it, and those with an unknown time of issue. An API
+        key itself is only covered without a time; with one, only the tokens it has minted are.
+        """
         before = self._before
         for mark in principal.marks:
             limit = before.get(mark)

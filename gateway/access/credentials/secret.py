@@ -17,11 +17,11 @@ _MAX_BYTES: Final = 4096
 
 
 class SecretError(Exception):
-    """A secret that cannot be used. The text is for people and does not repeat it."""
+    """A secret that cannot be used. The text is for people and does not repeat the secret."""
 
 
 class Secret(Struct, frozen=True):
-    """At least 32 bytes. Its repr does not show them."""
+    """A secret of at least 32 bytes. Its repr does not show them."""
 
     value: bytes
 
@@ -30,7 +30,7 @@ class Secret(Struct, frozen=True):
 
 
 def read_secret(path: Path) -> Secret:
-    """The bytes of the file but a final newline. Raises SecretError."""
+    """Return the bytes of the file without a final newline. Raises SecretError."""
     try:
         with path.open("rb") as file:
             value = file.read(_MAX_BYTES + 2)
@@ -40,13 +40,13 @@ def read_secret(path: Path) -> Secret:
     value = value.removesuffix(b"\n").removesuffix(b"\r")
     if not _MIN_BYTES <= len(value) <= _MAX_BYTES:
         raise SecretError(
-            f"{path} must hold {_MIN_BYTES} to {_MAX_BYTES} bytes, a final newline not counted; it holds {len(value)}; "
+            f"{path} must hold {_MIN_BYTES} to {_MAX_BYTES} bytes without a final newline; it holds {len(value)}; "
             f"make one with: openssl rand -hex 32 > {path}"
         )
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
     except InvalidKeyError:
-        raise SecretError(f"{path} must hold a secret of its own; it holds a key of another kind") from None
+        raise SecretError(f"{path} must hold a random secret; it holds a key of another kind") from None
     if mode & (stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH):
         _log.warning("%s may be read or written by others; run: chmod 600 %s", path, path)
     return Secret(value)

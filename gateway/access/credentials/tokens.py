@@ -1,6 +1,6 @@
-"""Tokens: JWTs of HS256 with the gateway's secret, or of RS256, ES256 and EdDSA with the keys of a JWKS.
+"""Tokens: JWTs with HS256 and the gateway's secret, or with RS256, ES256 or EdDSA and the keys of a JWKS.
 
-What a token says about how it is to be judged is not believed: its `kid` picks a key, and the key has one algorithm.
+A token does not choose how it is verified: its `kid` selects a key, and each key has a single algorithm.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from jwt import PyJWK
 from turnwire.gateway.access.credentials.jwks import JwksError, KeySource
 from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused, cannot_judge, unauthenticated
+from turnwire.gateway.access.refusals import Refusal, cannot_judge, unauthenticated
 from turnwire.protocol.rights import MAX_PATTERNS, known_scopes
 
 MAX_BYTES: Final = 4096
 LEEWAY: Final = 30.0
-"""Seconds by which the clocks of signer and gateway may differ."""
+"""Seconds by which the clocks of issuer and gateway may differ."""
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _MAX_SUB_CHARS: Final = 256
 _MAX_TIME: Final = 253_402_300_800
@@ -31,14 +31,14 @@ _REQUIRED: Final = ("exp", "sub")
 _SAID: Final[Mapping[type[Exception], tuple[str, str]]] = {
     jwt.ExpiredSignatureError: ("token_expired", "the token has expired: get a new one"),
     jwt.ImmatureSignatureError: ("token_early", "the token is not valid yet: its nbf or iat is in the future"),
-    jwt.InvalidIssuerError: ("token_issuer", "the token has another iss than this gateway asks for"),
-    jwt.InvalidAudienceError: ("token_audience", "the token has another aud than this gateway asks for"),
-    jwt.MissingRequiredClaimError: ("token_claims", "the token must have exp and sub, and iss and aud where asked for"),
+    jwt.InvalidIssuerError: ("token_issuer", "the token's iss is not the one this gateway requires"),
+    jwt.InvalidAudienceError: ("token_audience", "the token's aud is not the one this gateway requires"),
+    jwt.MissingRequiredClaimError: ("token_claims", "the token must have exp and sub, and iss and aud if required"),
 }
 
 
 class _Head(msgspec.Struct):
-    """What decides, of a token's head, which key it is judged by. PyJWT reads the rest."""
+    """The part of a token's head that selects the key. PyJWT reads the rest."""
 
     kid: str | None = None
     crit: Any = msgspec.UNSET
@@ -48,7 +48,7 @@ _decoder = msgspec.json.Decoder(_Head)
 
 
 class Claims(msgspec.Struct):
-    """The claims that are used. `by` and `since` are set by this gateway, on tokens that it mints."""
+    """The claims that the gateway uses. It sets `by` and `since` on tokens that it mints."""
 
     sub: str
     exp: float
@@ -59,11 +59,11 @@ class Claims(msgspec.Struct):
     by: list[str] = []
     """The minter's id, then the marks by which it may be revoked."""
     since: float | None = None
-    """When the eldest of its minters was issued."""
+    """When the earliest of its minters was issued, in seconds since 1970."""
 
 
 class Tokens:
-    """Judges tokens. `find` of the source may wait for a key set; all else is computed at once."""
+    """Verifies tokens. Only the source's `find` may wait, for a key set."""
 
     def __init__(
         self, secret: Secret | None, source: KeySource | None, issuer: str | None, audience: str | None
@@ -74,13 +74,13 @@ class Tokens:
         self._audience = audience
 
     async def authenticate(self, token: str) -> Principal:
-        """The principal a token stands for. Raises Refused: 401, or 503 when there are no keys to judge it by."""
+        """Return the principal of a token. Raises Refusal: 401, or 503 if the keys are not available."""
         if len(token) > MAX_BYTES or not _SHAPE.fullmatch(token):
             raise _malformed()
         kid = _kid_of(token)
         key = await self._key(kid)
         if key is None:
-            raise unauthenticated("token_key", "the token is signed with a key that is not known here")
+            raise unauthenticated("token_key", "the token is signed with a key that this gateway does not know")
         claims = self._verified(token, key)
         return principal_of(claims, is_ours=key is self._secret)
 
@@ -115,21 +115,21 @@ class Tokens:
 
 
 def _kid_of(token: str) -> str | None:
-    """The `kid` of the token's head. Raises Refused for a head that is none, or asks for more than we know."""
+    """Return the `kid` in the token's head; None without one. Raises Refusal if the head is malformed or has `crit`."""
     encoded = token.partition(".")[0]
     try:
         head = _decoder.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise _malformed() from None
     if head.crit is not msgspec.UNSET:
-        raise unauthenticated("token_crit", "the token has a crit that is not understood here")
+        raise unauthenticated("token_crit", "the token has a crit, which this gateway does not support")
     if head.kid is not None and not 1 <= len(head.kid) <= _MAX_SUB_CHARS:
         raise _malformed()
     return head.kid
 
 
 def _check(claims: Claims) -> None:
-    """What PyJWT leaves open. Raises Refused."""
+    """Check what PyJWT does not. Raises Refusal."""
     times = (claims.exp, claims.iat, claims.since)
     if not 1 <= len(claims.sub) <= _MAX_SUB_CHARS or len(claims.sessions) > MAX_PATTERNS:
         raise _malformed()
@@ -142,7 +142,7 @@ def _check(claims: Claims) -> None:
 
 
 def principal_of(claims: Claims, *, is_ours: bool) -> Principal:
-    """The principal of claims that have been verified. `is_ours`: by our own secret, so that `by` may be believed."""
+    """Return the principal of verified claims. `is_ours`: the gateway's own secret signed them, so trust `by`."""
     by = claims.by if is_ours else []
     name = f"sub:{claims.sub.replace('%', '%25').replace('/', '%2F')}"
     own = [f"sub:{claims.sub}", *([f"jti:{claims.jti}"] if claims.jti else [])]
@@ -157,17 +157,17 @@ def principal_of(claims: Claims, *, is_ours: bool) -> Principal:
     )
 
 
-def _refusal(error: jwt.PyJWTError) -> Refused:
+def _refusal(error: jwt.PyJWTError) -> Refusal:
     for kind, (reason, message) in _SAID.items():
         if isinstance(error, kind):
             return unauthenticated(reason, message)
     if isinstance(error, jwt.InvalidSignatureError | jwt.InvalidAlgorithmError):
-        return unauthenticated("token_signature", "the token's signature is wrong, or of another kind than its key's")
+        return unauthenticated("token_signature", "the token's signature is wrong, or not of the kind its key makes")
     return _malformed()
 
 
-def _malformed() -> Refused:
-    return unauthenticated("token_malformed", f"this is no API key, and no token of at most {MAX_BYTES} bytes")
+def _malformed() -> Refusal:
+    return unauthenticated("token_malformed", f"this is neither an API key nor a token of at most {MAX_BYTES} bytes")
 
 
 def _as_jwk(secret: Secret) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A small file that others may replace while we run."""
+"""A small file that may be replaced while the gateway runs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _Stamp = tuple[int, int, int, int, int] | None
 
 
 class WatchedFile:
-    """Reads a file, and tells whether it is another one since. Follows links: secrets are often mounted as such."""
+    """A file that is read, and watched for changes. Follows links, because secrets are often mounted as links."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.mode = 0
-        """The mode of what was last read, as `stat` gives it."""
+        """The mode of the file that was last read, as in `st_mode`."""
         self._max_bytes = max_bytes
         self._stamp: _Stamp = None
 
     def read(self) -> bytes:
-        """All of it. Raises OSError, also when it is over the bound."""
-        self._stamp = self._look()  # first: what is written meanwhile is seen as a change
+        """Return the file's content. Raises OSError, also if it has more than `max_bytes`."""
+        self._stamp = self._look()  # before reading, so that a concurrent write is seen as a change
         with self.path.open("rb") as file:
             self.mode = os.fstat(file.fileno()).st_mode
             content = file.read(self._max_bytes + 1)
@@ -29,7 +29,7 @@ class WatchedFile:
         return content
 
     def changed(self) -> bool:
-        """Whether it has changed, or gone, or come, since it was read or this was asked."""
+        """Return whether the file has changed, vanished or appeared since it was read or since the last call."""
         stamp = self._look()
         if stamp == self._stamp:
             return False

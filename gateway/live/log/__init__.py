@@ -1,1 +1,1 @@
-"""A live session's log: what is known of it, and how events come into it."""
+"""A live session's log: what is known of it, and how events are written to it."""

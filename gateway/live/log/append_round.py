@@ -1,4 +1,4 @@
-"""One round of appends to one session: what each event comes to, decided before and after the store's answer."""
+"""One round of appends to one session: the verdict on each event before storing, and the answers after it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from itertools import count, repeat
 
 from msgspec import Struct
 
-from turnwire.gateway.live.items import AppendItem, Stored
+from turnwire.gateway.live.items import AppendItem, Stored, reject, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.parties import Sender
-from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from turnwire.protocol.errors import ErrorCode, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
 
 Verdict = Admitted | Duplicate | BadEvent | None
-"""What was decided for an event; None: it is new."""
+"""What was decided for an event; None if it is new."""
 
 
 class _Plan(Struct):
-    """An append and what was decided for its events."""
+    """An append, and the verdict on each of its events."""
 
     append: AppendItem
     verdicts: Iterable[Verdict]
 
 
 class AppendRound:
-    """Decides which events of a round are new, and afterwards what their senders are told. Plain code, no I/O."""
+    """A round of appends: decides which events are new and, once these are stored, answers the senders. Does no I/O."""
 
     __slots__ = ("_first_seq", "_ids", "_ledger", "_plans", "_stored", "duplicates", "refused")
 
@@ -35,17 +35,17 @@ class AppendRound:
         self._first_seq = ledger.head + 1
         self._plans: list[_Plan] = []
         self._ids: list[str] = []
-        """The eventIds of a plain round."""
+        """The eventIds of a plain round: one whose events are all valid and new."""
         self._stored: Mapping[int, Event] = {}
         self.duplicates = 0
-        """Events answered that had been stored before."""
+        """Answered events that had been stored before."""
         self.refused: list[ErrorCode] = []
-        """Why events were refused, one code for each."""
+        """The code of each refused event."""
 
     # --- before the store's answer -----------------------------------------------------------------------------------
 
     def admit_plain(self, appends: Sequence[AppendItem]) -> bool:
-        """Decide the whole round at once, as usual: all is good and new. Else nothing is done, and False returned."""
+        """Admit the whole round at once, if all its events are valid and new. Else do nothing and return False."""
         events: list[EventIn] = []
         for append in appends:
             for event in append.events:
@@ -61,7 +61,7 @@ class AppendRound:
         return True
 
     def candidates(self, appends: Iterable[AppendItem]) -> set[int]:
-        """The positions that must be read before the appends of a round that is not plain can be decided."""
+        """Return the positions whose events `admit` needs to decide about these appends."""
         return {
             seq
             for append in appends
@@ -70,17 +70,19 @@ class AppendRound:
             for seq in self._ledger.candidates(event.event_id)
         }
 
-    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionEnded | None) -> None:
-        """Decide event by event. `stored` holds the events at all `candidates`. With `ended`, the session takes no
-        new events; a REST append that has one is then refused whole."""
+    def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionHasEnded | None) -> None:
+        """Decide event by event. `stored` holds the events at all `candidates`.
+
+        With `ended`, the session takes no new events: a REST append that contains one is refused as a whole.
+        """
         self._stored = stored
         for append in appends:
             if ended is not None and append.done is not None and not all(map(self._is_stored, append.events)):
-                _fail(append, ended)
+                reject(append.done, ended)
             else:
                 self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
 
-    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionEnded | None) -> Verdict:
+    def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionHasEnded | None) -> Verdict:
         if isinstance(event, BadEvent):
             return event
         if ended is not None and not self._is_stored(event):
@@ -90,7 +92,7 @@ class AppendRound:
         return self._ledger.admit(event, self._stored)
 
     def _is_stored(self, event: EventIn | BadEvent) -> bool:
-        """Whether the event is stored already; a bad one, which is refused on its own account, counts as such."""
+        """Return whether the event is stored already. True for a bad event, which is refused for its own reason."""
         if isinstance(event, BadEvent):
             return True
         return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
@@ -98,8 +100,8 @@ class AppendRound:
     # --- after it ----------------------------------------------------------------------------------------------------
 
     def answer(self, events: Sequence[Event], durable: Durable) -> None:
-        """Tell every sender, in order. `events` are those of `durable` as the wire has them; they may be left out when
-        no append has a `done`."""
+        """Answer every sender, in the order sent. `events` are the wire form of `durable.events`; they are needed only
+        if an append has a `done`."""
         if self._ids and not durable.foreign and not durable.refused:
             self._answer_plain(events)
             return
@@ -114,12 +116,12 @@ class AppendRound:
                     for event, verdict in zip(plan.append.events, plan.verdicts, strict=False)
                 )
         for publisher, its in replies.items():
-            publisher.answered(
+            publisher.replied(
                 its, sum(plan.append.weight for plan in self._plans if plan.append.publisher is publisher)
             )
 
     def _answer_plain(self, events: Sequence[Event]) -> None:
-        """All is stored, in the order of the round, from its first position on."""
+        """Answer a plain round: all events are stored in its order, from its first position on."""
         publisher = self._plans[0].append.publisher
         if publisher is not None and all(plan.append.publisher is publisher for plan in self._plans):
             acks = list(map(AckItem, self._ids, count(self._first_seq)))
@@ -132,8 +134,8 @@ class AppendRound:
             if append.publisher is not None:
                 acks = list(map(AckItem, self._ids[start:at], count(self._first_seq + start)))
                 append.publisher.acked(acks, append.weight)
-            elif append.done is not None and not append.done.done():
-                append.done.set_result([Stored(event, duplicate=False) for event in events[start:at]])
+            else:
+                resolve(append.done, [Stored(event, duplicate=False) for event in events[start:at]])
 
     def _reply(self, event: EventIn | BadEvent, verdict: Verdict, durable: Durable) -> AckItem | NackItem:
         if isinstance(event, BadEvent):
@@ -156,7 +158,7 @@ class AppendRound:
         return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
 
     def _seq(self, event: EventIn, verdict: Verdict) -> int:
-        """Where the event stands now: what was numbered in this round may have moved up."""
+        """Return the event's seq. One that was numbered in this round may have moved up since."""
         if isinstance(verdict, Duplicate) and verdict.seq < self._first_seq:
             return verdict.seq
         return self._ledger.candidates(event.event_id)[0]
@@ -171,22 +173,16 @@ class AppendRound:
                 bad = bad or event  # type: ignore[assignment]
                 assert isinstance(bad, BadEvent)
                 self.refused.append(bad.code)
-                _fail(plan.append, TurnwireError(bad.code, bad.message, [bad.message]))
+                reject(plan.append.done, TurnwireError(bad.code, bad.message, [bad.message]))
                 return
             duplicate = isinstance(verdict, Duplicate) or event.event_id in durable.foreign
             self.duplicates += duplicate
             seq = self._seq(event, verdict)
             answers.append(Stored(by_seq.get(seq) or self._stored[seq], duplicate))
-        if plan.append.done is not None and not plan.append.done.done():
-            plan.append.done.set_result(answers)
+        resolve(plan.append.done, answers)
 
 
 def _refusal(event: EventIn, durable: Durable) -> BadEvent:
-    """The store will never take this event."""
+    """Return the refusal of an event that the store will never accept."""
     reason = durable.refused[event.event_id]
     return BadEvent(event.event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
-
-
-def _fail(append: AppendItem, error: TurnwireError) -> None:
-    if append.done is not None and not append.done.done():
-        append.done.set_exception(error)

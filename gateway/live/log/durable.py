@@ -1,4 +1,4 @@
-"""What one round brought into the log, and the times of events."""
+"""What one round added to the log, and the times of events."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from turnwire.store.sessions import SessionRecord
 
 
 class Durable(Struct):
-    """What became durable in one round, in seq order, ours and others'."""
+    """What became durable in one round, from this gateway and from others."""
 
     events: list[tuple[int, EventIn]] = field(default_factory=list)
-    """(seq, event); every event has its timestamp."""
+    """(seq, event), in seq order. Every event has its timestamp."""
     foreign: dict[str, Event] = field(default_factory=dict)
-    """Those that others have written, by eventId."""
+    """The events that other gateways have stored, by eventId."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Why the store will never take an event, by eventId."""
+    """Events that the store will never accept: eventId to reason."""
     record: SessionRecord | None = None
-    """The session as it stood in the store when somebody else's event was found."""
+    """The stored session, read when another gateway's event was found."""
 
     @property
     def last(self) -> tuple[int, EventIn]:
         return self.events[-1]
 
-    def take(self, found: Iterable[Event]) -> None:
-        """Add events as they were read from the store."""
+    def add_found(self, found: Iterable[Event]) -> None:
+        """Add events that were read from the store."""
         self.events += [(event.seq, as_received(event)) for event in found]
 
     def shaped(self, session_id: str) -> list[Event]:
-        """All of them as the wire has them."""
+        """Return all events in their wire form."""
         return [
             Event(event.event_id, session_id, event.type, event.payload, format_time(time_of(event)), seq)
             for seq, event in self.events
@@ -41,18 +41,18 @@ class Durable(Struct):
 
 
 def as_received(event: Event) -> EventIn:
-    """A stored event in the shape of one that was received."""
+    """Return a stored event in the shape of a received one."""
     return EventIn(event.event_id, event.type, event.payload, datetime.fromisoformat(event.timestamp))
 
 
 def time_of(event: EventIn) -> datetime:
-    """The timestamp of an admitted event."""
-    assert event.timestamp is not None, "given when it was admitted"
+    """Return the timestamp of an admitted event."""
+    assert event.timestamp is not None, "every admitted event has one"
     return event.timestamp
 
 
 def rise(last: datetime | None, times: Iterable[datetime]) -> bool:
-    """Whether none of these times is before the one before it, the first one not before `last`."""
+    """Return whether these times never decrease, and the first is not before `last`."""
     given = list(times)
     return sorted(given) == given and (last is None or not given or last <= given[0])
 

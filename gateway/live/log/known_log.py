@@ -1,4 +1,4 @@
-"""What a live session remembers of its log: the eventIds, and the times behind the last full page."""
+"""What a live session remembers of its log: the eventIds, and the times of events after the last full page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from turnwire.store.digests import pack_times
 
 
 class KnownLog:
-    """The ledger of one session, once it has been read, and the full pages of it that are not stored yet. Owned by the
-    session's task."""
+    """The ledger of one session, once it has been read, and its full pages that are not stored yet.
+
+    Owned by the session's task.
+    """
 
     __slots__ = ("_times", "as_of", "disordered_as_of", "full_pages", "ledger")
 
     def __init__(self) -> None:
         self.ledger: Ledger | None = None
-        """None until it is needed: most sessions that are opened are only read."""
+        """None until an append needs it: most sessions that are opened are only read."""
         self.as_of = 0
         """The storage's troubles as of which the head is known to be in the log. Reading the ledger says nothing of it:
         its full pages stand beside the log."""
@@ -26,10 +28,10 @@ class KnownLog:
         """The storage's troubles as of which it is noted that times do not rise with seq, if they do not."""
         self._times = array("q")
         self.full_pages: list[tuple[int, bytes, bytes]] = []
-        """(page, ids, times) of full pages that are not stored yet."""
+        """Full pages that are not stored yet, as (page, ids, times)."""
 
     def forget(self) -> None:
-        """Drop the ledger; it is read again when it is needed."""
+        """Drop the ledger. It is read again when an append needs it."""
         self.ledger = None
 
     def loaded(self, ledger: Ledger, times: array[int]) -> None:
@@ -38,7 +40,7 @@ class KnownLog:
         self.fold()
 
     def advanced(self, durable: Durable) -> None:
-        """Learn the events over which the head has moved."""
+        """Add the events over which the head has moved, if the ledger is known."""
         ledger = self.ledger
         if ledger is None:
             return
@@ -47,12 +49,12 @@ class KnownLog:
             if seq > ledger.head:
                 ledger.learn(seq, event.event_id)
             moment = time_of(event)
-            if moment is not last:  # events of one frame share theirs
+            if moment is not last:  # events of one frame share a timestamp
                 last, millis = moment, to_millis(moment)
             self._times.append(millis)
 
     def fold(self) -> None:
-        """Keep full pages of the log as digests alone, to be stored."""
+        """Replace the full pages of the ledger by digests, and keep these in `full_pages` to be stored."""
         if self.ledger is None:
             return
         first = self.ledger.folded_pages

@@ -1,4 +1,4 @@
-"""A live session's way to its log: reads its eventIds, and brings new events into it. For the session's task alone."""
+"""Reads a live session's eventIds from its log, and writes new events to it. Called by the session's task alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INVISIBLE_SECONDS = 0.01
 
 
 async def load_ledger(store: Store, state: SessionState) -> Ledger:
-    """The eventIds of the log up to the record's lastSeq: its full pages by digest, the rest one by one."""
+    """Return the session's ledger, read from the log if need be: full pages as digests, the rest event by event."""
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head = state.session_id, state.record.last_seq
@@ -45,17 +45,17 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
 
 
 async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int, Event]:
-    """The events at these positions."""
+    """Return the events at these positions, by seq."""
     if not seqs:
         return {}
     return {event.seq: event for event in await persist(lambda: store.events.read_at(session_id, seqs))}
 
 
 async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int, clock: Callable[[], float]) -> Durable:
-    """Bring all that is pending in the ledger into the log; `weight` is its size in bytes.
+    """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
-    When a newer publisher turns out to have been at it, the rest is given up, and `Durable.record` has its epoch.
-    Raises LogRolledBack when the head is no longer in the log.
+    When a newer publisher has stored events meanwhile, the rest of the pending events is dropped, and `Durable.record`
+    has the newer epoch. Raises LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
     unsure = False
@@ -67,7 +67,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
-            _settle_first(ledger, durable, pending[: error.stored])
+            _note_stored(ledger, durable, pending[: error.stored])
             refused = pending[error.index][1].event_id
             durable.refused[refused] = error.reason
             ledger.drop_pending(refused)
@@ -78,7 +78,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             ledger.settle()
             durable.events += pending
             break
-        _settle_first(ledger, durable, pending[:stored])
+        _note_stored(ledger, durable, pending[:stored])
         unsure |= appended.unsure
         if await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if unsure else {}):
             unsure = False
@@ -98,7 +98,7 @@ def _head(state: SessionState, durable: Durable) -> Mark | None:
     return Mark(seq, time_of(event), event.event_id)
 
 
-def _settle_first(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
+def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
     """These, the first that were pending, are durable."""
     for seq, event in stored:
         ledger.learn(seq, event.event_id)
@@ -128,13 +128,13 @@ async def _read_taken(
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
-    durable.take(found)
+    durable.add_found(found)
     durable.record = await persist(lambda: store.sessions.load(session_id))
     return True
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
-    """Before an event is stored whose timestamp is before its predecessor's, note that on the session."""
+    """Mark the stored session as out of time order before an event is stored that is older than its predecessor."""
     last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
     if rise(last, times):
         return
@@ -145,7 +145,7 @@ async def _keep_time_order(store: Store, state: SessionState, durable: Durable, 
 
 
 def _is_stored_from(found: Event, tried: EventIn | None) -> bool:
-    """Whether this is the event that was tried, as we wrote it."""
+    """Return whether the event found is the one that this gateway tried to store."""
     if tried is None or found.event_id != tried.event_id:
         return False
     return same_event(found, tried) and found.timestamp == format_time(time_of(tried))

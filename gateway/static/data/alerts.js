@@ -4,9 +4,9 @@ import { Observable } from "./observable.js";
 const STORED = "turnwire-alerts";
 const NONE = { stalled: false, errors: false, failed: false, slow: false, slowMs: 3000, sound: true, desktop: false };
 const TICK_MS = 1000;
-const MOST_TOLD = 20;
+const MOST_RECENT = 20;
 
-/** What each rule tells of a call that goes on: `(row, reasons, rules)` to a text, or null. */
+/** The text that each rule has for a live call, or null: `(row, reasons, rules) => text`. */
 const TELLS = {
   stalled: (_row, reasons) => reasons.find(({ kind }) => kind === "stalled")?.label,
   errors: (_row, reasons) => reasons.find(({ kind }) => kind === "error" || kind === "tool")?.label,
@@ -17,31 +17,31 @@ const TELLS = {
   },
 };
 
-/** Rules that this browser keeps, and what they have told: `{key, sessionId, text, at}`, the newest first. */
+/** The alert rules, stored in this browser, and the alerts they have raised: `{key, sessionId, text, at}`, newest first. */
 export class Alerts extends Observable {
   #calls;
-  #raised = null;
+  #active = null;
 
   constructor(calls) {
     super();
-    this.rules = stored();
-    this.told = [];
+    this.rules = storedRules();
+    this.recent = [];
     this.#calls = calls;
     setInterval(() => this.#look(), TICK_MS);
     calls.onEnd((row) => {
       const { status, sessionId, endReason } = row.session;
-      if (this.rules.failed && status === "failed") this.#tell(sessionId, endReason ?? "failed");
+      if (this.rules.failed && status === "failed") this.#raise(sessionId, endReason ?? "failed");
     });
   }
 
-  /** Change some rules. What is so already when a rule is made is not told. */
+  /** Change some rules. A condition that holds already when its rule is switched on raises no alert. */
   set(changes) {
     this.rules = { ...this.rules, ...changes };
-    this.#raised = null;
+    this.#active = null;
     try {
       localStorage.setItem(STORED, JSON.stringify(this.rules));
     } catch {
-      // they hold until the page is closed
+      // storage is off: the rules last until the page is closed
     }
     this.changed();
   }
@@ -57,33 +57,33 @@ export class Alerts extends Observable {
         if (text) now.set(`${rule} ${row.session.sessionId}`, [row.session.sessionId, text]);
       }
     }
-    const before = this.#raised ?? now;
-    this.#raised = now;
-    for (const [key, [sessionId, text]] of now) if (!before.has(key)) this.#tell(sessionId, text);
+    const before = this.#active ?? now;
+    this.#active = now;
+    for (const [key, [sessionId, text]] of now) if (!before.has(key)) this.#raise(sessionId, text);
   }
 
-  #tell(sessionId, text) {
+  #raise(sessionId, text) {
     const alert = { key: `${Date.now()} ${sessionId} ${text}`, sessionId, text, at: new Date().toISOString() };
-    this.told = [alert, ...this.told].slice(0, MOST_TOLD);
+    this.recent = [alert, ...this.recent].slice(0, MOST_RECENT);
     if (this.rules.sound) sound();
     if (this.rules.desktop) notify(alert);
     this.changed();
   }
 }
 
-function stored() {
+function storedRules() {
   try {
     const kept = JSON.parse(localStorage.getItem(STORED) ?? "{}");
-    const sound = Object.entries(NONE).filter(([name, value]) => typeof kept[name] === typeof value);
-    return { ...NONE, ...Object.fromEntries(sound.map(([name]) => [name, kept[name]])) };
+    const valid = Object.entries(NONE).filter(([name, value]) => typeof kept[name] === typeof value);
+    return { ...NONE, ...Object.fromEntries(valid.map(([name]) => [name, kept[name]])) };
   } catch {
-    return { ...NONE }; // storage is off, or has something else there
+    return { ...NONE }; // storage is off, or holds something else
   }
 }
 
 let audio = null;
 
-/** Two short tones; browsers let a page sound once somebody has used it. */
+/** Play two short tones. Browsers allow sound only after the user has interacted with the page. */
 function sound() {
   if (!navigator.userActivation?.hasBeenActive) return;
   audio ??= new AudioContext();
@@ -99,10 +99,10 @@ function sound() {
   }
 }
 
-/** Whether this browser can show notifications here at all. */
+/** Whether this browser can show notifications for this page. */
 export const canNotify = typeof Notification === "function" && window.isSecureContext;
 
-/** Ask the person for leave; the answer is whether it is given. */
+/** Ask the user for permission to notify. Resolves to whether it was granted. */
 export async function mayNotify() {
   return canNotify && (await Notification.requestPermission()) === "granted";
 }

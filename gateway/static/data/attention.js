@@ -1,19 +1,19 @@
-// Which live calls want to be looked at, and why. Times in milliseconds, all on this browser's clock: the clock of a bot
-// says nothing about when its events came.
+// Which live calls need attention, and why. Times are in milliseconds on this browser's clock, because a bot's clock does
+// not tell when its events arrived.
 
 export const STALL_MS = 8000;
 export const SILENCE_MS = 20000;
 export const IDLE_MS = 900000;
 export const MANY_INTERRUPTIONS = 3;
-/** No speech goes on for longer: a bot that has said to speak and then nothing is silent from here on. */
+/** Longest plausible speech. A bot that reported to speak and then sent nothing counts as silent after this. */
 const LONGEST_SPEECH_MS = 120000;
 
-/** Whether somebody waits for the bot: the user has spoken last, or a tool runs. */
+/** Whether the bot is expected to answer: the user has spoken last, or a tool is running. */
 export function isWaiting({ summary }) {
   return summary?.lastLine?.side === "user" || summary?.toolsRunning > 0;
 }
 
-/** How long nothing has come of this call, counted from the end of what its bot is saying. */
+/** How long no event of this call has arrived, counted from the end of what its bot is saying. */
 export function quietFor(row, now) {
   const quiet = now - row.heardAt;
   if (botState(row) === "speaking") return Math.max(0, quiet - LONGEST_SPEECH_MS);
@@ -24,7 +24,7 @@ export function quietFor(row, now) {
 
 const botState = (row) => row.summary?.botState ?? row.botState ?? null;
 
-/** The reasons, the gravest first: `[{kind, label}]`. `row`: `{session, summary, heardAt, botState?}`. */
+/** The reasons for attention, the most serious first: `[{kind, label}]`. `row`: `{session, summary, heardAt, botState?}`. */
 export function attention(row, now) {
   const { session, summary } = row;
   const reasons = session.endedAt ? outcome(session) : silence(row, now);
@@ -49,7 +49,7 @@ function silence(row, now) {
 
 const WEIGHT = { stalled: 8, silent: 4, error: 2, tool: 2, interrupted: 1, failed: 0, idle: 0 };
 
-/** How urgent: 0 for a call that is fine. */
+/** How urgent the reasons are together; 0 for none. */
 export function urgency(reasons) {
   return reasons.reduce((sum, reason) => sum + WEIGHT[reason.kind], 0);
 }

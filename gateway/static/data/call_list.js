@@ -7,7 +7,7 @@ import { PastCalls } from "./past_calls.js";
 const TYPING_MS = 250;
 const TICK_MS = 1000;
 
-/** All calls: those that go on, and a window onto those that have ended. `apply` says which of them are shown. */
+/** All calls: the live ones, and a window onto those that have ended. `apply` sets which of them are shown. */
 export class CallList {
   #shown = null;
   #typing = null;
@@ -18,7 +18,7 @@ export class CallList {
     this.live = new LiveCalls(connection, {
       ended: (row) => {
         for (const watcher of this.#watchers) watcher(row);
-        this.past.take(row);
+        this.past.add(row);
       },
       renewed: () => this.past.catchUp(),
     });
@@ -29,7 +29,7 @@ export class CallList {
     }, TICK_MS);
   }
 
-  /** Show the calls that these values of the address ask for. The gateway is asked anew only for what it filters. */
+  /** Show the calls that match these values from the address. The gateway is asked again only if its filters change. */
   apply(values) {
     this.filter = makeFilter(values, features.listing);
     const asked = JSON.stringify(wantsPast(values) ? this.filter.query : null);
@@ -45,19 +45,19 @@ export class CallList {
     else this.#typing = setTimeout(show, TYPING_MS);
   }
 
-  /** Tell `watcher(row)` of each call that ends. Returns a function that ends it. */
+  /** Call `watcher(row)` for each call that ends. Returns a function that stops this. */
   onEnd(watcher) {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
-  /** The past calls that are held, newest first. */
+  /** The past calls in memory, newest first. */
   *held() {
     yield* [...this.past.fresh.values()];
     for (const { rows } of this.past.pages) if (rows) yield* rows;
   }
 
-  /** Whether a row of the past is shown there, and not among the live ones. */
+  /** Whether a row from the past list is shown there rather than among the live calls. */
   isPast(row) {
     return !isLive(row) || !this.live.rows.has(row.session.sessionId);
   }

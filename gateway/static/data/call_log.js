@@ -6,7 +6,7 @@ const UNKNOWN_RETRY_MS = 2000;
 const FIGURES_MS = 1500;
 const FIGURES_MOST_MS = 60000;
 
-/** One call as the gateway tells it: every event once, in order, over as many connections as that takes. */
+/** The log of one call, read from the gateway: every event once, in order, across reconnects. */
 export class CallLog extends Observable {
   #connection;
   #end;
@@ -22,7 +22,7 @@ export class CallLog extends Observable {
     this.caughtUp = false;
     this.failure = null;
     this.absent = false;
-    /** When the last event came, on this browser's clock. */
+    /** When the last event arrived, on this browser's clock. */
     this.heardAt = Date.now();
     this.#connection = connection;
     this.#end = connection.subscribe(this);
@@ -43,7 +43,7 @@ export class CallLog extends Observable {
       this.failure = null;
       this.absent = false;
     } else if (message.type === "events") {
-      this.#take(message.events);
+      this.#append(message.events);
     } else if (message.type === "caughtUp") {
       this.caughtUp = true;
     } else if (message.type === "session") {
@@ -55,23 +55,23 @@ export class CallLog extends Observable {
     this.changed();
   }
 
-  #take(events) {
+  #append(events) {
     for (const event of events) {
       if (event.seq <= this.lastSeq) continue;
       if (event.seq !== this.lastSeq + 1) {
-        this.#connection.renew(this); // what is missing comes first
+        this.#connection.renew(this); // to get the missing events first
         return;
       }
       this.transcript.add(event);
       this.lastSeq = event.seq;
       this.heardAt = Date.now();
-      if (event.type !== "system") this.#voidSignals(event);
+      if (event.type !== "system") this.#clearSignals(event);
     }
     this.head = Math.max(this.head, this.lastSeq);
   }
 
-  /** What was said for good replaces what was heard on the way. */
-  #voidSignals(event) {
+  /** Drop the interim signals that this final event replaces. */
+  #clearSignals(event) {
     const side = event.type === "user_speech" ? "user" : "bot";
     for (const key of this.signals.keys()) if (sideOfSignal(key) === side) this.signals.delete(key);
   }
@@ -84,7 +84,7 @@ export class CallLog extends Observable {
 
   failed(error) {
     if (error.code === "invalid_message" && this.lastSeq > 0) {
-      // The log is shorter than what has been seen of it: another database. Begin again.
+      // The log is shorter than before, so the gateway uses another database. Start again.
       this.transcript = new Transcript();
       this.lastSeq = 0;
       this.#connection.renew(this);
@@ -98,7 +98,7 @@ export class CallLog extends Observable {
   }
 }
 
-/** The figures of a call, from REST, asked for again when there are new events. */
+/** The figures of a call, read by REST and read again when there are new events. */
 export class CallFigures extends Observable {
   #log;
   #timer = null;

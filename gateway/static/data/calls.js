@@ -1,11 +1,11 @@
-// A call as the list knows it: its session, its summary, and when it was last heard of here.
+// A row of the list of calls: the session, its summary, and when something of it last arrived.
 import { field, lineOf, textOf, wordOf } from "./values.js";
 
 export function makeRow(session, summary = null) {
   return { session, summary, haystack: null, heardAt: Date.now(), botState: null, askedAt: null };
 }
 
-/** Take what the gateway tells of a call, unless it is older than what is known. */
+/** Update a row with a session and a summary from the gateway, unless they are older than what is known. */
 export function updateRow(row, session, summary) {
   if (session.lastSeq > row.session.lastSeq) row.heardAt = Date.now();
   if (!isOlder(session, row.session)) row.session = session;
@@ -24,7 +24,7 @@ export function isLive(row) {
 const NAMES = ["bot", "agent", "assistant", "name"];
 const NAME_CHARACTERS = 120;
 
-/** What the call is listed under: its bot or agent, as its metadata has it. */
+/** The name that a call is listed under: that of its bot or agent in the metadata, else the sessionId. */
 export function callName({ metadata, sessionId }) {
   const found = NAMES.map((key) => wordOf(field(metadata, key))).find(Boolean);
   if (found) return lineOf(found, NAME_CHARACTERS);
@@ -33,7 +33,7 @@ export function callName({ metadata, sessionId }) {
   return lineOf(services.map((each) => textOf(each)).join(", "), NAME_CHARACTERS) || sessionId;
 }
 
-/** All text of the row that a search may be for, in lower case. */
+/** The searchable text of a row, in lower case. */
 export function haystack(row) {
   row.haystack ??= [row.session.sessionId, textOf(row.session.metadata), row.summary?.lastLine?.text]
     .join("\n")
@@ -41,7 +41,7 @@ export function haystack(row) {
   return row.haystack;
 }
 
-/** The feed's summary of a call, from its figures. */
+/** A summary like the feed's, made from a call's figures. */
 export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, tools, errors }) {
   const { running: toolsRunning, failed: toolsFailed } = tools;
   return {
@@ -56,7 +56,7 @@ export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, 
   };
 }
 
-/** Newest first, as the gateway lists them. */
+/** Sorts rows newest first, as the gateway lists them. */
 export function newestFirst(a, b) {
   return compare(b.session.startedAt, a.session.startedAt) || compare(b.session.sessionId, a.session.sessionId);
 }

@@ -1,4 +1,4 @@
-/** Put a text on the clipboard; also where the page is not served over TLS. Throws Error when the browser refuses. */
+/** Copy a text to the clipboard, even if the page is not served over TLS. Throws Error if the browser refuses. */
 export async function copyText(text) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
@@ -10,5 +10,5 @@ export async function copyText(text) {
   area.select();
   const copied = document.execCommand("copy");
   area.remove();
-  if (!copied) throw new Error("The browser does not let this page copy.");
+  if (!copied) throw new Error("The browser does not allow this page to copy.");
 }

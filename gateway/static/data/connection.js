@@ -10,9 +10,8 @@ const DEAD_MS = 16000;
 const BACKOFF_MS = [250, 8000];
 
 /**
- * The page's one WebSocket to `/subscribe`, for as long as the page is open: it reconnects by itself and asks for every
- * subscription again. `state` is what can be said of what the page shows:
- * `connecting` (never was connected), `live`, `stale` (open, but silent), `reconnecting`.
+ * The page's one WebSocket to `/subscribe`. It reconnects by itself and then renews every subscription. `state` says how
+ * current the page is: `connecting` (never connected so far), `live`, `stale` (open, but silent), `reconnecting`.
  */
 export class Connection extends Observable {
   #url;
@@ -40,9 +39,9 @@ export class Connection extends Observable {
   }
 
   /**
-   * Keep a subscription. `subscription.command()` gives what to ask for, anew for each connection; it is told of
-   * `message(message)`, of `failed(error)` for an error that is final, and of `lost()` when the connection ended.
-   * Returns a function that ends it.
+   * Keep a subscription across connections. `subscription.command()` returns the command for each new connection;
+   * `message(message)` is called for each message, `failed(error)` for a final error, and `lost()` when a connection
+   * ends. Returns a function that ends the subscription.
    */
   subscribe(subscription) {
     this.#subscriptions.set(subscription, null);
@@ -55,7 +54,7 @@ export class Connection extends Observable {
     };
   }
 
-  /** Ask for it again, from where it has come to. */
+  /** Subscribe again, with the subscription's current command, after `delay` milliseconds. */
   renew(subscription, delay = 0) {
     const ref = this.#subscriptions.get(subscription);
     if (ref) {
@@ -68,12 +67,12 @@ export class Connection extends Observable {
     }, delay);
   }
 
-  /** Connect now rather than when it is due. */
+  /** Connect now instead of waiting. */
   retry() {
     if (this.#socket === null) this.#open();
   }
 
-  /** The moment that the page is true of: now, or when it last heard of the gateway. */
+  /** The time that the page's data is from: now, or when the gateway was last heard. */
   get trueAt() {
     return this.state === "live" ? Date.now() : Date.now() - (performance.now() - this.#heard);
   }
@@ -91,7 +90,7 @@ export class Connection extends Observable {
       this.#hear();
       for (const subscription of this.#subscriptions.keys()) this.#ask(subscription);
     };
-    socket.onmessage = (frame) => this.#take(readJson(frame.data));
+    socket.onmessage = (frame) => this.#receive(readJson(frame.data));
     socket.onclose = ({ code }) => {
       if (UNAUTHENTICATED.includes(code)) credential.refused();
       this.#closed(socket);
@@ -130,7 +129,7 @@ export class Connection extends Observable {
     }
   }
 
-  /** Judges by what was asked and not answered: a browser lets the timers of a hidden tab run once a minute. */
+  /** Check the connection by unanswered pings, not by elapsed time: in a hidden tab timers run once a minute. */
   #beat() {
     if (!this.isOpen) return;
     const now = performance.now();
@@ -138,7 +137,7 @@ export class Connection extends Observable {
     if (waited > DEAD_MS) {
       const socket = this.#socket;
       this.state = "stale";
-      this.#closed(socket); // its own close may take long
+      this.#closed(socket); // the socket's own close event may come late
       socket.close();
     } else if ((waited > STALE_MS || !navigator.onLine) && this.state === "live") {
       this.state = "stale";
@@ -162,7 +161,7 @@ export class Connection extends Observable {
     this.#send({ type: "subscribe", ref, ...subscription.command() });
   }
 
-  #take(message) {
+  #receive(message) {
     this.#hear();
     if (message.type === "goaway") {
       this.#advised = message.reconnectAfterMs;
@@ -176,7 +175,7 @@ export class Connection extends Observable {
   }
 }
 
-/** The address of the gateway's `/subscribe`, seen from this page. */
+/** The URL of the gateway's `/subscribe`, relative to this page. */
 export function subscribeUrl(base = document.baseURI) {
   const url = new URL("subscribe", base);
   url.hash = "";

@@ -3,12 +3,12 @@ import { Observable } from "./observable.js";
 const STORED = "turnwire-token";
 const IN_ADDRESS = /^#token=([\w.-]+)$/;
 
-/** The token that this tab has, if the gateway asks for one. It is kept until the tab is closed. */
+/** The token that this tab uses, if any. It is kept until the tab is closed. */
 class Credential extends Observable {
   constructor() {
     super();
-    this.token = taken() ?? stored();
-    /** Whether the gateway has refused what the page has. */
+    this.token = tokenFromLink() ?? storedToken();
+    /** Whether the gateway has refused the token, or the lack of one. */
     this.isRefused = false;
   }
 
@@ -18,31 +18,31 @@ class Credential extends Observable {
     this.changed();
   }
 
-  /** Begin again with this token. */
+  /** Store this token and reload the page. */
   use(token) {
     store(token);
     location.reload();
   }
 
-  /** The header of a request. */
+  /** The headers of a request that carry the token. */
   get headers() {
     return this.token === null ? {} : { authorization: `Bearer ${this.token}` };
   }
 
-  /** What a WebSocket asks for beside its own subprotocol: browsers let a page set no header there. */
+  /** The subprotocols of a WebSocket that carry the token: browsers do not let a page set headers there. */
   get subprotocols() {
     return this.token === null ? [] : [`turnwire.bearer.${this.token}`];
   }
 
-  /** Whether the token lets its holder do this, as far as it says so itself; the gateway decides. */
+  /** Whether the token claims this scope, or does not list its scopes. The gateway decides in the end. */
   may(scope) {
     const scopes = scopesOf(this.token);
     return scopes === null || scopes.includes(scope) || scopes.includes("admin");
   }
 }
 
-/** The token of a link that logs in. It is taken out of the address, so that nobody reads it there. */
-function taken() {
+/** The token in a login link. It is removed from the address, so that nobody reads it there. */
+function tokenFromLink() {
   const found = IN_ADDRESS.exec(location.hash);
   if (!found) return null;
   history.replaceState(null, "", "#/");
@@ -50,7 +50,7 @@ function taken() {
   return found[1];
 }
 
-function stored() {
+function storedToken() {
   try {
     return sessionStorage.getItem(STORED);
   } catch {
@@ -62,11 +62,11 @@ function store(token) {
   try {
     sessionStorage.setItem(STORED, token);
   } catch {
-    // it holds until the page is left
+    // storage is off: the token lasts until the page is left
   }
 }
 
-/** The scopes that a JWT names; null for a key, which says nothing of itself. */
+/** The scopes in a JWT; null for an API key, which does not list any. */
 function scopesOf(token) {
   try {
     const [, claims] = token.split(".");

@@ -1,4 +1,4 @@
-// A call as a file. The events are read from the gateway once more, as text, so that all numbers stay as they were sent.
+// Exports a call as a file. The events are read from the gateway again, as text, so that all numbers stay as sent.
 import { forSpreadsheet, forTerminal, harmlessJson } from "./harmless.js";
 import { readJson } from "./json.js";
 import { toMessages } from "./messages.js";
@@ -13,13 +13,13 @@ export const EXPORTS = {
   "openai.json": { label: "OpenAI messages", type: "application/json", make: toOpenAi },
 };
 
-/** The lines of a call's log, each the JSON of an event. Throws when the gateway cannot be read. */
+/** The lines of a call's log, each the JSON of an event. Throws if the gateway cannot be reached. */
 async function readLog(sessionId) {
   const answer = await ask(sessionPath(sessionId, "/events"), { accept: "application/x-ndjson" });
   return (await answer.text()).split("\n").filter(Boolean);
 }
 
-/** Make the file and hand it to the browser. Throws when the gateway cannot be read. */
+/** Make the file and have the browser save it. Throws if the gateway cannot be reached. */
 export async function exportCall(sessionId, format) {
   const { type, make } = EXPORTS[format];
   const link = document.createElement("a");
@@ -29,7 +29,7 @@ export async function exportCall(sessionId, format) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** The call as the text that TXT holds. Throws when the gateway cannot be read. */
+/** The call as plain text, as in a TXT file. Throws if the gateway cannot be reached. */
 export async function callText(sessionId) {
   return toText(await readLog(sessionId));
 }
@@ -45,7 +45,7 @@ export function toCsv(lines) {
   return [[...COLUMNS, "payload"].join(","), ...rows, ""].join("\r\n");
 }
 
-/** Numbers and booleans as they are; all else as text that no spreadsheet runs. */
+/** A CSV cell: numbers and booleans unchanged, anything else as text that no spreadsheet executes. */
 function cell(value) {
   if (value === undefined || value === null) return "";
   if (typeof value === "string") return quoted(forSpreadsheet(value));
@@ -53,12 +53,12 @@ function cell(value) {
   return /^[\d.eE+-]+$|^true$|^false$/.test(json) ? json : quoted(harmlessJson(json));
 }
 
-/** RFC 4180. */
+/** A CSV cell, quoted as in RFC 4180 if need be. */
 function quoted(text) {
   return /[",;|\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A payload without a text: what it is about first. */
+/** A payload without a text as one line, with its `event` first. */
 function named(payload) {
   const { event, ...others } = payload;
   return typeof event === "string" ? `${event} ${harmlessJson(textOf(others))}` : harmlessJson(textOf(payload));
@@ -69,7 +69,7 @@ const WHO = new Map([
   ["bot_speech", "Bot"],
 ]);
 
-/** One line an event; what goes on to a second line is indented, so that no text looks like another event. */
+/** The log with one line per event. Further lines of a text are indented, so that none looks like another event. */
 export function toText(lines) {
   return lines
     .map((line) => {

@@ -1,8 +1,8 @@
-// What this gateway can do beyond the least: read from its own description, once.
+// The optional features of this gateway, read once from its OpenAPI document.
 import { Observable } from "./observable.js";
 import { askFigures } from "./rest.js";
 
-/** `listing` holds the names of the parameters of `GET /sessions`. */
+/** The features. `listing` has the names of the parameters of `GET /sessions`. */
 class Features extends Observable {
   listing = new Set();
 
@@ -14,7 +14,7 @@ class Features extends Observable {
       this.listing = new Set(parameters.map(named).filter(Boolean));
       this.changed();
     } catch {
-      // the page goes on with what every gateway can do
+      // the page continues with what every gateway can do
     }
   }
 }

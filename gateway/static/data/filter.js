@@ -1,8 +1,8 @@
-// Which calls are shown. Whatever the gateway can filter, it filters; `supported` holds the names of its parameters.
+// Which calls are shown. The gateway filters whatever it can; `supported` has the names of its parameters.
 import { haystack, isLive } from "./calls.js";
 import { field, textOf } from "./values.js";
 
-/** What may stand in the address of the list, beside its path. */
+/** The names of the filters that the list's address may contain. */
 export const FILTER_KEYS = ["q", "status", "language", "from", "to", "endReason", "bot", "errors", "slower"];
 const LIVE = ["live", "initiated", "active"];
 
@@ -10,11 +10,12 @@ const dayStart = (day, days = 0) => {
   const [year, month, date] = day.split("-").map(Number);
   return new Date(year, month - 1, date + days).getTime();
 };
-/** The gateway refuses to search for punctuation alone, which somebody may begin to type with. */
+/** The gateway refuses to search for punctuation alone, with which a text may begin. */
 const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
 const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(dayStart(text));
 
-// What asks the gateway, by the name of its parameter; `here` judges a row in this page where that can be done.
+// The filters: `param`, the parameter that the gateway must know; `ask`, its query; `here`, the test of a row in this page
+// if that is possible.
 const RULES = {
   status: {
     ask: (value) => ({ status: value }),
@@ -40,7 +41,7 @@ const RULES = {
     here: (row, reason) => row.session.endReason === reason,
   },
   bot: {
-    param: "endReason", // whoever filters by that filters by metadata too, whose keys no description can name
+    param: "endReason", // a gateway that filters by this also filters by metadata, whose keys no document can list
     ask: (bot) => ({ "metadata.bot": bot }),
     here: (row, bot) => textOf(field(row.session.metadata, "bot")) === bot,
   },
@@ -55,8 +56,8 @@ export function canFilter(supported, name) {
 }
 
 /**
- * `{query, knows, matches(row), shows(row), live(row)}`: what to ask the gateway for its past calls, whether `matches`
- * says all of that here too, which of the calls it answers with are shown, and which of the live ones.
+ * `{query, knows, matches(row), shows(row), live(row)}`. `query`: the query for past calls. `knows`: whether `matches` can
+ * test a row exactly as the gateway does. `shows`: whether a call from the gateway is shown. `live`: whether a live call is.
  */
 export function makeFilter(values, supported) {
   const set = Object.entries(values).filter(([name, value]) => value && canFilter(supported, name));
@@ -64,7 +65,7 @@ export function makeFilter(values, supported) {
   const here = ([name, value], row) => RULES[name].here === undefined || RULES[name].here(row, value.trim());
   const query = Object.assign({}, ...asked.map(([name, value]) => RULES[name].ask(value.trim()) || {}));
   const text = canAsk(supported) ? "" : (values.q ?? "").trim().toLowerCase();
-  // Only ended calls have a duration: the live ones come from the feed, and would be counted twice.
+  // Only ended calls have a duration. Live calls come from the feed, and would be counted twice.
   if (supported.has("minDurationMs")) query.minDurationMs = 0;
   if (supported.has("countUpTo")) query.countUpTo = 1000;
   return {
@@ -80,11 +81,11 @@ export function makeFilter(values, supported) {
 
 const canAsk = (supported) => supported.has("q");
 
-/** What only ended calls have keeps the live ones out. */
+/** Whether a live call may be shown: not with filters that only ended calls can match. */
 function isShownLive(row, { errors, slower, endReason, status }) {
   if (errors || slower || endReason) return false;
   return isLive(row) && (!status || LIVE.includes(status));
 }
 
-/** Whether these values ask for ended calls at all. */
+/** Whether ended calls can match these values. */
 export const wantsPast = ({ status }) => !LIVE.includes(status);

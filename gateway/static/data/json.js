@@ -1,6 +1,6 @@
-// JSON as it was sent: 9007199254740993 and 1.0 stay what they are, though JavaScript's numbers cannot hold them.
+// Reads JSON without changing numbers: 9007199254740993 and 1.0 stay as sent, although JavaScript's numbers lose them.
 
-/** Whether this browser tells a reviver how a number was written, and can write it so again. */
+/** Whether this browser gives a reviver the source of a number, and can write it unchanged. */
 const LOSSLESS = (() => {
   try {
     return (
@@ -11,7 +11,7 @@ const LOSSLESS = (() => {
   }
 })();
 
-// Looks for what a double may not hold or would write otherwise. May find such a thing in a string: that only costs time.
+// Finds numbers that a double may not hold or would write differently. A match within a string only costs time.
 const UNSAFE = /\d{16}|[.eE][+-]?\d+\s*(?:[,}\]]|$)|-0/;
 
 const kept = (_key, value, context) =>
@@ -19,9 +19,9 @@ const kept = (_key, value, context) =>
 
 /**
  * The value of a JSON text. A number that JavaScript would write differently becomes an object that `JSON.stringify`
- * writes as it was sent, and that `numberOf` reads. Where the browser cannot do that, it becomes the nearest number.
+ * writes as it was sent, and that `numberOf` reads; in browsers without support for that, it becomes the nearest number.
  *
- * Throws SyntaxError for what is not JSON.
+ * Throws SyntaxError if the text is not JSON.
  */
 export function readJson(text) {
   return LOSSLESS && UNSAFE.test(text) ? JSON.parse(text, kept) : JSON.parse(text);

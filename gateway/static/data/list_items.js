@@ -1,8 +1,8 @@
-// What the list of calls shows, in its order: headings, calls, and places of the past that are not held.
+// The items of the list of calls, in order: headings, calls, and gaps for past calls that are not in memory.
 import { attention, urgency } from "./attention.js";
 import { isLive, newestFirst } from "./calls.js";
 
-/** The live calls that the filter lets through, by whether they want to be looked at. `now` is on this browser's clock. */
+/** The live calls that match the filter, grouped by whether they need attention. `now` is on this browser's clock. */
 export function liveGroups({ live, filter }, now) {
   const groups = { attention: [], live: [] };
   for (const row of live.rows.values()) {
@@ -16,7 +16,7 @@ export function liveGroups({ live, filter }, now) {
   return groups;
 }
 
-/** `{items, count}` of the past: `items` as below, and how many calls they stand for, as text. */
+/** `{items, count}` of the past calls: items as in `listItems`, and the number of calls as text. */
 export function pastItems(calls, now) {
   const { past, filter } = calls;
   const items = [];
@@ -40,7 +40,7 @@ export function pastItems(calls, now) {
 }
 
 function counted(past, filter, count) {
-  // At the end all calls have been counted here, however far the gateway counts.
+  // At the end of the list all calls have been counted here, even beyond the gateway's own limit.
   if (past.count && !filter.searchesHere && !past.atEnd) {
     const { value, exact } = past.count;
     return `${Math.max(value, count).toLocaleString()}${exact && !past.newerLeft ? "" : "+"}`;
@@ -48,7 +48,7 @@ function counted(past, filter, count) {
   return `${count.toLocaleString()}${past.atEnd ? "" : "+"}`;
 }
 
-/** All of the list: `{kind: "heading" | "call" | "gap" | "more" | "newer", key, …}`. */
+/** The whole list: `{kind: "heading" | "call" | "gap" | "more" | "newer", key, …}`. */
 export function listItems(groups, recent) {
   const items = [];
   for (const [name, label] of [

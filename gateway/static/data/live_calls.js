@@ -8,26 +8,26 @@ const LIVE = ["initiated", "active"];
 const SNAPSHOT = 500;
 const PAGE = 100;
 const MOST_LIVE = 5000;
-const SETTLE_MS = 1000;
+const RECONCILE_MS = 1000;
 const AT_ONCE = 4;
 const ASK_AHEAD_MS = 2000;
 const LAST_EVENTS = 20;
 
-/** The calls that go on, from the feed. `ended(row)` is told of each that has ended, `renewed()` of a new connection. */
+/** The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `renewed()` on reconnecting. */
 export class LiveCalls extends Observable {
   #unconfirmed = new Set();
-  #settling = null;
+  #reconciling = null;
   #snapshot = [];
   #asking = false;
-  #told;
+  #listener;
 
-  constructor(connection, told) {
+  constructor(connection, listener) {
     super(150);
     this.rows = new Map();
     this.loaded = false;
     this.failure = null;
     this.connection = connection;
-    this.#told = told;
+    this.#listener = listener;
     connection.subscribe(this);
   }
 
@@ -39,12 +39,12 @@ export class LiveCalls extends Observable {
     if (message.type === "subscribed") {
       this.#unconfirmed = new Set(this.rows.keys());
       this.#snapshot = [];
-      this.#settleSoon();
-      if (this.loaded) this.#told.renewed();
+      this.#reconcileSoon();
+      if (this.loaded) this.#listener.renewed();
     } else if (message.type === "sessions") {
       for (const session of message.sessions) this.#know(session, field(message.summaries, session.sessionId));
       this.#snapshot.push(...message.sessions);
-      this.#settleSoon();
+      this.#reconcileSoon();
     } else if (message.type === "session") {
       this.#know(message.session, message.summary);
     }
@@ -59,7 +59,7 @@ export class LiveCalls extends Observable {
   }
 
   lost() {
-    clearTimeout(this.#settling);
+    clearTimeout(this.#reconciling);
   }
 
   #know(session, summary) {
@@ -73,18 +73,18 @@ export class LiveCalls extends Observable {
 
   #end(row) {
     this.rows.delete(row.session.sessionId);
-    this.#told.ended(row);
+    this.#listener.ended(row);
   }
 
   // After a snapshot
 
-  #settleSoon() {
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#settle().catch(() => {}), SETTLE_MS);
+  #reconcileSoon() {
+    clearTimeout(this.#reconciling);
+    this.#reconciling = setTimeout(() => this.#reconcile().catch(() => {}), RECONCILE_MS);
   }
 
-  /** The live calls that the snapshot had no room for, and what has become of those it does not name. */
-  async #settle() {
+  /** Read the live calls that did not fit into the snapshot, and look up known calls that are not in it. */
+  async #reconcile() {
     const snapshot = this.#snapshot;
     this.#snapshot = [];
     if (snapshot.length >= SNAPSHOT) {
@@ -106,7 +106,7 @@ export class LiveCalls extends Observable {
     } catch (error) {
       if (error.status === 404)
         this.rows.delete(id); // another database
-      else this.#unconfirmed.add(id); // for after the next reconnect
+      else this.#unconfirmed.add(id); // look it up after the next reconnect
     }
     this.changed();
   }
@@ -125,7 +125,7 @@ export class LiveCalls extends Observable {
 
   // Who speaks
 
-  /** Ask of each call that is about to count as stalled or silent whether its bot has said that it speaks. One at a time. */
+  /** For each call about to count as stalled or silent, ask whether its bot has reported to speak. One call at a time. */
   async askWhoSpeaks(now) {
     if (this.#asking) return;
     this.#asking = true;
@@ -142,11 +142,11 @@ export class LiveCalls extends Observable {
     try {
       const after = Math.max(0, lastSeq - LAST_EVENTS);
       const { events } = await askJson(sessionPath(sessionId, `/events?afterSeq=${after}&limit=${LAST_EVENTS}`));
-      const told = events.findLast(({ payload }) => field(payload, "event") === "bot.state");
-      row.botState = wordOf(field(told?.payload, "state"));
+      const newest = events.findLast(({ payload }) => field(payload, "event") === "bot.state");
+      row.botState = wordOf(field(newest?.payload, "state"));
       this.changed();
     } catch {
-      // it is taken for one that does not tell
+      // treat the bot as one that does not report its state
     }
   }
 }

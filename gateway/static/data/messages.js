@@ -1,12 +1,12 @@
-// A call as the messages of OpenAI's chat format, as models are evaluated and trained on.
+// Converts a call to messages in OpenAI's chat format, for evaluating and training models.
 import { Transcript } from "./transcript.js";
 import { field, textOf } from "./values.js";
 
 const ROLES = { user: "user", bot: "assistant" };
 
 /**
- * `[{role: "user" | "assistant", content}]` of what was said, in that order, and for each tool call an assistant's
- * `tool_calls` and the `tool` message that answers it. What was cut before it was heard is left out.
+ * The messages `{role: "user" | "assistant", content}` in the order spoken, and for each tool call an assistant message
+ * with `tool_calls` and the `tool` message that answers it. Text that was cut before it was heard is left out.
  */
 export function toMessages(events) {
   const transcript = new Transcript();
@@ -19,14 +19,14 @@ export function toMessages(events) {
   });
 }
 
-/** The text without the end that is told to be unsaid. */
+/** The text without the end that is known to be unsaid. */
 export function heard({ text, unsaid }) {
   return unsaid && text.endsWith(unsaid) ? text.slice(0, -unsaid.length).trimEnd() : text;
 }
 
 function toolMessages({ name, started, ended, seqs }) {
-  const told = field(started, "callId") ?? field(ended, "callId");
-  const id = typeof told === "string" ? told : `call_${seqs[0]}`;
+  const callId = field(started, "callId") ?? field(ended, "callId");
+  const id = typeof callId === "string" ? callId : `call_${seqs[0]}`;
   const call = { id, type: "function", function: { name, arguments: textOf(field(started, "arguments") ?? {}) } };
   return [
     { role: "assistant", content: null, tool_calls: [call] },
@@ -34,7 +34,7 @@ function toolMessages({ name, started, ended, seqs }) {
   ];
 }
 
-/** What a tool answered: its result, its error, or all that its end tells. */
+/** A tool's answer: its error, its result, or the rest of its final event's payload. */
 export function toolResult(ended) {
   const { event, name, callId, durationMs, ...others } = ended;
   return field(ended, "error") ?? field(ended, "results") ?? field(ended, "result") ?? others;

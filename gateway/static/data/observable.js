@@ -1,8 +1,8 @@
-/** Something that changes. Watchers are told once a frame at most, and no more often than every `interval` ms. */
+/** An object that changes. Watchers are called at most once per frame, and at most once per `interval` milliseconds. */
 export class Observable {
   #watchers = new Set();
   #due = null;
-  #told = 0;
+  #notifiedAt = 0;
 
   constructor(interval = 0) {
     this.interval = interval;
@@ -17,14 +17,14 @@ export class Observable {
   changed() {
     this.version += 1;
     if (this.#due !== null) return;
-    const wait = Math.max(0, this.#told + this.interval - performance.now());
-    const frame = () => (document.hidden ? this.#tell() : requestAnimationFrame(() => this.#tell()));
+    const wait = Math.max(0, this.#notifiedAt + this.interval - performance.now());
+    const frame = () => (document.hidden ? this.#notify() : requestAnimationFrame(() => this.#notify()));
     this.#due = setTimeout(frame, wait);
   }
 
-  #tell() {
+  #notify() {
     this.#due = null;
-    this.#told = performance.now();
+    this.#notifiedAt = performance.now();
     for (const watcher of [...this.#watchers]) watcher();
   }
 }

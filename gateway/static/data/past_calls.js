@@ -8,10 +8,10 @@ const MOST_FRESH = 500;
 const PAGES_TO_CATCH_UP = 5;
 
 /**
- * A window onto the gateway's list of calls, newest first: pages that follow each other without a hole, down to the first
- * call ever. Only those around the place that was looked at last are held; of the others a page keeps its `count`.
+ * A window onto the gateway's list of calls, newest first: consecutive pages, down to the very first call. Only pages
+ * around the place last looked at are in memory; the others keep only their `count`.
  *
- * `last` of a page is its last row. `fresh` are the calls that have ended since the first page was read, and began after all in it.
+ * `last` of a page is its last row. `fresh` has the calls that began after all of the first page and have ended since.
  */
 export class PastCalls extends Observable {
   #generation = 0;
@@ -22,7 +22,7 @@ export class PastCalls extends Observable {
 
   constructor() {
     super(100);
-    /** `[{cursor, rows, count, last}]`; `rows` is null while they are not held. */
+    /** `[{cursor, rows, count, last}]`; `rows` is null while the page is not in memory. */
     this.pages = [];
     this.fresh = new Map();
     this.filter = null;
@@ -30,12 +30,12 @@ export class PastCalls extends Observable {
     this.atEnd = false;
     this.loaded = false;
     this.failure = null;
-    /** There are calls newer than `fresh` has room for. */
+    /** Whether there are newer calls that are not in `fresh`. */
     this.newerLeft = false;
     this.count = null;
   }
 
-  /** Begin again at the newest. `filter`: see filter.js; null shows none. */
+  /** Start again with the newest calls. `filter`: see filter.js; null shows no calls. */
   show(filter) {
     this.#generation += 1;
     this.#busy = false;
@@ -53,7 +53,7 @@ export class PastCalls extends Observable {
     this.changed();
   }
 
-  /** The page behind the last one. */
+  /** Read the page after the last one. */
   async loadNext() {
     if (this.#busy || this.atEnd) return;
     await this.#load(async () => {
@@ -72,7 +72,7 @@ export class PastCalls extends Observable {
     });
   }
 
-  /** A page that is not held any more. */
+  /** Read a page again that is no longer in memory. */
   async reload(index) {
     const page = this.pages[index];
     if (this.#busy || !page || page.rows !== null) return;
@@ -105,7 +105,7 @@ export class PastCalls extends Observable {
     const query = new URLSearchParams({ ...this.filter.query, limit: PAGE });
     if (cursor !== null) {
       query.set("cursor", cursor);
-      query.delete("countUpTo"); // the first page has told
+      query.delete("countUpTo"); // counted with the first page
     }
     return askJson(`sessions?${query}`);
   }
@@ -124,10 +124,10 @@ export class PastCalls extends Observable {
     }
   }
 
-  // What happens meanwhile
+  // Calls that end meanwhile
 
-  /** A call has ended. */
-  take(row) {
+  /** Add a call that has ended. */
+  add(row) {
     if (this.filter === null || !this.loaded) return;
     const known = this.#find(row.session.sessionId);
     if (known) updateRow(known, row.session, row.summary);
@@ -143,7 +143,7 @@ export class PastCalls extends Observable {
     else this.newerLeft = true;
   }
 
-  /** Where it has its place in a page that is held; elsewhere it comes with its page. */
+  /** Insert a row into its page, if that is in memory. If not, the row comes with the page. */
   #insert(row) {
     const behind = this.pages.findIndex(({ last }) => last !== null && newestFirst(row, last) < 0);
     const page = behind >= 0 ? this.pages[behind] : this.atEnd ? this.pages.at(-1) : null;
@@ -166,7 +166,7 @@ export class PastCalls extends Observable {
     return this.#newest === null || newestFirst(row, { session: this.#newest }) < 0;
   }
 
-  /** After a time without a connection: what has begun and ended in it. */
+  /** Add the calls that began and ended while there was no connection. */
   async catchUp() {
     if (this.filter === null) return;
     if (!this.loaded) {
@@ -179,7 +179,7 @@ export class PastCalls extends Observable {
       for (let page = 0; page < PAGES_TO_CATCH_UP; page += 1) {
         const answer = await this.#read(cursor);
         if (generation !== this.#generation) return;
-        for (const session of answer.sessions) if (session.endedAt !== null) this.take(makeRow(session));
+        for (const session of answer.sessions) if (session.endedAt !== null) this.add(makeRow(session));
         if (answer.count) this.count = answer.count;
         const last = answer.sessions.at(-1);
         cursor = answer.nextCursor;
@@ -192,9 +192,9 @@ export class PastCalls extends Observable {
     this.changed();
   }
 
-  // What they were about
+  // Summaries of ended calls
 
-  /** What an ended call was about, which the list does not tell: asked for while its row is in view, one at a time. */
+  /** Read the summary of an ended call, which the list lacks, while its row is in view. One call at a time. */
   lookInto(row) {
     if (isLive(row) || row.summary || row.looked || row.session.lastSeq === 0) return () => {};
     this.#wanted.add(row);
@@ -214,7 +214,7 @@ export class PastCalls extends Observable {
         row.haystack = null;
         this.changed();
       } catch (error) {
-        if (!(error instanceof RestError)) break; // it is asked for again when its row comes into view again
+        if (!(error instanceof RestError)) break; // read again when its row comes into view again
         row.looked = true;
       }
     }

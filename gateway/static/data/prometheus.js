@@ -1,4 +1,4 @@
-// The gateway's own metrics, read from the text at `/metrics`.
+// Reads the gateway's metrics from the text at `/metrics`.
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
@@ -21,7 +21,7 @@ export function sumOf(samples, name) {
   return samples.get(name)?.reduce((sum, sample) => sum + sample.value, 0) ?? null;
 }
 
-/** What a histogram has counted between two readings: `[{upTo, count}]`, cumulative; after a restart, since then. */
+/** The counts of a histogram between two readings, cumulative: `[{upTo, count}]`. After a restart, since the restart. */
 export function bucketsBetween(before, after, name) {
   const old = new Map((before?.get(`${name}_bucket`) ?? []).map(({ labels, value }) => [labels.le, value]));
   const now = after.get(`${name}_bucket`) ?? [];
@@ -32,7 +32,7 @@ export function bucketsBetween(before, after, name) {
   }));
 }
 
-/** A percentile of such buckets, taken as evenly filled, or as their bound if `whole`; null when they are empty. */
+/** A quantile of such buckets, interpolated, or the bucket's bound if `whole`; null if they are empty. */
 export function quantile(buckets, share, { whole = false } = {}) {
   const total = buckets.at(-1)?.count ?? 0;
   if (!total) return null;

@@ -1,8 +1,8 @@
-// Where the page is: `#/?status=failed`, `#/s/{sessionId}?seq=42` or `?at=83.5`, `#/compare?a=…&b=…`, `#/gateway`.
+// The page's route: `#/?status=failed`, `#/s/{sessionId}?seq=42` or `?at=83.5`, `#/compare?a=…&b=…`, `#/gateway`.
 import { FILTER_KEYS } from "./filter.js";
 import { Observable } from "./observable.js";
 
-/** The address of a call, of an event in it, or of a moment, `at` in milliseconds of the call. */
+/** The address of a call, of an event in it, or of a moment: `at`, in milliseconds of the call. */
 export function callHref(sessionId, { seq = null, at = null } = {}) {
   const place = seq !== null ? `?seq=${seq}` : at !== null ? `?at=${Math.round(at) / 1000}` : "";
   return `#/s/${encodeURIComponent(sessionId)}${place}`;
@@ -50,7 +50,7 @@ class Route extends Observable {
   constructor() {
     super();
     this.current = parseRoute(location.hash);
-    /** The list as it was left. */
+    /** The address of the list as it was left. */
     this.calls = this.current.page === "calls" ? callsHref(this.current.filter) : "#/";
     window.addEventListener("hashchange", () => {
       this.current = parseRoute(location.hash);
@@ -63,7 +63,7 @@ class Route extends Observable {
     location.hash = href;
   }
 
-  /** Show the list by this filter, without a step in the browser's history. */
+  /** Show the list with this filter, without adding to the browser's history. */
   filter(filter) {
     this.calls = callsHref(filter);
     history.replaceState(null, "", this.calls);

@@ -1,4 +1,4 @@
-// From events to what is shown of them: bubbles, chips and spans on the lanes. Pure; conventions: docs/events.md.
+// Turns events into what is shown of them: bubbles, chips and spans on the lanes. For conventions see docs/events.md.
 import { CallClock, callTime } from "./call_clock.js";
 import { addUsage } from "./usage.js";
 import { field, numberOf, textOf, wordOf } from "./values.js";
@@ -20,15 +20,15 @@ const HEARD_ON_THE_LINE = ["speech", "backchannel"];
 const CUTTERS = ["user", "bot", "supervisor", "hangup"];
 const MOST_CUTS = 50;
 
-/** Whose interim text or activity a signal of this key is: `user`, `bot`, or null. */
+/** The side whose interim text or activity a signal with this key shows: `user`, `bot` or null. */
 export function sideOfSignal(key) {
   if (/^user/i.test(key)) return "user";
   return /^(bot|agent|assistant)/i.test(key) ? "bot" : null;
 }
 
 /**
- * The items of a call, in the order in which they were said. `add` takes each event once, in seq order; some events
- * change an item there is: a tool's end its start, a final text its interim. Changed items are new objects.
+ * The items of a call, in the order spoken. `add` must be called once for each event, in seq order. Some events change an
+ * existing item: a tool's end, or a final text after an interim one. Changed items are new objects.
  *
  * An item: `{key, kind: "speech" | "tool" | "chip" | "usage", seqs, at, timestamp, …}`, `at` in milliseconds of the call.
  */
@@ -46,16 +46,16 @@ export class Transcript {
     this.spans = [];
     this.marks = [];
     this.end = 0;
-    /** What `user.state` and `bot.state` have told last. */
+    /** The states in the latest `user.state` and `bot.state`. */
     this.states = { user: null, bot: null };
   }
 
-  /** Where the item of this event is, or the one before an event that is not shown; else -1. */
+  /** The index of this event's item, or of the item before an event that is not shown; else -1. */
   indexOfSeq(seq) {
     return this.#indexOf[seq] ?? this.#indexOf[this.#hidden[seq]] ?? (seq in this.#hidden ? 0 : -1);
   }
 
-  /** The items that had come by this time of the call. */
+  /** The items up to this time of the call. */
   itemsAt(ms) {
     return this.items.filter((item) => item.at <= ms);
   }
@@ -80,7 +80,7 @@ export class Transcript {
     }
   }
 
-  /** Put an item there is where it has its place by now. */
+  /** Move an existing item to its current place. */
   #move(item) {
     const from = this.#indexOf[item.seqs[0]];
     this.items.splice(from, 1);
@@ -114,10 +114,10 @@ export class Transcript {
       if (item.interim) this.#interim.set(item.side, event.seq);
       this.#insert(this.#placeOf(item), item);
     }
-    if (!item.interim) this.#settle(event.seq, item);
+    if (!item.interim) this.#finish(event.seq, item);
   }
 
-  /** Behind the last utterance that had begun before this one. */
+  /** The place after the last utterance that began before this one. */
   #placeOf(item) {
     let place = this.items.length;
     for (let index = place - 1; index >= 0; index -= 1) {
@@ -129,7 +129,8 @@ export class Transcript {
     return place;
   }
 
-  #settle(seq, item) {
+  /** Add a span for a final utterance, and apply a cut that was reported before it. */
+  #finish(seq, item) {
     if (HEARD_ON_THE_LINE.includes(item.source)) {
       const { side, began: start, ended: end, interrupted, turn, source } = item;
       this.spans.push({ side, seq, start, end, interrupted, turn, source });
@@ -139,7 +140,7 @@ export class Transcript {
     if (cut) this.#cutShort(this.#indexOf[seq], cut);
   }
 
-  /** What the other side was saying, or what it is told later to have said then, is cut. */
+  /** Mark as cut what the other side was saying: the last utterance, or one that is reported later. */
   #interrupt(payload) {
     const by = CUTTERS.includes(field(payload, "by")) ? payload.by : "user";
     const [turn, at] = [numberOf(field(payload, "turn")), callTime(field(payload, "atMs"))];
@@ -202,7 +203,7 @@ export class Transcript {
     this.#hidden[seq] = this.items.at(-1)?.seqs[0];
   }
 
-  /** All usage is one item. */
+  /** Add usage to the single item that sums all usage. */
   #count({ payload, seq, timestamp }, at) {
     if (this.#usage === null) {
       this.#usage = seq;
@@ -223,7 +224,7 @@ export class Transcript {
 
 const hasFailed = (state) => state === "failed" || state === "timed_out";
 
-/** What a payload tells of an utterance beside its times. */
+/** The fields of an utterance, except for its times. */
 function spoken({ type, payload, seq, timestamp }) {
   const text = field(payload, "text");
   const source = field(payload, "source");
@@ -246,7 +247,7 @@ function spoken({ type, payload, seq, timestamp }) {
   };
 }
 
-/** Where on the call's clock an utterance is. One that is not measured has no duration. */
+/** Where an utterance is on the call's clock. Without both times, `duration` is null. */
 function measured(at, started, ended) {
   const known = started !== null && ended !== null && ended >= started;
   return known ? { began: started, ended, duration: ended - started } : { began: at, ended: at, duration: null };
@@ -254,13 +255,13 @@ function measured(at, started, ended) {
 
 const CUT_SLACK_MS = 1000;
 
-/** Whether a cut is about this utterance, the last one of its side. */
+/** Whether a cut applies to this utterance, the last one of its side. */
 function isCutBy({ turn, began, ended, duration }, cut) {
   if (cut.turn !== null) return cut.turn === turn;
   return cut.at === null || duration === null || (began <= cut.at && cut.at <= ended + CUT_SLACK_MS);
 }
 
-/** Whether a cut that was told before is about this utterance, which is told only now. */
+/** Whether a cut that was reported earlier applies to this utterance, which is reported only now. */
 function wasCutBy({ side, turn, began, ended, duration }, cut) {
   if (side !== cut.side) return false;
   if (cut.at !== null && duration !== null) return began <= cut.at && cut.at <= ended;

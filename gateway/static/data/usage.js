@@ -1,10 +1,10 @@
-// What a call has used, summed over its `usage` events.
+// The usage of a call, summed over its `usage` events.
 import { field, numberOf, textOf } from "./values.js";
 
 const SUMMED = ["inputTokens", "outputTokens", "audioSeconds", "characters", "cost"];
 const NAMED = ["kind", "provider", "model"];
 
-/** The sums with those of one more payload, by kind, provider and model: `Map(name → {name, inputTokens?, …})`. */
+/** The sums including one more payload, by kind, provider and model: `Map(name → {name, inputTokens?, …})`. */
 export function addUsage(sums, payload) {
   const name = NAMED.map((key) => textOf(field(payload, key)))
     .filter(Boolean)
@@ -17,7 +17,7 @@ export function addUsage(sums, payload) {
   return new Map(sums).set(name, sum);
 }
 
-/** All of it in one line. */
+/** All sums in one line. */
 export function usageLine(sums) {
   const total = (key) => [...sums.values()].reduce((sum, each) => sum + (each[key] ?? 0), 0);
   const words = {

@@ -1,4 +1,4 @@
-// The page: its frame, and which of its views it shows.
+// The page: its frame, and the view that the route selects.
 
 import { Alerts } from "../data/alerts.js";
 import { CallList } from "../data/call_list.js";
@@ -60,7 +60,7 @@ const WORDS = {
   reconnecting: ["reconnecting", "reconnecting"],
 };
 
-/** The truth about what the page shows. */
+/** Shows how current the page is. */
 function ConnectionState() {
   useObservable(connection);
   const now = useClock(500);
@@ -68,9 +68,9 @@ function ConnectionState() {
   const wait = connection.retryAt ? Math.max(0, Math.ceil((connection.retryAt - now) / 1000)) : 0;
   const explained = {
     connecting: "The page has not reached the gateway yet.",
-    live: "What is shown is what the gateway knows now.",
-    stale: "The connection is open, but the gateway has been silent. What is shown may be old.",
-    reconnecting: "The connection was lost. What is shown is as of then; it goes on from there.",
+    live: "The page shows the current state of the gateway.",
+    stale: "The connection is open, but the gateway is silent. The page may be out of date.",
+    reconnecting: "The connection was lost. The page shows the state of that moment, and continues from there.",
   }[kind];
   return html`<div class=${`connection ${kind}`}>
     <span role="status" title=${explained}><span class="pulse" aria-hidden="true"></span>${word}</span>
@@ -95,7 +95,7 @@ function applyTheme(theme) {
   try {
     localStorage.setItem("turnwire-theme", theme);
   } catch {
-    // it holds until the page is closed
+    // storage is off: the theme lasts until the page is closed
   }
   window.dispatchEvent(new Event("themechange"));
 }

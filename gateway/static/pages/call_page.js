@@ -1,4 +1,4 @@
-// One call: its transcript, who spoke when, its figures, its replay.
+// The page of one call: transcript, timeline, figures, replay.
 
 import { attention } from "../data/attention.js";
 import { CallFigures, CallLog } from "../data/call_log.js";
@@ -23,7 +23,7 @@ import {
   useState,
 } from "../parts/view.js";
 
-/** The log and the figures of a call, for as long as the component is there. */
+/** The log and the figures of a call, kept as long as the component is mounted. */
 export function useCall(connection, sessionId) {
   const log = useMemo(() => new CallLog(connection, sessionId), [sessionId]);
   const figures = useMemo(() => new CallFigures(log), [log]);
@@ -38,7 +38,7 @@ export function useCall(connection, sessionId) {
   return { log, figures };
 }
 
-/** Where the time of a call ends: with what is last in its log, or with the call itself. */
+/** The end of a call's timeline, in milliseconds: that of the last event, or of the call if it is later. */
 export function endOf({ transcript, session, lastSeq }) {
   return Math.max(1000, transcript.end, session && lastSeq > 0 ? lasted(session) : 0);
 }
@@ -65,7 +65,7 @@ export function CallPage({ sessionId, seq, at, connection, calls }) {
   return html`<main class=${`call ${narrow ? `narrow tab-${tab}` : ""}`} aria-labelledby="call-title">
     <${CallHead} log=${log} reasons=${reasons} />
     ${log.failure && html`<p class="notice" role="alert">${log.failure}</p>`}
-    ${log.absent && html`<p class="absent" role="status">There is no call of this id yet. It appears here when it begins.</p>`}
+    ${log.absent && html`<p class="absent" role="status">There is no call with this id yet. It appears here when it begins.</p>`}
     ${
       log.session &&
       html`<section class="stage" aria-label="Timeline">
@@ -100,14 +100,14 @@ export function CallPage({ sessionId, seq, at, connection, calls }) {
   </main>`;
 }
 
-/** The seq of the address as a place in the list, once it is there: `{seq, index, nonce}`. */
+/** The seq in the address and its index in the transcript, once it is loaded: `{seq, index, nonce, missing}`. */
 function useTarget(log, seq) {
   const nonce = useMemo(() => ({}), [seq]);
   const index = seq === null ? -1 : log.transcript.indexOfSeq(seq);
   return { seq, index, nonce, missing: seq !== null && index < 0 && log.caughtUp };
 }
 
-/** Why the call wants to be looked at, as the list says it. */
+/** Why the call needs attention, as in the list. */
 function useReasons(log, figures, calls) {
   useObservable(calls.live);
   if (!log.session || !log.caughtUp) return [];
@@ -118,7 +118,7 @@ function useReasons(log, figures, calls) {
   return attention({ session: log.session, summary, heardAt, botState }, calls.live.connection.trueAt);
 }
 
-/** Go to any seq. */
+/** A form to go to any seq. */
 function GoTo({ log, target }) {
   const submit = (event) => {
     event.preventDefault();
@@ -128,6 +128,6 @@ function GoTo({ log, target }) {
   return html`<form class="go-to" onSubmit=${submit}>
     <label><span class="words">Go to </span># <input name="seq" type="number" min="1" inputmode="numeric" defaultValue=${target.seq ?? ""} key=${target.seq} /></label>
     <button type="submit">Go</button>
-    ${target.missing && html`<span role="status">Event ${target.seq} is not there yet.</span>`}
+    ${target.missing && html`<span role="status">There is no event ${target.seq} yet.</span>`}
   </form>`;
 }

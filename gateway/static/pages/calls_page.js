@@ -1,4 +1,4 @@
-// The list of calls: those that want attention, those that go on, those that have ended.
+// The page with the list of calls: those that need attention, those that are live, those that have ended.
 
 import { features } from "../data/features.js";
 import { wantsPast } from "../data/filter.js";
@@ -19,7 +19,7 @@ export function CallsPage({ calls, values }) {
   useClock(1000);
   calls.apply(values);
   const change = (changes) => route.filter({ ...route.current.filter, ...changes });
-  // While nothing is heard of the gateway, nobody knows whether a call has gone quiet.
+  // While the gateway is not heard, a call does not become quiet.
   const now = live.connection.trueAt;
   const groups = liveGroups(calls, now);
   const recent = wantsPast(values) ? pastItems(calls, now) : { items: [], count: "0" };
@@ -53,7 +53,7 @@ function languages(calls, values) {
   return [...seen].sort();
 }
 
-/** Says to a screen reader which calls have come to want attention. */
+/** Announces to screen readers which calls have come to need attention. */
 function Announcer({ rows }) {
   const known = useRef(new Set());
   const [text, setText] = useState("");

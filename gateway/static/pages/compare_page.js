@@ -1,4 +1,4 @@
-// Two calls side by side, on one time axis.
+// The page that compares two calls on one time axis.
 import { callName } from "../data/calls.js";
 import { callHref, route } from "../data/route.js";
 import { latency } from "../data/times.js";
@@ -27,7 +27,7 @@ export function ComparePage({ a, b, connection }) {
     <section class="stage" aria-label="Timelines">
       ${calls.map(
         ({ log }, index) => html`<div class="compared" key=${index}>
-        <h2><a href=${callHref(log.sessionId)}><bdi>${names[index]}</bdi></a> ${log.absent && html`<span role="status">There is no such call.</span>`}</h2>
+        <h2><a href=${callHref(log.sessionId)}><bdi>${names[index]}</bdi></a> ${log.absent && html`<span role="status">This call does not exist.</span>`}</h2>
         <${Lanes} transcript=${log.transcript} end=${end} version=${log.version} playhead=${playhead} onPick=${setPlayhead} />
       </div>`,
       )}

@@ -1,4 +1,4 @@
-// The gateway itself, as live plots of its metrics. Only asks for them while it is shown.
+// The page with live plots of the gateway's metrics, which are read only while the page is shown.
 
 import { Observable } from "../data/observable.js";
 import { bucketsBetween, parseMetrics, quantile, sumOf } from "../data/prometheus.js";
@@ -24,7 +24,7 @@ const SERIES = [
   "storage",
 ];
 
-/** Readings of the metrics, as series for the plots: the newest five minutes. */
+/** The metrics of the last five minutes, as series for the plots. */
 class Readings extends Observable {
   #before = null;
   #beforeAt = 0;
@@ -55,10 +55,10 @@ class Readings extends Observable {
 
   async #read() {
     try {
-      if (!document.hidden) await this.#take();
+      if (!document.hidden) await this.#sample();
       this.failure = null;
     } catch (error) {
-      const reason = error instanceof RestError ? error.message : "it does not answer.";
+      const reason = error instanceof RestError ? error.message : "the gateway does not answer.";
       this.failure = `The gateway's metrics cannot be read: ${reason}`;
       this.#push(Date.now(), {});
       this.#before = null;
@@ -67,7 +67,7 @@ class Readings extends Observable {
     if (this.#running) this.#timer = setTimeout(() => this.#read(), EVERY_MS);
   }
 
-  async #take() {
+  async #sample() {
     const samples = parseMetrics(await (await ask("metrics", { accept: "text/plain" })).text());
     this.health ??= await askJson("health").catch(() => null); // an error while the database is away
     const at = Date.now();
@@ -115,7 +115,7 @@ function between(before, after, seconds) {
 }
 
 const PLOTS = [
-  { title: "Events a second", unit: number, lines: { events: ["stored", "bot"] } },
+  { title: "Events per second", unit: number, lines: { events: ["stored", "bot"] } },
   {
     title: "Ack latency",
     about: "from receipt to ack",
@@ -129,7 +129,7 @@ const PLOTS = [
   },
   { title: "Outbox", unit: bytes, least: 1024, lines: { outbox: ["waiting", "bot"] } },
   {
-    title: "Events of one commit",
+    title: "Events per commit",
     unit: number,
     least: 4,
     lines: { batch: ["mean", "bot"], batchLargest: ["p95 at most", "user"] },
@@ -163,7 +163,7 @@ function bytes(value) {
   return value < 1048576 ? `${(value / 1024).toFixed(1)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
 }
 
-/** The places in a series where a value has none beside it, so that no line shows it. */
+/** The indices of values without a neighbour, which no line would show. */
 function withoutNeighbours(plot, series) {
   const values = plot.data[series];
   const none = (at) => (values[at] ?? null) === null;
@@ -201,7 +201,7 @@ function Panel({ plot, readings }) {
     scales: {
       x: {
         range: ({ data: [times] }) => {
-          // of a single reading uPlot would make a whole day
+          // without this, uPlot stretches a single reading to a whole day
           const now = times.at(-1) ?? Date.now() / 1000;
           return [Math.min(times[0] ?? now, now - 60), now];
         },

@@ -1,4 +1,4 @@
-// What can be done with a call: end it, or look at it beside another.
+// Actions on a call: end it, or compare it with another.
 import { credential } from "../data/credential.js";
 import { ask, sessionPath } from "../data/rest.js";
 import { compareHref, route } from "../data/route.js";
@@ -24,8 +24,8 @@ export function EndCall({ session }) {
   return html`<button type="button" onClick=${() => setOpen(true)}>End the call …</button>
     <${Dialog} open=${open} close=${() => setOpen(false)} title="End the call">
       <form class="end-form" onSubmit=${end}>
-        <p>The session ends for good. Nobody hangs up the telephone: a bot that is connected is told that the session has ended.</p>
-        <label>It has <select name="status"><option value="completed">completed</option><option value="failed">failed</option></select></label>
+        <p>This ends the session permanently. It does not hang up the phone: a connected bot is told that the session has ended.</p>
+        <label>End it as <select name="status"><option value="completed">completed</option><option value="failed">failed</option></select></label>
         <label>Reason <input name="reason" maxlength="256" /></label>
         ${failure && html`<p class="notice" role="alert">${failure}</p>`}
         <button type="submit" class="danger">End the call</button>
@@ -33,7 +33,7 @@ export function EndCall({ session }) {
     <//>`;
 }
 
-/** `known`: the ids of calls to choose from; any other may be typed. */
+/** A form to choose another call. `known`: the ids to choose from; any other id may be typed. */
 export function CompareWith({ sessionId, known }) {
   const submit = (event) => {
     event.preventDefault();

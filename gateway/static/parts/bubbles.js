@@ -1,4 +1,4 @@
-// What is said, as bubbles.
+// Speech and signals as bubbles.
 import { callHref } from "../data/route.js";
 import { bothClocks, duration, latency } from "../data/times.js";
 import { lineOf, textOf } from "../data/values.js";
@@ -33,13 +33,13 @@ export function Bubble({ item, view }) {
       ${response !== undefined && html`<span class="response" title="From the user's stop to the bot's start">after ${latency(response)}</span>`}
       ${item.interim && html`<span>interim</span>`}
       ${item.interrupted && html`<span class="cut-word">${CUT_WORDS[item.cutBy ?? "user"]}</span>`}
-      ${item.heard === "unknown" && html`<span title="How much of it was heard is not known">heard in part</span>`}
+      ${item.heard === "unknown" && html`<span title="It is not known how much of it was heard">heard in part</span>`}
       <span class="clock"><${Moment} at=${item.timestamp} seconds /></span>
     </div>
   </div>`;
 }
 
-/** The text; its end struck out, when it is known that it was not heard. */
+/** The text, with its end struck out if that is known to be unsaid. */
 function Said({ item: { text, unsaid } }) {
   const heard = unsaid && text.endsWith(unsaid) ? text.slice(0, -unsaid.length) : text;
   return html`${heard}${heard !== text && html`<s>${unsaid}</s>`}`;

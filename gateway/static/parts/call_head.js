@@ -1,4 +1,4 @@
-// What a call is: its name, how it stands, since when, and why it wants to be looked at.
+// The head of a call: name, status, times, and why it needs attention.
 import { callName } from "../data/calls.js";
 import { clockOffset } from "../data/rest.js";
 import { route } from "../data/route.js";
@@ -7,7 +7,7 @@ import { Moment } from "./moment.js";
 import { Reasons } from "./reasons.js";
 import { html, useClock, useTitle } from "./view.js";
 
-/** How long a call has lasted, or lasts up to now, on the gateway's clock. */
+/** How long a call lasted, or has lasted until `now`, on the gateway's clock. In milliseconds. */
 export function lasted({ startedAt, endedAt }, now = Date.now() + clockOffset) {
   return Math.max(0, (endedAt ? Date.parse(endedAt) : now) - Date.parse(startedAt));
 }

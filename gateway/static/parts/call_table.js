@@ -1,4 +1,4 @@
-// The list of calls as a table of which only what is in view is drawn, and a keyboard's way through it.
+// The list of calls as a table with keyboard navigation. Only rows in view are drawn.
 import { CallRow, Columns } from "./call_row.js";
 import { html, NARROW, useEffect, useMedia, useRef, useState } from "./view.js";
 import { WindowedList } from "./windowed.js";
@@ -8,9 +8,9 @@ const HEADING = 42;
 const height = (row) => (item) => (item.kind === "heading" ? HEADING : item.kind === "gap" ? item.count * row : row);
 const wideHeight = height(ROW.wide);
 const narrowHeight = height(ROW.narrow);
-const SEARCHED_BY_ITSELF = 10;
+const PAGES_SEARCHED_AT_ONCE = 10;
 
-// Kept while another page is shown.
+// The focused call; remembered while another page is shown.
 let focused = null;
 
 export function CallTable({ calls, items, now }) {
@@ -36,7 +36,7 @@ export function CallTable({ calls, items, now }) {
     const index = places[Math.max(0, Math.min(places.length - 1, place))];
     focused = items[index].row.session.sessionId;
     setTarget({ index, align: "nearest", nonce: {} });
-    focus(); // at once if it is drawn already, so that the next key finds it
+    focus(); // at once if the row is drawn already, so that the next key finds it
   }
 
   function onKeyDown(event) {
@@ -80,7 +80,7 @@ function Heading({ item }) {
   </div></div>`;
 }
 
-/** Calls that are not held any more: they are read again when they come into view. */
+/** Calls that are no longer in memory. They are read again when they come into view. */
 function Gap({ past, item, row }) {
   useEffect(() => {
     past.reload(item.page);
@@ -88,16 +88,16 @@ function Gap({ past, item, row }) {
   return html`<div role="row" class="gap" style=${{ height: `${item.count * row}px` }}><div role="cell">${item.count} calls …</div></div>`;
 }
 
-/** The end of what is held. Further calls come by themselves; a search in this page alone asks after so many. */
+/** The end of the loaded calls. More are loaded automatically; a search in this page alone asks after some pages. */
 function More({ past, limited }) {
-  const [allowed, setAllowed] = useState(SEARCHED_BY_ITSELF);
+  const [allowed, setAllowed] = useState(PAGES_SEARCHED_AT_ONCE);
   const pages = past.pages.length;
   const waits = past.failure !== null || (limited && pages >= allowed);
   useEffect(() => {
     if (!waits) past.loadNext();
   }, [pages, waits]);
   const goOn = () => {
-    setAllowed(pages + SEARCHED_BY_ITSELF);
+    setAllowed(pages + PAGES_SEARCHED_AT_ONCE);
     past.loadNext();
   };
   return html`<div role="row" class="older"><div role="cell">
@@ -107,6 +107,6 @@ function More({ past, limited }) {
 
 function Newer({ past }) {
   return html`<div role="row" class="older"><div role="cell">
-    <button type="button" onClick=${() => past.show(past.filter)}>Newer calls have ended: show them</button>
+    <button type="button" onClick=${() => past.show(past.filter)}>Newer calls have ended. Show them</button>
   </div></div>`;
 }

@@ -1,4 +1,4 @@
-// What is no speech, as a line that can be unfolded.
+// Events that are not speech, as lines that can be unfolded.
 import { toolResult } from "../data/messages.js";
 import { latency } from "../data/times.js";
 import { usageLine } from "../data/usage.js";
@@ -7,7 +7,7 @@ import { Place } from "./bubbles.js";
 import { JsonBlock } from "./json_block.js";
 import { html } from "./view.js";
 
-/** Stays unfolded while it is out of sight. */
+/** A line that can be unfolded, and stays so while it is out of view. */
 function Folded({ item, view, kind, summary, children }) {
   const onToggle = (event) => view.toggle(item.key, event.currentTarget.open);
   return html`<div class="chip-line">
@@ -48,7 +48,7 @@ function others({ event: _event, name: _name, ...rest }) {
   return rest;
 }
 
-const told = (payload, ...names) => names.map((name) => wordOf(field(payload, name))).find(Boolean);
+const word = (payload, ...names) => names.map((name) => wordOf(field(payload, name))).find(Boolean);
 const after = (text) => (text ? `: ${text}` : "");
 const CUTTERS = new Map([
   ["user", "User interrupted"],
@@ -59,15 +59,15 @@ const CUTTERS = new Map([
 
 const WORDS = new Map([
   ["call.started", () => "Call started"],
-  ["call.ended", (payload) => `Call ended${after(told(payload, "reason"))}`],
+  ["call.ended", (payload) => `Call ended${after(word(payload, "reason"))}`],
   ["interruption", (payload) => CUTTERS.get(field(payload, "by")) ?? CUTTERS.get("user")],
   ["metrics.turn", (payload) => `Turn ${textOf(field(payload, "turn"))} measured`],
-  ["error", (payload) => `Error${after(told(payload, "message", "code") ?? told(field(payload, "error"), "message"))}`],
+  ["error", (payload) => `Error${after(word(payload, "message", "code") ?? word(field(payload, "error"), "message"))}`],
   ["handoff", (payload) => `Handed off${toWhom(payload)}`],
-  ["node", (payload) => `Node${after(told(payload, "name", "node", "to", "id"))}`],
+  ["node", (payload) => `Node${after(word(payload, "name", "node", "to", "id"))}`],
   ["dtmf", (payload) => `Keys${after(textOf(field(payload, "digits") ?? field(payload, "digit")))}`],
-  ["guardrail", (payload) => `Guardrail${after(told(payload, "name", "rule", "message"))}`],
-  ["call.analysis", (payload) => `Analysis${after(told(payload, "summary", "outcome"))}`],
+  ["guardrail", (payload) => `Guardrail${after(word(payload, "name", "rule", "message"))}`],
+  ["call.analysis", (payload) => `Analysis${after(word(payload, "summary", "outcome"))}`],
 ]);
 const KINDS = new Map([
   ["error", "bad"],
@@ -78,7 +78,7 @@ const KINDS = new Map([
 ]);
 
 function toWhom(payload) {
-  const [from, to] = [told(payload, "from"), told(payload, "to", "agent", "name")];
+  const [from, to] = [word(payload, "from"), word(payload, "to", "agent", "name")];
   return `${from ? ` from ${from}` : ""}${to ? ` to ${to}` : ""}`;
 }
 
@@ -93,10 +93,10 @@ export function Chip({ item, view }) {
   <//>`;
 }
 
-// The stages of a response, in the order in which they follow each other.
+// The stages of a response, in order.
 const STAGES = ["endpointing", "stt", "turnDetection", "llm", "tool", "aggregation", "tts", "output"];
 
-/** The times of a turn: the stages of the response as one bar, and all of them in words. */
+/** The times of a turn: all of them in words, and the stages of the response as a bar. */
 function Measures({ payload }) {
   const times = Object.entries(payload).flatMap(([key, value]) => {
     const ms = key.endsWith("Ms") ? numberOf(value) : null;

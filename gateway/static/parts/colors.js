@@ -1,17 +1,17 @@
-// The page's colours for canvases, which cannot use CSS variables.
+// The style sheet's colours, for canvases, which cannot use CSS variables.
 import { useEffect, useState } from "./view.js";
 
 const probe = document.createElement("i");
 probe.hidden = true;
 document.body.append(probe);
 
-/** The present value of a colour of the style sheet, such as `user`. */
+/** The current value of a colour of the style sheet, such as `user`. */
 export function color(name) {
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
 }
 
-/** Changes whenever the colours do. */
+/** A number that changes whenever the colours change. */
 export function useTheme() {
   const [version, setVersion] = useState(0);
   useEffect(() => {

@@ -3,7 +3,7 @@ import { html, useState } from "./view.js";
 
 const SHOWN_MS = 2000;
 
-/** Copies what `read()` gives, and says so. */
+/** A button that copies the text from `read()` and confirms it. */
 export function CopyButton({ label, read, onFailure }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {

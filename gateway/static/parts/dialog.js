@@ -1,6 +1,6 @@
 import { html, useEffect, useRef } from "./view.js";
 
-/** A dialog over the page; Escape and its button close it. */
+/** A modal dialog. Escape or its button closes it. */
 export function Dialog({ open, close, title, children }) {
   const element = useRef(null);
   useEffect(() => {

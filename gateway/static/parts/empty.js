@@ -1,4 +1,4 @@
-// What is shown when there are no calls.
+// What the list shows without calls.
 import { html, useState } from "./view.js";
 
 function commands() {
@@ -22,11 +22,11 @@ export function NoCalls() {
   return html`<section class="empty">
     <div class="empty-art" aria-hidden="true"><i></i><i></i><i></i></div>
     <h2>No calls yet</h2>
-    <p>The gateway is ready. Send the first call, and it appears here as it happens:</p>
+    <p>The gateway is ready. Send a first call, and watch it appear here:</p>
     <pre tabindex="0" role="region" aria-label="Commands that send the first call"><code>${text}</code></pre>
     <p class="row">
       ${window.isSecureContext && html`<button type="button" onClick=${copy}>${copied ? "Copied" : "Copy"}</button>`}
-      <span>Or see scripted calls in a gateway of their own: <code>turnwire demo</code>. More in the <a href="docs">API reference</a>.</span>
+      <span>Or watch scripted calls on a separate gateway: <code>turnwire demo</code>. See the <a href="docs">API reference</a> for more.</span>
     </p>
   </section>`;
 }
@@ -34,7 +34,7 @@ export function NoCalls() {
 export function NothingFound({ clear }) {
   return html`<section class="empty">
     <h2>No call matches</h2>
-    <p>No call has all of that.</p>
+    <p>No call passes all filters.</p>
     <p><button type="button" onClick=${clear}>Clear the filters</button></p>
   </section>`;
 }

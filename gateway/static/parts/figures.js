@@ -12,18 +12,18 @@ export function Figures({ figures, ended }) {
       <${Tile} name="p95" value=${latency(responses.p95Ms)} />
       <${Tile} name="longest" value=${latency(responses.maxMs)} />
       ${responses.missed > 0 && html`<${Tile} name="missed" value=${responses.missed} warn />`}
-      ${figures.yield?.count > 0 && html`<${Tile} name="to fall silent" value=${latency(figures.yield.p50Ms)} />`}
+      ${figures.yield?.count > 0 && html`<${Tile} name="time to yield" value=${latency(figures.yield.p50Ms)} />`}
     </dl>
     ${responses.count > 1 && html`<${LatencyPlot} responses=${responses} />`}
     <h2>Talk</h2>
     <${TalkShare} talk=${talk} />
     <dl class="tiles">
       <${Tile} name="turns" value=${turns.total} />
-      <${Tile} name="of the user" value=${turns.user} />
-      <${Tile} name="of the bot" value=${turns.bot} />
+      <${Tile} name="user turns" value=${turns.user} />
+      <${Tile} name="bot turns" value=${turns.bot} />
       <${Tile} name="interrupted by user" value=${interruptions.byUser} warn=${interruptions.byUser >= 3} />
-      <${Tile} name="by bot" value=${interruptions.byBot} warn=${interruptions.byBot > 0} />
-      <${Tile} name="at once" value=${latency(talk.overlapMs)} />
+      <${Tile} name="interrupted by bot" value=${interruptions.byBot} warn=${interruptions.byBot > 0} />
+      <${Tile} name="overlap" value=${latency(talk.overlapMs)} />
       <${Tile} name=${`silences, ${silences.thresholdMs / 1000} s+`} value=${silences.count} />
       <${Tile} name="longest" value=${silences.count ? latency(silences.longestMs) : "–"} />
     </dl>
@@ -44,8 +44,8 @@ function TalkShare({ talk }) {
   if (talk.userShare === null) {
     const some = talk.userMs + talk.botMs > 0;
     const text = some
-      ? `Measured in part: ${latency(talk.userMs)} and ${latency(talk.botMs)}`
-      : "Nobody's talk has been measured.";
+      ? `Partly measured: user ${latency(talk.userMs)}, bot ${latency(talk.botMs)}`
+      : "Talk times have not been measured.";
     return html`<p class="nothing">${text}</p>`;
   }
   const [user, bot] = [Math.round(talk.userShare * 100), Math.round(talk.botShare * 100)];

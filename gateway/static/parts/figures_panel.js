@@ -1,4 +1,4 @@
-// What is known of a call: its figures, as the gateway has computed them, its session, and what can be done with it.
+// The panel beside a transcript: the figures that the gateway computes, exports, actions, and the session's fields.
 import { callText, EXPORTS, exportCall } from "../data/export.js";
 import { textOf } from "../data/values.js";
 import { CopyButton } from "./copy_button.js";
@@ -7,7 +7,7 @@ import { Moment } from "./moment.js";
 import { html, useState } from "./view.js";
 
 export function FiguresPanel({ log, figures, failure, children }) {
-  const none = failure ? `There are no figures. ${failure}` : "Figures come when the call has been read.";
+  const none = failure ? `There are no figures. ${failure}` : "Figures appear once the call has been read.";
   return html`<aside class="figures" aria-label="Figures">
     ${figures ? html`<${Figures} figures=${figures} ended=${log.session.endedAt !== null} />` : html`<p class="nothing">${none}</p>`}
     <${Export} log=${log} />

@@ -1,4 +1,4 @@
-// Which calls to show. What stands here stands in the address too.
+// The filters of the list. They are also in the page's address.
 import { features } from "../data/features.js";
 import { canFilter } from "../data/filter.js";
 import { html, useEffect, useKey, useObservable, useRef, useState } from "./view.js";
@@ -13,7 +13,7 @@ const STATUSES = {
 };
 const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
 
-/** A field that is ahead of the address while somebody types into it. */
+/** An input that may differ from the address while the user types into it. */
 function Typed({ of, value, change, ...rest }) {
   const own = useRef(null);
   const element = of ?? own;
@@ -28,7 +28,7 @@ function Typed({ of, value, change, ...rest }) {
   return html`<input ref=${element} ...${rest} value=${text} onInput=${onInput} />`;
 }
 
-/** `values` by name; `change({name: value})`. */
+/** The form with all filters. `values`: by name; `change({name: value})` sets some. */
 export function Filters({ values, change, languages, live, urgent }) {
   useObservable(features);
   const search = useRef(null);
@@ -36,7 +36,7 @@ export function Filters({ values, change, languages, live, urgent }) {
   const can = (name) => canFilter(features.listing, name);
   const set = (name) => (event) => change({ [name]: event.currentTarget.value });
   return html`<search class="filters" aria-label="Filter calls">
-    <p class="count"><strong>${live}</strong> live${urgent > 0 && html`, <span class="warn-text">${urgent} to look at</span>`}</p>
+    <p class="count"><strong>${live}</strong> live${urgent > 0 && html`, <span class="warn-text">${urgent} ${urgent === 1 ? "needs" : "need"} attention</span>`}</p>
     <${Typed} of=${search} type="search" aria-label="Search calls" aria-keyshortcuts="/" placeholder="Search text, id, bot …  ( / )"
       value=${values.q} change=${(q) => change({ q })} />
     <select aria-label="State" value=${values.status} onChange=${set("status")}>

@@ -1,12 +1,12 @@
-// What the keys do, when `?` asks for it.
+// The dialog that lists the keys, opened by `?`.
 import { Dialog } from "./dialog.js";
 import { html, useKey, useState } from "./view.js";
 
 const KEYS = [
-  ["?", "show this"],
+  ["?", "show this list"],
   ["/", "search the calls"],
-  ["↑ ↓ PgUp PgDn Home End", "go through the list, then Enter opens a call"],
-  ["Space", "play the call, or pause"],
+  ["↑ ↓ PgUp PgDn Home End", "move through the list; Enter opens a call"],
+  ["Space", "play or pause the call"],
   ["Esc", "back to the calls"],
 ];
 

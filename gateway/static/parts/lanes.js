@@ -1,4 +1,4 @@
-// Who spoke when: two lanes over the time of the call.
+// Who spoke when: two lanes along the time of the call.
 
 import { duration } from "../data/times.js";
 import { color, useTheme } from "./colors.js";
@@ -14,7 +14,7 @@ const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 
 const CROWDED_PX = 3;
 
-/** `end` is in milliseconds of the call; `playhead` too, null at the end. `onPick(ms)` is told of a click. */
+/** `end` and `playhead` are in milliseconds of the call; `playhead` is null at the end. A click calls `onPick(ms)`. */
 export function Lanes({ transcript, end, version, playhead, onPick }) {
   const canvas = useRef(null);
   const [width, setWidth] = useState(0);
@@ -33,7 +33,7 @@ export function Lanes({ transcript, end, version, playhead, onPick }) {
     onPick(Math.max(0, Math.min(1, x / (width - LABEL))) * end);
   };
   const label = useMemo(() => spokenLabel(transcript, end), [version, transcript, end]);
-  // What is to come is an element over the canvas: it moves twenty times a second in a replay, and a long call takes long to draw.
+  // The part after the playhead is an element over the canvas: it moves 20 times a second, and a long call is slow to draw.
   const left = `${Math.round(LABEL + ((playhead ?? 0) / end) * (width - LABEL - 1))}px`;
   return html`<div class="lanes">
     <canvas ref=${canvas} role="img" aria-label=${label} style=${{ height: `${HEIGHT}px` }} onClick=${pick} />
@@ -84,7 +84,7 @@ function drawSpan(context, span, x, colors) {
   context.fillRect(to - 2.5, top, 2.5, height);
 }
 
-/** More spans than there is room to tell them apart: each pixel is as strong as its part of the time was spoken in. */
+/** Draw more spans than can be told apart: the opacity of each pixel is the share of its time that was spoken in. */
 function drawCrowd(context, spans, x, width, colors) {
   for (const side of ["user", "bot"]) {
     const spoken = new Float32Array(Math.ceil(width) + 1);
@@ -104,7 +104,7 @@ function drawCrowd(context, spans, x, width, colors) {
   }
 }
 
-/** Where both spoke at once: barge-in. Spans begin nearly in order, so a few before each are enough to look at. */
+/** Draw where both spoke at once. Spans begin nearly in order, so each is compared with a few before it. */
 function drawOverlaps(context, spans, x, colors) {
   context.fillStyle = colors.warn;
   context.globalAlpha = 0.35;

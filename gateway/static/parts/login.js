@@ -1,7 +1,7 @@
 import { credential } from "../data/credential.js";
 import { html, useTitle } from "./view.js";
 
-/** Asks for a token, where the gateway wants one. */
+/** The page that asks for a token if the gateway requires one. */
 export function Login() {
   useTitle("Log in · Turnwire");
   const submit = (event) => {
@@ -10,13 +10,13 @@ export function Login() {
     if (token) credential.use(token);
   };
   return html`<main class="login" aria-labelledby="login-title">
-    <h1 id="login-title">This gateway asks who you are</h1>
-    ${credential.token !== null && html`<p class="notice" role="alert">The token that this page has is not accepted, or has expired.</p>`}
+    <h1 id="login-title">This gateway requires a token</h1>
+    ${credential.token !== null && html`<p class="notice" role="alert">The gateway did not accept the token, or the token has expired.</p>`}
     <form onSubmit=${submit}>
       <label>Token <input name="token" type="password" autocomplete="off" required autofocus /></label>
       <button type="submit">Log in</button>
     </form>
-    <p class="soft">It needs the scopes <code>session:read session:list</code>, and <code>metrics</code> for the gateway's own
-      figures. It is kept until this tab is closed.</p>
+    <p class="soft">The token needs the scopes <code>session:read session:list</code>, and <code>metrics</code> for the Gateway
+      page. It is kept until this tab is closed.</p>
   </main>`;
 }

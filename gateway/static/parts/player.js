@@ -1,11 +1,11 @@
-// The replay of a call: a place in its time, that moves once or four times as fast as the call did.
+// The replay of a call: a playhead that moves at the call's speed or four times as fast.
 import { duration, spokenDuration } from "../data/times.js";
 import { html, useEffect, useKey, useRef, useState } from "./view.js";
 
 const SPEEDS = [1, 4];
 const TICK_MS = 50;
 
-/** `playhead` is in milliseconds of the call; null is its end, `end`, whatever comes. */
+/** `playhead` and `end` are in milliseconds of the call. A `playhead` of null follows the end. */
 export function Player({ end, playhead, setPlayhead, children }) {
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState(1);

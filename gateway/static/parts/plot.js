@@ -1,4 +1,4 @@
-// uPlot, loaded when the first plot is shown.
+// Plots by uPlot, which is loaded when the first plot is shown.
 import { color, useTheme } from "./colors.js";
 import { html, useEffect, useRef } from "./view.js";
 
@@ -11,7 +11,7 @@ function loadPlots() {
     script.onload = () => resolve(window.uPlot);
     script.onerror = () => {
       loading = null;
-      reject(new Error("the plots cannot be loaded"));
+      reject(new Error("uPlot cannot be loaded"));
     };
     document.head.append(script);
   });
@@ -33,7 +33,7 @@ function styled(options) {
   };
 }
 
-/** `options(uPlot)` gives uPlot's, without a width; `data` is uPlot's; `label` says to a screen reader what is seen. */
+/** A plot. `options(uPlot)` returns uPlot's options without a width; `data` is uPlot's; `label` is for screen readers. */
 export function Plot({ options, data, label }) {
   const holder = useRef(null);
   const plot = useRef(null);

@@ -1,6 +1,6 @@
 import { html } from "./view.js";
 
-/** Why a call wants to be looked at. Where there is room for only `most`, how many more there are. */
+/** Why a call needs attention: at most `most` reasons, and how many more there are. */
 export function Reasons({ reasons, most = Number.POSITIVE_INFINITY }) {
   if (reasons.length === 0) return null;
   const hidden = reasons.slice(most);

@@ -1,4 +1,4 @@
-// The transcript of a call, with what is being said this moment.
+// The transcript of a call, including what is being said right now.
 import { sideOfSignal } from "../data/transcript.js";
 import { field } from "../data/values.js";
 import { Item } from "./transcript_item.js";
@@ -10,7 +10,7 @@ const estimate = (item) => {
   return 58 + 22 * Math.floor((item.text?.length ?? 40) / 60);
 };
 
-/** `target`: `{seq, index, nonce}`, the item to show. `label` names the list where there are two. */
+/** `target`: `{seq, index, nonce}`, the item to scroll to. `label` tells two transcripts on a page apart. */
 export function TranscriptPane({ log, playhead, responseOf, target, label = "Transcript" }) {
   const open = useRef(new Set());
   const [, setOpened] = useState(0);
@@ -47,7 +47,7 @@ export function TranscriptPane({ log, playhead, responseOf, target, label = "Tra
   </section>`;
 }
 
-/** What there was at the playhead; at the end, also what is being said this moment. */
+/** The items up to the playhead; at the end of the call, with the current signals. */
 function shownItems(log, playhead) {
   if (playhead !== null) return log.transcript.itemsAt(playhead);
   if (log.signals.size === 0) return log.transcript.items.slice();

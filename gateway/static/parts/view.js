@@ -1,4 +1,4 @@
-// Preact with htm: what every component is written with.
+// Preact with htm, and the hooks that components share.
 
 import htm from "../vendor/htm.js";
 import { h, render } from "../vendor/preact.js";
@@ -11,13 +11,13 @@ export { render, useEffect, useLayoutEffect, useMemo, useRef, useState };
 export function useObservable(observable) {
   const [, setVersion] = useState(observable.version);
   useEffect(() => {
-    setVersion(observable.version); // it may have changed between the rendering and now
+    setVersion(observable.version); // it may have changed since the rendering
     return observable.watch(() => setVersion(observable.version));
   }, [observable]);
   return observable;
 }
 
-/** Render again every so many milliseconds; returns the present time. */
+/** Render again every `interval` milliseconds. Returns the current time. */
 export function useClock(interval = 1000) {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -27,7 +27,7 @@ export function useClock(interval = 1000) {
   return now;
 }
 
-/** Whether a media query holds, as it changes. */
+/** Whether a media query matches. Renders again when that changes. */
 export function useMedia(query) {
   const media = useMemo(() => window.matchMedia(query), [query]);
   const [matches, setMatches] = useState(media.matches);
@@ -43,7 +43,7 @@ export const NARROW = "(max-width: 760px)";
 
 const INTERACTIVE = "a, button, input, select, textarea, summary, [contenteditable]";
 
-/** Does something on a key, unless what has the focus uses keys itself, or a dialog is open. */
+/** Call `act` on a key, unless the focused element uses keys itself or a dialog is open. */
 export function useKey(key, act) {
   const latest = useRef(act);
   latest.current = act;
@@ -60,7 +60,7 @@ export function useKey(key, act) {
   }, [key]);
 }
 
-/** Names the browser's tab while the component is there. */
+/** Set the title of the browser's tab. */
 export function useTitle(title) {
   useEffect(() => {
     document.title = title;

@@ -1,9 +1,9 @@
-// Lists of which only what can be seen is in the document.
+// Lists of which only the items in view are in the document.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const OVERSCAN_PX = 400;
 
-/** The scroll position and height of an element, as they change. */
+/** The scroll position and height of an element. Renders again when they change. */
 function useViewport(ref) {
   const [viewport, setViewport] = useState({ top: 0, height: 800 });
   useLayoutEffect(() => {
@@ -26,7 +26,7 @@ function useViewport(ref) {
   return viewport;
 }
 
-/** Heights of items, measured where they have been seen and estimated where not; and so where each begins. */
+/** The heights of items, measured once they have been drawn and estimated before that, and their offsets. */
 class Heights {
   #measured = new Map();
   #offsets = [0];
@@ -35,7 +35,7 @@ class Heights {
     this.estimate = estimate;
   }
 
-  /** Where each item begins, and where the last one ends. */
+  /** The offset of each item, and the end of the last one. */
   layout(items) {
     const offsets = this.#offsets;
     offsets.length = 1;
@@ -49,7 +49,7 @@ class Heights {
     return this.#measured.get(item.key) ?? this.estimate(item);
   }
 
-  /** Returns whether this is news. */
+  /** Note a measured height. Returns whether it is new. */
   measured(key, height) {
     if (height === 0 || this.#measured.get(key) === height) return false;
     this.#measured.set(key, height);
@@ -68,8 +68,8 @@ function firstVisible(offsets, top) {
 }
 
 /**
- * A scrolling list of `items`, each with a `key`. `renderItem(item, index)` gives an element.
- * `follow`: stay at the end while it is in view. `target`: `{index, nonce}`, an item to scroll to.
+ * A scrolling list of `items`, each with a `key`. `renderItem(item, index)` returns an element.
+ * `follow`: stay at the end while the end is in view. `target`: `{index, nonce}`, an item to scroll to.
  * Other properties go to the scrolling element.
  */
 export function WindowedList({
@@ -100,7 +100,7 @@ export function WindowedList({
     const element = scroller.current;
     const onScroll = () => {
       const isEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
-      // Only a person goes up; what has grown meanwhile has not left the end.
+      // Only the user scrolls up. A list that has merely grown has not left its end.
       const wentUp = element.scrollTop < known.current - 1;
       known.current = element.scrollTop;
       const end = isEnd || (atEnd.current && !wentUp);
@@ -143,7 +143,7 @@ export function WindowedList({
   </div>`;
 }
 
-/** Measure what is shown, and hold what is in view still when something above it turns out otherwise than estimated. */
+/** Measure the items shown, and keep the view still if items above it differ from their estimated heights. */
 function useMeasuring(scroller, known, heights, items, offsets, changed) {
   useLayoutEffect(() => {
     const element = scroller.current;

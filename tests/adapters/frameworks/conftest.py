@@ -12,18 +12,18 @@ from tests.adapters.frameworks.gateway import Gateway
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One for all tests of a module. Who freezes it thaws it again, who kills it starts it again."""
+    """One gateway for all tests of a module. A test that freezes it thaws it; a test that kills it restarts it."""
     with Gateway(tmp_path_factory.mktemp("gateway")) as running:
         yield running
 
 
 @pytest.fixture
 def session_id() -> str:
-    """A session of this test alone."""
+    """The id of a session that only this test uses."""
     return f"call-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
 def nowhere() -> str:
-    """A URL where nobody listens."""
+    """A URL where nothing listens."""
     return "http://127.0.0.1:9"

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, in Turnwire's environment: that of a framework has only its client."""
+"""A gateway in its own process, in Turnwire's environment, because a framework's environment has only the client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PYTHON = os.environ.get("TURNWIRE_GATEWAY_PYTHON") or str(ROOT / ".venv/bin/pyth
 
 
 class Gateway:
-    """`turnwire serve` on a data directory; `with` starts it and waits until it listens."""
+    """`turnwire serve` on a data directory. `with` starts it and waits until it listens."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -26,7 +26,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """On the port that it had before, if it had one."""
+        """Start the gateway, on its previous port if it had one."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("TURNWIRE", "PORT"))}
         environment |= {"TURNWIRE_DATA_DIR": str(self._data_dir), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
@@ -53,7 +53,7 @@ class Gateway:
         raise AssertionError("the gateway ended:\n" + "".join(lines))
 
     def freeze(self) -> None:
-        """Stop it and its database: whoever is connected sees nothing but silence."""
+        """Freeze the gateway and its database: connected clients see nothing but silence."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

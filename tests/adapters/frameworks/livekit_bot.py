@@ -17,7 +17,7 @@ from livekit.agents.voice.transcription.synchronizer import TranscriptSynchroniz
 
 SAMPLE_RATE = 16000
 WORD_SECONDS = 0.1
-"""How long one word of the bot takes to say."""
+"""Seconds that one word of the bot takes."""
 
 Reply: TypeAlias = str | llm.FunctionToolCall
 
@@ -66,7 +66,7 @@ class ScriptedAnswer(llm.LLMStream):
 
 
 class ScriptedVoice(tts.TTS):
-    """Speaks silence, a tenth of a second a word, and tells when each word is said."""
+    """Speaks silence, a tenth of a second per word, and reports when each word is said."""
 
     def __init__(self, *, word_times: bool) -> None:
         super().__init__(
@@ -110,7 +110,7 @@ class ScriptedSpeech(tts.SynthesizeStream):
 
 
 class ScriptedEar(stt.STT):
-    """Hears what the test says the user says."""
+    """Recognizes as the user's speech what the test passes to it."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
@@ -131,7 +131,7 @@ class ScriptedHearing(stt.RecognizeStream):
 
 
 class Microphone(io.AudioInput):
-    """Silence, at its own pace."""
+    """Gives silence at the pace of real audio."""
 
     def __init__(self) -> None:
         super().__init__(label="microphone")
@@ -145,7 +145,7 @@ class Microphone(io.AudioInput):
 
 
 class Loudspeaker(io.AudioOutput):
-    """Plays audio at its own pace, and notes when each piece was written."""
+    """Plays audio at its real pace, and notes when each piece was written."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -193,7 +193,7 @@ class Caption(io.TextOutput):
 
 
 class Bot:
-    """The session and its job, and what a test does to them as the user."""
+    """The session and its job, and what a test does to them in the role of the user."""
 
     def __init__(
         self,
@@ -245,7 +245,7 @@ class Bot:
         self._job.__exit__(None, None, None)
 
     async def shut_down(self, reason: str) -> None:
-        """What LiveKit does when a job ends: all its callbacks at once."""
+        """Do what LiveKit does when a job ends: run all its callbacks at once."""
         callbacks, self.ctx._shutdown_callbacks[:] = list(self.ctx._shutdown_callbacks), []
         await asyncio.gather(*(callback(reason) for callback in callbacks), self.session.aclose())
 

@@ -18,7 +18,7 @@ class Pacing:
 
     @classmethod
     def of(cls, written: Sequence[float]) -> Pacing:
-        """Of the times of the writes, in seconds."""
+        """The gaps between the times of the writes, which are in seconds."""
         gaps = sorted((after - before) * 1000 for before, after in pairwise(written))
         return cls(len(written), gaps[len(gaps) // 2], gaps[int(len(gaps) * 0.99)], gaps[-1])
 
@@ -34,7 +34,7 @@ async def steadiest(run: Callable[[], Awaitable[Pacing]], *, enough: float = 70,
 
 
 def table(runs: dict[str, Pacing]) -> str:
-    """The runs side by side."""
+    """Print the runs side by side."""
     lines = [f"{'milliseconds from one to the next':<36}{'count':>8}{'p50':>8}{'p99':>8}{'longest':>9}"]
     for name, run in runs.items():
         lines.append(f"{name:<36}{run.writes:>8}{run.p50:>8.1f}{run.p99:>8.1f}{run.longest:>9.1f}")

@@ -46,7 +46,7 @@ from pipecat.workers.runner import WorkerRunner
 
 SAMPLE_RATE = 16000
 WORD_SECONDS = 0.1
-"""How long one word of the bot takes to say."""
+"""Seconds that one word of the bot takes."""
 
 
 @dataclass
@@ -97,7 +97,7 @@ class ScriptedModel(LLMService):
 
 
 class ScriptedVoice(TTSService):
-    """Speaks silence, a tenth of a second a word; with `word_times` it tells when each word is said."""
+    """Speaks silence, a tenth of a second per word. With `word_times` it reports when each word is said."""
 
     def __init__(self, *, word_times: bool, **kwargs: Any) -> None:
         super().__init__(
@@ -130,7 +130,7 @@ class ScriptedVoice(TTSService):
 
 
 class Loudspeaker(BaseOutputTransport):
-    """Plays audio at its own pace, and notes when each piece was written."""
+    """Plays audio at its real pace, and notes when each piece was written."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -152,7 +152,7 @@ class Loudspeaker(BaseOutputTransport):
 
 
 class Bot:
-    """The worker, and what a test does to it as the user."""
+    """The worker, and what a test does to it in the role of the user."""
 
     def __init__(
         self,

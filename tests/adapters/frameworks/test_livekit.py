@@ -27,7 +27,7 @@ def watched(bot: Bot) -> Recorder:
 
 
 @pytest.mark.parametrize("word_times", [True, False])
-async def test_a_call_is_told_with_texts_times_turns_and_its_end(word_times: bool) -> None:
+async def test_a_livekit_call_is_published_with_texts_times_turns_and_its_end(word_times: bool) -> None:
     bot = Bot([ANSWER], word_times=word_times)
     told = watched(bot)
     async with bot:
@@ -51,7 +51,7 @@ async def test_a_call_is_told_with_texts_times_turns_and_its_end(word_times: boo
     assert question["endedMs"] < answer["startedMs"] < answer["endedMs"]
 
 
-async def test_interim_texts_are_hints() -> None:
+async def test_interim_texts_of_livekit_are_published_as_hints() -> None:
     bot = Bot([ANSWER])
     told = watched(bot)
     async with bot:
@@ -60,7 +60,7 @@ async def test_interim_texts_are_hints() -> None:
     assert [hint["text"] for hint in told.hints("user_speech")] == ["Are", "Are you open?"]
 
 
-async def test_stages_of_an_answer_are_one_bar() -> None:
+async def test_the_stages_of_a_livekit_answer_add_up_to_its_response_time() -> None:
     bot = Bot([ANSWER])
     told = watched(bot)
     async with bot:
@@ -74,7 +74,7 @@ async def test_stages_of_an_answer_are_one_bar() -> None:
     assert sum(figures[name] for name in stages) == pytest.approx(figures["responseMs"], abs=300)
 
 
-async def test_usage_is_told_once_at_the_end() -> None:
+async def test_livekit_usage_is_published_once_at_the_end() -> None:
     bot = Bot([ANSWER, ANSWER])
     told = watched(bot)
     async with bot:
@@ -101,13 +101,13 @@ async def barge_in(*, word_times: bool) -> Recorder:
     async with bot:
         await bot.user_says("Are you open?")
         await until(lambda: bot.session.agent_state == "speaking")
-        await asyncio.sleep(0.6)  # the bot is in the middle of its answer then: what it has said is what is tested
+        await asyncio.sleep(0.6)  # by then the bot is in the middle of its answer; the test is about what it has said
         await bot.user_says("Stop it please")
         await until(lambda: len(told.payloads("bot_speech")) == 2)
     return told
 
 
-async def test_a_barge_in_with_word_times_tells_exactly_what_was_heard() -> None:
+async def test_a_barge_in_with_word_times_publishes_exactly_what_was_heard() -> None:
     told = await barge_in(word_times=True)
     cut, after = told.payloads("bot_speech")
     assert (cut["interrupted"], cut["cutBy"], cut["heard"]) == (True, "user", "exact")
@@ -120,7 +120,7 @@ async def test_a_barge_in_with_word_times_tells_exactly_what_was_heard() -> None
     assert (after["text"], after["turn"]) == ("Sure.", 2)
 
 
-async def test_a_barge_in_without_word_times_says_that_what_was_heard_is_unknown() -> None:
+async def test_a_barge_in_without_word_times_marks_the_heard_text_as_unknown() -> None:
     told = await barge_in(word_times=False)
     cut = told.payloads("bot_speech")[0]
     assert (cut["interrupted"], cut["cutBy"], cut["heard"]) == (True, "user", "unknown")
@@ -129,13 +129,13 @@ async def test_a_barge_in_without_word_times_says_that_what_was_heard_is_unknown
 
 
 @pytest.mark.parametrize("word_times", [True, False])
-async def test_a_hang_up_in_mid_answer_keeps_the_last_words(word_times: bool) -> None:
+async def test_a_hang_up_during_an_answer_keeps_its_last_words(word_times: bool) -> None:
     bot = Bot([ANSWER], word_times=word_times)
     told = watched(bot)
     async with bot:
         await bot.user_says("Are you open?")
         await until(lambda: bot.session.agent_state == "speaking")
-        await asyncio.sleep(0.6)  # in mid-answer
+        await asyncio.sleep(0.6)  # in the middle of the answer
         await bot.shut_down("user_hangup")
     (cut,) = told.payloads("bot_speech")
     assert (cut["interrupted"], cut["cutBy"]) == (True, "hangup")
@@ -167,7 +167,7 @@ async def tool_call(day: str) -> Recorder:
     return told
 
 
-async def test_a_tool_that_answers() -> None:
+async def test_a_tool_that_answers_is_published_as_completed() -> None:
     told = await tool_call("today")
     (started,), (completed,) = told.payloads("tool.started"), told.payloads("tool.completed")
     assert started == {
@@ -180,19 +180,19 @@ async def test_a_tool_that_answers() -> None:
     assert 45 <= completed["durationMs"] < 2000
 
 
-async def test_a_tool_that_reports_on_its_way() -> None:
+async def test_a_tool_that_reports_progress_is_published_as_in_progress() -> None:
     told = await tool_call("far")
     (progress,) = told.payloads("tool.progress")
     assert (progress["callId"], progress["name"], progress["result"]) == ("call-1", "free_tables", "looking")
     assert told.payloads("tool.completed")[0]["callId"] == "call-1"
 
 
-async def test_a_tool_that_breaks() -> None:
+async def test_a_tool_that_raises_is_published_as_failed() -> None:
     told = await tool_call("broken")
     assert told.payloads("tool.failed")[0]["error"] == "no such table"
 
 
-async def test_a_tool_that_runs_when_the_job_ends_is_cancelled_though_livekit_would_wait_for_it() -> None:
+async def test_a_tool_that_runs_at_the_end_of_the_job_is_cancelled_although_livekit_waits_for_it() -> None:
     release = asyncio.Event()
 
     @function_tool
@@ -228,7 +228,7 @@ async def test_a_handoff_names_both_agents() -> None:
     assert told.payloads("handoff") == [{"event": "handoff", "from": "default_agent", "to": "billing"}]
 
 
-async def test_keys_are_told() -> None:
+async def test_pressed_keys_are_published() -> None:
     bot = Bot([])
     told = watched(bot)
     async with bot:
@@ -247,7 +247,7 @@ class Broken(llm.LLMStream):
         raise RuntimeError("the model is overloaded")
 
 
-async def test_an_error_that_ends_the_session_makes_it_failed() -> None:
+async def test_an_error_that_ends_the_livekit_session_makes_the_session_failed() -> None:
     bot = Bot([], model=Failing([]))
     told = watched(bot)
     async with bot:
@@ -267,11 +267,13 @@ async def test_a_job_whose_session_never_started_still_ends_in_time() -> None:
     assert told.ended == ("completed", "no participant")
 
 
-async def test_what_the_adapter_cannot_read_does_not_reach_the_session(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_event_the_adapter_cannot_read_does_not_disturb_the_livekit_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bot = Bot([])
     told = watched(bot)
     async with bot:
         bot.session.emit("conversation_item_added", object())
         bot.session.emit("error", None)
-    assert "was not noted" in caplog.text
+    assert "was not recorded" in caplog.text
     assert told.ended is not None

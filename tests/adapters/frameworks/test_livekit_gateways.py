@@ -22,7 +22,7 @@ ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Callable[[], None]) -> None:
-    """Ask the bot once for each of the turns; each is called in the middle of the answer."""
+    """Ask the bot once for each of the turns, and call each of them in the middle of the answer."""
     async with bot:
         for turn in turns:
             await bot.user_says("Are you open?")
@@ -40,7 +40,7 @@ async def texts(url: str, session_id: str) -> list[str]:
         return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
-async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, session_id: str) -> None:
+async def test_a_livekit_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     call = bind(bot.session, bot.ctx, gateway.url, session_id=session_id, language="en", metadata={"bot": "tables"})
     await talk(bot, nothing, nothing)
@@ -52,7 +52,9 @@ async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, sess
     assert session.metadata == {"framework": "livekit", "room": "fake-room", "bot": "tables"}
 
 
-async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_session_id_the_session_has_the_id_of_the_job(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TURNWIRE_URL", gateway.url)
     bot = Bot([])
     call = bind(bot.session, bot.ctx)
@@ -63,7 +65,7 @@ async def test_without_an_id_the_session_is_the_job(gateway: Gateway, monkeypatc
         assert (await client.get("AJ_1")).language == "und"
 
 
-async def test_without_a_gateway_to_go_to_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_binding_without_a_gateway_url_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TURNWIRE_URL", raising=False)
     bot = Bot([])
     with pytest.raises(ValueError, match="TURNWIRE_URL"):
@@ -88,14 +90,14 @@ async def test_a_gateway_that_is_down_costs_the_call_nothing(
     assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
 
 
-async def test_a_gateway_that_freezes_in_mid_call_is_told_all_when_it_thaws(gateway: Gateway, session_id: str) -> None:
+async def test_a_gateway_frozen_during_a_call_gets_every_event_when_it_thaws(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     bind(bot.session, bot.ctx, gateway.url, session_id=session_id, drain_timeout=20)
     await talk(bot, gateway.freeze, gateway.thaw)
     assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
 
 
-async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
+async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
     gateway: Gateway, session_id: str
 ) -> None:
     bot = Bot([ANSWER, ANSWER])
@@ -109,7 +111,7 @@ async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_once_it_is_back(
 
 
 async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
-    """Of the bot's event loop, which is that of its audio. `act` is called while the bot speaks."""
+    """The gaps in the bot's event loop, which carries its audio. `act` is called while the bot speaks."""
     bot = Bot([ANSWER])
     session_id = f"call-{uuid.uuid4()}"
     call = None if url is None else bind(bot.session, bot.ctx, url, session_id=session_id, drain_timeout=0.1)
@@ -124,7 +126,7 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await talk(Bot([ANSWER]), nothing)  # the first session loads much
+    await talk(Bot([ANSWER]), nothing)  # the first session loads many modules
     plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
     runs = {
         "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
@@ -146,7 +148,7 @@ async def _beat(ticks: list[float]) -> None:
 
 
 class WithoutRoom:
-    """A session that is started without the room that it is given: the bot's audio is its own."""
+    """A session that is started without its room, so that the bot's audio stays local."""
 
     def __init__(self, bot: Bot) -> None:
         self._session = bot.session
@@ -158,7 +160,7 @@ class WithoutRoom:
         await self._session.start(agent, record=False)
 
 
-async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+async def test_the_code_in_livekit_md_runs(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER])
     bot.ctx.job.id = session_id
     bot.connect_audio()

@@ -1,4 +1,4 @@
-"""OpenAI's own SDKs: its types accept what our scripts say, and the Agents SDK passes on what its server says."""
+"""OpenAI's own SDKs: their types accept our scripts, and the Agents SDK passes on what its server says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WHOLE: script.Script = [
 ]
 
 
-def test_events_of_the_sdk_are_mapped_as_the_messages_are() -> None:
+def test_events_of_the_openai_sdk_are_mapped_like_plain_messages() -> None:
     typed = TypeAdapter(RealtimeServerEvent)
     objects = [(at, typed.validate_python(message, strict=False)) for at, message in WHOLE]
     assert {type(one).__name__ for _, one in objects} >= {"ResponseAudioDeltaEvent", "ConversationItemTruncatedEvent"}
@@ -50,7 +50,7 @@ def test_events_of_the_sdk_are_mapped_as_the_messages_are() -> None:
 
 
 class Server:
-    """A Realtime server on this machine that says what a test tells it to say."""
+    """A local Realtime server that sends what a test tells it to send."""
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
@@ -79,7 +79,7 @@ class Server:
 
 @asynccontextmanager
 async def talking(agent: RealtimeAgent[None]) -> AsyncIterator[tuple[Server, Recorder]]:
-    """A session of the Agents SDK with its real model, connected to a server of ours."""
+    """A session of the Agents SDK with its real model, connected to the local server."""
     server, told = Server(), Recorder()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
@@ -109,7 +109,7 @@ def free_tables(day: str) -> str:
     return '{"free": ["18:00"]}'
 
 
-async def test_the_agents_sdk_passes_speech_on() -> None:
+async def test_speech_in_the_agents_sdk_is_published() -> None:
     async with talking(RealtimeAgent(name="Reception")) as (server, told):
         for _, message in [*script.one_exchange()[1:], *script.barge_in()]:
             await server.say(message)
@@ -119,7 +119,7 @@ async def test_the_agents_sdk_passes_speech_on() -> None:
     assert told.payloads("interruption")
 
 
-async def test_a_function_that_the_sdk_runs_has_its_result() -> None:
+async def test_a_function_run_by_the_agents_sdk_is_published_with_its_result() -> None:
     async with talking(RealtimeAgent(name="Reception", tools=[free_tables])) as (server, told):
         await server.say(script.function_call(50, "resp_1"))
         await until(lambda: told.payloads("tool.completed"))
@@ -140,7 +140,7 @@ async def test_a_handoff_names_both_agents() -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-async def test_a_server_that_hangs_up_ends_what_is_open(running: bool) -> None:
+async def test_open_utterances_and_tools_end_when_the_server_hangs_up(running: bool) -> None:
     async with talking(RealtimeAgent(name="Reception")) as (server, told):
         if running:
             await server.say(script.function_call(50, "resp_1"))
@@ -152,7 +152,7 @@ async def test_a_server_that_hangs_up_ends_what_is_open(running: bool) -> None:
 
 
 class Runner:
-    """A RealtimeRunner whose sessions go to a server of ours."""
+    """A RealtimeRunner whose sessions connect to the local server."""
 
     def __init__(self, port: int) -> None:
         self._runner = RealtimeRunner(RealtimeAgent(name="Reception"), model=OpenAIRealtimeWebSocketModel())
@@ -162,7 +162,7 @@ class Runner:
         return await self._runner.run(model_config=self._config)
 
 
-async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+async def test_the_code_in_openai_agents_md_runs(gateway: Gateway, session_id: str) -> None:
     server = Server()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
@@ -170,7 +170,7 @@ async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> N
             run_page("openai-agents", runner=Runner(port), call_id=session_id, gateway=gateway.url)
         )
         await server.connected.wait()
-        await until(lambda: server.received)  # the session's configuration: it is connected
+        await until(lambda: server.received)  # the session's configuration arrives once it is connected
         await server.say(*(message for _, message in script.one_exchange()))
         async with asyncio.timeout(10):
             while len(await texts(gateway, session_id)) < 2:

@@ -32,7 +32,7 @@ def watched(bot: Bot) -> Recorder:
 
 
 @pytest.mark.parametrize("word_times", [True, False])
-async def test_a_call_is_told_with_texts_times_turns_and_its_end(word_times: bool) -> None:
+async def test_a_pipecat_call_is_published_with_texts_times_turns_and_its_end(word_times: bool) -> None:
     bot = Bot([ANSWER], word_times=word_times)
     told = watched(bot)
     async with bot:
@@ -56,7 +56,7 @@ async def test_a_call_is_told_with_texts_times_turns_and_its_end(word_times: boo
     assert [event.payload["event"] for event in told.events if "event" in event.payload][-1] == "call.ended"
 
 
-async def test_interim_texts_are_hints() -> None:
+async def test_interim_texts_of_pipecat_are_published_as_hints() -> None:
     bot = Bot([ANSWER])
     told = watched(bot)
     async with bot:
@@ -68,7 +68,7 @@ async def test_interim_texts_are_hints() -> None:
     assert all(hint["final"] is False and hint["turn"] == 1 for hint in told.hints("bot_speech"))
 
 
-async def test_stages_of_an_answer_are_one_bar() -> None:
+async def test_the_stages_of_a_pipecat_answer_add_up_to_its_response_time() -> None:
     bot = Bot([ANSWER])
     told = watched(bot)
     async with bot:
@@ -83,7 +83,7 @@ async def test_stages_of_an_answer_are_one_bar() -> None:
     assert figures["llmMs"] >= 15
 
 
-async def test_usage_is_told_once_an_exchange() -> None:
+async def test_pipecat_usage_is_published_once_per_exchange() -> None:
     bot = Bot([ANSWER, ANSWER])
     told = watched(bot)
     async with bot:
@@ -104,7 +104,7 @@ async def test_usage_is_told_once_an_exchange() -> None:
     assert usage[1]["characters"] == pytest.approx(len(ANSWER), abs=2)
 
 
-async def test_a_barge_in_with_word_times_tells_exactly_what_was_heard() -> None:
+async def test_a_barge_in_with_word_times_publishes_exactly_what_was_heard() -> None:
     bot = Bot([ANSWER, "Sure."])
     told = watched(bot)
     async with bot:
@@ -127,7 +127,7 @@ async def test_a_barge_in_with_word_times_tells_exactly_what_was_heard() -> None
     assert (after["text"], after["turn"]) == ("Sure.", 2)
 
 
-async def test_a_barge_in_without_word_times_says_that_what_was_heard_is_unknown() -> None:
+async def test_a_barge_in_without_word_times_marks_the_heard_text_as_unknown() -> None:
     bot = Bot([ANSWER, "Sure."], word_times=False)
     told = watched(bot)
     async with bot:
@@ -143,7 +143,7 @@ async def test_a_barge_in_without_word_times_says_that_what_was_heard_is_unknown
     assert told.payloads("interruption")[0]["atMs"] == cut["endedMs"]
 
 
-async def test_a_user_who_speaks_while_the_bot_is_silent_interrupts_nothing() -> None:
+async def test_a_user_who_speaks_while_the_bot_is_silent_is_no_interruption() -> None:
     bot = Bot([ANSWER, "Sure."])
     told = watched(bot)
     async with bot:
@@ -156,7 +156,7 @@ async def test_a_user_who_speaks_while_the_bot_is_silent_interrupts_nothing() ->
 
 
 @pytest.mark.parametrize("word_times", [True, False])
-async def test_a_hang_up_in_mid_answer_keeps_the_last_words(word_times: bool) -> None:
+async def test_a_hang_up_during_an_answer_keeps_its_last_words(word_times: bool) -> None:
     bot = Bot([ANSWER], word_times=word_times)
     told = watched(bot)
     async with bot:
@@ -214,7 +214,7 @@ async def tool_call(tool: Tool, *, then: str = "", **options: Any) -> Recorder:
     return told
 
 
-async def test_a_tool_that_answers() -> None:
+async def test_a_tool_that_answers_is_published_as_completed() -> None:
     told = await tool_call(answers)
     (started,), (completed,) = told.payloads("tool.started"), told.payloads("tool.completed")
     assert started == {
@@ -228,7 +228,7 @@ async def test_a_tool_that_answers() -> None:
     assert told.payloads("metrics.turn")[0]["toolMs"] >= 45
 
 
-async def test_a_tool_that_reports_on_its_way() -> None:
+async def test_a_tool_that_reports_progress_is_published_as_in_progress() -> None:
     told = await tool_call(reports, cancel_on_interruption=False)
     assert [one["result"] for one in told.payloads("tool.progress", "tool.completed")] == [
         {"percent": 50},
@@ -236,27 +236,27 @@ async def test_a_tool_that_reports_on_its_way() -> None:
     ]
 
 
-async def test_a_tool_that_breaks() -> None:
+async def test_a_tool_that_raises_is_published_as_failed() -> None:
     told = await tool_call(breaks)
     (failed,) = told.payloads("tool.failed")
     assert failed["error"] == "ValueError: no such table"
     assert "no such table" in told.payloads("error")[0]["message"]
 
 
-async def test_a_tool_that_takes_too_long() -> None:
+async def test_a_tool_that_takes_too_long_is_published_as_timed_out() -> None:
     told = await tool_call(hangs, timeout_secs=0.1)
     (timed_out,) = told.payloads("tool.timed_out")
     assert timed_out["durationMs"] >= 95
 
 
 @pytest.mark.parametrize("then", ["interrupted", "hung up"])
-async def test_a_tool_that_is_cancelled(then: str) -> None:
+async def test_a_cancelled_tool_is_published_as_cancelled(then: str) -> None:
     told = await tool_call(hangs, then=then)
     assert [one["callId"] for one in told.payloads("tool.cancelled")] == ["call-1"]
     assert not told.payloads("tool.completed", "tool.failed", "tool.timed_out")
 
 
-async def test_keys_and_errors_are_told() -> None:
+async def test_pressed_keys_and_errors_are_published() -> None:
     bot = Bot([])
     told = watched(bot)
     async with bot:
@@ -272,7 +272,7 @@ async def test_keys_and_errors_are_told() -> None:
     assert told.payloads("error")[0]["processor"].startswith("ScriptedModel")
 
 
-async def test_what_the_adapter_cannot_read_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_frame_the_adapter_cannot_read_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
     bot = Bot([ANSWER])
     told = watched(bot)
     async with bot:

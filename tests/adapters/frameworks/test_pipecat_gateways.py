@@ -27,7 +27,7 @@ ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Any) -> None:
-    """Ask the bot once for each of the turns; each is a function that is called in the middle of the answer."""
+    """Ask the bot once for each of the turns, and call each of them in the middle of the answer."""
     async with bot:
         for turn in turns:
             before = len(bot.speaker.written)
@@ -46,7 +46,7 @@ async def texts(url: str, session_id: str) -> list[str]:
         return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
-async def test_a_call_reaches_the_gateway_whole_and_ended(gateway: Gateway, session_id: str) -> None:
+async def test_a_pipecat_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     call = attach(bot.worker, gateway.url, session_id, language="en", metadata={"bot": "tables"})
     await talk(bot, nothing, nothing)
@@ -72,14 +72,14 @@ async def test_a_gateway_that_is_down_costs_the_call_nothing(nowhere: str, caplo
     assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
 
 
-async def test_a_gateway_that_freezes_in_mid_call_is_told_all_when_it_thaws(gateway: Gateway, session_id: str) -> None:
+async def test_a_gateway_frozen_during_a_call_gets_every_event_when_it_thaws(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     attach(bot.worker, gateway.url, session_id, drain_timeout=20)
     await talk(bot, gateway.freeze, gateway.thaw)
     assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
 
 
-async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_when_it_is_back(
+async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
     gateway: Gateway, session_id: str
 ) -> None:
     bot = Bot([ANSWER, ANSWER])
@@ -93,7 +93,7 @@ async def test_a_gateway_that_is_killed_in_mid_call_is_told_all_when_it_is_back(
 
 
 async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
-    """Of the bot's audio. `act` is called in the middle of it."""
+    """The gaps in the bot's audio. `act` is called in the middle of it."""
     bot = Bot([ANSWER])
     call = None if url is None else attach(bot.worker, url, drain_timeout=0.1)
     async with bot:
@@ -177,7 +177,7 @@ async def test_a_bot_is_published_without_a_line_of_code(gateway: Gateway, tmp_p
     assert (session.language, session.status) == ("en", "completed")
 
 
-async def test_a_call_without_an_id_gets_one_that_is_logged(gateway: Gateway, tmp_path: Path) -> None:
+async def test_a_call_without_a_session_id_gets_one_and_logs_it(gateway: Gateway, tmp_path: Path) -> None:
     output = await run_bot(tmp_path, TURNWIRE_URL=gateway.url)
     found = re.search(r"this call is session (\S+) of", output)
     assert found is not None, output
@@ -187,19 +187,19 @@ async def test_a_call_without_an_id_gets_one_that_is_logged(gateway: Gateway, tm
     assert (session.language, session.status) == ("und", "completed")
 
 
-async def test_a_bot_without_a_gateway_runs_as_ever(tmp_path: Path) -> None:
+async def test_a_bot_without_a_gateway_url_runs_unchanged(tmp_path: Path) -> None:
     output = await run_bot(tmp_path, TURNWIRE_METADATA="not JSON")
     assert "TURNWIRE_URL is not set" in output
 
 
-async def test_the_code_of_the_page_runs(gateway: Gateway, session_id: str) -> None:
+async def test_the_code_in_pipecat_md_runs(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER])
     await run_page("pipecat", worker=bot.worker, call_sid=session_id, gateway=gateway.url)
     await talk(bot, nothing)
     assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER]
 
 
-async def test_the_path_is_printed_without_the_command_line_too() -> None:
+async def test_the_setup_file_path_is_printed_without_the_command_line_too() -> None:
     printed = []
     for module in (["turnwire", "path", "pipecat"], ["turnwire.adapters.pipecat"]):
         process = await asyncio.create_subprocess_exec(
@@ -210,7 +210,7 @@ async def test_the_path_is_printed_without_the_command_line_too() -> None:
     assert len(set(printed)) == 1
 
 
-async def test_calls_of_one_process_get_sessions_of_their_own_and_bridged_workers_none(
+async def test_each_call_of_a_process_gets_its_own_session_and_bridged_workers_get_none(
     nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TURNWIRE_URL", nowhere)

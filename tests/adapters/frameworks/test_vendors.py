@@ -30,7 +30,7 @@ VAPI_TYPES = {
 }
 
 
-def test_objects_of_deepgrams_sdk_are_mapped_as_the_messages_are() -> None:
+def test_objects_of_deepgrams_sdk_are_mapped_like_plain_messages() -> None:
     objects: list[tuple[float, Any]] = [
         (at, TypeAdapter(getattr(deepgram, f"AgentV1{message['type']}")).validate_python(message))
         for at, message in WHOLE
@@ -43,14 +43,14 @@ def test_objects_of_deepgrams_sdk_are_mapped_as_the_messages_are() -> None:
 
 
 @pytest.mark.parametrize("body", VAPI_CALL, ids=lambda body: body["message"]["type"])
-def test_vapis_sdk_knows_the_fields_that_are_read(body: dict[str, Any]) -> None:
+def test_vapis_sdk_has_every_field_the_adapter_reads(body: dict[str, Any]) -> None:
     message = body["message"]
     typed = TypeAdapter(VAPI_TYPES[message["type"]]).validate_python(message)
     again = typed.model_dump(mode="json", by_alias=True, exclude_none=True)
     assert of_vapi.webhook({"message": again}).items == of_vapi.webhook(body).items
 
 
-def test_retells_sdk_knows_the_fields_that_are_read() -> None:
+def test_retells_sdk_has_every_field_the_adapter_reads() -> None:
     body = retell(
         "call_analyzed",
         RETELL_TRANSCRIPT,
@@ -62,7 +62,7 @@ def test_retells_sdk_knows_the_fields_that_are_read() -> None:
     assert of_retell.webhook({"event": body["event"], "call": typed}).items == of_retell.webhook(body).items
 
 
-def test_the_examples_signature_is_the_one_of_retells_sdk() -> None:
+def test_the_example_checks_the_same_signature_as_retells_sdk() -> None:
     import time  # noqa: PLC0415
 
     from examples.retell_webhook import signature  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Runs in which clients are the trouble: takeovers by one that sleeps, one that does not read, thousands that idle."""
+"""Runs in which clients cause trouble: takeovers of a stopped one, one that does not read, thousands that idle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from turnwire.protocol.messages import EventIn, Events, Subscribe
 
 
 class PublisherProcess:
-    """A publisher in a process of its own; see `tests.support.load.process`."""
+    """A publisher in its own process; see `tests.support.load.process`."""
 
     def __init__(self, process: asyncio.subprocess.Process, history: Path) -> None:
         self.process = process
@@ -57,7 +57,7 @@ class PublisherProcess:
         self.process.stdin.write(f"{command}\n".encode())
 
     async def hear(self, word: str, *, after: str | None = None) -> None:
-        """Wait for this word, perhaps after another one."""
+        """Wait for this word; another one may come before it."""
         assert self.process.stdout is not None
         async with asyncio.timeout(20):
             while (heard := (await self.process.stdout.readline()).decode().strip()) == after:
@@ -69,7 +69,7 @@ class PublisherProcess:
 
 
 async def takeovers(directory: Path, seed: int, *, count: int) -> None:
-    """Two clients take one session from each other; the old one sleeps (SIGSTOP) meanwhile and is woken after."""
+    """Two clients take one session from each other. The old one is stopped (SIGSTOP) meanwhile and woken afterwards."""
     target, random = Target(), Random(seed)
     async with (
         database_in(directory / "database") as database,
@@ -97,7 +97,7 @@ async def takeovers(directory: Path, seed: int, *, count: int) -> None:
                 old.signal(signal.SIGCONT)
                 await old.hear("superseded")
                 old, new = new, old
-            new.tell("finish")  # which does not hold the session now
+            new.tell("finish")  # which does not have the session now
             await old.hear("superseded")
             await new.hear("finished", after="opened")
             old.tell("finish")
@@ -113,7 +113,7 @@ async def takeovers(directory: Path, seed: int, *, count: int) -> None:
 
 
 class BigPublisher(LoadPublisher):
-    """Publishes one event of 16 KiB at a time."""
+    """Publishes events of 16 KiB, one at a time."""
 
     def make(self, count: int) -> None:
         super().make(1)
@@ -125,7 +125,7 @@ class BigPublisher(LoadPublisher):
 
 
 def _with_small_buffer(address: tuple[Any, ...]) -> socket.socket:
-    """So that what is not read is soon the gateway's trouble."""
+    """Small, so that unread bytes soon wait in the gateway."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -133,7 +133,7 @@ def _with_small_buffer(address: tuple[Any, ...]) -> socket.socket:
 
 
 async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None:
-    """A subscriber of 1 MB a second stops reading: memory stays, others do not notice, and at last it has it all."""
+    """A subscriber of 1 MB/s stops reading: memory stays bounded, others do not notice, and it misses nothing."""
     target = Target()
     async with (
         database_in(directory / "database") as database,
@@ -157,7 +157,7 @@ async def slow_subscriber(directory: Path, seed: int, *, seconds: float) -> None
             await _read(ws, following, lambda: now() >= begun + seconds)
             before, stopped = rss(gateway.pid), now()
             await asyncio.sleep(seconds)
-            async with asyncio.timeout(60):  # what the kernel's buffers take differs, and so does the pace
+            async with asyncio.timeout(60):  # the sizes of the kernel's buffers vary, and so does the pace
                 while await fleet.metric("turnwire_subscriber_switches_total") == 0:
                     await asyncio.sleep(0.2)
             grown, resumed = rss(gateway.pid) - before, now()
@@ -187,7 +187,7 @@ async def _read(ws: aiohttp.ClientWebSocketResponse[Any], following: Following, 
 
 
 async def idle_crowd(directory: Path, seed: int, *, idle: int, pings: int) -> None:
-    """Thousands of idle connections next to 20 active ones: nobody is closed unasked."""
+    """Thousands of idle connections beside 20 active ones: none is closed unasked."""
     target = Target()
     env = {"TURNWIRE_PING_INTERVAL": "2"}
     async with (

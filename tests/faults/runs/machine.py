@@ -26,7 +26,7 @@ DAY = 24 * HOUR
 
 
 def faketime_library() -> Path | None:
-    """The library of Debian's package faketime; None when it is not installed."""
+    """Return the library of Debian's package faketime, or None if it is not installed."""
     return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
@@ -45,9 +45,9 @@ time.time = lambda: time.time_ns() / 1e9
 
 
 class FakeClock:
-    """The wall clock of Python processes that are started with `env`, which look at it anew every second.
+    """The wall clock of Python processes started with `env`, which read it again every second.
 
-    The monotonic one stays true. Where libfaketime cannot be had, Python's own clock is changed.
+    The monotonic clock stays true. Without libfaketime, Python's own clock is changed.
     """
 
     def __init__(self, directory: Path, library: Path | None) -> None:
@@ -65,14 +65,14 @@ class FakeClock:
             self.env["LD_PRELOAD"] = str(library)
 
     def jump(self, seconds: int) -> None:
-        """Set it to this offset from the true time."""
+        """Set the clock to this offset from the true time."""
         unfinished = self._file.with_suffix(".part")
         unfinished.write_text(f"{seconds:+d}s\n")
         unfinished.replace(self._file)
 
 
 async def clock_jumps(directory: Path, seed: int, *, seconds: float, rate: float, whole_machine: bool = False) -> None:
-    """The gateway's wall clock goes back an hour, forward a day, and back; `whole_machine`: its database's too."""
+    """The gateway's wall clock jumps back an hour, forward a day, and back; with `whole_machine` the database's too."""
     target = Target()
     clock = FakeClock(directory, faketime_library())
     async with AsyncExitStack() as running:
@@ -102,20 +102,20 @@ async def clock_jumps(directory: Path, seed: int, *, seconds: float, rate: float
 
 
 def _shows(fleet: Fleet, offset: int) -> bool:
-    """Whether the newest event of the first session is of about that time."""
+    """Return whether the newest event of the first session is of about that time."""
     newest = fleet.histories[0].followings[-1].received[-1]
     return abs((parse_time(newest.timestamp) - datetime.now(UTC)).total_seconds() - offset) < HOUR / 4
 
 
 class Disk(Protocol):
-    """What holds a database, and can be full."""
+    """A place for a database, which can be filled up."""
 
     def fill(self) -> None: ...
     def free(self) -> None: ...
 
 
 class SmallDisk:
-    """A file system of its own, filled with ballast."""
+    """A separate file system, which ballast fills."""
 
     def __init__(self, mount: Path) -> None:
         self._ballast = mount / "ballast"
@@ -130,7 +130,7 @@ class SmallDisk:
 
 
 class NoMoreWrites:
-    """Where nothing can be mounted: the kernel refuses all writes to files of the database's process."""
+    """If nothing can be mounted: the kernel refuses all file writes of the database's process."""
 
     def __init__(self, database: EmbeddedDatabase) -> None:
         self._database = database
@@ -148,7 +148,7 @@ class NoMoreWrites:
 
 @contextmanager
 def mounted(directory: Path, mebibytes: int) -> Iterator[bool]:
-    """Mount a file system of this size there; False where that is not allowed."""
+    """Mount a file system of this size there. Returns False if that is not allowed."""
     directory.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(directory)]
     done = (
@@ -162,7 +162,7 @@ def mounted(directory: Path, mebibytes: int) -> Iterator[bool]:
 
 
 async def full_disk(directory: Path, seed: int, *, seconds: float, mount: bool = True) -> None:
-    """The disk of the database is full for a while: no acks then, and all goes on when there is space again."""
+    """The database's disk is full for a while: no acks meanwhile, and everything goes on when there is space again."""
     target = Target()
     place = directory / "disk"
     with mounted(place, 96) if mount else nullcontext(False) as is_mounted:
@@ -175,7 +175,7 @@ async def full_disk(directory: Path, seed: int, *, seconds: float, mount: bool =
             await fleet.all_acked(since=0.0)
             filling = asyncio.create_task(_keep_full(disk))
             last = now()
-            while last > now() - 1.0:  # what the database has set aside is used up first
+            while last > now() - 1.0:  # the space that the database has set aside is used up first
                 await asyncio.sleep(0.1)
                 last = max((came for each in fleet.publishers for came, _ in each.acked), default=0.0)
             stopped = now()
@@ -193,7 +193,7 @@ async def full_disk(directory: Path, seed: int, *, seconds: float, mount: bool =
 
 
 async def _keep_full(disk: Disk) -> None:
-    """Whatever becomes free, and whoever takes the place of a database that has died."""
+    """Keep the disk full, whatever becomes free, and whichever process replaces a database that has died."""
     while True:
         disk.fill()
         await asyncio.sleep(0.02)

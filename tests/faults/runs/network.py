@@ -17,8 +17,9 @@ WRITES = {"insert", "update"}
 
 
 async def broken_network(directory: Path, seed: int, *, seconds: float, silence: float) -> None:
-    """Everything a network does, one after the other, each for so many seconds; silence and half-open connections for
-    `silence` seconds, which should be beyond the driver's timeout now and then."""
+    """Play every network fault, one after the other, each for `seconds`. Silence and half-open connections last
+    `silence` seconds, which should exceed the driver's timeout in some runs.
+    """
     target = Target()
     async with database_in(directory / "database") as database:
         async with Proxy(port_of(database), seed) as proxy:
@@ -41,7 +42,7 @@ async def broken_network(directory: Path, seed: int, *, seconds: float, silence:
 
 
 async def _breakages(proxy: Proxy, fleet: Fleet, seconds: float, silence: float) -> dict[str, float]:
-    """Returns how long after each all publishers had acks again."""
+    """Return how long it took after each fault until all publishers had acks again."""
     recovered = {}
 
     async def over(name: str) -> None:
@@ -79,9 +80,8 @@ FAILURES: list[dict[str, Any]] = [
 
 
 async def failing_commands(directory: Path, seed: int, *, seconds: float) -> None:
-    """The database itself fails inserts and updates, in each way for so many seconds, in bursts.
-
-    Publishers that come back claim their sessions, which are updates.
+    """Let the database itself fail inserts and updates, in bursts, in each way for so many seconds. Publishers that
+    come back claim their sessions, and claims are updates.
     """
     target = Target()
     recovered: list[float] = []

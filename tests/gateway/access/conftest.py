@@ -15,11 +15,11 @@ from turnwire.gateway.config import Config
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> Access:
-    """Of a gateway with an API key and a secret for tokens."""
+    """The access of a gateway with an API key and a secret for tokens."""
     return await start(tmp_path)
 
 
 @pytest.fixture
 def unguarded() -> Access:
-    """Of a gateway without keys, on loopback."""
+    """The access of a gateway without keys, on loopback."""
     return build_access(Config(), MemoryLog(), Clock())

@@ -1,4 +1,4 @@
-"""Whose address is counted."""
+"""Which address counts as the client's."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from turnwire.gateway.access.addresses import ClientAddresses
         ("unix,10.0.0.0/8", "unix", ["203.0.113.9, 10.0.0.2"], "203.0.113.9"),
     ],
 )
-def test_the_address_is_the_sockets_or_the_rightmost_that_is_no_proxy_of_ours(
+def test_the_client_address_is_the_sockets_or_the_rightmost_untrusted_forwarded_one(
     trusted: str, peer: str, forwarded: list[str], found: str
 ) -> None:
     assert ClientAddresses(trusted).find(peer, forwarded) == found
 
 
 @given(forwarded=st.lists(st.text(max_size=40), max_size=4))
-def test_no_header_breaks_it_or_speaks_for_a_stranger(forwarded: list[str]) -> None:
+def test_no_forwarded_header_breaks_the_client_address_or_forges_one(forwarded: list[str]) -> None:
     assert ClientAddresses("10.0.0.0/8").find("192.0.2.1", forwarded) == "192.0.2.1"
     assert ClientAddresses("10.0.0.0/8").find("10.0.0.1", forwarded)

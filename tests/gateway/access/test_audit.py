@@ -41,7 +41,7 @@ def new_audit(clock: Clock | None = None) -> Audit:
     return Audit(clock or Clock(), lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
-def test_each_kind_of_happening_has_its_line(lines: io.StringIO) -> None:
+def test_each_kind_of_audit_event_has_its_line(lines: io.StringIO) -> None:
     audit = new_audit()
     audit.refused(no_credential(), "192.0.2.1", None, "GET", "/sessions")
     audit.limited("streams", "sub:alice")
@@ -89,7 +89,7 @@ def test_each_kind_of_happening_has_its_line(lines: io.StringIO) -> None:
     }
 
 
-def test_a_limit_is_told_once_a_minute_for_each_who_hits_it(lines: io.StringIO) -> None:
+def test_a_client_over_a_limit_is_audited_once_a_minute(lines: io.StringIO) -> None:
     clock = Clock()
     audit = new_audit(clock)
     for _ in range(100):
@@ -101,14 +101,14 @@ def test_a_limit_is_told_once_a_minute_for_each_who_hits_it(lines: io.StringIO) 
     assert len(rows(lines)) == 3
 
 
-def test_a_line_stays_one_line_and_short_whatever_is_in_it(lines: io.StringIO) -> None:
+def test_an_audit_line_stays_one_short_line_whatever_it_contains(lines: io.StringIO) -> None:
     new_audit().session_created("a\nb\x1b[31m\ud800" + "x" * 1000, ALICE)
     [line] = lines.getvalue().splitlines()
     assert len(line) < 500
     assert "\x1b" not in line
 
 
-def test_of_a_credential_only_the_id_of_a_key_is_told() -> None:
+def test_of_a_credential_the_audit_shows_only_the_key_id() -> None:
     key = new_key("bot")
     assert claimed_key(key) == "key:bot"
     assert claimed_key(token()) is None

@@ -15,7 +15,7 @@ from turnwire.protocol.rights import Scope
 EVERYTHING = " ".join(set(Scope) - {"admin"})
 
 
-async def test_twenty_messages_in_a_row_that_cannot_be_read_close_the_connection(start_gateway: StartGateway) -> None:
+async def test_twenty_unreadable_messages_in_a_row_close_the_connection(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     for socket in (await publisher(gateway, "a"), await subscriber(gateway)):
         for _ in range(3):
@@ -29,7 +29,7 @@ async def test_twenty_messages_in_a_row_that_cannot_be_read_close_the_connection
         assert (len(messages), code) == (20, 4400)
 
 
-async def test_a_connection_has_four_feeds(start_gateway: StartGateway) -> None:
+async def test_a_fifth_feed_on_one_connection_is_refused(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     board = await subscriber(gateway)
     for number in range(4):
@@ -66,7 +66,9 @@ async def test_control_frames_over_the_rate_close_the_connection(start_gateway: 
     raw.close()
 
 
-async def test_events_over_the_rate_are_not_read_and_none_is_lost(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_a_publisher_over_its_event_rate_is_not_read_and_loses_no_event(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, rate_events="100/50")
     bot = await publisher(gateway, "a")
     began = asyncio.get_running_loop().time()
@@ -77,7 +79,9 @@ async def test_events_over_the_rate_are_not_read_and_none_is_lost(start_gateway:
     assert asyncio.get_running_loop().time() - began > 0.8
 
 
-async def test_of_signals_over_the_rate_the_newest_of_a_key_wins(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_over_the_signal_rate_the_newest_signal_of_a_key_wins(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, rate_signals="5/5")
     bot = await publisher(gateway, "a")
     board = await subscriber(gateway)
@@ -91,7 +95,7 @@ async def test_of_signals_over_the_rate_the_newest_of_a_key_wins(start_gateway: 
     assert len(seen) < 20
 
 
-async def test_too_many_connections_of_one_principal_are_refused_before_the_upgrade(
+async def test_connections_over_the_limit_of_a_principal_are_refused_before_the_upgrade(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, max_connections_per_principal=2)
@@ -117,7 +121,7 @@ async def test_too_many_connections_of_one_principal_are_refused_before_the_upgr
 
 
 @pytest.mark.parametrize("media_type", ["text/event-stream", "application/x-ndjson"])
-async def test_one_client_has_sixteen_streams(start_gateway: StartGateway, media_type: str) -> None:
+async def test_a_client_gets_at_most_sixteen_streams(start_gateway: StartGateway, media_type: str) -> None:
     gateway = await start_gateway(max_streams_per_principal=2, max_outbox_bytes=4096)
     session_id = await gateway.create()
     await gateway.fill(session_id, 1)

@@ -1,4 +1,4 @@
-"""The door: what is refused, in which order, and what is let in."""
+"""The door of a gateway: which requests it refuses, in which order, and which it admits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from turnwire.protocol.rights import new_key
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
-async def test_a_key_comes_in_by_authorization(guarded: Access, scheme: str) -> None:
+async def test_an_api_key_is_accepted_in_the_authorization_header(guarded: Access, scheme: str) -> None:
     principal = await guarded.door.admit(ask(authorizations=[f"{scheme} {KEY}"]))
     assert principal.id == "key:bot"
 
 
-async def test_a_token_comes_in_by_authorization(guarded: Access) -> None:
+async def test_a_token_is_accepted_in_the_authorization_header(guarded: Access) -> None:
     assert (await guarded.door.admit(ask(authorizations=[f"Bearer {token()}"]))).id == "sub:alice"
 
 
@@ -37,18 +37,20 @@ async def test_a_token_comes_in_by_authorization(guarded: Access) -> None:
     "offered", [["turnwire.v1.json, turnwire.bearer.{}"], ["turnwire.bearer.{}", "turnwire.v1.json"]]
 )
 @pytest.mark.parametrize("credential", [KEY, None])
-async def test_a_socket_comes_in_by_subprotocol(guarded: Access, offered: list[str], credential: str | None) -> None:
+async def test_a_websocket_may_carry_its_credential_in_a_subprotocol(
+    guarded: Access, offered: list[str], credential: str | None
+) -> None:
     text = credential or token()
     asked = ask("/subscribe", is_upgrade=True, protocols=[value.format(text) for value in offered])
     assert (await guarded.door.admit(asked)).id in ("key:bot", "sub:alice")
 
 
-async def test_a_subprotocol_is_no_credential_of_a_request_that_is_no_handshake(guarded: Access) -> None:
+async def test_a_subprotocol_is_not_a_credential_outside_a_handshake(guarded: Access) -> None:
     told = await refused(guarded, ask(protocols=[f"turnwire.bearer.{KEY}"]))
     assert told.reason == "no_credential"
 
 
-async def test_without_a_credential_the_answer_says_what_is_wanted(guarded: Access) -> None:
+async def test_without_a_credential_the_answer_is_401_with_a_challenge(guarded: Access) -> None:
     told = await refused(guarded, ask())
     assert (told.status, told.code) == (401, ErrorCode.UNAUTHENTICATED)
     assert told.headers == {"WWW-Authenticate": 'Bearer realm="turnwire"'}
@@ -57,11 +59,11 @@ async def test_without_a_credential_the_answer_says_what_is_wanted(guarded: Acce
 @pytest.mark.parametrize(
     "value", ["", "Bearer", "Bearer ", "Basic dTpw", KEY, f"Bearer {KEY} x", "Bearer a,b", "Bearer é"]
 )
-async def test_what_is_not_bearer_is_refused(guarded: Access, value: str) -> None:
+async def test_an_authorization_header_that_is_not_bearer_is_refused(guarded: Access, value: str) -> None:
     assert (await refused(guarded, ask(authorizations=[value]))).reason == "not_bearer"
 
 
-async def test_two_credentials_are_one_too_many(guarded: Access) -> None:
+async def test_a_request_with_two_credentials_is_refused(guarded: Access) -> None:
     for asked in (
         ask(authorizations=[f"Bearer {KEY}"] * 2),
         with_key("/subscribe", is_upgrade=True, protocols=[f"turnwire.bearer.{KEY}"]),
@@ -88,12 +90,12 @@ async def test_a_credential_in_the_query_is_refused_even_beside_a_good_one(
         assert all(value not in str(told) for _, value in query if len(value) > 1)
 
 
-async def test_ordinary_queries_pass(guarded: Access) -> None:
+async def test_ordinary_query_parameters_are_not_mistaken_for_credentials(guarded: Access) -> None:
     await guarded.door.admit(with_key(query=[("limit", "5"), ("cursor", "WzE3LCJhIl0"), ("language", "en")]))
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_probes_are_answered_whatever_they_bring(guarded: Access, path: str) -> None:
+async def test_health_probes_are_answered_whatever_headers_they_have(guarded: Access, path: str) -> None:
     asked = ask(path, hosts=["10.1.2.3:3000"], query=[("token", "x")], authorizations=["Basic x"])
     for _ in range(3000):
         assert await guarded.door.admit(asked) is ANONYMOUS
@@ -101,7 +103,7 @@ async def test_probes_are_answered_whatever_they_bring(guarded: Access, path: st
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/asyncapi.json", "/static/app.js"])
-async def test_pages_need_no_credential_but_the_right_host(guarded: Access, path: str) -> None:
+async def test_public_pages_need_the_right_host_and_no_credential(guarded: Access, path: str) -> None:
     assert await guarded.door.admit(ask(path)) is ANONYMOUS
     assert (await refused(guarded, ask(path, hosts=["rebind.example"]))).status == 421
 
@@ -110,16 +112,16 @@ async def test_pages_need_no_credential_but_the_right_host(guarded: Access, path
     "path",
     ["/health", "/metrics", "/sessions", "/sessions/s", "/subscribe", "/tokens", "/nope", "/static", "//", "/docs/"],
 )
-async def test_all_else_needs_one(guarded: Access, path: str) -> None:
+async def test_every_other_path_needs_a_credential(guarded: Access, path: str) -> None:
     assert (await refused(guarded, ask(path))).status == 401
     assert opening_of("GET", path) is Opening.CLOSED
 
 
-async def test_a_preflight_needs_none(guarded: Access) -> None:
+async def test_a_cors_preflight_needs_no_credential(guarded: Access) -> None:
     assert await guarded.door.admit(ask(method="OPTIONS", origins=["https://evil.example"])) is ANONYMOUS
 
 
-async def test_host_comes_before_origin_before_query_before_credential(guarded: Access) -> None:
+async def test_refusals_check_host_then_origin_then_query_then_credential(guarded: Access) -> None:
     wrong: dict[str, Any] = {
         "hosts": ["rebind.example"],
         "origins": ["https://evil.example"],
@@ -148,7 +150,7 @@ async def test_refusals_are_audited_without_the_credential(guarded: Access, capl
     assert "eyJ" not in caplog.text
 
 
-async def test_before_what_is_revoked_is_known_nobody_comes_in(tmp_path: Path) -> None:
+async def test_before_the_revocations_are_known_every_credential_gets_503(tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys", key_line(KEY))
     access = build_access(Config(api_keys_file=keys), MemoryLog(), Clock())
     with pytest.raises(StorageUnavailable):
@@ -172,7 +174,7 @@ async def test_before_what_is_revoked_is_known_nobody_comes_in(tmp_path: Path) -
     origins=st.lists(st.text(max_size=30), max_size=2),
     protocols=st.lists(st.text(max_size=60).map(lambda text: f"turnwire.bearer.{text}"), max_size=1),
 )
-async def test_nonsense_is_refused_and_never_fails_otherwise(
+async def test_nonsense_requests_are_refused_and_never_raise(
     guarded: Access, authorizations: list[str], host: str, origins: list[str], protocols: list[str]
 ) -> None:
     asked = ask(
@@ -181,7 +183,7 @@ async def test_nonsense_is_refused_and_never_fails_otherwise(
     assert 400 <= (await refused(guarded, asked)).status < 500
 
 
-def test_what_the_door_looks_at_is_read_from_a_request() -> None:
+def test_the_facts_for_admission_are_read_from_a_request() -> None:
     request = make_mocked_request(
         "GET",
         "/sessions/a%2Fb/publish?language=en&x=%C3%A9",

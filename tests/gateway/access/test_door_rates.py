@@ -1,4 +1,4 @@
-"""How often one may knock."""
+"""Rates at the door: how many requests, handshakes and refused credentials are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.gateway.access.principals import ANONYMOUS
 from turnwire.protocol.rights import new_key
 
 
-async def test_requests_of_a_principal_are_limited_and_others_are_not_held_up(guarded: Access) -> None:
+async def test_the_request_rate_limits_one_principal_and_no_other(guarded: Access) -> None:
     for _ in range(1000):
         await guarded.door.admit(with_key())
     told = await refused(guarded, with_key())
@@ -20,7 +20,9 @@ async def test_requests_of_a_principal_are_limited_and_others_are_not_held_up(gu
     await guarded.door.admit(ask(authorizations=[f"Bearer {token()}"]))
 
 
-async def test_after_ten_refused_credentials_the_address_is_told_to_wait_but_a_good_one_passes(guarded: Access) -> None:
+async def test_after_ten_refused_credentials_an_address_must_wait_but_a_known_credential_passes(
+    guarded: Access,
+) -> None:
     guesses = [await refused(guarded, ask(authorizations=[f"Bearer {new_key('bot')}"])) for _ in range(12)]
     assert [guess.status for guess in guesses] == [401] * 10 + [429] * 2
     assert (guesses[-1].retry_after or 0) >= 6
@@ -28,7 +30,7 @@ async def test_after_ten_refused_credentials_the_address_is_told_to_wait_but_a_g
     assert (await refused(guarded, ask(authorizations=["Bearer x"], peer="192.0.2.2"))).status == 401
 
 
-async def test_signatures_are_not_computed_for_an_address_that_only_guesses(guarded: Access) -> None:
+async def test_no_signatures_are_verified_for_an_address_that_guesses_credentials(guarded: Access) -> None:
     known = token(sub="known")
     await guarded.door.admit(ask(authorizations=[f"Bearer {known}"]))
     for _ in range(10):
@@ -50,13 +52,13 @@ async def test_handshakes_without_a_credential_are_limited_by_address(guarded: A
     assert [each.status for each in told] == [401] * 50 + [429]
 
 
-async def test_behind_a_proxy_the_clients_are_told_apart(tmp_path: Path) -> None:
+async def test_behind_a_trusted_proxy_clients_have_separate_rates(tmp_path: Path) -> None:
     access = await start(tmp_path, trusted_proxies="10.0.0.0/8")
     for client in ("203.0.113.1", "203.0.113.2"):
         told = [await refused(access, ask(peer="10.0.0.1", forwarded=[client])) for _ in range(20)]
         assert {each.status for each in told} == {401}
 
 
-async def test_without_authentication_nothing_is_limited(unguarded: Access) -> None:
+async def test_without_authentication_no_rate_applies(unguarded: Access) -> None:
     for _ in range(2000):
         assert await unguarded.door.admit(ask()) is ANONYMOUS

@@ -1,4 +1,4 @@
-"""Connections end with what let them in: at its end, by revocation, with its key; and live on with a newer token."""
+"""Connections end with their credential (expired, revoked, key removed), and live on with a newer token."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EVERYTHING = " ".join(set(Scope) - {"admin"})
 
 
 def lasting(seconds: float, **claims: Any) -> str:
-    """A token that ends so many seconds from now, which `exp` has whole ones of."""
+    """Return a token that ends this many seconds from now, rounded to the whole seconds of `exp`."""
     return token(**{"scope": EVERYTHING, "sessions": ["*"], "exp": int(time.time() + seconds), **claims})
 
 
-async def test_at_its_end_a_publisher_is_settled_and_closed_with_4402(
+async def test_a_publisher_whose_token_expires_is_settled_and_closed_with_4402(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, ping_interval=0.4)
@@ -39,7 +39,7 @@ async def test_at_its_end_a_publisher_is_settled_and_closed_with_4402(
 
 
 @pytest.mark.parametrize("connect", [lambda *args, **kw: publisher(args[0], "a", **kw), subscriber])
-async def test_a_newer_token_of_the_same_subject_lets_it_live_on(
+async def test_a_connection_lives_on_with_a_newer_token_of_the_same_subject(
     start_gateway: StartGateway, tmp_path: Path, connect: Callable[..., Awaitable[Socket]]
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, ping_interval=0.4)
@@ -57,7 +57,7 @@ async def test_a_newer_token_of_the_same_subject_lets_it_live_on(
 
 
 @pytest.mark.parametrize("revoked", [{"sub": "alice"}, {"jti": "one"}])
-async def test_what_is_revoked_is_closed_with_4401_within_five_seconds(
+async def test_connections_of_a_revoked_credential_are_closed_with_4401_within_five_seconds(
     start_gateway: StartGateway, tmp_path: Path, revoked: dict[str, str]
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path)
@@ -74,7 +74,7 @@ async def test_what_is_revoked_is_closed_with_4401_within_five_seconds(
     assert (await other.ask({"type": "ping"}, "pong")) == {"type": "pong"}
 
 
-async def test_a_key_that_goes_or_loses_rights_closes_its_connections(
+async def test_a_key_that_is_removed_or_loses_rights_closes_its_connections(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gone, line_of_gone = make_key("gone", EVERYTHING)
@@ -88,7 +88,7 @@ async def test_a_key_that_goes_or_loses_rights_closes_its_connections(
     assert await sockets[2].acked("e1") == [1]
 
 
-async def test_a_session_is_taken_over_by_the_same_subject_or_an_admin_alone(
+async def test_only_the_same_subject_or_an_admin_may_take_over_a_session(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path)
@@ -103,7 +103,9 @@ async def test_a_session_is_taken_over_by_the_same_subject_or_an_admin_alone(
     assert await again.close_code() == 4409
 
 
-async def test_who_has_left_is_in_nobodys_way(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_a_publisher_that_has_left_does_not_block_another_subject(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
     gateway = await start_guarded(start_gateway, tmp_path)
     first = await publisher(gateway, "a", headers=allowed(EVERYTHING, sub="alice"))
     await first.close()
@@ -111,9 +113,7 @@ async def test_who_has_left_is_in_nobodys_way(start_gateway: StartGateway, tmp_p
     assert await second.acked("e1") == [1]
 
 
-async def test_a_feed_and_a_subscription_show_what_is_covered_alone(
-    start_gateway: StartGateway, tmp_path: Path
-) -> None:
+async def test_feeds_and_subscriptions_show_only_covered_sessions(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await start_guarded(start_gateway, tmp_path, feed_interval=0.05)
     await gateway.create("a1")
     await gateway.create("b1")
@@ -129,7 +129,7 @@ async def test_a_feed_and_a_subscription_show_what_is_covered_alone(
         assert (told["code"], told["ref"]) == ("forbidden", "x")
 
 
-async def test_the_audit_has_a_line_for_each_thing_that_happens(
+async def test_the_audit_has_a_line_for_each_event(
     start_gateway: StartGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path)

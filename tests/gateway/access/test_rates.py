@@ -1,4 +1,4 @@
-"""Rates: what a bucket gives, that what is tracked is bounded, and what the headers say."""
+"""Rates: what a bucket gives, that the number of buckets is bounded, and what the headers say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.credentials import Clock
 from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates, rate_headers
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.config import Config
 from turnwire.gateway.config.rate import OFF, Rate
 
@@ -29,13 +29,13 @@ def test_a_bucket_gives_its_burst_then_its_rate() -> None:
     assert bucket.left(1000.5) == 5
 
 
-def test_a_bucket_takes_all_or_none() -> None:
+def test_a_bucket_takes_a_whole_amount_or_nothing() -> None:
     bucket = Bucket(Rate(1, 5), 0.0)
     assert not bucket.take(0.0, 6)
     assert bucket.take(0.0, 5)
 
 
-def test_what_is_never_dropped_is_paused_for_instead() -> None:
+def test_events_over_their_rate_cause_a_pause_and_are_not_dropped() -> None:
     bucket = Bucket(Rate(500, 2000), 0.0)
     assert bucket.spend(0.0, 2000) == 0
     assert bucket.spend(0.0, 500) == pytest.approx(1.0)
@@ -43,7 +43,7 @@ def test_what_is_never_dropped_is_paused_for_instead() -> None:
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 10), st.integers(1, 30)), max_size=50))
-def test_no_pattern_gets_more_than_burst_and_rate_allow(steps: list[tuple[float, int]]) -> None:
+def test_no_pattern_of_requests_gets_more_than_burst_and_rate(steps: list[tuple[float, int]]) -> None:
     bucket = Bucket(Rate(3, 7), 0.0)
     now, taken = 0.0, 0
     for pause, count in steps:
@@ -52,7 +52,7 @@ def test_no_pattern_gets_more_than_burst_and_rate_allow(steps: list[tuple[float,
         assert taken <= 7 + 3 * now + 1e-6
 
 
-def test_each_key_has_a_bucket_and_the_number_of_them_is_bounded() -> None:
+def test_each_client_has_a_bucket_and_the_number_of_buckets_is_bounded() -> None:
     buckets = Buckets(Rate(1, 1), max_tracked=100)
     for number in range(1000):
         assert buckets.take(f"address-{number}", 0.0) == 0
@@ -60,7 +60,7 @@ def test_each_key_has_a_bucket_and_the_number_of_them_is_bounded() -> None:
     assert buckets.take("address-999", 0.0) == pytest.approx(1.0)
 
 
-def test_who_comes_again_and_again_is_not_forgotten_for_those_who_come_once() -> None:
+def test_the_bucket_of_a_frequent_client_is_kept_when_many_others_come_once() -> None:
     buckets = Buckets(Rate(1, 1), max_tracked=10)
     buckets.take("busy", 0.0)
     for number in range(100):
@@ -68,13 +68,13 @@ def test_who_comes_again_and_again_is_not_forgotten_for_those_who_come_once() ->
         assert buckets.take("busy", 0.0) > 0
 
 
-def test_a_rate_that_is_off_allows_all_and_tracks_nobody() -> None:
+def test_a_rate_that_is_off_allows_everything_and_tracks_no_client() -> None:
     buckets = Buckets(OFF)
     assert not any(buckets.take("a", 0.0) for _ in range(1000))
     assert len(buckets) == 0
 
 
-def test_counts_have_a_limit_and_leave_nothing_behind() -> None:
+def test_a_count_has_a_limit_and_leaves_no_entry_at_zero() -> None:
     counts = Counts(2)
     assert [counts.enter("a") for _ in range(3)] == [True, True, False]
     assert counts.enter("b")
@@ -87,7 +87,7 @@ def test_counts_have_a_limit_and_leave_nothing_behind() -> None:
     assert all(Counts(0).enter("a") for _ in range(10))
 
 
-def test_the_headers_say_policy_and_what_is_left() -> None:
+def test_ratelimit_headers_give_the_policy_and_the_remainder() -> None:
     assert rate_headers("requests", Rate(1000, 2000), 17, 0.2) == {
         "RateLimit-Policy": '"requests";q=2000;w=2',
         "RateLimit": '"requests";r=17;t=1',
@@ -102,11 +102,11 @@ def test_the_headers_say_policy_and_what_is_left() -> None:
         (lambda rates: rates.check_handshake("192.0.2.1"), 50),
     ],
 )
-def test_over_each_rate_is_429_with_the_time_to_wait(check: Callable[[Rates], None], burst: int) -> None:
+def test_exceeding_any_rate_gives_429_with_the_time_to_wait(check: Callable[[Rates], None], burst: int) -> None:
     rates = Rates(Config(), Clock(), on=True)
     for _ in range(burst):
         check(rates)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         check(rates)
     assert (refused.value.status, refused.value.retryable) == (429, True)
     assert refused.value.retry_after == 1
@@ -114,7 +114,7 @@ def test_over_each_rate_is_429_with_the_time_to_wait(check: Callable[[Rates], No
     assert f"q={burst};" in refused.value.headers["RateLimit-Policy"]
 
 
-def test_ten_logins_may_fail_in_a_minute() -> None:
+def test_ten_failed_logins_in_a_minute_are_allowed_and_the_next_is_limited() -> None:
     clock = Clock()
     rates = Rates(Config(), clock, on=True)
     assert [rates.failed_login("192.0.2.1") for _ in range(10)] == [None] * 10
@@ -124,25 +124,25 @@ def test_ten_logins_may_fail_in_a_minute() -> None:
     assert rates.failed_login("192.0.2.1") is None
 
 
-def test_one_principal_does_not_use_up_anothers_rate() -> None:
+def test_one_principal_does_not_consume_the_rate_of_another() -> None:
     rates = Rates(Config(rate_requests="1/1"), Clock(), on=True)
     rates.check_request(ALICE)
     rates.check_request(BOB)
-    with pytest.raises(Refused):
+    with pytest.raises(Refusal):
         rates.check_request(ALICE)
 
 
-def test_connections_of_a_principal_are_counted() -> None:
+def test_connections_are_counted_by_principal() -> None:
     rates = Rates(Config(max_connections_per_principal=1), Clock(), on=True)
     rates.enter(ALICE, rates.connections, "connections")
     rates.enter(BOB, rates.connections, "connections")
-    with pytest.raises(Refused, match="1 connections"):
+    with pytest.raises(Refusal, match="1 connections"):
         rates.enter(ALICE, rates.connections, "connections")
     rates.connections.leave(ALICE.id)
     rates.enter(ALICE, rates.connections, "connections")
 
 
-def test_each_connection_has_buckets_of_its_own() -> None:
+def test_each_connection_has_its_own_buckets() -> None:
     rates = Rates(Config(), Clock(), on=True)
     events, signals = rates.events(), rates.signals()
     commands, control = rates.commands(), rates.control_frames()
@@ -155,7 +155,7 @@ def test_each_connection_has_buckets_of_its_own() -> None:
     assert rates.events() is not events
 
 
-def test_without_authentication_rates_are_off() -> None:
+def test_rates_are_off_without_authentication() -> None:
     rates = Rates(Config(), Clock(), on=False)
     for _ in range(3000):
         rates.check_request(ALICE)

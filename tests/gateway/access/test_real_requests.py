@@ -1,4 +1,4 @@
-"""The door before a real server, by real requests and sockets."""
+"""The door in front of a real server, tested with real requests and sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def guarded_app(access: Access) -> web.Application:
-    """Answers with the id of whoever was let in, by REST at /sessions and by a socket at /subscribe."""
+    """Answers with the id of the admitted principal, by REST at /sessions and over a socket at /subscribe."""
     who = web.RequestKey("who", str)
 
     @web.middleware
@@ -51,7 +51,7 @@ def guarded_app(access: Access) -> web.Application:
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A server with the door before it, on loopback."""
+    """A server behind the door, on loopback."""
     runner = web.AppRunner(guarded_app(await start(tmp_path)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -65,12 +65,12 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_a_request_with_a_key_is_let_in(client: aiohttp.ClientSession, url: str) -> None:
+async def test_a_real_request_with_a_key_is_accepted(client: aiohttp.ClientSession, url: str) -> None:
     async with client.get(f"{url}/sessions", headers=BEARER) as answer:
         assert (answer.status, await answer.text()) == (200, "key:bot")
 
 
-async def test_without_a_key_the_answer_is_the_envelope_with_a_challenge(
+async def test_a_real_request_without_a_key_gets_the_error_envelope_and_a_challenge(
     client: aiohttp.ClientSession, url: str
 ) -> None:
     async with client.get(f"{url}/sessions") as answer:
@@ -83,7 +83,7 @@ async def test_without_a_key_the_answer_is_the_envelope_with_a_challenge(
     ("headers", "status"),
     [({"Host": "rebind.example"}, 421), ({"Host": "a b"}, 400), ({"Authorization": "Basic dTpw"}, 401)],
 )
-async def test_headers_that_are_wrong_are_refused(
+async def test_real_requests_with_wrong_headers_are_refused(
     client: aiohttp.ClientSession, url: str, headers: dict[str, str], status: int
 ) -> None:
     async with client.get(f"{url}/sessions", headers={**BEARER, **headers}) as answer:
@@ -92,13 +92,13 @@ async def test_headers_that_are_wrong_are_refused(
         assert answer.status == 200
 
 
-async def test_a_key_in_the_address_is_refused_and_not_repeated(client: aiohttp.ClientSession, url: str) -> None:
+async def test_a_key_in_the_url_is_refused_and_not_repeated(client: aiohttp.ClientSession, url: str) -> None:
     async with client.get(f"{url}/sessions?token={KEY}", headers=BEARER) as answer:
         assert answer.status == 400
         assert KEY not in await answer.text()
 
 
-async def test_a_browsers_socket_gets_its_own_subprotocol_back_and_never_the_key(
+async def test_a_browsers_websocket_gets_its_subprotocol_back_and_never_the_key(
     client: aiohttp.ClientSession, url: str
 ) -> None:
     offered = ["turnwire.v1.json", f"turnwire.bearer.{KEY}"]
@@ -108,7 +108,7 @@ async def test_a_browsers_socket_gets_its_own_subprotocol_back_and_never_the_key
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_a_socket_of_another_origin_is_not_opened_even_with_a_key(
+async def test_a_websocket_from_another_origin_is_refused_even_with_a_key(
     client: aiohttp.ClientSession, url: str, origin: str
 ) -> None:
     with pytest.raises(WSServerHandshakeError) as refused:

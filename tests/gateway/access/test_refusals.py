@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from turnwire.gateway.access.refusals import Refused, forbidden, no_credential, rate_limited
+from turnwire.gateway.access.refusals import Refusal, forbidden, no_credential, rate_limited
 from turnwire.gateway.http.error_answers import error_answer
 from turnwire.protocol.errors import ErrorCode, InvalidMessage
 
@@ -19,24 +19,24 @@ def answer(error: Exception) -> tuple[web.Response, Any]:
     return response, json.loads(response.body)
 
 
-def test_a_challenge_goes_with_401() -> None:
+def test_a_refused_credential_is_answered_401_with_a_challenge() -> None:
     response, envelope = answer(no_credential())
     assert (response.status, envelope["code"]) == (401, "unauthenticated")
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="turnwire"'
 
 
-def test_a_rate_goes_with_429_and_the_time_to_wait() -> None:
+def test_an_exceeded_rate_is_answered_429_with_the_time_to_wait() -> None:
     response, envelope = answer(rate_limited("requests", "slow down", 6.2, {"RateLimit": '"requests";r=0;t=7'}))
     assert (response.status, envelope["code"]) == (429, "rate_limited")
     assert response.headers["Retry-After"] == "7"
     assert response.headers["RateLimit"] == '"requests";r=0;t=7'
 
 
-def test_another_host_is_421() -> None:
-    response, envelope = answer(Refused(ErrorCode.INVALID_MESSAGE, "host", "not here", status=421))
+def test_a_foreign_host_is_answered_421() -> None:
+    response, envelope = answer(Refusal(ErrorCode.INVALID_MESSAGE, "host", "not here", status=421))
     assert (response.status, envelope["error"]) == (421, "Misdirected Request")
 
 
-def test_others_have_the_status_of_their_code() -> None:
+def test_other_refusals_are_answered_with_the_status_of_their_code() -> None:
     assert answer(forbidden("scope", "no"))[0].status == 403
     assert answer(InvalidMessage("no"))[0].status == 400

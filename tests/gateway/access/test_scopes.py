@@ -1,4 +1,4 @@
-"""Every route asks for its scope, and for the session; and says nothing of what exists to those who may not know."""
+"""Every route requires its scope and a covered session, and reveals nothing of what exists to anyone else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def guarded(start_gateway: StartGateway, tmp_path: Path) -> Gateway:
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES)
-async def test_a_route_asks_for_its_scope_and_takes_no_other(
+async def test_each_route_requires_its_scope_and_accepts_no_other(
     guarded: Gateway, method: str, path: str, body: Any, scope: str
 ) -> None:
     await guarded.create("a1")
@@ -46,7 +46,7 @@ async def test_a_route_asks_for_its_scope_and_takes_no_other(
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), [each for each in ROUTES if "a1" in str(each)])
-async def test_a_session_that_is_not_covered_is_refused_whether_it_exists_or_not(
+async def test_an_uncovered_session_is_refused_whether_it_exists_or_not(
     guarded: Gateway, method: str, path: str, body: Any, scope: str
 ) -> None:
     arguments = {} if body is None else {"json": body}
@@ -59,14 +59,14 @@ async def test_a_session_that_is_not_covered_is_refused_whether_it_exists_or_not
 
 
 @pytest.mark.parametrize("path", ["/revocations", "/sessions/a1/events"])
-async def test_without_a_credential_there_is_a_challenge(guarded: Gateway, path: str) -> None:
+async def test_every_route_without_a_credential_answers_with_a_challenge(guarded: Gateway, path: str) -> None:
     guarded.client.headers.popall("Authorization")
     async with guarded.request("POST", path, json={"sub": "x"}) as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_only_an_admin_revokes(guarded: Gateway) -> None:
+async def test_only_an_admin_may_revoke(guarded: Gateway) -> None:
     every_other = " ".join(set(Scope) - {"admin"})
     await guarded.refused("POST", "/revocations", 403, headers=allowed(every_other), json={"sub": "x"})
     async with guarded.request("POST", "/revocations", json={"sub": "x"}) as response:
@@ -74,13 +74,13 @@ async def test_only_an_admin_revokes(guarded: Gateway) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json", "/"])
-async def test_some_pages_are_open_to_everybody(guarded: Gateway, path: str) -> None:
+async def test_public_pages_need_no_credential(guarded: Gateway, path: str) -> None:
     guarded.client.headers.popall("Authorization")
     async with guarded.request("GET", path) as response:
         assert response.status == 200
 
 
-async def test_a_list_shows_what_is_covered_alone_and_its_pages_are_full(guarded: Gateway) -> None:
+async def test_a_list_shows_only_covered_sessions_in_full_pages(guarded: Gateway) -> None:
     for number in range(6):
         await guarded.create(f"a{number}")
         await guarded.create(f"b{number}")
@@ -102,7 +102,7 @@ async def test_a_list_shows_what_is_covered_alone_and_its_pages_are_full(guarded
     assert (await guarded.get("/sessions", headers=allowed("session:list", "a*"), params={"limit": 1}))["nextCursor"]
 
 
-async def test_a_session_without_an_id_needs_a_credential_for_all(guarded: Gateway) -> None:
+async def test_creating_a_session_without_an_id_needs_a_credential_for_all_sessions(guarded: Gateway) -> None:
     body = {"language": "en"}
     await guarded.refused("POST", "/sessions", 403, headers=allowed("session:create", "a*"), json=body)
     await guarded.ask("POST", "/sessions", headers=allowed("session:create"), json=body)
@@ -118,14 +118,16 @@ async def test_a_session_without_an_id_needs_a_credential_for_all(guarded: Gatew
         ("/subscribe", allowed("session:publish")),
     ],
 )
-async def test_sockets_are_refused_before_the_upgrade(guarded: Gateway, path: str, headers: dict[str, str]) -> None:
+async def test_websockets_without_the_rights_are_refused_before_the_upgrade(
+    guarded: Gateway, path: str, headers: dict[str, str]
+) -> None:
     await guarded.create("a1")
     with pytest.raises(WSServerHandshakeError) as refused:
         await guarded.client.ws_connect(guarded.url + path, headers=headers)
     assert refused.value.status == 403
 
 
-async def test_minted_tokens_open_what_they_say_and_nothing_beyond(guarded: Gateway) -> None:
+async def test_a_minted_token_grants_its_rights_and_no_others(guarded: Gateway) -> None:
     await guarded.create("a1")
     await guarded.create("b1")
     minter = allowed("token:mint session:read session:list", "a*")
@@ -140,8 +142,8 @@ async def test_minted_tokens_open_what_they_say_and_nothing_beyond(guarded: Gate
     await guarded.refused("POST", "/tokens", 403, headers=minter, json=beyond)
 
 
-async def test_no_route_is_forgotten(guarded: Gateway) -> None:
-    """Whoever has a credential without any scope is refused on every route that is not open to everybody."""
+async def test_every_route_refuses_a_credential_without_any_scope(guarded: Gateway) -> None:
+    """Every route that is not public refuses a credential without any scope."""
     nobody = allowed("")
     checked = 0
     for route in guarded.app.router.routes():

@@ -1,4 +1,4 @@
-"""A gateway with authentication on, and requests of whoever is asked for."""
+"""A gateway with authentication on, and requests with any rights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def bearer(credential: str) -> Headers:
 
 
 def allowed(scope: str, *sessions: str, **claims: Any) -> Headers:
-    """The header of somebody with these scopes for these sessions; all sessions when none is named."""
+    """Return the header of a client with these scopes for these sessions, or for all if none is named."""
     return bearer(token(scope=scope, sessions=list(sessions or ("*",)), **claims))
 
 

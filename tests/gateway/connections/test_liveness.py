@@ -1,4 +1,4 @@
-"""Who answers no ping is let go; who is only slow is not."""
+"""Liveness: a client that answers no ping is closed; a client that is only slow is not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_a_client_without_pongs_is_closed_with_4408(start_gateway: StartGa
 
 
 @pytest.mark.parametrize("path", ["/subscribe", publish_path("s", "en")])
-async def test_a_client_with_pongs_lives(start_gateway: StartGateway, path: str) -> None:
+async def test_a_client_that_sends_pongs_stays_connected(start_gateway: StartGateway, path: str) -> None:
     gateway = await start_gateway(**QUICK)
     raw = await RawSocket.connect(gateway, path)
     pings = 0
@@ -40,7 +40,9 @@ async def test_a_client_with_pongs_lives(start_gateway: StartGateway, path: str)
     raw.close()
 
 
-async def test_a_gateway_that_was_held_up_itself_reads_first_what_has_arrived(start_gateway: StartGateway) -> None:
+async def test_a_gateway_that_was_blocked_reads_waiting_frames_before_it_closes_anyone(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(**QUICK)
     raw = await RawSocket.connect(gateway, "/subscribe")
     for _ in range(3):
@@ -53,7 +55,7 @@ async def test_a_gateway_that_was_held_up_itself_reads_first_what_has_arrived(st
     raw.close()
 
 
-async def test_any_frame_is_a_sign_of_life(start_gateway: StartGateway) -> None:
+async def test_any_frame_counts_as_a_sign_of_life(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(**QUICK)
     raw = await RawSocket.connect(gateway, "/subscribe", Sec_WebSocket_Protocol=SUBPROTOCOL_MSGPACK)
     for _ in range(12):
@@ -90,7 +92,7 @@ async def fill_up(gateway: Gateway) -> tuple[RawSocket, str]:
     return raw, session_id
 
 
-async def test_a_subscriber_with_unread_frames_is_given_longer(start_gateway: StartGateway) -> None:
+async def test_a_subscriber_with_unread_frames_gets_more_time_for_its_pong(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(**QUICK, slow_pong_timeout=1.2)
     raw, session_id = await fill_up(gateway)
     loop = asyncio.get_running_loop()
@@ -100,7 +102,9 @@ async def test_a_subscriber_with_unread_frames_is_given_longer(start_gateway: St
     raw.close()
 
 
-async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(start_gateway: StartGateway) -> None:
+async def test_a_slow_subscriber_that_has_read_everything_gets_the_usual_time_for_its_pong(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(ping_interval=0.1, pong_timeout=0.6, slow_pong_timeout=60)
     raw, session_id = await fill_up(gateway)
     (connection,) = [each for each in gateway.connections if each.patient]
@@ -110,7 +114,7 @@ async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(star
         _, payload = await raw.frame()
         cursor += payload.count(b'"eventId"')
     await until(lambda: not connection.outbox.unread, "all to be sent")
-    await asyncio.sleep(0.2)  # it takes its time to come to our ping
+    await asyncio.sleep(0.2)  # the client takes a while to reach our ping
     assert connection.closing is None
     await raw.write(client_frame(b"", PONG))
     await raw.send({"type": "ping", "ref": 1})
@@ -119,7 +123,7 @@ async def test_a_slow_subscriber_that_has_read_it_all_has_time_for_its_pong(star
     raw.close()
 
 
-async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway: StartGateway) -> None:
+async def test_a_publisher_that_does_not_read_gets_more_time_for_its_pong(start_gateway: StartGateway) -> None:
     patience = {"ping_interval": 0.1, "pong_timeout": 0.2, "slow_pong_timeout": 60}
     gateway = await start_gateway(max_outbox_bytes=20_000, max_ping_ref_bytes=0, **patience)
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
@@ -140,7 +144,9 @@ async def test_a_publisher_that_does_not_read_is_given_longer_too(start_gateway:
     raw.close()
 
 
-async def test_a_paused_publisher_is_not_let_go(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_a_publisher_that_the_gateway_does_not_read_is_not_closed(
+    start_gateway: StartGateway, database_uri: str
+) -> None:
     gateway = await start_gateway(**QUICK, max_in_flight=2)
     bot = await publisher(gateway, new_id("s"))
     (connection,) = gateway.connections

@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from turnwire.gateway.connections.frames import server_frame
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 
 
 class Slow:
-    """A socket that takes a frame when it is told to."""
+    """A socket that takes a frame when the test tells it to."""
 
     def __init__(self, max_bytes: int = 100) -> None:
         self.taken: list[bytes] = []
         self._gate = asyncio.Semaphore(0)
-        self.outbox = Outbox(self._write, None, max_bytes)
+        self.outbox = FrameOutbox(self._write, None, max_bytes)
 
     async def _write(self, frame: bytes) -> None:
         await self._gate.acquire()
@@ -32,7 +32,7 @@ class Slow:
 
 
 @pytest.mark.parametrize(("size", "head"), [(0, 2), (125, 2), (126, 4), (65535, 4), (65536, 10)])
-def test_a_frame_has_the_head_of_its_size(size: int, head: int) -> None:
+def test_a_frame_has_the_websocket_header_for_its_size(size: int, head: int) -> None:
     for text, first in ((True, 0x81), (False, 0x82)):
         frame = server_frame(b"x" * size, text=text)
         assert len(frame) == head + size
@@ -40,7 +40,7 @@ def test_a_frame_has_the_head_of_its_size(size: int, head: int) -> None:
         assert int.from_bytes(frame[1:2] if head == 2 else frame[2:head]) == size
 
 
-async def test_frames_go_out_in_order() -> None:
+async def test_an_outbox_sends_its_frames_in_order() -> None:
     slow = Slow()
     for number in range(10):
         slow.outbox.put(b"%d" % number)
@@ -50,7 +50,7 @@ async def test_frames_go_out_in_order() -> None:
     assert slow.outbox.size == 0
 
 
-async def test_a_newer_frame_of_a_key_voids_an_older_one_that_waits() -> None:
+async def test_a_newer_frame_of_a_key_replaces_an_older_one_that_waits() -> None:
     slow = Slow()
     slow.outbox.put(b"first")
     await slow.take(1)
@@ -63,7 +63,7 @@ async def test_a_newer_frame_of_a_key_voids_an_older_one_that_waits() -> None:
     assert slow.taken == [b"first", b"b1", b"plain", b"a2"]
 
 
-async def test_a_frame_of_a_key_that_has_gone_out_is_not_voided() -> None:
+async def test_a_frame_that_has_been_sent_is_not_replaced_by_a_newer_one_of_its_key() -> None:
     slow = Slow()
     slow.outbox.put(b"a1", key="a")
     await slow.take(1)
@@ -73,7 +73,7 @@ async def test_a_frame_of_a_key_that_has_gone_out_is_not_voided() -> None:
     assert slow.outbox.size == 0
 
 
-async def test_there_is_room_while_a_usual_frame_keeps_within_the_bound() -> None:
+async def test_an_outbox_has_room_while_a_usual_frame_fits_its_bound() -> None:
     slow = Slow(max_bytes=100)
     assert slow.outbox.has_room
     slow.outbox.put(b"x" * 50)
@@ -82,13 +82,13 @@ async def test_there_is_room_while_a_usual_frame_keeps_within_the_bound() -> Non
     assert not slow.outbox.has_room
 
 
-async def test_room_is_waited_for() -> None:
+async def test_waiting_for_room_in_an_outbox_ends_when_there_is_room() -> None:
     slow = Slow(max_bytes=100)
     for _ in range(10):
         slow.outbox.put(b"x" * 20)
     waiting = asyncio.create_task(slow.outbox.room())
     await asyncio.sleep(0)
-    assert slow.outbox.size == 180  # one is on its way
+    assert slow.outbox.size == 180  # one frame is on its way
     await slow.take(6)
     assert not waiting.done()
     await slow.take(1)
@@ -99,7 +99,7 @@ async def test_room_is_waited_for() -> None:
     slow.outbox.close()
 
 
-async def test_closing_drops_what_waits_and_releases_who_waits() -> None:
+async def test_closing_an_outbox_drops_its_frames_and_wakes_its_waiters() -> None:
     slow = Slow()
     for _ in range(10):
         slow.outbox.put(b"x" * 50)
@@ -113,11 +113,11 @@ async def test_closing_drops_what_waits_and_releases_who_waits() -> None:
     assert slow.taken == []
 
 
-async def test_a_socket_that_is_gone_closes_it() -> None:
+async def test_a_lost_socket_closes_its_outbox() -> None:
     async def gone(frame: bytes) -> None:
         raise ConnectionResetError("gone")
 
-    outbox = Outbox(gone, None, 100)
+    outbox = FrameOutbox(gone, None, 100)
     for _ in range(5):
         outbox.put(b"x" * 60)
     async with asyncio.timeout(5):

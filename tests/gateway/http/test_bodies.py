@@ -1,4 +1,4 @@
-"""REST: bodies that are too large, too slow, of the wrong kind, or no JSON."""
+"""REST: bodies that are too large, too slow, of the wrong type, or not JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BODY = b'{"language":"en"}'
         "application/vnd.turnwire+json",
     ],
 )
-async def test_json_is_served_whatever_it_is_called(gateway: Gateway, content_type: str) -> None:
+async def test_a_json_body_is_accepted_under_any_json_media_type(gateway: Gateway, content_type: str) -> None:
     session = await gateway.ask("POST", "/sessions", data=BODY, headers={"Content-Type": content_type})
     assert session["language"] == "en"
 
@@ -48,13 +48,13 @@ async def test_json_is_served_whatever_it_is_called(gateway: Gateway, content_ty
         "",
     ],
 )
-async def test_other_kinds_of_bodies_are_refused(gateway: Gateway, content_type: str) -> None:
+async def test_a_body_with_another_media_type_is_refused(gateway: Gateway, content_type: str) -> None:
     session_id = await gateway.create()
     for path in ("/sessions", f"/sessions/{session_id}/events", f"/sessions/{session_id}/complete"):
         await gateway.refused("POST", path, 415, data=BODY, headers={"Content-Type": content_type})
 
 
-async def test_a_body_that_names_no_type_is_refused(gateway: Gateway) -> None:
+async def test_a_body_without_a_content_type_is_refused(gateway: Gateway) -> None:
     session_id = await gateway.create()
     for path in ("/sessions", f"/sessions/{session_id}/events", f"/sessions/{session_id}/complete"):
         await gateway.refused("POST", path, 415, data=BODY, skip_auto_headers=["Content-Type"])
@@ -81,7 +81,7 @@ async def test_a_body_that_names_no_type_is_refused(gateway: Gateway) -> None:
         b"\x00",
     ],
 )
-async def test_what_is_no_json_is_refused(gateway: Gateway, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_refused(gateway: Gateway, body: bytes) -> None:
     envelope = await gateway.refused("POST", "/sessions", 400, data=body, headers=JSON)
     assert envelope["code"] == "invalid_json"
 
@@ -110,7 +110,7 @@ async def test_what_is_no_json_is_refused(gateway: Gateway, body: bytes) -> None
         (b'{"language":"en","metadata":{"a":%s}}' % (b"9" * 5000), "metadata"),
     ],
 )
-async def test_what_is_no_session_is_refused(gateway: Gateway, body: bytes, field: str) -> None:
+async def test_a_body_that_is_not_a_session_is_refused(gateway: Gateway, body: bytes, field: str) -> None:
     envelope = await gateway.refused("POST", "/sessions", 400, data=body, headers=JSON)
     assert envelope["code"] == "invalid_message"
     assert field in envelope["message"][0]
@@ -149,7 +149,7 @@ async def test_what_is_no_session_is_refused(gateway: Gateway, body: bytes, fiel
         ),
     ],
 )
-async def test_what_is_no_event_is_refused(gateway: Gateway, body: bytes, code: str, field: str) -> None:
+async def test_a_body_that_is_not_an_event_is_refused(gateway: Gateway, body: bytes, code: str, field: str) -> None:
     path = f"/sessions/{await gateway.create()}/events"
     envelope = await gateway.refused("POST", path, 400, data=body, headers=JSON)
     assert envelope["code"] == code
@@ -168,7 +168,7 @@ async def test_what_is_no_event_is_refused(gateway: Gateway, body: bytes, code: 
         (b"[]", "object"),
     ],
 )
-async def test_what_is_no_end_is_refused(gateway: Gateway, body: bytes, field: str) -> None:
+async def test_a_body_that_is_not_an_end_is_refused(gateway: Gateway, body: bytes, field: str) -> None:
     session_id = await gateway.create()
     envelope = await gateway.refused("POST", f"/sessions/{session_id}/complete", 400, data=body, headers=JSON)
     assert field in envelope["message"][0]
@@ -179,7 +179,7 @@ async def test_what_is_no_end_is_refused(gateway: Gateway, body: bytes, field: s
 
 
 def padded(size: int) -> bytes:
-    """A good body of exactly this many bytes."""
+    """Return a valid body of exactly this many bytes."""
     return BODY[:-1] + b" " * (size - len(BODY)) + b"}"
 
 
@@ -190,30 +190,32 @@ async def test_a_body_of_exactly_the_limit_is_served_and_one_byte_more_is_not(ga
     assert (envelope["code"], str(limit) in envelope["message"]) == ("too_large", True)
 
 
-async def test_a_chunked_body_is_measured_as_it_comes(start_gateway: StartGateway) -> None:
+async def test_a_chunked_body_is_measured_while_it_arrives(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_frame_bytes=4096, max_event_bytes=4096, header_timeout=1)
     chunk = b"400\r\n" + b" " * 0x400 + b"\r\n"
     head = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     answer = await gateway.send_raw(head + chunk * 4 + b"0\r\n\r\n")
     assert b" 400 " in answer.splitlines()[0]
-    answer = await gateway.send_raw(head + chunk * 5)  # without an end
+    answer = await gateway.send_raw(head + chunk * 5)  # the body has no end
     assert b" 413 " in answer.splitlines()[0]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-unknown"])
 @pytest.mark.parametrize(("method", "path"), [("POST", "/sessions"), ("GET", "/health/live"), ("POST", "/nowhere")])
-async def test_a_compressed_body_is_never_inflated(gateway: Gateway, method: str, path: str, encoding: str) -> None:
+async def test_a_compressed_body_is_refused_and_never_inflated(
+    gateway: Gateway, method: str, path: str, encoding: str
+) -> None:
     headers = {**JSON, "Content-Encoding": encoding}
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
     envelope = await gateway.refused(method, path, 415, data=bomb, headers=headers)
     assert "Content-Encoding" in envelope["message"]
 
 
-async def test_a_body_that_says_it_is_not_compressed_is_taken(gateway: Gateway) -> None:
+async def test_a_body_with_content_encoding_identity_is_accepted(gateway: Gateway) -> None:
     await gateway.ask("POST", "/sessions", data=BODY, headers={**JSON, "Content-Encoding": "identity"})
 
 
-async def test_a_body_that_never_ends_is_given_up(start_gateway: StartGateway) -> None:
+async def test_a_body_that_never_ends_is_answered_408(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(header_timeout=0.3)
     answer = await gateway.send_raw(HEAD + b"Content-Length: 100\r\n\r\n{")
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -222,7 +224,7 @@ async def test_a_body_that_never_ends_is_given_up(start_gateway: StartGateway) -
     check_envelope(json.loads(body), 408, {"Content-Type": "application/json; charset=utf-8"})
 
 
-async def test_a_client_that_leaves_amid_its_body_harms_nobody(gateway: Gateway) -> None:
+async def test_a_client_that_disconnects_during_its_body_harms_no_other(gateway: Gateway) -> None:
     for _ in range(20):
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")

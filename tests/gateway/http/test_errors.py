@@ -1,4 +1,4 @@
-"""Errors: the envelope for whatever goes wrong, and nothing of our inside in it."""
+"""Errors: every failure gets the envelope, and none reveals internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = b"Host: localhost\r\n"
 
 
 def parsed(answer: bytes) -> tuple[int, dict[str, str], Json]:
-    """Status, headers and JSON of exactly one HTTP answer."""
+    """Return status, headers and JSON of exactly one HTTP answer."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status_line, _, lines = head.partition(b"\r\n")
     headers = dict(BytesParser().parsebytes(lines))
@@ -30,7 +30,7 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], Json]:
 @pytest.mark.parametrize(
     "path", ["/nope", "/sessions/a/nope", "/sessions/a/events/x", "//", "/health/", "/%00", "/..;/"]
 )
-async def test_unknown_routes_are_not_found(gateway: Gateway, path: str) -> None:
+async def test_an_unknown_route_gets_404_in_the_error_envelope(gateway: Gateway, path: str) -> None:
     envelope = await gateway.refused("GET", path, 404)
     assert (envelope["code"], envelope["error"]) == ("not_found", "Not Found")
     assert parse_time(envelope["timestamp"]).year > 2000
@@ -47,7 +47,7 @@ async def test_unknown_routes_are_not_found(gateway: Gateway, path: str) -> None
         ("TRACE", "/metrics", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-async def test_other_methods_are_told_what_is_served(
+async def test_a_wrong_method_gets_405_with_the_allowed_ones(
     gateway: Gateway, method: str, path: str, allowed: set[str]
 ) -> None:
     async with gateway.request(method, path) as response:
@@ -58,7 +58,7 @@ async def test_other_methods_are_told_what_is_served(
 
 @pytest.mark.parametrize("path", ["/sessions/%s", "/sessions/%s/events"])
 @pytest.mark.parametrize("session_id", ["", "x" * 257, "%C3%A4" * 257, "%FF", "%C3%28", "%ED%A0%80"])
-async def test_ids_in_the_path_that_cannot_be_are_refused(gateway: Gateway, path: str, session_id: str) -> None:
+async def test_an_impossible_session_id_in_the_path_is_refused(gateway: Gateway, path: str, session_id: str) -> None:
     envelope = await gateway.refused("GET", path.replace("%s", session_id), 400)
     assert envelope["code"] == "invalid_message"
     assert "sessionId" in envelope["message"][0]
@@ -87,7 +87,7 @@ def failing(error: BaseException) -> Any:
 @pytest.mark.parametrize(
     ("error", "code"), [(StorageUnavailable(), "storage_unavailable"), (Overloaded("too much"), "overloaded")]
 )
-async def test_what_may_be_tried_again_says_when(
+async def test_a_retryable_error_has_retry_after(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: TurnwireError, code: str
 ) -> None:
     monkeypatch.setattr(gateway.parts.pages, "find", failing(error))
@@ -98,7 +98,7 @@ async def test_what_may_be_tried_again_says_when(
     assert (envelope["code"], envelope["message"]) == (code, error.message)
 
 
-async def test_the_unexpected_is_logged_under_an_id_and_tells_nothing(
+async def test_an_unexpected_error_is_logged_under_an_id_and_reveals_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(gateway.parts.pages, "find", failing(RuntimeError("secret detail")))
@@ -113,7 +113,7 @@ async def test_the_unexpected_is_logged_under_an_id_and_tells_nothing(
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable(), RuntimeError("secret detail")])
-async def test_an_answer_that_has_begun_is_broken_off(
+async def test_an_error_after_the_answer_has_begun_breaks_it_off(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     session_id = await gateway.create()
@@ -135,7 +135,7 @@ async def test_an_answer_that_has_begun_is_broken_off(
     assert b"secret" not in answer
 
 
-async def test_storage_that_is_away_before_the_stream_begins_is_an_error_answer(
+async def test_a_storage_outage_before_a_stream_begins_is_an_error_answer(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session_id = await gateway.create()
@@ -177,7 +177,7 @@ async def test_storage_that_is_away_before_the_stream_begins_is_an_error_answer(
         (b"POST /sessions HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc", "POST", "/sessions"),
     ],
 )
-async def test_what_is_no_http_gets_the_envelope_and_no_traceback(
+async def test_a_request_that_is_not_http_gets_the_envelope_and_logs_no_traceback(
     gateway: Gateway, caplog: pytest.LogCaptureFixture, request_bytes: bytes, method: str, path: str
 ) -> None:
     status, headers, envelope = parsed(await gateway.send_raw(request_bytes))
@@ -189,7 +189,7 @@ async def test_what_is_no_http_gets_the_envelope_and_no_traceback(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_chunks_that_break_amid_a_body_get_one_answer(gateway: Gateway) -> None:
+async def test_a_broken_chunk_in_a_body_gets_one_answer(gateway: Gateway) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"POST /sessions HTTP/1.1\r\n" + HOST + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"lan')
     await writer.drain()
@@ -210,7 +210,7 @@ async def test_an_unknown_expectation_gets_the_envelope(gateway: Gateway, path: 
     check_envelope(envelope, status, headers)
 
 
-async def test_a_body_announced_with_expect_is_asked_for(gateway: Gateway) -> None:
+async def test_a_body_announced_with_expect_gets_100_continue(gateway: Gateway) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(
         b"POST /sessions HTTP/1.1\r\n"
@@ -227,12 +227,12 @@ async def test_a_body_announced_with_expect_is_asked_for(gateway: Gateway) -> No
 @pytest.mark.parametrize(
     "start", [b"", b"GET /he", b"GET /health HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\n"]
 )
-async def test_a_head_that_does_not_come_is_not_waited_for(start_gateway: StartGateway, start: bytes) -> None:
+async def test_a_connection_that_sends_no_headers_is_closed(start_gateway: StartGateway, start: bytes) -> None:
     gateway = await start_gateway(header_timeout=0.2)
     assert await gateway.send_raw(start) == b""
 
 
-async def test_a_second_head_that_does_not_come_is_not_waited_for(start_gateway: StartGateway) -> None:
+async def test_a_connection_whose_second_request_has_no_headers_is_closed(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(header_timeout=0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     whole = b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -250,7 +250,7 @@ async def test_a_second_head_that_does_not_come_is_not_waited_for(start_gateway:
     writer.close()
 
 
-async def test_requests_sent_ahead_are_answered_in_order(gateway: Gateway) -> None:
+async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
     one = b"GET /sessions/%d HTTP/1.1\r\n" + HOST + b"\r\n"
     last = b"GET /sessions/99 HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     answer = await gateway.send_raw(b"".join(one % n for n in range(40)) + last)

@@ -1,4 +1,4 @@
-"""Headers: security on every answer, CORS for the origins that are configured."""
+"""Headers: security headers on every answer, CORS for the configured origins."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_every_answer_has_the_security_headers(gateway: Gateway, method: s
         assert "unsafe" not in policy
 
 
-async def test_the_reference_may_use_its_own_style_and_nothing_else(gateway: Gateway) -> None:
+async def test_the_api_reference_may_load_its_own_style_and_nothing_else(gateway: Gateway) -> None:
     async with gateway.request("GET", "/docs") as response:
         page = await response.text()
         policy = response.headers["Content-Security-Policy"]
@@ -59,7 +59,7 @@ async def test_the_reference_may_use_its_own_style_and_nothing_else(gateway: Gat
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_preflights_of_every_route_are_answered(start_gateway: StartGateway, method: str, path: str) -> None:
+async def test_every_route_answers_its_cors_preflight(start_gateway: StartGateway, method: str, path: str) -> None:
     gateway = await start_gateway(allowed_origins=ORIGIN)
     headers = {
         "Origin": ORIGIN,
@@ -116,7 +116,7 @@ async def test_only_the_configured_origins_are_allowed(start_gateway: StartGatew
     assert envelope["code"] == "forbidden"
 
 
-async def test_https_is_insisted_on_only_when_it_is_set(start_gateway: StartGateway) -> None:
+async def test_strict_transport_security_is_sent_only_if_configured(start_gateway: StartGateway) -> None:
     for hsts, sent in ((0, None), (600, "max-age=600")):
         gateway = await start_gateway(hsts=hsts)
         for path in ("/", "/sessions", "/nope"):
@@ -130,13 +130,13 @@ async def test_without_configured_origins_no_origin_is_allowed(start_gateway: St
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_options_without_an_origin_says_what_is_allowed(gateway: Gateway) -> None:
+async def test_options_without_an_origin_lists_the_allowed_methods(gateway: Gateway) -> None:
     async with gateway.request("OPTIONS", "/sessions") as response:
         assert response.status == 204
         assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-async def test_every_route_of_rest_answers_head_as_get(gateway: Gateway) -> None:
+async def test_every_rest_route_answers_head_like_get(gateway: Gateway) -> None:
     routes = {(route.method, route.resource.canonical) for route in gateway.app.router.routes() if route.resource}
     gets = {path for method, path in routes if method == hdrs.METH_GET}
     assert gets <= {path for method, path in routes if method == hdrs.METH_HEAD}
@@ -148,14 +148,14 @@ async def test_every_route_of_rest_answers_head_as_get(gateway: Gateway) -> None
                 assert await response.read() == b""
 
 
-async def test_no_cache_keeps_what_holds_conversations(gateway: Gateway) -> None:
+async def test_answers_with_conversations_are_not_cacheable(gateway: Gateway) -> None:
     session_id = await gateway.create()
     for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events", "/sessions/nowhere"):
         async with gateway.request("GET", path) as response:
             assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_what_is_refused_before_its_route_is_known_has_the_headers_too(gateway: Gateway) -> None:
+async def test_a_refusal_before_routing_has_the_security_headers(gateway: Gateway) -> None:
     async with gateway.request("GET", "/sessions", headers={"Host": "rebind.example"}) as answer:
         assert answer.status == 421
         assert answer.headers["Server"] == "turnwire"

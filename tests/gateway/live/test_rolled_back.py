@@ -1,4 +1,4 @@
-"""A database that was put back to an older copy: the log goes on from what is there, loudly, and without a hole."""
+"""A database restored to an older copy: the log goes on from its stored end without a hole, and the loss is logged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.sockets import publisher, subscriber
 
 
 async def lose_after(gateway: Gateway, session_id: str, last_seq: int) -> None:
-    """The database forgets the events behind this one, and there has been trouble with it."""
+    """The database loses the events after this one, and has been in trouble."""
     events = gateway.store.events
     await events._events.delete_many({"sessionId": session_id, "seq": {"$gt": last_seq}})
     events._condition.trouble("insert", TimeoutError())
@@ -37,7 +37,7 @@ async def test_a_log_that_has_lost_its_end_goes_on_without_a_hole(
     assert (await bot.acked("e7"), await bot.acked("e3")) == ([6], [3])
 
 
-async def test_trouble_that_cost_nothing_changes_nothing(gateway: Gateway) -> None:
+async def test_an_outage_that_lost_no_event_changes_nothing(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.acked("a", "b")

@@ -1,4 +1,4 @@
-"""The database fails or forgets to answer: nothing is acked that is not durable, and all is acked later, once."""
+"""The database fails or does not answer: no event is acked before it is durable, and each is acked once later."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.faults
 TROUBLES: list[dict[str, Any]] = [
     {"errorCode": 10107},  # NotWritablePrimary
     {"errorCode": 11600},  # InterruptedAtShutdown
-    {"errorCode": 13},  # Unauthorized: no fault of the network, and none of the event
+    {"errorCode": 13},  # Unauthorized: neither the network's fault nor the event's
     {"closeConnection": True},
 ]
 
 
 async def assert_whole(gateway: Gateway, session_id: str, ids: list[str]) -> None:
-    """The log holds these events once each, in this order."""
+    """Assert that the log holds these events once each, in this order."""
     found: list[str] = []
     while len(found) < len(ids):
         page = await gateway.get(f"/sessions/{session_id}/events?afterSeq={len(found)}")
@@ -34,14 +34,14 @@ async def assert_whole(gateway: Gateway, session_id: str, ids: list[str]) -> Non
 
 
 async def nothing_comes(bot: Socket) -> None:
-    """Neither ack nor nack is on its way."""
+    """Assert that neither ack nor nack is on its way."""
     for _ in range(3):
         await bot.ask({"type": "ping"}, "pong")
         await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: str(next(iter(trouble.values()))))
-async def test_there_is_no_answer_while_it_lasts_and_one_ack_each_after_it(
+async def test_events_get_no_answer_during_an_outage_and_one_ack_each_after_it(
     gateway: Gateway, database_uri: str, trouble: dict[str, Any]
 ) -> None:
     session_id = new_id("s")
@@ -60,7 +60,7 @@ async def test_there_is_no_answer_while_it_lasts_and_one_ack_each_after_it(
     await assert_whole(gateway, session_id, ids)
 
 
-async def test_a_write_whose_concern_fails_is_acked_once_when_a_majority_read_shows_it(
+async def test_a_write_whose_write_concern_failed_is_acked_once_a_majority_read_shows_it(
     gateway: Gateway, database_uri: str
 ) -> None:
     session_id = new_id("s")
@@ -75,7 +75,7 @@ async def test_a_write_whose_concern_fails_is_acked_once_when_a_majority_read_sh
     await assert_whole(gateway, session_id, ids)
 
 
-async def test_what_is_stored_but_not_confirmed_is_acked_once_it_is_read_back(
+async def test_an_event_stored_without_confirmation_is_acked_once_it_is_read_back(
     gateway: Gateway, database_uri: str
 ) -> None:
     session_id = new_id("s")
@@ -91,7 +91,7 @@ async def test_what_is_stored_but_not_confirmed_is_acked_once_it_is_read_back(
 
 
 @pytest.mark.parametrize("commands", [("find",), ("insert", "find")])
-async def test_reads_that_fail_only_delay(gateway: Gateway, database_uri: str, commands: tuple[str, ...]) -> None:
+async def test_failing_reads_only_delay_answers(gateway: Gateway, database_uri: str, commands: tuple[str, ...]) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.acked("a")
@@ -124,7 +124,7 @@ async def test_an_insert_whose_answer_is_lost_is_stored_once_and_acked(
         await gateway.stop()
 
 
-async def test_other_writes_whose_answers_are_lost_are_done_once(
+async def test_creations_claims_and_ends_whose_answers_are_lost_are_done_once(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     async with DatabaseProxy(database_uri) as proxy:
@@ -142,7 +142,7 @@ async def test_other_writes_whose_answers_are_lost_are_done_once(
         await gateway.stop()
 
 
-async def test_after_storage_timeout_the_publisher_is_let_go_and_resumes(
+async def test_after_the_storage_timeout_a_publisher_is_closed_and_resumes(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     gateway = await start_gateway(storage_timeout=0.3)
@@ -152,16 +152,14 @@ async def test_after_storage_timeout_the_publisher_is_let_go_and_resumes(
     async with failing(database_uri, "insert"):
         await bot.append("b", "c")
         assert await bot.close_code() == 1013
-    bot = await publisher(gateway, session_id)  # what was on its way is stored before it is told
+    bot = await publisher(gateway, session_id)  # events on their way are stored before the client learns of it
     assert (bot.opened["lastSeq"], bot.opened["lastEventId"]) == (3, "c")
     await bot.append("b", "c", "d")
     assert [answer.get("duplicate", False) for answer in await bot.answers(3)] == [True, True, False]
     await assert_whole(gateway, session_id, ["a", "b", "c", "d"])
 
 
-async def test_a_handshake_that_cannot_be_settled_is_refused_with_503(
-    start_gateway: StartGateway, database_uri: str
-) -> None:
+async def test_a_handshake_during_an_outage_is_refused_with_503(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway(rest_timeout=0.3)
     session_id = await gateway.create()
     async with failing(database_uri, "find", "update", "insert"):
@@ -182,7 +180,7 @@ async def test_a_handshake_that_cannot_be_settled_is_refused_with_503(
     assert await bot.acked("a") == [1]
 
 
-async def test_rest_that_cannot_be_settled_is_503_and_may_be_repeated(
+async def test_a_rest_write_during_an_outage_gets_503_and_may_be_repeated(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     gateway = await start_gateway(rest_timeout=0.3)
@@ -212,7 +210,7 @@ async def test_a_gateway_starts_without_its_database_and_serves_when_it_comes(
         await gateway.stop()
 
 
-async def test_connections_that_break_again_and_again_lose_nothing(
+async def test_database_connections_that_break_repeatedly_lose_nothing(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     async with DatabaseProxy(database_uri) as proxy:

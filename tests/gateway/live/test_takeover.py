@@ -1,4 +1,4 @@
-"""A new publisher takes over: what the old one left is told, and nothing of it comes after."""
+"""A new publisher takes over: it learns what the old one stored, and nothing of the old one is stored afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publisher, subscriber
 
 
-async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> None:
+async def test_a_takeover_closes_the_old_publisher_and_raises_the_epoch(gateway: Gateway) -> None:
     session_id = new_id("s")
     publishers = [await publisher(gateway, session_id) for _ in range(4)]
     assert [each.opened["epoch"] for each in publishers] == [1, 2, 3, 4]
@@ -20,7 +20,7 @@ async def test_the_old_one_is_closed_and_the_epoch_rises(gateway: Gateway) -> No
     assert await publishers[-1].acked("a") == [1]
 
 
-async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(gateway: Gateway) -> None:
+async def test_an_old_publisher_that_sends_before_it_reads_still_gets_close_4409(gateway: Gateway) -> None:
     session_id = new_id("s")
     old = await RawSocket.connect(gateway, publish_path(session_id, "en"))
     assert (await old.receive())["type"] == "opened"
@@ -32,7 +32,7 @@ async def test_an_old_one_that_goes_on_sending_before_it_reads_still_learns_why(
     old.close()
 
 
-async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gateway: Gateway) -> None:
+async def test_events_of_the_old_publisher_after_a_takeover_are_neither_stored_nor_acked(gateway: Gateway) -> None:
     session_id = new_id("s")
     old = await publisher(gateway, session_id)
     await old.acked("a")
@@ -47,7 +47,7 @@ async def test_what_the_old_one_sends_afterwards_is_neither_stored_nor_acked(gat
     assert session["status"] == "active"
 
 
-async def test_a_publisher_superseded_before_its_handshake_is_done_is_told_both(gateway: Gateway) -> None:
+async def test_a_publisher_superseded_during_its_handshake_gets_opened_and_close_4409(gateway: Gateway) -> None:
     session_id = new_id("s")
     async with asyncio.timeout(SECONDS):
         publishers = await asyncio.gather(*(publisher(gateway, session_id) for _ in range(20)))
@@ -59,7 +59,7 @@ async def test_a_publisher_superseded_before_its_handshake_is_done_is_told_both(
 
 
 async def send_until_superseded(bot: Socket, todo: list[str], acked: dict[str, int]) -> int:
-    """Send what is not stored, as a client would; notes the acks. Returns the close code."""
+    """Send events that are not stored, as a client would, and note the acks. Returns the close code."""
 
     async def send() -> None:
         for event_id in todo:
@@ -89,7 +89,7 @@ async def test_fifty_takeovers_with_appends_in_flight_leave_a_whole_log(gateway:
         start = 0 if last is None else ids.index(last) + 1
         assert bot.opened["lastSeq"] == start
         runs.append(asyncio.create_task(send_until_superseded(bot, ids[start:], acked)))
-        await asyncio.sleep(0)  # let it begin
+        await asyncio.sleep(0)  # let the old publisher begin
     bot = await publisher(gateway, session_id)
     assert {await run for run in runs} == {4409}
     left = ids[bot.opened["lastSeq"] :]
@@ -103,7 +103,7 @@ async def test_fifty_takeovers_with_appends_in_flight_leave_a_whole_log(gateway:
 # --- two gateways ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_publisher_on_another_gateway_takes_over_and_hears_of_all_that_is_stored(
+async def test_a_publisher_that_takes_over_at_another_gateway_learns_of_every_stored_event(
     start_gateway: StartGateway,
 ) -> None:
     session_id = new_id("s")
@@ -112,7 +112,7 @@ async def test_a_publisher_on_another_gateway_takes_over_and_hears_of_all_that_i
     await old.acked("a", "b")
     new = await publisher(there, session_id, language=None)
     assert (new.opened["epoch"], new.opened["lastSeq"], new.opened["lastEventId"]) == (2, 2, "b")
-    await old.acked("c")  # nothing of the newer one is stored yet
+    await old.acked("c")  # no event of the newer publisher is stored yet
     assert await new.acked("d", "c") == [4, 3]
     await old.append("e")
     assert await old.close_code() == 4409
@@ -136,7 +136,7 @@ async def test_subscribers_of_the_stale_gateway_get_the_others_events_in_order(s
     assert [event["eventId"] for event in delivered] == ["a", *(f"n{n}" for n in range(120))]
 
 
-async def test_rest_on_another_gateway_only_makes_the_publisher_read_on(start_gateway: StartGateway) -> None:
+async def test_rest_appends_at_another_gateway_do_not_close_the_publisher(start_gateway: StartGateway) -> None:
     session_id = new_id("s")
     here, there = await start_gateway(), await start_gateway()
     bot = await publisher(here, session_id)
@@ -153,7 +153,7 @@ async def test_rest_on_another_gateway_only_makes_the_publisher_read_on(start_ga
     assert [event["eventId"] for event in await board.events(5)] == ["a", "r1", "r2", "b", "c"]
 
 
-async def test_rest_beside_a_publisher_makes_one_log(gateway: Gateway) -> None:
+async def test_rest_appends_beside_a_publisher_form_one_log(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
 
@@ -177,7 +177,7 @@ async def test_rest_beside_a_publisher_makes_one_log(gateway: Gateway) -> None:
     assert sorted(seq for seqs in parts for seq in seqs) == list(range(1, 251))
 
 
-async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway) -> None:
+async def test_a_publisher_notices_an_end_at_another_gateway(start_gateway: StartGateway) -> None:
     session_id = new_id("s")
     settings: dict[str, Any] = {"end_grace": 0.2, "flush_interval": 0.1}
     here, there = await start_gateway(**settings), await start_gateway(**settings)
@@ -186,7 +186,7 @@ async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")
     ended = await there.post(f"/sessions/{session_id}/complete", {"reason": "operator"})
-    await bot.append("a", "b")  # in the time of grace
+    await bot.append("a", "b")  # in the grace time
     messages, code = await bot.rest()
     assert code == 4410
     assert [
@@ -206,7 +206,7 @@ async def test_an_end_on_another_gateway_is_noticed(start_gateway: StartGateway)
 
 
 @pytest.mark.parametrize("reads", ["by time", "by seq"])
-async def test_timestamps_that_go_back_between_two_gateways_are_ordered(
+async def test_history_is_ordered_when_timestamps_go_back_between_two_gateways(
     start_gateway: StartGateway, reads: str
 ) -> None:
     session_id = new_id("s")
@@ -222,5 +222,5 @@ async def test_timestamps_that_go_back_between_two_gateways_are_ordered(
         else:
             events = (await gateway.get(f"/sessions/{session_id}/events"))["events"]
         if gateway is there and len(events) == 2:
-            continue  # it has not heard of the third one, which went to the other gateway
+            continue  # this gateway has not heard of the third event, which went to the other one
         assert [each["eventId"] for each in events] == (["a", "c", "b"] if reads == "by time" else ["a", "b", "c"])

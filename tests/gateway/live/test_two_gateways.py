@@ -22,14 +22,14 @@ async def there(start_gateway: StartGateway) -> Gateway:
 
 
 async def post_event(gateway: Gateway, session_id: str, body: Json) -> tuple[Json, bool]:
-    """The answer, and whether it says that all of it was stored before."""
+    """Return the answer, and whether it says that every event was stored before."""
     async with gateway.request("POST", f"/sessions/{session_id}/events", json=body) as response:
         assert response.status == 201, await response.text()
         return await response.json(), "Idempotent-Replayed" in response.headers
 
 
 async def in_both(here: Gateway, there: Gateway) -> str:
-    """A session that is in the memory of both, and in which nothing has been stored."""
+    """A session that both gateways have in memory, without events."""
     session_id = await here.create()
     await there.parts.sessions.open(session_id)
     return session_id
@@ -38,7 +38,7 @@ async def in_both(here: Gateway, there: Gateway) -> str:
 @pytest.mark.parametrize(
     "fields", [{}, {"timestamp": "2026-01-01T00:00:00.000Z"}], ids=["our time", "the client's time"]
 )
-async def test_what_the_other_gateway_has_stored_is_a_replay(
+async def test_an_event_stored_by_another_gateway_is_answered_as_a_replay(
     here: Gateway, there: Gateway, fields: dict[str, Any]
 ) -> None:
     session_id = await in_both(here, there)
@@ -47,7 +47,7 @@ async def test_what_the_other_gateway_has_stored_is_a_replay(
     assert await post_event(there, session_id, new_event("e1", {"n": 1}, **fields)) == (first, True)
 
 
-async def test_a_batch_is_a_replay_when_all_of_it_was_stored_before(here: Gateway, there: Gateway) -> None:
+async def test_a_batch_is_a_replay_only_if_all_its_events_were_stored_before(here: Gateway, there: Gateway) -> None:
     session_id = await in_both(here, there)
     known = [new_event(f"e{n}", {"n": n}) for n in range(3)]
     first, _ = await post_event(here, session_id, {"events": known})
@@ -58,7 +58,9 @@ async def test_a_batch_is_a_replay_when_all_of_it_was_stored_before(here: Gatewa
     assert await post_event(here, session_id, {"events": [new_event("new")]}) == ({"events": both["events"][:1]}, True)
 
 
-async def test_a_publisher_hears_that_the_other_gateway_has_stored_its_event(here: Gateway, there: Gateway) -> None:
+async def test_a_publisher_gets_a_duplicate_ack_for_an_event_stored_by_another_gateway(
+    here: Gateway, there: Gateway
+) -> None:
     session_id = await here.create()
     bot = await publisher(here, session_id)
     await post_event(there, session_id, new_event("e1", {"n": 1}))
@@ -73,7 +75,7 @@ async def test_a_publisher_hears_that_the_other_gateway_has_stored_its_event(her
     ]
 
 
-async def test_reading_a_session_shows_what_the_other_gateway_has_done(here: Gateway, there: Gateway) -> None:
+async def test_reading_a_session_shows_changes_made_at_another_gateway(here: Gateway, there: Gateway) -> None:
     session_id = await in_both(here, there)
     path = f"/sessions/{session_id}"
     board = await subscriber(there)
@@ -84,7 +86,7 @@ async def test_reading_a_session_shows_what_the_other_gateway_has_done(here: Gat
         seen = await there.get(path)
         assert (seen["status"], seen["lastSeq"], seen["lastEventAt"]) == ("active", n, event["timestamp"])
         assert seen["pagination"]["total"] == n
-        assert [event["eventId"] for event in await board.events(n, n - 1)] == [f"e{n}"]  # it has caught up by that
+        assert [event["eventId"] for event in await board.events(n, n - 1)] == [f"e{n}"]  # caught up by then
     async with there.request("GET", f"{path}/events", headers={"Accept": "application/x-ndjson"}) as response:
         assert len((await response.text()).splitlines()) == 2
     ended = await here.post(f"{path}/complete", {"reason": "hangup"})
@@ -93,9 +95,7 @@ async def test_reading_a_session_shows_what_the_other_gateway_has_done(here: Gat
     assert (await board.next_of("session"))["session"] == ended
 
 
-async def test_a_session_left_by_its_publisher_is_read_as_the_next_one_elsewhere_leaves_it(
-    here: Gateway, there: Gateway
-) -> None:
+async def test_a_session_read_after_its_publisher_moved_elsewhere_is_current(here: Gateway, there: Gateway) -> None:
     session_id = await here.create()
     first = await publisher(here, session_id)
     await first.acked("a")
@@ -109,7 +109,9 @@ async def test_a_session_left_by_its_publisher_is_read_as_the_next_one_elsewhere
 
 
 @pytest.mark.faults
-async def test_what_we_have_stored_ourselves_without_hearing_of_it_is_new(gateway: Gateway, database_uri: str) -> None:
+async def test_an_event_stored_by_an_unconfirmed_own_insert_is_answered_as_new(
+    gateway: Gateway, database_uri: str
+) -> None:
     session_id = await gateway.create()
     lagging = {"code": 64, "errmsg": "waiting for replication timed out"}
     for n, fields in enumerate(({}, {"timestamp": "2026-01-01T00:00:00.000Z"})):

@@ -25,14 +25,14 @@ RIGHTLY_REFUSED = re.compile(r" (?:days|hours) apart$|^Expected `int(?: \| null)
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """False for a refusal that is right, although each part of the request is as described."""
+    """Return False for a correct refusal of a request whose parts all match the document."""
     return response.status_code != 400 or not (
         has_both_styles(case) or has_standard_command(case) or has_wrong_words(case) or is_told_why(response)
     )
 
 
 def has_both_styles(case: Case[Any]) -> bool:
-    """Of paging, of which a request has one."""
+    """A request may use only one style of paging."""
     return {"page", "offset"} <= set(case.query or {})
 
 
@@ -48,7 +48,7 @@ def has_wrong_words(case: Case[Any]) -> bool:
 
 
 def is_told_why(response: Response) -> bool:
-    """Times that are too far from each other, and 1.0, which is an integer in a schema and none in a body."""
+    """Times too far apart, and 1.0, which is an integer for a schema and not for a body."""
     message = response.json()["message"]
     said = message if isinstance(message, list) else [message]
     return all(RIGHTLY_REFUSED.search(text) for text in said)

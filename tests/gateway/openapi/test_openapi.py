@@ -18,8 +18,8 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, m
 from turnwire.gateway.openapi.credentials import CREDENTIAL_EXAMPLES, credential_schemas
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.schemas import EXAMPLES
-from turnwire.gateway.rest.access import MintedToken
 from turnwire.protocol import bodies, messages
+from turnwire.protocol.bodies import MintedToken
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import ErrorCode, InvalidMessage
 from turnwire.protocol.messages import Limits, Shape
@@ -39,23 +39,23 @@ def validator(schema: dict[str, Any]) -> OAS31Validator:
     return OAS31Validator({**schema, "components": DOCUMENT["components"]})
 
 
-async def test_the_document_is_served_and_valid(gateway: Gateway) -> None:
+async def test_the_openapi_document_is_served_and_valid(gateway: Gateway) -> None:
     served = await gateway.get("/openapi.json")
     assert served == DOCUMENT
     OpenAPIV31SpecValidator(served).validate()
 
 
-async def test_every_route_is_described_and_nothing_else(gateway: Gateway) -> None:
+async def test_the_openapi_document_describes_exactly_the_routes_served(gateway: Gateway) -> None:
     served = {
         (route.method.lower(), route.resource.canonical.replace("{session_id}", "{sessionId}"))
         for route in gateway.app.router.routes()
         if route.resource is not None and route.method not in ("HEAD", "OPTIONS")
     }
-    served.remove(("get", "/static/{path}"))  # what the dashboard is made of
+    served.remove(("get", "/static/{path}"))  # the files of the dashboard
     assert served == {(method, path) for method, path, _ in operations()}
 
 
-async def test_the_document_says_the_limits_in_force(start_gateway: StartGateway) -> None:
+async def test_the_openapi_document_states_the_limits_in_force(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_id_chars=40, max_batch_events=7, max_depth=5)
     served = await gateway.get("/openapi.json")
     schemas = served["components"]["schemas"]
@@ -65,7 +65,7 @@ async def test_the_document_says_the_limits_in_force(start_gateway: StartGateway
     assert "at most 5 levels" in schemas["JsonObject"]["description"]
 
 
-def test_operations_have_their_own_ids_and_all_have_texts() -> None:
+def test_every_operation_has_its_own_id_and_a_text() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))
     for _, _, operation in operations():
@@ -75,7 +75,7 @@ def test_operations_have_their_own_ids_and_all_have_texts() -> None:
             assert parameter["description"], (operation["operationId"], parameter["name"])
 
 
-def test_every_example_is_valid() -> None:
+def test_every_example_in_the_openapi_document_is_valid() -> None:
     for name, example in EXAMPLES.items():
         validator({"$ref": f"#/components/schemas/{name}"}).validate(example)
     for response in DOCUMENT["components"]["responses"].values():
@@ -83,7 +83,7 @@ def test_every_example_is_valid() -> None:
         validator(body["schema"]).validate(body["example"])
 
 
-def test_examples_decode_as_the_shapes_they_stand_for() -> None:
+def test_openapi_examples_decode_as_the_shapes_they_illustrate() -> None:
     kinds: list[type[Shape]] = [
         *(bodies.CreateSession, bodies.CompleteSession, bodies.SessionList, bodies.EventPage, bodies.Health),
         *(messages.Session, messages.Event),
@@ -94,7 +94,7 @@ def test_examples_decode_as_the_shapes_they_stand_for() -> None:
 
 
 @pytest.mark.parametrize("kind", [MintRequest, MintedToken, RevocationRequest])
-def test_shapes_of_credentials_are_described_as_they_are(kind: type[Shape]) -> None:
+def test_the_shapes_of_credentials_are_described(kind: type[Shape]) -> None:
     described = credential_schemas()[kind.__name__]
     fields = msgspec.structs.fields(kind)
     assert list(described["properties"]) == [field.encode_name for field in fields]
@@ -104,7 +104,7 @@ def test_shapes_of_credentials_are_described_as_they_are(kind: type[Shape]) -> N
     msgspec.convert(example, kind)
 
 
-def test_limits_of_credentials_are_those_in_force() -> None:
+def test_the_described_limits_of_credentials_are_those_in_force() -> None:
     _, made = msgspec.json.schema_components([MintRequest], ref_template="{name}")
     described = credential_schemas()["MintRequest"]["properties"]
     for name in ("sub", "ttl"):
@@ -123,7 +123,9 @@ def test_limits_of_credentials_are_those_in_force() -> None:
         ("admin", ["x"] * 1001, False),
     ],
 )
-def test_what_may_be_minted_is_described(scope: str, sessions: list[str], valid: bool) -> None:
+def test_the_described_token_request_accepts_exactly_the_rights_that_may_be_minted(
+    scope: str, sessions: list[str], valid: bool
+) -> None:
     body = {"sub": "alice", "scope": scope, "sessions": sessions}
     assert validator({"$ref": "#/components/schemas/MintRequest"}).is_valid(body) is valid
     with contextlib.nullcontext() if valid else pytest.raises(ValueError, match=r"scope|sessions"):
@@ -132,7 +134,7 @@ def test_what_may_be_minted_is_described(scope: str, sessions: list[str], valid:
 
 
 @pytest.mark.parametrize("given", [{}, {"jti": "a", "sub": "b"}, {"jti": None}, {"key": ""}, {"sub": "x" * 257}])
-def test_revocations_that_are_refused_are_described_so(given: dict[str, Any]) -> None:
+def test_invalid_revocations_are_invalid_by_the_document_too(given: dict[str, Any]) -> None:
     assert not validator({"$ref": "#/components/schemas/RevocationRequest"}).is_valid(given)
     with pytest.raises(InvalidMessage):
         mark_of(msgspec.convert(given, RevocationRequest))
@@ -157,7 +159,7 @@ def test_websockets_are_described_with_their_messages() -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?offset=0"])
-async def test_answers_are_as_described(gateway: Gateway, query: str) -> None:
+async def test_real_answers_match_the_openapi_document(gateway: Gateway, query: str) -> None:
     session_id = await gateway.create(metadata={"a": {"b": [1, None]}})
     path = f"/sessions/{session_id}"
     event = await gateway.post(f"{path}/events", new_event("e"), status=201)
@@ -177,7 +179,7 @@ async def test_answers_are_as_described(gateway: Gateway, query: str) -> None:
 
 
 class Page(HTMLParser):
-    """Ids, links and whether the elements are nested as they must."""
+    """Collects ids and links, and checks that elements are nested correctly."""
 
     VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})
 
@@ -213,7 +215,7 @@ async def read_page(gateway: Gateway, path: str) -> Page:
         return Page(await response.text())
 
 
-async def test_the_reference_has_every_operation_and_schema(gateway: Gateway) -> None:
+async def test_the_api_reference_has_every_operation_and_schema(gateway: Gateway) -> None:
     page = await read_page(gateway, "/docs")
     assert len(page.ids) == len(set(page.ids))
     for _, path, operation in operations():
@@ -223,7 +225,7 @@ async def test_the_reference_has_every_operation_and_schema(gateway: Gateway) ->
         assert f"schema-{name}" in page.ids
 
 
-async def test_links_of_the_reference_lead_somewhere(gateway: Gateway) -> None:
+async def test_links_within_the_api_reference_lead_somewhere(gateway: Gateway) -> None:
     page = await read_page(gateway, "/docs")
     assert page.links
     for link in set(page.links):
@@ -234,7 +236,7 @@ async def test_links_of_the_reference_lead_somewhere(gateway: Gateway) -> None:
                 assert response.status == 200
 
 
-async def test_the_commands_that_send_the_first_event_work(gateway: Gateway) -> None:
+async def test_the_commands_in_the_api_reference_work(gateway: Gateway) -> None:
     page = await read_page(gateway, "/docs")
     commands = re.findall(r"curl (\S+)(?: \\\n\s+-H '(\S+): (\S+)' \\\n\s+-d '(.+)')?", page.text)
     statuses = []

@@ -18,7 +18,7 @@ SOCKETS = ("publish", "subscribe")
 
 @pytest.mark.property
 @pytest.mark.timeout(120)
-async def test_the_api_is_what_its_document_says(gateway: Gateway, tmp_path: Path) -> None:
+async def test_the_api_behaves_as_its_openapi_document_says(gateway: Gateway, tmp_path: Path) -> None:
     await gateway.create("call-0001")
     await gateway.fill("call-0001", 3)
     excluded = [argument for operation in SOCKETS for argument in ("--exclude-operation-id", operation)]

@@ -18,7 +18,7 @@ OURS = [STATIC / name for name in FILES if not name.startswith("vendor/") and na
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 
-async def test_the_page_may_run_its_own_files_and_talk_to_this_gateway_alone(gateway: Gateway) -> None:
+async def test_the_dashboard_may_run_only_its_own_files_and_talk_only_to_this_gateway(gateway: Gateway) -> None:
     async with gateway.request("GET", "/") as response:
         assert (response.status, response.content_type, response.charset) == (200, "text/html", "utf-8")
         policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
@@ -28,7 +28,7 @@ async def test_the_page_may_run_its_own_files_and_talk_to_this_gateway_alone(gat
     assert set(policy) == {"default-src", "base-uri", "form-action", "frame-ancestors"}
 
 
-async def test_every_file_is_served_with_its_type(gateway: Gateway) -> None:
+async def test_every_dashboard_file_is_served_with_its_media_type(gateway: Gateway) -> None:
     for name in FILES:
         if name == "index.html":
             continue
@@ -39,7 +39,7 @@ async def test_every_file_is_served_with_its_type(gateway: Gateway) -> None:
             assert wanted in (None, response.content_type), name
 
 
-async def test_a_file_that_is_known_is_not_sent_again(gateway: Gateway) -> None:
+async def test_an_unchanged_dashboard_file_is_answered_304(gateway: Gateway) -> None:
     async with gateway.request("GET", "/static/pages/app.js") as response:
         assert response.headers["Cache-Control"] == "no-cache"
         tag = response.headers["ETag"]
@@ -52,7 +52,7 @@ async def test_a_file_that_is_known_is_not_sent_again(gateway: Gateway) -> None:
         assert response.status == 200
 
 
-async def test_large_files_are_packed_for_those_who_unpack(gateway: Gateway) -> None:
+async def test_large_dashboard_files_are_compressed_for_clients_that_accept_it(gateway: Gateway) -> None:
     whole = (STATIC / "pages" / "app.js").read_bytes()
     for accepted, packed in (("gzip, br", True), ("identity", False)):
         headers = {"Accept-Encoding": accepted}
@@ -73,11 +73,11 @@ async def test_large_files_are_packed_for_those_who_unpack(gateway: Gateway) -> 
      "/static/%2e%2e/dashboard.py", "/static/..%2fdashboard.py", "/static//etc/passwd",
      "/static/index.html", "/static/none.js"],
 )  # fmt: skip
-async def test_nothing_else_is_served_and_nothing_is_listed(gateway: Gateway, path: str) -> None:
+async def test_no_other_file_is_served_and_no_folder_is_listed(gateway: Gateway, path: str) -> None:
     await gateway.refused("GET", path, 404)
 
 
-def test_all_that_the_files_refer_to_is_there() -> None:
+def test_every_file_that_the_dashboard_refers_to_exists() -> None:
     for path in OURS:
         text = path.read_text()
         for name in re.findall(r'(?:from|import) "(\.{1,2}/[^"]+)"', text):
@@ -86,7 +86,7 @@ def test_all_that_the_files_refer_to_is_there() -> None:
             assert (STATIC / name.removeprefix("static/")).is_file(), f"{path.name}: {name}"
 
 
-def test_the_files_name_no_other_host_and_start_nothing_inline() -> None:
+def test_the_dashboard_names_no_other_host_and_has_no_inline_code() -> None:
     for path in OURS:
         text = path.read_text().replace("http://www.w3.org/", "")
         assert not re.search(r"https?://\w", text), path
@@ -96,11 +96,11 @@ def test_the_files_name_no_other_host_and_start_nothing_inline() -> None:
     assert not re.search(r"<style|<script(?![^>]* src=)| style=| on\w+=", page)
 
 
-def test_modules_are_small() -> None:
+def test_the_dashboards_modules_are_small() -> None:
     assert [path.name for path in OURS if len(path.read_text().splitlines()) > 300] == []
 
 
-def test_each_library_has_its_licence_and_its_version() -> None:
+def test_each_vendored_library_has_its_licence_and_its_version() -> None:
     notes = (STATIC / "vendor" / "README.md").read_text()
     for name in ("preact", "htm", "uplot"):
         assert re.search(rf"{name} \d+\.\d+\.\d+", notes)

@@ -16,7 +16,7 @@ from tests.support.sockets import until
 
 StartPeers = Callable[..., Awaitable[list[Gateway]]]
 POLLS_NEVER = {"poll_interval": 60}
-"""What comes then has come over Redis."""
+"""So long that events which arrive have come over Redis."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Key and certificate of localhost, signed by itself."""
+    """A key and a self-signed certificate for localhost."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
@@ -42,7 +42,7 @@ def is_up(gateway: Gateway) -> bool:
 
 @pytest.fixture
 def start_peers(start_gateway: StartGateway, redis: RedisServer) -> StartPeers:
-    """Starts so many gateways that reach each other."""
+    """Start this many gateways that reach each other."""
 
     async def start(count: int, **settings: Any) -> list[Gateway]:
         settings = {"redis_url": redis.url, **POLLS_NEVER, **settings}
@@ -60,7 +60,7 @@ def _knows(gateway: Gateway, count: int) -> bool:
 
 
 async def watched_elsewhere(gateway: Gateway, session_id: str) -> None:
-    """Returns when the gateway knows that another one watches the session."""
+    """Wait until the gateway knows that another one watches the session."""
     peers = gateway.parts.peers
     assert peers is not None
     await until(lambda: peers.is_watched(session_id), "that it is watched elsewhere")

@@ -1,4 +1,4 @@
-"""nginx and HAProxy before two gateways, with the sample files of the documentation as they stand."""
+"""nginx and HAProxy in front of two gateways, with the documentation's sample files as they stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 
 async def stream_a_call(http: aiohttp.ClientSession, url: str) -> None:
-    """Publish, subscribe, follow and read a session, over connections that each go to any gateway."""
+    """Publish, subscribe, follow and read a session, over connections that may each go to either gateway."""
     session_id = new_id("s")
     async with (
         http.ws_connect(f"{url}/sessions/{session_id}/publish?language=en") as bot,
@@ -44,7 +44,7 @@ async def stream_a_call(http: aiohttp.ClientSession, url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nginx.conf", "haproxy.cfg"])
-async def test_the_sample_serves_sockets_streams_and_rest_under_tls_and_a_prefix(
+async def test_each_sample_configuration_serves_sockets_streams_and_rest_over_tls_under_a_prefix(
     start_peers: StartPeers, tmp_path: Path, certificate: tuple[Path, Path], name: str
 ) -> None:
     ports = [gateway.port for gateway in await start_peers(2)]

@@ -1,4 +1,4 @@
-"""What happens at one gateway is seen at the others at once, over a real Redis."""
+"""Events, signals, takeovers and ends at one gateway reach the others at once, over a real Redis."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_events_reach_the_subscribers_of_all_gateways_in_order(start_peers
         assert [event["seq"] for event in await board.events(150)] == list(range(1, 151))
 
 
-async def test_events_by_rest_reach_the_gateway_of_the_publisher(pair: list[Gateway]) -> None:
+async def test_events_appended_by_rest_elsewhere_reach_the_publishers_gateway(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")
     bot = await publisher(here, session_id)
@@ -47,7 +47,7 @@ async def test_events_by_rest_reach_the_gateway_of_the_publisher(pair: list[Gate
     assert [event["eventId"] for event in await board.events(2, 1)] == ["after"]
 
 
-async def test_an_event_stored_while_somebody_began_to_watch_elsewhere_is_delivered(pair: list[Gateway]) -> None:
+async def test_an_event_stored_while_a_subscription_begins_elsewhere_is_delivered(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")
     bot = await publisher(here, session_id)
@@ -110,7 +110,7 @@ async def test_a_claim_closes_the_publisher_of_another_gateway_at_once(pair: lis
     assert await second.acked("b") == [2]
 
 
-async def test_an_end_tells_the_publisher_of_another_gateway_at_once_and_it_may_go_on_for_the_grace_time(
+async def test_an_end_reaches_the_publisher_at_another_gateway_which_may_send_for_the_grace_time(
     start_peers: StartPeers,
 ) -> None:
     here, there = await start_peers(2, end_grace=1.0)
@@ -133,7 +133,7 @@ async def test_an_end_is_pushed_to_the_subscribers_of_another_gateway(pair: list
     assert (seen["session"]["status"], seen["session"]["endReason"]) == ("completed", "hangup")
 
 
-async def test_nothing_is_sent_for_a_session_that_nobody_watches_elsewhere(pair: list[Gateway]) -> None:
+async def test_no_message_is_sent_for_a_session_that_nobody_watches_elsewhere(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")
     bot = await publisher(here, session_id)
@@ -146,7 +146,7 @@ async def test_nothing_is_sent_for_a_session_that_nobody_watches_elsewhere(pair:
     assert session_id not in there.live
 
 
-async def test_the_health_tells_of_redis(pair: list[Gateway]) -> None:
+async def test_health_reports_the_state_of_redis(pair: list[Gateway]) -> None:
     for gateway in pair:
         health = await gateway.get("/health")
         assert (health["status"], health["dependencies"]) == ("ok", {"mongodb": "up", "redis": "up"})
@@ -156,11 +156,13 @@ async def test_the_health_tells_of_redis(pair: list[Gateway]) -> None:
         assert "turnwire_bus_messages_sent_total" in text
 
 
-async def test_a_gateway_without_redis_does_not_speak_of_it(gateway: Gateway) -> None:
+async def test_health_of_a_gateway_without_redis_does_not_mention_it(gateway: Gateway) -> None:
     assert (await gateway.get("/health"))["dependencies"] == {"mongodb": "up"}
 
 
-async def test_gateways_of_another_database_are_not_heard(start_peers: StartPeers, pair: list[Gateway]) -> None:
+async def test_gateways_of_another_database_do_not_hear_each_other(
+    start_peers: StartPeers, pair: list[Gateway]
+) -> None:
     here, _ = pair
     (stranger,) = await start_peers(1, mongodb_database=new_id("other"))
     session_id = await here.create()

@@ -14,7 +14,7 @@ SOON: dict[str, Any] = {"feed_interval": 0.05}
 
 
 async def feed(gateway: Gateway, **fields: Json) -> Socket:
-    """A subscriber to the feed that has got the sessions there are."""
+    """A subscriber to the feed that has received the existing sessions."""
     board = await subscriber(gateway)
     await board.send({"type": "subscribe", "ref": "f", "feed": "sessions", **fields})
     await board.next("subscribed")
@@ -23,7 +23,7 @@ async def feed(gateway: Gateway, **fields: Json) -> Socket:
 
 
 async def told(board: Socket, session_id: str, **fields: Json) -> Json:
-    """The first change of the session that has these fields."""
+    """Return the first change of the session that has these fields."""
     while True:
         message = await board.next_of("session")
         session = message["session"]
@@ -44,7 +44,7 @@ def hears_of_feeds(gateway: Gateway) -> bool:
     return bool(gateway.parts.feed.subscriptions)
 
 
-async def test_a_feed_hears_of_sessions_at_another_gateway_as_they_go_on(pair: list[Gateway]) -> None:
+async def test_a_feed_shows_changes_of_sessions_at_another_gateway(pair: list[Gateway]) -> None:
     here, there = pair
     board = await feed(there)
     await until(lambda: hears_of_feeds(here), "the wish for a feed")
@@ -57,13 +57,13 @@ async def test_a_feed_hears_of_sessions_at_another_gateway_as_they_go_on(pair: l
     await told(board, session_id, status="completed", endReason="hangup")
 
 
-async def test_a_feed_gets_summaries_of_sessions_at_another_gateway(pair: list[Gateway]) -> None:
+async def test_a_feed_shows_summaries_of_sessions_at_another_gateway(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")
     bot = await publisher(here, session_id)
     await bot.acked(line("a", "Hello?"))
     board = await feed(there, summaries=True)
-    message = await told(board, session_id, lastSeq=1)  # the one it began with had none yet
+    message = await told(board, session_id, lastSeq=1)  # the session at the start of the feed had no summary yet
     while "summary" not in message:
         message = await told(board, session_id, lastSeq=1)
     assert message["summary"]["lastLine"]["text"] == "Hello?"
@@ -73,7 +73,7 @@ async def test_a_feed_gets_summaries_of_sessions_at_another_gateway(pair: list[G
     assert message["summary"]["lastLine"]["text"] == "Anybody there?"
 
 
-async def test_a_second_feed_begins_with_what_the_first_one_has_heard(pair: list[Gateway]) -> None:
+async def test_a_second_feed_begins_with_the_sessions_the_first_one_has_heard_of(pair: list[Gateway]) -> None:
     here, there = pair
     first = await feed(there, summaries=True)
     await until(lambda: hears_of_feeds(here), "the wish for a feed")
@@ -91,7 +91,7 @@ async def test_a_second_feed_begins_with_what_the_first_one_has_heard(pair: list
     assert snapshot["summaries"][session_id]["lastLine"]["text"] == "Hello?"
 
 
-async def test_a_feed_by_status_is_told_of_a_session_that_leaves_it_at_another_gateway(pair: list[Gateway]) -> None:
+async def test_a_filtered_feed_shows_a_session_that_leaves_the_filter_at_another_gateway(pair: list[Gateway]) -> None:
     here, there = pair
     board = await feed(there, status=["active"])
     await until(lambda: hears_of_feeds(here), "the wish for a feed")
@@ -103,7 +103,7 @@ async def test_a_feed_by_status_is_told_of_a_session_that_leaves_it_at_another_g
     await told(board, session_id, status="completed")
 
 
-async def test_nothing_is_told_any_more_when_no_feed_is_left(pair: list[Gateway]) -> None:
+async def test_gateways_send_no_feed_news_when_no_feed_is_left(pair: list[Gateway]) -> None:
     here, there = pair
     board = await feed(there)
     await until(lambda: hears_of_feeds(here), "the wish for a feed")
@@ -111,7 +111,7 @@ async def test_nothing_is_told_any_more_when_no_feed_is_left(pair: list[Gateway]
     await until(lambda: not hears_of_feeds(here), "the end of the wish")
 
 
-async def test_without_redis_a_feed_hears_of_sessions_elsewhere_as_they_are_written(
+async def test_without_redis_a_feed_shows_sessions_of_other_gateways_once_they_are_written(
     start_gateway: StartGateway,
 ) -> None:
     settings = {**SOON, "poll_interval": 0.1, "flush_interval": 0.1}

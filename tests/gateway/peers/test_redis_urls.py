@@ -14,17 +14,19 @@ from turnwire.gateway.config import ConfigError, load_config
 from turnwire.gateway.running.app import bus_of
 
 RIGHTS = "+publish +subscribe +unsubscribe +client +hello &turnwire:*"
-"""As docs/operations.md has them."""
+"""As listed in docs/operations.md."""
 
 
-async def test_a_user_with_the_rights_that_the_documentation_names(start_peers: StartPeers, redis: RedisServer) -> None:
+async def test_a_redis_user_with_only_the_documented_rights_is_enough(
+    start_peers: StartPeers, redis: RedisServer
+) -> None:
     assert RIGHTS in (Path(__file__).parents[3] / "docs/operations.md").read_text()
     assert redis.command("ACL", "SETUSER", "gate", "on", ">secret", *RIGHTS.split()) == "+OK"
     gateways = await start_peers(2, redis_url=f"redis://gate:secret@127.0.0.1:{redis.port}/0")
     assert all(map(is_up, gateways))
 
 
-async def test_a_wrong_password_is_told_without_it(
+async def test_a_wrong_redis_password_is_reported_without_showing_it(
     start_gateway: StartGateway, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert redis.command("ACL", "SETUSER", "gate", "on", ">secret", *RIGHTS.split()) == "+OK"
@@ -35,12 +37,14 @@ async def test_a_wrong_password_is_told_without_it(
     assert not is_up(gateway)
 
 
-async def test_host_and_port(start_gateway: StartGateway, redis: RedisServer) -> None:
+async def test_redis_can_be_named_by_host_and_port(start_gateway: StartGateway, redis: RedisServer) -> None:
     gateway = await start_gateway(redis_host="127.0.0.1", redis_port=redis.port)
     await until(lambda: is_up(gateway), "the bus")
 
 
-async def test_tls(start_gateway: StartGateway, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+async def test_redis_can_be_reached_over_tls(
+    start_gateway: StartGateway, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
     with RedisServer(tmp_path, tls=certificate) as redis:
         url = f"rediss://localhost:{redis.tls_port}?ssl_ca_certs={certificate[1]}"
         gateway = await start_gateway(redis_url=url)
@@ -82,6 +86,6 @@ async def test_sentinel_and_redis_with_passwords(
         ("redis+sentinel://localhost/turnwire?colour=red", "REDIS_URL cannot be used"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_at_the_start(url: str, reason: str) -> None:
+def test_an_unusable_redis_url_is_refused_at_the_start(url: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         bus_of(load_config(None, redis_url=url))

@@ -1,9 +1,10 @@
-"""Redis killed, frozen, cut off or emptied: no ack waits for it, no event is missed or doubled, polling takes over."""
+"""Redis killed, frozen, cut off or emptied: no ack waits, subscribers get each event once, polling takes over."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.sockets import Socket, publisher, subscriber, until
 pytestmark = pytest.mark.faults
 POLLS: dict[str, Any] = {"poll_interval": 0.2}
 MOST_SECONDS = 2.0
-"""How long it may take until the bus is known to be away."""
+"""Seconds until a gateway must know that the bus is away."""
 
 
 @pytest.fixture
@@ -25,11 +26,12 @@ async def here_and_there(start_peers: StartPeers) -> list[Gateway]:
 
 
 class Stream:
-    """A publisher at one gateway that sends an event every few milliseconds, and a subscriber at another."""
+    """A publisher at one gateway sends an event every few milliseconds, and a subscriber follows at another."""
 
     def __init__(self, bot: Socket, board: Socket, session_id: str) -> None:
         self.bot, self.board, self.session_id = bot, board, session_id
         self.sent = 0
+        self.seen = 0
         self.slowest_ack = 0.0
         self.slowest_delivery = 0.0
         self._acked_at: dict[int, float] = {}
@@ -58,19 +60,21 @@ class Stream:
             await asyncio.sleep(0.02)
 
     async def _read(self) -> None:
-        seen = 0
-        while not self._stop or seen < self.sent:
+        while True:
             (first, *_) = events = (await self.board.next_of("events"))["events"]
-            assert [event["seq"] for event in events] == list(range(seen + 1, seen + 1 + len(events)))
-            seen += len(events)
+            assert [event["seq"] for event in events] == list(range(self.seen + 1, self.seen + 1 + len(events)))
+            self.seen += len(events)
             late = self._clock() - self._acked_at.get(first["seq"], self._clock())
             self.slowest_delivery = max(self.slowest_delivery, late)
 
     async def end(self) -> None:
-        """All that was sent has been acked and has arrived once, in order."""
+        """Assert that every sent event has been acked and has arrived once, in order."""
         self._stop = True
         async with asyncio.timeout(20):
             await self._publishing
+            await until(lambda: self.seen == self.sent or self._reading.done(), "all that was sent")
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError):
             await self._reading
 
 
@@ -97,18 +101,18 @@ async def goes_down_and_comes_back(gateways: list[Gateway], redis: RedisServer, 
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
-async def test_a_redis_that_goes_and_comes_back_costs_no_event_and_no_ack(
+async def test_a_redis_that_dies_and_comes_back_costs_no_event_and_no_ack(
     stream: Stream, here_and_there: list[Gateway], redis: RedisServer, frozen: bool
 ) -> None:
     await goes_down_and_comes_back(here_and_there, redis, frozen=frozen)
     await watched_elsewhere(here_and_there[0], stream.session_id)
     await stream.end()
     assert stream.sent > 20
-    assert stream.slowest_ack < 1.0
+    assert stream.slowest_ack < MOST_SECONDS
     assert stream.slowest_delivery < MOST_SECONDS + 1.0
 
 
-async def test_a_redis_that_drops_all_connections_or_is_emptied_costs_nothing(
+async def test_a_redis_that_drops_connections_or_is_emptied_costs_no_event(
     stream: Stream, here_and_there: list[Gateway], redis: RedisServer
 ) -> None:
     for words in (["FLUSHALL"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]) * 2:
@@ -116,7 +120,7 @@ async def test_a_redis_that_drops_all_connections_or_is_emptied_costs_nothing(
         await asyncio.sleep(0.2)
     await until(lambda: all(map(is_up, here_and_there)), "that it is back")
     await stream.end()
-    assert stream.slowest_ack < 1.0
+    assert stream.slowest_ack < MOST_SECONDS
 
 
 async def test_without_redis_events_and_ends_arrive_by_polling(start_gateway: StartGateway) -> None:
@@ -148,7 +152,7 @@ async def test_without_redis_a_publisher_learns_of_a_takeover_and_of_an_end_by_p
     assert (await bots[1].next("completed"))["session"] == ended
 
 
-async def test_a_gateway_starts_and_serves_without_the_redis_it_is_told_to_use(
+async def test_a_gateway_starts_and_serves_while_its_redis_is_away(
     start_gateway: StartGateway, redis: RedisServer
 ) -> None:
     redis.kill()
@@ -162,7 +166,7 @@ async def test_a_gateway_starts_and_serves_without_the_redis_it_is_told_to_use(
     assert (await gateway.get("/health"))["status"] == "ok"
 
 
-async def test_what_others_write_to_the_channels_is_passed_over(
+async def test_foreign_messages_on_the_channels_are_ignored(
     here_and_there: list[Gateway], redis: RedisServer, database_name: str
 ) -> None:
     for garbage in ("x", '"\\xff\\xfe"', '"\\x81\\xa6sender\\xa1x"'):
@@ -172,7 +176,7 @@ async def test_what_others_write_to_the_channels_is_passed_over(
     assert all(map(is_up, here_and_there))
 
 
-async def test_a_head_that_the_log_does_not_confirm_is_not_believed(here_and_there: list[Gateway]) -> None:
+async def test_an_announced_head_that_the_log_does_not_confirm_is_ignored(here_and_there: list[Gateway]) -> None:
     here, there = here_and_there
     session_id = new_id("s")
     bot, board = await publisher(here, session_id), await subscriber(there)

@@ -31,13 +31,13 @@ async def patch(gateway: Gateway, session_id: str, body: Json) -> Json:
         ({"a": 1}, {"a": {"b": 1.0}}, {"a": {"b": 1.0}}),
     ],
 )
-def test_a_merge_patch_is_applied_as_in_rfc_7396(target: Json, change: Json, result: Json) -> None:
+def test_metadata_is_patched_as_in_rfc_7396(target: Json, change: Json, result: Json) -> None:
     before = repr(target)
     assert merged(target, change) == result
     assert repr(target) == before
 
 
-async def test_metadata_and_language_are_changed_and_stay_so(gateway: Gateway, start_gateway: StartGateway) -> None:
+async def test_patched_metadata_and_language_are_stored(gateway: Gateway, start_gateway: StartGateway) -> None:
     session_id = await gateway.create(metadata={"a": 1, "keep": True})
     for _ in range(2):
         session = await patch(gateway, session_id, {"metadata": {"a": None, "b": {"c": 1.0}}, "language": "de"})
@@ -47,7 +47,7 @@ async def test_metadata_and_language_are_changed_and_stay_so(gateway: Gateway, s
     assert (read["metadata"], read["language"]) == ({"keep": True, "b": {"c": 1.0}}, "de")
 
 
-async def test_a_session_is_changed_after_its_end_too(gateway: Gateway) -> None:
+async def test_a_session_can_be_patched_after_its_end(gateway: Gateway) -> None:
     session_id = await gateway.create()
     ended = await gateway.post(f"/sessions/{session_id}/complete", {})
     session = await patch(gateway, session_id, {"metadata": {"outcome": "booked"}})
@@ -55,7 +55,7 @@ async def test_a_session_is_changed_after_its_end_too(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("publishing", [False, True])
-async def test_every_gateway_reads_what_another_has_changed(start_gateway: StartGateway, publishing: bool) -> None:
+async def test_every_gateway_shows_a_patch_made_at_another(start_gateway: StartGateway, publishing: bool) -> None:
     one, other = await start_gateway(), await start_gateway()
     session_id = await one.create()
     socket = await one.client.ws_connect(f"{one.ws_url}/sessions/{session_id}/publish")
@@ -74,7 +74,7 @@ async def test_every_gateway_reads_what_another_has_changed(start_gateway: Start
     await socket.close()
 
 
-async def test_watchers_and_feeds_are_told(gateway: Gateway) -> None:
+async def test_subscribers_and_feeds_are_told_of_a_patch(gateway: Gateway) -> None:
     session_id = await gateway.create()
     socket = await gateway.client.ws_connect(f"{gateway.ws_url}/subscribe")
     await socket.send_json({"type": "subscribe", "ref": "s", "sessionId": session_id})
@@ -99,17 +99,17 @@ async def test_watchers_and_feeds_are_told(gateway: Gateway) -> None:
         ([], 400),
     ],
 )
-async def test_what_cannot_be_stored_is_refused_and_changes_nothing(gateway: Gateway, body: Json, status: int) -> None:
+async def test_an_invalid_patch_is_refused_and_changes_nothing(gateway: Gateway, body: Json, status: int) -> None:
     session_id = await gateway.create(metadata={"a": 1})
     await gateway.refused("PATCH", f"/sessions/{session_id}", status, json=body)
     assert (await gateway.get(f"/sessions/{session_id}"))["metadata"] == {"a": 1}
 
 
-async def test_patches_together_must_not_go_over_the_limit(gateway: Gateway) -> None:
+async def test_patches_that_together_exceed_the_metadata_limit_are_refused(gateway: Gateway) -> None:
     session_id = await gateway.create(metadata={"a": "x" * 40_000})
     await gateway.refused("PATCH", f"/sessions/{session_id}", 413, json={"metadata": {"b": "x" * 40_000}})
     await patch(gateway, session_id, {"metadata": {"a": None, "b": "x" * 40_000}})
 
 
-async def test_no_session_is_not_found(gateway: Gateway) -> None:
+async def test_patching_an_unknown_session_is_not_found(gateway: Gateway) -> None:
     await gateway.refused("PATCH", "/sessions/none", 404, json={})

@@ -16,14 +16,14 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 async def append(gateway: Gateway, session_id: str, body: Json) -> tuple[Json, str | None]:
-    """The answer, and the header that says whether all had been stored before."""
+    """Return the answer, and the header that says whether every event had been stored before."""
     async with gateway.request("POST", f"/sessions/{session_id}/events", json=body) as response:
         assert response.status == 201, await response.text()
         return await response.json(), response.headers.get("Idempotent-Replayed")
 
 
 async def read_lines(gateway: Gateway, path: str, headers: dict[str, str] | None = None) -> list[Json]:
-    """The events of an NDJSON answer."""
+    """Return the events of an NDJSON answer."""
     async with gateway.request("GET", path, headers=headers or NDJSON) as response:
         assert response.status == 200, await response.text()
         assert response.headers["Content-Type"] == "application/x-ndjson"
@@ -35,7 +35,7 @@ async def read_lines(gateway: Gateway, path: str, headers: dict[str, str] | None
 # --- appending -------------------------------------------------------------------------------------------------------
 
 
-async def test_an_event_is_answered_as_stored(gateway: Gateway) -> None:
+async def test_a_posted_event_is_answered_as_stored(gateway: Gateway) -> None:
     session_id = await gateway.create()
     sent = new_event("e1", {"text": "hello"}, timestamp="2025-12-21T12:00:00.123456+02:00")
     stored, replayed = await append(gateway, session_id, sent)
@@ -50,7 +50,7 @@ async def test_an_event_is_answered_as_stored(gateway: Gateway) -> None:
     }
 
 
-async def test_an_event_without_a_timestamp_gets_the_gateways(gateway: Gateway) -> None:
+async def test_a_posted_event_without_a_timestamp_gets_the_gateways_time(gateway: Gateway) -> None:
     session_id = await gateway.create()
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     for event_id, fields in (("e1", {}), ("e2", {"timestamp": None})):
@@ -58,7 +58,7 @@ async def test_an_event_without_a_timestamp_gets_the_gateways(gateway: Gateway) 
         assert before <= parse_time(stored["timestamp"]) <= datetime.now(UTC)
 
 
-async def test_a_batch_is_answered_in_its_order(gateway: Gateway) -> None:
+async def test_a_posted_batch_is_answered_in_its_order(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await append(gateway, session_id, new_event("old", {"n": 0}))
     batch = [new_event("b", {"n": 1}), new_event("old", {"n": 99}), new_event("a", {"n": 2}), new_event("b", {"n": 98})]
@@ -74,7 +74,7 @@ async def test_a_batch_is_answered_in_its_order(gateway: Gateway) -> None:
     assert (again, replayed) == (answer, "true")
 
 
-async def test_a_duplicate_is_answered_with_the_event_first_stored(gateway: Gateway) -> None:
+async def test_a_duplicate_post_is_answered_with_the_event_first_stored(gateway: Gateway) -> None:
     session_id = await gateway.create()
     first, _ = await append(gateway, session_id, new_event("e1", {"n": 1}))
     other = new_event("e1", {"n": 2}, type="system", timestamp="2020-01-01T00:00:00Z")
@@ -82,7 +82,7 @@ async def test_a_duplicate_is_answered_with_the_event_first_stored(gateway: Gate
     assert (await gateway.get(f"/sessions/{session_id}/events"))["events"] == [first]
 
 
-async def test_a_batch_of_the_greatest_size_is_served_and_one_more_is_not(gateway: Gateway) -> None:
+async def test_a_batch_of_the_largest_size_is_stored_and_one_event_more_is_refused(gateway: Gateway) -> None:
     session_id = await gateway.create()
     assert len(await gateway.fill(session_id, 500)) == 500
     path = f"/sessions/{session_id}/events"
@@ -104,7 +104,7 @@ async def test_one_bad_event_stores_nothing_of_its_batch(gateway: Gateway) -> No
     assert (await gateway.get(path)) == {"events": [], "lastSeq": 0, "nextAfterSeq": 0}
 
 
-async def test_an_ended_session_takes_events_for_a_while(start_gateway: StartGateway) -> None:
+async def test_an_ended_session_takes_posted_events_for_the_grace_time(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=3600)
     session_id = await gateway.create()
     await gateway.post(f"/sessions/{session_id}/complete", {})
@@ -113,7 +113,7 @@ async def test_an_ended_session_takes_events_for_a_while(start_gateway: StartGat
     assert (await gateway.get(f"/sessions/{session_id}"))["status"] == "completed"
 
 
-async def test_after_that_only_what_is_stored_is_answered(start_gateway: StartGateway) -> None:
+async def test_after_the_grace_time_only_stored_events_are_answered(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0)
     session_id = await gateway.create()
     first, _ = await append(gateway, session_id, new_event("e1"))
@@ -126,7 +126,7 @@ async def test_after_that_only_what_is_stored_is_answered(start_gateway: StartGa
     assert (await gateway.get(path))["lastSeq"] == 1
 
 
-async def test_an_event_at_the_limit_is_served_and_one_byte_more_is_not(gateway: Gateway) -> None:
+async def test_an_event_of_the_largest_size_is_stored_and_one_byte_more_is_refused(gateway: Gateway) -> None:
     session_id = await gateway.create()
     path = f"/sessions/{session_id}/events"
 
@@ -145,7 +145,7 @@ async def test_an_event_at_the_limit_is_served_and_one_byte_more_is_not(gateway:
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
-async def test_windows_go_through_the_whole_log(gateway: Gateway) -> None:
+async def test_windows_by_after_seq_cover_the_whole_log(gateway: Gateway) -> None:
     session_id = await gateway.create()
     stored = await gateway.fill(session_id, 230)
     for limit, steps in (("", [100, 200, 230, 230]), ("&limit=90", [90, 180, 230, 230])):
@@ -169,7 +169,7 @@ async def test_a_window_beyond_the_end_is_empty(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("query", ["afterSeq=-1", "afterSeq=x", "afterSeq=", "limit=0", "limit=101", "afterSeq=1.0"])
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson", "text/event-stream"])
-async def test_what_is_no_cursor_is_refused(gateway: Gateway, query: str, accept: str) -> None:
+async def test_an_invalid_after_seq_is_refused(gateway: Gateway, query: str, accept: str) -> None:
     session_id = await gateway.create()
     path = f"/sessions/{session_id}/events?{query}"
     envelope = await gateway.refused("GET", path, 400, headers={"Accept": accept})
@@ -202,7 +202,7 @@ async def test_ndjson_keeps_line_breaks_inside_events(gateway: Gateway) -> None:
     assert json.loads(body) == stored
 
 
-async def test_ndjson_waits_for_a_slow_reader_and_ends_with_the_log_as_it_was(gateway: Gateway) -> None:
+async def test_ndjson_waits_for_a_slow_reader_and_ends_where_the_log_ended_at_its_start(gateway: Gateway) -> None:
     session_id = await gateway.create()
     path = f"/sessions/{session_id}/events"
     for first in range(0, 300, 5):
@@ -242,7 +242,9 @@ async def test_ndjson_waits_for_a_slow_reader_and_ends_with_the_log_as_it_was(ga
         (",;=,", "application/json"),
     ],
 )
-async def test_the_accept_header_chooses_the_form(gateway: Gateway, accept: str | None, content_type: str) -> None:
+async def test_the_accept_header_selects_the_form_of_the_events(
+    gateway: Gateway, accept: str | None, content_type: str
+) -> None:
     session_id = await gateway.create()
     headers = {} if accept is None else {"Accept": accept}
     async with gateway.request("GET", f"/sessions/{session_id}/events", headers=headers) as response:
@@ -251,7 +253,7 @@ async def test_the_accept_header_chooses_the_form(gateway: Gateway, accept: str 
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson", "text/event-stream"])
-async def test_head_is_answered_without_a_body(gateway: Gateway, accept: str) -> None:
+async def test_head_on_events_is_answered_without_a_body(gateway: Gateway, accept: str) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 1)
     async with gateway.request("HEAD", f"/sessions/{session_id}/events", headers={"Accept": accept}) as response:

@@ -1,4 +1,4 @@
-"""Figures that live on the session: while it goes on, with its end, and after a restart."""
+"""Figures on the session: during the call, with its end, and after a restart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def figures_of(gateway: Gateway, session_id: str) -> Json:
 
 
 async def when_there(gateway: Gateway, session_id: str, **expected: Json) -> Json:
-    """The figures once they have these values."""
+    """Wait until the figures have these values."""
     async with asyncio.timeout(10):
         while True:
             figures = await figures_of(gateway, session_id)
@@ -49,7 +49,7 @@ async def when_there(gateway: Gateway, session_id: str, **expected: Json) -> Jso
             await asyncio.sleep(0.02)
 
 
-async def test_a_live_session_has_figures_of_what_has_been_said(gateway: Gateway) -> None:
+async def test_a_live_session_has_figures_of_its_events_so_far(gateway: Gateway) -> None:
     session_id = await gateway.create()
     assert await figures_of(gateway, session_id) is None
     await say(gateway, session_id)
@@ -58,7 +58,7 @@ async def test_a_live_session_has_figures_of_what_has_been_said(gateway: Gateway
     assert listed["figures"]["turns"] == 2
 
 
-async def test_the_figures_are_written_with_the_end_and_there_after_a_restart(
+async def test_figures_are_stored_with_the_end_and_survive_a_restart(
     gateway: Gateway, start_gateway: StartGateway
 ) -> None:
     session_id = await gateway.create()
@@ -74,7 +74,7 @@ async def test_the_figures_are_written_with_the_end_and_there_after_a_restart(
     assert (await elsewhere.get("/sessions"))["sessions"][0]["figures"] == FIGURES
 
 
-async def test_what_comes_in_the_time_of_grace_counts_too(gateway: Gateway, start_gateway: StartGateway) -> None:
+async def test_events_in_the_grace_time_count_in_the_figures(gateway: Gateway, start_gateway: StartGateway) -> None:
     session_id = await gateway.create()
     await gateway.post(f"/sessions/{session_id}/complete", {})
     assert (await figures_of(gateway, session_id))["turns"] == 0
@@ -84,7 +84,7 @@ async def test_what_comes_in_the_time_of_grace_counts_too(gateway: Gateway, star
     assert await figures_of(await start_gateway(), session_id) == FIGURES
 
 
-async def test_figures_can_be_off(start_gateway: StartGateway) -> None:
+async def test_with_figures_off_sessions_have_none(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     await say(gateway, session_id)
@@ -93,7 +93,9 @@ async def test_figures_can_be_off(start_gateway: StartGateway) -> None:
     assert await figures_of(gateway, session_id) is None
 
 
-async def test_a_session_opened_in_its_middle_reads_its_log_once(gateway: Gateway, start_gateway: StartGateway) -> None:
+async def test_the_figures_of_a_session_opened_in_its_middle_read_its_log_once(
+    gateway: Gateway, start_gateway: StartGateway
+) -> None:
     session_id = await gateway.create()
     await say(gateway, session_id)
     await gateway.stop()
@@ -106,7 +108,7 @@ async def test_a_session_opened_in_its_middle_reads_its_log_once(gateway: Gatewa
 
 
 @pytest.mark.parametrize("at_end", [0, 500])
-async def test_an_end_waits_for_a_short_log_and_not_for_a_long_one(
+async def test_an_end_waits_for_the_figures_of_a_short_log_and_not_of_a_long_one(
     gateway: Gateway, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, at_end: int
 ) -> None:
     monkeypatch.setattr(conversing, "_READ_AT_END", at_end)
@@ -122,7 +124,7 @@ async def test_an_end_waits_for_a_short_log_and_not_for_a_long_one(
             await asyncio.sleep(0.02)
 
 
-async def test_figures_of_a_long_call_are_made_off_the_event_loop(
+async def test_figures_of_a_long_call_are_computed_off_the_event_loop(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversing, "LONG", 1)

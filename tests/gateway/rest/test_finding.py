@@ -18,7 +18,7 @@ Json = Any
 
 
 async def call(gateway: Gateway, session_id: str, *texts: str, end: Json = None, **fields: Json) -> None:
-    """A session in which this was said, ended unless `end` is False."""
+    """Create a session in which this was said, ended unless `end` is False."""
     await gateway.create(session_id, **fields)
     events = [new_event(f"e{n}", {"text": text}) for n, text in enumerate(texts)]
     if events:
@@ -38,7 +38,7 @@ async def when_found(gateway: Gateway, query: str, expected: list[str]) -> None:
 
 
 async def searching(start_gateway: StartGateway, folder: Path, **settings: Any) -> Gateway:
-    """A gateway with a search that knows all there is."""
+    """A gateway whose search index is up to date."""
     gateway = await start_gateway(search="on", data_dir=folder, **settings)
     async with asyncio.timeout(10):
         while gateway.gateway.search is None or not gateway.gateway.search.ready:
@@ -50,7 +50,7 @@ FAILED = new_event("t", {"event": "tool.failed", "name": "x"}, type="system")
 
 
 @pytest.mark.parametrize("search", ["on", "off"])
-async def test_filters_find_the_same_with_and_without_the_search(
+async def test_filters_find_the_same_sessions_with_and_without_the_search_index(
     start_gateway: StartGateway, tmp_path: Path, search: str
 ) -> None:
     gateway = await searching(start_gateway, tmp_path) if search == "on" else await start_gateway()
@@ -83,7 +83,7 @@ async def test_filters_find_the_same_with_and_without_the_search(
         await when_found(gateway, query, expected)
 
 
-async def test_pages_of_what_was_found_go_on_in_either_order(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_pages_of_found_sessions_join_in_either_order(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await searching(start_gateway, tmp_path)
     ids = [f"call-{n}" for n in range(7)]
     for session_id in ids:
@@ -100,7 +100,7 @@ async def test_pages_of_what_was_found_go_on_in_either_order(start_gateway: Star
         assert pages == expected
 
 
-async def test_what_was_said_is_found_while_the_call_goes_on(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_spoken_words_are_found_during_a_live_call(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await searching(start_gateway, tmp_path)
     await call(gateway, "s", "I would like BREAKFAST.", end=False)
     await call(gateway, "t", "Lunch, please.")
@@ -114,7 +114,7 @@ async def test_what_was_said_is_found_while_the_call_goes_on(start_gateway: Star
     assert answer["count"] == {"value": 1, "exact": True}
 
 
-async def test_without_the_search_words_are_looked_for_in_ids_and_metadata(gateway: Gateway) -> None:
+async def test_without_the_search_index_words_are_found_in_ids_and_metadata(gateway: Gateway) -> None:
     await call(gateway, "s", "breakfast", metadata={"who": "Zoë"})
     answer = await gateway.get(f"/sessions?q={quote('zoe')}")
     assert [session["sessionId"] for session in answer["sessions"]] == ["s"]
@@ -122,7 +122,7 @@ async def test_without_the_search_words_are_looked_for_in_ids_and_metadata(gatew
     assert await found(gateway, "q=breakfast") == []
 
 
-async def test_a_restart_goes_on_where_it_was_and_a_rebuild_finds_all_again(
+async def test_the_search_index_goes_on_after_a_restart_and_can_be_rebuilt(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gateway = await searching(start_gateway, tmp_path)
@@ -137,19 +137,19 @@ async def test_a_restart_goes_on_where_it_was_and_a_rebuild_finds_all_again(
     await when_found(again, "q=lunch", ["t", "s"])
     await when_found(again, "q=breakfast+lunch", ["s"])
     await again.stop()
-    request_rebuild(tmp_path / FILE_NAME)  # what is there is thrown away, and made again from the database
+    request_rebuild(tmp_path / FILE_NAME)  # the index is discarded and rebuilt from the database
     rebuilt = await searching(start_gateway, tmp_path)
     await when_found(rebuilt, "q=breakfast+lunch", ["s"])
     await when_found(rebuilt, "q=lunch", ["t", "s"])
 
 
-async def test_what_ended_at_another_gateway_is_found(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_sessions_that_ended_at_another_gateway_are_found(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway, other = await searching(start_gateway, tmp_path), await start_gateway()
     await call(other, "s", "breakfast")
     await when_found(gateway, "q=breakfast", ["s"])
 
 
-async def test_a_changed_session_is_found_by_what_it_is_now(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_a_patched_session_is_found_by_its_new_values(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await searching(start_gateway, tmp_path)
     await call(gateway, "s", metadata={"outcome": "open"})
     await when_found(gateway, "metadata.outcome=open", ["s"])
@@ -158,7 +158,7 @@ async def test_a_changed_session_is_found_by_what_it_is_now(start_gateway: Start
     assert await found(gateway, "metadata.outcome=open") == []
 
 
-async def test_a_gateway_whose_search_cannot_be_written_goes_on_without(
+async def test_a_gateway_whose_search_index_cannot_be_written_serves_without_it(
     start_gateway: StartGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FILE_NAME).mkdir()
@@ -168,7 +168,9 @@ async def test_a_gateway_whose_search_cannot_be_written_goes_on_without(
     assert [record.name for record in caplog.records].count("turnwire.search") == 1
 
 
-async def test_a_search_without_time_says_how_far_it_came(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_that_runs_out_of_time_says_how_far_it_looked(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listing, "SCAN_SECONDS", 0)
     monkeypatch.setattr(listing, "_SCAN_PAGE", 2)
     for n in range(5):
@@ -183,7 +185,7 @@ async def test_a_search_without_time_says_how_far_it_came(gateway: Gateway, monk
     assert ([session["sessionId"] for session in answer["sessions"]], steps) == (["call-0"], 3)
 
 
-async def test_counts_say_whether_they_are_exact(gateway: Gateway) -> None:
+async def test_counts_of_sessions_say_whether_they_are_exact(gateway: Gateway) -> None:
     for n in range(4):
         await call(gateway, f"s{n}")
     assert (await gateway.get("/sessions?countUpTo=4&limit=1"))["count"] == {"value": 4, "exact": True}
@@ -213,7 +215,7 @@ async def test_an_unknown_parameter_is_refused_with_the_nearest_known_one(
     assert len(texts) == path.count("=")
 
 
-async def test_unknown_parameters_of_writes_are_refused_before_anything_is_done(gateway: Gateway) -> None:
+async def test_a_write_with_an_unknown_parameter_is_refused_before_anything_is_done(gateway: Gateway) -> None:
     await gateway.refused("POST", "/sessions?langage=en", 400, json={"sessionId": "s", "language": "en"})
     await gateway.refused("GET", "/sessions/s", 404)
 
@@ -234,7 +236,7 @@ async def test_unknown_parameters_of_writes_are_refused_before_anything_is_done(
         "toolsFailed=x",
     ],
 )
-async def test_filters_that_make_no_sense_are_refused(gateway: Gateway, query: str) -> None:
+async def test_invalid_filters_are_refused(gateway: Gateway, query: str) -> None:
     await gateway.refused("GET", f"/sessions?{query}", 400)
 
 
@@ -242,7 +244,7 @@ async def test_filters_that_make_no_sense_are_refused(gateway: Gateway, query: s
 
 
 @pytest.mark.parametrize("search", ["on", "off"])
-async def test_sums_by_group(start_gateway: StartGateway, tmp_path: Path, search: str) -> None:
+async def test_sessions_are_summed_up_by_group(start_gateway: StartGateway, tmp_path: Path, search: str) -> None:
     gateway = await searching(start_gateway, tmp_path) if search == "on" else await start_gateway()
     measured = [
         new_event("u", {"text": "Hi", "startedMs": 0, "endedMs": 1000}),
@@ -280,7 +282,7 @@ async def test_sums_by_group(start_gateway: StartGateway, tmp_path: Path, search
     assert (await gateway.get("/stats?startedBefore=2020-01-01T00:00:00Z"))["total"]["calls"] == 0
 
 
-async def test_sums_over_too_long_a_time_are_refused(gateway: Gateway) -> None:
+async def test_sums_over_too_long_a_range_are_refused(gateway: Gateway) -> None:
     before = datetime(2026, 1, 1, tzinfo=UTC)
     for days, group_by in ((401, "day"), (9, "hour")):
         after = quote((before - timedelta(days=days)).isoformat())

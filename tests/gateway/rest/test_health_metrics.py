@@ -20,7 +20,7 @@ from turnwire.version import __version__
 
 @asynccontextmanager
 async def without_storage(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The database does not answer pings; what was known of it is no longer fresh."""
+    """The database does not answer pings, and its last known state is stale."""
     with monkeypatch.context() as patch:
         probe = gateway.gateway.probe
         patch.setattr(probe, "_ask_storage", no)
@@ -44,13 +44,13 @@ async def health(gateway: Gateway, path: str, status: int) -> Json:
     return answer
 
 
-async def test_a_gateway_that_serves_is_healthy(gateway: Gateway) -> None:
+async def test_a_serving_gateway_is_healthy(gateway: Gateway) -> None:
     for path in ("/health", "/health/live", "/health/ready"):
         answer = await health(gateway, path, 200)
         assert (answer["status"], answer["dependencies"]) == ("ok", {"mongodb": "up"})
 
 
-async def test_without_its_database_it_lives_but_does_not_serve(
+async def test_without_its_database_a_gateway_is_live_but_not_ready(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with without_storage(gateway, monkeypatch):
@@ -63,7 +63,7 @@ async def test_without_its_database_it_lives_but_does_not_serve(
             assert (answer["status"], answer["dependencies"]) == (text, {"mongodb": "down"})
 
 
-async def test_while_going_away_it_takes_no_new_traffic(gateway: Gateway) -> None:
+async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
     gateway.gateway.connections.leaving = True
     assert (await health(gateway, "/health/ready", 503))["status"] == "degraded"
     assert (await health(gateway, "/health", 200))["status"] == "degraded"
@@ -74,7 +74,7 @@ async def test_while_going_away_it_takes_no_new_traffic(gateway: Gateway) -> Non
 
 
 class Ping:
-    """Counts the pings, and answers them when told."""
+    """Counts the pings, and answers them when the test says so."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -85,7 +85,7 @@ class Ping:
         return StorageState(await asyncio.shield(self.answer))
 
 
-async def test_those_who_ask_at_once_share_one_ping() -> None:
+async def test_concurrent_health_requests_share_one_ping() -> None:
     ping = Ping()
     probe = StorageProbe(ping)
     asking = [asyncio.create_task(probe.is_up()) for _ in range(100)]
@@ -97,7 +97,7 @@ async def test_those_who_ask_at_once_share_one_ping() -> None:
     assert ping.count == 1
 
 
-async def test_one_who_stops_waiting_does_not_spoil_it_for_the_others() -> None:
+async def test_a_health_client_that_leaves_does_not_cancel_the_shared_ping() -> None:
     ping = Ping()
     probe = StorageProbe(ping)
     impatient = asyncio.create_task(probe.is_up())
@@ -118,7 +118,7 @@ async def test_liveness_does_not_wait_for_a_database_that_hangs() -> None:
     assert ping.count == 1
 
 
-async def test_a_ping_that_raises_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_database_ping_that_raises_means_down(caplog: pytest.LogCaptureFixture) -> None:
     ping = Ping()
     ping.answer.set_exception(RuntimeError("no"))
     assert not await StorageProbe(ping).is_up()
@@ -131,7 +131,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def scrape(gateway: Gateway) -> Callable[..., float]:
-    """A function from a name and labels to the value of that sample; 0 when there is none."""
+    """Return a function from a name and labels to the value of that sample, 0 if there is none."""
     async with gateway.request("GET", "/metrics") as response:
         assert response.status == 200
         assert response.content_type == "text/plain"
@@ -148,7 +148,7 @@ async def scrape(gateway: Gateway) -> Callable[..., float]:
     return value
 
 
-async def test_events_are_counted(gateway: Gateway) -> None:
+async def test_metrics_count_events(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 7)
     await gateway.post(f"/sessions/{session_id}/events", new_event("e1"), status=201)
@@ -161,7 +161,7 @@ async def test_events_are_counted(gateway: Gateway) -> None:
     assert value("turnwire_storage_up") == 1
 
 
-async def test_the_time_to_an_ack_is_measured_for_publishers(gateway: Gateway) -> None:
+async def test_metrics_measure_the_time_to_an_ack_for_publishers(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     for number in range(3):
@@ -172,7 +172,7 @@ async def test_the_time_to_an_ack_is_measured_for_publishers(gateway: Gateway) -
     assert value("turnwire_ack_seconds_sum") > 0
 
 
-async def test_requests_are_counted_by_route_and_never_by_path(gateway: Gateway) -> None:
+async def test_metrics_count_requests_by_route_and_never_by_path(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.get(f"/sessions/{session_id}")
     await gateway.refused("GET", "/sessions/nobody", 404)
@@ -191,7 +191,7 @@ async def test_requests_are_counted_by_route_and_never_by_path(gateway: Gateway)
     assert value("turnwire_http_request_seconds_count", method="GET", route=route) == 2
 
 
-async def test_connections_are_gauged(gateway: Gateway) -> None:
+async def test_metrics_gauge_open_connections(gateway: Gateway) -> None:
     session_id = await gateway.create()
     async with gateway.client.ws_connect(f"{gateway.ws_url}/sessions/{session_id}/publish") as publisher:
         await publisher.receive_json()
@@ -216,7 +216,7 @@ async def test_connections_are_gauged(gateway: Gateway) -> None:
     assert value("turnwire_http_request_seconds_count", method="GET", route=route) == 0
 
 
-async def test_what_the_hub_reports_is_exposed(gateway: Gateway) -> None:
+async def test_metrics_expose_takeovers_nacks_duplicates_and_database_restarts(gateway: Gateway) -> None:
     metrics = gateway.gateway.metrics
     metrics.takeover()
     metrics.fell_behind()
@@ -231,26 +231,26 @@ async def test_what_the_hub_reports_is_exposed(gateway: Gateway) -> None:
     assert value("turnwire_embedded_restarts_total") == 4
 
 
-async def test_a_scrape_says_that_the_database_is_away(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_metrics_show_that_the_database_is_away(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     async with without_storage(gateway, monkeypatch):
         assert (await scrape(gateway))("turnwire_storage_up") == 0
 
 
-async def test_every_metric_of_ours_has_its_prefix(gateway: Gateway) -> None:
+async def test_every_metric_has_the_prefix_turnwire(gateway: Gateway) -> None:
     names: set[str] = (await scrape(gateway)).names  # type: ignore[attr-defined]
     others = {name for name in names if not name.startswith("turnwire_")}
     assert all(name.startswith(("process_", "python_gc_")) for name in others)
     assert not any(name.endswith("_created") for name in names)
 
 
-async def test_openmetrics_is_served_to_who_asks_for_it(gateway: Gateway) -> None:
+async def test_metrics_are_served_as_openmetrics_on_request(gateway: Gateway) -> None:
     headers = {"Accept": "application/openmetrics-text; version=1.0.0"}
     async with gateway.request("GET", "/metrics", headers=headers) as response:
         assert response.content_type == "application/openmetrics-text"
         assert (await response.text()).endswith("# EOF\n")
 
 
-async def test_a_client_that_leaves_is_counted(gateway: Gateway) -> None:
+async def test_metrics_count_a_request_whose_client_has_left(gateway: Gateway) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(
         b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"

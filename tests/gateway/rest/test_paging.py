@@ -16,7 +16,7 @@ PAGES = ("limit=3", "limit=7", "limit=100", "")
 
 
 async def read_pages(gateway: Gateway, session_id: str, query: str, order: str) -> list[int]:
-    """The seqs of all pages by number, each checked on the way."""
+    """Return the seqs of all pages by number, checking each page."""
     seqs: list[int] = []
     page = 1
     while True:
@@ -34,7 +34,7 @@ async def read_pages(gateway: Gateway, session_id: str, query: str, order: str) 
 
 
 async def read_offsets(gateway: Gateway, session_id: str, query: str, order: str) -> list[int]:
-    """The seqs of all pages by offset."""
+    """Return the seqs of all pages by offset."""
     seqs: list[int] = []
     while True:
         answer = await gateway.get(f"/sessions/{session_id}?offset={len(seqs)}&order={order}&{query}")
@@ -76,7 +76,7 @@ async def test_a_session_is_read_with_its_first_events(gateway: Gateway) -> None
     assert answer["lastEventAt"] == stored[-1]["timestamp"]
 
 
-async def test_the_default_of_each_style_is_its_own(gateway: Gateway) -> None:
+async def test_each_style_of_paging_has_its_own_default_limit(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 60)
     by_offset = await gateway.get(f"/sessions/{session_id}?offset=0")
@@ -106,7 +106,7 @@ async def test_pages_beyond_the_end_are_empty(gateway: Gateway, query: str, orde
     assert answer["pagination"]["total"] == 5
 
 
-async def test_events_that_come_in_the_order_of_their_times(gateway: Gateway) -> None:
+async def test_pages_of_events_in_the_order_of_their_times_are_in_seq_order(gateway: Gateway) -> None:
     session_id = await gateway.create()
     seconds = [0, 0, 1, 1, 1, 2, 5, 8, 8, 13, 21, 34]
     await append_at(gateway, session_id, seconds, batch=5)
@@ -114,14 +114,14 @@ async def test_events_that_come_in_the_order_of_their_times(gateway: Gateway) ->
 
 
 @pytest.mark.parametrize("batch", [1, 4, 500])
-async def test_events_whose_times_go_backwards_are_sorted(gateway: Gateway, batch: int) -> None:
+async def test_pages_of_events_whose_times_go_back_are_ordered_by_time(gateway: Gateway, batch: int) -> None:
     session_id = await gateway.create()
     seconds = [5, 4, 4, 9, 1, 0, 9, 3, 3, 3, -7, 20, 2]
     await append_at(gateway, session_id, seconds, batch)
     await check_order(gateway, session_id, seconds)
 
 
-async def test_a_gateway_that_does_not_know_the_session_sorts_it_too(start_gateway: StartGateway) -> None:
+async def test_a_gateway_without_the_session_in_memory_orders_its_pages_by_time(start_gateway: StartGateway) -> None:
     first = await start_gateway()
     session_id = await first.create()
     seconds = [random.Random(7).randrange(50) for _ in range(130)]
@@ -151,14 +151,14 @@ async def test_a_gateway_that_does_not_know_the_session_sorts_it_too(start_gatew
         ("order=", "order"),
     ],
 )
-async def test_what_cannot_be_paged_by_is_refused(gateway: Gateway, query: str, field: str) -> None:
+async def test_invalid_paging_parameters_are_refused(gateway: Gateway, query: str, field: str) -> None:
     session_id = await gateway.create()
     envelope = await gateway.refused("GET", f"/sessions/{session_id}?{query.replace(' ', '%20')}", 400)
     assert envelope["code"] == "invalid_message"
     assert field in envelope["message"][0]
 
 
-async def test_every_fault_of_a_query_is_named(gateway: Gateway) -> None:
+async def test_every_fault_in_a_query_is_named(gateway: Gateway) -> None:
     session_id = await gateway.create()
     envelope = await gateway.refused("GET", f"/sessions/{session_id}?limit=x&order=x&page=x", 400)
     faults: Json = envelope["message"]

@@ -1,4 +1,4 @@
-"""REST: the same thing asked for many times at once is done once."""
+"""REST: many identical requests at once take effect once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMES = 50
 
 
 async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[Json]) -> list[tuple[int, Json, bool]]:
-    """Status, JSON and whether it was replayed, of one request for each body; all are under way together."""
+    """Send one request for each body, all at once. Returns status, JSON and whether it was replayed, for each."""
 
     async def one(gateway: Gateway, body: Json) -> tuple[int, Json, bool]:
         async with gateway.request(method, path, json=body) as response:
@@ -24,7 +24,7 @@ async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[
 
 
 def only(answers: list[tuple[int, Json, bool]], status: int) -> Any:
-    """The one answer that all got; one of them is no replay."""
+    """Return the one answer that all requests got. Exactly one of them must not be a replay."""
     assert {answered for answered, _, _ in answers} == {status}
     assert [replayed for _, _, replayed in answers].count(False) == 1
     bodies = [body for _, body, _ in answers]
@@ -37,14 +37,14 @@ async def gateways(request: pytest.FixtureRequest, start_gateway: StartGateway) 
     return [await start_gateway() for _ in range(request.param)]
 
 
-async def test_one_session_is_created(gateways: list[Gateway]) -> None:
+async def test_creating_a_session_many_times_at_once_creates_it_once(gateways: list[Gateway]) -> None:
     bodies = [{"sessionId": "s", "language": "en", "metadata": {"n": n}} for n in range(TIMES)]
     session = only(await at_once(gateways, "POST", "/sessions", bodies), 200)
     listed = await gateways[0].get("/sessions")
     assert listed["sessions"] == [session]
 
 
-async def test_a_session_ends_once(gateways: list[Gateway]) -> None:
+async def test_ending_a_session_many_times_at_once_ends_it_once(gateways: list[Gateway]) -> None:
     session_id = await gateways[0].create()
     bodies = [{"status": ("completed", "failed")[n % 2], "reason": f"r{n}"} for n in range(TIMES)]
     session = only(await at_once(gateways, "POST", f"/sessions/{session_id}/complete", bodies), 200)
@@ -53,7 +53,7 @@ async def test_a_session_ends_once(gateways: list[Gateway]) -> None:
     assert session["endedAt"] is not None
 
 
-async def test_one_event_is_stored(gateways: list[Gateway]) -> None:
+async def test_posting_an_event_many_times_at_once_stores_it_once(gateways: list[Gateway]) -> None:
     session_id = await gateways[0].create()
     path = f"/sessions/{session_id}/events"
     answers = await at_once(gateways, "POST", path, [new_event("e", {"n": n}) for n in range(TIMES)])
@@ -62,7 +62,7 @@ async def test_one_event_is_stored(gateways: list[Gateway]) -> None:
         assert (await gateway.get(path))["events"] == [event]
 
 
-async def test_different_events_are_all_stored_without_holes(gateways: list[Gateway]) -> None:
+async def test_posting_different_events_at_once_stores_all_without_holes(gateways: list[Gateway]) -> None:
     session_id = await gateways[0].create()
     path = f"/sessions/{session_id}/events"
     bodies = [{"events": [new_event(f"{n}-{k}") for k in range(4)]} for n in range(TIMES)]

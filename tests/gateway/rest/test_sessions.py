@@ -16,7 +16,7 @@ from turnwire.store.sessions import SessionRecord
 
 
 async def create(gateway: Gateway, body: Json) -> tuple[Json, str | None]:
-    """The session, and the header that says whether it was there before."""
+    """Return the session, and the header that says whether it existed before."""
     async with gateway.request("POST", "/sessions", json=body) as response:
         assert response.status == 200, await response.text()
         return await response.json(), response.headers.get("Idempotent-Replayed")
@@ -31,7 +31,7 @@ async def complete(gateway: Gateway, session_id: str, body: Json = None) -> tupl
 # --- creating --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_new_session_is_answered_as_it_was_asked_for(gateway: Gateway) -> None:
+async def test_a_new_session_has_the_requested_fields(gateway: Gateway) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     session, replayed = await create(gateway, {"sessionId": "call-1", "language": "de-DE", "metadata": {"a": [1]}})
     assert replayed is None
@@ -56,7 +56,7 @@ async def test_a_session_may_start_as_active(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("without_id", [{}, {"sessionId": None}])
-async def test_without_an_id_the_gateway_makes_a_uuid7(gateway: Gateway, without_id: Json) -> None:
+async def test_without_a_session_id_the_gateway_makes_a_uuid7(gateway: Gateway, without_id: Json) -> None:
     first, _ = await create(gateway, {"language": "en", **without_id})
     second, _ = await create(gateway, {"language": "en", **without_id})
     assert UUID(first["sessionId"]).version == 7
@@ -71,19 +71,19 @@ async def test_an_existing_session_is_returned_unchanged(gateway: Gateway) -> No
     assert (again, replayed) == (first, "true")
 
 
-async def test_an_existing_session_is_returned_by_a_gateway_that_does_not_know_it(start_gateway: StartGateway) -> None:
+async def test_an_existing_session_is_returned_by_a_gateway_without_it_in_memory(start_gateway: StartGateway) -> None:
     first, _ = await create(await start_gateway(), {"sessionId": "s", "language": "en"})
     again, replayed = await create(await start_gateway(), {"sessionId": "s", "language": "fr"})
     assert (again, replayed) == (first, "true")
 
 
-async def test_fields_nobody_knows_are_ignored(gateway: Gateway) -> None:
+async def test_unknown_fields_of_a_body_are_ignored(gateway: Gateway) -> None:
     session, _ = await create(gateway, {"language": "en", "endedAt": "now", "nobody": {"knows": 1}})
     assert session["endedAt"] is None
 
 
 @pytest.mark.parametrize("length", [1, 256])
-async def test_ids_at_the_limits_are_served(gateway: Gateway, length: int) -> None:
+async def test_session_ids_at_the_length_limits_are_accepted(gateway: Gateway, length: int) -> None:
     session_id = "ä" * length
     await gateway.create(session_id)
     assert (await gateway.get(f"/sessions/{quote(session_id)}"))["sessionId"] == session_id
@@ -93,7 +93,7 @@ async def test_ids_at_the_limits_are_served(gateway: Gateway, length: int) -> No
     "session_id",
     ["a/b", "a/b/events", "/", "..", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
 )
-async def test_any_characters_may_be_in_an_id(gateway: Gateway, session_id: str) -> None:
+async def test_a_session_id_may_contain_any_characters(gateway: Gateway, session_id: str) -> None:
     await gateway.create(session_id)
     path = f"/sessions/{quote(session_id, safe='')}".replace("..", "%2E%2E")
     await gateway.post(f"{path}/events", new_event("e/1"), status=201)
@@ -108,7 +108,7 @@ async def test_any_characters_may_be_in_an_id(gateway: Gateway, session_id: str)
 # --- ending ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_session_ends_once_and_repeats_say_the_same(gateway: Gateway) -> None:
+async def test_a_session_ends_once_and_repeats_return_the_same_end(gateway: Gateway) -> None:
     session_id = await gateway.create()
     first, replayed = await complete(gateway, session_id, {"status": "failed", "reason": "hangup"})
     assert (first["status"], first["endReason"], replayed) == ("failed", "hangup", None)
@@ -126,7 +126,7 @@ async def test_the_body_of_complete_may_be_absent(gateway: Gateway, headers: dic
     assert (session["status"], session["endReason"]) == ("completed", None)
 
 
-async def test_unknown_sessions_are_not_found(gateway: Gateway) -> None:
+async def test_an_unknown_session_is_not_found_on_any_route(gateway: Gateway) -> None:
     for method, path in (
         ("GET", ""),
         ("GET", "/events"),
@@ -142,7 +142,7 @@ async def test_unknown_sessions_are_not_found(gateway: Gateway) -> None:
 
 
 async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: Json) -> list[str]:
-    """Sessions that all started at this moment, put into the store; their ids."""
+    """Store sessions that all started at this moment. Returns their ids."""
     ids = [new_id("s") for _ in range(count)]
     for session_id in ids:
         assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started_at, **fields))
@@ -150,7 +150,7 @@ async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: J
 
 
 async def walk(gateway: Gateway, query: str) -> list[Json]:
-    """All sessions, page by page."""
+    """Return all sessions, read page by page."""
     sessions: list[Json] = []
     cursor = ""
     while True:
@@ -166,7 +166,7 @@ NOON = datetime(2025, 12, 21, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 12, 13, 100])
-async def test_pages_of_sessions_are_complete_though_many_started_at_once(gateway: Gateway, limit: int) -> None:
+async def test_pages_of_sessions_are_complete_even_if_many_started_at_once(gateway: Gateway, limit: int) -> None:
     ids = await insert(gateway, NOON, 6)
     later = await insert(gateway, NOON + timedelta(milliseconds=1), 3)
     earlier = await insert(gateway, NOON - timedelta(days=400), 3)
@@ -175,7 +175,7 @@ async def test_pages_of_sessions_are_complete_though_many_started_at_once(gatewa
     assert [session["sessionId"] for session in sessions] == wanted
 
 
-async def test_sessions_that_start_meanwhile_do_not_shift_the_pages(gateway: Gateway) -> None:
+async def test_sessions_created_while_paging_do_not_shift_the_pages(gateway: Gateway) -> None:
     ids = sorted(await insert(gateway, NOON, 4), reverse=True)
     page = await gateway.get("/sessions?limit=2")
     await gateway.create()
@@ -184,13 +184,13 @@ async def test_sessions_that_start_meanwhile_do_not_shift_the_pages(gateway: Gat
     assert rest["nextCursor"] is None
 
 
-async def test_a_page_that_ends_with_the_last_session_has_no_cursor(gateway: Gateway) -> None:
+async def test_the_page_with_the_last_session_has_no_cursor(gateway: Gateway) -> None:
     await insert(gateway, NOON, 2)
     assert (await gateway.get("/sessions?limit=2"))["nextCursor"] is None
     assert await gateway.get("/sessions?startedAfter=2030-01-01T00:00:00Z") == {"sessions": [], "nextCursor": None}
 
 
-async def test_both_times_are_exclusive(gateway: Gateway) -> None:
+async def test_started_after_and_started_before_are_exclusive(gateway: Gateway) -> None:
     for offset in (-2, -1, 0, 1, 2):
         await insert(gateway, NOON + timedelta(milliseconds=offset), 1)
     for query, wanted in (
@@ -227,17 +227,17 @@ async def test_sessions_are_filtered_by_status_and_language(gateway: Gateway) ->
     assert await ids("language=fr") == set()
 
 
-async def test_a_listed_session_is_as_when_read(gateway: Gateway) -> None:
+async def test_a_listed_session_equals_the_session_as_read(gateway: Gateway) -> None:
     session_id = await gateway.create(metadata={"x": {"y": None}})
     await gateway.fill(session_id, 3)
     (listed,) = (await gateway.get("/sessions"))["sessions"]
     read = await gateway.get(f"/sessions/{session_id}")
-    assert set(listed) == set(Session.__struct_encode_fields__) - {"commands"}  # no bot is there that takes any
+    assert set(listed) == set(Session.__struct_encode_fields__) - {"commands"}  # no connected bot accepts any
     assert listed == {name: read[name] for name in listed}
     assert listed["lastSeq"] == 3
 
 
-async def test_sessions_created_while_pages_are_read_are_never_doubled(gateway: Gateway) -> None:
+async def test_sessions_created_while_paging_are_never_listed_twice(gateway: Gateway) -> None:
     ids = set(await insert(gateway, NOON, 30))
 
     async def create_some() -> None:

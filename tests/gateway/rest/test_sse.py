@@ -18,14 +18,14 @@ Message = dict[str, Any]
 
 
 class Stream:
-    """The messages of one answer, by the rules a browser reads them."""
+    """The messages of one answer, read by the rules that browsers use."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
         self._content = response.content
 
     async def message(self) -> Message | None:
-        """The next one with data: its `event`, `id` (or None) and decoded `data`. None at the end of the stream."""
+        """Return the next message with data: `event`, `id` (or None), decoded `data`. None at the end of the stream."""
         fields: Message = {"event": "message", "id": None}
         lines: list[str] = []
         while line := await self._content.readline():
@@ -43,7 +43,7 @@ class Stream:
         return None
 
     async def until(self, event: str) -> list[Message]:
-        """The messages up to the first of this kind, included."""
+        """Return the messages up to and including the first of this kind."""
         messages: list[Message] = []
         async with asyncio.timeout(20):
             while not messages or messages[-1]["event"] != event:
@@ -53,7 +53,7 @@ class Stream:
         return messages
 
     async def events(self, count: int) -> list[Message]:
-        """The next events of the session; other messages between them are left out."""
+        """Return the next events of the session, leaving out other messages between them."""
         found: list[Message] = []
         while len(found) < count:
             found += [message for message in await self.until("event") if message["event"] == "event"]
@@ -78,7 +78,7 @@ async def append(gateway: Gateway, session_id: str, event_id: str) -> Message:
     return stored
 
 
-async def test_the_log_is_replayed_and_then_followed(gateway: Gateway) -> None:
+async def test_an_event_stream_replays_the_log_and_then_follows_it(gateway: Gateway) -> None:
     session_id = await gateway.create()
     stored = await gateway.fill(session_id, 130)
     async with follow(gateway, session_id) as stream:
@@ -90,7 +90,7 @@ async def test_the_log_is_replayed_and_then_followed(gateway: Gateway) -> None:
             assert await stream.events(1) == [live]
 
 
-async def test_a_session_without_events_is_followed_from_its_first(gateway: Gateway) -> None:
+async def test_an_event_stream_of_an_empty_session_begins_with_its_first_event(gateway: Gateway) -> None:
     session_id = await gateway.create()
     async with follow(gateway, session_id) as stream:
         await stream.until("caughtUp")
@@ -111,7 +111,7 @@ async def test_last_event_id_resumes_and_overrides_after_seq(gateway: Gateway) -
         assert await stream.events(1) == [live]
 
 
-async def test_a_reader_that_comes_back_again_and_again_misses_nothing(gateway: Gateway) -> None:
+async def test_an_sse_reader_that_reconnects_again_and_again_misses_nothing(gateway: Gateway) -> None:
     session_id = await gateway.create()
 
     async def write() -> None:
@@ -127,7 +127,7 @@ async def test_a_reader_that_comes_back_again_and_again_misses_nothing(gateway: 
     assert seqs == list(range(1, 61))
 
 
-async def test_a_change_of_status_is_told(gateway: Gateway) -> None:
+async def test_an_event_stream_tells_every_change_of_status(gateway: Gateway) -> None:
     session_id = await gateway.create()
     async with follow(gateway, session_id) as stream:
         await stream.until("caughtUp")
@@ -140,7 +140,7 @@ async def test_a_change_of_status_is_told(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("header", ["-1", "x", "1.5", "", str(2**53 + 1), "1,2"])
-async def test_a_last_event_id_that_is_no_seq_is_refused(gateway: Gateway, header: str) -> None:
+async def test_a_last_event_id_that_is_not_a_seq_is_refused(gateway: Gateway, header: str) -> None:
     session_id = await gateway.create()
     path = f"/sessions/{session_id}/events"
     envelope = await gateway.refused("GET", path, 400, headers={**SSE, "Last-Event-ID": header})
@@ -148,7 +148,7 @@ async def test_a_last_event_id_that_is_no_seq_is_refused(gateway: Gateway, heade
     assert "Last-Event-ID" in envelope["message"][0]
 
 
-async def test_a_cursor_beyond_the_log_is_refused(gateway: Gateway) -> None:
+async def test_an_event_stream_from_beyond_the_log_is_refused(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 2)
     path = f"/sessions/{session_id}/events"
@@ -158,11 +158,11 @@ async def test_a_cursor_beyond_the_log_is_refused(gateway: Gateway) -> None:
     assert "Last-Event-ID" in envelope["message"][0]
 
 
-async def test_an_unknown_session_cannot_be_followed(gateway: Gateway) -> None:
+async def test_an_event_stream_of_an_unknown_session_is_not_found(gateway: Gateway) -> None:
     await gateway.refused("GET", "/sessions/nobody/events", 404, headers=SSE)
 
 
-async def test_a_gateway_that_goes_away_ends_the_stream(start_gateway: StartGateway) -> None:
+async def test_a_draining_gateway_ends_its_event_streams(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     session_id = await gateway.create()
     async with follow(gateway, session_id) as stream:
@@ -173,7 +173,7 @@ async def test_a_gateway_that_goes_away_ends_the_stream(start_gateway: StartGate
     await stopping
 
 
-async def test_the_session_comes_first_also_for_one_who_was_away_when_it_ended(gateway: Gateway) -> None:
+async def test_an_event_stream_begins_with_the_session_even_after_its_end(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 2)
     await gateway.post(f"/sessions/{session_id}/complete", {"reason": "hangup"})

@@ -24,7 +24,7 @@ async def say(gateway: Gateway, session_id: str, first: int = 1, rounds: int = 1
     await gateway.post(f"/sessions/{session_id}/events", {"events": spoken}, status=201)
 
 
-async def test_a_conversations_figures(gateway: Gateway) -> None:
+async def test_stats_return_the_figures_of_a_conversation(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await say(gateway, session_id)
     stats = await gateway.get(f"/sessions/{session_id}/stats")
@@ -36,7 +36,7 @@ async def test_a_conversations_figures(gateway: Gateway) -> None:
     assert stats["lastLine"]["text"] == "Sorry."
 
 
-async def test_figures_go_on_with_the_call_and_are_the_same_read_afresh(
+async def test_stats_follow_a_live_call_and_equal_a_fresh_reading(
     gateway: Gateway, start_gateway: StartGateway
 ) -> None:
     session_id = await gateway.create()
@@ -50,7 +50,7 @@ async def test_figures_go_on_with_the_call_and_are_the_same_read_afresh(
     assert await elsewhere.get(f"/sessions/{session_id}/stats") == kept
 
 
-async def test_figures_of_no_session_and_of_an_empty_one(gateway: Gateway) -> None:
+async def test_stats_of_an_unknown_and_of_an_empty_session(gateway: Gateway) -> None:
     await gateway.refused("GET", "/sessions/none/stats", 404)
     session_id = await gateway.create()
     assert (await gateway.get(f"/sessions/{session_id}/stats"))["lastSeq"] == 0
@@ -77,7 +77,7 @@ async def next_with(socket: aiohttp.ClientWebSocketResponse, through_seq: int) -
 
 
 @pytest.mark.parametrize("began", ["before", "after"])
-async def test_a_feed_may_ask_for_summaries(start_gateway: StartGateway, began: str) -> None:
+async def test_a_feed_that_asks_for_summaries_gets_them(start_gateway: StartGateway, began: str) -> None:
     gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     if began == "before":
@@ -98,7 +98,7 @@ async def test_a_feed_may_ask_for_summaries(start_gateway: StartGateway, began: 
     await asyncio.gather(socket.close(), other.close())
 
 
-async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(start_gateway: StartGateway) -> None:
+async def test_a_feed_without_summaries_reads_no_log(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway)
@@ -111,7 +111,7 @@ async def test_a_feed_that_did_not_ask_gets_none_and_nothing_is_read_for_it(star
     await socket.close()
 
 
-async def test_nothing_is_kept_up_when_the_last_feed_has_gone(start_gateway: StartGateway) -> None:
+async def test_summaries_are_dropped_when_the_last_feed_has_gone(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(figures="off")
     session_id = await gateway.create()
     socket = await watch(gateway, summaries=True)
@@ -129,6 +129,6 @@ async def test_nothing_is_kept_up_when_the_last_feed_has_gone(start_gateway: Sta
     await socket.close()
 
 
-async def test_sums_before_the_first_years_are_no_fault_of_the_gateway(gateway: Gateway) -> None:
+async def test_sums_over_the_first_days_of_the_year_1_are_empty(gateway: Gateway) -> None:
     sums = await gateway.get("/stats?startedBefore=0001-01-05T00:00:00Z")
     assert sums["groups"] == []

@@ -34,7 +34,7 @@ objects = st.dictionaries(keys, values, max_size=5)
 
 
 def storable(value: Any) -> bool:
-    """The rules of the protocol, said once more: int64, no NUL in keys, no database reference."""
+    """The rules of the protocol, written independently: int64, no NUL in keys, no database reference."""
     if isinstance(value, dict):
         if any("\0" in key for key in value) or {"$ref", "$id"} <= set(value):
             return False
@@ -47,7 +47,7 @@ def storable(value: Any) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """The value with what `==` does not tell apart made different: 1, 1.0 and true; 0.0 and -0.0."""
+    """Return the value with those made different that `==` considers equal: 1, 1.0 and true; 0.0 and -0.0."""
     if isinstance(value, dict):
         return {key: exact(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -56,7 +56,7 @@ def exact(value: Any) -> Any:
 
 
 class Roundtrip:
-    """Sends objects through one gateway, from a thread of hypothesis' own."""
+    """Sends objects through one gateway, from Hypothesis' own thread."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -87,7 +87,7 @@ class Roundtrip:
             assert exact(found) == exact(value)
         for found in (read["events"][0]["payload"], window["events"][0]["payload"]):
             assert exact(found) == exact(value)
-            assert list(found) == list(value)  # the order of keys too
+            assert list(found) == list(value)  # the order of keys is kept too
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_any_json_object_comes_back_exactly_or_is_refused(roundtrip: Round
 
 
 def nested(depth: int, *, lists: bool) -> Json:
-    """An object of this many levels, itself the first."""
+    """Return an object of this many levels, counting itself."""
     value: Json = [] if lists else {}
     for _ in range(depth - 2):
         value = [value] if lists else {"a": value}
@@ -121,7 +121,7 @@ def nested(depth: int, *, lists: bool) -> Json:
 
 
 @pytest.mark.parametrize("lists", [False, True])
-async def test_objects_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool) -> None:
+async def test_payloads_and_metadata_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool) -> None:
     limit = gateway.gateway.config.limits.depth
     session_id = await gateway.create(metadata=nested(limit, lists=lists))
     path = f"/sessions/{session_id}"
@@ -132,7 +132,9 @@ async def test_objects_may_be_as_deep_as_the_limit(gateway: Gateway, lists: bool
 
 @pytest.mark.parametrize("depth", [65, 100, 990, 5000, 100_000])
 @pytest.mark.parametrize("lists", [False, True])
-async def test_deeper_objects_are_refused(gateway: Gateway, depth: int, lists: bool) -> None:
+async def test_payloads_and_metadata_over_the_depth_limit_are_refused(
+    gateway: Gateway, depth: int, lists: bool
+) -> None:
     session_id = await gateway.create()
     opening, closing = (b"[", b"]") if lists else (b'{"a":', b"}")
     inner = b"[]" if lists else b"{}"

@@ -1,4 +1,4 @@
-"""Going away: everybody is told, what is in flight is settled, and nothing is taken any more."""
+"""Draining: every client is told, what is in flight is settled, and nothing new is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sockets import SECONDS, RawSocket, Socket, publish_path, publ
 async def draining_with_an_event_under_way(
     gateway: Gateway, bot: Socket, database_uri: str
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """The drain has begun, and `bot` was told; its event "a" is on its way to a database that takes its time."""
+    """A drain has begun and `bot` was told. Its event "a" is on its way to a slow database."""
     async with failing(database_uri, "insert", blockConnection=True, blockTimeMS=500):
         await bot.append("a")
         await bot.ask({"type": "ping"}, "pong")
@@ -27,7 +27,7 @@ async def draining_with_an_event_under_way(
         yield draining
 
 
-async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGateway) -> None:
+async def test_a_drain_sends_goaway_to_every_client_and_closes_with_1012(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(reconnect_after=0.7, drain_spread=0)
     bot, board = await publisher(gateway, new_id("s")), await subscriber(gateway)
     draining = asyncio.create_task(gateway.gateway.drain())
@@ -41,7 +41,7 @@ async def test_everybody_is_told_and_closed_with_1012(start_gateway: StartGatewa
     assert not gateway.connections
 
 
-async def test_what_is_in_flight_is_acked_before_the_close(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_a_drain_acks_what_is_in_flight_before_it_closes(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway()
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
@@ -75,7 +75,7 @@ async def test_frames_after_goaway_are_neither_stored_nor_acked(start_gateway: S
     assert [event.event_id for event in stored] == ["a"]
 
 
-async def test_lazy_fields_are_written(start_gateway: StartGateway) -> None:
+async def test_a_drain_writes_the_lazy_fields(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(flush_interval=60)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -89,7 +89,7 @@ async def test_lazy_fields_are_written(start_gateway: StartGateway) -> None:
     assert (stored.status, stored.last_seq) == ("active", 5)
 
 
-async def test_new_handshakes_are_refused_meanwhile(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_new_handshakes_are_refused_during_a_drain(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway()
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -101,7 +101,9 @@ async def test_new_handshakes_are_refused_meanwhile(start_gateway: StartGateway,
         await draining
 
 
-async def test_a_handshake_under_way_is_refused_too(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_a_handshake_under_way_is_refused_when_a_drain_begins(
+    start_gateway: StartGateway, database_uri: str
+) -> None:
     gateway = await start_gateway()
     session_id = await gateway.create()
     async with failing(database_uri, "update", blockConnection=True, blockTimeMS=400):
@@ -114,11 +116,11 @@ async def test_a_handshake_under_way_is_refused_too(start_gateway: StartGateway,
     assert gateway.live[session_id].state.publisher is None
 
 
-async def test_it_takes_no_longer_than_it_may(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_a_drain_takes_no_longer_than_its_timeout(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway(drain_timeout=0.8)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
-    silent = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)  # answers no close
+    silent = await RawSocket.connect(gateway, "/subscribe", receive_buffer=4096)  # this client answers no close
     loop = asyncio.get_running_loop()
     async with failing(database_uri, "insert", "update", "bulkWrite"):
         await bot.append("a")
@@ -132,7 +134,7 @@ async def test_it_takes_no_longer_than_it_may(start_gateway: StartGateway, datab
     silent.close()
 
 
-async def test_followers_over_sse_end_and_resume_elsewhere(start_gateway: StartGateway) -> None:
+async def test_event_streams_end_in_a_drain_and_resume_at_another_gateway(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     session_id = await gateway.create()
     await gateway.fill(session_id, 3)
@@ -144,12 +146,12 @@ async def test_followers_over_sse_end_and_resume_elsewhere(start_gateway: StartG
             while body.count(b"event: event") < 3:
                 body += await answer.content.readany()
         await gateway.gateway.drain()
-        body += await answer.content.read()  # to its end, which the drain brings
+        body += await answer.content.read()  # until the drain ends the stream
     assert body.count(b"event: event") == 3
     assert not gateway.followers
 
 
-async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: StartGateway) -> None:
+async def test_after_a_drain_another_gateway_goes_on_where_this_one_stopped(start_gateway: StartGateway) -> None:
     here, there = await start_gateway(), await start_gateway()
     session_id = new_id("s")
     bot, board = await publisher(here, session_id), await subscriber(here)
@@ -161,12 +163,12 @@ async def test_another_gateway_goes_on_where_this_one_stopped(start_gateway: Sta
     acked = [each["seq"] for message in messages if message["type"] == "ack" for each in message["acks"]]
     assert acked == list(range(1, len(acked) + 1))
     bot = await publisher(there, session_id)
-    assert bot.opened["lastSeq"] == len(acked)  # no crash: what is stored was acked
+    assert bot.opened["lastSeq"] == len(acked)  # this was no crash: every stored event was acked
     await bot.append(*(f"e{number}" for number in range(100)))
     assert [answer["seq"] for answer in await bot.answers(100)] == list(range(1, 101))
 
 
-async def test_rest_is_answered_while_the_gateway_drains(start_gateway: StartGateway) -> None:
+async def test_rest_requests_are_answered_during_a_drain(start_gateway: StartGateway) -> None:
     gateway: Gateway = await start_gateway()
     session_id = await gateway.create()
     gateway.gateway.connections.draining = True
@@ -174,7 +176,7 @@ async def test_rest_is_answered_while_the_gateway_drains(start_gateway: StartGat
     assert stored["seq"] == 1
 
 
-async def test_clients_are_asked_to_come_back_spread_over_time(start_gateway: StartGateway) -> None:
+async def test_goaway_spreads_the_return_of_clients_over_time(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(reconnect_after=0.2, drain_spread=1.0)
     boards = [await subscriber(gateway) for _ in range(5)]
     await gateway.gateway.drain()
@@ -182,7 +184,7 @@ async def test_clients_are_asked_to_come_back_spread_over_time(start_gateway: St
     assert asked == [200, 400, 600, 800, 1000]
 
 
-async def test_a_gateway_about_to_leave_is_not_ready_and_still_serves(start_gateway: StartGateway) -> None:
+async def test_a_gateway_in_its_drain_delay_is_not_ready_and_still_serves(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(drain_delay=0.5)
     session_id = await gateway.create()
     leaving = asyncio.create_task(gateway.gateway.leave())

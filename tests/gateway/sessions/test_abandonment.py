@@ -1,4 +1,4 @@
-"""A session whose publisher does not come back ends as failed; one that somebody still uses does not."""
+"""A session whose publisher does not come back ends as failed. One that anyone still uses does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def abandoned(gateway: Gateway, session_id: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_session_whose_publisher_is_away_ends(start_gateway: StartGateway) -> None:
+async def test_a_session_whose_publisher_stays_away_ends_as_abandoned(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(**QUICK)
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
@@ -39,7 +39,7 @@ async def test_a_session_whose_publisher_is_away_ends(start_gateway: StartGatewa
     assert pushed["session"]["endedAt"] is not None
 
 
-async def test_after_a_restart_the_next_gateway_ends_what_the_last_one_left(start_gateway: StartGateway) -> None:
+async def test_after_a_restart_the_next_gateway_ends_abandoned_sessions(start_gateway: StartGateway) -> None:
     session_id, ended, never = new_id("s"), new_id("s"), new_id("s")
     gateway = await start_gateway()
     bot = await publisher(gateway, session_id)

@@ -1,4 +1,4 @@
-"""Figures that are read from the log behind everything else."""
+"""Figures that are read from the log with low priority."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.gateways import Gateway, StartGateway, new_event
 from turnwire.gateway.live import conversing
 
 
-async def test_a_session_that_is_evicted_before_its_log_has_been_read_gets_its_figures_all_the_same(
+async def test_a_session_evicted_before_its_log_was_read_still_gets_its_figures(
     gateway: Gateway, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversing, "_READ_AT_END", 0)

@@ -1,4 +1,4 @@
-"""Sessions come into memory when somebody needs them and leave it when nobody does, and no one notices."""
+"""Sessions enter memory when needed and leave it when not, and no client notices."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from turnwire.protocol import rules
 from turnwire.protocol.messages import EventIn
 
 
-async def test_an_unused_session_leaves_memory_and_comes_back_as_it_was(start_gateway: StartGateway) -> None:
+async def test_an_unused_session_is_evicted_and_comes_back_as_it_was(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(idle_evict=0.1, flush_interval=0.05)
     session_id = await gateway.create(metadata={"a": 1})
     await gateway.fill(session_id, 3)
     before = await gateway.get(f"/sessions/{session_id}")
     await until(lambda: session_id not in gateway.live, "the eviction")
     after = await gateway.get(f"/sessions/{session_id}")
-    assert {**after, "figures": None} == {**before, "figures": None}  # an open session's figures are in memory alone
+    assert {**after, "figures": None} == {**before, "figures": None}  # figures of an open session are only in memory
     again = await gateway.post(
         f"/sessions/{session_id}/events", {"events": [new_event("e2", {"n": 2}), new_event("x")]}, status=201
     )
     assert [event["seq"] for event in again["events"]] == [2, 4]
 
 
-async def test_a_session_in_use_stays(start_gateway: StartGateway) -> None:
+async def test_a_session_in_use_is_not_evicted(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(idle_evict=0.1, flush_interval=0.05)
     published, watched, unused = new_id("s"), await gateway.create(), await gateway.create()
     bot, board = await publisher(gateway, published), await subscriber(gateway)
@@ -41,7 +41,7 @@ async def test_a_session_in_use_stays(start_gateway: StartGateway) -> None:
     await until(lambda: published not in gateway.live, "the eviction of the ended one")
 
 
-async def test_memory_that_is_full_of_sessions_in_use_refuses_more(start_gateway: StartGateway) -> None:
+async def test_memory_full_of_sessions_in_use_refuses_further_sessions(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_live_sessions=2)
     bots = [await publisher(gateway, new_id("s")) for _ in range(2)]
     envelope = await gateway.refused("POST", "/sessions", 503, json={"language": "en"})
@@ -50,7 +50,7 @@ async def test_memory_that_is_full_of_sessions_in_use_refuses_more(start_gateway
     assert await bots[0].acked("a") == [1]
 
 
-async def test_memory_that_is_full_makes_room_of_what_nobody_uses(start_gateway: StartGateway) -> None:
+async def test_full_memory_evicts_unused_sessions(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_live_sessions=3)
     ids = [await gateway.create() for _ in range(20)]
     assert len(gateway.live) == 3
@@ -70,17 +70,17 @@ async def test_a_crash_before_the_lazy_fields_are_written_loses_nothing(start_ga
     first = await start_gateway(flush_interval=60)
     session_id = await first.create()
     await first.fill(session_id, 120)
-    second = await start_gateway()  # as after a crash: nothing has been written
+    second = await start_gateway()  # as after a crash: no field has been written
     session = await second.get(f"/sessions/{session_id}")
     assert (session["status"], session["lastSeq"], session["pagination"]["total"]) == ("active", 120, 120)
     assert [each["sessionId"] for each in (await first.get("/sessions?status=active"))["sessions"]] == [session_id]
 
 
 @pytest.mark.parametrize("collide", [False, True])
-async def test_a_long_session_that_is_reopened_knows_all_its_events(
+async def test_a_reopened_long_session_knows_all_its_eventids(
     start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, collide: bool
 ) -> None:
-    if collide:  # few digests for all ids: every look-up has many candidates
+    if collide:  # few digests for all ids, so that every lookup has many candidates
         monkeypatch.setattr(rules, "event_digest", lambda event_id: sum(event_id.encode()) % 40)
     gateway = await start_gateway()
     session_id = await gateway.create()
@@ -97,7 +97,7 @@ async def test_a_long_session_that_is_reopened_knows_all_its_events(
     assert answers[-1] == {"type": "ack", "eventId": "new1", "seq": 2501}
 
 
-async def test_time_order_is_kept_apart_from_seq_across_pages(start_gateway: StartGateway) -> None:
+async def test_history_by_time_differs_from_seq_order_across_digest_pages(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     session_id = await gateway.create()
     count = 1050
@@ -117,8 +117,8 @@ async def test_time_order_is_kept_apart_from_seq_across_pages(start_gateway: Sta
     assert [event["seq"] for event in page] == expected[300:400]
 
 
-async def test_what_the_database_refuses_is_refused_alone(gateway: Gateway) -> None:
-    """Should a payload slip through the checks that BSON cannot hold, it spoils nothing else."""
+async def test_a_document_the_database_refuses_fails_only_its_own_request(gateway: Gateway) -> None:
+    """If a payload that BSON cannot hold slips through the checks, it fails alone."""
     session_id, other = await gateway.create(), await gateway.create()
     poison = EventIn("poison", "system", {"n": 2**64})
     results = await asyncio.gather(

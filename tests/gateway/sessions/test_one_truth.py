@@ -19,7 +19,7 @@ async def there(start_gateway: StartGateway) -> Gateway:
     return await start_gateway()
 
 
-async def test_a_claim_ends_when_events_of_two_gateways_share_a_millisecond(here: Gateway, there: Gateway) -> None:
+async def test_a_claim_ends_even_if_events_of_two_gateways_share_a_millisecond(here: Gateway, there: Gateway) -> None:
     session_id = new_id("s")
     stamp = "2026-01-01T00:00:00.000900Z"
     first = await publisher(here, session_id)
@@ -31,7 +31,7 @@ async def test_a_claim_ends_when_events_of_two_gateways_share_a_millisecond(here
     assert await third.acked("e3") == [3]
 
 
-async def test_what_is_acked_elsewhere_is_read_where_a_superseded_publisher_still_stands(
+async def test_events_acked_elsewhere_are_read_where_a_superseded_publisher_is_still_connected(
     here: Gateway, there: Gateway
 ) -> None:
     session_id = new_id("s")
@@ -48,7 +48,7 @@ async def test_what_is_acked_elsewhere_is_read_where_a_superseded_publisher_stil
         assert response.status == 200
 
 
-async def test_a_subscription_is_live_although_memory_is_full(
+async def test_a_subscription_goes_live_even_if_memory_is_full(
     start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = await start_gateway(max_live_sessions=1, flush_interval=0.05)

@@ -26,14 +26,14 @@ async def test_every_event_is_acked_once_in_order(gateway: Gateway) -> None:
     await bot.next("pong")  # and nothing else
 
 
-async def test_acks_of_what_is_stored_together_come_together(gateway: Gateway) -> None:
+async def test_acks_of_events_stored_together_come_together(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     await bot.append(*(f"e{n}" for n in range(100)))
     message = await bot.next("ack")
     assert len(message["acks"]) == 100
 
 
-async def test_what_is_stored_comes_back_exactly(gateway: Gateway) -> None:
+async def test_a_payload_sent_over_a_socket_comes_back_exactly(gateway: Gateway) -> None:
     session_id = new_id("s")
     payload = {
         "text": "Grüße 👋\u0000\u2028",
@@ -73,7 +73,7 @@ async def test_an_event_without_a_timestamp_gets_the_gateways_time_and_keeps_it(
     assert event["timestamp"].endswith("Z")
 
 
-async def test_a_duplicate_is_acked_with_its_first_place_within_and_across_frames(gateway: Gateway) -> None:
+async def test_a_duplicate_is_acked_with_its_first_seq_within_and_across_frames(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     await bot.append("a", "b", "a", "c")
     await bot.append("b", "d", "d")
@@ -103,7 +103,7 @@ async def test_duplicates_are_known_on_the_next_connection_and_after_a_restart(s
     assert await bot.answers(3) == [ack("d", 4, duplicate=True), ack("a", 1, duplicate=True), ack("e", 5)]
 
 
-async def test_rest_and_the_socket_know_each_others_events(gateway: Gateway) -> None:
+async def test_rest_and_socket_recognize_each_others_events(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.acked("a")
@@ -155,7 +155,7 @@ async def test_another_type_or_payload_under_the_same_id_is_a_conflict(
     assert (await gateway.get(f"/sessions/{session_id}"))["lastSeq"] == 2
 
 
-async def test_a_conflict_within_one_frame_spoils_only_the_second(gateway: Gateway) -> None:
+async def test_a_conflict_within_one_frame_fails_only_the_second_event(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     await bot.append(new_event("a", {"n": 1}), new_event("a", {"n": 2}), "b")
     first, second, third = await bot.answers(3)
@@ -182,7 +182,7 @@ BAD: list[tuple[Any, str | None, str]] = [
 ]
 
 
-async def test_a_bad_event_is_nacked_and_spoils_nothing(gateway: Gateway) -> None:
+async def test_a_bad_event_is_nacked_and_the_others_are_stored(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     for number, (bad, event_id, code) in enumerate(BAD):
         await bot.send({"type": "append", "events": [new_event(f"a{number}"), bad, new_event(f"b{number}")]})
@@ -194,7 +194,7 @@ async def test_a_bad_event_is_nacked_and_spoils_nothing(gateway: Gateway) -> Non
         assert second["retryable"] is False
 
 
-async def test_one_event_nested_too_deep_spoils_nothing(gateway: Gateway) -> None:
+async def test_an_event_nested_too_deeply_is_nacked_and_the_others_are_stored(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     for depth, good in ((63, True), (64, True), (65, False), (5000, False)):
         deep = '{"a":' * depth + "1" + "}" * depth
@@ -211,7 +211,9 @@ async def test_one_event_nested_too_deep_spoils_nothing(gateway: Gateway) -> Non
 
 
 @pytest.mark.parametrize("count", [0, 501])
-async def test_a_frame_of_no_events_or_too_many_is_one_error_and_stores_nothing(gateway: Gateway, count: int) -> None:
+async def test_a_frame_with_no_events_or_too_many_gets_one_error_and_stores_nothing(
+    gateway: Gateway, count: int
+) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.append(*(f"e{n}" for n in range(count)))
@@ -221,12 +223,12 @@ async def test_a_frame_of_no_events_or_too_many_is_one_error_and_stores_nothing(
     assert await bot.acked("after") == [1]
 
 
-async def test_500_events_in_a_frame_are_served(gateway: Gateway) -> None:
+async def test_a_frame_of_500_events_is_stored(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     assert await bot.acked(*(f"e{n}" for n in range(500))) == list(range(1, 501))
 
 
-async def test_many_publishers_at_once_get_logs_of_their_own(gateway: Gateway) -> None:
+async def test_many_publishers_at_once_each_get_their_own_log(gateway: Gateway) -> None:
     async def run(number: int) -> None:
         bot = await publisher(gateway, f"session-{number}")
         for batch in range(5):

@@ -1,4 +1,4 @@
-"""The end of a session: by its publisher, by REST, and the time of grace after it."""
+"""The end of a session: by its publisher, by REST, and the grace time after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import publisher, subscriber, until
 
 
-async def test_complete_comes_after_all_that_was_sent_before_it(gateway: Gateway) -> None:
+async def test_complete_takes_effect_after_everything_sent_before_it(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     for number in range(20):
@@ -23,7 +23,7 @@ async def test_complete_comes_after_all_that_was_sent_before_it(gateway: Gateway
     assert {field: stored[field] for field in session} == session
 
 
-async def test_complete_of_a_session_that_has_ended_tells_the_first_end(gateway: Gateway) -> None:
+async def test_completing_an_ended_session_returns_the_first_end(gateway: Gateway) -> None:
     session_id = new_id("s")
     first = await (await publisher(gateway, session_id)).ask({"type": "complete", "reason": "done"}, "completed")
     again = await (await publisher(gateway, session_id)).ask({"type": "complete", "status": "failed"}, "completed")
@@ -32,7 +32,7 @@ async def test_complete_of_a_session_that_has_ended_tells_the_first_end(gateway:
     assert by_rest == first["session"]
 
 
-async def test_ends_that_meet_are_one(gateway: Gateway) -> None:
+async def test_concurrent_ends_by_publisher_and_rest_are_one_end(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send({"type": "complete", "reason": "a"})
@@ -42,7 +42,7 @@ async def test_ends_that_meet_are_one(gateway: Gateway) -> None:
     assert completed["session"]["endReason"] == by_rest["endReason"]
 
 
-async def test_a_publisher_goes_on_for_the_grace_time_after_an_end_by_rest(start_gateway: StartGateway) -> None:
+async def test_a_publisher_may_send_for_the_grace_time_after_an_end_by_rest(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0.5)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -65,7 +65,7 @@ async def test_a_publisher_may_connect_in_the_grace_time(start_gateway: StartGat
     assert await bot.close_code() == 4410
 
 
-async def test_after_the_grace_time_a_publisher_is_told_how_things_stand_and_closed(
+async def test_a_publisher_that_connects_after_the_grace_time_gets_opened_and_is_closed(
     start_gateway: StartGateway,
 ) -> None:
     gateway = await start_gateway(end_grace=0.1)
@@ -74,7 +74,7 @@ async def test_after_the_grace_time_a_publisher_is_told_how_things_stand_and_clo
     await gateway.post(f"/sessions/{session_id}/complete", {})
     live = gateway.live[session_id]
     await until(lambda: not live.state.takes_events, "the end of the grace time")
-    for _ in range(2):  # the same when it is read from the store
+    for _ in range(2):  # the same if the session is read from the store
         bot = await publisher(gateway, session_id)
         assert (bot.opened["lastSeq"], bot.opened["lastEventId"]) == (3, "e3")
         assert bot.opened["session"]["status"] == "completed"
@@ -83,7 +83,7 @@ async def test_after_the_grace_time_a_publisher_is_told_how_things_stand_and_clo
         gateway = await start_gateway(end_grace=0.1)
 
 
-async def test_after_the_grace_time_rest_answers_what_is_stored_and_refuses_what_is_new(
+async def test_after_the_grace_time_rest_answers_stored_events_and_refuses_new_ones(
     start_gateway: StartGateway,
 ) -> None:
     gateway = await start_gateway(end_grace=0)

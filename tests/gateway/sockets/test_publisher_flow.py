@@ -1,4 +1,4 @@
-"""A publisher that sends more than it may: nothing is dropped, and little is held."""
+"""A publisher that sends more than it may loses nothing, and the gateway holds little."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def append_one_by_one(bot: Socket, ids: list[str]) -> None:
         await bot.append(new_event(event_id, {"text": "x" * 1000}))
 
 
-async def test_far_over_max_in_flight_nothing_is_dropped_and_little_is_held(
+async def test_a_publisher_far_over_max_in_flight_loses_nothing_and_little_is_held(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     gateway = await start_gateway(max_in_flight=10, ping_interval=0.1, pong_timeout=0.2)
@@ -32,7 +32,7 @@ async def test_far_over_max_in_flight_nothing_is_dropped_and_little_is_held(
     async with failing(database_uri, "insert"):
         sending = asyncio.create_task(append_one_by_one(bot, ids))
         await until(lambda: connection.paused, "the pause")
-        for _ in range(100):  # a while, in which pings and pongs are due
+        for _ in range(100):  # long enough for pings and pongs to be due
             await asyncio.sleep(0.01)
             assert live.waiting_events <= 10
         assert connection.paused
@@ -42,13 +42,13 @@ async def test_far_over_max_in_flight_nothing_is_dropped_and_little_is_held(
     assert not connection.paused
 
 
-async def test_one_frame_may_go_over_the_limit(start_gateway: StartGateway) -> None:
+async def test_one_frame_may_exceed_max_in_flight(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_in_flight=3)
     bot = await publisher(gateway, new_id("s"))
     assert await bot.acked(*(f"e{n}" for n in range(20))) == list(range(1, 21))
 
 
-async def test_large_events_count_by_their_bytes(start_gateway: StartGateway, database_uri: str) -> None:
+async def test_events_in_flight_are_bounded_by_bytes_too(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway(max_in_flight=100_000)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -90,7 +90,7 @@ async def test_a_publisher_that_reads_no_acks_is_not_read_and_loses_nothing(star
     raw.close()
 
 
-async def test_a_client_that_floods_and_never_reads_is_let_go(start_gateway: StartGateway) -> None:
+async def test_a_publisher_that_floods_and_never_reads_is_closed(start_gateway: StartGateway) -> None:
     patience = {"ping_interval": 0.1, "pong_timeout": 0.1, "slow_pong_timeout": 0.3}
     gateway = await start_gateway(max_outbox_bytes=20_000, max_ping_ref_bytes=0, **patience)
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"), receive_buffer=4096)
@@ -108,7 +108,7 @@ async def test_a_client_that_floods_and_never_reads_is_let_go(start_gateway: Sta
     raw.close()
 
 
-async def test_nothing_is_taken_after_complete(gateway: Gateway, database_uri: str) -> None:
+async def test_nothing_sent_after_complete_is_stored_or_answered(gateway: Gateway, database_uri: str) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     async with failing(database_uri, "insert"):

@@ -1,4 +1,4 @@
-"""What a publisher's and a subscriber's socket do with frames that are large, odd or no messages at all."""
+"""What publisher and subscriber sockets do with frames that are large, odd or not messages at all."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CONTINUATION = 0
 
 
 def frame_of(size: int) -> bytes:
-    """An append of exactly so many bytes, with events of 100,000 bytes each."""
+    """Return an append of exactly this many bytes, with events of 100,000 bytes each."""
     events = [new_event(f"e{n}", {"text": "x" * 100_000}) for n in range(size // 110_000)]
     frame = json.dumps({"type": "append", "events": events, "pad": ""}).encode()
     return frame[:-2] + b"p" * (size - len(frame)) + frame[-2:]
 
 
-async def test_a_frame_of_exactly_the_limit_is_served(gateway: Gateway) -> None:
+async def test_a_frame_of_exactly_the_size_limit_is_accepted(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     frame = frame_of(MIB)
     assert len(frame) == MIB
@@ -33,7 +33,7 @@ async def test_a_frame_of_exactly_the_limit_is_served(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("over", [1, 8 * MIB])
-async def test_a_frame_over_the_limit_closes_that_connection_and_no_other(gateway: Gateway, over: int) -> None:
+async def test_a_frame_over_the_size_limit_closes_only_its_connection(gateway: Gateway, over: int) -> None:
     session_id = new_id("s")
     board = await subscriber(gateway)
     raw = await RawSocket.connect(gateway, publish_path(session_id, "en"))
@@ -46,7 +46,7 @@ async def test_a_frame_over_the_limit_closes_that_connection_and_no_other(gatewa
     await board.events(1)
 
 
-async def test_a_message_in_fragments_over_the_limit_closes_the_connection(gateway: Gateway) -> None:
+async def test_a_fragmented_message_over_the_size_limit_closes_its_connection(gateway: Gateway) -> None:
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"))
     assert (await raw.receive())["type"] == "opened"
     await raw.write(client_frame(b"x" * (MIB // 2), fin=False))
@@ -55,7 +55,7 @@ async def test_a_message_in_fragments_over_the_limit_closes_the_connection(gatew
     raw.close()
 
 
-async def test_a_message_in_fragments_is_one_message(gateway: Gateway) -> None:
+async def test_a_fragmented_message_is_one_message(gateway: Gateway) -> None:
     raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"))
     assert (await raw.receive())["type"] == "opened"
     message = json.dumps({"type": "append", "events": [new_event("ä")]}, ensure_ascii=False).encode()
@@ -107,7 +107,7 @@ NO_MESSAGES = [
 ]
 
 
-async def test_what_is_no_message_gets_an_error_and_the_connection_lives_on(gateway: Gateway) -> None:
+async def test_a_frame_that_is_not_a_message_gets_an_error_and_keeps_the_connection(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     for text, code in NO_MESSAGES:
         await bot.ws.send_str(text)
@@ -117,7 +117,7 @@ async def test_what_is_no_message_gets_an_error_and_the_connection_lives_on(gate
     assert await bot.acked("e1") == [1]
 
 
-async def test_what_is_no_messagepack_gets_an_error_and_the_connection_lives_on(gateway: Gateway) -> None:
+async def test_a_frame_that_is_not_messagepack_gets_an_error_and_keeps_the_connection(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"), protocols=[SUBPROTOCOL_MSGPACK])
     for frame in (b"", b"\xc1", b"\x81", b"\x81\xa4type", msgspec.msgpack.encode({1: 2}), b"\xdd\xff\xff\xff\xff"):
         await bot.ws.send_bytes(frame)
@@ -126,7 +126,7 @@ async def test_what_is_no_messagepack_gets_an_error_and_the_connection_lives_on(
 
 
 @pytest.mark.parametrize("protocol", [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK])
-async def test_a_ping_gets_its_ref_back_whatever_it_is(gateway: Gateway, protocol: str) -> None:
+async def test_a_pong_returns_the_ref_of_its_ping_whatever_its_value(gateway: Gateway, protocol: str) -> None:
     refs: list[Any] = ["x", "", 0, 1.0, -(2**63), True, None, [], {"a": [1, {"b": None}]}, "ü" * 20]
     for socket in (
         await publisher(gateway, new_id("s"), protocols=[protocol]),
@@ -138,7 +138,7 @@ async def test_a_ping_gets_its_ref_back_whatever_it_is(gateway: Gateway, protoco
         assert await socket.ask({"type": "ping"}, "pong") == {"type": "pong"}
 
 
-async def test_unknown_fields_are_ignored(gateway: Gateway) -> None:
+async def test_unknown_fields_of_a_message_are_ignored(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"))
     event = {**new_event("a"), "seq": 99, "sessionId": "another", "more": {"x": 1}}
     await bot.send({"type": "append", "id": 1, "events": [event], "": None})
@@ -146,7 +146,7 @@ async def test_unknown_fields_are_ignored(gateway: Gateway) -> None:
     assert answer == {"type": "ack", "eventId": "a", "seq": 1}
 
 
-async def test_a_protocol_violation_ends_that_connection_and_no_other(gateway: Gateway) -> None:
+async def test_a_websocket_protocol_violation_closes_only_its_connection(gateway: Gateway) -> None:
     session_id = new_id("s")
     for bytes_ in (b"\xff\x80\x00\x00\x00\x00", b"\x83\x80\x00\x00\x00\x00", client_frame(b"x" * 126, 9)):
         raw = await RawSocket.connect(gateway, publish_path(session_id, "en"))
@@ -157,7 +157,7 @@ async def test_a_protocol_violation_ends_that_connection_and_no_other(gateway: G
     assert await (await publisher(gateway, session_id)).acked("a") == [1]
 
 
-async def test_a_clients_close_is_answered(gateway: Gateway) -> None:
+async def test_a_close_by_the_client_is_answered(gateway: Gateway) -> None:
     raw = await RawSocket.connect(gateway, "/subscribe")
     await raw.write(client_frame((1000).to_bytes(2), CLOSE))
     assert await raw.close_code() == 1000
@@ -166,7 +166,7 @@ async def test_a_clients_close_is_answered(gateway: Gateway) -> None:
     raw.close()
 
 
-async def test_frames_may_be_as_large_as_configured(start_gateway: StartGateway) -> None:
+async def test_the_size_limit_of_frames_can_be_configured(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_frame_bytes=2048, max_event_bytes=1024)
     bot = await publisher(gateway, new_id("s"))
     assert await bot.acked(new_event("a", {"t": "x" * 800}), new_event("b", {"t": "x" * 800})) == [1, 2]

@@ -29,7 +29,7 @@ UPGRADE = {
         (("chat", SUBPROTOCOL_JSON), SUBPROTOCOL_JSON),
     ],
 )
-async def test_both_sockets_speak_the_subprotocol_asked_for(
+async def test_both_sockets_speak_the_requested_subprotocol(
     gateway: Gateway, asked: Sequence[str], chosen: str | None
 ) -> None:
     session_id = new_id("s")
@@ -41,7 +41,7 @@ async def test_both_sockets_speak_the_subprotocol_asked_for(
     assert [event["eventId"] for event in await board.events(2)] == ["e1", "e2"]
 
 
-async def test_an_unknown_subprotocol_is_refused_and_told_which_are_served(gateway: Gateway) -> None:
+async def test_an_unknown_subprotocol_is_refused_with_a_list_of_the_served_ones(gateway: Gateway) -> None:
     session_id = await gateway.create()
     for path in ("/subscribe", publish_path(session_id)):
         headers = {**UPGRADE, "Sec-WebSocket-Protocol": "turnwire.v2.json, chat"}
@@ -50,13 +50,13 @@ async def test_an_unknown_subprotocol_is_refused_and_told_which_are_served(gatew
         assert SUBPROTOCOL_MSGPACK in envelope["message"][0]
 
 
-async def test_an_unknown_session_is_not_found_before_the_upgrade(gateway: Gateway) -> None:
+async def test_publishing_to_an_unknown_session_is_not_found_before_the_upgrade(gateway: Gateway) -> None:
     envelope = await gateway.refused("GET", "/sessions/nobody/publish", 404, headers=UPGRADE)
     assert envelope["code"] == "not_found"
     await gateway.refused("GET", "/sessions/nobody", 404)
 
 
-async def test_a_language_creates_an_unknown_session_and_leaves_a_known_one_as_it_is(gateway: Gateway) -> None:
+async def test_a_language_creates_an_unknown_session_and_leaves_an_existing_one_unchanged(gateway: Gateway) -> None:
     session_id = new_id("s")
     first = await publisher(gateway, session_id, language="de")
     assert first.opened["session"]["language"] == "de"
@@ -66,12 +66,12 @@ async def test_a_language_creates_an_unknown_session_and_leaves_a_known_one_as_i
 
 
 @pytest.mark.parametrize("language", ["", "x" * 65])
-async def test_a_language_that_is_none_is_refused(gateway: Gateway, language: str) -> None:
+async def test_an_invalid_language_in_the_handshake_is_refused(gateway: Gateway, language: str) -> None:
     await gateway.refused("GET", f"/sessions/s/publish?language={language}", 400, headers=UPGRADE)
     await gateway.refused("GET", "/sessions/s", 404)
 
 
-async def test_a_plain_get_is_refused_with_the_reason(gateway: Gateway) -> None:
+async def test_a_plain_get_on_a_socket_route_is_refused_with_the_reason(gateway: Gateway) -> None:
     session_id = await gateway.create()
     for path in ("/subscribe", publish_path(session_id)):
         envelope = await gateway.refused("GET", path, 400)
@@ -96,7 +96,7 @@ async def test_an_id_of_257_characters_is_refused(gateway: Gateway) -> None:
     assert "256" in envelope["message"][0]
 
 
-async def test_ids_that_start_alike_are_different_sessions(gateway: Gateway) -> None:
+async def test_session_ids_with_a_common_prefix_are_different_sessions(gateway: Gateway) -> None:
     base = new_id("s")
     ids = [base, base + "/0000000001", base + "/", base.upper()]
     for number, session_id in enumerate(ids):
@@ -110,7 +110,7 @@ async def test_ids_that_start_alike_are_different_sessions(gateway: Gateway) -> 
         await board.next("caughtUp")
 
 
-async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway: StartGateway) -> None:
+async def test_opened_has_the_stored_head_and_the_limits(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(
         max_in_flight=7,
         max_event_bytes=2048,
@@ -140,7 +140,7 @@ async def test_opened_says_what_is_stored_and_what_the_limits_are(start_gateway:
     assert (second.opened["lastSeq"], second.opened["lastEventId"]) == (2, "e2")
 
 
-async def test_a_session_that_is_no_longer_in_memory_is_opened_from_the_store(start_gateway: StartGateway) -> None:
+async def test_a_session_no_longer_in_memory_is_opened_from_the_store(start_gateway: StartGateway) -> None:
     session_id = new_id("s")
     first = await start_gateway()
     bot = await publisher(first, session_id)
@@ -152,7 +152,7 @@ async def test_a_session_that_is_no_longer_in_memory_is_opened_from_the_store(st
     assert bot.opened["session"]["status"] == "active"
 
 
-async def test_connections_over_the_limit_are_turned_away(start_gateway: StartGateway) -> None:
+async def test_connections_over_the_limit_are_refused_with_503(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_connections=2)
     bot = await publisher(gateway, new_id("s"))
     board = await subscriber(gateway)

@@ -1,4 +1,4 @@
-"""What a subscriber may ask for, and what it is told when it may not."""
+"""What a subscriber may ask for, and which errors it gets otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.gateway.watching.audience import watchers_of
 
 
 async def refused(board: Socket, message: Any, code: str, ref: str | None) -> str:
-    """The text of the error that answers this message."""
+    """Return the text of the error that answers this message."""
     error = await board.ask(message, "error")
     assert (error["code"], error.get("ref")) == (code, ref), error
     assert ("ref" in error) == (ref is not None)
@@ -19,7 +19,7 @@ async def refused(board: Socket, message: Any, code: str, ref: str | None) -> st
     return str(error["message"])
 
 
-async def test_a_cursor_beyond_the_log_is_refused(gateway: Gateway) -> None:
+async def test_subscribing_from_beyond_the_log_is_refused(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 3)
     board = await subscriber(gateway)
@@ -28,7 +28,7 @@ async def test_a_cursor_beyond_the_log_is_refused(gateway: Gateway) -> None:
     await board.subscribe(session_id, 3, ref="a")  # the ref is still free
 
 
-async def test_an_unknown_session_is_not_found(gateway: Gateway) -> None:
+async def test_subscribing_to_an_unknown_session_is_not_found(gateway: Gateway) -> None:
     board = await subscriber(gateway)
     await refused(board, {"type": "subscribe", "ref": "a", "sessionId": "nobody"}, "not_found", "a")
     await gateway.create("nobody")
@@ -55,14 +55,14 @@ WRONG: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-async def test_a_subscribe_that_is_wrong_is_refused_with_its_ref(gateway: Gateway) -> None:
+async def test_an_invalid_subscribe_is_refused_with_its_ref(gateway: Gateway) -> None:
     session_id = await gateway.create()
     board = await subscriber(gateway)
     for fields, ref in WRONG:
         await refused(board, {"type": "subscribe", "sessionId": session_id, **fields}, "invalid_message", ref)
 
 
-async def test_a_ref_of_128_characters_works_and_is_free_again_after_unsubscribe(gateway: Gateway) -> None:
+async def test_a_ref_of_128_characters_is_accepted_and_free_again_after_unsubscribe(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 2)
     board = await subscriber(gateway)
@@ -77,7 +77,7 @@ async def test_a_ref_of_128_characters_works_and_is_free_again_after_unsubscribe
         }
 
 
-async def test_a_ref_in_use_is_refused_and_goes_on(gateway: Gateway) -> None:
+async def test_a_ref_in_use_is_refused_and_its_subscription_goes_on(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
     await board.subscribe(session_id, 0, ref="a")
@@ -88,13 +88,13 @@ async def test_a_ref_in_use_is_refused_and_goes_on(gateway: Gateway) -> None:
     await board.events(1, ref="a")
 
 
-async def test_unsubscribing_what_is_not_subscribed_is_refused(gateway: Gateway) -> None:
+async def test_unsubscribing_an_unknown_ref_is_refused(gateway: Gateway) -> None:
     board = await subscriber(gateway)
     await refused(board, {"type": "unsubscribe", "ref": "a"}, "invalid_message", "a")
     await refused(board, {"type": "unsubscribe"}, "invalid_message", None)
 
 
-async def test_nothing_comes_after_unsubscribed(gateway: Gateway) -> None:
+async def test_no_message_of_a_subscription_follows_unsubscribed(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
     await bot.acked(*(f"e{n}" for n in range(300)))
@@ -109,7 +109,7 @@ async def test_nothing_comes_after_unsubscribed(gateway: Gateway) -> None:
     assert not watchers_of(gateway.live[session_id].state)
 
 
-async def test_every_change_of_status_is_pushed_in_its_place(gateway: Gateway) -> None:
+async def test_every_change_of_status_is_pushed_between_the_right_events(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
     await board.subscribe(session_id)
@@ -137,12 +137,12 @@ async def test_subscriptions_over_the_limit_are_refused(start_gateway: StartGate
     await board.subscribe(session_id, ref="c")
 
 
-async def test_storage_that_is_away_is_an_error_with_the_ref_and_it_works_later(
+async def test_subscribing_during_an_outage_gets_an_error_with_its_ref_and_works_later(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
     gateway = await start_gateway(rest_timeout=0.3)
     session_id = await gateway.create()
-    await gateway.post(f"/sessions/{session_id}/complete", {})  # so it is not taken up again at the start
+    await gateway.post(f"/sessions/{session_id}/complete", {})  # so the gateway does not load it again at its start
     await gateway.stop()
     gateway = await start_gateway(rest_timeout=0.3)
     board = await subscriber(gateway)
@@ -164,7 +164,7 @@ async def test_a_publishers_message_on_a_subscribers_socket_is_refused(gateway: 
         await refused(board, {"type": kind, "events": []}, "invalid_message", None)
 
 
-async def test_a_ref_or_sessionid_that_is_no_unicode_is_refused(gateway: Gateway) -> None:
+async def test_a_ref_or_session_id_that_is_not_unicode_is_refused(gateway: Gateway) -> None:
     board = await subscriber(gateway)
     await board.ws.send_str('{"type":"subscribe","ref":"a","sessionId":"\\ud800"}')
     assert (await board.next("error"))["code"] in ("invalid_json", "invalid_message", "not_found")

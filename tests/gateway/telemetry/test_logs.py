@@ -27,7 +27,7 @@ def logging_as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def test_away_from_a_terminal_a_record_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_a_log_record_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "auto")
     log.info("stored %d events", 3)
     log.debug("not shown")
@@ -38,7 +38,7 @@ def test_away_from_a_terminal_a_record_is_a_line_of_json(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_what_a_client_sent_cannot_start_a_line_or_drive_a_terminal(
+def test_text_from_a_client_cannot_start_a_log_line_or_control_a_terminal(
     log_format: LogFormat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging("info", log_format)
@@ -50,7 +50,7 @@ def test_what_a_client_sent_cannot_start_a_line_or_drive_a_terminal(
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_passwords_of_uris_are_hidden_in_messages_and_in_tracebacks(
+def test_passwords_in_uris_are_hidden_in_messages_and_tracebacks(
     log_format: LogFormat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging("info", log_format)
@@ -67,12 +67,12 @@ def test_passwords_of_uris_are_hidden_in_messages_and_in_tracebacks(
 @pytest.mark.parametrize(
     "text", ["http://127.0.0.1:3000/sessions/a@b", "mongodb://db1:27017,db2:27017/?replicaSet=rs0", "a: b@c"]
 )
-def test_what_is_no_password_is_left_alone(text: str) -> None:
+def test_text_that_is_not_a_password_is_logged_unchanged(text: str) -> None:
     assert hide_password(text) == text
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_keys_and_tokens_are_hidden(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_and_tokens_are_hidden_in_logs(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", log_format)
     log.info("GET /subscribe?token=%s and %s here", f"tw_bot_{'k' * 43}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
     written = capsys.readouterr().err
@@ -81,11 +81,11 @@ def test_keys_and_tokens_are_hidden(log_format: LogFormat, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("text", ["tw_bot", "a.b.c", "eyJ is how a token begins", "session tw_1_2 of tw_a_b"])
-def test_what_is_no_credential_is_left_alone(text: str) -> None:
+def test_text_that_is_not_a_credential_is_logged_unchanged(text: str) -> None:
     assert hide_credentials(text) == text
 
 
-def test_a_malformed_request_is_one_line_without_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_malformed_request_is_logged_in_one_line_without_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "console")
     server = logging.getLogger("aiohttp.server")
     server.error("Error handling request from %s", "10.1.2.3", exc_info=BadStatusLine("bearer-of-secrets"))

@@ -1,4 +1,4 @@
-"""The feed of sessions: what there is now, then every change, conflated."""
+"""The feed of sessions: the existing ones, then every change, conflated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sessions = dict[str, Any]
 
 
 async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple[Socket, Sessions]:
-    """A feed and what it begins with, by id."""
+    """Open a feed. Returns it and the sessions it begins with, by id."""
     board = await subscriber(gateway, protocols=protocols)
     assert await board.ask({**FEED, **fields}, "subscribed") == {"type": "subscribed", "ref": "f"}
     message = await board.next("sessions")
@@ -28,14 +28,14 @@ async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple
 
 
 async def change(board: Socket, session_id: str) -> Any:
-    """The next change, which must be of this session."""
+    """Return the next change, which must be of this session."""
     message = await board.next("session")
     assert (message["ref"], message["session"]["sessionId"]) == ("f", session_id)
     return message["session"]
 
 
 @pytest.mark.parametrize("protocol", [None, SUBPROTOCOL_MSGPACK])
-async def test_it_begins_with_the_sessions_there_are_and_tells_every_change(
+async def test_a_feed_begins_with_the_existing_sessions_and_tells_every_change(
     gateway: Gateway, protocol: str | None
 ) -> None:
     old = await gateway.create()
@@ -60,7 +60,7 @@ async def test_it_begins_with_the_sessions_there_are_and_tells_every_change(
     await board.ask({"type": "ping"}, "pong")
 
 
-async def test_a_filter_of_status_lets_through_what_matches_and_tells_once_of_what_leaves(gateway: Gateway) -> None:
+async def test_a_feed_filtered_by_status_shows_matching_sessions_and_once_each_that_leaves(gateway: Gateway) -> None:
     initiated, active = await gateway.create(), await gateway.create()
     await gateway.fill(active, 1)
     board, sessions = await feed(gateway, status=["active"])
@@ -69,12 +69,12 @@ async def test_a_filter_of_status_lets_through_what_matches_and_tells_once_of_wh
     assert (await change(board, initiated))["status"] == "active"
     await gateway.post(f"/sessions/{active}/complete", {})
     assert (await change(board, active))["status"] == "completed"
-    await gateway.post(f"/sessions/{active}/events", new_event("late"), status=201)  # it has left already
+    await gateway.post(f"/sessions/{active}/events", new_event("late"), status=201)  # has left the filter already
     await gateway.post(f"/sessions/{initiated}/events", new_event("x"), status=201)
     assert (await change(board, initiated))["lastSeq"] == 2
 
 
-async def test_a_filter_may_have_several_statuses(gateway: Gateway) -> None:
+async def test_a_feed_may_filter_by_several_statuses(gateway: Gateway) -> None:
     one, two, three = [await gateway.create() for _ in range(3)]
     await gateway.post(f"/sessions/{one}/complete", {"status": "failed"})
     await gateway.post(f"/sessions/{two}/complete", {})
@@ -84,7 +84,7 @@ async def test_a_filter_may_have_several_statuses(gateway: Gateway) -> None:
     assert (await change(board, three))["status"] == "failed"
 
 
-async def test_a_session_is_told_of_at_most_four_times_a_second(gateway: Gateway) -> None:
+async def test_a_feed_shows_a_session_at_most_four_times_a_second(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     board, _ = await feed(gateway)
@@ -111,7 +111,7 @@ async def test_a_session_is_told_of_at_most_four_times_a_second(gateway: Gateway
     assert pushes <= (loop.time() - began) / 0.25 + 1
 
 
-async def test_nothing_is_missed_between_what_there_is_and_the_changes(gateway: Gateway) -> None:
+async def test_a_feed_misses_no_change_between_its_snapshot_and_its_updates(gateway: Gateway) -> None:
     ids = [new_id("s") for _ in range(60)]
 
     async def create() -> None:
@@ -130,7 +130,7 @@ async def test_nothing_is_missed_between_what_there_is_and_the_changes(gateway: 
         await asyncio.gather(create(), *(watch(delay) for delay in (0, 1, 7, 20, 35, 50)))
 
 
-async def test_sessions_that_are_not_in_memory_are_there_and_500_at_most(start_gateway: StartGateway) -> None:
+async def test_a_feed_begins_with_at_most_500_sessions_in_memory_or_not(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     ids = [f"s{number:04d}" for number in range(520)]
     await asyncio.gather(*(gateway.create(each) for each in ids))
@@ -143,7 +143,7 @@ async def test_sessions_that_are_not_in_memory_are_there_and_500_at_most(start_g
     assert set(completed) == set(ids[:5])
 
 
-async def test_unsubscribing_ends_it(gateway: Gateway) -> None:
+async def test_unsubscribing_ends_a_feed(gateway: Gateway) -> None:
     board, _ = await feed(gateway)
     await board.ask({"type": "unsubscribe", "ref": "f"}, "unsubscribed")
     await gateway.create()
@@ -151,7 +151,7 @@ async def test_unsubscribing_ends_it(gateway: Gateway) -> None:
     await board.ask(FEED, "subscribed")
 
 
-async def test_one_that_reads_slowly_gets_the_latest_of_each_session_within_the_bound(
+async def test_a_slow_feed_gets_the_latest_state_of_each_session_within_its_bound(
     start_gateway: StartGateway,
 ) -> None:
     bound = 200_000
@@ -184,7 +184,7 @@ async def test_one_that_reads_slowly_gets_the_latest_of_each_session_within_the_
     raw.close()
 
 
-async def test_what_it_begins_with_is_held_within_the_bound_too(start_gateway: StartGateway) -> None:
+async def test_the_snapshot_of_a_feed_keeps_within_the_outbox_bound(start_gateway: StartGateway) -> None:
     bound = 300_000
     gateway = await start_gateway(max_outbox_bytes=bound)
     metadata = {"text": "x" * 60_000}
@@ -200,11 +200,11 @@ async def test_what_it_begins_with_is_held_within_the_bound_too(start_gateway: S
         assert connection.outbox.size <= bound
         found += [session["sessionId"] for session in (await raw.receive())["sessions"]]
     assert set(found) == ids
-    assert (await raw.receive())["session"]["sessionId"] == "late"  # changes come after it
+    assert (await raw.receive())["session"]["sessionId"] == "late"  # changes come after the snapshot
     raw.close()
 
 
-async def test_large_metadata_splits_what_it_begins_with(gateway: Gateway) -> None:
+async def test_large_metadata_splits_the_snapshot_of_a_feed(gateway: Gateway) -> None:
     ids = {await gateway.create(metadata={"text": "x" * 60_000}) for _ in range(12)}
     board = await subscriber(gateway)
     await board.ask(FEED, "subscribed")

@@ -23,7 +23,7 @@ async def watched_publisher(gateway: Gateway) -> tuple[Socket, Socket]:
     return bot, board
 
 
-async def test_signals_come_in_order_with_events_to_both_kinds_of_subscribers(gateway: Gateway) -> None:
+async def test_signals_arrive_in_order_with_events_in_both_codecs(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     boards = [await subscriber(gateway), await subscriber(gateway, protocols=[SUBPROTOCOL_MSGPACK])]
@@ -63,7 +63,7 @@ async def test_signals_are_not_stored_or_acked_and_do_not_change_the_session(gat
     await board.ask({"type": "ping"}, "pong")
 
 
-async def test_a_waiting_signal_is_replaced_by_a_newer_one_of_its_key(gateway: Gateway, database_uri: str) -> None:
+async def test_a_newer_signal_replaces_a_waiting_one_of_its_key(gateway: Gateway, database_uri: str) -> None:
     bot, board = await watched_publisher(gateway)
     async with failing(database_uri, "insert"):
         await bot.append("a")
@@ -109,7 +109,7 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
     old, board = await publisher(gateway, session_id), await subscriber(gateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")
-    async with failing(database_uri, "update"):  # the claim waits, and what the old one sends waits behind it
+    async with failing(database_uri, "update"):  # the claim waits, and signals of the old publisher wait behind it
         taking_over = asyncio.create_task(publisher(gateway, session_id))
         live = gateway.live[session_id]
         async with asyncio.timeout(10):
@@ -126,7 +126,7 @@ async def test_signals_of_a_publisher_taken_over_are_not_passed_on(gateway: Gate
 
 
 async def joined_late(gateway: Gateway, bot: Socket, session_id: str) -> list[Any]:
-    """The keys and payloads that a new subscriber is shown, up to what is signalled to it after that."""
+    """Return the keys and payloads that a new subscriber gets before a signal sent afterwards."""
     board = await subscriber(gateway)
     await board.subscribe(session_id)
     await board.next("caughtUp")
@@ -137,7 +137,7 @@ async def joined_late(gateway: Gateway, bot: Socket, session_id: str) -> list[An
     return shown
 
 
-async def test_a_late_joiner_is_shown_what_is_being_said(gateway: Gateway) -> None:
+async def test_a_late_subscriber_gets_the_interim_text_being_spoken(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send(
@@ -147,7 +147,7 @@ async def test_a_late_joiner_is_shown_what_is_being_said(gateway: Gateway) -> No
     assert await joined_late(gateway, bot, session_id) == [("user_speech", {"text": "I would like"})]
 
 
-async def test_what_has_been_stored_is_not_shown_as_being_said(gateway: Gateway) -> None:
+async def test_a_late_subscriber_gets_no_interim_text_that_has_been_stored(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send(signal("user_speech", text="I wou"), signal("agent", text="Well"))
@@ -155,7 +155,7 @@ async def test_what_has_been_stored_is_not_shown_as_being_said(gateway: Gateway)
     assert await joined_late(gateway, bot, session_id) == [("agent", {"text": "Well"})]
 
 
-async def test_nothing_is_being_said_when_the_publisher_is_gone_or_the_call_has_ended(gateway: Gateway) -> None:
+async def test_a_late_subscriber_gets_no_interim_text_without_a_publisher_or_after_the_end(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send(signal("user_speech", text="I wou"))
@@ -165,7 +165,7 @@ async def test_nothing_is_being_said_when_the_publisher_is_gone_or_the_call_has_
     assert await joined_late(gateway, again, session_id) == []
 
 
-async def test_what_is_kept_for_late_joiners_is_small_and_bounded(gateway: Gateway) -> None:
+async def test_the_interim_texts_kept_for_late_subscribers_are_bounded(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send(*(signal(f"user-{n}", n=n) for n in range(12)))

@@ -1,4 +1,4 @@
-"""A subscriber that stops reading is held in bounded memory, harms nobody, and misses nothing."""
+"""A subscriber that stops reading costs bounded memory, harms nobody, and misses nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def subscribe(raw: RawSocket, session_id: str, after_seq: int, ref: str = 
 
 
 async def read_all(raw: RawSocket, up_to: int, cursor: int = 0) -> list[dict[str, Any]]:
-    """Reads events up to this seq, without a hole; returns the other messages."""
+    """Read events up to this seq, without a hole. Returns the other messages."""
     others = []
     while cursor < up_to:
         message = await raw.receive()
@@ -54,7 +54,7 @@ async def publish(bot: Socket, first: int, last: int, size: int) -> None:
 
 
 async def lagging_subscriber(gateway: Gateway, session_id: str, events: int) -> tuple[RawSocket, SubscriberConnection]:
-    """One that does not read, while the session has more for it than its outbox holds."""
+    """A subscriber that does not read, while the session has more for it than its outbox holds."""
     await publish(await publisher(gateway, session_id), 1, events, 100_000)
     raw, connection = await slow_subscriber(gateway)
     await subscribe(raw, session_id, 0)
@@ -62,7 +62,7 @@ async def lagging_subscriber(gateway: Gateway, session_id: str, events: int) -> 
     return raw, connection
 
 
-async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gateway: StartGateway) -> None:
+async def test_a_slow_subscriber_is_served_from_the_store_later_and_delays_nobody(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot, quick = await publisher(gateway, session_id), await subscriber(gateway)
@@ -78,12 +78,14 @@ async def test_it_is_served_from_the_store_later_and_nobody_else_waits(start_gat
     assert biggest > 0
     others = await read_all(raw, 400)
     assert [message["type"] for message in others] == ["caughtUp", "session"]
-    await publish(bot, 401, 401, 10)  # it is live again
+    await publish(bot, 401, 401, 10)  # the subscription is live again
     await read_all(raw, 401, 400)
     raw.close()
 
 
-async def test_a_long_replay_to_one_that_does_not_read_is_held_within_the_bound(start_gateway: StartGateway) -> None:
+async def test_a_long_replay_to_a_subscriber_that_does_not_read_keeps_within_the_bound(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     raw, connection = await lagging_subscriber(gateway, session_id, 200)
@@ -97,7 +99,7 @@ async def test_a_long_replay_to_one_that_does_not_read_is_held_within_the_bound(
 
 
 @pytest.mark.parametrize("bound", [2048, 60_000])
-async def test_events_larger_than_the_bound_come_one_by_one(start_gateway: StartGateway, bound: int) -> None:
+async def test_events_larger_than_the_outbox_bound_arrive_one_by_one(start_gateway: StartGateway, bound: int) -> None:
     gateway = await start_gateway(max_outbox_bytes=bound)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -110,7 +112,7 @@ async def test_events_larger_than_the_bound_come_one_by_one(start_gateway: Start
     raw.close()
 
 
-async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGateway) -> None:
+async def test_signals_are_not_kept_for_a_lagging_subscriber(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -131,7 +133,9 @@ async def test_signals_are_not_kept_for_one_that_lags(start_gateway: StartGatewa
     raw.close()
 
 
-async def test_a_status_change_comes_after_the_events_before_it(start_gateway: StartGateway) -> None:
+async def test_a_lagging_subscriber_gets_a_status_change_after_the_events_before_it(
+    start_gateway: StartGateway,
+) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -146,7 +150,7 @@ async def test_a_status_change_comes_after_the_events_before_it(start_gateway: S
     raw.close()
 
 
-async def test_several_subscriptions_that_lag_are_served_in_turn(start_gateway: StartGateway) -> None:
+async def test_several_lagging_subscriptions_are_served_in_turn(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     ids = [new_id("s") for _ in range(3)]
     for session_id in ids:
@@ -169,7 +173,7 @@ async def test_several_subscriptions_that_lag_are_served_in_turn(start_gateway: 
     raw.close()
 
 
-async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gateway: StartGateway) -> None:
+async def test_a_lagging_subscriber_that_disconnects_leaves_nothing_behind(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     raw, connection = await lagging_subscriber(gateway, session_id, 80)
@@ -179,7 +183,7 @@ async def test_one_that_goes_away_while_it_lags_leaves_nothing_behind(start_gate
     assert connection.outbox.size == 0
 
 
-async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(start_gateway: StartGateway) -> None:
+async def test_an_sse_reader_that_does_not_read_keeps_within_the_bound(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_outbox_bytes=OUTBOX)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
@@ -200,5 +204,5 @@ async def test_a_follower_over_sse_that_does_not_read_is_held_within_the_bound(s
         if seq == 90:
             break
     answer.close()
-    await publish(bot, 91, 91, 10)  # it is noticed when something is written
+    await publish(bot, 91, 91, 10)  # the gateway notices when it writes
     await until(lambda: not gateway.followers, "the end of the follower")

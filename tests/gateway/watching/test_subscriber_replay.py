@@ -1,4 +1,4 @@
-"""A subscriber gets every event after its cursor once, in order, whenever it comes and whatever goes on meanwhile."""
+"""A subscriber gets every event after its cursor once, in order, whenever it subscribes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 async def read_session(board: Socket, after_seq: int, up_to: int) -> None:
-    """Checks all that comes for the subscription `r` up to this seq: order, no hole, one `caughtUp` in its place."""
+    """Check what subscription `r` gets up to this seq: order, no hole, one `caughtUp` in its place."""
     cursor, caught_up = after_seq, 0
     while cursor < up_to or not caught_up:
         message = await board.receive()
@@ -58,7 +58,7 @@ async def test_subscribing_at_any_moment_with_any_cursor_misses_nothing(gateway:
     assert not watchers_of(live.state)
 
 
-async def test_without_a_cursor_only_what_is_new_comes(gateway: Gateway) -> None:
+async def test_a_subscription_without_after_seq_gets_only_new_events(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 5)
     board = await subscriber(gateway)
@@ -71,7 +71,7 @@ async def test_without_a_cursor_only_what_is_new_comes(gateway: Gateway) -> None
     assert [(event["seq"], event["eventId"]) for event in message["events"]] == [(6, "new")]
 
 
-async def test_a_cursor_at_the_end_is_caught_up_at_once(gateway: Gateway) -> None:
+async def test_a_subscription_from_the_end_of_the_log_is_caught_up_at_once(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 3)
     board = await subscriber(gateway)
@@ -79,7 +79,7 @@ async def test_a_cursor_at_the_end_is_caught_up_at_once(gateway: Gateway) -> Non
     assert (await board.next("caughtUp"))["seq"] == 3
 
 
-async def test_a_long_log_comes_whole_and_then_caught_up_once(gateway: Gateway) -> None:
+async def test_a_long_log_is_replayed_whole_with_one_caught_up_at_the_end(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 700)
     board = await subscriber(gateway)
@@ -88,7 +88,7 @@ async def test_a_long_log_comes_whole_and_then_caught_up_once(gateway: Gateway) 
     await board.ask({"type": "ping"}, "pong")
 
 
-async def test_sessions_that_are_not_in_memory_or_have_ended_are_replayed(start_gateway: StartGateway) -> None:
+async def test_sessions_not_in_memory_and_ended_sessions_are_replayed(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     session_id = await gateway.create()
     await gateway.fill(session_id, 60)
@@ -151,7 +151,7 @@ async def test_events_reach_subscribers_only_once_durable(gateway: Gateway) -> N
         assert [each.event_id for each in stored] == [event["eventId"]] == [f"e{number}"]
 
 
-async def test_large_events_come_whole_in_frames_of_a_bounded_size(gateway: Gateway) -> None:
+async def test_large_events_arrive_whole_in_frames_of_bounded_size(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot, live_board = await publisher(gateway, session_id), await subscriber(gateway)
     await live_board.subscribe(session_id, 0)

@@ -1,4 +1,4 @@
-"""A bus in memory that loses, delays, doubles and reorders what it carries, and is away now and then."""
+"""A bus in memory that loses, delays, duplicates and reorders its messages, and is away now and then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LossyHub:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.trouble = self.random.choice([0.0, 0.1, 0.3, 0.6])
-        """The share of messages that meet a fault."""
+        """The share of messages that suffer a fault."""
         self.lines: list[LossyLine] = []
         self.carried = self.lost = self.doubled = self.cuts = 0
 

@@ -19,30 +19,30 @@ from turnwire.protocol.messages import AckItem, EventIn, NackItem, Opened, Sessi
 from turnwire.store.waiting import storage_deadline
 
 _WINDOW = 8
-"""Events without an answer that a publisher allows itself."""
+"""How many unanswered events a publisher allows itself."""
 
 
 class Socket:
-    """A publisher's connection, as its session sees it."""
+    """A publisher's connection, as the session sees it."""
 
     def __init__(self) -> None:
         self.epoch = 0
         self.finished = False
         self.gone = False
-        """Whether the client hears no more of it."""
+        """Whether the client has lost this connection."""
         self.over = False
-        """Whether it was closed as its session has ended."""
+        """Whether it was closed because the session has ended."""
         self.ends: list[Session] = []
-        """The session's end, as often as it was told of it."""
+        """The session's end, once for each time the client was told."""
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
         self.at_cut: Callable[[], None] = lambda: None
         self.told: Callable[[Answer], None] = lambda answer: None
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
-        self.answered(acks, weight)
+        self.replied(acks, weight)
 
-    def answered(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
+    def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         if self.gone or self.publishing is None:
             return
         for reply in replies:
@@ -62,11 +62,11 @@ class Socket:
         self.cut()
 
     def session_ended(self, session: Session) -> None:
-        """It goes on until it is told to stop."""
+        """The publisher goes on until the test stops it."""
         self.ends.append(session)
 
     def commanded(self, command: CommandPush) -> None:
-        """It takes none."""
+        """Ignore the command: this publisher accepts none."""
 
     def completed(self, session: Session) -> None:
         self.ends.append(session)
@@ -85,7 +85,7 @@ class Socket:
 
 
 class Bot:
-    """Publishes its events in order, over as many connections as it takes; now and then one again, or changed."""
+    """Publishes its events in order, over as many connections as needed; now and then one again, or changed."""
 
     def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
         self.world = world
@@ -105,7 +105,7 @@ class Bot:
         payload = {"of": event_id} if event_id.startswith(SHARED) else {"of": event_id, "number": number}
         timestamp = None
         if random.random() < 0.3:
-            # Received with microseconds, and cut as the codec does.
+            # The time has microseconds, and is cut as the codec cuts it.
             stamp = self.world.now() + timedelta(seconds=random.randint(-3, 3), microseconds=random.randrange(1000))
             timestamp = times.to_utc(stamp)
         return EventIn(event_id, "user_speech", payload, timestamp)
@@ -131,10 +131,10 @@ class Bot:
             live.release(socket)
 
     async def leave(self, live: LiveSession, socket: Socket) -> None:
-        """All is answered: do what is left to do on the connection."""
+        """Every event is answered: do what is left to do on the connection."""
 
     async def between(self) -> None:
-        """Between two frames."""
+        """Wait between two frames."""
 
     async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
         sessions, process = gateway.parts.sessions, gateway.process
@@ -173,10 +173,10 @@ class Bot:
         return event
 
     async def _stream(self, live: LiveSession, socket: Socket) -> None:
-        """Until all is answered, or the connection is lost."""
+        """Send until every event is answered, or the connection is lost."""
         random, publishing = self.world.random, socket.publishing
         assert publishing is not None
-        sent = settled = extra = 0  # of pending; answers seen; events sent beside what is pending
+        sent = settled = extra = 0  # number of pending events; answers seen; events sent beside the pending ones
         extras: set[int] = set()
         while self.pending and not socket.gone:
             while settled < len(publishing.answers):
@@ -216,7 +216,7 @@ class Bot:
 
 
 class Caller:
-    """Appends by REST, and repeats what had no answer."""
+    """Appends by REST, and repeats requests without an answer."""
 
     def __init__(self, world: World, session_id: str, count: int) -> None:
         self.world = world

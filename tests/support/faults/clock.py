@@ -1,4 +1,4 @@
-"""An event loop on which no time is waited for: when all have nothing to do, the clock jumps to the next timer."""
+"""An event loop in virtual time: when no task has anything to do, the clock jumps to the next timer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Stuck(Exception):
-    """Nothing is left to do and no timer runs: whoever waits waits for ever."""
+    """No task can go on and no timer runs: whatever still waits would wait for ever."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """Has the loop's own wake-up pipe to watch and never blocks on it."""
+    """Watches only the loop's own wake-up pipe, and never blocks on it."""
 
     def __init__(self) -> None:
         self._pipes = selectors.SelectSelector()
@@ -39,7 +39,7 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Runs whatever needs timers and no sockets, as fast as it can be computed, and the same way every time."""
+    """Runs code that needs timers and no sockets, as fast as it can be computed and the same way every time."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

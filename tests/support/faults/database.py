@@ -1,7 +1,7 @@
 """A model of the database, with the faults of a replica set: its documents, and which of them match a condition.
 
-What is written stands on the primary at once, on a majority a little later, and is lost when the primary fails before
-that. Reads see the majority, unique keys the primary.
+A write is on the primary at once and on a majority a little later; it is lost if the primary fails before that. Reads
+see the majority, unique keys the primary.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class MemoryDatabase:
         self.restored = 0
         """How often an older copy was put back."""
         self.away = False
-        """Whether nobody reaches it."""
+        """Whether the database is unreachable."""
         self.router_forgets = False
         """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
         self.forges = 0.0
         """The share of inserts of events that are answered with a position taken that is not."""
         self.refuses: Callable[[Document], bool] = lambda document: False
-        """Whether a validator forbids this document."""
+        """Returns whether a validator forbids this document."""
         self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
-        """Told of each write on the primary: what stood there, and what stands there now."""
+        """Called for each write on the primary, with the old and the new document."""
         self._writes: list[tuple[str, str, Document]] = []
 
     def put(self, collection: str, document: Document) -> None:
@@ -50,7 +50,7 @@ class MemoryDatabase:
         self._writes.append((collection, document["_id"], document))
 
     def fail_over(self) -> None:
-        """The primary is lost, and with it what is not on a majority. Operations under way fail."""
+        """Lose the primary, and with it what is not on a majority. Operations under way fail."""
         self.term += 1
         self._writes.clear()
         self.primary = defaultdict(dict, {name: dict(documents) for name, documents in self.majority.items()})
@@ -77,7 +77,7 @@ class MemoryDatabase:
                 del documents[document["_id"]]
 
     async def replicate(self) -> bool:
-        """Wait until what has been written is on a majority. False when it was lost instead."""
+        """Wait until what has been written is on a majority. Returns False if it was lost instead."""
         term, count = self.term, len(self._writes)
         if not count:
             return True
@@ -96,7 +96,7 @@ def _as_kept(value: Any) -> Any:
 
 
 def matching(documents: dict[str, Document], condition: Document) -> list[Document]:
-    """Those that the condition is true of. By key where it names keys, as looking at all is slow."""
+    """Return the documents that match the condition; by key if it names keys, because scanning is slow."""
     wanted = condition.get("_id")
     keys = wanted["$in"] if isinstance(wanted, dict) else documents if wanted is None else [wanted]
     found = (documents[key] for key in keys if key in documents)
@@ -108,7 +108,7 @@ def _matches(document: Document, condition: Document) -> bool:
 
 
 def changed_by(document: Document, change: Document) -> Document:
-    """The document after `$set` and `$max`."""
+    """Return the document after `$set` and `$max`."""
     raised = {field: max(document[field], value) for field, value in change.get("$max", {}).items()}
     return {**document, **change["$set"], **raised}
 

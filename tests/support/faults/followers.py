@@ -1,4 +1,4 @@
-"""The subscribers of the one-process world: they resume where they were, at any gateway."""
+"""The subscribers of the one-process world. They resume where they were, at any gateway."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from msgspec.structs import replace
 
 from tests.support.faults.world import Gateway, World
 from tests.support.history import Entry, Following, entry_of
-from turnwire.gateway.connections.outbox import Outbox
+from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.watching.event_batch import EventBatch
-from turnwire.gateway.watching.subscription import Frames, Subscription, Watching
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import JsonObject
 
 
-class Reader(Subscription):
-    """One subscription of a subscriber; what it takes from its outbox it has received."""
+class Reader(EventSubscription):
+    """One subscription of a subscriber. What it takes from its outbox counts as received."""
 
     numbers = 0
 
@@ -26,7 +26,7 @@ class Reader(Subscription):
         watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
         if (peers := gateway.parts.peers) is not None:
             watching = replace(watching, watch_changed=peers.watch_changed)
-        super().__init__(watching, live.state, following.after_seq, Outbox(self._take, None, 600))
+        super().__init__(watching, live.state, following.after_seq, FrameOutbox(self._take, None, 600))
         Reader.numbers += 1
         self._number = Reader.numbers
         self._world = world
@@ -35,7 +35,7 @@ class Reader(Subscription):
         self.gone = False
 
     def __hash__(self) -> int:
-        return self._number  # the order in a set of them is then the same in every run
+        return self._number  # so that a set of them has the same order in every run
 
     async def _take(self, frame: bytes) -> None:
         await self._world.pause(0.05)
@@ -46,7 +46,7 @@ class Reader(Subscription):
         elif frame != b"session":
             self._following.received.append(entry_of(JSON.decode_event(frame)))
 
-    def frames(self, batch: EventBatch) -> Frames:
+    def frames(self, batch: EncodedBatch) -> Frames:
         return [(JSON.encode(event), event.seq) for event in batch.events]
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
@@ -70,7 +70,7 @@ class Reader(Subscription):
         self.woken.set()
 
     async def serve(self) -> None:
-        """Until it is cut off."""
+        """Receive until the connection is cut off."""
         self.start()
         while not self.gone:
             while self.behind and not self.gone:
@@ -86,7 +86,7 @@ class Reader(Subscription):
 
 
 class Dashboard:
-    """Follows a session to the end, over as many subscriptions as it takes."""
+    """Follows a session to its end, over as many subscriptions as needed."""
 
     def __init__(self, world: World, name: str, session_id: str) -> None:
         self.world = world

@@ -1,6 +1,6 @@
 """One gateway's line to the model of the database, at the level of Motor's collections.
 
-Every operation takes a while, and may be lost on its way, lose its answer, or be carried out after the client was told
+Every operation takes a while. It may be lost on its way, lose its answer, or be carried out after the client was told
 that it failed.
 """
 
@@ -35,15 +35,15 @@ _SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
 class Line:
-    """One gateway's connection to the database. `trouble` is the probability that an operation meets a fault."""
+    """One gateway's connection to the database. `trouble` is the probability that an operation suffers a fault."""
 
     def __init__(self, database: MemoryDatabase, trouble: float) -> None:
         self.database = database
         self.trouble = trouble
         self.cut = False
-        """Whether the gateway is dead: nothing that it had not sent arrives any more."""
+        """Whether the gateway is dead: what it had not sent never arrives."""
         self.stamp: Callable[[Document], None] = lambda document: None
-        """Called for each document when it is sent to be inserted; may add fields of the test's own."""
+        """Called for each document that is sent for insertion; may add fields for the test."""
         self._random = database.random
         self._served: set[asyncio.Task[Any]] = set()
 
@@ -58,7 +58,7 @@ class Line:
         return self
 
     async def command(self, command: Document | str) -> Document:
-        """The commands the stores send themselves."""
+        """Carry out the commands that the stores send directly."""
         if isinstance(command, str):
             return {"ok": 1, "version": "8.0.0"}
         documents = command["documents"]
@@ -218,7 +218,7 @@ class Collection:
         await self._line.write(steps, bulk=False)
 
     def _error_of(self, document: Document) -> Document | None:
-        """Why it is not to be inserted."""
+        """Return why the document must not be inserted, or None."""
         if document["_id"] in self._primary:
             return {"code": DUPLICATE_KEY, "errmsg": "duplicate key"}
         if self._line.database.refuses(document):
@@ -265,10 +265,10 @@ class Collection:
         return result
 
     async def create_index(self, keys: object) -> None:
-        """There is none to be kept."""
+        """Do nothing: there is no option to keep."""
 
     def with_options(self, **options: object) -> Collection:
-        """One whose reads wait until what has been written is on a majority, as linearizable ones do."""
+        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do."""
         return Collection(self._line, self._name, linearizable=True)
 
     async def find_one(self, condition: Document, projection: object = None) -> Document | None:

@@ -1,4 +1,4 @@
-"""What must hold of ends, reads and stored fields at any gateway: noted as it happens, judged at the end."""
+"""Promises about ends, reads and stored fields at any gateway: noted as they happen, judged at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RISING = ("lastSeq", "heartbeat", "epoch")
 
 
 class Promises:
-    """Keeps what clients have been told, and all that contradicts it. Times are those of the world's wall clock."""
+    """Keeps what clients have been told, and what contradicts it. Times are those of the world's wall clock."""
 
     def __init__(self, config: Config) -> None:
         self.broken: list[str] = []
@@ -46,7 +46,7 @@ class Promises:
         self.is_void = True
 
     def seated(self, session_id: str, now: datetime) -> list[datetime]:
-        """A publisher is connected from now on. What is returned takes the time of its leaving."""
+        """Note that a publisher is connected from now on. Returns a function that notes when it leaves."""
         seat = [now]
         self._seats[session_id].append(seat)
         return seat
@@ -68,7 +68,7 @@ class Promises:
             self.broken.append(f"{how} of {session.session_id!r} shows another end: {session}, not {first}")
 
     def stored(self, before: Document | None, after: Document) -> None:
-        """A document takes the place of another on the primary."""
+        """Note that a document replaces another on the primary."""
         if before is None or "startedAt" not in after:
             return
         for field in _RISING:
@@ -81,7 +81,7 @@ class Promises:
     def judge(
         self, sessions: Mapping[str, Document], events: Sequence[Document], states: Sequence[SessionState]
     ) -> None:
-        """At the end: the stored sessions, all events in order, and what gateways have in memory."""
+        """Judge the end of a run: stored sessions, all events in order, and what gateways have in memory."""
         logs: dict[str, list[Document]] = defaultdict(list)
         for event in events:
             logs[event["sessionId"]].append(event)

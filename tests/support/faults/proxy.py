@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a database that breaks connections as told, to the message."""
+"""A TCP proxy in front of a database that breaks connections on demand, at an exact message."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Self
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013
 _COMMAND_AT = 4 + 1 + 4 + 1
-"""Where the name of the command stands in the body of an OP_MSG: after flags, kind, length and the element's type."""
+"""Offset of the command's name in the body of an OP_MSG: after flags, kind, length and the element's type."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Fault(Enum):
-    """What becomes of one request."""
+    """What happens to one request."""
 
     LOSE_REQUEST = "cut before the request arrives"
     CUT_AFTER_REQUEST = "cut as soon as the request has been handed over"
@@ -29,20 +29,20 @@ class Fault(Enum):
 
 
 Plan = Callable[[str], Fault | None]
-"""Asked with the name of each request's command."""
+"""Called with the name of each request's command."""
 
 
 class Proxy:
-    """Listens on a port of its own and carries connections to `port`; `async with` runs it."""
+    """Listens on its own port and carries connections to `port`. `async with` runs it."""
 
     def __init__(self, port: int, seed: int = 0) -> None:
         self.delay = 0.0
-        """Seconds every piece takes, each way."""
+        """Seconds of delay for every piece, in each direction."""
         self.slicing = False
         """Whether bytes arrive in pieces of random sizes."""
         self.plan: Plan = lambda command: None
         self.done: Counter[Fault] = Counter()
-        """The faults there have been."""
+        """The faults so far."""
         self._target = port
         self._random = Random(seed)
         self._server: asyncio.Server | None = None
@@ -57,16 +57,16 @@ class Proxy:
         return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def silence(self, silent: bool = True) -> None:
-        """Carry nothing either way, on open connections and new ones, until told otherwise."""
+        """Carry nothing in either direction, on open and new connections, until told otherwise."""
         (self._flowing.clear if silent else self._flowing.set)()
 
     def cut(self) -> None:
-        """Break all connections, without a word to either side."""
+        """Break all connections without telling either side."""
         for carried in tuple(self._open):
             carried.cut()
 
     def half_open(self) -> None:
-        """The database's ends of all connections are gone; the client's stay open, and nothing answers there."""
+        """Drop the database's ends of all connections. The client's ends stay open, and nothing answers there."""
         for carried in tuple(self._open):
             carried.leave_client_alone()
 
@@ -96,7 +96,7 @@ class Proxy:
             self._open.discard(carried)
 
     async def hand_over(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        """Write it as slowly, and in as many pieces, as is told now."""
+        """Write the bytes with the present delay, and in pieces if so configured."""
         while data:
             await self._flowing.wait()
             if self.delay:
@@ -165,12 +165,12 @@ class _Carried:
 
 
 def _command_of(body: bytes) -> str:
-    """The name of the command in the body of an OP_MSG request."""
+    """Return the name of the command in the body of an OP_MSG request."""
     return body[_COMMAND_AT : body.index(b"\0", _COMMAND_AT)].decode()
 
 
 def every(count: int, commands: set[str], fault: Fault) -> Plan:
-    """A plan in which this happens to every so-manieth request of these commands."""
+    """Return a plan in which this happens to every n-th request of these commands."""
     seen: Counter[str] = Counter()
 
     def plan(command: str) -> Fault | None:

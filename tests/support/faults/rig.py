@@ -1,4 +1,4 @@
-"""Gateways and databases in processes of their own, for runs that break them, and what is measured of them."""
+"""Gateways and databases in their own processes, for runs that break them, and measurements of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def now() -> float:
 
 
 async def eventually(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
-    """Returns when the condition holds. Raises TimeoutError that says what did not come."""
+    """Wait until the condition holds. Raises TimeoutError that says what did not come."""
     try:
         async with asyncio.timeout(timeout):
             while not condition():
@@ -37,19 +37,19 @@ async def eventually(condition: Callable[[], bool], what: str, timeout: float = 
 
 
 def database_in(directory: Path, *, test_commands: bool = False) -> EmbeddedDatabase:
-    """A database server of the test's own: killed, it is started again on the same port and directory."""
+    """A separate database server. After a kill it is started again on the same port and directory."""
     return EmbeddedDatabase(directory, cache_size="128M", test_commands=test_commands)
 
 
 def gateway_on(
     directory: Path, uri: str | None, *, port: int = 0, env: Mapping[str, str] | None = None
 ) -> GatewayProcess:
-    """A gateway that is not started yet; without a URI it has its own database in the directory."""
+    """Return a gateway that is not started yet. Without a URI it has its own database in the directory."""
     return GatewayProcess(directory, mongodb_uri=uri, port=port, env=env)
 
 
 async def start(gateway: GatewayProcess, target: Target) -> None:
-    """Start it and lead the clients to it."""
+    """Start the gateway and lead the clients to it."""
     await asyncio.to_thread(gateway.start)
     target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
 
@@ -60,7 +60,7 @@ async def kill(gateway: GatewayProcess) -> None:
 
 @asynccontextmanager
 async def serving(gateway: GatewayProcess, target: Target) -> AsyncIterator[GatewayProcess]:
-    """The gateway runs in this block, and clients find it."""
+    """Run the gateway in this block, where clients find it."""
     async with gateway:
         target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
         yield gateway
@@ -68,7 +68,7 @@ async def serving(gateway: GatewayProcess, target: Target) -> AsyncIterator[Gate
 
 @asynccontextmanager
 async def paused(pid: int) -> AsyncIterator[None]:
-    """The process is stopped (SIGSTOP) in this block."""
+    """Stop the process (SIGSTOP) in this block."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -77,7 +77,7 @@ async def paused(pid: int) -> AsyncIterator[None]:
 
 
 def rss(pid: int) -> int:
-    """Bytes of memory that the process has resident."""
+    """Return the resident memory of the process in bytes."""
     size: int = psutil.Process(pid).memory_info().rss
     return size
 
@@ -93,7 +93,7 @@ def port_of(database: EmbeddedDatabase) -> int:
 
 
 class Pace:
-    """How far this machine is behind by itself: in the block, how late a wait of a few milliseconds comes back."""
+    """How far this machine lags by itself: how late a wait of a few milliseconds returns in the block."""
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []  # when, and by how many seconds
@@ -113,7 +113,8 @@ class Pace:
             self._late.append((began, now() - began - _POLL_SECONDS))
 
     def behind(self, since: float = 0.0, until: float = float("inf")) -> float:
-        """Seconds that an ack may be late for no fault of the gateway's, between these moments of the loop's clock.
+        """Return the seconds that an ack may be late through no fault of the gateway, between these moments of the
+        loop's clock.
 
         For one ack, client, gateway and database wait for the machine in turn, the database twice.
         """

@@ -1,4 +1,4 @@
-"""More clients of the one-process world: those that read, that end sessions, and publishers that say nothing."""
+"""More clients of the one-process world: readers, clients that end sessions, and silent publishers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.protocol.errors import TurnwireError
 
 
 class Visitor:
-    """Reads a session by REST, anywhere: what was acked or ended before it asked is to be seen."""
+    """Reads a session by REST at any gateway. It must see what was acked or ended before its request."""
 
     def __init__(self, world: World, session_id: str, count: int) -> None:
         self.world = world
@@ -42,7 +42,7 @@ class Visitor:
 
 
 class Ender(Caller):
-    """Appends by REST, then ends the session, as others may do at the same time; and goes on after that."""
+    """Appends by REST, ends the session, as others may at the same time, and goes on appending."""
 
     async def run(self) -> None:
         await super().run()
@@ -74,7 +74,7 @@ class Leaver(Bot):
 
 
 class Idler(Bot):
-    """Says nothing, halfway, for longer than it takes to abandon a session."""
+    """Falls silent halfway, for longer than it takes to abandon a session."""
 
     async def between(self) -> None:
         if len(self.pending) == self._count // 2:

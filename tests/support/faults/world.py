@@ -28,7 +28,7 @@ from turnwire.store.event_documents import position_key
 from turnwire.store.mongo import Store
 
 SHARED = "shared"
-"""Events whose ids begin so are sent by publishers and by REST: they say nothing about an epoch."""
+"""Events with this prefix are sent by publishers and by REST, so they say nothing about an epoch."""
 POISON = "poison"
 """The database refuses events with this in their id."""
 CONFIG = Config(
@@ -43,11 +43,11 @@ CONFIG = Config(
 )
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 600.0
-"""Virtual; a run that takes longer after all trouble is over has something in it that waits for ever."""
+"""Virtual seconds. If a run takes longer after all trouble is over, something in it waits for ever."""
 
 
 class Gateway:
-    """One gateway process after another, each with a line of its own to the database."""
+    """One gateway process after another, each with its own line to the database."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -79,7 +79,7 @@ class Gateway:
         self.line.stamp = stamp
 
     async def crash(self) -> None:
-        """Lose all that is in memory and start anew. Nothing more goes out; what is under way may still arrive."""
+        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive."""
         self.line.cut = True
         stop, store = self.stop(), self.store
         at_crash, self.at_crash = self.at_crash, []
@@ -90,7 +90,7 @@ class Gateway:
         await store.close()
 
     def stop(self) -> Coroutine[Any, Any, None]:
-        """What ends the present process's tasks when it is awaited."""
+        """Return an awaitable that ends the present process's tasks."""
         periodic, parts = self._periodic, self.parts
 
         async def end() -> None:
@@ -146,7 +146,7 @@ class World:
         return _BEGIN + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
 
     def stamp(self) -> datetime:
-        """The wall clock that the gateways see: never the same twice, which shows who has stored an event."""
+        """Return the wall clock that the gateways see. It never repeats, which shows who has stored an event."""
         self._last_stamp = max(self._last_stamp + timedelta(milliseconds=1), self.now())
         return self._last_stamp
 
@@ -165,7 +165,7 @@ class World:
                     await self.pause(0.1)
 
     async def play(self, writers: list[Coroutine[Any, Any, None]], readers: list[Coroutine[Any, Any, None]]) -> None:
-        """Run the clients amid crashes and failures of the primary, then in calm until all have what is theirs."""
+        """Run the clients amid crashes and failures of the primary, then in calm until all of them are done."""
         async with asyncio.TaskGroup() as group:
             writing = [group.create_task(writer) for writer in writers]
             reading = [group.create_task(reader) for reader in readers]
@@ -258,6 +258,6 @@ class World:
 
 
 def run_world(play: Callable[[], Coroutine[Any, Any, World]]) -> World:
-    """Play a schedule on a loop of its own, in virtual time."""
+    """Play a schedule on a new loop, in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(play())

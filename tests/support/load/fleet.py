@@ -1,4 +1,4 @@
-"""A fleet of publishers, each with its own session and subscribers to it; at the end their histories are judged."""
+"""A fleet of publishers, each with its own session and its subscribers. At the end their histories are judged."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Fleet:
             self._tasks.append(asyncio.create_task(subscriber.run()))
 
     def add(self, history: History, publisher: LoadPublisher) -> None:
-        """One more session, with a publisher of its own making."""
+        """Add one more session, with this publisher."""
         self.histories.append(history)
         self.join(publisher)
 
@@ -117,9 +117,8 @@ class Fleet:
             )
 
     async def settle(self, timeout: float = 30.0) -> None:
-        """Let all publishers come to the end of what they have, all subscribers catch up; then judge.
-
-        Raises TimeoutError for one that does not, AssertionError for a broken promise.
+        """Let all publishers finish and all subscribers catch up, and then judge. Raises TimeoutError for a client that
+        does not get there, AssertionError for a broken promise.
         """
         for publisher in self.publishers:
             publisher.finish()
@@ -137,7 +136,7 @@ class Fleet:
         assert_clean(self.histories)
 
     async def read_log(self, session_id: str) -> list[Entry]:
-        """The whole log, by REST."""
+        """Return the whole log, read by REST."""
         url = f"{self.target.url}/sessions/{session_id}/events"
         async with self.http.get(url, headers={"Accept": "application/x-ndjson"}) as answer:
             assert answer.status == 200, await answer.text()
@@ -151,7 +150,7 @@ class Fleet:
             return status
 
     async def metric(self, name: str) -> float:
-        """The value of a metric without labels."""
+        """Return the value of a metric without labels."""
         async with self.http.get(f"{self.target.url}/metrics") as answer:
             lines = (await answer.text()).splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
@@ -159,19 +158,19 @@ class Fleet:
     # Figures
 
     def acks(self, since: float, until: float) -> int:
-        """How many acks came between these moments of the loop's clock."""
+        """Return how many acks came between these moments of the loop's clock."""
         return sum(since <= came < until for publisher in self.publishers for came, _ in publisher.acked)
 
     def first_ack(self, since: float) -> float:
-        """Seconds from this moment to the first ack after it."""
+        """Return the seconds from this moment to the first ack after it."""
         return min(came for publisher in self.publishers for came, _ in publisher.acked if came >= since) - since
 
     def latencies(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
-        """Seconds from the making of an event to its ack, of the acks between these moments."""
+        """Return the seconds from the making of each event to its ack, for the acks between these moments."""
         return [took for publisher in self.publishers for came, took in publisher.acked if since <= came < until]
 
     def figures(self) -> dict[str, object]:
-        """What the run came to."""
+        """Return the results of the run."""
         stored = sum(len(history.log) for history in self.histories)
         delivered = sum(len(each.received) for history in self.histories for each in history.followings)
         answers = (answer for history in self.histories for each in history.publishings for answer in each.answers)

@@ -26,7 +26,7 @@ class _Idle(asyncio.Protocol):
         self._last = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # the event loop in use has a class of its own
+        self.transport = cast(asyncio.Transport, transport)  # the event loop in use has its own class
         self.transport.write(self._handshake)
 
     def data_received(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class _Idle(asyncio.Protocol):
 
 
 class IdleCrowd:
-    """Connections to these paths of a gateway at `url`."""
+    """Make connections to these paths of a gateway at `url`."""
 
     def __init__(self, url: str, paths: list[str]) -> None:
         self._address = urlsplit(url)
@@ -56,7 +56,7 @@ class IdleCrowd:
         self._connections: list[_Idle] = []
 
     async def connect(self, at_once: int = 100) -> None:
-        """Open all, so many at once. Raises ConnectionError when one is refused."""
+        """Open all connections, this many at once. Raises ConnectionError if one is refused."""
         for start in range(0, len(self._paths), at_once):
             await asyncio.gather(*(self._connect_one(path) for path in self._paths[start : start + at_once]))
 
@@ -69,12 +69,12 @@ class IdleCrowd:
 
     @property
     def lost(self) -> int:
-        """How many have been closed."""
+        """How many connections have been closed."""
         return sum(connection.lost for connection in self._connections)
 
     @property
     def fewest_pings(self) -> int:
-        """How many pings every one of them has answered at least."""
+        """The least number of pings that any connection has answered."""
         return min(connection.pings for connection in self._connections)
 
     def close(self) -> None:

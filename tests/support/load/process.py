@@ -1,7 +1,7 @@
-"""A publisher in a process of its own, which can be stopped and woken: `python -m tests.support.load.process …`.
+"""A publisher in its own process, which can be stopped and woken: `python -m tests.support.load.process …`.
 
-Reads commands, a line each: `publish` connects and publishes until another publisher takes over, `finish` does so until
-all it has made is answered, writes its history and ends. Says `opened`, `superseded` or `finished` when it is.
+It reads commands, one a line. `publish` connects and publishes until another publisher takes over. `finish` publishes
+until all its events are answered, writes its history and ends. It prints `opened`, `superseded` and `finished`.
 """
 
 from __future__ import annotations

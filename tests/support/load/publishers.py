@@ -1,7 +1,7 @@
 """Publishers that put a gateway under load and keep the whole history of what they saw.
 
-They speak the protocol by themselves, independently of the client library: a publisher reconnects, drops what `opened`
-says is stored and sends the rest again.
+They implement the protocol independently of the client library: a publisher reconnects, drops what `opened` says is
+stored, and sends the rest again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from turnwire.protocol.messages import (
 RETRY_SECONDS = (0.05, 0.4)
 _RESEND_EVENTS = 50
 _MOST_WAITING = 4000
-"""Events a publisher holds while it cannot send; then it makes no new ones."""
+"""How many events a publisher holds while it cannot send; then it makes no new ones."""
 
 
 ANY = "any"
@@ -43,7 +43,7 @@ class Target(Struct):
     """Where clients connect to now. Whoever moves the gateway changes it."""
 
     url: str = "http://127.0.0.1:9"
-    """As in `http://127.0.0.1:34567`."""
+    """Such as `http://127.0.0.1:34567`."""
     process: str = "none"
     """Names the gateway process; ANY behind a balancer, which chooses one for each connection."""
 
@@ -74,7 +74,7 @@ class Waiting(Struct):
 
 
 class Client:
-    """What both kinds have in common: connections until the work is done. `random` decides all that is left open."""
+    """What both kinds share: connections until the work is done. `random` decides whatever is left open."""
 
     def __init__(self, http: aiohttp.ClientSession, target: Target, name: str, random: Random) -> None:
         self.http = http
@@ -136,7 +136,7 @@ def frame_of(message: aiohttp.WSMessage) -> bytes | None:
 
 
 class LoadPublisher(Client):
-    """Makes `rate` events a second in frames of 1 to 5, until told to finish; each is sent until it is answered."""
+    """Makes `rate` events a second in frames of 1 to 5, until told to finish. Each is sent until it is answered."""
 
     def __init__(
         self, http: aiohttp.ClientSession, target: Target, name: str, random: Random, *, history: History, rate: float
@@ -152,13 +152,13 @@ class LoadPublisher(Client):
         self.opened_at: list[float] = []
         self.superseded = False
         self._frames: deque[int] = deque()  # sizes of the frames not sent yet on this connection
-        self._sent = 0  # of waiting, on this connection
+        self._sent = 0  # of the waiting events, on this connection
         self._made = 0
         self._finishing = False
         self._work = asyncio.Event()
 
     async def run(self) -> None:
-        """Until it has finished, or another has taken over."""
+        """Publish until finished, or until another publisher has taken over."""
         producing = asyncio.create_task(self._produce())
         try:
             while not (self._finishing and not self.waiting) and not self.superseded:
@@ -171,7 +171,7 @@ class LoadPublisher(Client):
             await asyncio.wait([producing])
 
     def told_opened(self) -> None:
-        """It has a connection."""
+        """Wait for a connection."""
 
     def finish(self) -> None:
         """Make no more events, and end when all are answered."""
@@ -202,7 +202,7 @@ class LoadPublisher(Client):
         return EventIn(f"{self.name}-{self._made}", kind, payload)  # type: ignore[arg-type]
 
     async def _serve(self) -> int | None:
-        """One connection, to its end."""
+        """Serve one connection to its end."""
         try:
             ws = await self.connect(f"/sessions/{self.history.session_id}/publish?language=en")
         except (aiohttp.ClientError, OSError, TimeoutError):
@@ -280,6 +280,6 @@ class LoadPublisher(Client):
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies; 0 for none."""
+    """Return the value below which this share of the values lies; 0 if there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

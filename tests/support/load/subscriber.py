@@ -1,4 +1,4 @@
-"""Subscribers under load, which resume behind the last seq that they have received."""
+"""Subscribers under load, which resume after the last seq that they have received."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.protocol.messages import CaughtUp, Error, Events, Subscribe, Subsc
 
 
 class LoadSubscriber(Client):
-    """Follows one session from its beginning, over as many connections as it takes, until told to stop."""
+    """Follows one session from its beginning, over as many connections as needed, until told to stop."""
 
     def __init__(
         self, http: aiohttp.ClientSession, target: Target, name: str, random: Random, *, history: History
@@ -23,7 +23,7 @@ class LoadSubscriber(Client):
         self.cursor = 0
         self.received_at: list[float] = []
         self.reading = asyncio.Event()
-        """Whether it takes what arrives; cleared, it leaves all of it to the network and the gateway."""
+        """Whether it reads what arrives. While cleared, everything waits in the network and the gateway."""
         self.reading.set()
         self._stopping = False
 

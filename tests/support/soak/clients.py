@@ -1,4 +1,4 @@
-"""REST clients of a soak: they ask again until they have an answer, and keep all attempts in the history."""
+"""REST clients of a soak. They repeat requests until they have an answer, and record all attempts in the history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAUSE_SECONDS = 0.2
 
 
 class RestClient:
-    """Asks until it has an answer: the gateway may be away, and so may its database."""
+    """Repeats requests until it has an answer, because the gateway or its database may be away."""
 
     def __init__(self, http: aiohttp.ClientSession, target: Target) -> None:
         self.http = http
@@ -38,7 +38,7 @@ class RestClient:
         return msgspec.json.decode(await self._insist(lambda: self._ask("POST", url, b"{}")), type=Session)
 
     async def append(self, history: History, name: str, events: list[EventIn]) -> None:
-        """Every attempt is in the history, also those whose outcome is unknown."""
+        """Record every attempt in the history, including those whose outcome is unknown."""
 
         async def attempt() -> bytes | None:
             append = RestAppend(name, [sending_of(event) for event in events])
@@ -52,7 +52,7 @@ class RestClient:
         await self._insist(attempt)
 
     async def read_log(self, session_id: str) -> list[Entry]:
-        """The whole log, streamed."""
+        """Return the whole log, read as a stream."""
         url = f"/sessions/{session_id}/events"
         text = await self._insist(lambda: self._ask("GET", url, None, {"Accept": "application/x-ndjson"}))
         lines = text.splitlines()

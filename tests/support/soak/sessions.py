@@ -1,4 +1,4 @@
-"""Sessions that come and go: each lives for a while under load, is completed, judged and dropped but for its digest."""
+"""Sessions that come and go: each lives under load for a while, is completed and judged, and leaves only its digest."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.support.soak.clients import RestCaller, RestClient
 from turnwire.protocol.messages import Session
 
 SETTLE_SECONDS = 180.0
-"""An answer, or an event, that takes longer than this to come is as good as lost. Faults go on meanwhile."""
+"""An answer or event that takes longer than this counts as lost. Faults go on meanwhile."""
 
 
 class Finished(Struct, gc=False):
-    """What is kept of a session that has been judged."""
+    """What remains of a session that has been judged."""
 
     session_id: str
     events: int
@@ -33,23 +33,23 @@ class Finished(Struct, gc=False):
 
 
 class Tally(Struct):
-    """What the sessions have come to so far."""
+    """The results of the sessions so far."""
 
     sessions: int = 0
     stored: int = 0
     acks: int = 0
     duplicates: int = 0
-    """Acks that say that the event was stored before."""
+    """Acks that say the event was stored before."""
     delivered: int = 0
     claims: int = 0
     subscriptions: int = 0
     latencies: Counter[int] = field(default_factory=Counter)
-    """Of acks, from the making of the event, in milliseconds."""
+    """Latencies of acks, from the making of the event, in milliseconds."""
     finished: list[Finished] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def percentile(self, share: float) -> int:
-        """Milliseconds below which this share of the latencies lies."""
+        """Return the milliseconds below which this share of the latencies lies."""
         left = share * self.latencies.total()
         for milliseconds, times in sorted(self.latencies.items()):
             left -= times
@@ -58,7 +58,7 @@ class Tally(Struct):
         return 0
 
     def add(self, history: History, publishers: Iterable[LoadPublisher], directory: Path) -> None:
-        """Judge it. The history of one that contradicts the promise is kept in the directory."""
+        """Judge the session. The history of one that breaks a promise is kept in the directory."""
         answers = [answer for publishing in history.publishings for answer in publishing.answers]
         self.sessions += 1
         self.stored += len(history.log)
@@ -90,7 +90,7 @@ class SoakSession:
     def __init__(self, http: aiohttp.ClientSession, target: Target, session_id: str, random: Random, rate: float):
         self.history = History(session_id)
         self.live = True
-        """Whether events are still made."""
+        """Whether the session still makes events."""
         self._http = http
         self._target = target
         self._random = random
@@ -122,13 +122,12 @@ class SoakSession:
         return subscriber
 
     def take_over(self) -> LoadPublisher:
-        """Another publisher claims the session; the owner claims it back, and so on until this one has to finish."""
+        """Let another publisher claim the session; the owner claims it back, and so on until this one must finish."""
         return self._publisher(f"t{len(self.publishers)}", 20.0)
 
     async def end(self, tally: Tally, directory: Path) -> None:
-        """Let all come to the end of what they have, complete the session, and judge it.
-
-        Raises TimeoutError for a client that does not get there, AssertionError for an answer that should not be.
+        """Let all clients finish, complete the session, and judge it. Raises TimeoutError for a client that does not
+        get there, AssertionError for a wrong answer.
         """
         self.live = False
         self._over.set()
@@ -159,7 +158,7 @@ class SoakSession:
 
 
 async def reread(rest: RestClient, finished: Iterable[Finished]) -> list[str]:
-    """What has changed in the logs of sessions since they were judged."""
+    """Return what has changed in the logs of sessions since they were judged."""
     wrong = []
     for each in finished:
         log = await rest.read_log(each.session_id)

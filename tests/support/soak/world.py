@@ -42,7 +42,7 @@ class SoakWorld:
         self.tally = Tally()
         self.peak_rss = 0
         self.over = asyncio.Event()
-        """Set when no new sessions should begin and the living ones should end."""
+        """Set when no new session should begin and the open ones should end."""
         self.sessions: list[SoakSession] = []
         self._directory = directory
         self.seed = seed
@@ -116,7 +116,7 @@ class SoakWorld:
     # Sessions
 
     async def serve_sessions(self) -> None:
-        """One session after the other in each slot, until it is over."""
+        """Run one session after the other in each slot, until the soak is over."""
         async with asyncio.TaskGroup() as group:
             for slot in range(self._slots):
                 group.create_task(self._serve_slot(slot, Random(self._random.random())))
@@ -147,5 +147,5 @@ class SoakWorld:
 
     @property
     def acks(self) -> int:
-        """So far, also of sessions that live."""
+        """Return the results so far, including those of open sessions."""
         return self.tally.acks + sum(len(each.acked) for session in self.sessions for each in session.publishers)

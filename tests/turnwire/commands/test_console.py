@@ -1,4 +1,4 @@
-"""The name under which the command line can be called from where the user stands."""
+"""The name under which the command line can be called from the user's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.commands.console import command_here
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the scripts, with the program in it."""
+    """The folder of scripts that contains the program."""
     folder = tmp_path / "a checkout" / ".venv" / "bin"
     folder.mkdir(parents=True)
     program = folder / "turnwire"
@@ -26,12 +26,12 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_name_alone_is_enough_where_the_path_has_it(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bare_command_name_is_shown_if_it_is_on_the_path(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(scripts))
     assert command_here() == "turnwire"
 
 
-def test_another_program_of_that_name_is_not_taken_for_it(
+def test_another_program_called_turnwire_on_the_path_is_not_named(
     scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "turnwire"
@@ -42,18 +42,20 @@ def test_another_program_of_that_name_is_not_taken_for_it(
     assert command_here() == ".venv/bin/turnwire"
 
 
-def test_in_the_checkout_it_is_the_path_from_there(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_the_checkout_the_command_is_shown_with_its_relative_path(
+    scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(scripts.parent.parent)
     assert command_here() == ".venv/bin/turnwire"
 
 
-def test_elsewhere_it_is_the_whole_path_as_a_shell_takes_it(
+def test_elsewhere_the_command_is_shown_with_its_absolute_path_quoted_for_a_shell(
     scripts: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert command_here() == f"'{scripts}/turnwire'"
 
 
-def test_without_the_program_it_is_the_module(scripts: Path) -> None:
+def test_without_the_installed_command_the_module_is_shown(scripts: Path) -> None:
     (scripts / "turnwire").unlink()
     assert command_here() == f"{sys.executable} -m turnwire"

@@ -28,9 +28,9 @@ def bind(
 ) -> Publisher:
     """Publish what an `AgentSession` does, from now to the end of the job. `ctx` is the JobContext.
 
-    Nothing of the session ever waits for the gateway; the shutdown of the job does, for some seconds at most. `url` is
-    TURNWIRE_URL of the environment unless given, `session_id` the id of the job. `options` are those of `Publisher`.
-    Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when there is no URL.
+    The session never waits for the gateway. The shutdown of the job does, for a few seconds at most. `url` defaults to
+    TURNWIRE_URL of the environment, `session_id` to the id of the job. `options` are those of `Publisher`. Return the
+    publisher, for events of your own: `call.post(…)`. Raises ValueError without a URL.
     """
     facts = {"framework": "livekit", "room": ctx.job.room.name, "agent": ctx.job.agent_name or None, **(metadata or {})}
     known = {name: value for name, value in facts.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Hangs a call's notes on an AgentSession and its job."""
+"""Connecting the events of an AgentSession and its job to a call's notes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from turnwire.adapters.target import CallTarget
 log = logging.getLogger("turnwire")
 
 CLOSES_WITHIN = 3.0
-"""Seconds for the session's own close, which the job begins at the same time. Ten seconds after the shutdown has begun
-LiveKit ends the process, and the publisher needs its `drain_timeout` of them."""
+"""Seconds to wait for the session's own close, which the job starts at the same time.
+
+LiveKit ends the process ten seconds after the shutdown began, and the publisher needs its `drain_timeout` of them."""
 
 
 def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
-    """Have the session tell the publisher's session of its call, until the job shuts down."""
+    """Publish the session's call through the publisher, until the job shuts down."""
     notes = CallNotes(publisher)
     call = LiveKitCall(
         notes,
@@ -40,7 +41,7 @@ def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
             async with asyncio.timeout(CLOSES_WITHIN):
                 await closed.wait()
         except TimeoutError:
-            log.debug("the session of %s was never started, or hangs in its close", publisher.session_id)
+            log.debug("the AgentSession of %s was never started, or hangs while closing", publisher.session_id)
         await end(publisher, *call.finish(time.time(), reason))
 
     ctx.add_shutdown_callback(leave)
@@ -49,13 +50,13 @@ def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
 
 
 def guarded(handler: Callable[[Any], None]) -> Callable[[Any], None]:
-    """The handler, without its exceptions: LiveKit passes a TypeError on to whatever emitted the event."""
+    """Return the handler with its exceptions logged: LiveKit passes a TypeError on to the emitter of the event."""
 
     def handle(event: Any) -> None:
         try:
             handler(event)
         except Exception:
-            log.exception("a %s of LiveKit was not noted", type(event).__name__)
+            log.exception("a %s of LiveKit was not recorded", type(event).__name__)
 
     return handle
 
@@ -72,13 +73,13 @@ def _once(act: Callable[[], None]) -> Callable[[Any], None]:
 
 
 def _listen_to_output(session: Any, call: LiveKitCall) -> None:
-    """The audio output is there once the session has started."""
+    """Listen to the audio output, which exists once the session has started."""
     if session.output.audio is not None:
         session.output.audio.on("playback_finished", guarded(call.playback_finished))
 
 
 def _has_word_times(session: Any) -> bool:
-    """Whether the voice tells when each word is said; without that LiveKit estimates it."""
+    """Return whether the voice reports the time of each word. Otherwise, LiveKit estimates it."""
     of_agent = session.current_agent.use_tts_aligned_transcript
     wanted = of_agent if isinstance(of_agent, bool) else session.options.use_tts_aligned_transcript
     return bool(wanted and session.tts is not None and session.tts.capabilities.aligned_transcript)

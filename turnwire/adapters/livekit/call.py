@@ -1,4 +1,4 @@
-"""One AgentSession: what LiveKit emits, to notes of a call. Of LiveKit it needs only the fields of its events."""
+"""Mapping one AgentSession's events to notes of a call. Needs no LiveKit code, only the fields of its events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes, State
 from turnwire.adapters.livekit.figures import stages, usage_of
-from turnwire.adapters.livekit.tools import Tools
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.livekit.tools import LiveKitTools
+from turnwire.adapters.turn_counter import TurnCounter
 from turnwire.protocol.messages import FinalStatus
 
 AGENT_STATES: dict[str, State] = {
@@ -17,18 +17,18 @@ AGENT_STATES: dict[str, State] = {
     "thinking": "thinking",
     "speaking": "speaking",
 }
-"""`initializing` is left out: nobody can tell it from silence."""
+"""`initializing` is left out: it sounds the same as silence."""
 
 
 class LiveKitCall:
-    """Handlers of an AgentSession's events, all of them plain functions: LiveKit takes no coroutines."""
+    """The handlers of an AgentSession's events, all plain functions: LiveKit accepts no coroutines."""
 
     def __init__(self, notes: CallNotes, *, is_closing: Callable[[], bool], has_word_times: Callable[[], bool]) -> None:
         self._notes = notes
         self._is_closing = is_closing
         self._has_word_times = has_word_times
-        self._turns = Turns()
-        self._tools = Tools(notes)
+        self._turns = TurnCounter()
+        self._tools = LiveKitTools(notes)
         self._user_state = "listening"
         self._bot_turn = 0
         self._unanswered: dict[str, Any] = {}
@@ -42,7 +42,7 @@ class LiveKitCall:
         self._words_were_synchronized = False
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
-        """By the name of the event that each is for."""
+        """Return the handlers, by the name of their event."""
         return {
             "user_state_changed": self.user_state,
             "agent_state_changed": self.agent_state,
@@ -78,7 +78,7 @@ class LiveKitCall:
     def item_added(self, event: Any) -> None:
         item = event.item
         if item.type == "agent_handoff":
-            if item.old_agent_id is not None:  # without one it is the agent that the session starts with
+            if item.old_agent_id is not None:  # otherwise it is the agent that the session starts with
                 self._notes.note("handoff", **{"from": item.old_agent_id}, to=item.new_agent_id)
         elif item.type == "message" and item.role == "user":
             self._user_said(item)
@@ -86,18 +86,18 @@ class LiveKitCall:
             self._bot_said(item)
 
     def playback_finished(self, event: Any) -> None:
-        """PlaybackFinishedEvent of the audio output: has it said how much of the text was played?"""
+        """Handle PlaybackFinishedEvent: note whether the audio output reported how much of the text was played."""
         self._words_were_synchronized = event.synchronized_transcript is not None
 
     def false_interruption(self, event: Any) -> None:
         self._notes.note("interruption.false", resumed=event.resumed)
 
     def key_pressed(self, event: Any) -> None:
-        """SipDTMF of the room."""
+        """Handle the room's SipDTMF."""
         self._notes.note("dtmf", by="user", digits=str(event.digit))
 
     def used(self, event: Any) -> None:
-        """Cumulative: the last one says it all."""
+        """Keep the last usage event, which is cumulative."""
         self._usage = list(event.usage.model_usage)
 
     def error(self, event: Any) -> None:
@@ -116,7 +116,7 @@ class LiveKitCall:
         self._failed = event.error is not None or self._reason == "error"
 
     def finish(self, at: float, job_reason: str = "") -> tuple[FinalStatus, str]:
-        """Tell all that is still open, and how the call has ended."""
+        """Post everything that is still open. Return the status and the reason of the end."""
         status: FinalStatus = "failed" if self._failed else "completed"
         reason = (self._reason or job_reason or "ended")[:256]
         if not self._over:

@@ -1,4 +1,4 @@
-"""What the stages of an answer took, and what the models used."""
+"""The latencies of an answer's stages, and the usage of models, from LiveKit's reports."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 KINDS = {"llm_usage": "llm", "tts_usage": "tts", "stt_usage": "stt"}
-"""Of LiveKit's usage records. Those of its detectors count requests, and nobody is billed for them."""
+"""The kinds of LiveKit's usage records. Records of its detectors count requests, which are not billed."""
 
 
 def stages(user: Mapping[str, Any], bot: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `metrics.turn` in milliseconds, of the MetricsReports of a user's message and of its answer."""
+    """Return the fields of `metrics.turn`, in milliseconds, from the MetricsReports of a message and its answer."""
     transcription = user.get("transcription_delay")
     end_of_turn = user.get("end_of_turn_delay")
     first_token = bot.get("llm_node_ttft")
@@ -35,7 +35,7 @@ def _less(whole: float | None, part: float | None) -> float | None:
 
 
 def usage_of(record: Any) -> dict[str, Any] | None:
-    """The fields of a `usage` event; None for what is not billed."""
+    """Return the fields of a `usage` event, or None for a record that is not billed."""
     kind = KINDS.get(record.type)
     if kind is None:
         return None

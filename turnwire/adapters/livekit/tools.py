@@ -8,15 +8,15 @@ from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded
 
 
-class Tools:
-    """Tool calls that have no end yet."""
+class LiveKitTools:
+    """The tool calls that have not ended."""
 
     def __init__(self, notes: CallNotes) -> None:
         self._notes = notes
         self._running: dict[str, tuple[str, float]] = {}
 
     def updated(self, event: Any) -> None:
-        """A ToolExecutionUpdatedEvent. Its `tool_reply_updated` is about speech, and the speech tells of itself."""
+        """Handle a ToolExecutionUpdatedEvent. Ignore `tool_reply_updated`, which is about speech."""
         update = event.update
         if update.type == "tool_call_started":
             call = update.function_call
@@ -29,6 +29,7 @@ class Tools:
             self._ended(update, event.created_at)
 
     def call_over(self, at: float) -> None:
+        """Post the tool calls that have not ended as cancelled."""
         for call_id, (name, started) in self._running.items():
             self._notes.note("tool.cancelled", name=name, callId=call_id, durationMs=round((at - started) * 1000))
         self._running.clear()

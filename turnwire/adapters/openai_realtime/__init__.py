@@ -1,4 +1,4 @@
-"""OpenAI Realtime: from the server's events to ours.
+"""OpenAI Realtime: the server's events, mapped to Turnwire events.
 
 from turnwire.adapters import deliver
 from turnwire.adapters.openai_realtime import RealtimeMapper

@@ -1,4 +1,4 @@
-"""What the bot says in a Realtime session: audio that comes faster than it is played."""
+"""The bot's speech in a Realtime session, whose audio arrives faster than it is played."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from turnwire.adapters.openai_realtime.audio_clock import AudioClock
 
 @dataclass
 class Answer:
-    """One item of the bot's."""
+    """One output item of the bot."""
 
     turn: int
     text: str = ""
     started: float | None = None
     audio: float = 0.0
-    """Seconds of audio that have come."""
+    """Seconds of audio received."""
     ended: float | None = None
-    """When its playback ended or was cut, if the server plays it and says so."""
+    """The end of its playback, complete or cut short, if known."""
     is_told: bool = False
 
     @property
@@ -28,8 +28,8 @@ class Answer:
         return None if self.started is None else self.started + self.audio
 
 
-class Answers:
-    """The bot's items, by their ids. Their audio plays one after the other."""
+class RealtimeSpeech:
+    """The bot's items, by id. Their audio plays one after another."""
 
     def __init__(self, notes: CallNotes, clock: AudioClock) -> None:
         self._notes = notes
@@ -43,7 +43,7 @@ class Answers:
         return self._items[item_id]
 
     def audio(self, item_id: str, turn: int, delta: str, now: float) -> bool:
-        """Audio has come. Returns whether it is the first of this item."""
+        """Add a piece of audio. Return whether it is the first of its item."""
         answer = self.item(item_id, turn)
         is_first = answer.started is None
         if answer.started is None:
@@ -59,7 +59,7 @@ class Answers:
         self._notes.heard_so_far("bot", answer.text, turn=answer.turn)
 
     def done(self, item: Any, turn: int, now: float, *, cut: bool) -> None:
-        """An output item is complete, or was given up."""
+        """Post an output item that is complete or was cancelled."""
         item_id = str(field(item, "id"))
         answer = self.item(item_id, turn)
         answer.text = text_of(item) or answer.text
@@ -77,7 +77,7 @@ class Answers:
         )
 
     def truncated(self, item_id: str, audio_end_ms: float, event_id: str) -> None:
-        """The client has cut the playback: what came after so many milliseconds was not heard."""
+        """Note that the client cut the playback after `audio_end_ms` milliseconds."""
         answer = self._items.get(item_id)
         if answer is not None and answer.started is not None:
             answer.ended = min(answer.started + audio_end_ms / 1000, answer.planned_end or float("inf"))
@@ -85,7 +85,7 @@ class Answers:
             self._notes.note("interruption", by="user", turn=answer.turn, atMs=at, event_id=event_id)
 
     def played_out(self, now: float) -> bool:
-        """Whether the bot has nothing more to play by now."""
+        """Return whether all audio has been played by now."""
         last = self._last
         if last is None:
             return True
@@ -93,7 +93,7 @@ class Answers:
         return end is not None and now >= end
 
     def playback_ended(self, now: float) -> None:
-        """The server, which plays the audio itself over WebRTC and SIP, has played or thrown away all of it."""
+        """Note that the server, which plays the audio itself over WebRTC and SIP, has played or discarded all of it."""
         if self._last is not None:
             self._last.ended = now
 
@@ -103,6 +103,6 @@ class Answers:
 
 
 def text_of(item: Any) -> str:
-    """The words of a message item, written or spoken."""
+    """Return the text of a message item, written or spoken."""
     parts = field(item, "content") or []
     return " ".join(text for part in parts if (text := field(part, "transcript") or field(part, "text")))

@@ -1,4 +1,4 @@
-"""One Realtime session: its server's events, one by one, to events and hints."""
+"""Mapping a Realtime session's server events, one by one, to events and hints."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import field
 from turnwire.adapters.mapped import Collected, Mapped
-from turnwire.adapters.openai_realtime.answers import Answers
+from turnwire.adapters.openai_realtime.answers import RealtimeSpeech
 from turnwire.adapters.openai_realtime.audio_clock import AudioClock
-from turnwire.adapters.openai_realtime.tools import Tools
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.openai_realtime.tools import RealtimeTools
+from turnwire.adapters.turn_counter import TurnCounter
 
 Step = Callable[[Any, float], None]
 
 
 @dataclass
 class Heard:
-    """An utterance of the user whose transcript has not come yet."""
+    """An utterance of the user whose transcript has not arrived yet."""
 
     turn: int
     started_ms: float | None = None
-    """Of the user's audio: what that is in time is known better later."""
+    """The position in the user's audio, converted to a time later, when the clock is better calibrated."""
     ended: float | None = None
     text: str = ""
 
 
 class RealtimeMapper:
-    """Give it each server event, as a dict or as an object of OpenAI's SDK, when it arrives; in order.
+    """The mapper of one session. Pass each server event on arrival, in order: a dict, or an object of OpenAI's SDK.
 
-    `clock` gives Unix times in seconds; a recorded session brings its own. Ids are OpenAI's, so mapping a session again
-    makes no new events.
+    `clock` gives Unix times in seconds; use another one for a recorded session. Ids are OpenAI's, so that mapping a
+    session again makes no new events.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
@@ -41,9 +41,9 @@ class RealtimeMapper:
         self._collected = Collected()
         self._notes = CallNotes(self._collected, clock=clock)
         self._audio = AudioClock()
-        self._turns = Turns()
-        self._answers = Answers(self._notes, self._audio)
-        self._tools = Tools(self._notes)
+        self._turns = TurnCounter()
+        self._answers = RealtimeSpeech(self._notes, self._audio)
+        self._tools = RealtimeTools(self._notes)
         self._heard: dict[str, Heard] = {}
         self._user_silent_at: float | None = None
         self._model: str | None = None
@@ -52,7 +52,7 @@ class RealtimeMapper:
         self._steps = self._table()
 
     def events(self, event: Any) -> list[Mapped]:
-        """What this server event says: mostly nothing. Never raises for an event that it does not know."""
+        """Map a server event; most map to nothing. Never raises for an unknown event."""
         now = self._clock()
         step = self._steps.get(str(field(event, "type")))
         if self._answers.last is not None and self._answers.played_out(now):
@@ -62,7 +62,7 @@ class RealtimeMapper:
         return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
-        """What is left to say when the connection is over."""
+        """Return the last events, after the connection has ended."""
         if not self._is_over:
             self._is_over = True
             for item_id, heard in self._heard.items():
@@ -136,7 +136,7 @@ class RealtimeMapper:
         self._notes.heard_so_far("user", heard.text, turn=heard.turn)
 
     def _transcribed(self, event: Any, now: float) -> None:
-        """It may come before the bot's answer or after it: the times tell the order."""
+        """Post the user's utterance. Its transcript may arrive after the bot's answer: the times tell the order."""
         item_id = str(field(event, "item_id"))
         heard = self._heard_of(event)
         self._heard.pop(item_id, None)
@@ -179,7 +179,7 @@ class RealtimeMapper:
         digits = str(field(event, "event"))
         self._notes.note("dtmf", by="user", digits=digits, event_id=f"dtmf:{field(event, 'received_at')}:{digits}")
 
-    # Items that are not the model's own
+    # Items that the model did not make
 
     def _item(self, event: Any, now: float) -> None:
         item = field(event, "item")

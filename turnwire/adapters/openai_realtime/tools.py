@@ -1,4 +1,4 @@
-"""Function and MCP calls of a Realtime session."""
+"""The function and MCP calls of a Realtime session."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import decoded, field
 
 
-class Tools:
-    """Calls that have no end yet. The client runs functions, and its answer is an item; the server runs MCP tools."""
+class RealtimeTools:
+    """The calls that have not ended. The client runs functions and answers with an item; the server runs MCP tools."""
 
     def __init__(self, notes: CallNotes) -> None:
         self._notes = notes
         self._running: dict[str, tuple[str | None, float]] = {}
 
     def item_added(self, event: Any, now: float) -> None:
-        """An MCP call begins when the server adds it; its arguments come later."""
+        """Start an MCP call when the server adds its item. The arguments arrive later."""
         item = field(event, "item")
         if field(item, "type") == "mcp_call":
             self._start(str(field(item, "id")), field(item, "name"), decoded(field(item, "arguments")), now)
@@ -35,12 +35,13 @@ class Tools:
                 self._end("tool.completed", call_id, now, result=decoded(field(item, "output")))
 
     def answered(self, item: Any, now: float) -> None:
-        """The client's output of a function. It is told again by later events about the same item."""
+        """End a call with the client's output. Ignore later events about the same item."""
         call_id = str(field(item, "call_id"))
         if call_id in self._running:
             self._end("tool.completed", call_id, now, result=decoded(field(item, "output")))
 
     def call_over(self, now: float) -> None:
+        """Post the calls that have not ended as cancelled."""
         for call_id in list(self._running):
             self._end("tool.cancelled", call_id, now)
 

@@ -24,12 +24,12 @@ def attach(
     metadata: JsonObject | None = None,
     **options: Any,
 ) -> Publisher:
-    """Publish the call of a `PipelineWorker`, from its start to its end. Call it before the worker runs.
+    """Publish the call of a `PipelineWorker`, from its start to its end. Call this before the worker runs.
 
-    Nothing of the pipeline ever waits for the gateway; the end of the worker does, for some seconds at most. `url` is
-    TURNWIRE_URL of the environment unless given, `session_id` the call's id at your vendor, or else a UUIDv7. `options`
-    are those of `Publisher`. Returns the publisher, for events of your own: `call.post(…)`. Raises ValueError when
-    there is no URL.
+    The pipeline never waits for the gateway. The end of the worker does, for a few seconds at most. `url` defaults to
+    TURNWIRE_URL of the environment. `session_id` is the call's id at your vendor, by default a UUIDv7. `options` are
+    those of `Publisher`. Return the publisher, for events of your own: `call.post(…)`. Raises ValueError without a
+    URL.
     """
     from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
 

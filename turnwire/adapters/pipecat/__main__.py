@@ -1,4 +1,4 @@
-"""`python -m turnwire.adapters.pipecat` prints what `turnwire path pipecat` does."""
+"""`python -m turnwire.adapters.pipecat`: print the same path as `turnwire path pipecat`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What the bot says, and how much of it was heard.
 
-A sentence is announced by the TTS before its audio is made; what leaves the output transport has been played. A voice
-with word times gives each word a frame that leaves the transport when the word is said, so a cut utterance is known
-exactly. A voice without them gives a frame for each sentence behind its audio: of a cut utterance, what was heard is
-unknown.
+The TTS announces a sentence before it makes the audio. A frame that leaves the output transport has been played. A
+voice with word times gives each word a frame, which leaves the transport when the word is spoken: what was heard of a
+cut utterance is then known exactly. Other voices give each sentence one frame after its audio: what was heard of a cut
+utterance is then unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 
 
 @dataclass
@@ -21,14 +21,14 @@ class Piece:
 
     text: str
     glued: bool
-    """It brings its own spaces."""
+    """Whether the text includes the spaces around it."""
     timed: bool
     played: bool = False
 
 
 @dataclass
 class Voiced:
-    """One context of the TTS: an answer, or a sentence spoken by itself."""
+    """One context of the TTS: an answer, or a single sentence."""
 
     announced: list[str] = field(default_factory=list)
     pieces: dict[int, Piece] = field(default_factory=dict)
@@ -53,9 +53,9 @@ class Voiced:
 
 
 class BotSpeech:
-    """Collects one utterance of the bot at a time. Contexts are played in the order in which they were begun."""
+    """The bot's utterance in progress. Contexts play in the order in which they began."""
 
-    def __init__(self, notes: CallNotes, turns: Turns) -> None:
+    def __init__(self, notes: CallNotes, turns: TurnCounter) -> None:
         self._notes = notes
         self._turns = turns
         self._voiced: dict[str | None, Voiced] = {}
@@ -89,7 +89,7 @@ class BotSpeech:
         self._voiced.setdefault(frame.context_id, Voiced()).pieces[frame.id] = piece
 
     def turn_in_context(self, frame: Any, at: float) -> None:
-        """LLMContextAssistantTurnFrame: only of use for a bot that writes."""
+        """Handle LLMContextAssistantTurnFrame, which only matters for a bot that writes."""
         if not self._has_voice and frame.text.strip():
             self._notes.said("bot", frame.text.strip(), turn=self._turns.current)
 
@@ -116,7 +116,7 @@ class BotSpeech:
     # Ends
 
     def interrupted(self, frame: Any, at: float) -> None:
-        """InterruptionFrame: all that was made and not yet played is thrown away."""
+        """Handle InterruptionFrame: everything made but not yet played is discarded."""
         if self._started is not None:
             self._cut(at, "user")
         self._voiced.clear()
@@ -130,7 +130,7 @@ class BotSpeech:
 
     def _close(self, at: float) -> None:
         texts = [voiced.text() for voiced in self._take_played()]
-        if not texts and self._voiced:  # not a word of it has left the transport, and yet it was played
+        if not texts and self._voiced:  # it was played although no frame of it left the transport
             texts = [self._voiced.pop(next(iter(self._voiced))).planned()]
         self._tell(" ".join(texts) or self._answer.strip(), at)
 
@@ -155,7 +155,7 @@ class BotSpeech:
             )
 
     def _planned(self) -> str:
-        """All that was to be said: what was announced, and what of the answer had not come to the voice yet."""
+        """Return everything that was to be said: the announced text, and the rest of the answer."""
         announced = " ".join(voiced.planned() for voiced in self._voiced.values())
         answer = " ".join(self._answer.split())
         return answer if answer.startswith(announced) else announced

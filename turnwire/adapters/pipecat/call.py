@@ -1,4 +1,4 @@
-"""One call in a pipeline: which frame is told to whom. Frames are known by the names of their classes."""
+"""Dispatching the frames of one call in a pipeline, by the names of their classes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.pipecat.bot_speech import BotSpeech
-from turnwire.adapters.pipecat.figures import Usage, stages
-from turnwire.adapters.pipecat.tools import Tools
+from turnwire.adapters.pipecat.figures import UsageTally, stages
+from turnwire.adapters.pipecat.tools import PipecatTools
 from turnwire.adapters.pipecat.user_speech import UserSpeech
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 from turnwire.protocol.messages import FinalStatus
 
 log = logging.getLogger("turnwire")
@@ -20,16 +20,16 @@ Step = Callable[[Any, float], None]
 
 
 class PipecatCall:
-    """Told of every frame once, and once more when an utterance's text leaves the output transport."""
+    """The handlers of a pipeline's frames. Each frame comes once, and text once more when it leaves the transport."""
 
     def __init__(self, notes: CallNotes, services: Sequence[str] = ()) -> None:
         self._notes = notes
         self._services = list(services)
-        self._turns = Turns()
+        self._turns = TurnCounter()
         self._user = UserSpeech(notes, self._turns)
         self._bot = BotSpeech(notes, self._turns)
-        self._tools = Tools(notes)
-        self._usage = Usage(notes)
+        self._tools = PipecatTools(notes)
+        self._usage = UsageTally(notes)
         self._last_frame = ""
         self._reason: str | None = None
         self._failed = False
@@ -76,22 +76,22 @@ class PipecatCall:
         }
 
     def step_for(self, kind: type) -> Step | None:
-        """What is to be done with frames of this class; the nearest known ancestor decides."""
+        """Return the handler for frames of this class, by its nearest known ancestor; None if there is none."""
         for ancestor in kind.__mro__:
             if ancestor.__name__ in self._steps:
                 return self._steps[ancestor.__name__]
         return None
 
     def text_played(self, frame: Any, at: float) -> None:
-        """The text has left the output transport: it has been heard."""
+        """Note that a text has left the output transport, and thus has been heard."""
         self._bot.played(frame, at)
 
     def latency_measured(self, breakdown: Any) -> None:
-        """Pipecat's LatencyBreakdown of the answer that begins now."""
+        """Post Pipecat's LatencyBreakdown of the answer that begins now."""
         self._notes.note("metrics.turn", turn=self._turns.current, **stages(breakdown))
 
     def finish(self, at: float) -> tuple[FinalStatus, str]:
-        """Tell all that is still open, and how the call has ended."""
+        """Post everything that is still open. Return the status and the reason of the end."""
         status: FinalStatus = "failed" if self._failed else "completed"
         reason = self._reason or {"EndFrame": "ended", "StopFrame": "stopped"}.get(self._last_frame, "cancelled")
         if not self._over:

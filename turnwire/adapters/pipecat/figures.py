@@ -1,4 +1,4 @@
-"""What the stages of an answer took, and what the services used."""
+"""The latencies of an answer's stages, and the usage of services, from Pipecat's reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAGES = {
     "speech_synthesis": "ttsMs",
     "output_transport": "outputMs",
 }
-"""Parts of Pipecat's LatencyBreakdown, and the field of `metrics.turn` that each adds to."""
+"""Part of Pipecat's LatencyBreakdown → the field of `metrics.turn` to which it is added."""
 
 Amounts = dict[str, float]
 
@@ -37,15 +37,15 @@ METERS: dict[str, tuple[str, Callable[[Any], Amounts]]] = {
 }
 
 
-class Usage:
-    """Adds up what services report for each piece of work; told once an exchange."""
+class UsageTally:
+    """The sums of what services report for each piece of work, posted once per exchange."""
 
     def __init__(self, notes: CallNotes) -> None:
         self._notes = notes
         self._used: dict[tuple[str, str, str | None], Amounts] = {}
 
     def reported(self, frame: Any, at: float) -> None:
-        """MetricsFrame."""
+        """Handle MetricsFrame."""
         for data in frame.data:
             meter = METERS.get(type(data).__name__)
             if meter is not None:
@@ -56,6 +56,7 @@ class Usage:
                     used[name] += amount or 0
 
     def tell(self) -> None:
+        """Post the sums, and start again."""
         for (kind, provider, model), used in self._used.items():
             amounts: dict[str, Any] = {
                 name: int(amount) if amount == int(amount) else amount for name, amount in used.items()
@@ -65,7 +66,7 @@ class Usage:
 
 
 def stages(breakdown: Any) -> dict[str, Any]:
-    """The fields of `metrics.turn`, of a LatencyBreakdown, in milliseconds."""
+    """Return the fields of `metrics.turn`, in milliseconds, from a LatencyBreakdown."""
     spent: dict[str, float] = defaultdict(float)
     for part in breakdown.contributions:
         name = STAGES.get(part.key)

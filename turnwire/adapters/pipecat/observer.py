@@ -1,4 +1,4 @@
-"""Hangs a call's notes on a PipelineWorker. The one module here that imports Pipecat."""
+"""Observing a PipelineWorker for a call's notes. The only module of the package that imports Pipecat."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger("turnwire")
 
 
 def add_observers(worker: Any, publisher: CallTarget) -> None:
-    """Have the worker tell the publisher's session of its call."""
+    """Publish the worker's call through the publisher."""
     notes = CallNotes(publisher)
     call = PipecatCall(notes, services=[type(part).__name__ for part in parts_of(worker.pipeline, AIService)])
     latency = UserBotLatencyObserver()
@@ -37,15 +37,15 @@ def add_observers(worker: Any, publisher: CallTarget) -> None:
 
 
 def parts_of(processor: FrameProcessor, kind: type) -> Iterator[Any]:
-    """All processors of a kind in a pipeline, however deep."""
+    """Iterate over the processors of a kind in a pipeline, at any depth."""
     if isinstance(processor, kind):
         yield processor
     for part in processor.processors:
         yield from parts_of(part, kind)
 
 
-class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there where types are checked
-    """Turns frames into notes. Pipecat runs it beside the pipeline, in a task that only it can hold up."""
+class CallObserver(BaseObserver):  # type: ignore[misc] # types are checked without Pipecat
+    """The observer that turns frames into notes. Pipecat runs it in its own task, beside the pipeline."""
 
     def __init__(self, publisher: CallTarget, notes: CallNotes, call: PipecatCall) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
             begin(self._publisher)
 
     async def on_push_frame(self, data: FramePushed) -> None:
-        """Called for each frame on each of its ways from processor to processor, so most of them must cost nothing."""
+        """Handle a frame. Called for each frame at each step between processors, so most calls must cost nothing."""
         frame = data.frame
         kind = type(frame)
         if kind not in self._steps:
@@ -77,12 +77,12 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
             return
         try:
             self._take(step, data)
-        except Exception:  # an exception here would end the observer's task, and its queue would grow for ever
-            log.log(logging.DEBUG if self._stumbled else logging.ERROR, "a %s was not noted", kind, exc_info=True)
+        except Exception:  # an exception would end the observer's task, and its queue would grow without bound
+            log.log(logging.DEBUG if self._stumbled else logging.ERROR, "a %s was not recorded", kind, exc_info=True)
             self._stumbled = True
 
     def _take(self, step: Step, data: FramePushed) -> None:
-        self._start()  # an observer that is added to a running worker is never set up
+        self._start()  # `setup` is never called for an observer added to a running worker
         frame = data.frame
         if isinstance(frame, TTSTextFrame) and isinstance(data.source, BaseOutputTransport):
             self._call.text_played(frame, self._moment(data.timestamp))
@@ -90,7 +90,7 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
             step(frame, self._moment(data.timestamp))
 
     def _moment(self, nanoseconds: int) -> float:
-        """The Unix time of a time of the pipeline's clock, which is 0 until the clock runs."""
+        """Convert a time of the pipeline's clock, which is 0 until it runs, to Unix time in seconds."""
         now = time.time()
         if not nanoseconds:
             return now
@@ -99,7 +99,7 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # Pipecat is not there w
         return self._zero + nanoseconds / 1e9
 
     async def cleanup(self) -> None:
-        """End the session: after this nothing comes any more, not even the bot's last words."""
+        """End the session: no frame follows any more, not even the bot's last words."""
         await super().cleanup()
         status, reason = self._call.finish(time.time())
         await end(self._publisher, status, reason)

@@ -1,11 +1,11 @@
-"""For PIPECAT_SETUP_FILES: publishes every call of a bot whose code knows nothing of Turnwire.
+"""The file for PIPECAT_SETUP_FILES: publish every call of a bot, without a change to its code.
 
     PIPECAT_SETUP_FILES=$(turnwire path pipecat) TURNWIRE_URL=http://localhost:3000 python bot.py
 
-TURNWIRE_SESSION_ID   the session of this process's call; without it a UUIDv7 for each, which is logged
-TURNWIRE_LANGUAGE     the language of new sessions; `und` (undetermined) if not given
-TURNWIRE_METADATA     a JSON object, the metadata of new sessions
-TURNWIRE_TOKEN        for a gateway that asks for one
+TURNWIRE_SESSION_ID   the session of this process's call; by default a UUIDv7 for each call, which is logged
+TURNWIRE_LANGUAGE     the language of new sessions; by default `und` (undetermined)
+TURNWIRE_METADATA     the metadata of new sessions, a JSON object
+TURNWIRE_TOKEN        the token, if the gateway requires one
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import os
 from typing import Any
 
 import msgspec
-from loguru import logger  # what Pipecat logs with: its users see it
+from loguru import logger  # Pipecat's logger, whose output its users see
 
 from turnwire.adapters.pipecat import attach
 from turnwire.adapters.session_ids import new_session_id
 
 _given_ids: set[str] = set()
-"""A session has one publisher: a second call of the process gets an id of its own."""
+"""The ids from the environment in use: a session has one publisher, so a second call of the process gets another id."""
 
 
 async def setup_pipeline_worker(worker: Any) -> None:
-    """Called by Pipecat for each worker that it starts."""
+    """Publish a worker's call. Pipecat calls this for each worker that it starts."""
     url = os.environ.get("TURNWIRE_URL")
     if not url:
         logger.warning("Turnwire: TURNWIRE_URL is not set, so this call is not published")
         return
-    if worker.bridged:  # it speaks through the pipeline of another worker, which is told of all that is said
+    if worker.bridged:  # it speaks through the pipeline of another worker, which publishes everything
         return
     session_id = _session_id()
     token = os.environ.get("TURNWIRE_TOKEN")
@@ -50,7 +50,7 @@ def _session_id() -> str:
         _given_ids.add(given)
         return given
     if given:
-        logger.warning("Turnwire: TURNWIRE_SESSION_ID names one call; another call of this process gets its own id")
+        logger.warning("Turnwire: TURNWIRE_SESSION_ID names one call; another call of this process gets a new id")
     return new_session_id()
 
 
@@ -61,5 +61,5 @@ def _metadata() -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        logger.error(f"Turnwire: TURNWIRE_METADATA is not a JSON object and is left out: {error}")
+        logger.error(f"Turnwire: ignoring TURNWIRE_METADATA, which is not a JSON object: {error}")
         return {}

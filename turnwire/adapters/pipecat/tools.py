@@ -1,4 +1,4 @@
-"""The function calls of a pipeline, from the model's wish to whatever became of it."""
+"""The function calls of a pipeline, from the model's request to the outcome."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from turnwire.adapters.call_notes import CallNotes
 
 
-class Tools:
-    """Function calls that have no end yet."""
+class PipecatTools:
+    """The function calls that have not ended."""
 
     def __init__(self, notes: CallNotes) -> None:
         self._notes = notes
         self._running: dict[str, tuple[str, float]] = {}
 
     def wanted(self, frame: Any, at: float) -> None:
-        """FunctionCallsStartedFrame, and the one of functions that a provider runs itself."""
+        """Handle FunctionCallsStartedFrame, and its variant for functions that a provider runs itself."""
         for call in frame.function_calls:
             self._start(call.tool_call_id, call.function_name, getattr(call, "arguments", None), at)
 
     def runs(self, frame: Any, at: float) -> None:
-        """FunctionCallInProgressFrame: from here on the function itself takes its time."""
+        """Handle FunctionCallInProgressFrame, from which the function's duration is measured."""
         self._start(frame.tool_call_id, frame.function_name, frame.arguments, at)
         self._running[frame.tool_call_id] = (frame.function_name, at)
 
@@ -35,11 +35,12 @@ class Tools:
             self._end("tool.completed", frame.tool_call_id, frame.function_name, at, result=frame.result)
 
     def cancelled(self, frame: Any, at: float) -> None:
-        """FunctionCallCancelFrame: only the deadline of a call asks the model to go on after it."""
+        """Handle FunctionCallCancelFrame. Only after a timeout does it ask the model to continue."""
         event = "tool.timed_out" if getattr(frame, "run_llm", False) else "tool.cancelled"
         self._end(event, frame.tool_call_id, frame.function_name, at)
 
     def call_over(self, at: float) -> None:
+        """Post the calls that have not ended as cancelled."""
         for call_id, (name, _) in list(self._running.items()):
             self._end("tool.cancelled", call_id, name, at)
 

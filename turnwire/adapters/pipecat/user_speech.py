@@ -1,17 +1,17 @@
-"""What the user says, from a pipeline's frames: voice activity gives the times, the context aggregator the words."""
+"""The user's speech, from a pipeline's frames. Voice activity gives the times, the context aggregator the words."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
-from turnwire.adapters.turns import Turns
+from turnwire.adapters.turn_counter import TurnCounter
 
 
 class UserSpeech:
-    """Collects one utterance of the user at a time."""
+    """The user's utterance in progress."""
 
-    def __init__(self, notes: CallNotes, turns: Turns) -> None:
+    def __init__(self, notes: CallNotes, turns: TurnCounter) -> None:
         self._notes = notes
         self._turns = turns
         self._started: float | None = None
@@ -20,7 +20,7 @@ class UserSpeech:
         self._language: str | None = None
 
     def voice_started(self, frame: Any, at: float) -> None:
-        """VADUserStartedSpeakingFrame: `timestamp` is when the detector was sure, `start_secs` how long that took."""
+        """Handle VADUserStartedSpeakingFrame: `timestamp` is `start_secs` after the actual start of speech."""
         if self._started is None:
             self._started = frame.timestamp - frame.start_secs
         self._ended = None
@@ -48,7 +48,7 @@ class UserSpeech:
         self._notes.heard_so_far("user", " ".join(self._pieces))
 
     def turn_in_context(self, frame: Any, at: float) -> None:
-        """LLMContextUserTurnFrame: the words as the model gets them."""
+        """Handle LLMContextUserTurnFrame, which has the words that the model gets."""
         self._pieces.clear()
         if frame.text.strip():
             self._said(frame.text.strip())
@@ -63,7 +63,7 @@ class UserSpeech:
         self._notes.said("user", frame.text, turn=self._turns.user_has_said(), source="chat")
 
     def flush(self) -> None:
-        """Tell what was transcribed and never came into a context: no aggregator, or the call has ended before."""
+        """Post transcripts that never reached a context: there is no aggregator, or the call has ended."""
         if self._pieces:
             text = " ".join(self._pieces)
             self._pieces.clear()

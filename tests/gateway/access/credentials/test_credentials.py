@@ -1,4 +1,4 @@
-"""Credentials over time: what a change of keys or a revocation does to those who are in, and renewal."""
+"""Credentials over time: what a change of keys or a revocation does to connected principals, and renewal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.credentials.minting import MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest
 from turnwire.gateway.access.principals import ANONYMOUS
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.protocol.rights import Scope
 
@@ -37,13 +37,13 @@ def credentials_of(access: Access) -> Credentials:
 
 
 def reason_now(access: Access, principal: Any) -> str:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         credentials_of(access).current(principal)
     assert told.value.status == 401
     return told.value.reason
 
 
-async def test_a_key_that_is_taken_away_ends_who_holds_it_and_what_it_minted(tmp_path: Path) -> None:
+async def test_removing_a_key_ends_its_holders_and_the_tokens_it_minted(tmp_path: Path) -> None:
     access = await start(tmp_path)
     write_keys(tmp_path / "keys", key_line(KEY, "admin"))
     await access.refresh()
@@ -59,7 +59,7 @@ async def test_a_key_that_is_taken_away_ends_who_holds_it_and_what_it_minted(tmp
     assert (await refused(access, ask(authorizations=[f"Bearer {text}"]))).reason == "key_gone"
 
 
-async def test_who_holds_a_key_gets_its_new_rights(tmp_path: Path) -> None:
+async def test_holders_of_a_key_get_its_new_rights(tmp_path: Path) -> None:
     access = await start(tmp_path)
     holder = await access.door.admit(with_key())
     write_keys(tmp_path / "keys", key_line(KEY, "session:list"))
@@ -67,7 +67,7 @@ async def test_who_holds_a_key_gets_its_new_rights(tmp_path: Path) -> None:
     assert credentials_of(access).current(holder).scopes == {Scope.LIST}
 
 
-async def test_nothing_changes_the_generation_when_nothing_has_changed(guarded: Access) -> None:
+async def test_reading_unchanged_credentials_again_keeps_their_generation(guarded: Access) -> None:
     generation = credentials_of(guarded).generation
     await guarded.refresh()
     await guarded.refresh_key_set()
@@ -75,7 +75,7 @@ async def test_nothing_changes_the_generation_when_nothing_has_changed(guarded: 
     assert credentials_of(guarded).current(ANONYMOUS) is ANONYMOUS
 
 
-async def test_a_revocation_on_another_gateway_ends_who_is_in(tmp_path: Path) -> None:
+async def test_a_revocation_on_another_gateway_ends_connected_principals(tmp_path: Path) -> None:
     log = MemoryLog()
     config = Config(jwt_secret_file=write_secret(tmp_path / "secret"))
     here, there = (build_access(config, log, Clock()) for _ in range(2))
@@ -90,7 +90,7 @@ async def test_a_revocation_on_another_gateway_ends_who_is_in(tmp_path: Path) ->
     assert (await refused(there, asked)).reason == "revoked"
 
 
-async def test_while_the_storage_is_away_what_is_known_holds(tmp_path: Path) -> None:
+async def test_while_the_storage_is_away_known_revocations_stay_in_force(tmp_path: Path) -> None:
     log = MemoryLog()
     access = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), log, Clock())
     await access.refresh()
@@ -101,20 +101,20 @@ async def test_while_the_storage_is_away_what_is_known_holds(tmp_path: Path) -> 
     assert (await refused(access, ask(authorizations=[f"Bearer {token(sub='bob')}"]))).reason == "revoked"
 
 
-async def test_a_connection_goes_on_with_a_newer_token_of_the_same_sub_alone(guarded: Access) -> None:
+async def test_a_connection_can_be_renewed_only_by_a_token_of_the_same_sub(guarded: Access) -> None:
     judge = credentials_of(guarded)
     holder = await judge.authenticate(token())
     newer = token(scope="session:read session:list")
     assert (await judge.renew(holder, newer)).scopes == {Scope.READ, Scope.LIST}
-    with pytest.raises(Refused, match="same sub") as told:
+    with pytest.raises(Refusal, match="same sub") as told:
         await judge.renew(holder, token(sub="bob"))
     assert told.value.status == 403
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         await judge.renew(holder, token(exp=1_000_000_000))
     assert told.value.status == 401
 
 
-async def test_a_token_that_was_verified_ends_at_its_time_all_the_same(tmp_path: Path) -> None:
+async def test_a_cached_token_still_expires_on_time(tmp_path: Path) -> None:
     now = Clock(1_000_000_000)
     access = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), MemoryLog(), Clock(), now=now)
     await access.refresh()
@@ -125,7 +125,7 @@ async def test_a_token_that_was_verified_ends_at_its_time_all_the_same(tmp_path:
     assert await credentials_of(access).authenticate(text) is not first
 
 
-async def test_a_key_set_that_changes_ends_what_was_remembered_of_its_tokens(tmp_path: Path) -> None:
+async def test_a_changed_key_set_clears_the_cache_of_its_tokens(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(key_set(public_jwk("ES256")))
     access = build_access(Config(jwks=str(path)), MemoryLog(), Clock())
@@ -134,11 +134,11 @@ async def test_a_key_set_that_changes_ends_what_was_remembered_of_its_tokens(tmp
     assert (await credentials_of(access).authenticate(text)).id == "sub:alice"
     path.write_bytes(key_set(public_jwk("RS256")))
     await access.refresh_key_set()
-    with pytest.raises(Refused, match="not known here"):
+    with pytest.raises(Refusal, match="this gateway does not know"):
         await credentials_of(access).authenticate(text)
 
 
-async def test_a_key_set_that_cannot_be_had_is_answered_503(tmp_path: Path) -> None:
+async def test_a_key_set_that_cannot_be_fetched_is_answered_503(tmp_path: Path) -> None:
     async def nothing(url: str) -> bytes:
         raise OSError("no route")
 
@@ -149,7 +149,7 @@ async def test_a_key_set_that_cannot_be_had_is_answered_503(tmp_path: Path) -> N
     assert (told.status, told.reason, told.retryable) == (503, "no_keys", True)
 
 
-async def test_with_keys_of_one_kind_those_of_the_other_are_not_known(tmp_path: Path) -> None:
+async def test_with_only_api_keys_or_only_tokens_configured_the_other_kind_is_refused(tmp_path: Path) -> None:
     tokens_only = build_access(Config(jwt_secret_file=write_secret(tmp_path / "secret")), MemoryLog(), Clock())
     keys_only = build_access(Config(api_keys_file=write_keys(tmp_path / "keys", key_line(KEY))), MemoryLog(), Clock())
     assert (await refused(tokens_only, with_key())).reason == "unknown_key"
@@ -174,7 +174,7 @@ async def test_a_change_of_keys_is_audited(tmp_path: Path, caplog: pytest.LogCap
         ({"jwks": "none"}, "TURNWIRE_JWKS: none cannot be read"),
     ],
 )
-def test_files_that_cannot_be_used_are_refused_at_the_start(
+def test_unusable_credential_files_are_refused_at_the_start(
     settings: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -182,7 +182,7 @@ def test_files_that_cannot_be_used_are_refused_at_the_start(
         build_access(Config(**settings), MemoryLog(), Clock())
 
 
-def test_without_authentication_there_is_nothing_to_judge_by(unguarded: Access) -> None:
+def test_without_authentication_there_are_no_credentials(unguarded: Access) -> None:
     assert unguarded.credentials is None
     assert not unguarded.mode.required
     assert SECRET.decode() not in repr(unguarded)

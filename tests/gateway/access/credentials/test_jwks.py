@@ -1,4 +1,4 @@
-"""Key sets: which keys are taken from them, and how one at a URL is kept."""
+"""Key sets: which keys of a set are used, and how a set at a URL is cached."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Idp:
         return self.answer
 
 
-def test_a_key_has_the_one_algorithm_of_its_kind() -> None:
+def test_a_jwk_has_the_one_algorithm_of_its_kind() -> None:
     keys = read_key_set(key_set(*(public_jwk(each) for each in ("RS256", "ES256", "EdDSA"))))
     assert {kid: key.algorithm_name for kid, key in keys.items()} == {kid: kid for kid in ("RS256", "ES256", "EdDSA")}
 
@@ -64,24 +64,24 @@ def test_a_key_has_the_one_algorithm_of_its_kind() -> None:
         None,
     ],
 )
-def test_keys_that_are_unfit_are_passed_over(unfit: Any) -> None:
+def test_unfit_keys_of_a_key_set_are_ignored(unfit: Any) -> None:
     assert set(read_key_set(key_set(unfit, public_jwk("EdDSA")))) == {"EdDSA"}
     with pytest.raises(JwksError, match="no key for"):
         read_key_set(key_set(unfit))
 
 
-def test_of_two_keys_with_the_same_kid_the_first_counts() -> None:
+def test_of_two_jwks_with_the_same_kid_the_first_counts() -> None:
     keys = read_key_set(key_set(public_jwk("ES256", kid="k"), public_jwk("RS256", kid="k")))
     assert keys["k"].algorithm_name == "ES256"
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b'{"keys": 1}', b"{}", b"[" * 2000, b"<html>"])
-def test_what_is_no_key_set_is_refused(text: bytes) -> None:
+def test_a_document_that_is_not_a_key_set_is_refused(text: bytes) -> None:
     with pytest.raises(JwksError):
         read_key_set(text)
 
 
-async def test_a_file_is_read_again_when_it_changes_and_kept_when_it_turns_bad(tmp_path: Path) -> None:
+async def test_a_key_set_file_is_read_again_on_change_and_the_old_set_kept_when_it_turns_bad(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(key_set(public_jwk("ES256")))
     source = KeySetFile(path)
@@ -95,7 +95,7 @@ async def test_a_file_is_read_again_when_it_changes_and_kept_when_it_turns_bad(t
     assert await source.find("RS256") is not None
 
 
-def test_a_file_that_is_no_key_set_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_key_set_is_refused_at_the_start(tmp_path: Path) -> None:
     for content in (b"nonsense", b"x" * (MAX_BYTES + 1)):
         (tmp_path / "jwks").write_bytes(content)
         with pytest.raises(JwksError, match="jwks"):
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_key_set_is_refused_at_the_start(tmp_path: Path) -> No
         KeySetFile(tmp_path / "none")
 
 
-async def test_a_set_is_fetched_once_and_again_after_ten_minutes() -> None:
+async def test_a_key_set_is_fetched_once_and_again_after_ten_minutes() -> None:
     idp, clock = Idp(public_jwk("ES256")), Clock()
     source = KeySetUrl(URL, idp.fetch, clock)
     assert await source.find("ES256") is not None
@@ -117,7 +117,7 @@ async def test_a_set_is_fetched_once_and_again_after_ten_minutes() -> None:
     assert idp.asked == 2
 
 
-async def test_an_unknown_kid_asks_again_at_most_once_a_minute() -> None:
+async def test_an_unknown_kid_fetches_the_key_set_at_most_once_a_minute() -> None:
     idp, clock = Idp(public_jwk("ES256")), Clock()
     source = KeySetUrl(URL, idp.fetch, clock)
     await source.find("ES256")
@@ -133,7 +133,7 @@ async def test_an_unknown_kid_asks_again_at_most_once_a_minute() -> None:
     assert idp.asked == 2
 
 
-async def test_all_who_wait_for_a_set_share_one_request_also_when_the_first_leaves() -> None:
+async def test_everyone_waiting_for_a_key_set_shares_one_request_even_if_the_first_leaves() -> None:
     idp = Idp(public_jwk("ES256"))
     idp.may_answer.clear()
     source = KeySetUrl(URL, idp.fetch, Clock())
@@ -148,7 +148,7 @@ async def test_all_who_wait_for_a_set_share_one_request_also_when_the_first_leav
     assert idp.asked == 1
 
 
-async def test_the_last_good_set_is_kept_for_a_day() -> None:
+async def test_the_last_good_key_set_is_kept_for_a_day() -> None:
     idp, clock = Idp(public_jwk("ES256")), Clock()
     source = KeySetUrl(URL, idp.fetch, clock)
     await source.find("ES256")
@@ -165,7 +165,7 @@ async def test_the_last_good_set_is_kept_for_a_day() -> None:
     assert await source.find("ES256") is not None
 
 
-async def test_nonsense_at_the_url_does_not_replace_the_set() -> None:
+async def test_nonsense_at_the_url_does_not_replace_the_key_set() -> None:
     idp, clock = Idp(public_jwk("ES256")), Clock()
     source = KeySetUrl(URL, idp.fetch, clock)
     await source.find("ES256")
@@ -175,7 +175,7 @@ async def test_nonsense_at_the_url_does_not_replace_the_set() -> None:
     assert await source.find("ES256") is not None
 
 
-async def test_without_any_set_nobody_can_be_judged() -> None:
+async def test_without_any_key_set_no_token_can_be_judged() -> None:
     idp = Idp()
     idp.answer = OSError("no route")
     with pytest.raises(JwksError):
@@ -211,16 +211,16 @@ async def idp_url() -> Any:
     await runner.cleanup()
 
 
-async def test_a_set_is_fetched(idp_url: str) -> None:
+async def test_a_key_set_is_fetched_from_a_url(idp_url: str) -> None:
     assert json.loads(await fetch(f"{idp_url}/keys"))["keys"][0]["kid"] == "ES256"
 
 
 @pytest.mark.parametrize(("path", "said"), [("/away", "302"), ("/missing", "404"), ("/big", "more than 65536 bytes")])
-async def test_redirects_errors_and_what_is_too_long_are_refused(idp_url: str, path: str, said: str) -> None:
+async def test_redirects_errors_and_long_answers_at_the_url_are_refused(idp_url: str, path: str, said: str) -> None:
     with pytest.raises(OSError, match=said):
         await fetch(idp_url + path)
 
 
-async def test_who_does_not_listen_is_an_error_like_others(unused_tcp_port: int) -> None:
+async def test_a_url_where_nothing_listens_is_an_error_like_any_other(unused_tcp_port: int) -> None:
     with pytest.raises(OSError, match="ClientConnector"):
         await fetch(f"http://127.0.0.1:{unused_tcp_port}/keys")

@@ -1,4 +1,4 @@
-"""API keys in a file: what is taken, what is refused, what a change does."""
+"""API keys in a file: what is accepted, what is refused, and what a change does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.credentials import Clock, key_line, make_key, write_keys
 from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.rights import Scope, new_key, parse_key
 
 NOW = 1_800_000_000.0
@@ -21,7 +21,7 @@ def keys_of(tmp_path: Path, *lines: str) -> ApiKeys:
 
 
 def refused(keys: ApiKeys, text: str) -> str:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refusal) as told:
         keys.authenticate(text)
     assert told.value.status == 401
     assert told.value.headers["WWW-Authenticate"].startswith("Bearer")
@@ -29,7 +29,7 @@ def refused(keys: ApiKeys, text: str) -> str:
     return told.value.reason
 
 
-def test_a_key_is_whose_line_has_the_digest_of_its_secret(tmp_path: Path) -> None:
+def test_a_key_belongs_to_the_line_with_the_digest_of_its_secret(tmp_path: Path) -> None:
     text, line = make_key("bot_1", "session:publish session:create", ["call-*"])
     principal = keys_of(tmp_path, "\n", line, "\n").authenticate(text)
     assert principal.id == "key:bot_1"
@@ -39,7 +39,7 @@ def test_a_key_is_whose_line_has_the_digest_of_its_secret(tmp_path: Path) -> Non
     assert text not in repr(principal)
 
 
-def test_several_keys_hold_at_once_also_of_one_id(tmp_path: Path) -> None:
+def test_several_keys_are_valid_at_once_even_with_the_same_id(tmp_path: Path) -> None:
     old, old_line = make_key("bot")
     new, new_line = make_key("bot", "admin")
     other, other_line = make_key("web")
@@ -52,7 +52,7 @@ def test_several_keys_hold_at_once_also_of_one_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["tw_", "tw_bot", "tw_bot_", "tw__", "tw_bot_short", "tw_bot_" + "x" * 43, "tw_../_" + "x" * 43]
 )
-def test_what_is_no_key_of_the_file_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_key_that_is_not_in_the_file_is_refused(tmp_path: Path, text: str) -> None:
     assert refused(keys_of(tmp_path, make_key("bot")[1]), text) == "unknown_key"
 
 
@@ -63,7 +63,7 @@ def test_a_key_of_another_id_with_a_known_secret_is_refused(tmp_path: Path) -> N
     assert refused(keys_of(tmp_path, line, make_key("web")[1]), f"tw_web_{key.secret}") == "unknown_key"
 
 
-def test_a_key_ends_at_its_expiry(tmp_path: Path) -> None:
+def test_an_api_key_ends_at_its_expiry(tmp_path: Path) -> None:
     text = new_key("bot")
     clock = Clock(NOW)
     path = write_keys(tmp_path / "keys", key_line(text, expiresAt="2027-01-15T08:00:01.000Z"))
@@ -74,7 +74,7 @@ def test_a_key_ends_at_its_expiry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o604, 0o644, 0o666])
-def test_a_file_that_others_may_write_or_all_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_key_file_that_others_may_write_or_all_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = write_keys(tmp_path / "keys", make_key()[1])
     path.chmod(mode)
     with pytest.raises(KeysError, match=f"mode {mode:04o}"):
@@ -82,7 +82,7 @@ def test_a_file_that_others_may_write_or_all_may_read_is_refused(tmp_path: Path,
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440])
-def test_a_file_that_a_group_may_read_is_taken(tmp_path: Path, mode: int) -> None:
+def test_a_key_file_that_its_group_may_read_is_accepted(tmp_path: Path, mode: int) -> None:
     path = write_keys(tmp_path / "keys", make_key()[1])
     path.chmod(mode)
     assert ApiKeys(path, Clock()).has("bot")
@@ -102,17 +102,17 @@ def test_a_file_that_a_group_may_read_is_taken(tmp_path: Path, mode: int) -> Non
         '{"id": "bot", "sha256": "%s", "scope": "", "session": ["*"]}' % ("a" * 64),
     ],
 )
-def test_a_line_that_is_wrong_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+def test_a_wrong_line_in_the_key_file_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     with pytest.raises(KeysError, match="keys, line 2: "):
         keys_of(tmp_path, make_key("web")[1], line + "\n")
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeysError, match="No such file"):
         ApiKeys(tmp_path / "keys", Clock())
 
 
-def test_a_change_of_the_file_adds_and_takes_away_keys(tmp_path: Path) -> None:
+def test_changing_the_key_file_adds_and_removes_keys(tmp_path: Path) -> None:
     old, old_line = make_key("old")
     new, new_line = make_key("new")
     keys = keys_of(tmp_path, old_line)
@@ -123,11 +123,11 @@ def test_a_change_of_the_file_adds_and_takes_away_keys(tmp_path: Path) -> None:
     assert not keys.refresh()
     assert keys.authenticate(new).id == "key:new"
     assert refused(keys, old) == "unknown_key"
-    with pytest.raises(Refused, match="no longer valid"):
+    with pytest.raises(Refusal, match="no longer valid"):
         keys.current(holder)
 
 
-def test_a_file_swapped_by_a_link_is_noticed(tmp_path: Path) -> None:
+def test_a_key_file_swapped_by_a_link_is_read_again(tmp_path: Path) -> None:
     first = write_keys(tmp_path / "first", make_key("a")[1])
     second = write_keys(tmp_path / "second", make_key("b")[1])
     os.utime(second, ns=(first.stat().st_mtime_ns,) * 2)
@@ -141,7 +141,7 @@ def test_a_file_swapped_by_a_link_is_noticed(tmp_path: Path) -> None:
     assert not keys.has("a")
 
 
-def test_a_change_of_rights_reaches_who_holds_the_key(tmp_path: Path) -> None:
+def test_a_change_of_rights_reaches_the_holders_of_the_key(tmp_path: Path) -> None:
     text = new_key("bot")
     keys = keys_of(tmp_path, key_line(text, "session:read"))
     holder = keys.authenticate(text)
@@ -150,18 +150,18 @@ def test_a_change_of_rights_reaches_who_holds_the_key(tmp_path: Path) -> None:
     assert keys.current(holder).scopes == {Scope.READ, Scope.LIST}
 
 
-def test_a_new_secret_of_the_same_id_does_not_keep_who_holds_the_old_one(tmp_path: Path) -> None:
+def test_a_new_secret_for_an_id_ends_the_holders_of_the_old_one(tmp_path: Path) -> None:
     old, old_line = make_key("bot")
     keys = keys_of(tmp_path, old_line)
     holder = keys.authenticate(old)
     write_keys(tmp_path / "keys", make_key("bot")[1])
     keys.refresh()
-    with pytest.raises(Refused):
+    with pytest.raises(Refusal):
         keys.current(holder)
 
 
 @pytest.mark.parametrize("spoiled", ["broken", "open", "gone"])
-def test_a_file_that_turns_bad_leaves_the_keys_and_is_complained_of_once(
+def test_a_key_file_that_turns_bad_keeps_the_old_keys_and_logs_one_complaint(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoiled: str
 ) -> None:
     text, line = make_key()
@@ -180,7 +180,7 @@ def test_a_file_that_turns_bad_leaves_the_keys_and_is_complained_of_once(
     assert keys.authenticate(text).id == "key:bot"
 
 
-def test_forcing_reads_a_file_that_looks_unchanged(tmp_path: Path) -> None:
+def test_a_forced_reload_reads_a_key_file_that_looks_unchanged(tmp_path: Path) -> None:
     keys = keys_of(tmp_path, make_key("a")[1])
     assert not keys.refresh(force=True)
     write_keys(tmp_path / "keys", make_key("b")[1])

@@ -17,7 +17,7 @@ from turnwire.gateway.access.credentials.revocations import RevocationRequest, R
 from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.rights import Scope, parse_scope
 
@@ -46,7 +46,7 @@ async def minted(
     return await TOKENS.authenticate(minting().mint(minter, asked).token)
 
 
-async def test_a_minted_token_is_a_principal_of_its_own_with_what_was_asked_for() -> None:
+async def test_a_minted_token_is_its_own_principal_with_the_requested_rights() -> None:
     principal = await minted(key(), sessions=("abc", "ad*"))
     assert principal.id == "minted:key:web/sub:alice"
     assert principal.scopes == {Scope.READ}
@@ -65,21 +65,21 @@ async def test_a_minted_token_is_a_principal_of_its_own_with_what_was_asked_for(
         ({"sessions": ["a*", "b*"]}, "mint_sessions"),
     ],
 )
-def test_what_the_minter_has_not_is_refused(asked: dict[str, Any], reason: str) -> None:
+def test_minting_rights_that_the_minter_lacks_is_refused(asked: dict[str, Any], reason: str) -> None:
     request = MintRequest(**{"sub": "alice", "scope": "session:read", "sessions": ["a*"], **asked})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         minting().mint(key(), request)
     assert (refused.value.status, refused.value.reason) == (403, reason)
 
 
-def test_minting_needs_its_scope() -> None:
-    with pytest.raises(Refused, match="token:mint"):
+def test_minting_needs_the_scope_token_mint() -> None:
+    with pytest.raises(Refusal, match="token:mint"):
         minting().mint(key("session:read"), MintRequest(sub="alice", scope="session:read", sessions=[]))
 
 
-def test_without_a_secret_nothing_is_minted_and_the_answer_says_why() -> None:
+def test_without_a_secret_minting_is_refused_with_the_reason() -> None:
     asked = MintRequest(sub="alice", scope="", sessions=[])
-    with pytest.raises(Refused, match="TURNWIRE_JWT_SECRET_FILE") as refused:
+    with pytest.raises(Refusal, match="TURNWIRE_JWT_SECRET_FILE") as refused:
         Minting(None, None, None, Clock()).mint(ANONYMOUS, asked)
     assert refused.value.status == 403
 
@@ -90,33 +90,33 @@ async def test_an_admin_mints_for_sessions_beyond_its_own_list() -> None:
     assert not principal.is_admin
 
 
-async def test_a_token_ends_no_later_than_its_minter() -> None:
+async def test_a_minted_token_ends_no_later_than_its_minter() -> None:
     end = time.time() + 100
     principal = await minted(key(expires_at=end), ttl=600)
     assert principal.expires_at == int(end)
 
 
 @pytest.mark.parametrize("ttl", [0, -1, MAX_TTL + 1])
-def test_a_token_lasts_an_hour_at_most(ttl: int) -> None:
+def test_a_minted_token_lasts_an_hour_at_most(ttl: int) -> None:
     body = msgspec.json.encode({"sub": "a", "scope": "", "sessions": [], "ttl": ttl})
     with pytest.raises(msgspec.ValidationError, match="ttl"):
         msgspec.json.decode(body, type=MintRequest)
 
 
-def test_a_token_that_would_be_too_long_is_not_made() -> None:
+def test_a_token_that_would_be_too_long_is_not_minted() -> None:
     asked = MintRequest(sub="a", scope="", sessions=[f"a{n}{'x' * 200}" for n in range(30)])
     with pytest.raises(InvalidMessage, match="over the limit of 4096"):
         minting().mint(key(), asked)
 
 
-async def test_the_issuer_and_audience_that_tokens_must_have_are_in_those_minted() -> None:
+async def test_minted_tokens_have_the_required_issuer_and_audience() -> None:
     made = Minting(Secret(SECRET), "https://idp.example", "turnwire", Clock(time.time()))
     text = made.mint(key(), MintRequest(sub="alice", scope="", sessions=[])).token
     tokens = Tokens(Secret(SECRET), None, "https://idp.example", "turnwire")
     assert (await tokens.authenticate(text)).id == "minted:key:web/sub:alice"
 
 
-async def test_nobody_mints_himself_into_somebody_else() -> None:
+async def test_a_minted_token_cannot_impersonate_another_principal() -> None:
     other = Principal(id="sub:bot-7", scopes=frozenset({Scope.PUBLISH}), sessions=("a*",))
     mine = await minted(key("token:mint session:publish"), scope="session:publish", sub="bot-7")
     assert not mine.may_take_over_from(other)
@@ -146,7 +146,7 @@ async def test_no_sequence_of_minted_tokens_widens_rights(
         asked = MintRequest(sub=f"s{number}", scope=" ".join(sorted(scopes)), sessions=sessions, ttl=ttl)
         try:
             token = minting().mint(minter, asked).token
-        except Refused as refused:
+        except Refusal as refused:
             assert refused.status == 403  # noqa: PT017 -- refusing is right as often as not
             continue
         child = await TOKENS.authenticate(token)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations, mark_of
 from turnwire.gateway.access.principals import Principal
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 
 T2020 = "2020-01-01T00:00:00Z"
@@ -34,22 +34,22 @@ async def revocations(*requests: RevocationRequest) -> Revocations:
         (RevocationRequest(key="x"), "key:x"),
     ],
 )
-async def test_each_kind_covers_its_own_alone(request_: RevocationRequest, mark: str) -> None:
+async def test_each_kind_of_revocation_covers_only_its_own(request_: RevocationRequest, mark: str) -> None:
     revoked = await revocations(request_)
     assert {each for each in ("jti:x", "sub:x", "key:x") if revoked.covers(holder(each))} == {mark}
     assert not revoked.covers(holder(f"{mark}y"))
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(Refusal, match="revoked"):
         revoked.check(holder("jti:other", mark))
 
 
-async def test_before_spares_what_was_issued_later() -> None:
+async def test_a_revocation_with_before_spares_tokens_issued_later() -> None:
     revoked = await revocations(RevocationRequest(sub="a", before=T2020))
     assert revoked.covers(holder("sub:a", issued_at=SECONDS_2020 - 1))
     assert not revoked.covers(holder("sub:a", issued_at=SECONDS_2020))
     assert revoked.covers(holder("sub:a", issued_at=None))
 
 
-async def test_a_key_is_revoked_without_a_time_and_what_it_minted_also_with_one() -> None:
+async def test_a_key_is_revoked_without_before_and_its_tokens_with_or_without() -> None:
     with_time = await revocations(RevocationRequest(key="web", before=T2020))
     assert not with_time.covers(holder("key:web", issued_at=None, kind="key"))
     assert with_time.covers(holder("sub:a", "key:web", issued_at=SECONDS_2020 - 1))
@@ -58,14 +58,14 @@ async def test_a_key_is_revoked_without_a_time_and_what_it_minted_also_with_one(
     assert without.covers(holder("sub:a", "key:web", issued_at=SECONDS_2020 + 10**9))
 
 
-async def test_the_widest_of_several_counts() -> None:
+async def test_of_several_revocations_the_widest_counts() -> None:
     revoked = await revocations(
         RevocationRequest(sub="a"), RevocationRequest(sub="a", before=T2020), RevocationRequest(sub="a", before=T2020)
     )
     assert revoked.covers(holder("sub:a", issued_at=SECONDS_2020 + 1))
 
 
-async def test_other_gateways_and_restarts_know_all() -> None:
+async def test_revocations_are_known_to_other_gateways_and_after_a_restart() -> None:
     log = MemoryLog()
     here, there = Revocations(log), Revocations(log)
     await there.refresh()
@@ -79,13 +79,13 @@ async def test_other_gateways_and_restarts_know_all() -> None:
         assert all(each.covers(holder(f"jti:t{number}")) for number in range(250))
 
 
-async def test_nobody_is_let_in_before_what_is_revoked_is_known() -> None:
+async def test_no_credential_is_accepted_before_the_revocations_are_known() -> None:
     log = MemoryLog()
     log.away = True
     starting = Revocations(log)
     with pytest.raises(StorageUnavailable):
         await starting.refresh()
-    with pytest.raises(StorageUnavailable, match="not known yet"):
+    with pytest.raises(StorageUnavailable, match="not been read yet"):
         starting.check(holder("sub:a"))
     log.away = False
     await starting.refresh()
@@ -94,7 +94,7 @@ async def test_nobody_is_let_in_before_what_is_revoked_is_known() -> None:
     starting.check(holder("sub:a"))
 
 
-async def test_what_could_not_be_made_durable_is_not_held_to() -> None:
+async def test_a_revocation_that_could_not_be_stored_is_not_in_force() -> None:
     log = MemoryLog()
     revoked = Revocations(log)
     log.away = True
@@ -114,6 +114,6 @@ async def test_what_could_not_be_made_durable_is_not_held_to() -> None:
         RevocationRequest(sub="a", before="2020-01-01T00:00:00"),
     ],
 )
-def test_a_request_names_one_thing_and_a_time_with_an_offset(wrong: RevocationRequest) -> None:
+def test_a_revocation_request_names_one_thing_and_a_time_with_an_offset(wrong: RevocationRequest) -> None:
     with pytest.raises(InvalidMessage):
         mark_of(wrong)

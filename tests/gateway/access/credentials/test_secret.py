@@ -1,4 +1,4 @@
-"""The file of the secret."""
+"""The file of the secret that signs tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.gateway.access.credentials.secret import SecretError, read_secret
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n", b"\r\n"])
-def test_a_final_newline_does_not_count(tmp_path: Path, newline: bytes) -> None:
+def test_a_final_newline_is_not_part_of_the_jwt_secret(tmp_path: Path, newline: bytes) -> None:
     path = tmp_path / "secret"
     path.write_bytes(SECRET + newline)
     assert read_secret(path).value == SECRET
@@ -23,19 +23,19 @@ def test_a_final_newline_does_not_count(tmp_path: Path, newline: bytes) -> None:
     assert len(read_secret(path).value) == 32
 
 
-def test_a_public_key_is_no_secret(tmp_path: Path) -> None:
+def test_a_public_key_is_refused_as_a_jwt_secret(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="key of another kind"):
         read_secret(write_secret(tmp_path / "secret", pem_of("RS256")))
 
 
-def test_a_missing_or_endless_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_endless_secret_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="No such file"):
         read_secret(tmp_path / "none")
     with pytest.raises(SecretError, match="32 to 4096"):
         read_secret(write_secret(tmp_path / "secret", b"x" * 5000))
 
 
-def test_a_secret_that_others_may_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_file_that_others_may_read_logs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_secret(tmp_path / "secret")
     with caplog.at_level(logging.WARNING, "turnwire.access"):
         read_secret(path)
@@ -45,5 +45,5 @@ def test_a_secret_that_others_may_read_is_warned_of(tmp_path: Path, caplog: pyte
     assert "chmod 600" in caplog.text
 
 
-def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+def test_the_jwt_secret_is_never_shown(tmp_path: Path) -> None:
     assert SECRET.decode() not in repr(read_secret(write_secret(tmp_path / "secret")))

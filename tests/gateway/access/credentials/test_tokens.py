@@ -1,4 +1,4 @@
-"""Tokens: which are believed, and that none is judged by what it says itself."""
+"""Tokens: which are accepted, and that none chooses how it is verified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.credentials import SECRET, claims, ec_key, key_set, pem_of, p
 from turnwire.gateway.access.credentials.jwks import KeySetFile
 from turnwire.gateway.access.credentials.secret import Secret
 from turnwire.gateway.access.credentials.tokens import MAX_BYTES, Tokens
-from turnwire.gateway.access.refusals import Refused
+from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.rights import Scope
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -36,7 +36,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 async def reason_of(tokens: Tokens, text: str) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refusal) as refused:
         await tokens.authenticate(text)
     assert refused.value.status == 401
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
@@ -49,7 +49,7 @@ def unsigned(head: dict[str, Any], payload: dict[str, Any], signature: bytes = b
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", *ALGORITHMS])
-async def test_each_kind_of_key_makes_a_principal(tokens: Tokens, algorithm: str) -> None:
+async def test_tokens_of_each_kind_of_key_give_a_principal(tokens: Tokens, algorithm: str) -> None:
     expires_at = int(time.time()) + 60
     principal = await tokens.authenticate(
         token(algorithm, exp=expires_at, scope="session:read openid", sessions=["a*", "b"], jti="t1")
@@ -61,7 +61,7 @@ async def test_each_kind_of_key_makes_a_principal(tokens: Tokens, algorithm: str
     assert set(principal.marks) == {"sub:alice", "jti:t1"}
 
 
-async def test_without_sessions_a_token_covers_none(tokens: Tokens) -> None:
+async def test_a_token_without_the_claim_sessions_covers_none(tokens: Tokens) -> None:
     principal = await tokens.authenticate(token(sessions=None, scope=None))
     assert not principal.covers("a")
     assert principal.scopes == frozenset()
@@ -92,13 +92,13 @@ async def test_without_sessions_a_token_covers_none(tokens: Tokens) -> None:
         ({"jti": 1}, "token_malformed"),
     ],
 )
-async def test_claims_that_are_missing_or_wrong_are_refused(
+async def test_tokens_with_missing_or_wrong_claims_are_refused(
     tokens: Tokens, fields: dict[str, Any], reason: str
 ) -> None:
     assert await reason_of(tokens, token(**fields)) == reason
 
 
-async def test_clocks_may_differ_by_half_a_minute(tokens: Tokens) -> None:
+async def test_token_times_may_be_off_by_half_a_minute(tokens: Tokens) -> None:
     now = int(time.time())
     await tokens.authenticate(token(exp=now - 20, iat=now - 90))
     await tokens.authenticate(token(nbf=now + 20, iat=now + 20))
@@ -106,7 +106,7 @@ async def test_clocks_may_differ_by_half_a_minute(tokens: Tokens) -> None:
     assert await reason_of(tokens, token(nbf=now + 90)) == "token_early"
 
 
-async def test_issuer_and_audience_are_asked_for_when_set(tmp_path: Path) -> None:
+async def test_issuer_and_audience_are_required_when_configured(tmp_path: Path) -> None:
     tokens = Tokens(Secret(SECRET), None, "https://idp.example", "turnwire")
     good: dict[str, Any] = {"iss": "https://idp.example", "aud": ["other", "turnwire"]}
     assert (await tokens.authenticate(token(**good))).id == "sub:alice"
@@ -140,7 +140,7 @@ async def test_a_public_key_is_never_taken_for_a_secret(tokens: Tokens, algorith
 @pytest.mark.parametrize(
     "algorithm", ["none", "None", "NONE", "nOnE", "", None, 0, ["HS256"], "HS384", "PS256", "ES256K"]
 )
-async def test_an_algorithm_that_is_not_the_keys_is_refused(tokens: Tokens, algorithm: Any) -> None:
+async def test_a_token_with_another_algorithm_than_its_keys_is_refused(tokens: Tokens, algorithm: Any) -> None:
     for kid in ({}, *({"kid": each} for each in ALGORITHMS)):
         for signature in (b"", b"\0" * 32):
             reason = await reason_of(tokens, unsigned({"alg": algorithm, **kid}, claims(), signature))
@@ -151,26 +151,26 @@ async def test_a_token_without_an_algorithm_is_refused(tokens: Tokens) -> None:
     assert await reason_of(tokens, unsigned({"typ": "JWT"}, claims(), b"\0" * 32)) == "token_signature"
 
 
-async def test_another_algorithm_of_the_same_family_is_refused(tokens: Tokens) -> None:
+async def test_a_token_with_another_algorithm_of_the_same_family_is_refused(tokens: Tokens) -> None:
     assert await reason_of(tokens, token("HS512", SECRET * 2)) == "token_signature"
     assert await reason_of(tokens, token("HS384", SECRET * 2)) == "token_signature"
     for algorithm in ("RS512", "PS256"):
         assert await reason_of(tokens, token(algorithm, rsa_key(), {"kid": "RS256"})) == "token_signature"
 
 
-async def test_a_key_of_another_kid_does_not_verify(tokens: Tokens) -> None:
+async def test_a_token_is_not_verified_by_a_key_with_another_kid(tokens: Tokens) -> None:
     assert await reason_of(tokens, token("RS256", rsa_key(), {"kid": "ES256"})) == "token_signature"
     assert await reason_of(tokens, token("RS256", rsa_key(), {"kid": "nobody"})) == "token_key"
 
 
-async def test_the_secret_has_no_kid(tokens: Tokens) -> None:
+async def test_a_token_of_the_secret_must_have_no_kid(tokens: Tokens) -> None:
     assert await reason_of(tokens, token(head={"kid": "secret"})) == "token_key"
     assert await reason_of(tokens, token(head={"kid": "RS256"})) == "token_signature"
     assert await reason_of(tokens, token("RS256", rsa_key(), {})) == "token_signature"
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c"])
-async def test_keys_that_a_token_brings_along_are_not_looked_at(tokens: Tokens, name: str) -> None:
+async def test_keys_inside_a_token_are_ignored(tokens: Tokens, name: str) -> None:
     brought = {
         "jku": "https://evil.example/keys",
         "x5u": "https://evil.example/c",
@@ -183,18 +183,18 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(tokens: Tokens, 
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], [], "x", None, ["http://example.com/UNDEFINED"]])
-async def test_what_a_token_calls_critical_is_refused(tokens: Tokens, crit: Any) -> None:
+async def test_a_token_with_critical_headers_is_refused(tokens: Tokens, crit: Any) -> None:
     head = {"alg": "HS256", "crit": crit, "exp": 1, "b64": True}
     assert await reason_of(tokens, unsigned(head, claims())) in ("token_crit", "token_malformed")
 
 
-async def test_a_payload_that_is_not_encoded_is_refused(tokens: Tokens) -> None:
+async def test_a_token_with_an_unencoded_payload_is_refused(tokens: Tokens) -> None:
     text = jwt.api_jws.encode(json.dumps(claims()).encode(), SECRET, "HS256", {"b64": False})
     assert await reason_of(tokens, text) == "token_malformed"
     assert await reason_of(tokens, text.replace("..", ".e30.")) in ("token_crit", "token_malformed")
 
 
-async def test_one_changed_bit_spoils_a_token(tokens: Tokens) -> None:
+async def test_one_changed_bit_makes_a_token_invalid(tokens: Tokens) -> None:
     good = token()
     head, payload, signature = good.split(".")
     other = claims(scope="admin")
@@ -204,7 +204,7 @@ async def test_one_changed_bit_spoils_a_token(tokens: Tokens) -> None:
     assert await reason_of(tokens, f"{head}.{payload}.{signature[:-3]}") == "token_signature"
 
 
-async def test_by_is_believed_of_our_own_tokens_alone(tokens: Tokens) -> None:
+async def test_the_claim_by_is_trusted_only_in_tokens_minted_here(tokens: Tokens) -> None:
     by = ["key:web", "key:web"]
     ours = await tokens.authenticate(token(by=by))
     assert ours.id == "minted:key:web/sub:alice"
@@ -214,14 +214,14 @@ async def test_by_is_believed_of_our_own_tokens_alone(tokens: Tokens) -> None:
     assert "key:web" not in theirs.marks
 
 
-async def test_no_sub_can_be_spelled_as_somebody_elses(tokens: Tokens) -> None:
+async def test_no_sub_can_be_spelled_to_match_another_principal(tokens: Tokens) -> None:
     spelled = await tokens.authenticate(token(sub="a/sub:b"))
     minted = await tokens.authenticate(token(sub="b", by=["sub:a", "sub:a"]))
     assert spelled.id != minted.id.removeprefix("minted:")
     assert (await tokens.authenticate(token(sub="a%2Fb"))).id != (await tokens.authenticate(token(sub="a/b"))).id
 
 
-async def test_a_key_set_alone_takes_a_token_without_kid_when_it_has_one_key(tmp_path: Path) -> None:
+async def test_a_token_without_kid_is_accepted_if_the_key_set_has_only_one_key(tmp_path: Path) -> None:
     one = Tokens(None, source_of(tmp_path, public_jwk("ES256")), None, None)
     assert (await one.authenticate(token("ES256", ec_key(), {}))).id == "sub:alice"
     assert await reason_of(one, token()) == "token_signature"

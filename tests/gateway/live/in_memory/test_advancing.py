@@ -1,4 +1,4 @@
-"""The head moves and all who want to know hear of it in the same step."""
+"""The head of a log moves, and everyone who watches is told in the same step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from turnwire.gateway.live.log.durable import Durable
 TWO = [(1, event("a", at=1)), (2, event("b", at=2))]
 
 
-async def test_the_audience_is_shown_events_when_the_head_has_moved(here: MemoryGateway) -> None:
+async def test_the_audience_gets_events_after_the_head_has_moved(here: MemoryGateway) -> None:
     state = (await here.create()).state
     heads: list[int] = []
 
@@ -23,13 +23,13 @@ async def test_the_audience_is_shown_events_when_the_head_has_moved(here: Memory
     assert [(each.seq, each.event_id, each.session_id) for each in shaped] == [(1, "a", "s"), (2, "b", "s")]
 
 
-async def test_events_are_shaped_only_for_somebody(here: MemoryGateway) -> None:
+async def test_events_are_built_only_if_someone_needs_them(here: MemoryGateway) -> None:
     state = (await here.create()).state
     assert advance(here.context, state, Durable(TWO[:1])) == []
     assert len(advance(here.context, state, Durable(TWO[1:]), needed=True)) == 1
 
 
-async def test_nothing_is_told_of_nothing(here: MemoryGateway) -> None:
+async def test_an_empty_advance_tells_no_one(here: MemoryGateway) -> None:
     state = (await here.create()).state
     crowd = state.audience = Crowd()
     here.told.clear()
@@ -37,7 +37,7 @@ async def test_nothing_is_told_of_nothing(here: MemoryGateway) -> None:
     assert (here.told, crowd.changes) == ([], 0)
 
 
-async def test_the_first_event_changes_the_status_and_the_second_does_not(here: MemoryGateway) -> None:
+async def test_the_first_event_changes_a_sessions_status_and_the_second_does_not(here: MemoryGateway) -> None:
     state = (await here.create()).state
     crowd = state.audience = Crowd()
     for event_ in TWO:
@@ -46,7 +46,7 @@ async def test_the_first_event_changes_the_status_and_the_second_does_not(here: 
     assert [before for _, before in here.heard("changed")] == ["initiated", "active"]
 
 
-async def test_a_fence_closes_whoever_sits_here(here: MemoryGateway) -> None:
+async def test_a_fence_closes_the_publisher_connected_here(here: MemoryGateway) -> None:
     state, seat = (await here.create()).state, Seat(1)
     state.publisher = seat
     fence(here.context, state, 2)

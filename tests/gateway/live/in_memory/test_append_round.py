@@ -1,4 +1,4 @@
-"""One round of appends: what each event comes to, whoever sent it and whatever stands in the log by then."""
+"""One round of appends: the outcome of each event, whoever sent it and whatever the log holds by then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.in_memory import STARTED, Seat, event, events
 from turnwire.gateway.live.items import AppendItem, Stored
 from turnwire.gateway.live.log.append_round import AppendRound
 from turnwire.gateway.live.log.durable import Durable, as_received
-from turnwire.protocol.errors import ErrorCode, SessionEnded, TurnwireError
+from turnwire.protocol.errors import ErrorCode, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn
 from turnwire.protocol.rules import Ledger
 from turnwire.protocol.times import format_time
@@ -21,7 +21,7 @@ TAKEN = STARTED
 
 
 class Log:
-    """A log in a dict, and the rounds that write into it: the store is what the test says it is."""
+    """A log in a dict, and the rounds that write into it. The test decides what the store holds."""
 
     def __init__(self, *event_ids: str) -> None:
         self.ledger = Ledger()
@@ -41,9 +41,9 @@ class Log:
         *appends: AppendItem,
         foreign: Sequence[EventIn] = (),
         refused: Sequence[str] = (),
-        ended: SessionEnded | None = None,
+        ended: SessionHasEnded | None = None,
     ) -> AppendRound:
-        """Admit, store, answer. `foreign` comes before the round's own, `refused` never comes in."""
+        """Admit, store, answer. `foreign` events are stored before the round's own; `refused` ones never are."""
         round_ = AppendRound(self.ledger)
         if ended is not None or not round_.admit_plain(appends):
             stored = {seq: self.events[seq] for seq in round_.candidates(appends)}
@@ -86,14 +86,14 @@ def failure_of(append: AppendItem) -> TurnwireError:
     return error
 
 
-def test_a_publisher_alone_is_acked_in_order_and_in_one() -> None:
+def test_the_events_of_one_publisher_are_acked_together_in_order() -> None:
     log, seat = Log("old"), Seat(1)
     round_ = log.play(by_socket(seat, *events("a", "b"), weight=5), by_socket(seat, event("c"), weight=7))
     assert seat.answers == [AckItem("a", 2), AckItem("b", 3), AckItem("c", 4)]
     assert (seat.weight, round_.duplicates, round_.refused) == (12, 0, [])
 
 
-async def test_publishers_and_rest_of_one_round_get_their_own_answers() -> None:
+async def test_publisher_and_rest_appends_of_one_round_get_their_own_answers() -> None:
     log, one, two = Log(), Seat(1), Seat(1)
     rest = by_rest(*events("r1", "r2"))
     log.play(by_socket(one, event("a")), rest, by_socket(two, event("b")), by_socket(one, event("c")))
@@ -104,7 +104,7 @@ async def test_publishers_and_rest_of_one_round_get_their_own_answers() -> None:
     ]
 
 
-async def test_a_round_of_all_kinds_at_once() -> None:
+async def test_a_round_answers_new_duplicate_and_refused_events_in_their_places() -> None:
     log, seat = Log("old"), Seat(1)
     again = by_rest(event("old"), event("new"))
     late = by_rest(event("a", {"other": 1}))
@@ -135,7 +135,7 @@ async def test_an_event_sent_twice_in_a_round_is_stored_once() -> None:
     assert [each.event_id for each in log.events.values()] == ["a"]
 
 
-def test_a_foreign_event_of_another_payload_is_a_conflict_and_ours_moves_up() -> None:
+def test_an_event_stored_elsewhere_with_another_payload_is_a_conflict_and_later_events_move_up() -> None:
     log, seat = Log(), Seat(1)
     log.play(by_socket(seat, event("a"), event("b", {"n": 1})), foreign=[event("b", {"n": 2}, at=1)])
     assert (seat.seqs, seat.nacks) == ([2, None], [("b", "event_conflict")])
@@ -143,7 +143,7 @@ def test_a_foreign_event_of_another_payload_is_a_conflict_and_ours_moves_up() ->
 
 
 @pytest.mark.parametrize("bad", [BAD, event("poison")], ids=["malformed", "refused by the database"])
-async def test_a_rest_append_with_a_bad_event_fails_naming_it_and_spoils_no_other(bad: EventIn | BadEvent) -> None:
+async def test_a_rest_append_with_a_bad_event_fails_naming_it_and_no_other_append_does(bad: EventIn | BadEvent) -> None:
     log, seat = Log(), Seat(1)
     spoiled, good = by_rest(event("x"), bad), by_rest(event("y"))
     round_ = log.play(spoiled, by_socket(seat, event("a")), good, refused=["poison"])
@@ -153,14 +153,14 @@ async def test_a_rest_append_with_a_bad_event_fails_naming_it_and_spoils_no_othe
     assert [each.event.seq for each in stored_by(good)] == [3]
 
 
-async def test_after_the_end_what_is_stored_is_acked_and_what_is_new_refused() -> None:
+async def test_after_the_end_stored_events_are_acked_and_new_ones_refused() -> None:
     log, seat = Log("old"), Seat(1)
     replay, mixed = by_rest(event("old")), by_rest(event("old"), event("late"))
     log.play(
         by_socket(seat, event("old"), event("new"), BAD, event("old", {"n": 1})),
         replay,
         mixed,
-        ended=SessionEnded("s", "2025-01-01T00:00:00.000Z"),
+        ended=SessionHasEnded("s", "2025-01-01T00:00:00.000Z"),
     )
     assert seat.duplicates == ["old"]
     assert seat.nacks == [("new", "session_ended"), ("bad", "invalid_event"), ("old", "event_conflict")]
@@ -169,7 +169,7 @@ async def test_after_the_end_what_is_stored_is_acked_and_what_is_new_refused() -
     assert len(log.events) == 1
 
 
-async def test_one_who_has_given_up_gets_no_answer_and_the_others_theirs() -> None:
+async def test_a_client_that_gave_up_gets_no_answer_and_the_others_get_theirs() -> None:
     log, seat = Log("old"), Seat(1)
     left, also_left = by_rest(event("r")), by_rest(BAD)
     for append in (left, also_left):
@@ -179,7 +179,7 @@ async def test_one_who_has_given_up_gets_no_answer_and_the_others_theirs() -> No
     assert seat.seqs == [3]
 
 
-def test_an_event_without_a_timestamp_has_that_of_its_receipt_and_a_given_one_is_kept() -> None:
+def test_a_missing_timestamp_is_the_time_of_receipt_and_a_given_one_is_kept() -> None:
     log, seat = Log(), Seat(1)
     log.play(by_socket(seat, event("a"), event("b", at=-5)), by_socket(seat, event("a"), event("c")))
     assert [each.timestamp for each in log.events.values()] == [

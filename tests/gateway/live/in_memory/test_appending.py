@@ -1,4 +1,4 @@
-"""Events are appended: stored, shown, answered, whoever sends them and whatever happens to the session meanwhile."""
+"""Appending: events are stored, shown and answered, whoever sends them and whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.support.in_memory import (
 )
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AppendItem
-from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidEvent, SessionEnded, TurnwireError
+from turnwire.protocol.errors import CloseCode, ErrorCode, MalformedEvent, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import BadEvent
 
 BAD = BadEvent("bad", ErrorCode.INVALID_EVENT, "no payload")
 
 
-async def test_a_publisher_and_rest_at_once_make_one_log_in_the_order_they_came(here: MemoryGateway) -> None:
+async def test_appends_by_publisher_and_rest_are_stored_in_one_log_in_arrival_order(here: MemoryGateway) -> None:
     live = await here.create()
     crowd = live.state.audience = Crowd()
     seat = await here.claim(live)
@@ -41,7 +41,7 @@ async def test_a_publisher_and_rest_at_once_make_one_log_in_the_order_they_came(
     assert seat.nacks == [("bad", "invalid_event"), ("b", "event_conflict")]
 
 
-async def test_what_is_shown_is_in_the_log_by_then(here: MemoryGateway) -> None:
+async def test_an_event_is_in_the_log_before_it_is_shown(here: MemoryGateway) -> None:
     live = await here.create()
 
     class Reader(Crowd):
@@ -55,7 +55,7 @@ async def test_what_is_shown_is_in_the_log_by_then(here: MemoryGateway) -> None:
     assert kept == [1, 4]
 
 
-async def test_a_publisher_superseded_elsewhere_in_mid_round_gets_no_answer_and_rest_does(
+async def test_a_publisher_superseded_elsewhere_during_a_round_gets_no_answer_and_rest_does(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live = await here.create()
@@ -74,7 +74,9 @@ async def test_a_publisher_superseded_elsewhere_in_mid_round_gets_no_answer_and_
     assert (live.state.record.epoch, len(here.heard("taken_over"))) == (2, 1)
 
 
-async def test_a_replay_elsewhere_is_answered_as_such(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_an_event_stored_by_another_gateway_is_answered_as_a_duplicate(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create(), await there.open()
     first = await here.append(live, event("a", {"n": 1}), event("b"))
     again = await there.append(elsewhere, event("a", {"n": 1}), event("new"))
@@ -82,7 +84,7 @@ async def test_a_replay_elsewhere_is_answered_as_such(here: MemoryGateway, there
     assert (again[1].event.seq, again[1].duplicate) == (3, False)
 
 
-async def test_a_refused_event_spoils_its_own_answer_alone(here: MemoryGateway, database: MemoryDatabase) -> None:
+async def test_a_refused_event_fails_only_its_own_answer(here: MemoryGateway, database: MemoryDatabase) -> None:
     database.refuses = lambda document: document.get("eventId") == "poison"
     live, other = await here.create(), await here.create("other")
     seat = await here.claim(live)
@@ -101,7 +103,7 @@ async def test_a_refused_event_spoils_its_own_answer_alone(here: MemoryGateway, 
     assert await here.log() == ["a", "b", "r", "c"]
 
 
-async def test_a_rest_client_that_has_left_before_its_round_stores_nothing(here: MemoryGateway) -> None:
+async def test_a_rest_client_that_left_before_its_round_stores_nothing(here: MemoryGateway) -> None:
     live = await here.create()
     left: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     live.submit(AppendItem(events("x"), 10, STARTED, done=left))  # type: ignore[arg-type]
@@ -111,20 +113,20 @@ async def test_a_rest_client_that_has_left_before_its_round_stores_nothing(here:
     assert here.context.waiting.size == 0
 
 
-async def test_in_the_time_of_grace_events_are_taken_and_then_only_replays(join: StartMemory) -> None:
+async def test_new_events_are_accepted_in_the_grace_time_and_afterwards_only_duplicates(join: StartMemory) -> None:
     here = join(end_grace=5.0)
     live = await here.create("s", event("a"))
     await here.end(live)
     await here.append(live, event("b"))
     await pass_time(5.1)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionHasEnded):
         await here.append(live, *events("a", "c"))
     assert [each.duplicate for each in await here.append(live, *events("a", "b"))] == [True, True]
     assert await here.log() == ["a", "b"]
     assert live.state.record.status == "completed"
 
 
-async def test_after_an_end_elsewhere_and_its_grace_nothing_new_is_stored(join: StartMemory) -> None:
+async def test_after_an_end_elsewhere_and_its_grace_time_no_new_event_is_stored(join: StartMemory) -> None:
     here, there = join(end_grace=5.0), join(end_grace=5.0)
     live, elsewhere = await here.create("s", event("a")), await there.open()
     seat = await here.claim(live)
@@ -136,7 +138,7 @@ async def test_after_an_end_elsewhere_and_its_grace_nothing_new_is_stored(join: 
     assert await here.log() == ["a"]
 
 
-async def test_full_pages_of_a_round_are_due_to_be_written(
+async def test_full_digest_pages_of_a_round_become_due_for_writing(
     here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_pages(monkeypatch, 4)
@@ -149,7 +151,7 @@ async def test_full_pages_of_a_round_are_due_to_be_written(
     assert [(each.event.seq, each.duplicate) for each in again] == [(3, True), (10, False)]
 
 
-async def test_a_storage_that_comes_and_goes_delays_answers_and_loses_nothing(here: MemoryGateway) -> None:
+async def test_an_intermittent_storage_delays_answers_and_loses_nothing(here: MemoryGateway) -> None:
     live = await here.create()
     seat = await here.claim(live)
     here.line.trouble = 0.4
@@ -163,21 +165,21 @@ async def test_a_storage_that_comes_and_goes_delays_answers_and_loses_nothing(he
     assert await here.log() == [answer.event_id for answer in seat.answers]
 
 
-async def test_an_answer_names_the_error_of_what_was_malformed(here: MemoryGateway) -> None:
+async def test_the_answer_to_a_malformed_event_names_its_error(here: MemoryGateway) -> None:
     live = await here.create()
     done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     live.submit(AppendItem([event("a"), BAD], 10, STARTED, done=done))  # type: ignore[arg-type]
     with pytest.raises(TurnwireError, match="no payload") as refusal:
         await done
-    assert refusal.value.code == InvalidEvent("").code
+    assert refusal.value.code == MalformedEvent("").code
 
 
-async def test_the_observer_hears_of_duplicates_refusals_and_the_time_to_the_ack(here: MemoryGateway) -> None:
+async def test_the_observer_is_told_of_duplicates_refusals_and_the_time_to_the_ack(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     seat = await here.claim(live)
     here.told.clear()
     send(live, seat, event("a"), event("b"), BAD)
     await seat.heard(3)
-    [(duplicates, refused, seconds)] = here.heard("answered")
+    [(duplicates, refused, seconds)] = here.heard("round_answered")
     assert (duplicates, refused, seconds > 0) == (1, ["invalid_event"], True)
     assert isinstance(seat, Seat)

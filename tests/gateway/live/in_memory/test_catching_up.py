@@ -1,4 +1,4 @@
-"""What others have done to a session is taken over: events, a newer publisher, an end, in that order."""
+"""Catching up with other gateways: events, a newer publisher and an end are taken over, in that order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.catching_up import is_stale
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
 
 
 async def renew(live: LiveSession) -> None:
@@ -21,7 +21,9 @@ async def renew(live: LiveSession) -> None:
     await done
 
 
-async def test_events_stored_elsewhere_are_shown_in_order_and_once(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_events_stored_by_another_gateway_are_shown_once_in_order(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create("s", event("a")), await there.open()
     crowd = live.state.audience = Crowd()
     await there.append(elsewhere, *(events(*(f"e{n}" for n in range(120)))))
@@ -31,7 +33,9 @@ async def test_events_stored_elsewhere_are_shown_in_order_and_once(here: MemoryG
     assert (await here.append(live, event("e5")))[0].duplicate
 
 
-async def test_a_newer_publisher_elsewhere_closes_the_one_here(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_newer_publisher_at_another_gateway_closes_the_one_here(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create(), await there.open()
     old = await here.claim(live)
     new = await there.claim(elsewhere)
@@ -41,7 +45,9 @@ async def test_a_newer_publisher_elsewhere_closes_the_one_here(here: MemoryGatew
     assert not new.was_superseded
 
 
-async def test_an_end_elsewhere_is_shown_after_the_last_events(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_an_end_at_another_gateway_is_shown_after_the_last_events(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create(), await there.open()
     shown: list[str] = []
 
@@ -60,7 +66,9 @@ async def test_an_end_elsewhere_is_shown_after_the_last_events(here: MemoryGatew
     assert live.state.record.end_reason == "lost"
 
 
-async def test_times_that_go_back_elsewhere_are_known_here(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_timestamps_that_go_back_at_another_gateway_are_noticed(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create("s", event("a", at=0)), await there.open()
     await there.append(elsewhere, event("b", at=9))
     await here.append(live, event("c", at=5))
@@ -70,15 +78,17 @@ async def test_times_that_go_back_elsewhere_are_known_here(here: MemoryGateway, 
     assert await here.store.events.order_by_time("s", 3) == [1, 3, 2]
 
 
-async def test_a_session_that_is_gone_is_said_to_be(here: MemoryGateway, database: MemoryDatabase) -> None:
+async def test_catching_up_with_a_session_that_is_gone_raises_not_found(
+    here: MemoryGateway, database: MemoryDatabase
+) -> None:
     live = await here.create()
     for side in (database.primary, database.majority):
         del side["sessions"]["s"]
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await renew(live)
 
 
-async def test_one_who_gives_up_while_the_storage_is_away_ends_the_asking(
+async def test_a_client_that_gives_up_during_an_outage_ends_the_query(
     here: MemoryGateway, database: MemoryDatabase
 ) -> None:
     live = await here.create()
@@ -95,7 +105,7 @@ async def test_one_who_gives_up_while_the_storage_is_away_ends_the_asking(
         await done
 
 
-async def test_only_a_shared_database_makes_what_is_known_stale(join: StartMemory) -> None:
+async def test_a_session_becomes_stale_only_on_a_shared_database(join: StartMemory) -> None:
     shared, alone = join(end_grace=10.0), join(end_grace=10.0, alone=True)
     one, other = await shared.create("one"), await alone.create("other")
     await pass_time(4.9)
@@ -107,7 +117,9 @@ async def test_only_a_shared_database_makes_what_is_known_stale(join: StartMemor
     assert not is_stale(shared.context, one.state)
 
 
-async def test_alone_nothing_is_asked_before_an_append(join: StartMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_alone_queries_nothing_before_an_append(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = join(alone=True, end_grace=0.1)
     live = await alone.create("s", event("a"))
     seat = await alone.claim(live)

@@ -1,4 +1,4 @@
-"""A publisher claims a session: the one before it is fenced, and all that is stored is told to the new one."""
+"""A publisher claims a session: the previous one is fenced, and the new one learns of everything stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from turnwire.protocol.messages import EventIn, Opened
 
 
 def told(seat: Seat) -> tuple[int, int, str | None]:
-    """Epoch, lastSeq and lastEventId of its first message."""
+    """Return epoch, lastSeq and lastEventId of the first message."""
     assert seat.opened is not None
     return seat.opened.epoch, seat.opened.last_seq, seat.opened.last_event_id
 
 
-async def test_each_claim_raises_the_epoch_and_supersedes_the_one_before(here: MemoryGateway) -> None:
+async def test_each_claim_raises_the_epoch_and_supersedes_the_previous_publisher(here: MemoryGateway) -> None:
     live = await here.create()
     seats = [await here.claim(live) for _ in range(4)]
     assert [told(seat)[0] for seat in seats] == [1, 2, 3, 4]
@@ -38,7 +38,7 @@ async def test_a_session_created_for_its_publisher_costs_no_second_write(here: M
     assert ((await done).epoch, seat.epoch, (await here.stored()).epoch) == (1, 1, 1)
 
 
-async def test_two_who_claim_what_one_created_get_an_epoch_each(here: MemoryGateway) -> None:
+async def test_two_claims_of_a_session_created_for_one_of_them_get_different_epochs(here: MemoryGateway) -> None:
     live, _ = await here.sessions.open_or_create("s", "en")
     claims = [ClaimItem(Seat(), asyncio.get_running_loop().create_future(), created=True) for _ in range(2)]
     for each in claims:
@@ -46,7 +46,7 @@ async def test_two_who_claim_what_one_created_get_an_epoch_each(here: MemoryGate
     assert [(await each.done).epoch for each in claims] == [1, 2]
 
 
-async def test_what_waits_of_the_old_one_before_the_claim_is_told_and_what_comes_behind_it_dropped(
+async def test_events_queued_before_a_claim_are_stored_and_those_behind_it_dropped(
     here: MemoryGateway,
 ) -> None:
     live = await here.create()
@@ -78,7 +78,9 @@ async def test_many_claims_at_once_on_two_gateways_leave_one_publisher_and_share
     assert [live.state.publisher for _, live in places].count(newest) == 8
 
 
-async def test_a_claim_hears_of_all_that_is_stored_elsewhere(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_claim_learns_of_every_event_stored_at_another_gateway(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create(), await there.open()
     other = await there.claim(elsewhere)
     send(elsewhere, other, *events("a", "b", "c"))
@@ -86,7 +88,7 @@ async def test_a_claim_hears_of_all_that_is_stored_elsewhere(here: MemoryGateway
     assert told(await here.claim(live)) == (2, 3, "c")
 
 
-async def test_events_of_one_millisecond_from_two_gateways_do_not_keep_a_claim_going(
+async def test_a_claim_ends_although_two_gateways_store_events_of_the_same_millisecond(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live, elsewhere = await here.create(), await there.open()
@@ -97,7 +99,7 @@ async def test_events_of_one_millisecond_from_two_gateways_do_not_keep_a_claim_g
         assert told(await here.claim(live)) == (1, 2, "e2")
 
 
-async def test_a_claim_nobody_waits_for_takes_no_seat(here: MemoryGateway) -> None:
+async def test_an_abandoned_claim_does_not_become_the_publisher(here: MemoryGateway) -> None:
     live = await here.create()
     sitting = await here.claim(live)
     left = ClaimItem(Seat(), asyncio.get_running_loop().create_future())
@@ -108,7 +110,7 @@ async def test_a_claim_nobody_waits_for_takes_no_seat(here: MemoryGateway) -> No
     assert (live.state.publisher, sitting.was_superseded) == (sitting, False)
 
 
-async def test_a_claim_given_up_while_the_storage_is_away_ends_with_it(here: MemoryGateway) -> None:
+async def test_a_claim_given_up_during_an_outage_ends(here: MemoryGateway) -> None:
     live = await here.create()
     here.database.away = True
     left = ClaimItem(Seat(), asyncio.get_running_loop().create_future())
@@ -125,7 +127,9 @@ async def test_a_claim_given_up_while_the_storage_is_away_ends_with_it(here: Mem
 
 
 @pytest.mark.parametrize("alone", [True, False])
-async def test_a_session_that_takes_no_more_is_told_of_and_closed(join: StartMemory, alone: bool) -> None:
+async def test_a_claim_of_a_session_past_its_grace_time_gets_opened_and_is_closed(
+    join: StartMemory, alone: bool
+) -> None:
     here = join(alone=alone, end_grace=1.0)
     live = await here.create("s", event("a"))
     await here.end(live)
@@ -137,3 +141,13 @@ async def test_a_session_that_takes_no_more_is_told_of_and_closed(join: StartMem
     assert late.codes == [CloseCode.SESSION_ENDED]
     assert late.opened is not None
     assert (late.opened.session.status, late.opened.last_seq) == ("completed", 1)
+
+
+async def test_claims_at_several_gateways_at_once_are_each_opened_with_an_epoch_of_their_own(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create(), await there.open()
+    for _ in range(20):
+        seats = await asyncio.gather(here.claim(live), there.claim(elsewhere), here.claim(live))
+        epochs = [seat.opened.epoch for seat in seats if seat.opened is not None]
+        assert len(set(epochs)) == 3, epochs

@@ -1,4 +1,4 @@
-"""A session ends once, by whoever is first; it is not ended by time while anybody is there."""
+"""A session ends once, by whoever is first. Time does not end it while anyone still uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.gateway.live.items import AbandonItem, BeatItem, EndItem
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 
 
-async def test_the_first_end_stands_and_the_others_hear_of_it(here: MemoryGateway) -> None:
+async def test_the_first_end_stands_and_later_ones_get_it_as_their_answer(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     crowd = live.state.audience = Crowd()
     ends = await asyncio.gather(
@@ -27,14 +27,14 @@ async def test_the_first_end_stands_and_the_others_hear_of_it(here: MemoryGatewa
     assert (stored.status, stored.end_reason, stored.last_seq) == ("failed", "first", 1)
 
 
-async def test_ends_that_race_on_two_gateways_leave_one(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_racing_ends_on_two_gateways_leave_one_end(here: MemoryGateway, there: MemoryGateway) -> None:
     lives = await here.create(), await there.open()
     ends = await asyncio.gather(here.end(lives[0], reason="here"), there.end(lives[1], reason="there"))
     assert sorted(now for _, now in ends) == [False, True]
     assert ends[0][0] == ends[1][0]
 
 
-async def test_an_end_of_a_gateway_that_lags_takes_nothing_back(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_an_end_by_a_gateway_that_lags_reverts_no_field(here: MemoryGateway, there: MemoryGateway) -> None:
     live, lagging = await here.create(), await there.open()
     await here.append(live, *events("a", "b", "c"))
     await here.parts.lazy_fields.flush()
@@ -43,7 +43,7 @@ async def test_an_end_of_a_gateway_that_lags_takes_nothing_back(here: MemoryGate
     assert (session.last_seq, stored.last_seq, stored.last_event_at is None) == (3, 3, False)
 
 
-async def test_an_end_that_comes_second_tells_of_the_events_stored_elsewhere_since(
+async def test_a_second_end_returns_the_events_stored_elsewhere_since(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live, elsewhere = await here.create("s", event("a")), await there.open()
@@ -53,7 +53,9 @@ async def test_an_end_that_comes_second_tells_of_the_events_stored_elsewhere_sin
     assert (session.last_seq, now) == (2, False)
 
 
-async def test_a_publisher_superseded_elsewhere_ends_nothing(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_publisher_superseded_elsewhere_cannot_end_the_session(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     live, elsewhere = await here.create(), await there.open()
     old = await here.claim(live)
     new = await there.claim(elsewhere)
@@ -66,7 +68,7 @@ async def test_a_publisher_superseded_elsewhere_ends_nothing(here: MemoryGateway
     assert new.ended[0].end_reason == "bye"
 
 
-async def test_an_end_the_storage_does_not_answer_is_done_once_when_it_does(here: MemoryGateway) -> None:
+async def test_an_end_without_an_answer_from_the_storage_is_stored_once(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     here.line.trouble = 0.7
     session, _ = await here.end(live, reason="hangup")
@@ -76,7 +78,7 @@ async def test_an_end_the_storage_does_not_answer_is_done_once_when_it_does(here
     assert stored.session().ended_at == session.ended_at
 
 
-async def test_an_end_nobody_waits_for_any_more_is_not_begun(here: MemoryGateway) -> None:
+async def test_an_end_whose_client_has_left_is_not_begun(here: MemoryGateway) -> None:
     live = await here.create()
     left = EndItem("completed", None, done=asyncio.get_running_loop().create_future())
     live.submit(left)
@@ -86,7 +88,7 @@ async def test_an_end_nobody_waits_for_any_more_is_not_begun(here: MemoryGateway
     assert (await here.stored()).ended_at is None
 
 
-async def test_an_end_given_up_while_the_storage_is_away_lets_the_session_go_on(here: MemoryGateway) -> None:
+async def test_an_end_given_up_during_an_outage_leaves_the_session_open(here: MemoryGateway) -> None:
     live = await here.create()
     here.database.away = True
     with pytest.raises(StorageUnavailable):
@@ -127,7 +129,7 @@ async def test_a_deserted_session_is_abandoned_when_its_time_has_come(join: Star
 
 
 @pytest.mark.parametrize("sign", ["claim", "heartbeat", "event", "end"])
-async def test_it_is_not_abandoned_when_another_gateway_has_shown_a_sign(join: StartMemory, sign: str) -> None:
+async def test_a_session_is_not_abandoned_if_another_gateway_has_shown_a_sign(join: StartMemory, sign: str) -> None:
     here, there = join(abandon_after=10.0), join(abandon_after=10.0)
     live = await here.create()
     live.release(await here.claim(live))
@@ -153,7 +155,7 @@ async def test_it_is_not_abandoned_when_another_gateway_has_shown_a_sign(join: S
         assert (await here.stored()).end_reason == "abandoned"
 
 
-async def test_a_heartbeat_between_the_look_and_the_end_undoes_it(
+async def test_a_heartbeat_between_the_check_and_the_end_prevents_abandonment(
     join: StartMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = join(abandon_after=10.0), join(abandon_after=10.0)
@@ -195,7 +197,7 @@ async def test_a_session_without_an_event_expires_whether_it_has_a_publisher_or_
     assert len(seat.codes) == 1
 
 
-async def test_a_storage_that_is_away_delays_the_end_by_time(join: StartMemory) -> None:
+async def test_an_outage_delays_abandonment(join: StartMemory) -> None:
     here = join(abandon_after=10.0)
     live = await here.create()
     live.release(await here.claim(live))
@@ -204,7 +206,7 @@ async def test_a_storage_that_is_away_delays_the_end_by_time(join: StartMemory) 
     live.submit(AbandonItem("abandoned"))
     await pass_time(5)
     here.database.away = False
-    live.submit(AbandonItem("abandoned"))  # nobody could show a sign meanwhile
+    live.submit(AbandonItem("abandoned"))  # during the outage nobody could show a sign
     await pass_time(9)
     assert not live.state.ended
     await pass_time(2)

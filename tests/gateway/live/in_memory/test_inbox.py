@@ -1,4 +1,4 @@
-"""What waits for a session's task: in order, in rounds, and bounded."""
+"""The inbox of a session: items wait in order, form rounds, and are bounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def renew() -> RenewItem:
     return RenewItem(asyncio.get_running_loop().create_future())
 
 
-def test_appends_make_a_round_up_to_the_next_item_of_another_kind() -> None:
+def test_waiting_appends_form_a_round_up_to_the_next_other_item() -> None:
     inbox, beat = Inbox(), BeatItem()
     first, second, third = append("a"), append("b", "c"), append("d")
     for item in (first, second, beat, third):
@@ -40,7 +40,7 @@ def test_a_round_has_no_more_events_than_its_bound() -> None:
     assert [inbox.take() for _ in range(3)] == [items[:2], items[2:4], items[4:]]
 
 
-def test_a_round_has_no_more_bytes_than_its_bound_but_for_a_single_append() -> None:
+def test_a_round_has_no_more_bytes_than_its_bound_unless_it_is_a_single_append() -> None:
     inbox = Inbox()
     small, big, last = append("a"), append("b", weight=2 * MAX_ROUND_BYTES), append("c")
     for item in (small, big, last):
@@ -48,7 +48,7 @@ def test_a_round_has_no_more_bytes_than_its_bound_but_for_a_single_append() -> N
     assert [inbox.take() for _ in range(3)] == [[small], [big], [last]]
 
 
-def test_events_and_bytes_are_counted_until_they_are_taken() -> None:
+def test_the_inbox_counts_events_and_bytes_until_they_are_taken() -> None:
     inbox = Inbox()
     inbox.put(append("a", "b", weight=70))
     inbox.put(append("c", weight=30))
@@ -60,7 +60,7 @@ def test_events_and_bytes_are_counted_until_they_are_taken() -> None:
     assert (inbox.waiting, inbox.waiting_bytes, bool(inbox)) == (0, 0, False)
 
 
-def test_a_signal_gives_way_to_a_newer_one_of_its_key_which_goes_to_the_end() -> None:
+def test_a_newer_signal_replaces_a_waiting_one_of_its_key_and_goes_to_the_end() -> None:
     inbox = Inbox()
     old, other, new = (SignalItem(SEAT, key, {}) for key in ("typing", "mood", "typing"))
     for item in (old, other, new):
@@ -69,7 +69,7 @@ def test_a_signal_gives_way_to_a_newer_one_of_its_key_which_goes_to_the_end() ->
     assert not inbox
 
 
-def test_signals_of_too_many_keys_drop_the_oldest() -> None:
+def test_a_signal_over_the_bound_of_keys_drops_the_oldest() -> None:
     inbox = Inbox()
     for number in range(MAX_SIGNAL_KEYS + 1):
         inbox.put(SignalItem(SEAT, f"key{number}", {}))
@@ -78,14 +78,14 @@ def test_signals_of_too_many_keys_drop_the_oldest() -> None:
     assert taken.key == "key1"
 
 
-async def test_what_nobody_waits_for_makes_room_and_only_that() -> None:
+async def test_only_items_whose_client_has_left_make_room() -> None:
     inbox = Inbox()
     waiting = [renew() for _ in range(MAX_OTHERS)]
     for item in waiting:
         inbox.put(item)
     with pytest.raises(Overloaded):
         inbox.put(renew())
-    inbox.put(append("a"))  # bounded by their senders
+    inbox.put(append("a"))  # appends are bounded by their senders
     for item in waiting[: MAX_OTHERS // 2]:
         assert item.done is not None
         item.done.cancel()
@@ -96,7 +96,7 @@ async def test_what_nobody_waits_for_makes_room_and_only_that() -> None:
     assert (isinstance(kept[-2], AppendItem), kept[-1]) == (True, last)
 
 
-async def test_room_is_counted_anew_when_items_are_taken() -> None:
+async def test_taking_items_frees_room_in_the_inbox() -> None:
     inbox = Inbox()
     for _ in range(3):
         for _ in range(MAX_OTHERS):

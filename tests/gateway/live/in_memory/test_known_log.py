@@ -1,4 +1,4 @@
-"""What is remembered of a log: exact ids of its end, digests of its full pages, each written once."""
+"""What a session remembers of its log: exact ids of its end, and digests of its full pages, each written once."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def known(count: int) -> KnownLog:
     return log
 
 
-def test_nothing_is_remembered_of_a_log_that_has_not_been_read() -> None:
+def test_a_log_that_has_not_been_read_has_no_known_events() -> None:
     log = KnownLog()
     log.advanced(durable(7, 8))
     log.fold()
     assert (log.ledger, log.full_pages) == (None, [])
 
 
-def test_each_full_page_has_the_digests_and_times_of_its_events() -> None:
+def test_each_full_page_holds_the_digests_and_times_of_its_events() -> None:
     log = known(3)
     assert log.full_pages == []
     log.advanced(durable(4, 9))
@@ -51,7 +51,7 @@ def test_each_full_page_has_the_digests_and_times_of_its_events() -> None:
         assert list(unpack_times(times)) == [to_millis(durable(seq, seq).last[1].timestamp) for seq in seqs]  # type: ignore[arg-type]
 
 
-def test_events_the_ledger_knows_already_are_learned_once() -> None:
+def test_events_that_the_ledger_already_knows_are_not_learned_again() -> None:
     log = known(0)
     assert log.ledger is not None
     log.ledger.learn(1, "e1")  # as the writer does, before the head moves
@@ -59,7 +59,7 @@ def test_events_the_ledger_knows_already_are_learned_once() -> None:
     assert (log.ledger.head, log.ledger.candidates("e2")) == (2, [2])
 
 
-def test_a_log_that_is_read_again_goes_on_with_the_page_behind_its_digests() -> None:
+def test_a_reread_log_goes_on_with_the_page_after_its_digests() -> None:
     log, ledger = KnownLog(), Ledger()
     ledger.add_digests(pack_digests(["e1", "e2", "e3", "e4"]))
     ledger.learn(5, "e5")
@@ -69,7 +69,7 @@ def test_a_log_that_is_read_again_goes_on_with_the_page_behind_its_digests() -> 
     assert [(page, len(unpack_times(times))) for page, _, times in log.full_pages] == [(1, 4)]
 
 
-def test_what_is_forgotten_is_to_be_read_again_and_unwritten_pages_stay() -> None:
+def test_a_forgotten_log_must_be_read_again_and_keeps_its_unwritten_pages() -> None:
     log = known(4)
     log.forget()
     assert (log.ledger, len(log.full_pages)) == (None, 1)

@@ -1,4 +1,4 @@
-"""The one task of a session: items in order, an answer for each, whatever fails."""
+"""The one task of a session: it processes items in order and answers each, whatever fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from turnwire.gateway.live.items import AppendItem, BeatItem, EndItem, RenewItem
 from turnwire.protocol.errors import CloseCode, ErrorCode, Overloaded, StorageUnavailable, TurnwireError
 
 
-async def test_items_are_done_in_the_order_they_came(here: MemoryGateway) -> None:
+async def test_a_session_processes_its_items_in_order(here: MemoryGateway) -> None:
     live = await here.create()
     crowd = live.state.audience = Crowd()
     seat = await here.claim(live)
@@ -35,7 +35,7 @@ async def test_items_are_done_in_the_order_they_came(here: MemoryGateway) -> Non
     assert await here.log() == ["a"]
 
 
-async def test_signals_reach_those_who_watch_unless_their_sender_is_fenced(here: MemoryGateway) -> None:
+async def test_signals_reach_the_audience_unless_their_sender_is_fenced(here: MemoryGateway) -> None:
     live = await here.create()
     old = await here.claim(live)
     new = await here.claim(live)
@@ -48,7 +48,7 @@ async def test_signals_reach_those_who_watch_unless_their_sender_is_fenced(here:
     assert crowd.signals == ["new"]
 
 
-async def test_something_unforeseen_fails_its_item_closes_the_publisher_and_the_next_goes_on(
+async def test_an_unexpected_error_fails_its_item_closes_the_publisher_and_spares_the_next_item(
     here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = await here.create("s", event("a"))
@@ -70,7 +70,7 @@ async def test_something_unforeseen_fails_its_item_closes_the_publisher_and_the_
     assert here.context.waiting.size == 0
 
 
-async def test_what_waits_when_it_stops_is_failed_and_its_weight_forgotten(here: MemoryGateway) -> None:
+async def test_stopping_a_session_fails_its_waiting_items_and_forgets_their_weight(here: MemoryGateway) -> None:
     live = await here.create()
     here.database.away = True
     appends = [
@@ -92,7 +92,7 @@ async def test_what_waits_when_it_stops_is_failed_and_its_weight_forgotten(here:
     assert here.context.waiting.size == 0
 
 
-async def test_requests_beyond_its_bound_are_refused_at_once(here: MemoryGateway) -> None:
+async def test_requests_beyond_a_sessions_bound_are_refused_at_once(here: MemoryGateway) -> None:
     live = await here.create()
     here.database.away = True
     waiting = [RenewItem(asyncio.get_running_loop().create_future()) for _ in range(257)]
@@ -109,7 +109,7 @@ async def test_requests_beyond_its_bound_are_refused_at_once(here: MemoryGateway
         await item.done
 
 
-async def test_it_is_idle_when_nobody_and_nothing_needs_it(here: MemoryGateway) -> None:
+async def test_a_session_is_idle_when_nothing_needs_it_in_memory(here: MemoryGateway) -> None:
     live = await here.create()
     assert live.idle
     with live.held():
@@ -121,7 +121,7 @@ async def test_it_is_idle_when_nobody_and_nothing_needs_it(here: MemoryGateway) 
     await until(lambda: not live._task.running)
     assert not live.idle
     live.release(seat)
-    assert not live.idle  # deserted: it may have to be abandoned
+    assert not live.idle  # deserted: the session may have to be abandoned
     await here.end(live)
     await until(lambda: not live._task.running)
     await here.parts.lazy_fields.flush()
@@ -130,7 +130,7 @@ async def test_it_is_idle_when_nobody_and_nothing_needs_it(here: MemoryGateway) 
     assert not live.idle
 
 
-async def test_one_who_has_left_is_not_taken_for_the_one_who_came_after(here: MemoryGateway) -> None:
+async def test_the_leaving_of_an_old_publisher_does_not_remove_its_successor(here: MemoryGateway) -> None:
     live = await here.create()
     old = await here.claim(live)
     new = await here.claim(live)

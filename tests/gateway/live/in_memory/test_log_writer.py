@@ -1,4 +1,4 @@
-"""A session's way to its log: what it has read of it, and what comes of events when others are at it too."""
+"""A session's access to its log: what it has read, and what happens to events when others write at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turnwire.store.event_log import event_documents
 
 
 async def store(gateway: MemoryGateway, first: int, *stored: EventIn) -> None:
-    """As another gateway does."""
+    """Store events as another gateway does."""
     for each in stored:
         each.timestamp = each.timestamp or STARTED
     await gateway.store.events.append("s", event_documents("s", enumerate(stored, start=first)), 100)
@@ -42,7 +42,7 @@ def brought(durable: Durable) -> list[tuple[int, str]]:
     return [(seq, each.event_id) for seq, each in durable.events]
 
 
-async def test_a_ledger_knows_full_pages_by_digest_and_the_rest_by_id(
+async def test_a_loaded_ledger_knows_full_pages_by_digest_and_the_rest_by_id(
     here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_pages(monkeypatch, 4)
@@ -57,20 +57,20 @@ async def test_a_ledger_knows_full_pages_by_digest_and_the_rest_by_id(
     assert live.state.log.full_pages == []
 
 
-async def test_pages_that_are_missing_are_read_from_the_log_and_made_again(
+async def test_missing_digest_pages_are_rebuilt_from_the_log(
     here: MemoryGateway, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_pages(monkeypatch, 4)
     await here.create("s", *events(*(f"e{n}" for n in range(1, 11))))
     await here.parts.lazy_fields.flush()
     for side in (database.primary, database.majority):
-        del side["digests"]["s/0000000000"]  # the second page alone is of no use then
+        del side["digests"]["s/0000000000"]  # without the first page the second is of no use
     state, ledger = await state_at(here, last_seq=10)
     assert ledger.head == 10
     assert [page for page, _, _ in state.log.full_pages] == [0, 1]
 
 
-async def test_a_hole_in_the_log_is_not_read_over(here: MemoryGateway, database: MemoryDatabase) -> None:
+async def test_a_hole_in_the_log_is_an_error_when_it_is_read(here: MemoryGateway, database: MemoryDatabase) -> None:
     await here.create("s", *events("a", "b", "c"))
     for side in (database.primary, database.majority):
         del side["events"]["s/0000000002"]
@@ -78,7 +78,7 @@ async def test_a_hole_in_the_log_is_not_read_over(here: MemoryGateway, database:
         await state_at(here, last_seq=3)
 
 
-async def test_a_position_taken_by_rest_elsewhere_moves_ours_up(here: MemoryGateway) -> None:
+async def test_events_move_up_when_rest_at_another_gateway_took_their_position(here: MemoryGateway) -> None:
     await here.create("s")
     state, ledger = await state_at(here)
     await store(here, 1, *events("theirs", "b"))
@@ -89,7 +89,7 @@ async def test_a_position_taken_by_rest_elsewhere_moves_ours_up(here: MemoryGate
     assert await here.log() == ["theirs", "b", "a", "c"]
 
 
-async def test_the_rest_is_given_up_when_a_newer_publisher_was_at_it(here: MemoryGateway) -> None:
+async def test_remaining_events_are_given_up_when_a_newer_publisher_took_their_position(here: MemoryGateway) -> None:
     await here.create("s")
     assert await here.store.sessions.claim(record())
     state, ledger = await state_at(here)
@@ -102,7 +102,7 @@ async def test_the_rest_is_given_up_when_a_newer_publisher_was_at_it(here: Memor
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "behind others"])
-async def test_a_refused_event_is_left_out_and_the_others_are_ours(
+async def test_a_refused_event_is_left_out_and_the_others_are_stored(
     here: MemoryGateway, database: MemoryDatabase, first: bool
 ) -> None:
     database.refuses = lambda document: document.get("eventId") in ("poison", "worse")
@@ -115,7 +115,7 @@ async def test_a_refused_event_is_left_out_and_the_others_are_ours(
     assert await here.log() == ["a", "b"]
 
 
-async def test_our_own_events_of_an_insert_without_an_answer_are_not_foreign(here: MemoryGateway) -> None:
+async def test_own_events_of_an_unanswered_insert_are_recognized(here: MemoryGateway) -> None:
     await here.create("s")
     state, ledger = await state_at(here)
     here.line.trouble = 0.6  # refused, answered too late, cut short, without majority, by the model's seed
@@ -128,7 +128,7 @@ async def test_our_own_events_of_an_insert_without_an_answer_are_not_foreign(her
     assert await here.log() == [f"e{number}-{n}" for number in range(10) for n in range(3)]
 
 
-async def test_that_times_go_back_is_noted_before_such_an_event_is_stored(here: MemoryGateway) -> None:
+async def test_the_flag_for_backward_times_is_stored_before_such_an_event(here: MemoryGateway) -> None:
     await here.create("s")
     state, ledger = await state_at(here)
     state.advance(await commit(here, state, ledger, [event("a", at=5), event("b", at=5)]), now=0.0)
@@ -146,7 +146,7 @@ async def test_that_times_go_back_is_noted_before_such_an_event_is_stored(here: 
     assert not state.record.time_ordered
 
 
-async def test_a_position_that_is_taken_and_not_yet_on_a_majority_is_waited_for(
+async def test_a_taken_position_not_yet_on_a_majority_is_waited_for(
     here: MemoryGateway, database: MemoryDatabase
 ) -> None:
     await here.create("s")

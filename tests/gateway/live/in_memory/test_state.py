@@ -1,4 +1,4 @@
-"""A session as data: what it knows, and what it takes over from the store, which never goes back."""
+"""A session as data: what it knows, and what it learns from the store, which never reverts a field."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def state_of(**fields: Any) -> SessionState:
         ({}, {"heartbeat": 3}, False),
     ],
 )
-def test_it_is_behind_when_the_store_knows_more(here: dict[str, Any], stored: dict[str, Any], behind: bool) -> None:
+def test_a_session_is_behind_when_the_store_knows_more(
+    here: dict[str, Any], stored: dict[str, Any], behind: bool
+) -> None:
     assert state_of(**here).is_behind(record(**stored)) is behind
 
 
@@ -45,7 +47,7 @@ def test_it_is_behind_when_the_store_knows_more(here: dict[str, Any], stored: di
         ({"epoch": 1, "status": "failed"}, False, False),
     ],
 )
-def test_it_is_deserted_when_it_had_a_publisher_and_goes_on_without(
+def test_a_session_is_deserted_when_its_publisher_has_left_and_it_is_still_open(
     fields: dict[str, Any], published: bool, deserted: bool
 ) -> None:
     state = state_of(**fields)
@@ -53,14 +55,14 @@ def test_it_is_deserted_when_it_had_a_publisher_and_goes_on_without(
     assert state.deserted is deserted
 
 
-def test_a_sender_is_fenced_by_a_newer_epoch_or_its_own_end_and_rest_never() -> None:
+def test_a_sender_is_fenced_by_a_newer_epoch_or_its_own_end_and_rest_never_is() -> None:
     state = state_of(epoch=2)
     done = Seat(2)
     done.finished = True
     assert [state.is_fenced(each) for each in (Seat(1), Seat(2), done, None)] == [True, False, True, False]
 
 
-def test_learning_takes_nothing_back() -> None:
+def test_learning_from_the_store_never_reverts_a_field() -> None:
     state = state_of(heartbeat=5, time_ordered=False)
     state.learn(record(heartbeat=3), now=200.0)
     assert (state.record.heartbeat, state.record.time_ordered) == (5, False)
@@ -71,13 +73,13 @@ def test_learning_takes_nothing_back() -> None:
 @pytest.mark.parametrize(
     ("stored", "seen"), [({"heartbeat": 1}, True), ({"epoch": 2}, True), ({"last_seq": 9}, False), ({}, False)]
 )
-def test_a_publisher_elsewhere_shows_by_its_epoch_and_heartbeat(stored: dict[str, Any], seen: bool) -> None:
+def test_a_publisher_at_another_gateway_shows_by_epoch_and_heartbeat(stored: dict[str, Any], seen: bool) -> None:
     state = state_of(epoch=1)
     state.learn(record(**{"epoch": 1, **stored}), now=200.0)
     assert state.last_active == (200.0 if seen else 100.0)
 
 
-def test_the_first_event_makes_it_active_and_later_ones_do_not_undo_an_end() -> None:
+def test_the_first_event_makes_a_session_active_and_later_ones_do_not_undo_an_end() -> None:
     state = state_of()
     assert state.advance(Durable([(1, event("a", at=5))]), now=150.0) == "initiated"
     assert (state.record.status, state.record.last_seq, state.last_event_id) == ("active", 1, "a")
@@ -87,7 +89,7 @@ def test_the_first_event_makes_it_active_and_later_ones_do_not_undo_an_end() -> 
     assert (state.record.status, state.record.last_seq) == ("completed", 2)
 
 
-def test_a_newer_epoch_elsewhere_takes_the_seat() -> None:
+def test_a_newer_epoch_at_another_gateway_ends_the_publisher_here() -> None:
     state, seat = state_of(epoch=1), Seat(1)
     state.publisher = seat
     assert state.fence(3) is seat
@@ -96,7 +98,7 @@ def test_a_newer_epoch_elsewhere_takes_the_seat() -> None:
 
 
 @pytest.mark.parametrize(("times", "ordered"), [(["05", "05", "06"], True), (["05", "04"], False), (["03"], False)])
-def test_the_order_of_times_is_that_of_what_others_have_stored_next(times: list[str], ordered: bool) -> None:
+def test_the_order_of_times_takes_in_events_stored_elsewhere(times: list[str], ordered: bool) -> None:
     state = state_of(last_seq=1)
     state.advance(Durable([(1, event("a", at=4000))]), now=0.0)
     found = [Event(f"b{n}", "s", "system", {}, f"2025-01-01T00:00:{at}.000Z", n + 2) for n, at in enumerate(times)]

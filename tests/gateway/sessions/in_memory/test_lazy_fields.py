@@ -1,4 +1,4 @@
-"""Fields that are written now and then: never lost in memory, never taken back in the store."""
+"""Lazy fields are written now and then: they are never lost in memory and never reverted in the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.gateway.live.items import BeatItem
 from turnwire.protocol.errors import StorageUnavailable
 
 
-async def test_what_has_changed_is_written_once(here: MemoryGateway) -> None:
+async def test_changed_fields_are_written_once(here: MemoryGateway) -> None:
     live = await here.create("s", *events("a", "b"))
     fields = here.parts.lazy_fields
     assert live.state in fields
@@ -22,7 +22,7 @@ async def test_what_has_changed_is_written_once(here: MemoryGateway) -> None:
     assert not fields
 
 
-async def test_what_changes_while_it_is_written_stays_due(here: MemoryGateway) -> None:
+async def test_fields_that_change_during_their_write_stay_due(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     flushing = asyncio.create_task(here.parts.lazy_fields.flush())
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def test_what_changes_while_it_is_written_stays_due(here: MemoryGateway) -
 
 
 @pytest.mark.parametrize("how", ["away", "cancelled"])
-async def test_a_flush_that_fails_leaves_all_due(here: MemoryGateway, how: str) -> None:
+async def test_a_failed_flush_leaves_all_fields_due(here: MemoryGateway, how: str) -> None:
     live = await here.create("s", event("a"))
     here.database.away = how == "away"
     flushing = asyncio.create_task(here.parts.lazy_fields.flush())
@@ -50,7 +50,7 @@ async def test_a_flush_that_fails_leaves_all_due(here: MemoryGateway, how: str) 
     assert (await here.stored()).last_seq == 1
 
 
-async def test_a_gateway_that_lags_takes_nothing_back_and_learns_what_it_lacks(
+async def test_a_lagging_gateway_reverts_no_field_and_learns_the_newer_values(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live, lagging = await here.create(), await there.open()
@@ -62,7 +62,7 @@ async def test_a_gateway_that_lags_takes_nothing_back_and_learns_what_it_lacks(
     await until(lambda: lagging.state.record.last_seq == 3)
 
 
-async def test_a_heartbeat_is_written_although_another_gateway_has_moved_the_head(
+async def test_a_heartbeat_is_written_even_if_another_gateway_has_moved_the_head(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live, elsewhere = await here.create(), await there.open()
@@ -70,7 +70,7 @@ async def test_a_heartbeat_is_written_although_another_gateway_has_moved_the_hea
     live.submit(BeatItem())
     await there.append(elsewhere, event("r"))
     await there.parts.lazy_fields.flush()
-    for _ in range(2):  # the first one learns that the store is ahead
+    for _ in range(2):  # the first flush learns that the store is ahead
         await here.parts.lazy_fields.flush()
         await until(lambda: live.state.busy_since is None)
         await pass_time(0.5)
@@ -78,9 +78,7 @@ async def test_a_heartbeat_is_written_although_another_gateway_has_moved_the_hea
     assert (stored.heartbeat, stored.last_seq) == (1, 1)
 
 
-async def test_an_end_that_stands_in_the_store_is_learned_and_not_undone(
-    here: MemoryGateway, there: MemoryGateway
-) -> None:
+async def test_a_flush_learns_of_a_stored_end_and_does_not_undo_it(here: MemoryGateway, there: MemoryGateway) -> None:
     live, elsewhere = await here.create("s", event("a")), await there.open()
     await there.end(elsewhere, "failed", "lost")
     await here.parts.lazy_fields.flush()
@@ -89,7 +87,7 @@ async def test_an_end_that_stands_in_the_store_is_learned_and_not_undone(
     assert live.state.record.end_reason == "lost"
 
 
-async def test_a_list_waits_for_statuses_that_are_being_written(here: MemoryGateway) -> None:
+async def test_a_list_by_status_waits_for_statuses_being_written(here: MemoryGateway) -> None:
     await here.create("s", event("a"))
     flushing = asyncio.create_task(here.parts.lazy_fields.flush())
     await asyncio.sleep(0)
@@ -98,7 +96,7 @@ async def test_a_list_waits_for_statuses_that_are_being_written(here: MemoryGate
     await flushing
 
 
-async def test_a_list_writes_only_what_lacks_its_status(here: MemoryGateway) -> None:
+async def test_a_list_by_status_writes_only_the_pending_statuses(here: MemoryGateway) -> None:
     live, other = await here.create("s", event("a")), await here.create("other", event("b"))
     await here.parts.lazy_fields.flush()
     other.submit(BeatItem())
@@ -108,19 +106,19 @@ async def test_a_list_writes_only_what_lacks_its_status(here: MemoryGateway) -> 
     assert (live.state.unwritten, other.state.unwritten) == (True, True)
 
 
-async def test_full_pages_of_a_log_are_written_with_the_fields(
+async def test_full_digest_pages_are_written_with_the_lazy_fields(
     here: MemoryGateway, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_pages(monkeypatch, 4)
     live = await here.create("s", *events(*(f"e{n}" for n in range(9))))
     await here.end(live)
-    assert live.state in here.parts.lazy_fields  # its fields are written by the end, its pages are not
+    assert live.state in here.parts.lazy_fields  # the end writes the fields, but not the pages
     await here.parts.lazy_fields.flush()
     assert sorted(database.majority["digests"]) == ["s/0000000000", "s/0000000001"]
     assert live.state not in here.parts.lazy_fields
 
 
-async def test_a_session_the_database_refuses_keeps_none_of_the_others_from_being_written(
+async def test_a_session_the_database_refuses_does_not_keep_others_from_being_written(
     here: MemoryGateway, database: MemoryDatabase
 ) -> None:
     for session_id in ("a", "b", "c"):

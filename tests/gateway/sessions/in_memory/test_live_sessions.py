@@ -1,4 +1,4 @@
-"""Sessions come into memory once, however many ask for them, and leave it when nobody needs them."""
+"""Sessions are loaded once, however many clients ask for them, and leave memory when nobody needs them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 
 
-async def test_many_who_open_one_session_get_the_same_by_one_read(
+async def test_opening_a_session_many_times_at_once_reads_it_once(
     here: MemoryGateway, there: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await here.create("s", *events("a", "b"))
@@ -28,7 +28,7 @@ async def test_many_who_open_one_session_get_the_same_by_one_read(
     assert (len(set(lives)), reads, lives[0].state.record.last_seq) == (1, ["s"], 2)
 
 
-async def test_one_who_gives_up_fails_none_of_the_others_that_wait(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_client_that_gives_up_opening_fails_no_other(here: MemoryGateway, there: MemoryGateway) -> None:
     await here.create()
     waiting = [asyncio.create_task(there.open()) for _ in range(4)]
     await asyncio.sleep(0)
@@ -44,19 +44,21 @@ async def test_one_who_gives_up_fails_none_of_the_others_that_wait(here: MemoryG
     assert results[1] is results[3] is there.live["s"]
 
 
-async def test_all_who_wait_hear_why_it_cannot_be_opened(here: MemoryGateway) -> None:
+async def test_everyone_waiting_for_a_session_learns_why_it_cannot_be_opened(here: MemoryGateway) -> None:
     here.database.away = True
     results = await asyncio.gather(*(here.open() for _ in range(3)), return_exceptions=True)
     assert {type(result) for result in results} == {StorageUnavailable}
     here.database.away = False
     results = await asyncio.gather(*(here.open() for _ in range(3)), return_exceptions=True)
-    assert {type(result) for result in results} == {SessionNotFound}
+    assert {type(result) for result in results} == {NoSuchSession}
     await here.create()
     assert (await here.open()).session_id == "s"
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_those_who_wait_at_a_stop_are_told(here: MemoryGateway, there: MemoryGateway, begun: bool) -> None:
+async def test_everyone_waiting_for_a_session_is_told_when_the_gateway_stops(
+    here: MemoryGateway, there: MemoryGateway, begun: bool
+) -> None:
     await here.create()
     opening = asyncio.create_task(there.open())
     await asyncio.sleep(0)
@@ -67,22 +69,22 @@ async def test_those_who_wait_at_a_stop_are_told(here: MemoryGateway, there: Mem
         await opening
 
 
-async def test_creations_at_once_on_two_gateways_create_once(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_concurrent_creations_at_two_gateways_create_once(here: MemoryGateway, there: MemoryGateway) -> None:
     results = await asyncio.gather(*(each.sessions.create(record()) for each in (here, there) * 10))
     assert sum(created for _, created in results) == 1
     assert {live for live, _ in results} == {here.live["s"], there.live["s"]}
 
 
-async def test_creating_what_somebody_has_just_looked_for_in_vain_creates(here: MemoryGateway) -> None:
+async def test_a_session_can_be_created_right_after_it_was_not_found(here: MemoryGateway) -> None:
     looking = asyncio.create_task(here.open())
     await asyncio.sleep(0)
     live, created = await here.sessions.create(record())
     assert (created, live) == (True, here.live["s"])
     [found] = await asyncio.gather(looking, return_exceptions=True)
-    assert isinstance(found, SessionNotFound)
+    assert isinstance(found, NoSuchSession)
 
 
-async def test_memory_that_is_full_makes_room_of_what_nobody_uses(join: StartMemory) -> None:
+async def test_full_memory_evicts_unused_sessions(join: StartMemory) -> None:
     here = join(max_live_sessions=3)
     for number in range(10):
         await here.create(f"s{number}")
@@ -91,7 +93,7 @@ async def test_memory_that_is_full_makes_room_of_what_nobody_uses(join: StartMem
         assert (await here.open(f"s{number}")).session_id in here.live
 
 
-async def test_memory_that_is_full_of_sessions_in_use_refuses_more(join: StartMemory) -> None:
+async def test_memory_full_of_sessions_in_use_refuses_further_sessions(join: StartMemory) -> None:
     here = join(max_live_sessions=2)
     seats = [await here.claim(await here.create(name)) for name in ("a", "b")]
     with pytest.raises(Overloaded):
@@ -106,7 +108,7 @@ async def test_memory_that_is_full_of_sessions_in_use_refuses_more(join: StartMe
     assert "a" not in here.live
 
 
-async def test_what_is_held_is_not_evicted_between_two_awaits(join: StartMemory) -> None:
+async def test_a_held_session_is_not_evicted_between_two_awaits(join: StartMemory) -> None:
     here = join(max_live_sessions=1)
     await here.create("a")
     await here.store.sessions.create(record("b"))
@@ -118,7 +120,7 @@ async def test_what_is_held_is_not_evicted_between_two_awaits(join: StartMemory)
     assert (await here.open("b")).session_id == "b"
 
 
-async def test_what_is_opened_is_what_is_in_memory_in_the_same_step(join: StartMemory) -> None:
+async def test_an_opened_session_is_in_memory_in_the_same_step(join: StartMemory) -> None:
     here = join(max_live_sessions=1)
     for number in range(4):
         await here.create(f"s{number}")
@@ -133,7 +135,7 @@ async def test_what_is_opened_is_what_is_in_memory_in_the_same_step(join: StartM
     assert all(await asyncio.gather(*(use(number) for number in range(40))))
 
 
-async def test_a_session_with_unwritten_fields_is_not_forgotten(join: StartMemory) -> None:
+async def test_a_session_with_unwritten_fields_is_not_evicted(join: StartMemory) -> None:
     here = join(max_live_sessions=1)
     live = await here.create("a", event("e"))
     with pytest.raises(Overloaded):
@@ -144,25 +146,27 @@ async def test_a_session_with_unwritten_fields_is_not_forgotten(join: StartMemor
     assert not live.state.unwritten
 
 
-async def test_an_evicted_session_comes_back_as_it_was(here: MemoryGateway) -> None:
+async def test_an_evicted_session_is_loaded_as_it_was(here: MemoryGateway) -> None:
     live = await here.create("s", *events("a", "b"))
     before = replace(live.state.session(), figures=None)
     await here.parts.lazy_fields.flush()
     assert here.sessions.evict(live)
     again = await here.open()
     assert again is not live
-    assert replace(again.state.session(), figures=None) == before  # they are read from the log when they are wanted
+    assert replace(again.state.session(), figures=None) == before  # read from the log when wanted
     assert [each.duplicate for each in await here.append(again, *events("b", "c"))] == [True, False]
 
 
-async def test_a_watched_session_stays(here: MemoryGateway) -> None:
+async def test_a_watched_session_is_not_evicted(here: MemoryGateway) -> None:
     live = await here.create()
     live.state.audience = Crowd()
     assert not here.sessions.evict(live)
     assert here.live["s"] is live
 
 
-async def test_a_session_that_lagged_in_the_store_is_written(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_session_whose_stored_fields_lag_is_written_after_loading(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     await here.create("s", event("a"))
     live = await there.open()
     assert live.state in there.parts.lazy_fields

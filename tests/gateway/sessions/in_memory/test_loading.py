@@ -1,4 +1,4 @@
-"""A session read from the store is as far as its log, whatever its fields say."""
+"""Loading: a session read from the store is up to date with its log, whatever its fields say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.in_memory import MemoryGateway, event, events, shrink_pages
 from turnwire.gateway.sessions.loading import load
-from turnwire.protocol.errors import SessionNotFound
+from turnwire.protocol.errors import NoSuchSession
 
 
-async def test_fields_that_lag_are_brought_up_to_the_head_of_the_log(here: MemoryGateway) -> None:
+async def test_loading_brings_lagging_fields_up_to_the_head_of_the_log(here: MemoryGateway) -> None:
     await here.create("s", *(event(f"e{n}", at=n) for n in range(120)))
     assert (await here.stored()).last_seq == 0
     loaded = await load(here.store, "s")
@@ -18,14 +18,14 @@ async def test_fields_that_lag_are_brought_up_to_the_head_of_the_log(here: Memor
     assert record.session().last_event_at == "2025-01-01T00:00:00.119Z"
 
 
-async def test_fields_that_are_written_are_not_behind(here: MemoryGateway) -> None:
+async def test_a_session_with_current_fields_loads_without_being_due_for_a_write(here: MemoryGateway) -> None:
     await here.create("s", *events("a", "b"))
     await here.parts.lazy_fields.flush()
     loaded = await load(here.store, "s")
     assert (loaded.record.last_seq, loaded.record.status, loaded.lagged) == (2, "active", False)
 
 
-async def test_times_that_go_back_behind_the_fields_are_noticed(here: MemoryGateway) -> None:
+async def test_loading_notices_timestamps_that_went_back_after_the_stored_fields(here: MemoryGateway) -> None:
     live = await here.create("s", event("a", at=5))
     await here.parts.lazy_fields.flush()
     await here.append(live, event("b", at=4))
@@ -33,7 +33,9 @@ async def test_times_that_go_back_behind_the_fields_are_noticed(here: MemoryGate
     assert not record.time_ordered
 
 
-async def test_what_is_known_is_not_read_again(here: MemoryGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_loading_does_not_read_events_before_the_stored_head(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     live = await here.create("s", *events("a", "b", "c"))
     asked: list[int] = []
     head_after = here.store.events.head_after
@@ -47,7 +49,7 @@ async def test_what_is_known_is_not_read_again(here: MemoryGateway, monkeypatch:
     assert (record.last_seq, asked) == (3, [3])
 
 
-async def test_an_ended_session_stays_ended_with_the_events_of_its_grace(here: MemoryGateway) -> None:
+async def test_an_ended_session_loads_as_ended_with_the_events_of_its_grace_time(here: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     await here.end(live, "failed", "lost")
     await here.append(live, event("b"))
@@ -55,8 +57,8 @@ async def test_an_ended_session_stays_ended_with_the_events_of_its_grace(here: M
     assert (loaded.record.status, loaded.record.last_seq, loaded.lagged) == ("failed", 2, True)
 
 
-async def test_nobody_is_nobody(here: MemoryGateway) -> None:
-    with pytest.raises(SessionNotFound):
+async def test_loading_an_unknown_session_raises_not_found(here: MemoryGateway) -> None:
+    with pytest.raises(NoSuchSession):
         await load(here.store, "nobody")
 
 

@@ -1,4 +1,4 @@
-"""What is asked of sessions is answered with what the store knows, in time, and within bounds."""
+"""Requests to sessions are answered with what the store knows, in time, and within bounds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import pytest
 
 from tests.support.in_memory import MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
-from turnwire.protocol.errors import Overloaded, SessionNotFound, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
 
 
-async def test_a_view_takes_nothing_into_memory(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_viewing_a_session_does_not_load_it_into_memory(here: MemoryGateway, there: MemoryGateway) -> None:
     await here.create("s", *events("a", "b"))
     view = await there.requests.view("s")
     assert (view.session.last_seq, view.session.status, view.time_ordered, there.live) == (2, "active", True, {})
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await there.requests.view("nobody")
 
 
-async def test_what_is_acked_elsewhere_is_seen_although_a_superseded_publisher_still_stands_here(
+async def test_events_acked_elsewhere_are_seen_even_while_a_superseded_publisher_is_connected_here(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live, elsewhere = await here.create("s", event("a")), await there.open()
@@ -32,14 +32,16 @@ async def test_what_is_acked_elsewhere_is_seen_although_a_superseded_publisher_s
     assert live.state.record.last_seq == 3
 
 
-async def test_an_end_elsewhere_is_seen_by_a_creation_of_the_same_id(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_creating_an_existing_session_shows_its_end_at_another_gateway(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     await here.create("s", event("a"))
     await there.end(await there.open(), "failed", "lost")
     session, created = await here.requests.create(session_id="s", language="de", metadata={}, status="initiated")
     assert (session.status, session.language, session.end_reason, created) == ("failed", "en", "lost", False)
 
 
-async def test_creations_at_once_are_one_and_all_see_it(here: MemoryGateway) -> None:
+async def test_concurrent_creations_make_one_session_that_all_clients_get(here: MemoryGateway) -> None:
     results = await asyncio.gather(
         *(
             here.requests.create(session_id="s", language=f"l{n}", metadata={"n": n}, status="initiated")
@@ -50,7 +52,7 @@ async def test_creations_at_once_are_one_and_all_see_it(here: MemoryGateway) -> 
     assert len({session.language for session, _ in results}) == 1
 
 
-async def test_a_session_is_not_evicted_while_it_is_brought_up_to_date(join: StartMemory) -> None:
+async def test_a_session_is_not_evicted_during_a_refresh(join: StartMemory) -> None:
     here, there = join(max_live_sessions=1), join()
     live = await here.create("s", event("a"))
     await here.parts.lazy_fields.flush()
@@ -62,7 +64,7 @@ async def test_a_session_is_not_evicted_while_it_is_brought_up_to_date(join: Sta
     assert (here.live["s"], live.state.record.last_seq) == (live, 2)
 
 
-async def test_alone_a_session_is_always_up_to_date_and_that_costs_nothing(
+async def test_a_gateway_alone_needs_no_query_to_be_up_to_date(
     join: StartMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = join(alone=True)
@@ -76,7 +78,7 @@ async def test_alone_a_session_is_always_up_to_date_and_that_costs_nothing(
     assert (await alone.requests.view("s")).session.last_seq == 1
 
 
-async def test_what_cannot_be_settled_in_time_says_so_and_may_be_repeated(join: StartMemory) -> None:
+async def test_a_request_that_cannot_be_settled_in_time_is_unavailable_and_may_be_repeated(join: StartMemory) -> None:
     here = join(rest_timeout=2.0)
     live = await here.create()
     here.database.away = True
@@ -95,7 +97,7 @@ async def test_what_cannot_be_settled_in_time_says_so_and_may_be_repeated(join: 
     assert (await here.requests.complete("s", "completed", None))[1]
 
 
-async def test_what_waits_for_a_storage_that_is_away_is_bounded_and_dropped_when_nobody_waits(
+async def test_requests_waiting_during_an_outage_are_bounded_and_dropped_when_their_clients_leave(
     join: StartMemory,
 ) -> None:
     here = join(rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
@@ -111,10 +113,10 @@ async def test_what_waits_for_a_storage_that_is_away_is_bounded_and_dropped_when
     here.database.away = False
     await until(lambda: here.context.waiting.size == 0)
     await here.append(live, event("last"))
-    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way; the rest had given up
+    assert await here.log() == ["e0", "e1", "e2", "e3", "e4", "last"]  # one round was under way
 
 
-async def test_one_session_takes_no_more_than_its_share_of_what_may_wait(here: MemoryGateway) -> None:
+async def test_one_session_gets_no_more_than_its_share_of_waiting_requests(here: MemoryGateway) -> None:
     live = await here.create()
     here.database.away = True
     appends = [
@@ -138,5 +140,5 @@ async def test_a_refused_session_fails_its_own_creation_alone(here: MemoryGatewa
     assert not results[1].retryable
     assert sorted(here.live) == ["a", "c"]
     await pass_time(1)
-    with pytest.raises(SessionNotFound):
+    with pytest.raises(NoSuchSession):
         await here.open("b")

@@ -1,4 +1,4 @@
-"""Sessions that no gateway has in memory: found, left to those who are there, and ended when nobody comes back."""
+"""Sessions in no gateway's memory are found, left alone while anyone uses them, and ended when nobody comes back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def look_and_tend(sweep: Sweep, seconds: float) -> None:
         await pass_time(1)
 
 
-async def test_what_a_gateway_left_behind_is_ended_after_its_time(join: StartMemory) -> None:
+async def test_a_session_left_by_a_stopped_gateway_is_ended_after_its_time(join: StartMemory) -> None:
     gone, here = join(**QUICK), join(**QUICK)
     await gone.claim(await gone.create())
     sweep = sweep_of(here)
@@ -35,7 +35,7 @@ async def test_what_a_gateway_left_behind_is_ended_after_its_time(join: StartMem
     assert ((await here.stored()).end_reason, (await here.stored()).status) == ("abandoned", "failed")
 
 
-async def test_a_session_without_a_publisher_is_not_abandoned(join: StartMemory) -> None:
+async def test_a_session_that_never_had_a_publisher_is_not_abandoned(join: StartMemory) -> None:
     gone, here = join(**QUICK), join(**QUICK)
     await gone.create("s", event("a"))
     await gone.parts.lazy_fields.flush()
@@ -43,7 +43,7 @@ async def test_a_session_without_a_publisher_is_not_abandoned(join: StartMemory)
     assert ((await here.stored()).ended_at, "s" in here.live) == (None, False)
 
 
-async def test_heartbeats_of_another_gateway_keep_its_silent_publisher(join: StartMemory) -> None:
+async def test_heartbeats_at_another_gateway_keep_a_silent_publishers_session_open(join: StartMemory) -> None:
     there, here = join(**QUICK), join(**QUICK)
     live = await there.create()
     await there.claim(live)
@@ -56,7 +56,7 @@ async def test_heartbeats_of_another_gateway_keep_its_silent_publisher(join: Sta
     assert ((await here.stored()).ended_at, here.live) == (None, {})
 
 
-async def test_events_of_a_gateway_that_has_not_written_its_fields_are_a_sign_too(join: StartMemory) -> None:
+async def test_events_of_a_gateway_with_unwritten_fields_keep_a_session_open(join: StartMemory) -> None:
     there, here = join(**QUICK), join(**QUICK)
     live = await there.create()
     seat = await there.claim(live)
@@ -67,7 +67,7 @@ async def test_events_of_a_gateway_that_has_not_written_its_fields_are_a_sign_to
     assert (await here.stored()).ended_at is None
 
 
-async def test_at_the_first_look_what_lags_in_the_store_is_written(join: StartMemory) -> None:
+async def test_the_first_sweep_writes_fields_that_lag_in_the_store(join: StartMemory) -> None:
     gone, here = join(**QUICK), join(**QUICK)
     await gone.create("lags", event("a"))
     await gone.create("empty")
@@ -77,7 +77,7 @@ async def test_at_the_first_look_what_lags_in_the_store_is_written(join: StartMe
     assert (await here.stored("lags")).status == "active"
 
 
-async def test_a_start_does_not_take_the_sessions_of_others_into_memory(join: StartMemory) -> None:
+async def test_a_starting_gateway_loads_no_sessions_of_others(join: StartMemory) -> None:
     there, here = join(**QUICK), join(**QUICK)
     for number in range(20):
         await there.claim(await there.create(f"s{number}"))
@@ -86,7 +86,7 @@ async def test_a_start_does_not_take_the_sessions_of_others_into_memory(join: St
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-async def test_a_forgotten_session_expires_by_the_clocks_that_stamped_it(join: StartMemory, epoch: int) -> None:
+async def test_a_forgotten_session_expires_by_its_stored_timestamps(join: StartMemory, epoch: int) -> None:
     await pass_time(100)
     here = join(abandon_after=600.0, expire_after=60.0)
     await here.store.sessions.create(record("old", epoch=epoch))
@@ -101,7 +101,7 @@ async def test_a_forgotten_session_expires_by_the_clocks_that_stamped_it(join: S
     assert (await here.stored("recent")).end_reason == "expired"
 
 
-async def test_memory_that_is_full_only_delays_the_end(join: StartMemory) -> None:
+async def test_full_memory_only_delays_an_abandonment(join: StartMemory) -> None:
     gone, here = join(**QUICK), join(max_live_sessions=1, **QUICK)
     await gone.claim(await gone.create())
     blocking = await here.create("blocking")

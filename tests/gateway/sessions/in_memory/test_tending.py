@@ -1,4 +1,4 @@
-"""What becomes due by itself: eviction, abandonment, expiry, heartbeats, publishers that the storage keeps waiting."""
+"""Periodic work: eviction, abandonment, expiry, heartbeats, and closing publishers whose events wait too long."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_deserted_session_stays_until_it_is_abandoned(join: StartMemory)
     await until(lambda: here.live == {})
 
 
-async def test_a_silent_publisher_shows_itself_to_other_gateways_by_its_heartbeat(join: StartMemory) -> None:
+async def test_a_silent_publisher_is_visible_to_other_gateways_by_its_heartbeat(join: StartMemory) -> None:
     here, there = join(abandon_after=20.0), join(abandon_after=20.0)
     for gateway in (here, there):
         gateway.start()
@@ -66,7 +66,7 @@ async def test_a_publisher_that_comes_back_elsewhere_is_not_abandoned_where_it_w
     assert (seat.was_superseded, seat.codes) == (False, [])
 
 
-async def test_alone_no_heartbeat_is_written(join: StartMemory) -> None:
+async def test_a_gateway_alone_writes_no_heartbeat(join: StartMemory) -> None:
     alone = join(alone=True, abandon_after=5.0)
     alone.start()
     await alone.claim(await alone.create())
@@ -74,7 +74,7 @@ async def test_alone_no_heartbeat_is_written(join: StartMemory) -> None:
     assert ((await alone.stored()).heartbeat, (await alone.stored()).ended_at) == (0, None)
 
 
-async def test_a_publisher_that_the_storage_keeps_waiting_is_let_go(join: StartMemory) -> None:
+async def test_a_publisher_whose_events_wait_too_long_for_the_storage_is_closed(join: StartMemory) -> None:
     here = join(storage_timeout=5.0)
     here.start()
     live = await here.create()
@@ -101,7 +101,7 @@ async def test_an_abandoned_session_is_ended_once_the_storage_is_back(join: Star
     await until(lambda: live.state.ended)
 
 
-async def test_events_by_rest_keep_a_deserted_session_going(join: StartMemory) -> None:
+async def test_events_by_rest_keep_a_deserted_session_open(join: StartMemory) -> None:
     here = join(abandon_after=5.0)
     here.start()
     live = await here.create()
@@ -116,7 +116,7 @@ async def test_events_by_rest_keep_a_deserted_session_going(join: StartMemory) -
 
 @pytest.mark.parametrize("away", [50.0, 51.0, 52.5, 61.0])
 @pytest.mark.parametrize("in_memory", [True, False], ids=["deserted here", "in no memory here"])
-async def test_a_storage_that_was_away_for_long_does_not_make_a_publisher_elsewhere_look_gone(
+async def test_a_long_outage_does_not_make_a_publisher_at_another_gateway_look_gone(
     join: StartMemory, in_memory: bool, away: float
 ) -> None:
     here, there = join(abandon_after=40.0), join(abandon_after=40.0)
@@ -130,7 +130,7 @@ async def test_a_storage_that_was_away_for_long_does_not_make_a_publisher_elsewh
         await until(lambda: live.idle or live.state.record.epoch == 2)
         del here.live["s"]
         await live.stop()
-    await pass_time(20.5)  # it was looked at, and its next heartbeat is not yet written
+    await pass_time(20.5)  # the session was checked, and its next heartbeat is not written yet
     here.database.away = True
     await pass_time(away)
     here.database.away = False

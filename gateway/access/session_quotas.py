@@ -1,4 +1,4 @@
-"""How many sessions a principal may create, and have in memory."""
+"""Limits how many sessions a principal may create, and how many it may have in memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.access.refusals import rate_limited
 
 _LOOK_SECONDS: Final = 1.0
-"""How often a principal's sessions are looked through, at most, for those that have left memory."""
+"""Least pause between two checks which of a principal's sessions have left memory."""
 
 
-class Creations:
-    """Counts the sessions that principals create and hold. Owner: the event loop's thread."""
+class SessionQuotas:
+    """Counts the sessions that principals create and hold. Owned by the event loop's thread."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Creations:
         is_live: Callable[[str], bool],
         exists: Callable[[str], Awaitable[bool]],
     ) -> None:
-        """`is_live`: whether a session is in memory; `exists`: whether there is one, which may raise
+        """`is_live` returns whether a session is in memory; `exists`, whether it exists at all, and may raise
         StorageUnavailable."""
         self._rates = rates
         self._audit = audit
@@ -35,21 +35,25 @@ class Creations:
         self._looked_at: dict[str, float] = {}
 
     async def check(self, principal: Principal, session_id: str) -> None:
-        """Before a session is created. Raises Refused (429) when the principal has created too many just now, unless
-        there is such a session already: retries stay free."""
+        """Raise Refusal (429) if the principal is over its rate of new sessions, unless the session exists already.
+
+        To be called before a session is created. Retries are free.
+        """
         wait = self._rates.wait_to_create(principal)
         if wait > 0 and not await self._exists(session_id):
             self._rates.refuse_creation(wait)
 
     def created(self, principal: Principal, session_id: str) -> None:
-        """A session has been created for this principal."""
+        """Count and audit a session that was created for this principal."""
         self._rates.count_created(principal)
         self._audit.session_created(session_id, principal)
         self.owns(principal, session_id)
 
     def check_live(self, principal: Principal, session_id: str) -> None:
-        """Before a session is created or claimed. Raises Refused (429) when the principal has as many in memory as it
-        may have."""
+        """Raise Refusal (429) if the principal has as many sessions in memory as it may have.
+
+        To be called before a session is created or claimed.
+        """
         most = self._rates.max_live_sessions
         held = self._held.get(principal.id)
         if not most or held is None or session_id in held or len(held) < most:
@@ -59,15 +63,15 @@ class Creations:
             self._looked_at[principal.id] = now
             self._forget_evicted(principal.id)
         if len(self._held.get(principal.id, ())) >= most:
-            raise rate_limited("live_sessions", f"this credential has its {most} live sessions", 1)
+            raise rate_limited("live_sessions", f"this credential has {most} live sessions, which is the limit", 1)
 
     def owns(self, principal: Principal, session_id: str) -> None:
-        """The principal has created or claimed this session."""
+        """Note that the principal has created or claimed this session."""
         if self._rates.max_live_sessions:
             self._held.setdefault(principal.id, {})[session_id] = None
 
     async def forget_evicted(self) -> None:
-        """Forget sessions that are in memory no more. To be called now and then."""
+        """Forget sessions that have left memory. To be called from time to time."""
         for principal_id in tuple(self._held):
             self._forget_evicted(principal_id)
 

@@ -1,10 +1,10 @@
-"""The numbers of a call's exchanges."""
+"""Numbering the exchanges of a call."""
 
 from __future__ import annotations
 
 
-class Turns:
-    """Numbers the exchanges of a call: what the user says opens one, what the bot answers belongs to it."""
+class TurnCounter:
+    """The number of the current exchange. The user's speech opens one; the bot's answer belongs to it."""
 
     def __init__(self) -> None:
         self.current = 0
@@ -16,7 +16,7 @@ class Turns:
             self._open = True
 
     def user_has_said(self) -> int:
-        """The number of the exchange that this utterance of the user opened."""
+        """Close the user's part of the exchange, and return its number."""
         self.user_begins()
         self._open = False
         return self.current

@@ -9,15 +9,15 @@ from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Event
 
 _ENVELOPE_BYTES = 8 * 1024
-"""What a frame may hold beside its events: the ref and the sessionId."""
+"""Room in a frame for what stands beside its events: the ref and the sessionId."""
 
 
 Group = tuple[Codec, str]
-"""Codec and ref: subscribers that have both in common get the same frames."""
+"""Codec and ref. Subscribers that share both get the same frames."""
 
 
-class EventBatch:
-    """Consecutive events of one session, in seq order; never empty. Encodings are made when first asked for."""
+class EncodedBatch:
+    """Consecutive events of one session, in seq order; never empty. Encoded when first needed."""
 
     __slots__ = ("_frames", "_lists", "events", "first", "last", "session_id")
 
@@ -29,14 +29,14 @@ class EventBatch:
         self._lists: dict[Codec, list[tuple[bytes, int]]] = {}
         self._frames: dict[Group, list[tuple[bytes, int]]] = {}
 
-    def after(self, skipped: int) -> EventBatch:
-        """The batch without its first `skipped` events."""
-        return EventBatch(self.events[skipped:]) if skipped else self
+    def after(self, skipped: int) -> EncodedBatch:
+        """Return the batch without its first `skipped` events."""
+        return EncodedBatch(self.events[skipped:]) if skipped else self
 
     def frames(self, group: Group, max_bytes: int) -> list[tuple[bytes, int]]:
-        """Whole WebSocket frames for these subscribers, each with the seq of its last event.
+        """Return complete WebSocket frames for these subscribers, each with the seq of its last event.
 
-        They have at most `max_bytes`, which is the same for all, or a single event.
+        A frame has at most `max_bytes`, unless it holds a single event. `max_bytes` must be the same in every call.
         """
         frames = self._frames.get(group)
         if frames is None:
@@ -52,7 +52,7 @@ class EventBatch:
 
 
 def _encode(codec: Codec, events: Sequence[Event], max_bytes: int) -> list[tuple[bytes, int]]:
-    """Lists of events, encoded, each with its last seq."""
+    """Return encoded lists of events of at most `max_bytes`, each with its last seq. A single event may be larger."""
     encoded = codec.encode_value(events)
     if len(encoded) <= max_bytes or len(events) == 1:
         return [(encoded, events[-1].seq)]

@@ -1,4 +1,4 @@
-"""Messages to frames of bytes, in one of the two formats."""
+"""Encoding messages as frames of bytes, in one of the two formats."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class _SignalFrame(Shape, tag_field="type", tag="signal"):
 
 
 def _plain_int(value: object) -> object:
-    """Integers of a driver's own kind, such as a 64-bit one, are encoded as integers."""
+    """Return a database driver's integer, such as a BSON Int64, as an int. Raises TypeError for other types."""
     if isinstance(value, int):
         return int(value)
     raise TypeError(f"cannot encode a {type(value).__name__}")
 
 
-class Encoding:
-    """Encodes one subprotocol's frames. Stateless."""
+class FrameEncoder:
+    """The encoder of one subprotocol's frames. Stateless."""
 
     def __init__(self, format: Any) -> None:
         self._encoder = format.Encoder(enc_hook=_plain_int)
@@ -46,22 +46,22 @@ class Encoding:
         return frame
 
     def encode_value(self, value: object) -> bytes:
-        """Any part of a message, to be put into several frames by the `…_frame` methods."""
+        """Encode a part of a message, to be put into frames by the `…_frame` methods."""
         encoded: bytes = self._encoder.encode(value)
         return encoded
 
     def events_frame(self, ref: str, session_id: str, events: bytes) -> bytes:
-        """An `events` push around a list of events that is already encoded."""
+        """Return an `events` push around an encoded list of events."""
         frame: bytes = self._encoder.encode(_EventsFrame(ref, session_id, Raw(events)))
         return frame
 
     def session_frame(self, ref: str, session: bytes, summary: bytes | None = None) -> bytes:
-        """A `session` push around a session, and a summary, that are already encoded."""
+        """Return a `session` push around an encoded session and, if given, an encoded summary."""
         added = UNSET if summary is None else Raw(summary)
         frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session), added))
         return frame
 
     def signal_frame(self, ref: str, session_id: str, key: str, payload: bytes) -> bytes:
-        """A `signal` push around a payload that is already encoded."""
+        """Return a `signal` push around an encoded payload."""
         frame: bytes = self._encoder.encode(_SignalFrame(ref, session_id, key, Raw(payload)))
         return frame

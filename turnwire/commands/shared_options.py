@@ -1,4 +1,4 @@
-"""Which gateway a command uses."""
+"""The options that commands share: the gateway, and the token for it."""
 
 from __future__ import annotations
 
@@ -21,4 +21,10 @@ def _checked_url(url: str) -> str:
 Url = Annotated[
     str,
     typer.Option(envvar="TURNWIRE_URL", show_envvar=False, callback=_checked_url, help="The gateway.  [TURNWIRE_URL]"),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TURNWIRE_TOKEN", show_envvar=False, help="The API key or token for the gateway.  [TURNWIRE_TOKEN]"
+    ),
 ]
