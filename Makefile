@@ -4,6 +4,11 @@
 # make faults run the fault runs: processes killed, stopped and cut off under load; several minutes
 # make soak   run twenty minutes under load with a random fault every five seconds
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms runs longer versions of the fault runs instead
+# make fuzz   search for bytes that break a decoder, and for requests that break the API; half an hour
+#             make fuzz ARGS='--seconds 60' gives that time to each of the three searches
+# make audit  look up known vulnerabilities of everything the image installs
+# make sbom   write the image's bill of materials (CycloneDX) to sbom.cdx.json
+# make lock   update the names and digests of everything the image installs; ARGS=--upgrade takes newer releases
 # make lint   check style, format and types
 # make bench  measure the gateway next to the cost of the same work without it; several minutes, on an idle machine
 #             make bench ARGS='--save NAME' keeps the result; ARGS=--help shows the other options
@@ -16,7 +21,7 @@ FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test faults soak lint bench browser faketime redis balancers clean
+.PHONY: house demo quick test faults soak fuzz lint audit sbom lock bench browser faketime redis balancers clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -35,6 +40,32 @@ faults: $(VENV)/installed-dev faketime redis balancers
 
 soak: $(VENV)/installed-dev faketime
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
+# Atheris says what of the protocol an input runs, and libFuzzer makes the next input of that. Both are in its package.
+fuzz: $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
+	@$(BIN)/python -m tests.fuzz.decoders json $(ARGS)
+	@$(BIN)/python -m tests.fuzz.decoders msgpack $(ARGS)
+	@$(BIN)/python -m tests.fuzz.api $(ARGS)
+
+# What an image installs is named in requirements/*.lock with its digests, whatever a package index says later.
+AUDIT := .venv-audit/bin
+LOCKS := server build audit
+
+lock: .venv-audit/installed
+	@$(AUDIT)/python requirements/make_locks.py $(ARGS)
+
+audit: .venv-audit/installed
+	$(AUDIT)/pip-audit --strict --disable-pip $(foreach lock,$(LOCKS),--requirement requirements/$(lock).lock)
+
+sbom: .venv-audit/installed
+	$(AUDIT)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json \
+	  requirements/server.lock
+
+.venv-audit/installed: requirements/audit.lock $(VENV)/made
+	@$(BIN)/python -m venv --clear .venv-audit
+	@$(AUDIT)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $@
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -69,7 +100,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .venv-adapters .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV). This happens once and takes about a minute.'
@@ -145,8 +176,8 @@ IN_pipecat := '.[pipecat]'
 IN_livekit := '.[livekit]'
 IN_openai := . openai openai-agents
 IN_vendors := . deepgram-sdk retell-sdk vapi-server-sdk
-TESTS_pipecat := test_pipecat.py test_pipecat_gateways.py
-TESTS_livekit := test_livekit.py test_livekit_gateways.py
+TESTS_pipecat := test_pipecat.py test_pipecat_commands.py test_pipecat_gateways.py
+TESTS_livekit := test_livekit.py test_livekit_commands.py test_livekit_gateways.py
 TESTS_openai := test_openai.py
 TESTS_vendors := test_vendors.py
 

@@ -35,6 +35,7 @@ class Measure(StrEnum):
     REPLAY = "replay"
     ACROSS = "across"
     WORKERS = "workers"
+    BOT = "bot"
 
 
 @app.command()

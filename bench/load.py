@@ -10,6 +10,7 @@ import sys
 import msgspec
 import uvloop
 
+from bench.loads.bot import Bot
 from bench.loads.calls import Calls
 from bench.loads.fanout import Fanout
 from bench.loads.idle import Idle
@@ -19,7 +20,7 @@ from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
 from bench.meter import Figures
 
-Load = Calls | Fanout | History | Idle | Ingest | Insert | Paced | Posts
+Load = Bot | Calls | Fanout | History | Idle | Ingest | Insert | Paced | Posts
 SECONDS = 240.0
 """The longest time that a load may take."""
 

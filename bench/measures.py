@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
+from bench.loads.bot import Bot
 from bench.loads.calls import Calls
 from bench.loads.fanout import Fanout
 from bench.loads.idle import Idle
@@ -50,6 +51,7 @@ class Measures:
             "replay": self.replay,
             "across": self.across,
             "workers": self.workers,
+            "bot": self.bot,
         }
 
     async def close(self) -> None:
@@ -172,6 +174,19 @@ class Measures:
 
     async def replay(self) -> Figures:
         return await self._calls({"replay": 64}, self._scale.replayed, self._replay)
+
+    async def bot(self) -> Figures:
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            scale = self._scale
+            load = Bot(
+                target=target,
+                prefix=_prefix(),
+                events=scale.bot_events,
+                publishers=scale.bot_publishers,
+                imports=scale.bot_imports,
+            )
+            return _grouped("bot", await self._processes.load(load))
 
     async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
         """Measure whole calls. `groups` maps the name of a group to the events in flight of a call."""

@@ -33,6 +33,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     across: list[str]
     """What is between the gateways: `redis`, or nothing, so that they are `polling`."""
     workers: list[int]
+    bot_events: int
+    bot_publishers: int
+    bot_imports: int
 
 
 FULL = Scale(
@@ -54,6 +57,9 @@ FULL = Scale(
     replayed=400,
     across=["redis", "polling"],
     workers=[1, 2],
+    bot_events=20_000,
+    bot_publishers=200,
+    bot_imports=9,
 )
 """The scale of a real run, which takes a few minutes."""
 
@@ -76,5 +82,8 @@ SHORT = Scale(
     replayed=10,
     across=["redis"],
     workers=[2],
+    bot_events=40,
+    bot_publishers=5,
+    bot_imports=1,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

@@ -19,6 +19,7 @@ from turnwire.protocol.messages import (
     Shape,
     Timestamp,
 )
+from turnwire.protocol.shape import OrNull
 
 
 class CreateSession(Shape, forbid_unknown_fields=False):
@@ -26,22 +27,29 @@ class CreateSession(Shape, forbid_unknown_fields=False):
 
     language: str
     session_id: str | None = None
-    metadata: JsonObject = field(default_factory=dict)
-    status: InitialStatus = "initiated"
+    metadata: OrNull[JsonObject] = field(default_factory=dict)
+    status: OrNull[InitialStatus] = "initiated"
+
+    def __post_init__(self) -> None:
+        self.metadata = self.metadata or {}
+        self.status = self.status or "initiated"
 
 
 class AmendSession(Shape):
     """Body of `PATCH /sessions/{id}`. `metadata` is a merge patch (RFC 7396): a null value removes its key."""
 
-    metadata: JsonObject | UnsetType = UNSET
-    language: str | UnsetType = UNSET
+    metadata: OrNull[JsonObject] | UnsetType = UNSET
+    language: OrNull[str] | UnsetType = UNSET
 
 
 class CompleteSession(Shape):
     """Body of `POST /sessions/{id}/complete`. The body may be absent."""
 
-    status: FinalStatus = "completed"
+    status: OrNull[FinalStatus] = "completed"
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        self.status = self.status or "completed"
 
 
 class EventBatchIn(Shape):

@@ -52,6 +52,7 @@ class ErrorCode(StrEnum):
     SESSION_ENDED = "session_ended"
     SUPERSEDED = "superseded"
     NOT_ACCEPTED = "not_accepted"
+    PUBLISHER_CONNECTED = "publisher_connected"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
@@ -74,6 +75,7 @@ FACTS: dict[ErrorCode, Facts] = {
     ErrorCode.SESSION_ENDED: Facts(409, CloseCode.SESSION_ENDED, False),
     ErrorCode.SUPERSEDED: Facts(409, CloseCode.SUPERSEDED, False),
     ErrorCode.NOT_ACCEPTED: Facts(409, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.PUBLISHER_CONNECTED: Facts(409, CloseCode.PROTOCOL_ERROR, False),
     ErrorCode.UNAUTHENTICATED: Facts(401, CloseCode.UNAUTHENTICATED, False),
     ErrorCode.FORBIDDEN: Facts(403, CloseCode.FORBIDDEN, False),
     ErrorCode.RATE_LIMITED: Facts(429, CloseCode.RATE_LIMITED, True),
@@ -141,6 +143,19 @@ class TooLarge(TurnwireError):
 class NoSuchSession(TurnwireError):
     def __init__(self, session_id: str) -> None:
         super().__init__(ErrorCode.NOT_FOUND, f"there is no session {session_id!r}; create it with POST /sessions")
+
+
+class SessionErased(NoSuchSession):
+    """The session that was meant has been erased, for certain. There may be a new one of its id."""
+
+
+class PublisherConnected(TurnwireError):
+    """The session cannot be erased while somebody publishes it."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            ErrorCode.PUBLISHER_CONNECTED, f"session {session_id!r} has a publisher; force=true closes it and erases"
+        )
 
 
 class SessionHasEnded(TurnwireError):

@@ -16,6 +16,7 @@ from turnwire.protocol.control.messages import Accept, CommandPush, CommandResul
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.limits import Limits as Limits  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import JsonObject as JsonObject  # noqa: PLC0414 -- belongs to the messages
+from turnwire.protocol.shape import OrNull
 from turnwire.protocol.shape import Shape as Shape  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.shape import Timestamp as Timestamp  # noqa: PLC0414 -- belongs to the messages
 from turnwire.protocol.talk.few import Interruptions as Interruptions  # noqa: PLC0414 -- belongs to the messages
@@ -103,8 +104,11 @@ class Signal(Shape, tag_field="type", tag="signal"):
 class Complete(Shape, tag_field="type", tag="complete"):
     """The end of the session, after everything sent before it."""
 
-    status: FinalStatus = "completed"
+    status: OrNull[FinalStatus] = "completed"
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        self.status = self.status or "completed"
 
 
 class Ping(Shape, tag_field="type", tag="ping"):
@@ -198,7 +202,10 @@ class Subscribe(Shape, tag_field="type", tag="subscribe", omit_defaults=True):
     after_seq: int | None = None
     feed: Literal["sessions"] | None = None
     status: list[SessionStatus] | None = None
-    summaries: bool = False
+    summaries: OrNull[bool] = False
+
+    def __post_init__(self) -> None:
+        self.summaries = bool(self.summaries)
 
 
 class Unsubscribe(Shape, tag_field="type", tag="unsubscribe"):
@@ -256,6 +263,13 @@ class SessionsPush(Shape, tag_field="type", tag="sessions"):
     summaries: dict[str, Summary] | UnsetType = UNSET
 
 
+class Erased(Shape, tag_field="type", tag="erased"):
+    """To a feed: the session has been erased. One that is told of later is a new one."""
+
+    ref: str
+    session_id: str
+
+
 class Unsubscribed(Shape, tag_field="type", tag="unsubscribed"):
     ref: str
 
@@ -264,6 +278,6 @@ _ToBoth = Pong | Error | Goaway | Expiring | Authenticated
 PublisherCommand = Append | Signal | Complete | Ping | Accept | CommandResult
 PublisherReply = Opened | Ack | Nack | Completed | CommandPush | _ToBoth
 SubscriberCommand = Subscribe | Unsubscribe | Ping | SendCommand
-_Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Unsubscribed
+_Watched = Subscribed | Events | CaughtUp | SignalPush | SessionPush | SessionsPush | Erased | Unsubscribed
 SubscriberPush = _Watched | CommandStatePush | _ToBoth
 Message = PublisherCommand | PublisherReply | SubscriberCommand | SubscriberPush

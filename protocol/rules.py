@@ -32,6 +32,14 @@ def check_id(value: str, name: str, limits: Limits) -> None:
         raise InvalidMessage(f"{name} must have 1 to {limits.id_chars} characters, has {len(value)}")
 
 
+def check_new_session_id(value: str, limits: Limits) -> None:
+    """Raises InvalidMessage for what no new session may be called: programs on the way take `.` and `..` out of a path,
+    so that such a session could not be asked for."""
+    check_id(value, "sessionId", limits)
+    if value in (".", ".."):
+        raise InvalidMessage(f"sessionId must not be {value}, which has a meaning of its own in a path")
+
+
 def check_event(event: EventIn, limits: Limits) -> None:
     """Raise MalformedEvent, naming the field and the limit, for an event that must not be stored."""
     if not 1 <= len(event.event_id) <= limits.id_chars:

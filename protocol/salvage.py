@@ -15,6 +15,7 @@ import msgspec
 
 from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Limits
+from turnwire.protocol.values import in_words
 
 UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
 """What decoders raise. Before msgspec 0.21, its own errors are no ValueErrors, and a map as a key is a TypeError."""
@@ -51,10 +52,11 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
     if isinstance(error, RecursionError):
         return InvalidMessage(f"nested deeper than the limit of {limits.depth} levels")
     if isinstance(error, msgspec.ValidationError):
-        return InvalidMessage(str(error), [str(error)])
+        text = in_words(str(error))
+        return InvalidMessage(text, [text])
     if isinstance(error, UnicodeDecodeError):
         return InvalidJson("strings must be valid Unicode: UTF-8 without lone surrogates")
-    return InvalidJson(f"cannot be decoded: {error}")
+    return InvalidJson(f"cannot be decoded: {in_words(str(error))}")
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------

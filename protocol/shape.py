@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
+
+T = TypeVar("T")
 
 JsonObject = dict[str, Any]
 Timestamp = Annotated[
     str,
     Meta(description="ISO-8601, UTC, milliseconds", examples=["2025-12-21T10:30:00.000Z"]),
 ]
+if TYPE_CHECKING:
+    OrNull = Annotated[T, "or null"]
+else:
+    OrNull = T | None
+    """A field that may be left out. Null stands for that: the `__post_init__` of the shape puts the default there."""
 
 
 class Shape(Struct, rename="camel"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -118,7 +119,7 @@ def fault_of(value: JsonObject, max_depth: int) -> str:
 def _key_fault(container: dict[Any, Any]) -> str | None:
     for key in container:
         if type(key) is not str:
-            return f"keys must be strings, found a {type(key).__name__}"
+            return f"keys must be strings, found {kind_of(key)}"
         if "\0" in key:
             return "a key must not contain the NUL character"
     if "$ref" in container and "$id" in container:
@@ -133,7 +134,7 @@ def _scalar_fault(item: object) -> str | None:
         return None if INT64_MIN <= item <= INT64_MAX else "an integer must fit in 64 bits, signed (int64)"
     if type(item) is float:
         return None if math.isfinite(item) else "a number must be finite"
-    return f"a {type(item).__name__} is not a JSON value"
+    return f"{kind_of(item)} is no JSON value"
 
 
 def _written(path: _Path) -> str:
@@ -146,3 +147,53 @@ def _written(path: _Path) -> str:
 
 def _shortened(text: str, chars: int) -> str:
     return text if len(text) <= chars else text[: chars - 1] + "…"
+
+
+# --- kinds of values in words that a client of any language knows, instead of the names that Python has for them ------
+
+
+_BINARY: Final = "binary data"
+_WANTED: Final = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "None": "null",
+    "object": "an object",
+    "array": "an array",
+    "datetime": "a time",
+    "bytes": _BINARY,
+    "ext": "an extension value",
+}
+"""What msgspec calls the kinds of values it wants, between backquotes."""
+_GOT: Final = {**_WANTED, "float": "a number with a point", "bool": "a boolean"}
+_KINDS: Final = re.compile(r"(Expected|got) `([A-Za-z]+(?: \| [A-Za-z]+)*)`")
+_KINDS_OF: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: _GOT["bool"],
+    int: _GOT["int"],
+    float: _GOT["float"],
+    str: _GOT["str"],
+    bytes: _BINARY,
+    datetime: "a time",
+    list: _GOT["array"],
+    tuple: _GOT["array"],
+    dict: _GOT["object"],
+}
+
+
+def in_words(text: str) -> str:
+    """What msgspec says of a value, as in "Expected an integer or null, got a string - at `$.ttlMs`"."""
+    return _KINDS.sub(_in_words, text)
+
+
+def _in_words(found: re.Match[str]) -> str:
+    names = _WANTED if found[1] == "Expected" else _GOT
+    kinds = [names.get(kind, kind) for kind in found[2].split(" | ")]
+    return f"{found[1]} {' or '.join(kinds)}"
+
+
+def kind_of(value: object) -> str:
+    """What kind of value a decoder has made; what is none of JSON's comes from MessagePack."""
+    return _KINDS_OF.get(type(value), "an extension value")

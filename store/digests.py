@@ -27,12 +27,18 @@ class DigestStore:
         self._digests = digests
         self._condition = condition
 
-    async def save(self, session_id: str, page: int, ids: bytes, times: bytes) -> None:
+    async def save(self, session_id: str, page: int, ids: bytes, times: bytes, life: int | None = None) -> None:
         """Store page number `page` (from 0), as packed by `protocol.rules.pack_digests` and `pack_times`.
 
         Safe to repeat. A page that the database refuses is logged and left out.
         """
-        document = {"_id": _key(session_id, page), "sessionId": session_id, "ids": ids, "times": times}
+        document: dict[str, Any] = {
+            "_id": digest_key(session_id, page),
+            "sessionId": session_id,
+            "ids": ids,
+            "times": times,
+        }
+        document |= {} if life is None else {"life": life}
         await self._condition.ask("insert into digests", self._insert(document))
 
     async def _insert(self, document: dict[str, Any]) -> None:
@@ -49,20 +55,24 @@ class DigestStore:
     async def forget_after(self, session_id: str, last_seq: int, known: int) -> None:
         """Remove the pages that say something of positions after `last_seq`: a log once went to `known`, and has lost
         its end since."""
-        keys = [_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
+        keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
         for start in range(0, len(keys), _PAGES_AT_ONCE):
             condition = {"_id": {"$in": keys[start : start + _PAGES_AT_ONCE]}, "sessionId": session_id}
             await self._condition.ask("delete from digests", self._digests.delete_many(condition))
 
-    async def load(self, session_id: str, last_seq: int) -> list[tuple[bytes, bytes]]:
-        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing."""
-        keys = [_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
+    async def load(self, session_id: str, last_seq: int, life: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing.
+
+        A page that was left by an erased session of the same id, which had another life, is not taken for one.
+        """
+        keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
         found: dict[str, tuple[bytes, bytes]] = {}
         for start in range(0, len(keys), _PAGES_AT_ONCE):
             window = {"_id": {"$in": keys[start : start + _PAGES_AT_ONCE]}, "sessionId": session_id}
             cursor = self._digests.find(window)
             for document in await self._condition.ask("read digests", cursor.to_list(length=None)):
-                found[document["_id"]] = (document["ids"], document["times"])
+                if document.get("life") == life:
+                    found[document["_id"]] = (document["ids"], document["times"])
         pages = []
         for key in keys:
             if key not in found:
@@ -71,7 +81,7 @@ class DigestStore:
         return pages
 
 
-def _key(session_id: str, page: int) -> str:
+def digest_key(session_id: str, page: int) -> str:
     return f"{session_id}/{page:010d}"
 
 

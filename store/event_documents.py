@@ -18,8 +18,9 @@ def position_key(session_id: str, seq: int) -> str:
     return f"{session_id}/{seq:010d}"
 
 
-def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]]) -> list[Document]:
-    """Return the documents of (seq, event) pairs. Timestamps must be aware."""
+def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]], life: int | None = None) -> list[Document]:
+    """Return the documents of (seq, event) pairs. Timestamps must be aware. `life` is the session's."""
+    own = {} if life is None else {"life": life}
     return [
         {
             "_id": f"{session_id}/{seq:010d}",  # position_key, inlined for speed
@@ -29,6 +30,7 @@ def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]]) -> l
             "type": event.type,
             "payload": event.payload,
             "timestamp": event.timestamp,
+            **own,
         }
         for seq, event in events
     ]
@@ -45,7 +47,7 @@ def event_of(document: Document) -> Event:
     )
 
 
-IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1}
+IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1, "life": 1}
 """The fields that distinguish a stored event from another at the same position."""
 
 
@@ -70,5 +72,6 @@ def is_same(stored: Document, written: Document) -> bool:
     return (
         bool(stored["eventId"] == written["eventId"])
         and bool(stored["type"] == written["type"])
+        and bool(stored.get("life") == written.get("life"))
         and to_millis(stored["timestamp"]) == to_millis(written["timestamp"])
     )

@@ -29,6 +29,9 @@ READ_WINDOW = 50
 """The most positions of one query. Beyond it, the embedded database takes longer for each key."""
 _READ = "read events"
 
+ANY_LIFE = -1
+"""Of a session whose positions are known to hold its own events, so that none of another life is to be left out."""
+
 __all__ = ["READ_WINDOW", "Appended", "EventLog", "RefusedDocument", "event_documents", "position_key"]
 
 
@@ -110,42 +113,58 @@ class EventLog:
 
     # Reading
 
-    async def read(self, session_id: str, first: int, last: int) -> list[Event]:
+    async def read(self, session_id: str, first: int, last: int, life: int | None = ANY_LIFE) -> list[Event]:
         """Return the events at positions first…last, all of which are known to be durable, in seq order.
 
-        The cost does not depend on where the positions are. Raises StorageUnavailable, or LogHole if one is missing.
+        The cost does not depend on where the positions are. With a `life`, as in all methods here, only events of the
+        session of this life: once it is erased, another session may have written to its positions. Raises
+        StorageUnavailable, or LogHole if an event is missing.
         """
-        return await self.read_at(session_id, range(first, last + 1))
+        return await self.read_at(session_id, range(first, last + 1), life)
 
-    async def read_at(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
+    async def read_at(self, session_id: str, seqs: Iterable[int], life: int | None = ANY_LIFE) -> list[Event]:
         """Return the events at these positions, all known to be durable, in seq order. Raises as `read` does."""
         wanted = sorted(set(seqs))
-        events = await self.read_present(session_id, wanted)
+        events = await self.read_present(session_id, wanted, life)
         _require_all(session_id, wanted, [event.seq for event in events])
         return events
 
-    async def read_present(self, session_id: str, seqs: Iterable[int]) -> list[Event]:
+    async def read_present(self, session_id: str, seqs: Iterable[int], life: int | None = ANY_LIFE) -> list[Event]:
         """Return the events at these positions, in seq order, skipping empty positions. Raises StorageUnavailable."""
         documents = await self._find(session_id, [position_key(session_id, seq) for seq in seqs])
-        return [event_of(document) for document in sorted(documents, key=_seq)]
+        return [event_of(document) for document in sorted(documents, key=_seq) if _is_of(document, life)]
 
-    async def read_spans(self, spans: Mapping[str, range]) -> dict[str, list[Event]]:
-        """Return the same for several sessions, by sessionId. One query for at most READ_WINDOW positions in all."""
-        keys = [position_key(session_id, seq) for session_id, seqs in spans.items() for seq in seqs]
+    async def read_spans(self, spans: Mapping[str, tuple[range, int | None]]) -> dict[str, list[Event]]:
+        """Return the same for several sessions, by sessionId. `spans`: sessionId → (positions, life). One query for at
+        most READ_WINDOW positions in all."""
+        keys = [position_key(session_id, seq) for session_id, (seqs, _) in spans.items() for seq in seqs]
         found: dict[str, list[Event]] = {}
         for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=_seq):
-            found.setdefault(document["sessionId"], []).append(event_of(document))
+            session_id = document["sessionId"]
+            if _is_of(document, spans[session_id][1]):
+                found.setdefault(session_id, []).append(event_of(document))
         return found
 
-    async def head_after(self, session_id: str, known: int, width: int = 1) -> list[Event]:
-        """The events after position `known`, as far as the log goes: what has been written that a writer has not seen.
+    async def stray_at(self, session_id: str, seq: int, life: int | None) -> Document | None:
+        """What identifies an event of another life than this, if one stands at the position. Raises
+        StorageUnavailable."""
+        found = await self._find(session_id, [position_key(session_id, seq)], IDENTITY)
+        return next((document for document in found if not _is_of(document, life)), None)
+
+    async def remove_stray(self, session_id: str, stray: Document) -> None:
+        """Remove it, and nothing that has come to its place since. Raises StorageUnavailable."""
+        condition = {"_id": stray["_id"], "sessionId": session_id, "life": stray.get("life")}
+        await self._condition.ask("delete events", self._events.delete_many(condition))
+
+    async def head_after(self, session_id: str, known: int, life: int | None = ANY_LIFE, width: int = 1) -> list[Event]:
+        """Return all events after position `known`, which another writer may have stored. Raises StorageUnavailable.
 
         Windows grow, from `width` on, so that the usual answer (nothing) costs one key.
         """
         found: list[Event] = []
         while True:
             first = known + len(found) + 1
-            window = await self.read_present(session_id, range(first, first + width))
+            window = await self.read_present(session_id, range(first, first + width), life)
             for event in window:
                 if event.seq != known + len(found) + 1:  # the event before it was stored during this read
                     return found
@@ -240,10 +259,10 @@ class EventLog:
         _require_all(session_id, seqs, [seq for seq, _, _ in found])
         return found
 
-    async def order_by_time(self, session_id: str, last_seq: int) -> list[int]:
+    async def order_by_time(self, session_id: str, last_seq: int, life: int | None = None) -> list[int]:
         """Return the seqs 1…last_seq, ordered by timestamp, then seq. Raises as `read` does."""
         times = array("q")
-        for _, page in await self.digests.load(session_id, last_seq):
+        for _, page in await self.digests.load(session_id, last_seq, life):
             times.extend(unpack_times(page))
         rest = await self.read_ids(session_id, len(times) + 1, last_seq)
         times.extend(to_millis(timestamp) for _, _, timestamp in rest)
@@ -253,6 +272,10 @@ class EventLog:
         """Stop writing, and cancel the appends that are not done."""
         for lane in self._lanes:
             await lane.close()
+
+
+def _is_of(document: Document, life: int | None) -> bool:
+    return life == ANY_LIFE or bool(document.get("life") == life)
 
 
 def _seq(document: Document) -> int:

@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
 from turnwire.store.driver_events import TroubleListener
+from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.server_check import unfit
@@ -91,6 +92,7 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
         self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
+        self.erasures = Erasures(self._db, self._condition)
         self.metadata_indexes: tuple[str, ...] = ()
         """The metadata keys to index, unless the database is the embedded one."""
         self._has_cheap_indexes = False

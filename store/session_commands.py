@@ -30,14 +30,20 @@ class SessionCommands:
         """`update` changes the session document that meets a condition, and returns whether there is one."""
         self._update = update
 
-    async def accept(self, session_id: str, epoch: int, commands: Sequence[str] | None) -> bool:
-        """Store the commands that the publisher of this epoch accepts. Return False if a newer one has the session."""
-        accepted = None if commands is None else list(commands)
-        return await self._update({"_id": session_id, "epoch": epoch}, {"$set": {"commands": accepted}})
+    async def accept(self, session: Document, epoch: int, commands: Sequence[str]) -> bool:
+        """Store the commands that the publisher of this epoch accepts. Return False if a newer one has the session.
 
-    async def mark(self, session_id: str, known: CommandMark | None, new: CommandMark) -> bool:
+        `session` is the condition that finds it.
+        """
+        return await self._update({**session, "epoch": epoch}, {"$set": {"commands": list(commands) or None}})
+
+    async def leave(self, session: Document, epoch: int) -> bool:
+        """Note that the publisher of this epoch has left. False when a newer one has the session."""
+        return await self._update({**session, "epoch": epoch}, {"$set": {"commands": None, "holder": None}})
+
+    async def mark(self, session: Document, known: CommandMark | None, new: CommandMark) -> bool:
         """Store where a command will stand, before it is stored. Return False if the stored mark is not `known`."""
-        condition = {"_id": session_id, "commandsUntil": None if known is None else known.until}
+        condition = {**session, "commandsUntil": None if known is None else known.until}
         return await self._update(condition, {"$set": {"commandsFrom": new.first, "commandsUntil": new.until}})
 
 

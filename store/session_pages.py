@@ -21,6 +21,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _AT_ONCE = 500
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_SPAN = timedelta(days=365 * 100)
 
 
@@ -116,7 +117,7 @@ class SessionPages:
         bounds = {"$gt": lower, "$lt": query.started_before}
         given = {name: bound for name, bound in bounds.items() if bound is not None}
         if len(found) < query.limit:
-            window = {**condition, "startedAt": given} if given else condition
+            window = {**condition, "startedAt": given or {"$gt": _EARLIEST}}  # what is being erased has none
             found += await self._window(window, query.limit - len(found), order=1)
         return found[: query.limit]
 

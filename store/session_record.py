@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,11 @@ from turnwire.protocol.times import format_time
 from turnwire.store.session_commands import CommandMark, mark_of
 
 Document = dict[str, Any]
+ERASED = "erased"
+"""The stored status of a session that is being erased. All that was known of the session has left its document."""
+NO_LIFE = 0
+"""The life of such a document, which no write to a session matches."""
+_MAX_LIFE = 2**31 - 1
 
 
 class SessionRecord(Struct):
@@ -41,6 +47,10 @@ class SessionRecord(Struct):
     commands: list[str] | None = None
     """The commands that the publisher of this epoch accepts; None if it has not said so."""
     command_mark: CommandMark | None = None
+    life: int | None = None
+    """Tells the session from one of the same id that was erased before it. None: of before there were lives."""
+    holder: str | None = None
+    """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
 
     def session(self) -> Session:
         """Return the wire shape."""
@@ -57,6 +67,21 @@ class SessionRecord(Struct):
             figures=self.figures,
             commands=UNSET if self.commands is None else self.commands,
         )
+
+
+def new_life() -> int:
+    """One that hardly any two sessions of an id have in common."""
+    return random.randint(NO_LIFE + 1, _MAX_LIFE)
+
+
+def this_life(record: SessionRecord) -> Document:
+    """What finds the stored session, and never another one of its id."""
+    return {"_id": record.session_id, "life": record.life}
+
+
+def is_erased(document: Document) -> bool:
+    """Whether the document is what is left of a session that is being erased."""
+    return bool(document["status"] == ERASED)
 
 
 def lazy_fields(record: SessionRecord) -> Document:
@@ -87,6 +112,8 @@ def document_of(record: SessionRecord) -> Document:
         "endReason": record.end_reason,
         "epoch": record.epoch,
         "timeOrdered": record.time_ordered,
+        "life": record.life,
+        **({} if record.holder is None else {"holder": record.holder}),
     }
 
 
@@ -108,4 +135,6 @@ def record_of(document: Document) -> SessionRecord:
         amended=document.get("amended", 0),
         commands=document.get("commands"),
         command_mark=mark_of(document),
+        life=document.get("life"),
+        holder=document.get("holder"),
     )

@@ -24,7 +24,6 @@ MAX_CREATES = 200
 """The most sessions created in one insert."""
 MAX_ENDS = 20
 """The most sessions ended in one bulk. An end costs the database much more than an event, and delays events."""
-_END_FIELDS = ("endedAt", "status", "endReason")
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3
@@ -148,8 +147,8 @@ class _End:
         return UpdateOne({**self.condition, **known}, {"$set": {**fields, **self.change}, **raised})
 
     def stands_in(self, document: Document | None) -> bool:
-        """Return whether the session has ended exactly as this update would end it."""
-        return document is not None and all(document[name] == self.change[name] for name in _END_FIELDS)
+        """Return whether this update, or an earlier attempt at it, has ended the session."""
+        return document is not None and document.get("endedBy") == self.change["endedBy"]
 
     def is_possible(self, document: Document | None) -> bool:
         """Return whether the session meets the conditions."""
@@ -167,8 +166,8 @@ class Endings:
     async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
         """End a session, and return whether this end stands.
 
-        `condition` has the `_id`, `change` the `_END_FIELDS`. The `lazy` fields are written with it if they are later
-        than the stored ones. Raises StorageUnavailable, RefusedSession.
+        `condition` has the `_id`, `change` an `endedBy` that no other end has. The `lazy` fields are written with it
+        if they are later than the stored ones. Raises StorageUnavailable, RefusedSession.
         """
         end = _End(condition, change, lazy)
         self._lanes[lane_of(end.session_id, len(self._lanes))].submit(end)

@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from msgspec import Struct
 from pymongo import UpdateOne
 from pymongo.errors import WriteError
 from pymongo.read_concern import ReadConcern
 
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
 from turnwire.store.session_pages import SessionPages, SessionQuery
-from turnwire.store.session_record import Document, SessionRecord, document_of, kept_figures, lazy_fields, record_of
+from turnwire.store.session_record import (
+    Document,
+    SessionRecord,
+    document_of,
+    is_erased,
+    kept_figures,
+    lazy_fields,
+    record_of,
+    this_life,
+)
 from turnwire.store.session_writes import Endings, SessionInserts, refusal, write_bulk
 
 MAX_UPDATES = 100
@@ -68,27 +78,39 @@ class SessionStore:
         self.commands = SessionCommands(self._update)
 
     async def create(self, record: SessionRecord) -> bool:
-        """Store a new session. Return False, and change nothing, if the id exists already."""
+        """Store a new session. Return False, and change nothing, if the id exists already or is being erased."""
         return await self._inserts.create(document_of(record))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
-        return None if document is None else record_of(document)
+        return None if document is None or is_erased(document) else record_of(document)
 
     async def load_for_certain(self, session_id: str) -> SessionRecord | None:
         """The same, from a server that a majority has to confirm: what it does not show is not there any more."""
         document = await self._condition.ask(_READ, self._certain.find_one({"_id": session_id}))
         return None if document is None else record_of(document)
 
-    async def claim(self, record: SessionRecord) -> bool:
-        """Raise the epoch by one. Return False if the session was claimed or has ended since the record was read."""
-        known = {"epoch": record.epoch, "endedAt": record.ended_at}
-        new = {"epoch": record.epoch + 1, "commands": None}
-        return await self._update({"_id": record.session_id, **known}, {"$set": new})
+    async def reload(self, record: SessionRecord) -> SessionRecord:
+        """Return the same session as it is stored now. Raises SessionErased if it is no more.
 
-    async def mark_time_disordered(self, session_id: str) -> None:
+        A server that may lag behind cannot tell that: a majority has to confirm it.
+        """
+        for collection in (self._sessions, self._certain):
+            document = await self._condition.ask(_READ, collection.find_one({"_id": record.session_id}))
+            if document is not None and document.get("life") == record.life:
+                return record_of(document)
+        raise SessionErased(record.session_id)
+
+    async def claim(self, record: SessionRecord, holder: str | None = None) -> bool:
+        """Raise the epoch by one for a publisher of `holder`. Return False if the session was claimed, has ended or was
+        erased since the record was read."""
+        known = {"epoch": record.epoch, "endedAt": record.ended_at}
+        new = {"epoch": record.epoch + 1, "commands": None, "holder": holder}
+        return await self._update({**this_life(record), **known}, {"$set": new})
+
+    async def mark_time_disordered(self, record: SessionRecord) -> None:
         """Store that timestamps do not rise with seq, before the first event of which this is true."""
-        await self._update({"_id": session_id}, {"$set": {"timeOrdered": False}})
+        await self._update(this_life(record), {"$set": {"timeOrdered": False}})
 
     async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
         """The log turned out to end at `last_seq`, before the stored lastSeq `was`: the one time that it goes back."""
@@ -96,22 +118,31 @@ class SessionStore:
         await self._update({"_id": session_id, "lastSeq": was}, {"$set": change})
 
     async def end(
-        self, record: SessionRecord, status: FinalStatus, ended_at: datetime, reason: str | None, **unchanged: object
+        self,
+        record: SessionRecord,
+        status: FinalStatus,
+        ended_at: datetime,
+        reason: str | None,
+        by: str | None = None,
+        **unchanged: object,
     ) -> bool:
         """End the session. Return False if it has ended before: that end stands.
+
+        `by` is unique to this end and the same in every attempt at it: two gateways may end a session equally, in the
+        same millisecond. None makes a new one.
 
         Writes the lazy fields of `record` too, unless the store has later ones. `unchanged` holds values that stored
         fields must still have, by their stored names.
         """
-        end = {"status": status, "endedAt": ended_at, "endReason": reason}
+        end = {"status": status, "endedAt": ended_at, "endReason": reason, "endedBy": by or uuid4().hex}
         duration = (ended_at - record.started_at) // _MILLISECOND
         change = {**end, "durationMs": duration, **kept_figures(record)}
-        condition = {"_id": record.session_id, "endedAt": None, **unchanged}
+        condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
-        known = {"_id": record.session_id, "amended": record.amended or None}
+        known = {**this_life(record), "amended": record.amended or None}
         change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
         return await self._update(known, {"$set": change})
 
@@ -126,14 +157,15 @@ class SessionStore:
             details = {**(error.details or {}), "code": error.code}
             raise refusal(self._condition, _UPDATE, condition["_id"], details) from error
 
-    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord]:
+    async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord | None]:
         """Write lastSeq, lastEventAt, heartbeat and the status `active` of these sessions, in few bulks.
 
         Never moves a value back, and never changes the status of an ended session. A session of which the store knows
-        more than the record (a later lastSeq, an end) is not written. Return these as stored, by id. A session that the
-        database refuses is logged and left out: its values can be found again in the log.
+        more than the record (a later lastSeq, an end) is not written. Return these as stored, by id, and None for a
+        session that does not seem to be there any more. A session that the database refuses is logged and left out: its
+        values can be found again in the log.
         """
-        ahead: dict[str, SessionRecord] = {}
+        ahead: dict[str, SessionRecord | None] = {}
         for start in range(0, len(records), MAX_UPDATES):
             bulk = {record.session_id: record for record in records[start : start + MAX_UPDATES]}
             updates = [_lazy_update(each) for each in bulk.values()]
@@ -142,8 +174,7 @@ class SessionStore:
             )
             if matched < len(bulk):
                 found = self._sessions.find({"_id": {"$in": list(bulk)}}).to_list(length=None)
-                stored = await self._condition.ask(_READ, found)
-                ahead |= {each["_id"]: record_of(each) for each in stored if _is_ahead(each, bulk[each["_id"]])}
+                ahead |= _ahead(await self._condition.ask(_READ, found), bulk)
             ids = list(bulk)
             for failure in [refusal(self._condition, _UPDATE, ids[at], error) for at, error in errors.items()]:
                 if isinstance(failure, StorageUnavailable):
@@ -166,8 +197,14 @@ class SessionStore:
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Return the sessions of these ids, in this order, skipping unknown ids."""
         found = self._sessions.find({"_id": {"$in": list(session_ids)}}).to_list(length=None)
-        by_id = {document["_id"]: document for document in await self._condition.ask(_READ, found)}
+        documents = await self._condition.ask(_READ, found)
+        by_id = {document["_id"]: document for document in documents if not is_erased(document)}
         return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
+
+    async def which_exist(self, session_ids: Sequence[str]) -> set[str]:
+        """Those of them that there are. Raises StorageUnavailable."""
+        found = self._sessions.find({"_id": {"$in": list(session_ids)}}, {"status": 1}).to_list(length=None)
+        return {each["_id"] for each in await self._condition.ask(_READ, found) if not is_erased(each)}
 
     async def unended(self) -> list[UnendedSession]:
         """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
@@ -193,7 +230,7 @@ class SessionStore:
 def _lazy_update(record: SessionRecord) -> UpdateOne:
     """Return the update. The heartbeat never falls: of two gateways with the same lastSeq, only one raises it."""
     change: Document = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
-    condition: Document = {"_id": record.session_id, "lastSeq": {"$lte": record.last_seq}}
+    condition: Document = {**this_life(record), "lastSeq": {"$lte": record.last_seq}}
     if has_ended(record.status):
         change |= kept_figures(record)
     else:
@@ -201,6 +238,13 @@ def _lazy_update(record: SessionRecord) -> UpdateOne:
     if record.status == "active":
         change["status"] = "active"
     return UpdateOne(condition, {"$set": change, "$max": {"heartbeat": record.heartbeat}})
+
+
+def _ahead(stored: Sequence[Document], records: dict[str, SessionRecord]) -> dict[str, SessionRecord | None]:
+    """Of these sessions: those that are stored and know more than the record; None for those that are not stored."""
+    same = {each["_id"]: each for each in stored if each.get("life") == records[each["_id"]].life}
+    ahead: dict[str, SessionRecord | None] = {key: None for key in records if key not in same}
+    return ahead | {key: record_of(each) for key, each in same.items() if _is_ahead(each, records[key])}
 
 
 def _is_ahead(stored: Document, record: SessionRecord) -> bool:

@@ -123,7 +123,12 @@ class Client:
         return await self._rest.json("PATCH", self._http("sessions", session_id), Session, body)
 
     async def delete(self, session_id: str, *, force: bool = False) -> None:
-        """Delete the session with all its events. Refused while a publisher is connected, unless `force` is set."""
+        """Erase the session with all its events. Does nothing if there is no such session.
+
+        Returns when nothing is left and the id may be used again. Refused (`code` `publisher_connected`) while a
+        publisher is connected, unless `force` is set. Unreachable if it takes long: the gateway goes on, and you may
+        ask again.
+        """
         query = [("force", "true")] if force else []
         await self._rest.nothing("DELETE", self._http("sessions", session_id, query=query))
 

@@ -17,7 +17,16 @@ from turnwire.connecting.link import Link, borrowed, codec_named, open_link
 from turnwire.connecting.patience import Patience
 from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.errors import SessionNotFound, Unreachable, refusal
-from turnwire.protocol.messages import Error, Session, SessionPush, SessionsPush, SessionStatus, Subscribe, Subscribed
+from turnwire.protocol.messages import (
+    Erased,
+    Error,
+    Session,
+    SessionPush,
+    SessionsPush,
+    SessionStatus,
+    Subscribe,
+    Subscribed,
+)
 from turnwire.protocol.rules import has_ended
 from turnwire.subscription_reader import decoded_push
 
@@ -72,6 +81,8 @@ class _Feed:
                     patience.connected()
                 elif isinstance(push, SessionPush):
                     self._know(push.session)
+                elif isinstance(push, Erased):
+                    self._forget(push.session_id)
                 elif isinstance(push, SessionsPush):
                     patience.progress()
                     for session in reversed(push.sessions):
@@ -83,6 +94,12 @@ class _Feed:
             if looking is not None:
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)
+
+    def _forget(self, session_id: str) -> None:
+        """The session has been erased. A new one of its id is told of like any other."""
+        self._missed.discard(session_id)
+        for known in (self._live, self._gone, self.pending):
+            known.pop(session_id, None)
 
     async def _look_after_missed(self, client: Client) -> None:
         """Look up the sessions that were running before a break and are not among those the gateway sent since."""

@@ -14,7 +14,7 @@ import aiohttp
 from turnwire.address import Address
 from turnwire.connecting.link import codec_named
 from turnwire.connecting.tokens import Token, TokenSource
-from turnwire.errors import EventsRejected, PublisherClosed, Unreachable, fresh
+from turnwire.errors import PublisherClosed, Unreachable, fresh
 from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
 from turnwire.publishing.commands import CommandHandler, Commands
 from turnwire.publishing.delivery import Acked, Delivery
@@ -45,7 +45,7 @@ class Publisher:
     default never), and TimeoutError after their own `timeout`. All calls belong to the event loop of the publisher.
 
     Events that the gateway refuses go to `on_nack`, if given. Otherwise they are logged, and `flush`, `complete` and
-    leaving raise EventsRejected once for them. `nacks` always lists them. `on_ack` is called for every event that
+    leaving raise EventsRejected once for them. `nacks` keeps the newest 1,000. `on_ack` is called for every event that
     became durable. Callbacks must not block.
     """
 
@@ -116,7 +116,7 @@ class Publisher:
             failure = self._life.failure
             if self.pending and failure is not None and not isinstance(failure, PublisherClosed | Unreachable):
                 raise fresh(failure)
-            self._report_nacks(None)
+            self._delivery.report_nacks(None)
 
     # Life
 
@@ -171,8 +171,13 @@ class Publisher:
 
     @property
     def nacks(self) -> list[NackItem]:
-        """The refusals of all events refused so far, in the order sent."""
+        """The newest 1,000 refusals, in the order sent."""
         return list(self._delivery.nacks)
+
+    @property
+    def refused(self) -> int:
+        """How many events were refused."""
+        return self._delivery.refused
 
     @property
     def session(self) -> Session | None:
@@ -266,7 +271,7 @@ class Publisher:
         """Wait until every event queued so far is durable or refused. Raises EventsRejected for refused ones."""
         async with asyncio.timeout(timeout):
             await self._intake.answered()
-        self._report_nacks(None)
+        self._delivery.report_nacks(None)
 
     async def complete(
         self, status: FinalStatus = "completed", reason: str | None = None, *, timeout: float | None = None
@@ -288,12 +293,5 @@ class Publisher:
             await self._life.until(lambda: self._delivery.ended and self.pending == 0)
         session = self._delivery.session
         assert session is not None, "a session that has ended has been described"
-        self._report_nacks(session)
+        self._delivery.report_nacks(session)
         return session
-
-    # Inside
-
-    def _report_nacks(self, session: Session | None) -> None:
-        nacks, self._delivery.unreported = self._delivery.unreported, []
-        if nacks:
-            raise EventsRejected(nacks, session)

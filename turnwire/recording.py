@@ -17,7 +17,7 @@ from msgspec import Meta, field
 from turnwire.errors import ClientError
 from turnwire.protocol.errors import TurnwireError
 from turnwire.protocol.messages import EventIn, EventType, JsonObject, Limits, Shape
-from turnwire.protocol.rules import check_event, check_id, check_metadata
+from turnwire.protocol.rules import check_event, check_metadata, check_new_session_id
 from turnwire.protocol.salvage import UNDECODABLE
 
 _GZIP = b"\x1f\x8b"
@@ -90,7 +90,7 @@ def _lines(plain: IO[bytes], packed: bool, path: Path) -> Iterator[bytes]:
 
 
 def _check(recording: Recording) -> None:
-    check_id(recording.session_id, "sessionId", _LIMITS)
+    check_new_session_id(recording.session_id, _LIMITS)
     check_metadata(recording.metadata, _LIMITS)
     seen: set[str] = set()
     offset = 0

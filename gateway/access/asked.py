@@ -39,6 +39,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     """`Sec-WebSocket-Protocol`."""
     query: Sequence[tuple[str, str]] = ()
     is_upgrade: bool = False
+    is_handshake: bool = False
+    """Whether it is an upgrade on the path of a WebSocket. Any other is served as a request, and counted as one."""
 
     @property
     def is_safe(self) -> bool:

@@ -22,7 +22,14 @@ def asked_of(request: web.BaseRequest) -> Asked:
         protocols=headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()),
         query=tuple(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
         is_upgrade=hdrs.UPGRADE in headers,
+        is_handshake=hdrs.UPGRADE in headers and _is_socket(request.rel_url.raw_path),
     )
+
+
+def _is_socket(raw_path: str) -> bool:
+    """Whether a path is that of a WebSocket: `/subscribe`, `/sessions/{id}/publish`."""
+    parts = raw_path.split("/")
+    return parts[1:] == ["subscribe"] or (len(parts) == 4 and parts[1] == "sessions" and parts[3] == "publish")
 
 
 def _peer(request: web.BaseRequest) -> str:

@@ -104,10 +104,9 @@ class Audit:
     def session_erased(self, session_id: str, principal: Principal, *, forced: bool) -> None:
         self._write("session_erased", sessionId=session_id, who=principal.id, forced=forced)
 
-    def takeover(self, session_id: str, principal: Principal, before: Principal | None) -> None:
-        """Record that a publisher has taken over a session; `before`: the previous publisher's principal, if known."""
-        was = None if before is None else before.id
-        self._write("takeover", sessionId=session_id, who=principal.id, before=was)
+    def takeover(self, session_id: str, principal: Principal, before: str) -> None:
+        """Record that a publisher has taken over a session; `before`: the id of the previous publisher's principal."""
+        self._write("takeover", sessionId=session_id, who=principal.id, before=before)
 
     def token_minted(
         self, minter: Principal, *, sub: str, jti: str, scope: str, sessions: list[str], expires_at: str

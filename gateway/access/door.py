@@ -99,7 +99,7 @@ class Door:
         if opening is Opening.PAGE or self._credentials is None:
             return ANONYMOUS
         principal = await self._authenticate(asked, address, self._credentials)
-        if not asked.is_upgrade:
+        if not asked.is_handshake:
             self._rates.check_request(principal)
         return principal
 
@@ -142,7 +142,7 @@ class Door:
         """Count a 401. Raises Refusal (429) instead if there were too many of them."""
         if failed and (too_many := self._rates.failed_login(address)) is not None:
             raise too_many from None
-        if asked.is_upgrade:
+        if asked.is_handshake:
             self._rates.check_handshake(address)
         else:
             self._rates.check_anonymous_request(address)

@@ -41,6 +41,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         force_setattr(self, "_prefixes", tuple(each[:-1] for each in self.sessions if each.endswith("*")))
 
     @property
+    def known_as(self) -> str | None:
+        """What stands in a session's log for whoever asked; None without authentication, where nobody knows."""
+        return None if self.kind == "anonymous" else self.id
+
+    @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
 
@@ -84,9 +89,9 @@ class Principal(Struct, frozen=True, kw_only=True):
         if session_id is None and not self.covers_all:
             raise forbidden("sessions", 'a session without sessionId needs a credential for sessions ["*"]')
 
-    def may_take_over_from(self, other: Principal | None) -> bool:
-        """Return whether the principal may replace a publisher of `other`; None if that one's principal is unknown."""
-        return other is None or self.id == other.id or self.is_admin
+    def may_take_over_from(self, holder: str) -> bool:
+        """Return whether the principal may replace a publisher whose principal has this id."""
+        return self.id == holder or self.is_admin
 
 
 ANONYMOUS: Final = Principal(

@@ -9,8 +9,10 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
+from turnwire.gateway.aiohttp_private import WebSocket
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.frames import is_utf8, server_frame
+from turnwire.gateway.connections.handshake import check_handshake
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.turn import Turn
@@ -25,22 +27,6 @@ _MAX_REASON_BYTES = 120
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
 _PING_FRAME = b"\x89\x00"
-
-
-class _Socket(web.WebSocketResponse[bool]):
-    """A WebSocket that leaves its transport open after the close frame; Connection closes it later. Closing it while
-    the other side still sends would reset the connection, and the other side would lose the close frame."""
-
-    def _close_transport(self) -> None:
-        pass
-
-    async def read_out(self) -> None:
-        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
-        under way when the socket was closed."""
-        if self._closing and self._reader is not None:
-            with suppress(Exception):  # any error ends the wait, too
-                while (await self._reader.read()).type is not WSMsgType.CLOSE:
-                    pass
 
 
 class Serving(Struct, frozen=True):
@@ -72,7 +58,7 @@ class Connection:
         self.deaf = False
         """Whether frames that arrive are ignored."""
         self._config = serving.config
-        self._ws = _Socket(
+        self._ws = WebSocket(
             protocols=tuple(CODECS),
             max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
             compress=False,
@@ -100,6 +86,7 @@ class Connection:
         asked = self.request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
         if asked and not CODECS.keys() & set(asked):
             raise InvalidMessage(f"the subprotocol must be one of {', '.join(CODECS)}; without one, the first is used")
+        check_handshake(self.request)
         if not self._ws.can_prepare(self.request):
             raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
         self.serving.connections.check_capacity()

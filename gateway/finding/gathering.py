@@ -64,6 +64,14 @@ class Gathering:
                 kept.texts.append(text)
                 self._chars += len(text)
 
+    def erased(self, session_id: str) -> None:
+        """The session of this id is no more: what waits of it is not written."""
+        said = self._said.pop(session_id, None)
+        if said is not None:
+            self._chars -= sum(map(len, said.texts))
+        self._changed = {state: None for state in self._changed if state.session_id != session_id}
+        self.missed[session_id] = None
+
     def take(self) -> tuple[list[SessionRecord], list[Said]]:
         """Remove and return everything that waits: the changed sessions as they are now, and what was said."""
         records = [replace(state.record) for state in self._changed]

@@ -1,4 +1,4 @@
-"""The search of one gateway: fed after the commits, asked by REST. SQLite is used in two threads of its own."""
+"""The search of one gateway: fed after the commits, asked by REST. SQLite runs in two separate threads."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 FLUSH_SECONDS = 0.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
 _PAGE = 100
+_IDS = 500
 _OVERLAP = timedelta(seconds=2)
 """How far back to look again for ended sessions: clocks of gateways differ, and a write takes time."""
 _PAUSE_SECONDS = 0.02
@@ -96,6 +97,16 @@ class Search:
                 lost = [record.session_id for record in records] + [each.session_id for each in said]
                 self.gathering.missed |= dict.fromkeys(lost)
 
+    async def forget(self, session_id: str) -> None:
+        """Remove a session that is no more, with all its texts. When they cannot be reached now, that is done later."""
+        self.gathering.erased(session_id)
+        catalog = self._catalog
+        if catalog is not None:
+            try:
+                await self._write(lambda: catalog.remove([session_id]))
+            except sqlite3.Error as error:
+                self._warn(error)
+
     async def run(self, prepared: asyncio.Event) -> None:
         """Open the projection, complete it, and keep it up to date for as long as the gateway runs."""
         await prepared.wait()
@@ -149,6 +160,7 @@ class Search:
         """
         complete = await self._write(catalog.complete)
         if complete:
+            await self._forget_erased(catalog)
             for known in await self._write(catalog.unended):
                 await self._learn(catalog, known.session_id)
         newest = await self._write(catalog.newest_started) if complete else None
@@ -162,6 +174,17 @@ class Search:
             query = SessionQuery(limit=_PAGE, before=(last.started_at, last.session_id))
             await asyncio.sleep(_PAUSE_SECONDS)
         await self._write(catalog.note_complete)
+
+    async def _forget_erased(self, catalog: Catalog) -> None:
+        """Other gateways, or this one before it crashed, may have erased sessions that are still known here."""
+        after = ""
+        while known := await self._write(lambda: catalog.ids_after(after, _IDS)):  # noqa: B023 -- awaited at once
+            stored = await self._store.sessions.which_exist(known)
+            gone = [session_id for session_id in known if session_id not in stored]
+            if gone:
+                await self._write(lambda: catalog.remove(gone))  # noqa: B023 -- awaited at once
+            after = known[-1]
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _learn(self, catalog: Catalog, session_id: str) -> None:
         record = await self._store.sessions.load(session_id)
@@ -177,9 +200,9 @@ class Search:
         events = self._store.events
         while indexed < record.last_seq:
             last = min(indexed + READ_WINDOW, record.last_seq)
-            await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last))
+            await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last, record.life))
             indexed = last
-        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed)):
+        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed, record.life)):
             await self._write_texts(catalog, tail)  # the stored lastSeq may be behind
 
     async def _write_texts(self, catalog: Catalog, events: Sequence[Event]) -> None:

@@ -27,7 +27,10 @@ _CODES = {
     503: ErrorCode.OVERLOADED,
 }
 _LISTED = {ErrorCode.INVALID_MESSAGE, ErrorCode.INVALID_EVENT}
-_CARRIED_HEADERS = (hdrs.ALLOW, hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE)
+_CARRIED_HEADERS = (
+    *(hdrs.ALLOW, hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE),
+    *(hdrs.UPGRADE, hdrs.CONNECTION, hdrs.SEC_WEBSOCKET_VERSION),  # of 426
+)
 
 
 def error_response(

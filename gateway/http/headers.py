@@ -9,12 +9,13 @@ import aiohttp_cors
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from turnwire.gateway.aiohttp_private import was_routed
 from turnwire.gateway.config import Config
 
 _MAX_AGE = 600
 """Seconds that a browser may cache a preflight."""
 _EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
-_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_API_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
 _PRIVATE = ("/sessions", "/stats", "/tokens")
 """Prefixes of paths whose answers hold conversations or credentials and must not be cached."""
@@ -51,7 +52,7 @@ def set_security_headers(response: web.StreamResponse) -> None:
 def page_headers(*styles: str) -> dict[str, str]:
     """Return the headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" for style in styles)
-    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; base-uri 'none'; form-action 'none'"
+    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; form-action 'none'"
     return {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -86,7 +87,7 @@ def add_headers(app: web.Application, config: Config) -> None:
         if hdrs.VARY not in response.headers:
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         if hdrs.ORIGIN in request.headers:
-            if request._match_info is not None:  # None if refused before its route was looked up
+            if was_routed(request):
                 await set_cors_headers(request, response)
             _set_origin(request, response, origins)
 

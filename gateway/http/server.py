@@ -14,10 +14,14 @@ from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_websocket import WebSocketReader
 
+from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, was_routed
 from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
+from turnwire.gateway.http.framing import UNKNOWN_CODING, check_framing, has_unknown_coding
 from turnwire.gateway.http.headers import set_security_headers
+from turnwire.gateway.http.websocket_frames import StrictReader
 from turnwire.protocol.errors import ErrorCode
 
 _KEEPALIVE_SECONDS = 75.0
@@ -31,7 +35,7 @@ Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 
 
-class HttpRunner(web.AppRunner):
+class HttpRunner(Runner):
     """Serves an application. Every error, even an invalid HTTP request, is answered with the envelope, and every
     request is counted.
 
@@ -64,36 +68,30 @@ class HttpRunner(web.AppRunner):
         self._header_timeout = header_timeout
         self._retry_after = retry_after
 
-    async def _make_server(self) -> web.Server:
-        plain = await super()._make_server()
+    def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
         set_headers = self.app.on_response_prepare.send
 
         async def routed(request: web.Request) -> web.StreamResponse:
             check_encoding(request)
-            return await plain.request_handler(request)
+            return await plain.handle(request)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()
             response: web.StreamResponse | None = None
             try:
                 try:
+                    check_framing(request)
                     response = await guard(request, routed)
                 except Exception as error:
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
-                    if request._match_info is None:  # refused before its route was looked up: aiohttp sets no headers
+                    if not was_routed(request):  # aiohttp sets no headers then
                         await set_headers(request, response)
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)
 
-        return _Server(
-            handle,
-            head_timeout=self._header_timeout,
-            request_factory=plain.request_factory,
-            handler_cancellation=plain.handler_cancellation,
-            **plain._kwargs,
-        )
+        return _Server(handle, head_timeout=self._header_timeout, **plain.options)
 
 
 def _allowed(request: web.Request, error: Exception) -> web.Response | None:
@@ -108,7 +106,7 @@ def _allowed(request: web.Request, error: Exception) -> web.Response | None:
     return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in resource}))})
 
 
-class _Connection(web.RequestHandler):
+class _Connection(HttpProtocol):
     """One HTTP connection: answers bad requests with the envelope, and limits the time for a request head.
 
     The time starts with the connection, and with the first byte of each further request. Between two requests
@@ -127,30 +125,30 @@ class _Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._head_timer = self._loop.call_later(self._head_timeout, self._head_is_late)
+        self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._payload_parser is not None or not self._expects_head():
+        if not self.expects_head:
             super().data_received(data)
             return
         if self._head_is_whole:
             self._head, self._head_is_whole = b"", False
         if len(self._head) < self.max_line_size:
             self._head += data[: self.max_line_size]
-        requests = self._request_count
+        heads = self.heads_read
         super().data_received(data)
-        if self._request_count != requests:
+        if self.heads_read != heads:
             self._head_is_whole = True
             self._stop_head_timer()
-        elif self._head_timer is None and not self._force_close:
-            self._head_timer = self._loop.call_later(self._head_timeout, self._head_is_late)
+        elif self._head_timer is None and not self.is_given_up:
+            self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
 
-    def _expects_head(self) -> bool:
-        return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+    def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
+        super().set_parser(StrictReader(parser), data_received_cb)  # type: ignore[arg-type]  # it does what it uses
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -174,17 +172,22 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         if status == 400:
-            method, path = self._request_line()
-            fault = (message or "bad request").split("\n", 1)[0].rstrip(": ")
-            if isinstance(exc, LineTooLong):
-                fault = "the request line or a header is too long"
-            fault = f"not a valid HTTP request: {fault}"
-            response = error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path)
+            response = self._malformed(exc, message)
         else:
             response = internal_error(exc, request.method, request.rel_url.raw_path)
         set_security_headers(response)
         response.force_close()
         return response
+
+    def _malformed(self, exc: BaseException | None, message: str | None) -> web.Response:
+        method, path = self._request_line()
+        fault, status = (message or "bad request").split("\n", 1)[0].rstrip(": "), 400
+        if isinstance(exc, LineTooLong):
+            fault = "the request line or a header is too long"
+        elif has_unknown_coding(self._head):
+            fault, status = UNKNOWN_CODING, 501
+        fault = f"not a valid HTTP request: {fault}"
+        return error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path, status=status)
 
     def _request_line(self) -> tuple[str, str]:
         """Return method and path of a request that could not be parsed; `UNKNOWN` and `/` if they are not known."""
@@ -195,10 +198,10 @@ class _Connection(web.RequestHandler):
         return method.decode(), target.decode().partition("?")[0]
 
 
-class _Server(web.Server):
+class _Server(Server):
     def __init__(self, handler: Any, *, head_timeout: float, **kwargs: Any) -> None:
         super().__init__(handler, **kwargs)
         self._head_timeout = head_timeout
 
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, head_timeout=self._head_timeout, **self._kwargs)
+    def make_protocol(self, **options: Any) -> HttpProtocol:
+        return _Connection(self, head_timeout=self._head_timeout, **options)

@@ -1,1 +1,1 @@
-"""One session in memory: its inbox, its one task, its hold on the log."""
+"""A session in memory: its inbox, its task, and its log."""

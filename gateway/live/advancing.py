@@ -68,11 +68,14 @@ def signal(context: Context, state: SessionState, item: SignalItem) -> None:
     context.observer.signalled(state, item.key, item.payload)
 
 
-def report_amendment(context: Context, state: SessionState) -> None:
-    """Report a change of the session other than its status, and show the session to all who watch it."""
+def report_amendment(context: Context, state: SessionState, *, ours: bool = True) -> None:
+    """Report a change of the session other than its status, and show the session to all who watch it.
+
+    `ours`: this gateway has just stored the change, so that the other gateways are told to look.
+    """
     if state.audience is not None:
         state.audience.session_changed()
-    context.observer.amended(state)
+    context.observer.amended(state, ours=ours)
 
 
 def fence(context: Context, state: SessionState, epoch: int) -> None:

@@ -9,7 +9,6 @@ from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AmendItem, FiguresItem, resolve
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.rules import check_metadata
 from turnwire.store.waiting import persist
@@ -30,10 +29,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
             state.amend(metadata, language, record.amended + 1)
             report_amendment(context, state)
             break
-        stored = await persist(lambda: sessions.load(state.session_id), wanted=item.done)
-        if stored is None:
-            raise NoSuchSession(state.session_id)
-        await learn(context, state, stored)
+        await learn(context, state, await persist(lambda: sessions.reload(record), wanted=item.done))
     resolve(item.done, state.session())
 
 
@@ -43,7 +39,7 @@ def adopt_figures(context: Context, state: SessionState, item: FiguresItem) -> N
         context.observer.unread(state)
         return
     state.keep_figures(item.figures)
-    report_amendment(context, state)
+    report_amendment(context, state, ours=False)
 
 
 def merged(target: JsonObject, patch: JsonObject) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnwire.gateway.live.advancing import advance, fence
-from turnwire.gateway.live.catching_up import is_stale, refresh
+from turnwire.gateway.live.catching_up import is_stale, refresh, verify
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import AppendItem, is_answered
@@ -22,6 +22,8 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     """
     if is_stale(context, state):
         await refresh(context, state)
+    elif context.shared_database and any(each.publisher is None for each in appends):
+        await verify(context, state)  # a publisher has been told which session it has; REST means the one there is now
     while appends := [each for each in appends if _is_wanted(state, each)]:
         ledger = await log_writer.load_ledger(context.store, state)
         round_ = await _decide(context, state, ledger, appends)

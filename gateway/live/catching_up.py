@@ -9,7 +9,6 @@ from turnwire.gateway.live.items import FoundItem, RenewItem, is_answered, resol
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.rolling_back import Wanted, compare, make_sure
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
@@ -32,14 +31,21 @@ def is_stale(context: Context, state: SessionState) -> bool:
 
 
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
-    """Read the session from the store and take over what is new there. Raises NoSuchSession."""
+    """Read the session from the store and take over what is new there. Raises SessionErased."""
     began = context.clock()
     await make_sure(context, state, wanted)
-    stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
-    if stored is None:
-        raise NoSuchSession(state.session_id)
+    stored = await persist(lambda: context.store.sessions.reload(state.record), wanted)
     await compare(context, state, stored, wanted)
     await learn(context, state, stored, wanted)
+    state.verified_at = began
+
+
+async def verify(context: Context, state: SessionState) -> None:
+    """Take over what the store knows more, for the cost of one read when it knows nothing. Raises SessionErased."""
+    began = context.clock()
+    stored = await persist(lambda: context.store.sessions.reload(state.record))
+    if state.is_behind(stored):
+        await learn(context, state, stored)
     state.verified_at = began
 
 
@@ -50,10 +56,10 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     if state.record.amended > amended:
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)
     await _catch_up(context, state, wanted)
     if state.learn_commands(stored):
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)
     adopt_end(context, state, stored)
 
 
@@ -76,17 +82,17 @@ async def adopt_found(context: Context, state: SessionState, item: FoundItem) ->
 
 async def _catch_up(context: Context, state: SessionState, wanted: Wanted) -> None:
     """Take over the events that others have stored after the head, and the epoch of their publisher."""
-    store, session_id = context.store, state.session_id
+    events, sessions = context.store.events, context.store.sessions
     while True:
-        before = store.events.troubles
-        found = await persist(lambda: store.events.head_after(session_id, state.record.last_seq), wanted)
+        record, before = state.record, events.troubles
+        found = await persist(lambda: events.head_after(record.session_id, record.last_seq, record.life), wanted)  # noqa: B023 -- awaited at once
         if await make_sure(context, state, wanted):  # else it was the end of another log
             break
     if not found:
         return
     state.log.as_of = min(before, state.log.as_of)  # it may have gone again since it was read
-    stored = await persist(lambda: store.sessions.load(session_id), wanted)
-    if stored is not None and stored.epoch > state.record.epoch:
+    stored = await persist(lambda: sessions.reload(record), wanted)
+    if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     _adopt(context, state, found)
 

@@ -23,8 +23,6 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     if item.done.done():
         return
     before = state.record.commands
-    if state.publisher is not None and not item.publisher.may_replace(state.publisher):
-        raise SessionTaken(state.session_id)
     created = item.created and state.record.epoch == 1 and state.publisher is None
     epoch = state.record.epoch if created else await _raise_epoch(context, state, item)
     if item.done.done():
@@ -38,11 +36,18 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     await _know_last_event(context, state, item)
     state.last_active = context.clock()
     if before != state.record.commands:
-        report_amendment(context, state)
+        report_amendment(context, state, ours=False)  # the other gateways are told of the claim itself
     if item.done.done():
         unseat(state, item)
     else:
         item.done.set_result(_opened(context, state, state.record.epoch if epoch is None else epoch))
+
+
+def holder_of(context: Context, state: SessionState) -> str | None:
+    """Whose publisher has the session: here, or as far as the store knows at another gateway."""
+    if state.publisher is not None:
+        return state.publisher.holder
+    return state.record.holder if context.shared_database and not state.ended else None
 
 
 async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -> int | None:
@@ -50,9 +55,15 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
     sessions = context.store.sessions
     if context.shared_database:
         await refresh(context, state, item.done)
+    publisher = item.publisher
+    new = publisher.holder if context.shared_database else None  # else memory knows, and nothing is left by a crash
     while state.takes_events and not item.done.done():
-        if await persist(lambda: sessions.claim(state.record), item.done):
-            state.claim(state.record.epoch + 1)
+        holder = holder_of(context, state)
+        if holder is not None and not publisher.may_take_from(holder):
+            raise SessionTaken(state.session_id)
+        if await persist(lambda: sessions.claim(state.record, new), item.done):
+            state.claim(state.record.epoch + 1, new)
+            publisher.took_over(holder)
             context.observer.claimed(state)
             claimed = state.record.epoch
             if context.shared_database:  # another gateway may have stored events before this epoch began

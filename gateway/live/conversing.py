@@ -93,16 +93,16 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     if state.conversation is None:
         state.conversation = Conversation()
     conversation = state.conversation  # which is given up when the log turns out to have lost its end
-    await read_more(log, state.session_id, conversation, state.record.last_seq)
+    await read_more(log, state.session_id, state.record.life, conversation, state.record.last_seq)
     return conversation
 
 
-async def read_more(log: EventLog, session_id: str, conversation: Conversation, head: int) -> None:
+async def read_more(log: EventLog, session_id: str, life: int | None, conversation: Conversation, head: int) -> None:
     """Add the next window of events up to `head`, if any, to the conversation. Raises StorageUnavailable."""
     first = conversation.last_seq + 1
     if first > head:
         return
-    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head))
+    events = await log.read(session_id, first, min(first + READ_WINDOW - 1, head), life)
     if not events or events[-1].seq - first + 1 != len(events):
         raise StorageUnavailable(f"events after seq={first - 1} cannot be read, head={head}")
     for event in events:

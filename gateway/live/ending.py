@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
+from uuid import uuid4
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.catching_up import learn, refresh
@@ -13,7 +14,7 @@ from turnwire.gateway.live.grace import note_end
 from turnwire.gateway.live.items import AbandonItem, EndItem, is_answered, resolve
 from turnwire.gateway.live.rolling_back import Wanted
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
+from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
 from turnwire.store.waiting import persist
 
@@ -39,13 +40,12 @@ async def abandon(context: Context, state: SessionState, item: AbandonItem) -> N
     if not is_over(context, state, item.reason):
         return
     try:
-        stored = await context.store.sessions.load(state.session_id)
+        stored = await context.store.sessions.reload(state.record)
     except StorageUnavailable:  # other gateways could not show a sign of life either: start the wait again
         state.last_active = context.clock()
         raise
-    if stored is not None:
-        await learn(context, state, stored)
-    if stored is not None and is_over(context, state, item.reason):
+    await learn(context, state, stored)
+    if is_over(context, state, item.reason):
         unchanged: dict[str, object] = {}
         if item.reason == "abandoned":
             unchanged = {"epoch": stored.epoch, "heartbeat": stored.heartbeat}
@@ -79,15 +79,13 @@ async def _end(
     """
     sessions = context.store.sessions
     state.keep_figures(await final_figures(context, state))
-    ended_at = utc_now()
-    if await persist(lambda: sessions.end(state.record, status, ended_at, reason, **unchanged), wanted):
+    ended_at, by = utc_now(), uuid4().hex
+    if await persist(lambda: sessions.end(state.record, status, ended_at, reason, by, **unchanged), wanted):
         note_end(context, state, status, ended_at, reason)
         context.observer.written(state)
         if context.figures and state.record.figures is None:
             context.observer.unread(state)
         return True
-    stored = await persist(lambda: sessions.load(state.session_id), wanted)
-    if stored is None:
-        raise NoSuchSession(state.session_id)
+    stored = await persist(lambda: sessions.reload(state.record), wanted)
     await learn(context, state, stored)
-    return stored.ended_at == ended_at
+    return False

@@ -41,6 +41,7 @@ from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionHasEnded, St
 from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_commands import CommandMark
+from turnwire.store.session_record import this_life
 from turnwire.store.waiting import persist
 
 _EVENT_BYTES = 1024
@@ -55,7 +56,7 @@ async def instruct(context: Context, state: SessionState, item: Instruction) -> 
         case AcceptItem():
             await _accept(context, state, item)
         case DepartItem():
-            await _depart(context, state)
+            await _depart(context, state, item)
         case CommandItem():
             await _command(context, state, item)
         case OutcomeItem():
@@ -75,7 +76,7 @@ async def _accept(context: Context, state: SessionState, item: AcceptItem) -> No
     record, before = state.record, state.record.commands
     if names != before:
         accept = context.store.sessions.commands.accept
-        if not await persist(lambda: accept(record.session_id, record.epoch, names)):
+        if not await persist(lambda: accept(this_life(record), record.epoch, names or ())):
             await refresh(context, state)  # a newer publisher has the session
             return
         record.commands = names
@@ -85,14 +86,18 @@ async def _accept(context: Context, state: SessionState, item: AcceptItem) -> No
     _release(context, state)
 
 
-async def _depart(context: Context, state: SessionState) -> None:
-    """Note that no bot accepts commands. If the store cannot be told now, the next claim tells it."""
+async def _depart(context: Context, state: SessionState, item: DepartItem) -> None:
+    """Note that the publisher has left: nobody holds the session or accepts commands. If the store cannot be told now,
+    the next claim tells it."""
     record = state.record
-    if state.publisher is None and record.commands is not None:
-        record.commands = None
-        report_amendment(context, state)
+    gone = state.publisher is None and record.epoch == item.epoch
+    if gone and (record.commands is not None or record.holder is not None):
+        took_commands = record.commands is not None
+        record.commands = record.holder = None
         with suppress(StorageUnavailable):
-            await context.store.sessions.commands.accept(record.session_id, record.epoch, None)
+            await context.store.sessions.commands.leave(this_life(record), record.epoch)
+        if took_commands:
+            report_amendment(context, state)  # only now, because the other gateways look into the store
     _release(context, state)
 
 
@@ -100,8 +105,7 @@ async def _attend(context: Context, state: SessionState, wanted: Wanted = None) 
     """Return the open commands. If they are not in memory, read them from the log, from the stored mark on."""
     if state.commands is not None:
         return state.commands
-    stored = await persist(lambda: context.store.sessions.load(state.session_id), wanted)
-    mark = None if stored is None else stored.command_mark
+    mark = (await persist(lambda: context.store.sessions.reload(state.record), wanted)).command_mark
     commands = OpenCommands()
     if mark is not None and mark.until > utc_now():
         head = state.record.last_seq
@@ -167,7 +171,18 @@ async def _find(context: Context, state: SessionState, command: Command) -> Outc
         outcome = None if event is None else control_of(event)
         if isinstance(outcome, Outcome):
             return outcome
-    return Outcome(command_id, "requested" if utc_now() < known.expires_at else "expired")
+    if utc_now() < known.expires_at:
+        return Outcome(command_id, "requested")
+    return await _expired(context, state, command_id)
+
+
+async def _expired(context: Context, state: SessionState, command_id: str) -> Outcome:
+    """Its time is over. It is written down before anybody is told, so that nothing else can become of it."""
+    outcome: Command | Outcome | None = Outcome(command_id, "expired")
+    with suppress(SessionHasEnded):  # the log is closed, and takes nothing of a bot's either
+        outcome = control_of((await _write(context, state, outcome_event(Outcome(command_id, "expired")))).event)
+    assert isinstance(outcome, Outcome), "an event that a gateway has written"
+    return outcome
 
 
 async def _stored(context: Context, state: SessionState, event_id: str) -> Event | None:
@@ -180,13 +195,12 @@ async def _mark(context: Context, state: SessionState, command: Command, wanted:
     """Store from where on the log must be read to find the command. Done before the command is written there."""
     sessions = context.store.sessions
     while True:
-        stored = await persist(lambda: sessions.load(state.session_id), wanted)
-        known = None if stored is None else stored.command_mark
+        known = (await persist(lambda: sessions.reload(state.record), wanted)).command_mark
         if known is not None and known.until > utc_now():
             mark = known.widened(command.expires_at)
         else:
             mark = CommandMark(state.record.last_seq + 1, command.expires_at)
-        if await persist(lambda: sessions.commands.mark(state.session_id, known, mark), wanted):  # noqa: B023 -- awaited at once
+        if await persist(lambda: sessions.commands.mark(this_life(state.record), known, mark), wanted):  # noqa: B023 -- awaited at once
             return
 
 
@@ -236,10 +250,12 @@ class _Seat(Sender):
     def __init__(self, publisher: Sender) -> None:
         self.epoch = publisher.epoch
         self.finished = publisher.finished
+        self.holder = publisher.holder
 
-    def may_replace(self, other: Sender) -> bool:
+    def may_take_from(self, holder: str) -> bool:
         return False
 
+    def took_over(self, holder: str | None) -> None: ...
     def acked(self, acks: list[AckItem], weight: int) -> None: ...
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None: ...
     def completed(self, session: Session) -> None: ...

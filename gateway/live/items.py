@@ -97,6 +97,15 @@ class ClaimItem(Struct, eq=False):
     """Whether the session was created for this publisher, with epoch 1."""
 
 
+class EraseItem(Struct, eq=False):
+    """Erase the session."""
+
+    force: bool
+    """Whether also when somebody publishes it."""
+    done: asyncio.Future[None]
+    """Done when it is hidden for good."""
+
+
 class AbandonItem(Struct, eq=False):
     """A request to end the session if it is over: `abandoned` by its publisher, or `expired` for lack of events."""
 
@@ -115,7 +124,9 @@ class AcceptItem(Struct, eq=False):
 
 
 class DepartItem(Struct, eq=False):
-    """The news that the bot which accepted commands has left."""
+    """The news that the publisher of this epoch has left."""
+
+    epoch: int
 
 
 class CommandItem(Struct, eq=False):
@@ -171,6 +182,7 @@ Item = (
     | SignalItem
     | EndItem
     | ClaimItem
+    | EraseItem
     | AbandonItem
     | BeatItem
     | RenewItem

@@ -14,6 +14,7 @@ from turnwire.gateway.live.catching_up import adopt_found, renew
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import abandon, end
+from turnwire.gateway.live.erasing import erase, forget
 from turnwire.gateway.live.grace import begin_grace, forget_timer
 from turnwire.gateway.live.inbox import Inbox
 from turnwire.gateway.live.instructing import instruct
@@ -27,6 +28,7 @@ from turnwire.gateway.live.items import (
     CommandItem,
     DepartItem,
     EndItem,
+    EraseItem,
     ExpireItem,
     FiguresItem,
     FoundItem,
@@ -43,6 +45,7 @@ from turnwire.protocol.errors import (
     ErrorCode,
     NoSuchSession,
     Overloaded,
+    SessionErased,
     StorageUnavailable,
     TurnwireError,
 )
@@ -110,9 +113,10 @@ class LiveSession:
         if state.publisher is publisher:
             state.publisher = state.interims = None
             state.last_active = state.last_used = self._context.clock()
-            if state.commands is not None or state.record.commands is not None:
-                with suppress(Overloaded):  # the next bot's claim clears the accepted commands, too
-                    self.submit(DepartItem())
+            held = self._context.shared_database and not state.ended
+            if held or state.commands is not None or state.record.commands is not None:
+                with suppress(Overloaded):  # the next claim clears the accepted commands, too
+                    self.submit(DepartItem(publisher.epoch))
 
     async def stop(self) -> None:
         """End the task, and answer the items that wait with StorageUnavailable."""
@@ -131,10 +135,10 @@ class LiveSession:
             items = taken if isinstance(taken, list) else [taken]
             state.busy_since = self._context.clock()
             try:
-                if isinstance(taken, list):
-                    await append(self._context, state, taken)
-                else:
-                    await self._step(taken)
+                await self._do(taken)
+            except SessionErased as error:
+                forget(self._context, state, here=False)
+                _fail(items, error)
             except TurnwireError as error:
                 _fail(items, error)
             except asyncio.CancelledError:
@@ -150,6 +154,14 @@ class LiveSession:
     def _forget_weight(self, items: Sequence[Item]) -> None:
         self._context.waiting.size -= sum(item.weight for item in items if isinstance(item, AppendItem))
 
+    async def _do(self, taken: Item | list[AppendItem]) -> None:
+        if self.state.erased:
+            raise SessionErased(self.session_id)
+        if isinstance(taken, list):
+            await append(self._context, self.state, taken)
+        else:
+            await self._step(taken)
+
     async def _step(self, item: Item) -> None:
         context, state = self._context, self.state
         match item:
@@ -159,6 +171,8 @@ class LiveSession:
                 await end(context, state, item)
             case ClaimItem():
                 await claim(context, state, item)
+            case EraseItem():
+                await erase(context, state, item)
             case AbandonItem():
                 await abandon(context, state, item)
             case BeatItem():

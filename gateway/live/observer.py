@@ -30,9 +30,9 @@ class Observer(Protocol):
         """The session's publisher has sent a signal."""
 
     def attention_changed(self, state: SessionState) -> None:
-        """Whether this gateway must hear of events that others store in the session may have changed.
+        """The session has opened or closed its list of commands (`state.commands`).
 
-        It must while `state.commands` is not None.
+        While the list is open, this gateway must learn of events that other gateways store in the session.
         """
 
     def unwritten(self, state: SessionState, *, status: bool = False) -> None:
@@ -41,8 +41,8 @@ class Observer(Protocol):
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""
 
-    def amended(self, state: SessionState) -> None:
-        """Metadata, language, figures or accepted commands have changed."""
+    def amended(self, state: SessionState, *, ours: bool) -> None:
+        """Metadata, language, figures or accepted commands have changed; `ours`: this gateway has just stored them."""
 
     def unread(self, state: SessionState) -> None:
         """The conversation must be read from the log to know its figures."""
@@ -53,6 +53,9 @@ class Observer(Protocol):
         `duplicates`: events that had been stored before. `refused`: the code of each refused event. `seconds`: from
         receipt to ack of the first append; None if a REST client sent it.
         """
+
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        """The session is no more. `here`: this gateway has erased it."""
 
     def rolled_back(self, state: SessionState) -> None:
         """The log has lost events at its end."""

@@ -16,9 +16,14 @@ class Sender(Protocol):
     """The epoch that the publisher's claim was given; 0 before that."""
     finished: bool
     """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
+    holder: str
+    """Who it is, for other gateways as well."""
 
-    def may_replace(self, other: Sender) -> bool:
-        """Return whether this publisher may take the session from `other`, which has it."""
+    def may_take_from(self, holder: str) -> bool:
+        """Return whether this publisher may take the session from a publisher of this holder."""
+
+    def took_over(self, holder: str | None) -> None:
+        """Note that the session is this publisher's now, and whose it was before, if anybody's."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """These events are durable, in the order they were sent; `weight` is their size in bytes."""
@@ -53,6 +58,9 @@ class Audience(Protocol):
 
     def session_changed(self) -> None:
         """The session's status or another of its fields has changed."""
+
+    def erased(self) -> None:
+        """The session is no more, and none of it may be shown any more."""
 
     def rolled_back(self, last_seq: int) -> None:
         """The log now ends with this seq; some watchers may have seen events after it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import CloseCode, NoSuchSession
+from turnwire.protocol.errors import CloseCode
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import has_ended
 from turnwire.store.event_documents import Mark
@@ -38,7 +38,8 @@ async def make_sure(context: Context, state: SessionState, wanted: Wanted = None
 
 async def roll_back(context: Context, state: SessionState) -> None:
     """Go on from what is there, without a hole. Those who watch and have seen more must start again, and so must a
-    publisher whose claim is gone. Raises NoSuchSession when the session is gone."""
+    publisher whose claim is gone. Raises SessionErased."""
+    await persist(lambda: context.store.sessions.reload(state.record))  # it may have been erased with its log
     known, troubles = state.record.last_seq, context.store.events.troubles
     last = await persist(lambda: find_end(context.store, state.session_id, known))
     await _take_back(context, state, last, troubles)
@@ -76,9 +77,7 @@ def _lacks(stored: SessionRecord, state: SessionState) -> bool:
 
 
 async def _take_back(context: Context, state: SessionState, last: Event | None, as_of: int) -> None:
-    stored = await persist(lambda: context.store.sessions.load(state.session_id))
-    if stored is None:
-        raise NoSuchSession(state.session_id)
+    stored = await persist(lambda: context.store.sessions.reload(state.record))
     publisher = state.roll_back(last, stored, as_of)
     if publisher is not None:
         publisher.close(CloseCode.TRY_LATER, "the database was put back to an older copy; reconnect")

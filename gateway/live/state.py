@@ -29,6 +29,7 @@ class SessionState:
         "busy_since",
         "commands",
         "conversation",
+        "erased",
         "grace_timer",
         "interims",
         "last_active",
@@ -69,6 +70,8 @@ class SessionState:
         self.interims: Interims | None = None
         """What is being said right now, according to the latest signals."""
         self.grace_timer: asyncio.TimerHandle | None = None
+        self.erased = False
+        """Whether the session is no more: nothing is done to it, and nothing of it is shown."""
         self.unwritten = False
         """Whether the record has changes that the store lacks."""
 
@@ -110,6 +113,8 @@ class SessionState:
     def is_behind(self, stored: SessionRecord) -> bool:
         """Return whether another gateway has stored changes that are not known here."""
         record = self.record
+        if stored.life != record.life:
+            return True
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
         changed = disordered or stored.amended > record.amended or self._differs(stored)
@@ -174,13 +179,22 @@ class SessionState:
             self.interims = Interims()
         self.interims.keep(key, payload)
 
-    def claim(self, epoch: int) -> None:
-        """Note the epoch that the store has given to a publisher here."""
-        self.record.epoch, self.record.commands = epoch, None
+    def claim(self, epoch: int, holder: str | None) -> None:
+        """Note the epoch that the store has given to a publisher of this holder here."""
+        self.record.epoch, self.record.commands, self.record.holder = epoch, None, holder
 
     def fence(self, epoch: int) -> Sender | None:
         """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
         self.record.epoch, self.record.commands = epoch, None
+        publisher, self.publisher = self.publisher, None
+        return publisher
+
+    def erase(self) -> Sender | None:
+        """The session is no more. Returns the publisher that was here."""
+        self.erased, self.takes_events = True, False
+        self.log.forget()
+        self.log.full_pages.clear()
+        self.conversation = self.interims = self.commands = None
         publisher, self.publisher = self.publisher, None
         return publisher
 
@@ -221,6 +235,8 @@ class SessionState:
         if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
+        if stored.epoch >= self.record.epoch:
+            self.record.holder = stored.holder
         if stored.figures is not None:
             self.record.figures = stored.figures
         if stored.amended > self.record.amended:

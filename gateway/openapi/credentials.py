@@ -26,6 +26,7 @@ CREDENTIAL_EXAMPLES: Final[dict[str, Schema]] = {
 _MAX_ID_CHARS: Final = 256
 _MAX_PATTERN_CHARS: Final = 1025
 _MAX_TTL: Final = 3600
+_DEFAULT_TTL: Final = 600
 _REVOCABLE: Final = {
     "jti": "Revoke one token.",
     "sub": "Revoke all tokens of a subject.",
@@ -99,10 +100,8 @@ def _mint_request() -> Schema:
             "description": "SessionIds; a `*` at the end matches any suffix.",
         },
         "ttl": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": _MAX_TTL,
-            "default": 600,
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_TTL}, {"type": "null"}],
+            "default": _DEFAULT_TTL,
             "description": "Lifetime in seconds.",
         },
     }

@@ -32,7 +32,11 @@ _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     404: ("The session does not exist.", "not_found", f"there is no session '{SESSION_ID}'"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body arrived too slowly.", "invalid_message", "the body took longer than 10 s"),
-    409: ("The session has ended.", "session_ended", f"session '{SESSION_ID}' ended at {TIME} and takes no new events"),
+    409: (
+        "The session has ended, or is published.",
+        "session_ended",
+        f"session '{SESSION_ID}' ended at {TIME} and takes no new events",
+    ),
     413: (
         "The request is over a size limit, which the message names.",
         "too_large",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
 from turnwire.gateway.openapi.credentials import credential_paths
+from turnwire.gateway.openapi.erasing import erase
 from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
 from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
-from turnwire.protocol.codec import CODECS
+from turnwire.gateway.openapi.sockets import publish, subscribe
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
     DEFAULT_LIST_LIMIT,
@@ -39,13 +39,18 @@ def paths(limits: Limits) -> Schema:
     return {
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
         "/stats": {"get": _read_sums()},
-        "/sessions/{sessionId}": {"parameters": [one], "get": _read_session(), "patch": _amend_session()},
+        "/sessions/{sessionId}": {
+            "parameters": [one],
+            "get": _read_session(),
+            "patch": _amend_session(),
+            "delete": erase(LIST_ERRORS),
+        },
         "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
         "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
         "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
         "/sessions/{sessionId}/commands": {"parameters": [one], "post": command(WRITE_ERRORS, REPLAYED)},
-        "/sessions/{sessionId}/publish": {"parameters": [one], "get": _publish()},
-        "/subscribe": {"get": _subscribe()},
+        "/sessions/{sessionId}/publish": {"parameters": [one], "get": publish(READ_ERRORS)},
+        "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **credential_paths(WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
         "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
@@ -252,46 +257,4 @@ def _read_events() -> Schema:
             limit("Most events in a JSON answer; streams have no limit.", DEFAULT_WINDOW_LIMIT),
             parameter("Last-Event-ID", "Overrides `afterSeq` for server-sent events.", last_event_id, place="header"),
         ],
-    )
-
-
-# --- WebSockets ------------------------------------------------------------------------------------------------------
-
-
-def _socket(
-    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
-) -> Schema:
-    description += (
-        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. The client sends messages of "
-        f"the schema `{sent}`, the gateway those of `{answered}`."
-    )
-    answers = {"101": {"description": "The WebSocket is open."}}
-    messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
-    return operation(
-        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
-    )
-
-
-def _publish() -> Schema:
-    language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    return _socket(
-        "publish",
-        "Publish a session's events",
-        "A session has one publisher; a newer one takes over. Each event gets an `ack` when durable, or a `nack`.",
-        sent="PublisherCommand",
-        answered="PublisherReply",
-        errors=READ_ERRORS,
-        parameters=[parameter("language", "If given, the session is created if it does not exist.", language)],
-    )
-
-
-def _subscribe() -> Schema:
-    return _socket(
-        "subscribe",
-        "Watch sessions",
-        "One socket carries many subscriptions: to single sessions, from any seq on, without gaps, and to the feed of "
-        "all sessions.",
-        sent="SubscriberCommand",
-        answered="SubscriberPush",
-        errors=LIST_ERRORS,
     )

@@ -249,13 +249,14 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     an_id = {"minLength": 1, "maxLength": limits.id_chars}
     create, new_event = made["CreateSession"]["properties"], made["EventIn"]["properties"]
     create["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    create["sessionId"]["anyOf"][0] |= an_id
-    create["metadata"] = {**ref("JsonObject"), "description": create["metadata"]["description"], "default": {}}
+    create["sessionId"]["anyOf"][0] |= an_id | {"not": {"enum": [".", ".."]}}
+    object_or_null: Schema = {"anyOf": [ref("JsonObject"), {"type": "null"}]}
+    create["metadata"] = {**object_or_null, "description": create["metadata"]["description"], "default": {}}
     new_event["eventId"] |= an_id
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
     amend = made["AmendSession"]["properties"]
-    amend["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    amend["metadata"] = {**ref("JsonObject"), "description": "A merge patch (RFC 7396): null removes a key."}
+    amend["language"]["anyOf"][0] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    amend["metadata"] = {**object_or_null, "description": "A merge patch (RFC 7396): null removes a key."}
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     _set_command_limits(made["CommandIn"]["properties"], an_id)

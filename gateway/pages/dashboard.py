@@ -6,6 +6,7 @@ import gzip
 import mimetypes
 from collections.abc import Iterator
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ POLICY = (
 """The page may run only its own scripts and styles, and connect only to this gateway."""
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
 _MIN_GZIP_BYTES = 1024
+_BEGIN = b'<div id="app">'
 
 
 class Asset(Struct, frozen=True):
@@ -51,10 +53,13 @@ def _asset(path: str, body: bytes) -> Asset:
     return Asset(body, packed, content_type, sha256(body).hexdigest()[:16])
 
 
-def add_dashboard(app: web.Application) -> None:
-    """Add the routes `/` and `/static/…`. The page's links are relative, so a proxy may serve it below a prefix."""
+def add_dashboard(app: web.Application, warning: str | None = None) -> None:
+    """Add the routes `/` and `/static/…`. The page's links are relative, so a proxy may serve it below a prefix. The
+    page begins with the `warning`, if there is one."""
     assets = load_assets()
     page = assets.pop("index.html")
+    if warning is not None:
+        page = _asset("index.html", with_warning(page.body, warning))
 
     async def read_page(request: web.Request) -> web.Response:
         return _answer(request, page)
@@ -67,6 +72,13 @@ def add_dashboard(app: web.Application) -> None:
 
     app.router.add_get("/", read_page)
     app.router.add_get("/static/{path:.+}", read_asset)
+
+
+def with_warning(page: bytes, warning: str) -> bytes:
+    """The page, with the text before all that it draws."""
+    before, found, after = page.partition(_BEGIN)
+    assert found, "the page has a place for what it draws"
+    return b'%s<p class="notice" role="alert">%s</p>\n%s%s' % (before, escape(warning).encode(), _BEGIN, after)
 
 
 def _answer(request: web.Request, asset: Asset) -> web.Response:

@@ -16,7 +16,7 @@ from turnwire.gateway.openapi.schemas import Schema
 from turnwire.gateway.pages.html_page import code_block, html_answer, inline, json_block, page_of, paragraphs, table
 from turnwire.protocol.messages import Limits
 
-_METHODS = ("get", "post", "patch")
+_METHODS = ("get", "post", "patch", "delete")
 _BASE = "http://127.0.0.1:3000"
 _FIRST_EVENT = f"""\
 curl {_BASE}/sessions \\

@@ -57,8 +57,20 @@ class Announcer:
             elif not has_ended(before):
                 self._post.end(state.session_id)
 
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        """The session is no more. Whoever has erased it tells all."""
+        self._post.unwatch(state.session_id)
+        self._heads.pop(state.session_id, None)
+        self._ends.discard(state.session_id)
+        if here:
+            self._post.erasure(state.session_id)
+
     def claimed(self, state: SessionState) -> None:
         self._post.claim(state.session_id, state.record.epoch)
+
+    def amended(self, state: SessionState) -> None:
+        """The store has new metadata, another language or other commands of this session, by this gateway."""
+        self._post.change(state.session_id)
 
     def attention_changed(self, state: SessionState) -> None:
         """Report whether the session is watched here: by watchers, or for commands in its log."""

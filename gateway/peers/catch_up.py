@@ -105,7 +105,8 @@ class CatchUp:
 
     async def _read_spans(self) -> None:
         asked, as_of = self._next_positions(), self._store.events.troubles
-        found = await self._store.events.read_spans({live.session_id: seqs for live, seqs in asked.items()})
+        spans = {live.session_id: (seqs, live.state.record.life) for live, seqs in asked.items()}
+        found = await self._store.events.read_spans(spans)
         late = [self._found(live, seqs, found.get(live.session_id, []), as_of) for live, seqs in asked.items()]
         if asked and all(late):
             await asyncio.sleep(_INVISIBLE_SECONDS)
@@ -115,6 +116,9 @@ class CatchUp:
         asked: dict[LiveSession, range] = {}
         room = READ_WINDOW
         for live, span in tuple(self._spans.items()):
+            if live.state.erased:
+                del self._spans[live]
+                continue
             last = min(span.last, span.first + room - 1)
             asked[live] = range(span.first, last + 1)
             room -= len(asked[live])

@@ -93,6 +93,11 @@ class FeedNews:
         if known is None or _age(change) > _age(known):  # otherwise the change came from another gateway
             self._pending.append((change, set(statuses)))
 
+    def erased(self, session_id: str) -> None:
+        """Other gateways are told by the one that has erased it, or look by themselves."""
+        self._known.pop(session_id, None)
+        self._pending = [each for each in self._pending if each[0].session.session_id != session_id]
+
     def push(self) -> None:
         pending, self._pending = self._pending, []
         for name in self._readers.feeds():

@@ -63,6 +63,9 @@ class Letter(Struct, omit_defaults=True):
     claims: dict[str, int] = field(default_factory=dict)
     """sessionId → the epoch of its newest publisher."""
     ends: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """Sessions whose metadata, language or commands are new."""
     signals: list[SignalNews] = field(default_factory=list)
     feed: list[SessionNews] = field(default_factory=list)
 

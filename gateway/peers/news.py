@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.peers.announcer import Announcer
 from turnwire.gateway.peers.catch_up import CatchUp
@@ -26,7 +28,9 @@ class News:
         catch_up: CatchUp,
         poller: Poller,
         feed: FeedNews,
+        erased: Callable[[str], None],
     ) -> None:
+        """`erased` is told of sessions that other gateways have erased."""
         self._live = sessions.live
         self._post = post
         self._readers = readers
@@ -34,6 +38,7 @@ class News:
         self._catch_up = catch_up
         self._poller = poller
         self._feed = feed
+        self._erased = erased
 
     def read(self, letter: Letter) -> None:
         """Act on everything in the letter that concerns sessions here."""
@@ -45,7 +50,9 @@ class News:
         if letter.asks:
             self._post.tell_wants(letter.sender)
         self._advanced(letter)
-        self._claimed_or_ended(letter)
+        self._changed(letter)
+        for session_id in letter.erased:
+            self._erased(session_id)
         for signal in letter.signals:
             self._signalled(signal)
         if letter.feed:
@@ -60,7 +67,7 @@ class News:
                 self._announcer.note_head(session_id, seq)
                 self._catch_up.to_head(live, seq)
 
-    def _claimed_or_ended(self, letter: Letter) -> None:
+    def _changed(self, letter: Letter) -> None:
         for session_id, epoch in letter.claims.items():
             live = self._live.get(session_id)
             if live is not None and epoch > live.state.record.epoch:
@@ -69,6 +76,9 @@ class News:
             live = self._live.get(session_id)
             if live is not None and not live.state.ended:
                 self._announcer.note_end(session_id)
+                self._catch_up.reload(session_id)
+        for session_id in letter.changes:
+            if session_id in self._live:
                 self._catch_up.reload(session_id)
 
     def _wanted(self, name: str, wants: Wants) -> None:

@@ -36,8 +36,18 @@ class Peers:
         self.exchange: Exchange | None = None
         """None without a bus."""
 
-    def join(self, store: Store, sessions: LiveSessions, feed: Feed, bus: Bus | None, *, poll_interval: float) -> None:
-        """Make the parts that need the sessions. `poll_interval` is in seconds."""
+    def join(
+        self,
+        store: Store,
+        sessions: LiveSessions,
+        feed: Feed,
+        bus: Bus | None,
+        *,
+        poll_interval: float,
+        erased: Callable[[str], None],
+    ) -> None:
+        """Make the parts that need the sessions. `poll_interval` is in seconds. `erased` is called with the id of each
+        session that another gateway has erased."""
         self._feed_news = FeedNews(feed, sessions, self._post, self._readers)
         self._catch_up = CatchUp(store, sessions.learn)
         self._poller = Poller(
@@ -48,6 +58,7 @@ class Peers:
             self._feed_news,
             interval=poll_interval,
             is_told=self.is_up,
+            erased=erased,
         )
         news = News(
             sessions=sessions,
@@ -57,6 +68,7 @@ class Peers:
             catch_up=self._catch_up,
             poller=self._poller,
             feed=self._feed_news,
+            erased=erased,
         )
         if bus is not None:
             self.exchange = Exchange(bus, self._post, news.read, self._turned)

@@ -43,8 +43,12 @@ class Poller:
         *,
         interval: float,
         is_told: Callable[[], bool],
+        erased: Callable[[str], None],
     ) -> None:
-        """`is_told` returns whether the bus works, so that most rounds can be skipped."""
+        """`is_told` returns whether the bus works, so that most rounds can be skipped.
+
+        `erased` is called with the id of each session that another gateway has erased.
+        """
         self._store = store
         self._sessions = sessions
         self._watched = watched
@@ -52,6 +56,9 @@ class Poller:
         self._feed = feed
         self._interval = interval
         self._is_told = is_told
+        self._erased = erased
+        self._erasures: set[str] = set()
+        """Those that have been told of, as long as they are noted."""
         self._soon = asyncio.Event()
         self._round = 0
         self._sure_as_of = store.events.troubles
@@ -78,6 +85,7 @@ class Poller:
 
     async def _look(self) -> None:
         try:
+            await self.look_at_erasures()
             await self.look_at_sessions()
             if self._feed.has_subscribers:
                 await self.look_for_the_feed()
@@ -86,6 +94,13 @@ class Poller:
             await asyncio.sleep(self._interval)
         except Exception:
             _log.exception("unexpected error")
+
+    async def look_at_erasures(self) -> None:
+        """They stay noted for longer than any round takes. Raises StorageUnavailable."""
+        noted = {each.key: each.session_id for each in await self._store.erasures.notes()}
+        for key in noted.keys() - self._erasures:
+            self._erased(noted[key])
+        self._erasures = set(noted)
 
     # --- sessions in memory ------------------------------------------------------------------------------------------
 
@@ -110,7 +125,8 @@ class Poller:
             for session_id in await self._store.events.lost({each.session_id: each.state.head for each in window}):
                 self._look_again(session_id)
         if positions:
-            next_ones = {session_id: range(head + 1, head + 2) for session_id, head in heads.items()}
+            lives = {each.session_id: each.state.record.life for each in window}
+            next_ones = {key: (range(head + 1, head + 2), lives[key]) for key, head in heads.items()}
             for session_id in await self._store.events.read_spans(next_ones):
                 self._look_at(session_id)
         for record in await self._store.sessions.load_all(list(heads)):

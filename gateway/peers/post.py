@@ -28,6 +28,8 @@ class _Draft(Struct):
     heads: dict[str, int] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     ends: dict[str, None] = field(default_factory=dict)
+    erased: dict[str, None] = field(default_factory=dict)
+    changes: dict[str, None] = field(default_factory=dict)
     signals: dict[tuple[str, str], SignalNews] = field(default_factory=dict)
     feed: dict[str, SessionNews] = field(default_factory=dict)
     feed_wants_changed: bool = False
@@ -71,6 +73,12 @@ class Post:
 
     def end(self, session_id: str) -> None:
         self._draft(EVERYBODY).ends[session_id] = None
+
+    def erasure(self, session_id: str) -> None:
+        self._draft(EVERYBODY).erased[session_id] = None
+
+    def change(self, session_id: str) -> None:
+        self._draft(EVERYBODY).changes[session_id] = None
 
     def signal(self, topics: Iterable[str], signal: SignalNews) -> None:
         key = (signal.session_id, signal.key)
@@ -146,6 +154,8 @@ class Post:
             heads=draft.heads,
             claims=draft.claims,
             ends=list(draft.ends),
+            erased=list(draft.erased),
+            changes=list(draft.changes),
             signals=list(draft.signals.values()),
             feed=feed[:MAX_FEED],
         )

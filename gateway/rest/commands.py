@@ -11,7 +11,7 @@ from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.bodies import CommandAnswer, CommandIn
-from turnwire.protocol.control.commands import Command, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, check_command, standard_payload, ttl_of
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.rights import Scope
 
@@ -26,11 +26,14 @@ class CommandRoutes:
 
     async def command(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
-        principal_of(request).require(Scope.COMMAND, session_id)
+        principal = principal_of(request)
+        principal.require(Scope.COMMAND, session_id)
         body = await self._bodies.decode(request, CommandIn)
         check_command(body.command_id, body.command, body.payload, body.by, self._limits)
         expires_at = utc_now() + ttl_of(body.command, body.ttl_ms)
-        command = Command(body.command_id, body.command, body.payload, body.by, expires_at)
+        payload = standard_payload(body.command, body.payload)
+        by = body.by or principal.known_as
+        command = Command(body.command_id, body.command, payload, by, expires_at)
         answer = await self._requests.command(session_id, command)
         outcome = answer.outcome
         shape = CommandAnswer(outcome.command_id, outcome.state, outcome.message)

@@ -13,7 +13,7 @@ from turnwire.gateway.http.media_types import JSON_TYPE, NDJSON, SSE, wanted_typ
 from turnwire.gateway.http.query import Query, plain_integer, session_id_of
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.streams import Streams
-from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
@@ -75,9 +75,10 @@ class EventRoutes:
                 after_seq = resumed
         query.check()
 
-        last_seq = (await self._requests.view(session_id)).session.last_seq
+        view = await self._requests.view(session_id)
+        last_seq = view.session.last_seq
         if media_type == JSON_TYPE:
-            return await self._window(session_id, after_seq, limit, last_seq)
+            return await self._window(view, after_seq, limit)
         if media_type == SSE and after_seq > last_seq:
             name = "afterSeq" if last_event_id is None else "Last-Event-ID"
             raise InvalidMessage(f"{name} is {after_seq}, beyond the last event of the session, {last_seq}")
@@ -89,25 +90,30 @@ class EventRoutes:
         if transport is None:
             raise ConnectionResetError("the client is gone")
         with self._streams.begun(request, session_id, transport.abort):
-            return await self._stream(request, session_id, after_seq, last_seq)
+            return await self._stream(request, view, after_seq)
 
-    async def _window(self, session_id: str, after_seq: int, limit: int, last_seq: int) -> web.Response:
+    async def _window(self, view: View, after_seq: int, limit: int) -> web.Response:
         events: list[Event] = []
+        last_seq = view.session.last_seq
         if after_seq < last_seq:
-            events = await self._log.read(session_id, after_seq + 1, min(after_seq + limit, last_seq))
+            events = await self._read(view, after_seq + 1, min(after_seq + limit, last_seq))
         next_after_seq = events[-1].seq if events else after_seq
         return json_answer(EventPage(events=events, last_seq=last_seq, next_after_seq=next_after_seq))
 
-    async def _stream(self, request: web.Request, session_id: str, after_seq: int, last_seq: int) -> web.StreamResponse:
-        """Stream the log up to `last_seq`, one event per line, in constant memory.
+    async def _read(self, view: View, first: int, last: int) -> list[Event]:
+        return await self._log.read(view.session.session_id, first, last, view.life)
+
+    async def _stream(self, request: web.Request, view: View, after_seq: int) -> web.StreamResponse:
+        """Stream the rest of the log, one event per line, in constant memory.
 
         Raises ConnectionResetError if the client stops reading.
         """
+        last_seq = view.session.last_seq
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
         while True:
             lines = b""
             if after_seq < last_seq:
-                events = await self._log.read(session_id, after_seq + 1, min(after_seq + WINDOW, last_seq))
+                events = await self._read(view, after_seq + 1, min(after_seq + WINDOW, last_seq))
                 lines = b"".join(JSON.encode(event) + b"\n" for event in events)
             if not response.prepared:  # after the first read, which may still fail with an error answer
                 await response.prepare(request)

@@ -1,4 +1,4 @@
-"""REST routes for one session: create, change, end, and read with a page of events."""
+"""REST routes for one session: create, change, end, erase, and read with a page of events."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import uuid_utils
 from aiohttp import web
 from msgspec import UNSET
 
+from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
+from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
     AmendSession,
@@ -36,7 +38,7 @@ from turnwire.protocol.paging import (
     language_fault,
 )
 from turnwire.protocol.rights import Scope
-from turnwire.protocol.rules import check_end_reason, check_id, check_metadata, object_fault
+from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, object_fault
 from turnwire.store.event_log import EventLog
 
 
@@ -49,9 +51,11 @@ class SessionRoutes:
         bodies: BodyReader,
         requests: Requests,
         log: EventLog,
+        erasing: Erasing,
         *,
         quotas: SessionQuotas,
         enders: Enders,
+        audit: Audit,
     ) -> None:
         self._limits = limits
         self._bodies = bodies
@@ -59,6 +63,8 @@ class SessionRoutes:
         self._log = log
         self._quotas = quotas
         self._enders = enders
+        self._erasing = erasing
+        self._audit = audit
 
     async def create_session(self, request: web.Request) -> web.Response:
         principal = principal_of(request)
@@ -66,7 +72,7 @@ class SessionRoutes:
         body = await self._bodies.decode(request, CreateSession)
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
-        check_id(session_id, "sessionId", self._limits)
+        check_new_session_id(session_id, self._limits)
         fault = language_fault(body.language)
         if fault is not None:
             raise InvalidMessage(fault)
@@ -105,6 +111,17 @@ class SessionRoutes:
             session, ended_now = await self._requests.complete(session_id, body.status, body.reason)
         return json_answer(session, replayed=not ended_now)
 
+    async def erase_session(self, request: web.Request) -> web.Response:
+        session_id = session_id_of(request, self._limits)
+        principal = principal_of(request)
+        principal.require(Scope.DELETE, session_id)
+        query = Query(request)
+        force = query.choice("force", ("true", "false"), "false") == "true"
+        query.check()
+        if await self._erasing.erase(session_id, force=force):
+            self._audit.session_erased(session_id, principal, forced=force)
+        return web.Response(status=204)
+
     async def read_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
         principal_of(request).require(Scope.READ, session_id)
@@ -137,9 +154,9 @@ class SessionRoutes:
         if offset >= total:
             return []
         if not view.time_ordered:
-            seqs = await self._log.order_by_time(view.session.session_id, total)
+            seqs = await self._log.order_by_time(view.session.session_id, total, view.life)
         wanted = seqs[::-1][offset : offset + limit] if descending else seqs[offset : offset + limit]
-        found = await self._log.read_at(view.session.session_id, wanted)
+        found = await self._log.read_at(view.session.session_id, wanted, view.life)
         by_seq = {event.seq: event for event in found}
         return [by_seq[seq] for seq in wanted if seq in by_seq]
 

@@ -11,7 +11,6 @@ from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams
-from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
@@ -51,6 +50,10 @@ class SseFollower(EventSubscription):
     def fell_behind(self) -> None:
         self.wake.set()
 
+    def session_erased(self) -> None:
+        self.outbox.put(b"event: erased\ndata: %s\n\n" % JSON.encode_value({"sessionId": self.state.session_id}))
+        self.end()
+
     def break_off(self) -> None:
         self.end()
 
@@ -67,13 +70,10 @@ class SseFollower(EventSubscription):
 class SseRoute:
     """`GET /sessions/{id}/events` with `Accept: text/event-stream`."""
 
-    def __init__(
-        self, serving: Serving, streams: Streams, sessions: LiveSessions, requests: Requests, watching: Watching
-    ) -> None:
+    def __init__(self, serving: Serving, streams: Streams, requests: Requests, watching: Watching) -> None:
         self._streams = streams
         self._requests = requests
         self._serving = serving
-        self._sessions = sessions
         self._watching = watching
 
     async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
@@ -81,9 +81,8 @@ class SseRoute:
 
         Raises NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
         """
-        live = await self._sessions.open(session_id)
-        with live.held() as state:
-            await self._requests.bring_up_to_date(live)
+        live = await self._requests.open(session_id)
+        state = live.state
         last_seq = state.record.last_seq
         if after_seq > last_seq:
             raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {last_seq}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiohttp import web
 
 from turnwire.gateway.access.guard import principal_of
@@ -12,6 +14,7 @@ from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.conversation import Conversation
+from turnwire.protocol.errors import SessionErased
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.rights import Scope
@@ -41,11 +44,12 @@ class StatsRoute:
         """
         live = self._sessions.find(session_id)
         if live is not None:
-            return await self._live_conversation(live)
-        head = (await self._requests.view(session_id)).session.last_seq
-        conversation = Conversation()
+            with suppress(SessionErased):  # there may be a new one of its id
+                return await self._live_conversation(live)
+        view = await self._requests.view(session_id)
+        head, conversation = view.session.last_seq, Conversation()
         while conversation.last_seq < head:
-            await read_more(self._log, session_id, conversation, head)
+            await read_more(self._log, session_id, view.life, conversation, head)
         return conversation
 
     async def _live_conversation(self, live: LiveSession) -> Conversation:

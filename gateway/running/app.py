@@ -130,10 +130,10 @@ class Gateway:
         bodies = BodyReader(limits, config.header_timeout)
         access = self.access
         streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
-        sse = SseRoute(self._serving, streams, sessions, requests, self._watching)
+        sse = SseRoute(self._serving, streams, requests, self._watching)
         add_session_routes(
             app,
-            SessionRoutes(limits, bodies, requests, log, quotas=self._quotas, enders=access.enders),
+            self._make_session_routes(bodies),
             ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
@@ -143,12 +143,25 @@ class Gateway:
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
-        add_dashboard(app)
-        subscriber = SubscriberParts(sessions, requests, parts.pages, parts.feed, self._watching)
+        add_dashboard(app, access.mode.warning)
+        subscriber = SubscriberParts(requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
+
+    def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
+        parts, access = self.parts, self.access
+        return SessionRoutes(
+            self.config.limits,
+            bodies,
+            parts.requests,
+            parts.store.events,
+            parts.erasing,
+            quotas=self._quotas,
+            enders=access.enders,
+            audit=access.audit,
+        )
 
     def make_runner(self) -> web.AppRunner:
         """Return the runner that serves the app. Requests are logged at level debug only; the metrics count them."""

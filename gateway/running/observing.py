@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.finding.gathering import Gathering
@@ -31,8 +31,9 @@ class GatewayObserver:
         search: Gathering | None,
         announcer: Announcer | None,
         enders: Enders | None,
+        forget: Callable[[SessionState], None],
     ) -> None:
-        """`announcer`: None if no other gateway uses the database."""
+        """`announcer`: None if no other gateway uses the database. `forget` takes a session out of memory."""
         self._lazy_fields = lazy_fields
         self._figures = figures
         self._search = search
@@ -40,6 +41,7 @@ class GatewayObserver:
         self._metrics = metrics
         self._announcer = announcer
         self._enders = enders
+        self._forget = forget
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.advanced(state, durable)
@@ -58,8 +60,10 @@ class GatewayObserver:
         if state.ended and self._enders is not None and not has_ended(before):
             self._enders.report_end(state.session_id, state.record.status, state.record.end_reason)
 
-    def amended(self, state: SessionState) -> None:
+    def amended(self, state: SessionState, *, ours: bool) -> None:
         self.changed(state, state.record.status)
+        if ours and self._announcer is not None:
+            self._announcer.amended(state)
         if self._search is not None:
             self._search.changed(state)
 
@@ -96,6 +100,17 @@ class GatewayObserver:
             self._metrics.nacked(code, 1)
         if seconds is not None:
             self._metrics.acked(seconds)
+
+    def erased(self, state: SessionState, *, here: bool) -> None:
+        self._forget(state)
+        self._lazy_fields.forget(state)
+        self._figures.forget(state)
+        self._feed.erased(state.session_id)
+        self._feed.summaries.forget(state)
+        if self._announcer is not None:
+            self._announcer.erased(state, here=here)
+        if self._search is not None:
+            self._search.erased(state.session_id)
 
     def rolled_back(self, state: SessionState) -> None:
         self._metrics.log_rollbacks += 1

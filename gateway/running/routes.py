@@ -58,6 +58,7 @@ def add_session_routes(
     of_all.add_route(hdrs.METH_POST, taking(sessions.create_session))
     _add_get(of_all, taking(listing.list_sessions, *_FILTERS))
     of_one = app.router.add_resource(f"/sessions/{_ID}")
+    of_one.add_route(hdrs.METH_DELETE, taking(sessions.erase_session, "force"))
     of_one.add_route(hdrs.METH_PATCH, taking(sessions.amend_session))
     _add_get(of_one, taking(sessions.read_session, *_PAGE))
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats))

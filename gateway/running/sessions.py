@@ -14,6 +14,7 @@ from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.peers.peers import Peers
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
+from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -25,7 +26,6 @@ from turnwire.gateway.sessions.tending import Tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.store.mongo import Store
-from turnwire.store.sessions import SessionRecord
 
 _SWEEP_SECONDS = 60.0
 """Longest pause between two looks at sessions that perhaps no gateway has in memory."""
@@ -74,6 +74,7 @@ class SessionParts:
                 search=None if search is None else search.gathering,
                 announcer=announcer,
                 enders=enders,
+                forget=self._forget,
             ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
@@ -83,19 +84,41 @@ class SessionParts:
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
         self._sweep = Sweep(self.context, self.sessions)
+        self.erasing = Erasing(self.context, self.sessions, self._forget_texts, rest_timeout=config.rest_timeout)
         if self.peers is not None:
-            self.peers.join(store, self.sessions, self.feed, bus, poll_interval=config.poll_interval)
+            self.peers.join(
+                store,
+                self.sessions,
+                self.feed,
+                bus,
+                poll_interval=config.poll_interval,
+                erased=self._erased_elsewhere,
+            )
         store.metadata_indexes = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = metrics.committed
 
-    def _stored_is_ahead(self, stored: SessionRecord) -> None:
-        self.sessions.learn(stored)
+    def _forget(self, state: SessionState) -> None:
+        self.sessions.remove(state)
+
+    def _stored_is_ahead(self, session_id: str) -> None:
+        self.sessions.renew(session_id)
+
+    async def _forget_texts(self, session_id: str) -> None:
+        if self.search is not None:
+            await self.search.forget(session_id)
+
+    def _erased_elsewhere(self, session_id: str) -> None:
+        """Another gateway has erased a session of this id."""
+        self.sessions.renew(session_id)
+        self.feed.erased(session_id)
+        if self.search is not None:
+            self.search.gathering.erased(session_id)
 
     def _give_figures(self, state: SessionState, item: FiguresItem) -> None:
         live = self.sessions.live.get(state.session_id)
         if live is not None and live.state is state:
             live.submit(item)
-        else:  # evicted meanwhile: no task changes its record any more
+        elif not state.erased:  # evicted meanwhile: no task changes its record any more
             state.keep_figures(item.figures)
             self.lazy_fields.mark(state)
 
@@ -108,6 +131,7 @@ class SessionParts:
         config = self._config
         shared = self.context.shared_database
         periodic.begin(recover(self.store, self.sessions, self._sweep))
+        periodic.begin(self.erasing.run(self.sessions.prepared))
         periodic.begin(self.figures.run())
         if self.search is not None:
             periodic.begin(self.search.run(self.sessions.prepared))
@@ -131,4 +155,5 @@ class SessionParts:
         """End all tasks of the sessions. Items that still wait fail with StorageUnavailable."""
         if self.peers is not None:
             await self.peers.stop()
+        await self.erasing.stop()
         await self.sessions.stop()

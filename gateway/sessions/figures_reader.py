@@ -34,6 +34,10 @@ class FiguresReader:
         self._due[state] = None
         self._wake.set()
 
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._due.pop(state, None)
+
     async def run(self) -> None:
         """Read due conversations for as long as the gateway runs."""
         while True:

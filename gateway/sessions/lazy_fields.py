@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
-from turnwire.store.sessions import MAX_UPDATES, SessionRecord
+from turnwire.store.sessions import MAX_UPDATES
 
 
 class LazyFields:
@@ -16,9 +16,9 @@ class LazyFields:
     What a crash loses can be read from the log again.
     """
 
-    def __init__(self, store: Store, stored_is_ahead: Callable[[SessionRecord], None]) -> None:
-        """`stored_is_ahead` is told of a session of which the store knows more than the record here, or no longer as
-        much."""
+    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None]) -> None:
+        """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more, or
+        not as far as it was."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
@@ -40,6 +40,11 @@ class LazyFields:
         """Note that all fields of the session have just been written elsewhere."""
         if not state.log.full_pages and self._due.pop(state, None) is not None:
             state.unwritten = False
+
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._due.pop(state, None)
+        state.unwritten = False
 
     async def flush(self) -> None:
         """Write all due fields and pages. Raises StorageUnavailable; what is not written stays due."""
@@ -66,15 +71,13 @@ class LazyFields:
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():
-                self.mark(state, status=status)
+                if not state.erased:
+                    self.mark(state, status=status)
             raise
         for state in due:
             state.unwritten = state in self._due
-        for state in due:
-            if state.session_id in lost:
-                self._stored_is_ahead(state.record)
-        for stored in ahead.values():
-            self._stored_is_ahead(stored)
+        for session_id in (*lost, *ahead):
+            self._stored_is_ahead(session_id)
 
     async def _lost(self, states: Iterable[SessionState]) -> set[str]:
         """After trouble with the storage: the sessions whose head is not in the log any more, so that nothing of it is
@@ -89,5 +92,6 @@ class LazyFields:
         pages = state.log.full_pages
         while pages:
             page, ids, times = pages[0]
-            await self._store.events.digests.save(state.session_id, page, ids, times)
-            pages.pop(0)
+            await self._store.events.digests.save(state.session_id, page, ids, times, state.record.life)
+            if pages:  # else the session has been erased meanwhile
+                pages.pop(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from turnwire.gateway.clock import utc_now
@@ -10,8 +11,10 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import forget_timer
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
+from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import storage_deadline
 
@@ -28,6 +31,8 @@ class LiveSessions:
         self._most = most
         self._rest_timeout = rest_timeout
         self._opening: dict[str, asyncio.Task[None]] = {}
+        self.finish_erasure: Callable[[str], Awaitable[object]] = _nothing
+        """Waits until a session of this id that is being erased is gone."""
 
     def find(self, session_id: str) -> LiveSession | None:
         """Return the session if it is in memory. Counts as a use of it."""
@@ -85,24 +90,45 @@ class LiveSessions:
     async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
         """Create the session of this record, unless one with its id exists, which stays as it is.
 
-        Return the session and whether it was created. Raises StorageUnavailable, Overloaded.
+        Return the session and whether it was created. Waits while a session of this id is being erased. Raises
+        StorageUnavailable, Overloaded.
         """
-        session_id = record.session_id
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
         as_of = self._context.store.events.troubles
         created = await self._context.store.sessions.create(record)
-        if created and session_id not in self.live and session_id not in self._opening:
+        if created:
+            return await self._created(record, as_of), True
+        async with storage_deadline(self._rest_timeout):
+            return await self._existing(record)
+
+    async def _created(self, record: SessionRecord, as_of: int) -> LiveSession:
+        session_id = record.session_id
+        older = self.live.get(session_id)
+        if older is not None and older.state.record.life != record.life:
+            self.renew(session_id)  # erased at another gateway, which it finds out now
+            self.remove(older.state)
+        if session_id not in self.live and session_id not in self._opening:
             self._adopt(record, as_of)
         try:
             live = await self.open(session_id)
         except NoSuchSession:
             live = await self.open(session_id)  # an opening under way had looked before the creation
-        if created:
-            self._context.observer.created(live.state)
-        return live, created
+        self._context.observer.created(live.state)
+        return live
 
-    async def open_or_create(self, session_id: str, language: str) -> tuple[LiveSession, bool]:
+    async def _existing(self, record: SessionRecord) -> tuple[LiveSession, bool]:
+        """The session that was in the way, or the new one if that is erased meanwhile."""
+        while True:
+            try:
+                return await self.open(record.session_id), False
+            except NoSuchSession:
+                await self.finish_erasure(record.session_id)
+            as_of = self._context.store.events.troubles
+            if await self._context.store.sessions.create(record):
+                return await self._created(record, as_of), True
+
+    async def open_or_create(self, session_id: str, language: str, holder: str) -> tuple[LiveSession, bool]:
         """Open the session of a publisher that gives a language, or create it with epoch 1, claimed for this publisher.
 
         Return the session and whether it was created. Creation is tried before loading, because most sessions are
@@ -113,11 +139,24 @@ class LiveSessions:
                 return await self.open(session_id), False
             except NoSuchSession:
                 pass
-        return await self.create(SessionRecord(session_id, language, utc_now(), epoch=1))
+        record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life())
+        if self._context.shared_database:
+            record.holder = holder
+        return await self.create(record)
+
+    def remove(self, state: SessionState) -> None:
+        """The session is no more."""
+        live = self.live.get(state.session_id)
+        if live is not None and live.state is state:
+            del self.live[state.session_id]
 
     def learn(self, stored: SessionRecord) -> None:
         """Bring the session up to date, if it is in memory: the stored one has turned out to be newer."""
-        live = self.live.get(stored.session_id)
+        self.renew(stored.session_id)
+
+    def renew(self, session_id: str) -> None:
+        """Have the session, if it is in memory, take over what is stored of it: it may be no more."""
+        live = self.live.get(session_id)
         if live is not None:
             with suppress(Overloaded):  # the many items that wait will bring it up to date
                 live.submit(RenewItem())
@@ -132,6 +171,10 @@ class LiveSessions:
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*(live.stop() for live in self.live.values()))
+
+
+async def _nothing(_session_id: str) -> None:
+    """Nobody erases sessions here."""
 
 
 async def _outcome(opening: asyncio.Task[None]) -> None:

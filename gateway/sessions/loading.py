@@ -30,10 +30,10 @@ async def load(store: Store, session_id: str, known: SessionRecord | None = None
     record = await store.sessions.load(session_id)
     if record is None:
         raise NoSuchSession(session_id)
-    if known is not None and known.last_seq >= record.last_seq:
+    if known is not None and known.life == record.life and known.last_seq >= record.last_seq:
         record.last_seq, record.last_event_at = known.last_seq, known.last_event_at
         record.time_ordered &= known.time_ordered
-        found: list[Event] | None = await store.events.head_after(session_id, record.last_seq)
+        found: list[Event] | None = await store.events.head_after(session_id, record.last_seq, record.life)
     else:
         found = await _behind_the_stored_head(store, record)
     if found:
@@ -51,13 +51,13 @@ async def _behind_the_stored_head(store: Store, record: SessionRecord) -> list[E
     """
     session_id, seq = record.session_id, record.last_seq
     if not seq:
-        return await store.events.head_after(session_id, 0)
-    found = await store.events.head_after(session_id, seq - 1, width=2)
+        return await store.events.head_after(session_id, 0, record.life)
+    found = await store.events.head_after(session_id, seq - 1, record.life, width=2)
     if found:
         _move(record, found[0])
         return found[1:]
     if await store.events.holds(session_id, seq):
-        return await store.events.head_after(session_id, seq)
+        return await store.events.head_after(session_id, seq, record.life)
     _move(record, await find_end(store, session_id, seq))
     return None
 

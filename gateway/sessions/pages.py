@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.log_heads import heads_behind
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
-from turnwire.store.log_heads import heads_behind
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 SCAN_SECONDS: Final = 1.0

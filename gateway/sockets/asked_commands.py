@@ -7,11 +7,10 @@ from collections.abc import Callable
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.config import Config
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.command_watch import CommandWatch
 from turnwire.gateway.watching.subscription import Watching
-from turnwire.protocol.control.commands import Command, Outcome, check_command, ttl_of
+from turnwire.protocol.control.commands import Command, Outcome, check_command, standard_payload, ttl_of
 from turnwire.protocol.control.messages import CommandStatePush, SendCommand
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import REF_CHARS
@@ -25,21 +24,19 @@ class AskedCommands:
     def __init__(
         self,
         config: Config,
-        sessions: LiveSessions,
         requests: Requests,
         watching: Watching,
         *,
         send: Callable[[CommandStatePush], None],
     ) -> None:
         self._config = config
-        self._sessions = sessions
         self._requests = requests
         self._watching = watching
         self._send = send
         self._watches: dict[CommandWatch, None] = {}
 
-    async def ask(self, asked: SendCommand) -> None:
-        """Send a command to a bot, and report its state to the subscriber until it is final.
+    async def ask(self, asked: SendCommand, by: str | None) -> None:
+        """Send a command to a bot, and report its state to the subscriber until it is final. `by` names who asks.
 
         Raises what `Requests.command` raises, and InvalidMessage.
         """
@@ -49,9 +46,10 @@ class AskedCommands:
         check_command(asked.command_id, asked.command, asked.payload, None, limits)
         if len(self._watches) >= self._config.max_subscriptions:
             raise Overloaded(f"a connection follows at most {self._config.max_subscriptions} commands")
-        command = Command(asked.command_id, asked.command, asked.payload, None, utc_now() + ttl_of(asked.command, None))
+        payload = standard_payload(asked.command, asked.payload)
+        command = Command(asked.command_id, asked.command, payload, by, utc_now() + ttl_of(asked.command, None))
         async with storage_deadline(self._config.rest_timeout):
-            live = await self._sessions.open(asked.session_id)
+            live = await self._requests.open(asked.session_id)
         with live.held() as state:
             watch = self._watch(asked, state)
             try:

@@ -17,10 +17,11 @@ from turnwire.gateway.live.items import ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sockets.publisher_connection import PublisherConnection
-from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.errors import InvalidMessage, SessionErased
 from turnwire.protocol.messages import Opened
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.rights import Scope
+from turnwire.protocol.rules import check_new_session_id
 from turnwire.store.waiting import storage_deadline
 
 
@@ -56,13 +57,12 @@ class PublisherEndpoint:
             return await self._serve(request, connection, guest)
 
     async def _serve(self, request: web.Request, connection: PublisherConnection, guest: Guest) -> web.StreamResponse:
-        opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         live: LiveSession | None = None
         try:
             async with storage_deadline(self._serving.config.rest_timeout):
                 live, created = await self._open(request, connection.session_id, guest)
-                live.submit(ClaimItem(connection, opened, created))
-                first = await opened
+                while (first := await _claimed(live, connection, created=created)) is None:
+                    live, created = await self._open(request, connection.session_id, guest)
             response = await connection.open()
             self._record_opening(connection, guest)
             await connection.run(live, first)
@@ -82,8 +82,9 @@ class PublisherEndpoint:
         fault = language_fault(language)
         if fault is not None:
             raise InvalidMessage(fault)
+        check_new_session_id(session_id, self._serving.config.limits)
         await self._quotas.check(guest.principal, session_id)
-        live, created = await self._sessions.open_or_create(session_id, language)
+        live, created = await self._sessions.open_or_create(session_id, language, guest.principal.id)
         if created:
             self._quotas.created(guest.principal, session_id)
         return live, created
@@ -93,3 +94,13 @@ class PublisherEndpoint:
         self._quotas.owns(guest.principal, connection.session_id)
         if connection.replaced is not None:
             self._access.audit.takeover(connection.session_id, guest.principal, connection.replaced)
+
+
+async def _claimed(live: LiveSession, connection: PublisherConnection, *, created: bool) -> Opened | None:
+    """The first message of the connection that has got the session; None when that turned out to be erased."""
+    opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+    live.submit(ClaimItem(connection, opened, created))
+    try:
+        return await opened
+    except SessionErased:
+        return None

@@ -10,13 +10,11 @@ from aiohttp import web
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
-from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.sockets.guest_connection import GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
 from turnwire.protocol.codec import Batch
@@ -64,7 +62,8 @@ class PublisherConnection(GuestConnection):
         self.epoch = 0
         self.finished = False
         """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
-        self.replaced: Principal | None = None
+        self.holder = guest.principal.id
+        self.replaced: str | None = None
         """The principal of the publisher that this one has replaced."""
         self._completing = False
         self._expiring = False
@@ -78,13 +77,11 @@ class PublisherConnection(GuestConnection):
 
     # Called by the session
 
-    def may_replace(self, other: Sender) -> bool:
-        assert isinstance(other, PublisherConnection)
-        mine, its = self.guest.principal, other.guest.principal
-        if not mine.may_take_over_from(its):
-            return False
-        self.replaced = its
-        return True
+    def may_take_from(self, holder: str) -> bool:
+        return self.guest.principal.may_take_over_from(holder)
+
+    def took_over(self, holder: str | None) -> None:
+        self.replaced = holder
 
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """Send acks and nacks in the order of the events, one message for each run of either kind."""

@@ -14,7 +14,6 @@ from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
@@ -24,7 +23,15 @@ from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.control.messages import SendCommand
-from turnwire.protocol.errors import CloseCode, ErrorCode, InvalidMessage, Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import (
+    CloseCode,
+    ErrorCode,
+    InvalidMessage,
+    Overloaded,
+    SessionErased,
+    StorageUnavailable,
+    TurnwireError,
+)
 from turnwire.protocol.messages import (
     REF_CHARS,
     CaughtUp,
@@ -50,7 +57,6 @@ _RETRY_SECONDS = 0.2
 class SubscriberParts(Struct, frozen=True):
     """What all subscribers of a gateway share."""
 
-    sessions: LiveSessions
     requests: Requests
     pages: Pages
     feed: Feed
@@ -87,8 +93,12 @@ class SessionSubscription(EventSubscription):
     def fell_behind(self) -> None:
         self.connection.lags(self)
 
+    def session_erased(self) -> None:
+        self.connection.give_up(self, SessionErased(self.state.session_id))
+
     def break_off(self) -> None:
-        self.connection.give_up(self)
+        lost = TurnwireError(ErrorCode.INTERNAL, "the database has lost events of this session; subscribe again")
+        self.connection.give_up(self, lost)
 
 
 Lagging = SessionSubscription | FeedSubscription
@@ -105,9 +115,7 @@ class SubscriberConnection(GuestConnection):
         self.parts = parts
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
-        self._asked_commands = AskedCommands(
-            serving.config, parts.sessions, parts.requests, parts.watching, send=self.send
-        )
+        self._asked_commands = AskedCommands(serving.config, parts.requests, parts.watching, send=self.send)
         self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
@@ -143,8 +151,9 @@ class SubscriberConnection(GuestConnection):
                 async with storage_deadline(self._config.rest_timeout):
                     await (self._watch_feed(command) if command.feed else self._watch_session(command))
             case SendCommand():
-                self.guest.principal.require(Scope.COMMAND, command.session_id)
-                await self._asked_commands.ask(command)
+                principal = self.guest.principal
+                principal.require(Scope.COMMAND, command.session_id)
+                await self._asked_commands.ask(command, principal.known_as)
             case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
@@ -176,10 +185,8 @@ class SubscriberConnection(GuestConnection):
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
         self.guest.principal.require(Scope.READ, command.session_id)
-        live = await self.parts.sessions.open(command.session_id)
-        with live.held():
-            await self.parts.requests.bring_up_to_date(live)
-            self._join(command, live.state)
+        live = await self.parts.requests.open(command.session_id)
+        self._join(command, live.state)
 
     def _join(self, command: Subscribe, state: SessionState) -> None:
         head = state.record.last_seq
@@ -218,12 +225,12 @@ class SubscriberConnection(GuestConnection):
         self._lagging[subscription] = None
         self._pump.wake()
 
-    def give_up(self, subscription: SessionSubscription) -> None:
-        """Drop a subscription that has delivered events which are no longer in the log, and tell the client."""
-        self._subscriptions.pop(subscription.ref, None)
+    def give_up(self, subscription: SessionSubscription, reason: TurnwireError) -> None:
+        """Drop a subscription because of what has become of its session, and tell the client."""
+        if self._subscriptions.get(subscription.ref) is subscription:
+            del self._subscriptions[subscription.ref]
         self._lagging.pop(subscription, None)
-        lost = TurnwireError(ErrorCode.INTERNAL, "the database has lost events of this session; subscribe again")
-        self.send_error(lost, subscription.ref)
+        self.send_error(reason, subscription.ref)
 
     async def _catch_up(self) -> None:
         """Serve the lagging subscriptions in turn, a window each, whenever there is room."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import prometheus_client
 from aiohttp import web
 
+from turnwire.gateway.aiohttp_private import was_routed
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GONE = 499
 """Status of a request whose client left before it was answered; nginx uses it, too."""
@@ -30,8 +32,7 @@ class HttpMetrics:
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """Count a request that was answered in so many seconds. `response`: None if the client left before."""
-        match = request._match_info  # None when the router has failed; the public name asserts that it has not
-        resource = None if match is None else match.route.resource
+        resource = request.match_info.route.resource if was_routed(request) else None
         method = request.method if request.method in _METHODS else "OTHER"
         status = _GONE if response is None else response.status
         counter = self._counters.get((method, resource, status))

@@ -16,6 +16,7 @@ class Watcher(Protocol):
     def offer(self, batch: EncodedBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
     def session_changed(self) -> None: ...
+    def erased(self) -> None: ...
     def rolled_back(self, last_seq: int) -> None: ...
 
 
@@ -40,6 +41,10 @@ class Watchers:
     def session_changed(self) -> None:
         for watcher in tuple(self.watchers):
             watcher.session_changed()
+
+    def erased(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher.erased()
 
     def rolled_back(self, last_seq: int) -> None:
         for watcher in tuple(self.watchers):

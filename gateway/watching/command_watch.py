@@ -71,6 +71,11 @@ class CommandWatch:
         self._watching.watch_changed(self._state)
         self._state.last_used = self._watching.clock()
 
+    def erased(self) -> None:
+        """The session is no more, and with it the command."""
+        self.close()
+        self._ended(self)
+
     # Of no interest to a command
 
     def signal(self, key: str, payload: JsonObject) -> None: ...

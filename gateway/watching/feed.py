@@ -44,6 +44,9 @@ class FeedListener(Protocol):
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
         """A session has changed. `statuses`: all statuses it has had since the last tick."""
 
+    def erased(self, session_id: str) -> None:
+        """The session is no more, nor is anything that was offered of it."""
+
     def push(self) -> None:
         """All changes of this tick have been offered."""
 
@@ -64,25 +67,35 @@ class Feed:
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}
+        self._erased: dict[str, None] = {}
 
     def newest(self, session: Session) -> Session:
         """Return the session as another gateway has reported it, if that is newer; else `session` itself."""
-        told = self.elsewhere(session.session_id)
-        if told is None or session.ended_at is not None or told.session.last_seq < session.last_seq:
+        reported = self.elsewhere(session.session_id)
+        if reported is None or session.ended_at is not None or reported.session.last_seq < session.last_seq:
             return session
-        return told.session
+        return reported.session
 
     def summary(self, session_id: str) -> Summary | None:
         """Return the summary of the conversation, made here or reported by another gateway; None if there is none."""
         state = self.find(session_id)
         summary = None if state is None else self.summaries.of(state)
-        told = self.elsewhere(session_id)
-        return told.summary if summary is None and told is not None else summary
+        reported = self.elsewhere(session_id)
+        return reported.summary if summary is None and reported is not None else summary
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         """Note that the session has changed; `before` is its previous status."""
         if self.subscriptions:
             self._changed.setdefault(state, set()).add(before)
+
+    def erased(self, session_id: str) -> None:
+        """The session of this id is no more. There may be a new one: that is told of once more."""
+        self._changed = {state: before for state, before in self._changed.items() if state.session_id != session_id}
+        if self.subscriptions:
+            self._erased[session_id] = None
+            new = self.find(session_id)
+            if new is not None and not new.erased:
+                self.changed(new, new.record.status)
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         """Add events that have become durable to the session's summary."""
@@ -90,6 +103,10 @@ class Feed:
 
     async def tick(self) -> None:
         """Offer everything that has changed since the last tick to the subscribers."""
+        erased, self._erased = self._erased, {}
+        for subscription in self.subscriptions:
+            for session_id in erased:
+                subscription.erased(session_id)
         changes, self._changed = self._changed, {}
         for state, statuses in changes.items():
             change = Change(state.session(), self.summaries.of(state) if self.summaries.listeners else None)

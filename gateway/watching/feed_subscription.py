@@ -11,7 +11,7 @@ from msgspec import UNSET
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
+from turnwire.protocol.messages import Erased, Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
 from turnwire.protocol.rules import has_ended
 from turnwire.store.sessions import SessionQuery
 
@@ -62,7 +62,8 @@ class FeedSubscription:
         self.behind = False
         self._ready = False
         self._snapshot: deque[list[Session]] = deque()
-        self._pending: dict[str, Change] = {}
+        self._pending: dict[str, Change | None] = {}
+        """sessionId → what is new of it; None: that it is no more."""
 
     async def start(
         self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]], patterns: Sequence[str] | None = None
@@ -102,6 +103,11 @@ class FeedSubscription:
         if not self._status or session_id in self._pending or not statuses.isdisjoint(self._status):
             self._pending[session_id] = change
 
+    def erased(self, session_id: str) -> None:
+        if self._covers(session_id):
+            self._snapshot = deque([each for each in part if each.session_id != session_id] for part in self._snapshot)
+            self._pending[session_id] = None
+
     def push(self) -> None:
         """Put pending changes into the outbox while it has room."""
         if not self._ready:
@@ -111,7 +117,10 @@ class FeedSubscription:
         while not self._snapshot and self._pending and outbox.has_room:
             session_id = next(iter(self._pending))
             change = self._pending.pop(session_id)
-            outbox.put(change.frame(self._sink.codec, self.ref, summarised=self._summarised))
+            if change is None:
+                self._sink.send(Erased(self.ref, session_id))
+            else:
+                outbox.put(change.frame(self._sink.codec, self.ref, summarised=self._summarised))
         if self._pending:
             self._lag()
 

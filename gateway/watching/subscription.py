@@ -86,6 +86,10 @@ class EventSubscription(ABC):
         """Have `catch_up` called until `behind` is False."""
 
     @abstractmethod
+    def session_erased(self) -> None:
+        """The session is no more: tell the client, who gets nothing more of it."""
+
+    @abstractmethod
     def break_off(self) -> None:
         """Tell the client to start again: events that it was sent are no longer in the log."""
 
@@ -127,6 +131,11 @@ class EventSubscription(ABC):
         else:
             self._fall_behind()
 
+    def erased(self) -> None:
+        """The session is no more."""
+        self.close()
+        self.session_erased()
+
     def rolled_back(self, last_seq: int) -> None:
         """Break off if the cursor is beyond `last_seq`, the new end of the log."""
         if self.cursor > last_seq:
@@ -152,7 +161,10 @@ class EventSubscription(ABC):
             self._join()
             return
         last = min(self.cursor + self._window, head)
-        events = await self._watching.log.read(self.state.session_id, self.cursor + 1, last)
+        record = self.state.record
+        events = await self._watching.log.read(record.session_id, self.cursor + 1, last, record.life)
+        if self.closed:
+            return
         if not events or events[0].seq != self.cursor + 1:
             raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
         frames = self.frames(EncodedBatch(events))

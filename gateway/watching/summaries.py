@@ -58,6 +58,10 @@ class Summaries:
             self._read_later(state)
         return None
 
+    def forget(self, state: SessionState) -> None:
+        """The session is no more."""
+        self._behind.pop(state, None)
+
     def _read_later(self, state: SessionState) -> None:
         self._behind[state] = None
         self._reader.wake()

@@ -12,8 +12,9 @@ from turnwire.protocol.control.messages import Accept, CommandResult, State
 from turnwire.protocol.errors import MESSAGE_CHARS, InvalidMessage, TooLarge
 from turnwire.protocol.messages import Event, EventIn, Limits
 from turnwire.protocol.rules import check_id, object_fault
-from turnwire.protocol.shape import JsonObject, Shape
+from turnwire.protocol.shape import JsonObject, OrNull, Shape
 from turnwire.protocol.times import format_time, parse_time
+from turnwire.protocol.values import in_words
 
 MAX_ACCEPTED = 64
 """The most names in one `accept`."""
@@ -32,24 +33,24 @@ class Whisper(Shape):
     """A hint to the bot that the caller does not hear. With `respond`, the bot speaks at once."""
 
     text: _Text
-    respond: bool = False
-    interrupt: bool = False
+    respond: OrNull[bool] = False
+    interrupt: OrNull[bool] = False
 
 
 class Say(Shape):
     """A text for the bot to say word for word. With `end`, the call ends after it."""
 
     text: _Text
-    interrupt: bool = False
-    interruptible: bool = True
-    end: bool = False
+    interrupt: OrNull[bool] = False
+    interruptible: OrNull[bool] = True
+    end: OrNull[bool] = False
 
 
 class End(Shape):
     """An order to end the call, once the bot has said `say`."""
 
     say: _Text | None = None
-    reason: _Text = "supervisor"
+    reason: OrNull[_Text] = "supervisor"
 
 
 STANDARD: dict[str, type[Shape]] = {"whisper": Whisper, "say": Say, "end": End}
@@ -72,7 +73,14 @@ def check_command(command_id: str, command: str, payload: JsonObject, by: str | 
         try:
             msgspec.convert(payload, STANDARD[command])
         except msgspec.ValidationError as error:
-            raise InvalidMessage(f"payload of {command}: {error}") from None
+            raise InvalidMessage(f"payload of {command}: {in_words(str(error))}") from None
+
+
+def standard_payload(command: str, payload: JsonObject) -> JsonObject:
+    """What a bot gets of a payload that has been checked: a field of a standard command that is null is left out."""
+    if command not in STANDARD:
+        return payload
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def check_accept(accept: Accept, limits: Limits) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 from pathlib import Path
 from typing import Final
+
+import msgspec
+
+from turnwire.store.embedded.scram import Credentials
 
 _LOG_BYTES: Final = 4 * 1024 * 1024
 _EMPTY_CONFIG: Final = "# Empty on purpose, so that the database looks for no other settings.\n"
@@ -25,6 +30,7 @@ class DataDirectory:
         self.config_file = self.path / "database.toml"
         self.log_file = log_file or self.path / "database.log"
         self._unfinished = self.path / "db.unfinished"
+        self._credentials = self.path / "database.credentials"
         self._lock: int | None = None
         self._log_start = 0
 
@@ -64,6 +70,28 @@ class DataDirectory:
     def finish(self) -> None:
         """Mark the database as ready: it is kept from now on."""
         self._unfinished.unlink()
+        self._flush()
+
+    def credentials(self) -> Credentials | None:
+        """The user that the database asks for; None while it has none, as one of an older version. Raises OSError."""
+        try:
+            return msgspec.json.decode(self._credentials.read_bytes(), type=Credentials)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError:
+            raise OSError(errno.EINVAL, f"{self._credentials.name} does not hold what was written to it") from None
+
+    def keep_credentials(self, credentials: Credentials) -> None:
+        """From now on the database asks for this user. For nobody else's eyes. Raises OSError."""
+        new = self._credentials.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, msgspec.json.encode(credentials) + b"\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+        new.replace(self._credentials)
         self._flush()
 
     def open_log(self) -> int:

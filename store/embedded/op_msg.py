@@ -7,32 +7,66 @@ import struct
 from typing import Any, Final
 
 import bson
+from bson.binary import Binary
 from bson.errors import BSONError
+
+from turnwire.store.embedded.scram import MECHANISM, Credentials, Exchange
 
 _OP_MSG: Final = 2013
 _INTERNAL_ERROR: Final = 1
 
 
-async def command(host: str, port: int, document: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-    """Return the answer to a command such as `{"ping": 1, "$db": "admin"}`, or None if none comes in `seconds`."""
-    body = b"\0" + bson.encode(document)
-    message = struct.pack("<iiiiI", 20 + len(body), 1, 0, _OP_MSG, 0) + body
+class _Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, document: dict[str, Any]) -> dict[str, Any]:
+        body = b"\0" + bson.encode(document)
+        self._writer.write(struct.pack("<iiiiI", 20 + len(body), 1, 0, _OP_MSG, 0) + body)
+        head = await self._reader.readexactly(16)
+        reply = await self._reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
+        return bson.decode(reply[5:])
+
+    async def authenticate(self, credentials: Credentials) -> None:
+        """Raises ValueError when the server does not let us in, or does not know the password itself."""
+        exchange = Exchange(credentials)
+        start = {"saslStart": 1, "mechanism": MECHANISM, "options": {"skipEmptyExchange": True}}
+        answer = await self.ask({**start, "payload": Binary(exchange.first()), "$db": "admin"})
+        final = Binary(exchange.final(_payload(answer)))
+        answer = await self.ask(
+            {"saslContinue": 1, "conversationId": answer["conversationId"], "payload": final, "$db": "admin"}
+        )
+        exchange.confirm(_payload(answer))
+
+
+def _payload(answer: dict[str, Any]) -> bytes:
+    if not answer.get("ok"):
+        raise ValueError("the server does not let us in")
+    return bytes(answer["payload"])
+
+
+async def command(
+    host: str, port: int, document: dict[str, Any], seconds: float, credentials: Credentials | None = None
+) -> dict[str, Any] | None:
+    """The server's answer to a command such as `{"ping": 1, "$db": "admin"}`; None without one in that time, or from a
+    server that has not shown that it knows the credentials."""
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(message)
-                head = await reader.readexactly(16)
-                reply = await reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
+                connection = _Connection(reader, writer)
+                if credentials is not None:
+                    await connection.authenticate(credentials)
+                return await connection.ask(document)
             finally:
                 writer.close()
-        return bson.decode(reply[5:])
-    except (OSError, TimeoutError, EOFError, ValueError, BSONError):
+    except (OSError, TimeoutError, EOFError, ValueError, KeyError, BSONError):
         return None
 
 
-async def is_broken(host: str, port: int, seconds: float) -> bool:
+async def is_broken(host: str, port: int, seconds: float, credentials: Credentials | None = None) -> bool:
     """Return whether the server answers, but fails even at a query that matches nothing."""
     query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
-    answer = await command(host, port, query, seconds)
+    answer = await command(host, port, query, seconds, credentials)
     return answer is not None and answer.get("code") == _INTERNAL_ERROR

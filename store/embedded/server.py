@@ -6,24 +6,21 @@ It has another licence and is an optional extra. It is only ever run, never impo
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
-import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any, Final, Self
 
 from turnwire.store.embedded import die_with_parent, op_msg
 from turnwire.store.embedded.data_directory import DataDirectory
+from turnwire.store.embedded.places import find_program, free_port, knock
+from turnwire.store.embedded.scram import Credentials, new_credentials
+from turnwire.store.embedded.users import create_user, drop_other_users
 
 _HOST: Final = "127.0.0.1"
-_PORTS: Final = range(20_000, 32_000)
 _READY_SECONDS: Final = 60.0
 """How long a start may take. Recovery after a kill reads the whole write-ahead log: 1 to 5 seconds were measured."""
 _LOCKED_SECONDS: Final = 3.0
@@ -32,6 +29,7 @@ _POLL_SECONDS: Final = 0.05
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
 _POLLS_PER_PROBE: Final = 20
 _ANSWER_SECONDS: Final = 2.0
+_PREPARED_SECONDS: Final = 5.0
 _SPARE_COLLECTIONS: Final = 32
 """Enough collections to touch every table over which documents are spread; 18 suffice in the current version."""
 
@@ -67,15 +65,17 @@ class EmbeddedDatabase:
         self._test_commands = test_commands
         self._directory = DataDirectory(data_dir, log_file)
         self._port = 0
+        self._credentials: Credentials | None = None
+        """What it asks for. None only in the first start, before it has a user."""
         self._child: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     @property
     def uri(self) -> str:
-        """The database's URI, the same across restarts. Raises RuntimeError before the start."""
-        if not self._port:
+        """The database's URI, the same across restarts. Raises RuntimeError before the start. Holds the password."""
+        if not self._port or self._credentials is None:
             raise RuntimeError("the embedded database has not been started")
-        return f"mongodb://{_HOST}:{self._port}/"
+        return f"mongodb://{self._credentials.user}:{self._credentials.password}@{_HOST}:{self._port}/"
 
     @property
     def pid(self) -> int | None:
@@ -114,15 +114,35 @@ class EmbeddedDatabase:
             raise _DirectoryLocked(self._directory.path)
         try:
             is_new = self._directory.begin()
-            self._port = _free_port()
+            self._port = self._find_port()
+            self._credentials = self._directory.credentials()
+            if self._credentials is None:
+                await self._prepare(command, is_new=is_new)
             await self._launch(command)
-            if is_new:
-                await self._make_tables()
-                self._directory.finish()
+            assert self._credentials is not None
+            await drop_other_users(self._command, self._credentials)
         except BaseException:
             await self._end_child(0)
             self._directory.release()
             raise
+
+    def _find_port(self) -> int:
+        port = free_port(_HOST)
+        if port is None:
+            raise EmbeddedDatabaseError(f"{_HOST} has no free port for the embedded database")
+        return port
+
+    async def _prepare(self, command: list[str], *, is_new: bool) -> None:
+        """Give the database a user, which is only possible while it asks for none: behind a port that nobody knows."""
+        await self._launch(command)
+        if is_new:
+            await self._make_tables()
+            self._directory.finish()
+        credentials = new_credentials()
+        await create_user(self._command, credentials)
+        self._directory.keep_credentials(credentials)
+        await self._end_child(_PREPARED_SECONDS)
+        self._credentials = credentials
 
     async def _make_tables(self) -> None:
         """Create all tables while the database is empty, instead of at their first write.
@@ -133,10 +153,11 @@ class EmbeddedDatabase:
             await self._command({"create": str(name), "$db": "prepare"})
         await self._command({"dropDatabase": 1, "$db": "prepare"})
 
-    async def _command(self, document: dict[str, Any]) -> None:
-        answer = await op_msg.command(_HOST, self._port, document, _READY_SECONDS)
+    async def _command(self, document: dict[str, Any]) -> dict[str, Any]:
+        answer = await op_msg.command(_HOST, self._port, document, _READY_SECONDS, self._credentials)
         if answer is None or not answer.get("ok"):
-            raise EmbeddedDatabaseError(f"the embedded database refuses {document}: {answer}")
+            raise EmbeddedDatabaseError(f"the embedded database refuses {next(iter(document))}: {answer}")
+        return answer
 
     async def stop(self, kill_after: float = 5.0) -> None:
         """Stop the child, by force after `kill_after` seconds. No acknowledged write is lost. Safe to repeat."""
@@ -148,10 +169,7 @@ class EmbeddedDatabase:
         self._directory.release()
 
     def _find_command(self) -> list[str]:
-        places = os.pathsep.join(
-            [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
-        )
-        program = shutil.which("secantusd-py", path=places)
+        program = find_program()
         if program is None:
             raise EmbeddedDatabaseError(
                 "MONGODB_URI is not set, and the embedded database is not installed; "
@@ -164,7 +182,7 @@ class EmbeddedDatabase:
         child = self._child = self._spawn(command)
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while await _answering_pid(self._port) != child.pid:  # another process may answer on the port
+                while await self._answering_pid() != child.pid:  # another process may answer on the port
                     self._raise_if_dead(child)
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
@@ -176,12 +194,20 @@ class EmbeddedDatabase:
             await self._end_child(0)
             raise
 
+    async def _answering_pid(self) -> int | None:
+        """The process id of the database server that answers on this port; None without one."""
+        ask = {"serverStatus": 1, "$db": "admin"}
+        answer = await op_msg.command(_HOST, self._port, ask, _ANSWER_SECONDS, self._credentials)
+        pid = None if answer is None else answer.get("pid")
+        return pid if isinstance(pid, int) else None
+
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         directory = self._directory
         arguments = [
             *("--config", str(directory.config_file), "--host", _HOST, "--port", str(self._port)),
             *("--storage-path", str(directory.database), "--cache-size", self._cache_size),
             *("--sync-on-commit", "--log-level", "WARNING"),
+            *([] if self._credentials is None else ["--auth"]),
             *(["--enable-test-commands"] if self._test_commands else []),
         ]
         guard = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
@@ -238,9 +264,12 @@ class EmbeddedDatabase:
         while (child := self._child) is not None and child.poll() is None:
             await asyncio.sleep(_POLL_SECONDS)
             polls += 1
-            if polls % _POLLS_PER_PROBE == 0 and await op_msg.is_broken(_HOST, self._port, _ANSWER_SECONDS):
+            if polls % _POLLS_PER_PROBE == 0 and await self._is_broken():
                 _log.error("the embedded database fails at every command, as it does when the disk is full")
                 child.kill()
+
+    async def _is_broken(self) -> bool:
+        return await op_msg.is_broken(_HOST, self._port, _ANSWER_SECONDS, self._credentials)
 
     async def _end_child(self, kill_after: float) -> None:
         child = self._child
@@ -255,7 +284,7 @@ class EmbeddedDatabase:
             elif loop.time() >= next_term:
                 next_term = loop.time() + 1.0
                 child.send_signal(signal.SIGTERM)
-                await _knock(self._port)  # the child notices the signal only when a connection comes in
+                await knock(_HOST, self._port)  # the child notices the signal only when a connection comes in
             await asyncio.sleep(_POLL_SECONDS)
         self._child = None
 
@@ -263,34 +292,3 @@ class EmbeddedDatabase:
 def _report_failure(watcher: asyncio.Task[None]) -> None:
     if not watcher.cancelled() and (error := watcher.exception()) is not None:
         _log.error("the embedded database is no longer watched", exc_info=error)
-
-
-def _free_port() -> int:
-    """Return a free port below those of outgoing connections, so that it is still free at a restart."""
-    for _ in range(1000):
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind((_HOST, port))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-            else:
-                return port
-    raise EmbeddedDatabaseError(f"{_HOST} has no free port from {_PORTS.start} to {_PORTS.stop - 1}")
-
-
-async def _knock(port: int) -> None:
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(_HOST, port)
-    except (OSError, TimeoutError):
-        return
-    writer.close()
-
-
-async def _answering_pid(port: int) -> int | None:
-    """Return the process id of the database server that answers on this port, or None."""
-    answer = await op_msg.command(_HOST, port, {"serverStatus": 1, "$db": "admin"}, _ANSWER_SECONDS)
-    pid = None if answer is None else answer.get("pid")
-    return pid if isinstance(pid, int) else None

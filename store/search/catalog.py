@@ -56,7 +56,7 @@ class Catalog:
         """Delete everything, so that the projection can be filled again."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for table in ("sessions", "metadata", "state"):
+            for table in ("sessions", "metadata", "texts", "state"):
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("INSERT INTO said (said) VALUES ('delete-all')")
 
@@ -68,6 +68,11 @@ class Catalog:
         """Return the last seq of a session whose text is indexed; None for an unknown session."""
         row = self._one("SELECT indexed FROM sessions WHERE id = ?", session_id)
         return None if row is None else int(row[0])
+
+    def ids_after(self, session_id: str, count: int) -> list[str]:
+        """So many ids at most, in their order."""
+        rows = self._connection.execute("SELECT id FROM sessions WHERE id > ? ORDER BY id LIMIT ?", (session_id, count))
+        return [row[0] for row in rows]
 
     def newest_started(self) -> int | None:
         """Return the start of the newest session, in milliseconds since 1970; None if there is no session."""
@@ -103,14 +108,27 @@ class Catalog:
         return list(behind)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Remove sessions. Their texts stay in the index but match no session."""
+        """Remove sessions, and all that was said in them."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for session_id in session_ids:
-                row = self._one("SELECT ordinal FROM sessions WHERE id = ?", session_id)
+                row = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", session_id)
                 if row is not None:
-                    connection.execute("DELETE FROM metadata WHERE ordinal = ?", row)
-                    connection.execute("DELETE FROM sessions WHERE ordinal = ?", row)
+                    self._remove(*row)
+
+    def _remove(self, ordinal: int, about_it: str) -> None:
+        execute = self._connection.execute
+        self._unsay(text_rowid(ordinal, 0), _folded(about_it))
+        low, high = text_rowid(ordinal, 1), text_rowid(ordinal + 1, 0)
+        for rowid, text in execute("SELECT rowid, text FROM texts WHERE rowid >= ? AND rowid < ?", (low, high)):
+            self._unsay(rowid, text)
+        execute("DELETE FROM texts WHERE rowid >= ? AND rowid < ?", (low, high))
+        execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
+        execute("DELETE FROM sessions WHERE ordinal = ?", (ordinal,))
+
+    def _unsay(self, rowid: int, text: str) -> None:
+        """The index keeps no texts: it must be told what it is to forget."""
+        self._connection.execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, text))
 
     def _keep(self, record: SessionRecord) -> None:
         known = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", record.session_id)
@@ -135,7 +153,7 @@ class Catalog:
     def _describe(self, ordinal: int, record: SessionRecord, before: str | None, text: str) -> None:
         execute, rowid = self._connection.execute, text_rowid(ordinal, 0)
         if before is not None:
-            execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, _folded(before)))
+            self._unsay(rowid, _folded(before))
             execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
         execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (rowid, _folded(text)))
         pairs = [(key, as_text(value)) for key, value in record.metadata.items()]
@@ -160,6 +178,7 @@ class Catalog:
         if said.text and chunks < MAX_CHUNKS:
             values = text_rowid(ordinal, chunks), _folded(said.text)
             self._connection.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", values)
+            self._connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", values)
             chunks += 1
         self._connection.execute(
             "UPDATE sessions SET indexed = ?, chunks = ? WHERE ordinal = ?", (said.last, chunks, ordinal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """The version of the tables. A projection of another version is dropped and filled again."""
 FILE_NAME = "search.sqlite3"
 
@@ -52,6 +52,7 @@ CREATE TABLE metadata (
 ) WITHOUT ROWID;
 CREATE INDEX metadata_of ON metadata (ordinal);
 CREATE VIRTUAL TABLE said USING fts5 (text, content='', detail=none, tokenize="unicode61 remove_diacritics 2");
+CREATE TABLE texts (rowid INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 

@@ -18,11 +18,11 @@ def blocks_of(page: str) -> list[str]:
 
 
 async def run_page(page: str, **names: Any) -> dict[str, Any]:
-    """Run the one block of a page with these names defined. Returns all names after it.
+    """Run the first block of a page with these names defined. Returns all names after it.
 
     `gateway` replaces the URL that the pages show.
     """
-    (block,) = blocks_of(page)
+    block, *_ = blocks_of(page)
     code = compile(
         block.replace("http://localhost:3000", str(names.pop("gateway", "http://localhost:3000"))),
         f"{page}.md",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime
 from typing import Any
 
 from turnwire.adapters.mapped import Hint
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.messages import EventIn, EventType, FinalStatus, JsonObject, Session
 from turnwire.protocol.times import format_time
+from turnwire.publishing.commands import CommandHandler
 
 
 class Recorder:
@@ -17,6 +20,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.items: list[EventIn | Hint] = []
+        self.handlers: dict[str, CommandHandler] = {}
         self.is_started = False
         self.ended: tuple[FinalStatus, str | None] | None = None
 
@@ -39,6 +43,14 @@ class Recorder:
 
     def hint(self, key: str, payload: JsonObject) -> None:
         self.items.append(Hint(key, payload))
+
+    def on_command(self, handler: CommandHandler, *commands: str) -> None:
+        self.handlers.update(dict.fromkeys(commands, handler))
+
+    async def asked(self, command: str, **payload: Any) -> str | None:
+        """What comes of a command: the text of its result."""
+        answer = self.handlers[command](CommandPush(command, command, payload, "ada", "2099-01-01T00:00:00.000Z"))
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def complete(
         self, status: FinalStatus = "completed", reason: str | None = None, *, timeout: float | None = None

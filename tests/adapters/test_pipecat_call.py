@@ -262,3 +262,15 @@ def test_the_parts_of_pipecats_latency_become_stages() -> None:
         "responseMs": 610,
     }
     assert "responseMs" not in greeting
+
+
+def test_what_a_supervisor_cuts_short_is_told_so_and_is_no_interruption_of_a_side() -> None:
+    pipeline = Pipeline()
+    pipeline.announced(1.0, "It is open until six.")
+    words = [pipeline.voiced(1.0, word) for word in ["It", "is", "open", "until", "six."]]
+    pipeline.frame(1.1, "BotStartedSpeakingFrame")
+    pipeline.played(1.2, *words[:2])
+    pipeline.frame(1.3, "SupervisorInterruptionFrame")
+    (cut,) = pipeline.told.payloads("bot_speech")
+    assert (cut["text"], cut["unsaid"], cut["cutBy"]) == ("It is", "open until six.", "supervisor")
+    assert pipeline.told.payloads("interruption")[0]["by"] == "supervisor"

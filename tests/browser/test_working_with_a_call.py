@@ -270,11 +270,11 @@ async def test_the_page_asks_for_a_token_if_the_gateway_requires_one(gateway: Ga
 
     await page.route("**/sessions*", guard)
     await page.goto(gateway.url)
-    await expect(page.get_by_role("heading", name="This gateway requires a token")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Log in to this gateway")).to_be_visible()
     await check_access(page)
     await page.get_by_label("Token").fill("bad")
     await page.get_by_label("Token").press("Enter")
-    await expect(page.get_by_role("alert")).to_contain_text("is not accepted")
+    await expect(page.get_by_role("alert")).to_contain_text("did not accept the token")
     await page.get_by_label("Token").fill("good.one")
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator(".call-row")).to_have_count(1)

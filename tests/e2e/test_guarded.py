@@ -45,10 +45,12 @@ def test_serving_a_public_address_without_keys_is_refused_and_both_remedies_are_
     assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
-def test_serving_a_public_address_without_authentication_logs_a_warning(tmp_path: Path) -> None:
+def test_serving_a_public_address_without_authentication_warns_in_the_log_and_on_the_page(tmp_path: Path) -> None:
     env = {"HOST": "0.0.0.0", "TURNWIRE_AUTH": "none", "TURNWIRE_ALLOWED_HOSTS": "*"}
     with GatewayProcess(tmp_path, env=env) as gateway:
         assert "anyone who reaches this gateway" in gateway.wait_for_line("TURNWIRE_AUTH=none")
+        with urllib.request.urlopen(gateway.url, timeout=10) as page:
+            assert 'role="alert">TURNWIRE_AUTH=none on 0.0.0.0: anyone' in page.read().decode()
 
 
 def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> None:

@@ -11,10 +11,14 @@ import pytest
 from tests.support.checker import assert_clean
 from tests.support.faults.bus import LossyHub
 from tests.support.faults.clients import Bot, Caller
+from tests.support.faults.commands import Butler, Supervisor
 from tests.support.faults.followers import Dashboard
 from tests.support.faults.visitors import Ender, Idler, Leaver, Visitor
 from tests.support.faults.world import World, run_world
 from tests.support.in_memory import set_wall_clock, shrink_pages
+
+_COMMANDS_EACH = 4
+"""Each so many-th schedule has a session more, with commands."""
 
 
 class _Errors(logging.Handler):
@@ -30,15 +34,21 @@ class _Errors(logging.Handler):
 
 
 async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: bool) -> World:
-    world = World(seed, gateways=gateways, sessions=4, hub=LossyHub(seed) if bus else None)
+    commands = seed % _COMMANDS_EACH == 0
+    world = World(seed, gateways=gateways, sessions=4 + commands, hub=LossyHub(seed) if bus else None)
     set_wall_clock(patch, world.stamp)
     await world.create_sessions()
     bots = [Bot(world, "one", "s0", 10), Bot(world, "two", "s0", 10)]
     bots += [Leaver(world, "leaver", "s1", 10), Leaver(world, "later", "s1", 6), Idler(world, "idler", "s2", 6)]
     callers = [Caller(world, "s0", 4), Ender(world, "s1", 3), Caller(world, "s3", 3)]
     visitors = [Visitor(world, session_id, 6) for session_id in world.histories]
+    supervisors: list[Supervisor] = []
+    if commands:
+        bots += [Butler(world, "butler", "s4", 6), Bot(world, "valet", "s4", 3)]
+        supervisors = [Supervisor(world, "s4", 5), Supervisor(world, "s4", 5)]
     writers = [bot.run() for bot in bots]
     writers += [caller.run() for caller in callers] + [visitor.run() for visitor in visitors]
+    writers += [supervisor.run() for supervisor in supervisors]
     dashboards = [Dashboard(world, name, session_id) for name, session_id in (("left", "s0"), ("right", "s1"))]
     await world.play(writers, [dashboard.run() for dashboard in dashboards])
     return world
@@ -76,6 +86,8 @@ def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str
         abandoned=ends.count("abandoned"),
         pages=len(world.database.majority["digests"]),
         failovers=world.database.term,
+        commands=sum(len({each.command_id for each in history.asked}) for history in histories),
+        carried_out=sum(len(history.begun) for history in histories),
         crashes=sum(gateway.starts - 1 for gateway in world.gateways),
     )
 

@@ -116,6 +116,8 @@ class Soak:
             acks=tally.acks,
             duplicates_answered=tally.duplicates,
             delivered=tally.delivered,
+            commands=tally.commands,
+            carried_out=tally.carried_out,
             claims=tally.claims,
             subscriptions=tally.subscriptions,
             p50_ms=tally.percentile(0.5),

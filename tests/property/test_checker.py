@@ -9,9 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.checker import Kind, assert_clean, check
-from tests.support.history import Answer, Entry, Following, History, RestAppend, Sending, load, save
+from tests.support.checker import assert_clean, check
+from tests.support.command_checker import is_of_a_command
+from tests.support.history import (
+    Answer,
+    Attendance,
+    CommandAsked,
+    CommandBegun,
+    Entry,
+    Following,
+    History,
+    RestAppend,
+    Sending,
+    load,
+    save,
+)
 from tests.support.history_runs import Run, clean_histories, content
+from tests.support.violations import Kind
 
 pytestmark = pytest.mark.property
 
@@ -56,7 +70,8 @@ def store_twice(history: History, at: int) -> None:
 
 
 def change_a_stored_payload(history: History, at: int) -> None:
-    index = at % len(history.log)
+    by_clients = [index for index, entry in enumerate(history.log) if not is_of_a_command(entry.event_id)]
+    index = by_clients[at % len(by_clients)]
     old = history.log[index]
     history.log[index] = Entry(old.seq, old.event_id, content(-1), old.timestamp, old.epoch)
 
@@ -226,6 +241,66 @@ def store_what_nobody_sent(history: History, _: int) -> None:
     history.log.append(Entry(len(history.log) + 1, "from nowhere", content(-5), "t", history.log[-1].epoch))
 
 
+def asks(history: History, *, in_log: bool = True) -> CommandAsked:
+    """A command more, which nobody has carried out."""
+    asked = CommandAsked("planted", content(0), expires_at=100.0, answered_at=50.0)
+    history.asked.append(asked)
+    if in_log:
+        log_entry(history, "control.requested:planted")
+    return asked
+
+
+def log_entry(history: History, event_id: str) -> None:
+    history.log.append(Entry(len(history.log) + 1, event_id, content(0), "t"))
+
+
+def begin(history: History, asked: CommandAsked, at: float = 51.0) -> None:
+    history.begun.append(CommandBegun("bot", asked.command_id, asked.content, at, asked.expires_at))
+
+
+def answer_a_command_that_is_not_stored(history: History, _: int) -> None:
+    asks(history, in_log=False)
+
+
+def keep_a_command_from_a_bot_that_is_there(history: History, at: int) -> None:
+    asks(history)
+    history.attended.append(Attendance(since=at % 50, until=None if at % 2 else 65.0))
+
+
+def forget_what_became_of_a_command(history: History, _: int) -> None:
+    asked = asks(history)
+    asked.settled = True
+    begin(history, asked)
+
+
+def carry_out_a_command_twice(history: History, _: int) -> None:
+    asked = asks(history)
+    begin(history, asked)
+    begin(history, asked, at=52.0)
+
+
+def carry_out_a_command_late(history: History, _: int) -> None:
+    begin(history, asks(history), at=101.0)
+
+
+def carry_out_what_nobody_asked_for(history: History, _: int) -> None:
+    history.begun.append(CommandBegun("bot", "nobody's", content(0), 1.0, 2.0))
+
+
+def carry_out_something_else(history: History, _: int) -> None:
+    asked = asks(history)
+    history.begun.append(CommandBegun("bot", asked.command_id, content(-7), 51.0, asked.expires_at))
+
+
+def end_a_command_before_it_was_asked_for(history: History, _: int) -> None:
+    log_entry(history, "control.ended:planted")
+    asks(history)
+
+
+def store_a_command_that_nobody_asked_for(history: History, _: int) -> None:
+    log_entry(history, "control.requested:nobody's")
+
+
 PLANTED: list[tuple[Callable[[History, int], None], Kind]] = [
     (lose_the_last_event, Kind.LOST),
     (lose_what_opened_spoke_of, Kind.LOST),
@@ -260,6 +335,15 @@ PLANTED: list[tuple[Callable[[History, int], None], Kind]] = [
     (say_caught_up_too_early, Kind.WRONG_CAUGHT_UP),
     (say_caught_up_twice, Kind.WRONG_CAUGHT_UP),
     (store_what_nobody_sent, Kind.PHANTOM),
+    (answer_a_command_that_is_not_stored, Kind.COMMAND_LOST),
+    (keep_a_command_from_a_bot_that_is_there, Kind.COMMAND_LOST),
+    (forget_what_became_of_a_command, Kind.COMMAND_LOST),
+    (carry_out_a_command_twice, Kind.COMMAND_REPEATED),
+    (carry_out_a_command_late, Kind.COMMAND_LATE),
+    (carry_out_what_nobody_asked_for, Kind.COMMAND_PHANTOM),
+    (carry_out_something_else, Kind.COMMAND_PHANTOM),
+    (end_a_command_before_it_was_asked_for, Kind.COMMAND_PHANTOM),
+    (store_a_command_that_nobody_asked_for, Kind.COMMAND_PHANTOM),
 ]
 
 

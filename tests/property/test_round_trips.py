@@ -20,6 +20,7 @@ from turnwire.protocol.messages import (
     CaughtUp,
     Complete,
     Completed,
+    Erased,
     Error,
     Event,
     EventIn,
@@ -120,6 +121,7 @@ subscriber_pushes = common | st.one_of(
         SessionsPush, refs, st.lists(sessions, max_size=3), st.just(UNSET) | st.dictionaries(ids, summaries, max_size=2)
     ),
     st.builds(Unsubscribed, refs),
+    st.builds(Erased, refs, refs),
 )
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,20 +16,6 @@ from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.mongo import Store
 from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionQuery
-
-
-@pytest.fixture
-async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
-    async with ForgingProxy(database_uri) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store that is not prepared yet, whose database is behind the proxy."""
-    store = Store.connect(proxy.uri, database_name)
-    yield store
-    await store.close()
 
 
 def answering(proxy: ForgingProxy, *, version: str | None = None, **hello: Any) -> None:

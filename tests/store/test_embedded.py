@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store.embedded import die_with_parent
@@ -63,6 +65,29 @@ async def test_the_embedded_database_answers_as_soon_as_it_has_started(tmp_path:
         assert await asyncio.to_thread(names, database.uri) == ["a"]
         assert database.pid is not None
         assert database.restarts == 0
+
+
+async def test_only_its_own_user_is_let_in_and_one_from_before_there_were_users_gets_one(tmp_path: Path) -> None:
+    kept = tmp_path / "database.credentials"
+    async with EmbeddedDatabase(tmp_path) as database:
+        await asyncio.to_thread(insert, database.uri, "a")
+        first, stranger = database.uri, f"mongodb://{database.uri.rpartition('@')[2]}"
+        for uri in (stranger, stranger.replace("://", "://turnwire:wrong@")):
+            with pytest.raises(OperationFailure):
+                await asyncio.to_thread(names, uri)
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.unlink()
+    async with EmbeddedDatabase(tmp_path) as database:
+        assert await asyncio.to_thread(names, database.uri) == ["a"]
+        old = f"{first.rpartition('@')[0]}@{database.uri.rpartition('@')[2]}"
+        with pytest.raises(OperationFailure):
+            await asyncio.to_thread(names, old)
+
+
+async def test_credentials_that_cannot_be_read_are_said_plainly_and_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "database.credentials").write_text("damaged")
+    with pytest.raises(EmbeddedDatabaseError, match=r"database\.credentials"):
+        await EmbeddedDatabase(tmp_path).start()
 
 
 async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_data(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,20 +18,6 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def proxy(database_uri: str) -> AsyncIterator[ForgingProxy]:
-    async with ForgingProxy(database_uri) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def forged(proxy: ForgingProxy, database_name: str) -> AsyncIterator[Store]:
-    """A store whose database is behind the proxy."""
-    store = Store.connect(proxy.uri, database_name)
-    yield store
-    await store.close()
 
 
 def documents(session_id: str, first: int, count: int, **payload: Any) -> list[dict[str, Any]]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-
-import pytest
 
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
@@ -14,14 +11,6 @@ from turnwire.store.sessions import SessionRecord
 STARTED = datetime(2025, 12, 21, 10, 30, tzinfo=UTC)
 ENDED = datetime(2025, 12, 21, 10, 31, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 21, 10, 30, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(database_uri: str, database_name: str) -> AsyncIterator[Store]:
-    store = Store.connect(database_uri, database_name)
-    await store.prepare()
-    yield store
-    await store.close()
 
 
 def records(count: int) -> list[SessionRecord]:
@@ -62,6 +51,14 @@ async def test_an_end_whose_conditions_do_not_hold_changes_nothing(store: Store)
     stored = await store.sessions.load("s0")
     assert stored is not None
     assert (stored.status, stored.ended_at) == ("initiated", None)
+
+
+async def test_of_two_equal_ends_one_stands_and_it_stands_in_every_attempt(store: Store) -> None:
+    (record,) = records(1)
+    await store.sessions.create(record)
+    assert await store.sessions.end(record, "completed", ENDED, "bye", "here")
+    assert not await store.sessions.end(record, "completed", ENDED, "bye", "there")
+    assert await store.sessions.end(record, "completed", ENDED, "bye", "here")
 
 
 async def test_an_end_of_an_unknown_session_does_not_succeed(store: Store) -> None:

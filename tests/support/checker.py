@@ -7,45 +7,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 
-from msgspec import Struct
-
+from tests.support.command_checker import broken_commands, is_of_a_command
 from tests.support.history import Answer, Entry, Following, History, Publishing, Sending
-
-
-class Kind(StrEnum):
-    """Kinds of violations in a history."""
-
-    LOST = "acked and lost"
-    DOUBLED = "stored twice"
-    CHANGED = "payload changed"
-    MOVED = "an ack whose seq changed"
-    HOLE = "hole or disorder in the log"
-    MISORDERED = "publisher order broken"
-    SKIPPED = "stored without what the publisher had sent before it"
-    FENCED = "stored or acked for a fenced epoch"
-    SHARED_EPOCH = "one epoch, several publishers"
-    MISANSWERED = "answers that are not one for each sending, in order"
-    NOT_FINAL = "a nack that is not final"
-    REFUSED = "nacked and stored"
-    MISOPENED = "an opened that contradicts the log"
-    SUBSCRIBER_HOLE = "subscriber hole"
-    SUBSCRIBER_REPEAT = "subscriber repeat"
-    DIVERGED = "subscriber divergence"
-    NOT_DURABLE = "delivered but not durable"
-    NOT_CAUGHT_UP = "never caught up"
-    WRONG_CAUGHT_UP = "a caughtUp that is not where the subscriber stands"
-    PHANTOM = "phantom event"
-
-
-class Violation(Struct, frozen=True):
-    kind: Kind
-    session_id: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: session {self.session_id!r}: {self.text}"
+from tests.support.violations import Kind, Violation
 
 
 def check(histories: Iterable[History]) -> list[Violation]:
@@ -102,6 +67,8 @@ class _SessionCheck:
         ):
             for kind, text in rule():
                 yield Violation(kind, self.history.session_id, text)
+        for kind, text in broken_commands(self.history):
+            yield Violation(kind, self.history.session_id, text)
 
     def _log(self) -> Iterator[tuple[Kind, str]]:
         for expected, entry in enumerate(self.history.log, start=1):
@@ -111,6 +78,8 @@ class _SessionCheck:
         for event_id, entries in self.by_id.items():
             if len(entries) > 1:
                 yield Kind.DOUBLED, f"{event_id!r} is at {[entry.seq for entry in entries]}"
+            if is_of_a_command(event_id):
+                continue
             if event_id not in self.contents:
                 yield Kind.PHANTOM, f"{event_id!r} at seq={entries[0].seq} was never sent"
             elif any(entry.content not in self.contents[event_id] for entry in entries):

@@ -51,7 +51,8 @@ class ForgingProxy:
     def uri(self) -> str:
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
+        user = self._target.netloc.rpartition("@")[0]
+        return f"mongodb://{user}@127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def forge(self, command: str, how: Forge | Document | None) -> None:
         """From now on, answer these commands like this; with None, as the database does."""

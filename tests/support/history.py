@@ -74,6 +74,38 @@ class RestAppend(Struct, array_like=True):
     stored: list[Entry] | None = None
 
 
+class CommandAsked(Struct, array_like=True):
+    """A command as one supervisor asked for it, over all its attempts. Times are seconds of one clock."""
+
+    command_id: str
+    content: str
+    expires_at: float
+    """The earliest moment at which it may have expired: that of the first attempt."""
+    answered_at: float | None = None
+    """When it was first answered, and so in the log; None when it never was."""
+    settled: bool = False
+    """Whether it was told to have come to an end, by the bot."""
+
+
+class CommandBegun(Struct, frozen=True, array_like=True):
+    """One carrying out of a command, at its beginning."""
+
+    process: str
+    """The bot's: it remembers what it has carried out, over all its connections."""
+    command_id: str
+    content: str
+    at: float
+    expires_at: float
+
+
+class Attendance(Struct, array_like=True):
+    """A connection of a bot that takes commands, from its `accept` on."""
+
+    since: float
+    until: float | None = None
+    """None while it lasts."""
+
+
 class Following(Struct, array_like=True):
     """One subscription, from its `subscribed` on."""
 
@@ -91,6 +123,9 @@ class History(Struct):
     publishings: list[Publishing] = field(default_factory=list)
     rest: list[RestAppend] = field(default_factory=list)
     followings: list[Following] = field(default_factory=list)
+    asked: list[CommandAsked] = field(default_factory=list)
+    begun: list[CommandBegun] = field(default_factory=list)
+    attended: list[Attendance] = field(default_factory=list)
     must_have_all: set[str] = field(default_factory=set)
     """Subscribers that had enough time to receive the whole log."""
     refusable: set[str] = field(default_factory=set)
@@ -104,6 +139,9 @@ class History(Struct):
         self.publishings += other.publishings
         self.rest += other.rest
         self.followings += other.followings
+        self.asked += other.asked
+        self.begun += other.begun
+        self.attended += other.attended
         self.must_have_all |= other.must_have_all
         self.refusable |= other.refusable
 

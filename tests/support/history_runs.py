@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.support.history import Answer, Entry, Following, History, Publishing, RestAppend, Sending, content_of
+from tests.support.history import (
+    Answer,
+    CommandAsked,
+    CommandBegun,
+    Entry,
+    Following,
+    History,
+    Publishing,
+    RestAppend,
+    Sending,
+    content_of,
+)
 
 
 def content(number: int) -> str:
@@ -69,6 +80,21 @@ class Run:
         self.store(sendings, None)
         self.history.rest.append(RestAppend("caller", sendings, [*self.history.log[-count:]]))
 
+    def command(self, *, begun: bool = True) -> None:
+        """A supervisor asks, and a bot that is there carries it out."""
+        number = len(self.history.asked)
+        asked = CommandAsked(f"c{number}", content(number), expires_at=100.0, answered_at=50.0, settled=begun)
+        self.history.asked.append(asked)
+        self._write(f"control.requested:{asked.command_id}")
+        if begun:
+            self.history.begun.append(CommandBegun("bot", asked.command_id, asked.content, 51.0, asked.expires_at))
+            self._write(f"control.accepted:{asked.command_id}")
+        self._write(f"control.ended:{asked.command_id}")
+
+    def _write(self, event_id: str) -> None:
+        log = self.history.log
+        log.append(Entry(len(log) + 1, event_id, content(0), f"t{len(log)}"))
+
     def follow(self, name: str, taken: int) -> None:
         """Let a subscriber resume from its position, and cut it off after `taken` events."""
         before = self.readers.get(name)
@@ -92,6 +118,7 @@ STEPS = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 4), st.integers(0, 4)),
     st.tuples(st.just("connect"), st.booleans()),
     st.tuples(st.just("bad")),
+    st.tuples(st.just("command"), st.booleans()),
     st.tuples(st.just("rest"), st.integers(1, 3)),
     st.tuples(st.just("follow"), st.sampled_from(["dashboard", "archive"]), st.integers(0, 6)),
 )
@@ -113,6 +140,8 @@ def clean_histories(draw: st.DrawFn) -> History:
                 run.connect(same_gateway=same)
             case ("bad",):
                 run.send_bad()
+            case ("command", bool(begun)):
+                run.command(begun=begun)
             case ("rest", int(count)):
                 run.rest(count)
             case ("follow", str(name), int(taken)):

@@ -14,14 +14,15 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import claiming, ending, grace
+from turnwire.gateway.live import advancing, claiming, ending, erasing, grace, instructing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.log import known_log
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
-from turnwire.gateway.sessions import live_sessions, requests, sweeping
+from turnwire.gateway.sessions import erasing as removing
+from turnwire.gateway.sessions import live_sessions, requests, sweeping, tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol import rules
 from turnwire.protocol.control.messages import CommandPush
@@ -48,8 +49,12 @@ _LONGEST_SECONDS = 120.0
 class Seat:
     """A publisher, as its session sees it. It keeps everything it is told."""
 
-    def __init__(self, epoch: int = 0) -> None:
+    def __init__(self, epoch: int = 0, holder: str = "bot", *, admin: bool = False) -> None:
         self.epoch = epoch
+        self.holder = holder
+        self.admin = admin
+        self.replaced: str | None = None
+        """Whose publisher it has taken the session from."""
         self.finished = False
         self.opened: Opened | None = None
         self.answers: list[AckItem | NackItem] = []
@@ -83,8 +88,11 @@ class Seat:
     def close(self, code: int, reason: str) -> None:
         self.codes.append(code)
 
-    def may_replace(self, other: object) -> bool:
-        return True
+    def may_take_from(self, holder: str) -> bool:
+        return self.admin or holder == self.holder
+
+    def took_over(self, holder: str | None) -> None:
+        self.replaced = holder
 
     @property
     def seqs(self) -> list[int | None]:
@@ -113,6 +121,7 @@ class Crowd:
         self.events: list[Event] = []
         self.signals: list[str] = []
         self.changes = 0
+        self.was_erased = False
 
     def advanced(self, events: Sequence[Event]) -> None:
         self.events += events
@@ -122,6 +131,9 @@ class Crowd:
 
     def session_changed(self) -> None:
         self.changes += 1
+
+    def erased(self) -> None:
+        self.was_erased = True
 
     def rolled_back(self, last_seq: int) -> None:
         raise AssertionError("the database keeps what it has confirmed")
@@ -177,8 +189,8 @@ class MemoryGateway:
         """Append by REST."""
         return await self.requests.append(live.session_id, list(events), 100)
 
-    async def claim(self, live: LiveSession) -> Seat:
-        seat = Seat()
+    async def claim(self, live: LiveSession, seat: Seat | None = None) -> Seat:
+        seat = seat or Seat()
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         live.submit(ClaimItem(seat, done))
         seat.opened = await done
@@ -209,7 +221,7 @@ def _record_calls(observer: object) -> list[tuple[str, tuple[Any, ...]]]:
         told.append((name, arguments))
         listener(*arguments, **options)
 
-    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over"):
+    for name in ("advanced", "changed", "created", "unwritten", "written", "round_answered", "taken_over", "erased"):
         setattr(observer, name, partial(tell, name, getattr(observer, name)))
     return told
 
@@ -250,8 +262,9 @@ def virtual_now() -> datetime:
 
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
-    """Make the sessions see this wall clock, by default that of virtual time."""
-    for module in (claiming, ending, grace, live_sessions, requests, sweeping):
+    """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
+    modules = (advancing, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests, sweeping)
+    for module in (*modules, tending):
         patch.setattr(module, "utc_now", now)
 
 

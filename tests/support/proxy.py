@@ -25,7 +25,8 @@ class DatabaseProxy:
     def uri(self) -> str:
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
+        user = self._target.netloc.rpartition("@")[0]
+        return f"mongodb://{user}@127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def lose_answer_to(self, command: str) -> None:
         """Let the next such command be carried out, and break the connection before its answer."""

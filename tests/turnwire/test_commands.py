@@ -174,3 +174,34 @@ async def test_an_expired_command_is_not_begun_whatever_the_bots_clock_says() ->
     commands.received(push("late", gateways - timedelta(seconds=1)))
     commands.received(push("good", gateways + timedelta(seconds=10)))
     assert [each.command_id for each in await settled(commands) if isinstance(each, CommandResult)] == ["good", "good"]
+
+
+async def test_when_the_call_ends_what_has_begun_gets_its_end_too() -> None:
+    commands = Commands(lambda: None)
+    hangs = asyncio.Event()
+    commands.handle(lambda _: hangs.wait(), [])  # type: ignore[arg-type, return-value] # what it returns is never seen
+    now = datetime.now(UTC)
+    commands.connected(opened_at(now))
+    in_time = now + timedelta(seconds=10)
+    commands.received(CommandPush("a", "whisper", {"text": "x"}, None, format_time(in_time)))
+    commands.received(CommandPush("b", "end", {}, None, format_time(in_time)))
+    commands.received(CommandPush("c", "say", {"text": "x", "end": True}, None, format_time(in_time)))
+    await settled(commands)
+    commands.ending()
+    assert await settled(commands) == [
+        CommandResult("a", "failed", "the call has ended"),
+        CommandResult("b", "done"),
+        CommandResult("c", "done"),
+    ]
+    commands.close()
+
+
+async def test_the_result_of_the_last_command_is_told_before_the_bot_leaves(gateway: Gateway) -> None:
+    session_id = new_id("call")
+    async with Publisher(gateway.url, session_id) as call:
+        carried_out = asyncio.Event()
+        call.on_command(lambda _: carried_out.set(), "say")
+        await until_accepted(gateway, session_id, ["say"])
+        await ask(gateway, session_id, "c1", "say")
+        await carried_out.wait()
+    await until_controls(gateway, session_id, ("requested", "c1"), ("accepted", "c1"), ("done", "c1"))

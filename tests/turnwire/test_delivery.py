@@ -25,7 +25,7 @@ from turnwire.protocol.messages import (
     Shape,
     Signal,
 )
-from turnwire.publishing.delivery import UNTOLD, Delivery
+from turnwire.publishing.delivery import MAX_NACKS, UNTOLD, Delivery
 from turnwire.publishing.event_encoder import EventEncoder
 from turnwire.publishing.outbox import Outbox
 
@@ -125,8 +125,20 @@ def test_a_nack_that_is_not_final_makes_the_publisher_reconnect(delivery: Delive
     sent(delivery)
     with pytest.raises(Lost):
         delivery.received(Nack([NackItem("a", ErrorCode.OVERLOADED, "later", True)]), 0.0)
-    assert delivery.nacks == []
+    assert list(delivery.nacks) == []
     assert len(delivery.outbox) == 1
+
+
+def test_refusals_kept_are_bounded_and_all_are_counted(delivery: Delivery) -> None:
+    for number in range(MAX_NACKS + 5):
+        add(delivery, str(number))
+        sent(delivery)
+        delivery.received(Nack([NackItem(str(number), ErrorCode.EVENT_CONFLICT, "no", False)]), 0.0)
+    assert (delivery.refused, len(delivery.nacks), delivery.nacks[0].event_id) == (MAX_NACKS + 5, MAX_NACKS, "5")
+    with pytest.raises(errors.EventsRejected) as raised:
+        delivery.report_nacks(None)
+    assert len(raised.value.nacks) == MAX_NACKS
+    delivery.report_nacks(None)
 
 
 def test_an_error_is_final_or_makes_the_publisher_reconnect(delivery: Delivery) -> None:

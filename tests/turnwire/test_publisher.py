@@ -54,7 +54,7 @@ async def test_a_bot_may_choose_event_ids_and_timestamps(gateway: Gateway) -> No
     assert before <= datetime.fromisoformat(fourth.timestamp) <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("session_id", ["a/b", "50% of ü?#&", "..", "a%2Fb", " "])
+@pytest.mark.parametrize("session_id", ["a/b", "50% of ü?#&", "...", "a%2Fb", " "])
 async def test_a_publisher_works_with_any_session_id(gateway: Gateway, session_id: str) -> None:
     async with Publisher(gateway.url, session_id) as call:
         await call.send("system", {})

@@ -70,6 +70,7 @@ def event(**fields: Any) -> dict[str, Any]:
         (call("s2", events=[event(eventId="")]), r"line 2: events\[0\]: eventId must have 1 to 256"),
         (call("s2", events=[event(payload={"n": 2**63})]), r"line 2: events\[0\]: payload.n: an integer"),
         (call(""), "line 2: sessionId must have 1 to 256"),
+        (call(".."), r"line 2: sessionId must not be \.\."),
         (call("s1"), "line 2: session 's1' is in line 1 already"),
     ],
 )

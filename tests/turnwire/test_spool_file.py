@@ -59,6 +59,14 @@ class Model:
     def _note(self) -> None:
         self.states.append((self.path.stat().st_size, list(self.events)))
 
+    def play(self, acts: list[bytes | int]) -> None:
+        """Add each event; for a number, let so many leave."""
+        for act in acts:
+            if isinstance(act, bytes):
+                self.add(act)
+            else:
+                self.leave(act)
+
     def held_at(self, size: int) -> list[bytes]:
         """Return the events in the first `size` bytes of the file."""
         return next((events for end, events in reversed(self.states) if end <= size), [])
@@ -75,11 +83,7 @@ def test_a_spool_cut_anywhere_holds_what_it_held_at_that_length(
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         model = Model(Path(directory, "spool"), slack)
-        for act in acts:
-            if isinstance(act, bytes):
-                model.add(act)
-            else:
-                model.leave(act)
+        model.play(acts)
         written = model.path.read_bytes()
         assert recover(written).events == model.events
         cut = data.draw(st.integers(0, len(written)), label="cut")
@@ -96,11 +100,7 @@ def test_a_damaged_byte_in_a_spool_costs_only_the_event_it_belongs_to(
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         model = Model(Path(directory, "spool"), slack)
-        for act in acts:
-            if isinstance(act, bytes):
-                model.add(act)
-            else:
-                model.leave(act)
+        model.play(acts)
         written = bytearray(model.path.read_bytes())
         written[data.draw(st.integers(0, len(written) - 1), label="byte")] ^= data.draw(st.integers(1, 255), label="by")
         found = recover(bytes(written))
@@ -152,11 +152,7 @@ def test_a_cut_spool_is_continued_after_its_last_whole_record(
         path = Path(directory, "spool")
         model = Model(path, 10**9)
         model.add(b"first")
-        for act in acts:
-            if isinstance(act, bytes):
-                model.add(act)
-            else:
-                model.leave(act)
+        model.play(acts)
         model.add(b"last")
         size = max(path.stat().st_size - cut_off, model.states[0][0])
         os.truncate(path, size)

@@ -11,21 +11,34 @@ async with session:
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import field
 from turnwire.adapters.mapped import deliver
-from turnwire.adapters.openai_realtime import RealtimeMapper
-from turnwire.adapters.target import Target
+from turnwire.adapters.openai_realtime import RealtimeMapper, speak_for
+from turnwire.adapters.target import CommandTarget, PublisherTarget, Target
 
 log = logging.getLogger("turnwire")
 
 
-def listen(model: Any, call: Target) -> Listener:
-    """Post what a `RealtimeModel` hears from its server. `call` is your publisher, which you also end."""
+def listen(
+    model: Any,
+    call: PublisherTarget,
+    *,
+    commands: bool = True,
+    hang_up: Callable[[str], Awaitable[object]] | None = None,
+) -> Listener:
+    """Post what a `RealtimeModel` hears from its server. `call` is your publisher, which you also end.
+
+    With `commands`, supervisors may whisper to the model and speak through it. They may end the call if you give
+    `hang_up`, which is called with the reason.
+    """
     listener = Listener(call)
     model.add_listener(listener)
+    if commands:
+        listener.speak_for(call, model, hang_up)
     return listener
 
 
@@ -36,6 +49,22 @@ class Listener:
         self._call = call
         self._mapper = RealtimeMapper()
         self._notes = CallNotes(call)
+
+    def speak_for(self, call: CommandTarget, model: Any, hang_up: Callable[[str], Awaitable[object]] | None) -> None:
+        """Have supervisors speak through the model."""
+
+        async def send(event: dict[str, Any]) -> None:
+            from agents.realtime import RealtimeModelSendRawMessage  # noqa: PLC0415 -- it imports the SDK
+
+            kind, fields = event["type"], {name: value for name, value in event.items() if name != "type"}
+            await model.send_event(RealtimeModelSendRawMessage(message={"type": kind, "other_data": fields}))
+
+        async def interrupt() -> None:
+            from agents.realtime import RealtimeModelSendInterrupt  # noqa: PLC0415 -- it imports the SDK
+
+            await model.send_event(RealtimeModelSendInterrupt())
+
+        speak_for(call, self._mapper, send, hang_up=hang_up, interrupt=interrupt)
 
     async def on_event(self, event: Any) -> None:
         """Map one of the model's events. The model calls this, without having to wait."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from turnwire.protocol.messages import EventType, FinalStatus, JsonObject, Session
+from turnwire.publishing.commands import CommandHandler
 
 
 class Target(Protocol):
@@ -23,7 +24,17 @@ class Target(Protocol):
     def hint(self, key: str, payload: JsonObject) -> None: ...
 
 
-class CallTarget(Target, Protocol):
+class CommandTarget(Protocol):
+    """A publisher whose commands an adapter carries out."""
+
+    def on_command(self, handler: CommandHandler, *commands: str) -> None: ...
+
+
+class PublisherTarget(Target, CommandTarget, Protocol):
+    """A target that also receives commands."""
+
+
+class CallTarget(PublisherTarget, Protocol):
     """A target whose session the adapter starts and ends."""
 
     session_id: str

@@ -10,6 +10,7 @@ import typer
 
 from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
+from turnwire.commands.delete import delete
 from turnwire.commands.key import key
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
@@ -31,7 +32,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, resend, key, dashboard, reindex, path):
+    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path):
         app.command()(each)
 
 

@@ -29,7 +29,7 @@ _REMEMBERED = 1000
 
 
 class _Known(Struct):
-    command: str
+    ends_call: bool
     result: CommandResult | None = None
     """The last result."""
 
@@ -37,9 +37,10 @@ class _Known(Struct):
 class Commands:
     """The commands of one publisher, across connections. Belongs to the publisher's event loop."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is called when there is something to send."""
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """`wake` is called when there is something to send. The clock gives the time of day."""
         self._wake = wake
+        self._clock = clock
         self._handlers: dict[str, CommandHandler] = {}
         self._known: dict[str, _Known] = {}
         self._results: deque[CommandResult] = deque()
@@ -59,10 +60,15 @@ class Commands:
 
     def connected(self, opened: Opened) -> None:
         """On a new connection, send again the accepted commands, and the results that may not have been read."""
-        self._ahead = parse_time(opened.server_time) - datetime.now(UTC)
+        self._ahead = parse_time(opened.server_time) - self._clock()
         self._accept_due = bool(self._handlers)
         self._results.extendleft(reversed(self._unsure))
         self._unsure = []
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to send."""
+        return self._accept_due or bool(self._results)
 
     def next_message(self) -> Accept | CommandResult | None:
         """Return the message to send now, or None."""
@@ -83,7 +89,7 @@ class Commands:
         if known is not None:
             if known.result is not None:
                 self._results.append(known.result)
-        elif handler is not None and datetime.now(UTC) + self._ahead < parse_time(push.expires_at):
+        elif handler is not None and self._clock() + self._ahead < parse_time(push.expires_at):
             self._remember(push)
             self._report(push.command_id, "accepted")
             task = asyncio.create_task(self._carry_out(handler, push), name=f"command {push.command_id}")
@@ -91,7 +97,8 @@ class Commands:
             task.add_done_callback(self._tasks.discard)
 
     def _remember(self, push: CommandPush) -> None:
-        self._known[push.command_id] = _Known(push.command)
+        ends_call = push.command == "end" or push.payload.get("end") is True
+        self._known[push.command_id] = _Known(ends_call)
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -116,10 +123,15 @@ class Commands:
         self._wake()
 
     def ending(self) -> None:
-        """Report a started `end` as done, because the session's end is requested and no report can follow it."""
+        """Report an end for each started command, because the session's end is requested and no report can follow it.
+
+        A command that ends the call is done. The others have failed.
+        """
         for command_id, known in self._known.items():
-            if known.command == "end":
+            if known.ends_call:
                 self._report(command_id, "done")
+            else:
+                self._report(command_id, "failed", "the call has ended")
 
     def close(self) -> None:
         """Cancel the commands being carried out."""

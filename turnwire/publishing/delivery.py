@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from msgspec import Raw, Struct
 
 from turnwire.connecting.handshake import Lost
-from turnwire.errors import refusal
+from turnwire.errors import EventsRejected, refusal
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import ErrorCode
@@ -56,6 +57,8 @@ class EventLimits(Struct, frozen=True):
     depth: int
 
 
+MAX_NACKS = 1000
+"""Refused events that are kept; the oldest give way. A bot that goes on to send what is refused must not grow."""
 UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
 """The limits until the gateway tells its own: the protocol's defaults."""
 
@@ -89,8 +92,11 @@ class Delivery:
         """Whether the session has ended and this publisher is done with it."""
         self.leaving: Goaway | None = None
         """The gateway's notice that it will close the connection and accepts nothing more on it."""
-        self.nacks: list[NackItem] = []
-        self.unreported: list[NackItem] = []
+        self.refused = 0
+        """The number of events that the gateway has refused."""
+        self.nacks: deque[NackItem] = deque(maxlen=MAX_NACKS)
+        self.unreported: deque[NackItem] = deque(maxlen=MAX_NACKS)
+        """Refusals that neither a callback nor an exception has reported."""
         self.ending: Complete | None = None
         self.dropped = 0
         """The number of events that could not be queued."""
@@ -190,11 +196,19 @@ class Delivery:
         self._refused(NackItem(entry.event_id, nack.code, nack.message, nack.retryable))
 
     def _refused(self, nack: NackItem) -> None:
+        self.refused += 1
         self.nacks.append(nack)
         if self._on_nack is None:
             self.unreported.append(nack)
             log.warning("event %r refused: %s: %s", nack.event_id, nack.code.value, nack.message)
         _tell(self._on_nack, nack)
+
+    def report_nacks(self, session: Session | None) -> None:
+        """Raises EventsRejected for what was refused since the last time, unless a callback was told."""
+        nacks = list(self.unreported)
+        self.unreported.clear()
+        if nacks:
+            raise EventsRejected(nacks, session)
 
     def _failed(self, error: Error) -> None:
         if self._signalled and not self._end_sent:  # about a signal: an unanswered frame would end the connection

@@ -163,7 +163,8 @@ class PublisherLife:
     def _is_settled(self) -> bool:
         delivery = self._delivery
         answered = len(delivery.outbox) == 0 and (delivery.ending is None or delivery.ended)
-        return answered and delivery.opened is not None
+        results_told = not (delivery.is_open and delivery.commands is not None and delivery.commands.has_news)
+        return answered and results_told and delivery.opened is not None
 
     def _tell_what_is_left(self) -> None:
         delivery, facts = self._delivery, []

@@ -16,8 +16,10 @@ from turnwire.gateway.access.refusals import forbidden
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Shape
 from turnwire.protocol.rights import Scope, check_patterns, is_within, parse_scope
+from turnwire.protocol.shape import OrNull
 
 MAX_TTL: Final = 3600
+DEFAULT_TTL: Final = 600
 _MAX_SUB_CHARS: Final = 256
 
 
@@ -27,7 +29,10 @@ class MintRequest(Shape):
     sub: Annotated[str, Meta(min_length=1, max_length=_MAX_SUB_CHARS)]
     scope: str
     sessions: list[str]
-    ttl: Annotated[int, Meta(ge=1, le=MAX_TTL)] = 600
+    ttl: OrNull[Annotated[int, Meta(ge=1, le=MAX_TTL)]] = DEFAULT_TTL
+
+    def __post_init__(self) -> None:
+        self.ttl = self.ttl or DEFAULT_TTL
 
 
 class Minted(Shape):

@@ -27,9 +27,9 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     """Return the session's ledger, read from the log if need be: full pages as digests, the rest event by event."""
     if state.log.ledger is not None:
         return state.log.ledger
-    session_id, head = state.session_id, state.record.last_seq
+    session_id, head, life = state.session_id, state.record.last_seq, state.record.life
     ledger, times = Ledger(), array("q")
-    for ids, _ in await persist(lambda: store.events.digests.load(session_id, head)):
+    for ids, _ in await persist(lambda: store.events.digests.load(session_id, head, life)):
         ledger.add_digests(ids)
     while ledger.head < head:
         first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
@@ -61,7 +61,7 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     unsure = False
     while pending := list(ledger.pending()):
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
-        documents = event_documents(state.session_id, pending)
+        documents = event_documents(state.session_id, pending, state.record.life)
         try:
             head = _head(state, durable)
             appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
@@ -114,12 +114,12 @@ async def _read_taken(
     `tried` are events of ours that may have been stored where they were to go, without our hearing of it. Raises
     LogRolledBack when the head is no longer in the log: what stands behind it is then the end of another one.
     """
-    session_id, head = state.session_id, _head(state, durable)
+    session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
-    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head))):
-        if store.events.troubles != state.log.as_of:
+    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
+        if store.events.troubles != state.log.as_of or await _clear_stray(store, state, ledger.head + 1):
             return False
-        await asyncio.sleep(_INVISIBLE_SECONDS)  # taken, but not yet on a majority
+        await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
     if store.events.troubles != state.log.as_of:
         if head is not None and not await persist(lambda: store.events.stands(session_id, head)):
             raise LogRolledBack(session_id, head.seq)
@@ -129,7 +129,19 @@ async def _read_taken(
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
     durable.add_found(found)
-    durable.record = await persist(lambda: store.sessions.load(session_id))
+    durable.record = await persist(lambda: store.sessions.reload(state.record))
+    return True
+
+
+async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
+    """Whether the position was taken by what a gateway has stored too late for a session of this id that was erased:
+    then it is free now. Raises SessionErased when it is this one that was erased."""
+    record = state.record
+    stray = await persist(lambda: store.events.stray_at(record.session_id, seq, record.life))
+    if stray is None:
+        return False
+    await persist(lambda: store.sessions.reload(record))  # after the look: so it is not of a later session
+    await persist(lambda: store.events.remove_stray(record.session_id, stray))
     return True
 
 
@@ -141,7 +153,7 @@ async def _keep_time_order(store: Store, state: SessionState, durable: Durable, 
     troubles = store.events.troubles
     if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else it may have been forgotten since
         state.disorder(troubles)
-        await persist(lambda: store.sessions.mark_time_disordered(state.session_id))
+        await persist(lambda: store.sessions.mark_time_disordered(state.record))
 
 
 def _is_stored_from(found: Event, tried: EventIn | None) -> bool:

@@ -20,6 +20,7 @@ export class CallList {
         for (const watcher of this.#watchers) watcher(row);
         this.past.add(row);
       },
+      erased: (id) => this.past.remove(id),
       renewed: () => this.past.catchUp(),
     });
     this.filter = makeFilter({}, features.listing);

@@ -13,7 +13,10 @@ const AT_ONCE = 4;
 const ASK_AHEAD_MS = 2000;
 const LAST_EVENTS = 20;
 
-/** The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `renewed()` on reconnecting. */
+/**
+ * The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `erased(id)` of each that is no more,
+ * `renewed()` on reconnecting.
+ */
 export class LiveCalls extends Observable {
   #unconfirmed = new Set();
   #reconciling = null;
@@ -47,6 +50,10 @@ export class LiveCalls extends Observable {
       this.#reconcileSoon();
     } else if (message.type === "session") {
       this.#know(message.session, message.summary);
+    } else if (message.type === "erased") {
+      this.#unconfirmed.delete(message.sessionId);
+      this.rows.delete(message.sessionId);
+      this.#told.erased(message.sessionId);
     }
     this.loaded = true;
     this.failure = null;

@@ -153,6 +153,16 @@ export class PastCalls extends Observable {
     page.last = page.rows.at(-1);
   }
 
+  /** A call is no more. */
+  remove(sessionId) {
+    const row = this.#find(sessionId);
+    if (row === null) return;
+    this.fresh.delete(sessionId);
+    for (const page of this.pages) page.rows = page.rows?.filter((each) => each !== row) ?? null;
+    if (this.count) this.count = { ...this.count, value: Math.max(0, this.count.value - 1) };
+    this.changed();
+  }
+
   #find(sessionId) {
     if (this.fresh.has(sessionId)) return this.fresh.get(sessionId);
     for (const { rows } of this.pages) {

@@ -10,7 +10,7 @@ export function Login() {
     if (token) credential.use(token);
   };
   return html`<main class="login" aria-labelledby="login-title">
-    <h1 id="login-title">This gateway requires a token</h1>
+    <h1 id="login-title">Log in to this gateway</h1>
     ${credential.token !== null && html`<p class="notice" role="alert">The gateway did not accept the token, or the token has expired.</p>`}
     <form onSubmit=${submit}>
       <label>Token <input name="token" type="password" autocomplete="off" required autofocus /></label>

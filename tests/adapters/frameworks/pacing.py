@@ -6,6 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import pytest
+
+from tests.adapters.frameworks.gateway import Gateway
+from tests.adapters.frameworks.scripted_call import nothing
+
+WITHOUT = "without Turnwire"
+
 
 @dataclass
 class Pacing:
@@ -39,3 +46,28 @@ def table(runs: dict[str, Pacing]) -> str:
     for name, run in runs.items():
         lines.append(f"{name:<36}{run.writes:>8}{run.p50:>8.1f}{run.p99:>8.1f}{run.longest:>9.1f}")
     return "\n".join(lines)
+
+
+async def runs_without_and_with(
+    pacing_of_a_call: Callable[[str | None, Callable[[], None]], Awaitable[Pacing]], gateway: Gateway, nowhere: str
+) -> dict[str, Pacing]:
+    """Run calls without Turnwire, with it, and with a gateway that is down or freezes.
+
+    `pacing_of_a_call` takes the gateway's URL, or None, and a function to call in the middle of the answer.
+    """
+    runs = {
+        WITHOUT: await steadiest(lambda: pacing_of_a_call(None, nothing)),
+        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
+        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
+        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
+    }
+    gateway.thaw()
+    return runs
+
+
+def check_evenness(runs: dict[str, Pacing]) -> None:
+    """Check that the audio of no run is less even than without Turnwire."""
+    plain = runs[WITHOUT]
+    for run in runs.values():
+        assert run.p50 == pytest.approx(plain.p50, abs=5)
+        assert run.longest < plain.longest + 50, "a gap that is heard"

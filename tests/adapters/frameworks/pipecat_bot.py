@@ -170,8 +170,9 @@ class Bot:
         strategies = UserTurnStrategies(
             start=[VADUserTurnStartStrategy()], stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.05)]
         )
+        self.context = LLMContext()
         pair = LLMContextAggregatorPair(
-            LLMContext(), user_params=LLMUserAggregatorParams(user_turn_strategies=strategies)
+            self.context, user_params=LLMUserAggregatorParams(user_turn_strategies=strategies)
         )
         parts = [pair.user(), self.model, ScriptedVoice(word_times=word_times), self.speaker, pair.assistant()]
         self.worker = PipelineWorker(

@@ -12,12 +12,10 @@ from livekit.agents import Agent, RunContext, function_tool, llm
 from livekit.agents.types import APIConnectOptions
 
 from tests.adapters.frameworks.livekit_bot import Bot, ScriptedModel
+from tests.adapters.frameworks.scripted_call import ANSWER, GREETING, check_conversation, check_tool_that_answers
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.recorder import Recorder
 from turnwire.adapters.livekit.binding import bind_to
-
-GREETING = "Hello there my friend."
-ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 def watched(bot: Bot) -> Recorder:
@@ -40,15 +38,8 @@ async def test_a_livekit_call_is_published_with_texts_times_turns_and_its_end(wo
     assert told.payloads("call.started")[0]["job"] == "AJ_1"
     assert told.payloads("call.ended")[0]["reason"] == "user_initiated"
     assert told.ended == ("completed", "user_initiated")
-    greeting, answer = told.payloads("bot_speech")
-    (question,) = told.payloads("user_speech")
-    assert (greeting["text"], greeting["turn"]) == (GREETING, 0)
-    assert (question["text"], question["turn"]) == ("Are you open?", 1)
+    question = check_conversation(told)
     assert (question["language"], question["confidence"]) == ("en", 0.9)
-    assert (answer["text"], answer["turn"]) == (ANSWER, 1)
-    assert "interrupted" not in answer
-    assert greeting["startedMs"] < greeting["endedMs"] <= question["startedMs"] < question["endedMs"]
-    assert question["endedMs"] < answer["startedMs"] < answer["endedMs"]
 
 
 async def test_interim_texts_of_livekit_are_published_as_hints() -> None:
@@ -169,15 +160,7 @@ async def tool_call(day: str) -> Recorder:
 
 async def test_a_tool_that_answers_is_published_as_completed() -> None:
     told = await tool_call("today")
-    (started,), (completed,) = told.payloads("tool.started"), told.payloads("tool.completed")
-    assert started == {
-        "event": "tool.started",
-        "name": "free_tables",
-        "callId": "call-1",
-        "arguments": {"day": "today"},
-    }
-    assert completed["result"] == {"free": ["18:00"]}
-    assert 45 <= completed["durationMs"] < 2000
+    check_tool_that_answers(told)
 
 
 async def test_a_tool_that_reports_progress_is_published_as_in_progress() -> None:

@@ -12,13 +12,12 @@ import pytest
 
 from tests.adapters.frameworks.gateway import Gateway
 from tests.adapters.frameworks.livekit_bot import Bot
-from tests.adapters.frameworks.pacing import Pacing, steadiest, table
+from tests.adapters.frameworks.pacing import Pacing, check_evenness, runs_without_and_with, table
+from tests.adapters.frameworks.scripted_call import ANSWER, nothing, texts
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.page_code import run_page
 from turnwire import Client
 from turnwire.adapters.livekit import bind
-
-ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Callable[[], None]) -> None:
@@ -29,15 +28,6 @@ async def talk(bot: Bot, *turns: Callable[[], None]) -> None:
             await until(lambda: bot.session.agent_state == "speaking")
             turn()
             await until(lambda: bot.session.agent_state == "listening")
-
-
-def nothing() -> None:
-    pass
-
-
-async def texts(url: str, session_id: str) -> list[str]:
-    async with Client(url) as client:
-        return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
 async def test_a_livekit_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
@@ -126,19 +116,11 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await talk(Bot([ANSWER]), nothing)  # the first session loads many modules
-    plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
-    runs = {
-        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
-        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
-        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
-    }
-    gateway.thaw()
+    await talk(Bot([ANSWER]), nothing)  # the first session loads much
+    runs = await runs_without_and_with(pacing_of_a_call, gateway, nowhere)
     with capsys.disabled():
-        print("\nLiveKit: the bot's event loop\n" + table({"without Turnwire": plain, **runs}))
-    for run in runs.values():
-        assert run.p50 == pytest.approx(plain.p50, abs=5)
-        assert run.longest < plain.longest + 50, "a gap that is heard"
+        print("\nLiveKit: the bot's event loop\n" + table(runs))
+    check_evenness(runs)
 
 
 async def _beat(ticks: list[float]) -> None:

@@ -67,6 +67,10 @@ class Server:
                 item = {**message["item"], "id": f"item_{len(self.received)}", "status": "completed"}
                 await self.say(script.event("conversation.item.added", 200, previous_item_id=None, item=item))
 
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        """What the client has sent of this type."""
+        return [message for message in self.received if message["type"] == kind]
+
     async def say(self, *messages: script.Message) -> None:
         assert self._connection is not None
         for message in messages:
@@ -77,17 +81,28 @@ class Server:
         await self._connection.close()
 
 
+class Watched(Recorder):
+    """Notes for which reasons the call was to be ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hung_up: list[str] = []
+
+    async def hang_up(self, reason: str) -> None:
+        self.hung_up.append(reason)
+
+
 @asynccontextmanager
-async def talking(agent: RealtimeAgent[None]) -> AsyncIterator[tuple[Server, Recorder]]:
+async def talking(agent: RealtimeAgent[None]) -> AsyncIterator[tuple[Server, Watched]]:
     """A session of the Agents SDK with its real model, connected to the local server."""
-    server, told = Server(), Recorder()
+    server, told = Server(), Watched()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         model = OpenAIRealtimeWebSocketModel()
         session = await RealtimeRunner(agent, model=model).run(
             model_config={"api_key": "none", "url": f"ws://127.0.0.1:{port}"}
         )
-        told_of_session = listen(session.model, told)
+        told_of_session = listen(session.model, told, hang_up=told.hang_up)
         async with session:
 
             async def consume() -> None:
@@ -149,6 +164,35 @@ async def test_open_utterances_and_tools_end_when_the_server_hangs_up(running: b
         await until(lambda: told.payloads("call.ended"))
     assert told.payloads("call.ended") == [{"event": "call.ended", "reason": "disconnected"}]
     assert len(told.payloads("tool.cancelled", "tool.completed")) == running
+
+
+async def test_supervisors_whisper_and_speak_by_the_agents_sdk_and_end_the_call() -> None:
+    async with talking(RealtimeAgent(name="Reception")) as (server, told):
+        await told.asked("whisper", text="offer 10 %")
+        saying = asyncio.create_task(told.asked("say", text="One moment."))
+        await until(lambda: server.sent("response.create"))
+        (item,) = server.sent("conversation.item.create")
+        assert (item["item"]["role"], item["item"]["content"][0]["text"]) == ("system", "offer 10 %")
+        asked = server.sent("response.create")[0]["response"]
+        assert "One moment." in asked["instructions"]
+        metadata = asked["metadata"]
+        await server.say(
+            script.response("response.created", 60, "resp_s", status="in_progress", metadata=metadata),
+            script.done(61, "resp_s", metadata=metadata),
+        )
+        assert await asyncio.wait_for(saying, 10) is None
+        await asyncio.wait_for(told.asked("end", reason="shift over"), 10)
+    assert told.hung_up == ["shift over"]
+
+
+async def test_a_supervisor_interrupts_as_the_agents_sdk_does() -> None:
+    async with talking(RealtimeAgent(name="Reception")) as (server, told):
+        for _, message in script.one_exchange()[1:6]:
+            await server.say(message)
+        await until(lambda: told.hints("bot_speech"))
+        await told.asked("whisper", text="stop", interrupt=True)
+        await until(lambda: server.sent("conversation.item.create"))
+    assert server.sent("response.cancel") or server.sent("conversation.item.truncate")
 
 
 class Runner:

@@ -17,12 +17,10 @@ from pipecat.frames.frames import (
 from pipecat.frames.frames import KeypadEntry as Key
 
 from tests.adapters.frameworks.pipecat_bot import Bot, Call
+from tests.adapters.frameworks.scripted_call import ANSWER, GREETING, check_conversation, check_tool_that_answers
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.recorder import Recorder
 from turnwire.adapters.pipecat.observer import add_observers
-
-GREETING = "Hello there my friend."
-ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 def watched(bot: Bot) -> Recorder:
@@ -45,14 +43,7 @@ async def test_a_pipecat_call_is_published_with_texts_times_turns_and_its_end(wo
     assert started["services"] == ["ScriptedModel", "ScriptedVoice"]
     assert ended["reason"] == "goodbye"
     assert told.ended == ("completed", "goodbye")
-    greeting, answer = told.payloads("bot_speech")
-    (question,) = told.payloads("user_speech")
-    assert (greeting["text"], greeting["turn"]) == (GREETING, 0)
-    assert (question["text"], question["turn"]) == ("Are you open?", 1)
-    assert (answer["text"], answer["turn"]) == (ANSWER, 1)
-    assert "interrupted" not in answer
-    assert greeting["startedMs"] < greeting["endedMs"] <= question["startedMs"] < question["endedMs"]
-    assert question["endedMs"] < answer["startedMs"] < answer["endedMs"]
+    check_conversation(told)
     assert [event.payload["event"] for event in told.events if "event" in event.payload][-1] == "call.ended"
 
 
@@ -216,15 +207,7 @@ async def tool_call(tool: Tool, *, then: str = "", **options: Any) -> Recorder:
 
 async def test_a_tool_that_answers_is_published_as_completed() -> None:
     told = await tool_call(answers)
-    (started,), (completed,) = told.payloads("tool.started"), told.payloads("tool.completed")
-    assert started == {
-        "event": "tool.started",
-        "name": "free_tables",
-        "callId": "call-1",
-        "arguments": {"day": "today"},
-    }
-    assert completed["result"] == {"free": ["18:00"]}
-    assert 45 <= completed["durationMs"] < 2000
+    check_tool_that_answers(told)
     assert told.payloads("metrics.turn")[0]["toolMs"] >= 45
 
 

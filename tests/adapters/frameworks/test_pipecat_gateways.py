@@ -16,14 +16,13 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 
 from tests.adapters.frameworks.gateway import ROOT, Gateway
-from tests.adapters.frameworks.pacing import Pacing, steadiest, table
+from tests.adapters.frameworks.pacing import Pacing, check_evenness, runs_without_and_with, table
 from tests.adapters.frameworks.pipecat_bot import Bot, ScriptedModel
+from tests.adapters.frameworks.scripted_call import ANSWER, nothing, texts
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.page_code import run_page
 from turnwire import Client
 from turnwire.adapters.pipecat import attach, setup_file
-
-ANSWER = "It is open until six today. Do you want me to book a table for you?"
 
 
 async def talk(bot: Bot, *turns: Any) -> None:
@@ -35,15 +34,6 @@ async def talk(bot: Bot, *turns: Any) -> None:
             await until(lambda: len(bot.speaker.written) > before + 10)  # noqa: B023 -- awaited in this round
             turn()
             await until(lambda: len(bot.speaker.written) >= before + 37)  # noqa: B023
-
-
-def nothing() -> None:
-    pass
-
-
-async def texts(url: str, session_id: str) -> list[str]:
-    async with Client(url) as client:
-        return [event.payload["text"] async for event in client.export(session_id) if "text" in event.payload]
 
 
 async def test_a_pipecat_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
@@ -108,18 +98,10 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = await steadiest(lambda: pacing_of_a_call(None, nothing))
-    runs = {
-        "with Turnwire": await steadiest(lambda: pacing_of_a_call(gateway.url, nothing)),
-        "the gateway is down": await steadiest(lambda: pacing_of_a_call(nowhere, nothing)),
-        "the gateway freezes": await steadiest(lambda: pacing_of_a_call(gateway.url, gateway.freeze)),
-    }
-    gateway.thaw()
+    runs = await runs_without_and_with(pacing_of_a_call, gateway, nowhere)
     with capsys.disabled():
-        print("\nPipecat: the bot's audio\n" + table({"without Turnwire": plain, **runs}))
-    for run in runs.values():
-        assert run.p50 == pytest.approx(plain.p50, abs=5)
-        assert run.longest < plain.longest + 50, "a gap that is heard"
+        print("\nPipecat: the bot's audio\n" + table(runs))
+    check_evenness(runs)
 
 
 BOT = """

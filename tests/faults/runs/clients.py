@@ -74,7 +74,7 @@ async def takeovers(directory: Path, seed: int, *, count: int) -> None:
     async with (
         database_in(directory / "database") as database,
         serving(gateway_on(directory / "gateway", database.uri), target),
-        Fleet(target, seed, publishers=1, subscribers_each=2, rate=1.0, prefix="takeovers") as fleet,
+        Fleet(target, seed, publishers=1, subscribers_each=2, rate=1.0, prefix="takeovers", commands=False) as fleet,
     ):
         history = fleet.histories[0]
         await fleet.all_opened(since=0.0)

@@ -82,7 +82,7 @@ async def clock_jumps(directory: Path, seed: int, *, seconds: float, rate: float
             uri = f"{database.uri}?{FAST_HEARTBEAT}"
         await running.enter_async_context(serving(gateway_on(directory / "gateway", uri, env=clock.env), target))
         fleet = await running.enter_async_context(
-            Fleet(target, seed, publishers=10, subscribers_each=1, rate=rate, prefix="clock")
+            Fleet(target, seed, publishers=10, subscribers_each=1, rate=rate, prefix="clock", commands=False)
         )
         await fleet.all_acked(since=0.0)
         given = []

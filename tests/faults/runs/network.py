@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.failpoints import failing
 from tests.support.faults.proxy import Fault, Proxy, every
-from tests.support.faults.rig import database_in, eventually, gateway_on, now, port_of, serving
+from tests.support.faults.rig import database_in, eventually, gateway_on, now, serving
 from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import Target
 
@@ -22,7 +22,7 @@ async def broken_network(directory: Path, seed: int, *, seconds: float, silence:
     """
     target = Target()
     async with database_in(directory / "database") as database:
-        async with Proxy(port_of(database), seed) as proxy:
+        async with Proxy(database.uri, seed) as proxy:
             gateway = gateway_on(directory / "gateway", f"{proxy.uri}&timeoutMS=2000&connectTimeoutMS=1500")
             async with (
                 serving(gateway, target),
@@ -88,7 +88,7 @@ async def failing_commands(directory: Path, seed: int, *, seconds: float) -> Non
     asked: Counter[str] = Counter()
     async with (
         database_in(directory / "database", test_commands=True) as database,
-        Proxy(port_of(database), seed) as proxy,
+        Proxy(database.uri, seed) as proxy,
         serving(gateway_on(directory / "gateway", proxy.uri), target),
         Fleet(target, seed, publishers=12, subscribers_each=1, rate=25, prefix="failing") as fleet,
     ):

@@ -50,7 +50,7 @@ def test_each_kind_of_audit_event_has_its_line(lines: io.StringIO) -> None:
     audit.session_created("s", ALICE)
     audit.session_ended("s", "failed", "abandoned", None)
     audit.session_erased("s", ALICE, forced=False)
-    audit.takeover("s", ALICE, ANONYMOUS)
+    audit.takeover("s", ALICE, ANONYMOUS.id)
     audit.token_minted(
         ALICE, sub="b", jti="j", scope="session:read", sessions=["a*"], expires_at="2026-01-02T04:00:00Z"
     )

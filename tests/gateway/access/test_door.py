@@ -205,3 +205,10 @@ def test_the_facts_for_admission_are_read_from_a_request() -> None:
     assert asked.protocols == ["turnwire.v1.json, turnwire.bearer.x"]
     assert asked.query == (("language", "en"), ("x", "é"))
     assert (asked.fetch_site, asked.is_upgrade, asked.is_safe) == ("same-origin", True, False)
+    assert asked.is_handshake
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/sessions/a%2Fpublish", "/sessions/a/b/publish", "/tokens", "/", "//"])
+def test_an_upgrade_on_any_other_path_is_a_request(path: str) -> None:
+    asked = asked_of(make_mocked_request("GET", path, headers=[("Upgrade", "websocket")]))
+    assert (asked.is_upgrade, asked.is_handshake) == (True, False)

@@ -41,6 +41,12 @@ async def test_no_signatures_are_verified_for_an_address_that_guesses_credential
     await guarded.door.admit(ask(authorizations=[f"Bearer {token(sub='unknown')}"], peer="192.0.2.2"))
 
 
+async def test_a_request_that_asks_for_an_upgrade_in_vain_is_counted_as_well(guarded: Access) -> None:
+    for _ in range(1000):
+        await guarded.door.admit(with_key(is_upgrade=True))
+    assert (await refused(guarded, with_key(is_upgrade=True))).reason == "rate_requests"
+
+
 async def test_requests_without_a_credential_are_limited_by_address(guarded: Access) -> None:
     told = [await refused(guarded, ask()) for _ in range(21)]
     assert [each.status for each in told] == [401] * 20 + [429]
@@ -48,7 +54,7 @@ async def test_requests_without_a_credential_are_limited_by_address(guarded: Acc
 
 
 async def test_handshakes_without_a_credential_are_limited_by_address(guarded: Access) -> None:
-    told = [await refused(guarded, ask("/subscribe", is_upgrade=True)) for _ in range(51)]
+    told = [await refused(guarded, ask("/subscribe", is_upgrade=True, is_handshake=True)) for _ in range(51)]
     assert [each.status for each in told] == [401] * 50 + [429]
 
 

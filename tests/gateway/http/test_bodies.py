@@ -102,9 +102,7 @@ async def test_a_body_that_is_not_json_is_refused(gateway: Gateway, body: bytes)
         (b'{"language":"en","sessionId":1}', "sessionId"),
         (b'{"language":"en","sessionId":"%s"}' % (b"x" * 257), "sessionId"),
         (b'{"language":"en","status":"completed"}', "status"),
-        (b'{"language":"en","status":null}', "status"),
         (b'{"language":"en","metadata":[]}', "metadata"),
-        (b'{"language":"en","metadata":null}', "metadata"),
         (b'{"language":"en","metadata":{"a":1e999}}', "metadata"),
         (b'{"language":"en","metadata":{"a":-9223372036854775809}}', "metadata"),
         (b'{"language":"en","metadata":{"a":%s}}' % (b"9" * 5000), "metadata"),
@@ -161,7 +159,6 @@ async def test_a_body_that_is_not_an_event_is_refused(gateway: Gateway, body: by
     ("body", "field"),
     [
         (b'{"status":"active"}', "status"),
-        (b'{"status":null}', "status"),
         (b'{"reason":""}', "reason"),
         (b'{"reason":1}', "reason"),
         (b'{"reason":"%s"}' % (b"x" * 257), "reason"),

@@ -89,13 +89,20 @@ async def test_session_ids_at_the_length_limits_are_accepted(gateway: Gateway, l
     assert (await gateway.get(f"/sessions/{quote(session_id)}"))["sessionId"] == session_id
 
 
+@pytest.mark.parametrize("session_id", [".", ".."])
+async def test_no_session_is_made_that_a_path_cannot_name(gateway: Gateway, session_id: str) -> None:
+    envelope = await gateway.refused("POST", "/sessions", 400, json={"sessionId": session_id, "language": "en"})
+    assert envelope["message"] == [f"sessionId must not be {session_id}, which has a meaning of its own in a path"]
+    await gateway.refused("GET", f"/sessions/{session_id.replace('.', '%2E')}", 404)
+
+
 @pytest.mark.parametrize(
     "session_id",
-    ["a/b", "a/b/events", "/", "..", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
+    ["a/b", "a/b/events", "/", "...", "%2F", "%", "a b+c", "{x}", "?#&=;", "\n\t\0", "日本語 🎙", "'\"\\", "publish"],
 )
 async def test_a_session_id_may_contain_any_characters(gateway: Gateway, session_id: str) -> None:
     await gateway.create(session_id)
-    path = f"/sessions/{quote(session_id, safe='')}".replace("..", "%2E%2E")
+    path = f"/sessions/{quote(session_id, safe='')}"
     await gateway.post(f"{path}/events", new_event("e/1"), status=201)
     session = await gateway.get(path)
     assert session["sessionId"] == session_id

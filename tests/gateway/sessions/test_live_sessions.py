@@ -87,7 +87,9 @@ async def test_a_reopened_long_session_knows_all_its_eventids(
     await gateway.fill(session_id, 2500)
     await gateway.stop()
     gateway = await start_gateway()
-    assert len(await gateway.store.events.digests.load(session_id, 2500)) == 2
+    stored = await gateway.store.sessions.load(session_id)
+    assert stored is not None
+    assert len(await gateway.store.events.digests.load(session_id, 2500, stored.life)) == 2
     bot = await publisher(gateway, session_id)
     known = [1, 2, 999, 1000, 1001, 1999, 2000, 2001, 2500]
     await bot.append(*(new_event(f"e{n}", {"n": n}) for n in known), new_event("e7", {"n": "7"}), "new1")

@@ -80,7 +80,7 @@ async def test_a_plain_get_on_a_socket_route_is_refused_with_the_reason(gateway:
 
 
 @pytest.mark.parametrize(
-    "session_id", ["a/b", "a%2Fb", "päth ✓ 電話", "a?b#c&d=e", "x" * 256, "電" * 256, " ", "..", "{}"]
+    "session_id", ["a/b", "a%2Fb", "päth ✓ 電話", "a?b#c&d=e", "x" * 256, "電" * 256, " ", "...", "{}"]
 )
 async def test_any_id_of_up_to_256_characters_works_on_both_sockets(gateway: Gateway, session_id: str) -> None:
     bot = await publisher(gateway, session_id)
@@ -94,6 +94,13 @@ async def test_any_id_of_up_to_256_characters_works_on_both_sockets(gateway: Gat
 async def test_an_id_of_257_characters_is_refused(gateway: Gateway) -> None:
     envelope = await gateway.refused("GET", publish_path("x" * 257, "en"), 400, headers=UPGRADE)
     assert "256" in envelope["message"][0]
+
+
+@pytest.mark.parametrize("path", ["/sessions/%2E/publish", "/sessions/%2e%2E/publish"])
+async def test_no_session_is_made_that_a_path_cannot_name(gateway: Gateway, path: str) -> None:
+    envelope = await gateway.refused("GET", f"{path}?language=en", 400, headers=UPGRADE)
+    assert "sessionId must not be ." in envelope["message"][0]
+    await gateway.refused("GET", path, 404, headers=UPGRADE)
 
 
 async def test_session_ids_with_a_common_prefix_are_different_sessions(gateway: Gateway) -> None:

@@ -11,7 +11,6 @@ from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
 from tests.support.history import Answer, Publishing, RestAppend, entry_of, sending_of
 from turnwire.gateway.live.items import AppendItem, ClaimItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.live.parties import Sender
 from turnwire.protocol import times
 from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import CloseCode, StorageUnavailable, TurnwireError
@@ -27,6 +26,7 @@ class Socket:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.holder = "bot"
         self.finished = False
         self.gone = False
         """Whether the client has lost this connection."""
@@ -36,7 +36,8 @@ class Socket:
         """The session's end, once for each time the client was told."""
         self.changed = asyncio.Event()
         self.publishing: Publishing | None = None
-        self.at_cut: Callable[[], None] = lambda: None
+        self.at_cut: list[Callable[[], None]] = []
+        self.at_command: Callable[[CommandPush], None] = lambda command: None
         self.told: Callable[[Answer], None] = lambda answer: None
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
@@ -54,8 +55,11 @@ class Socket:
             self.told(answer)
         self.changed.set()
 
-    def may_replace(self, other: Sender) -> bool:
+    def may_take_from(self, holder: str) -> bool:
         return True
+
+    def took_over(self, holder: str | None) -> None:
+        """Whose it was does not matter to it."""
 
     def superseded(self) -> None:
         self.finished = True
@@ -66,7 +70,8 @@ class Socket:
         self.ends.append(session)
 
     def commanded(self, command: CommandPush) -> None:
-        """Ignore the command: this publisher accepts none."""
+        if not self.gone:
+            self.at_command(command)
 
     def completed(self, session: Session) -> None:
         self.ends.append(session)
@@ -79,7 +84,8 @@ class Socket:
 
     def cut(self) -> None:
         if not self.gone:
-            self.at_cut()
+            for notice in self.at_cut:
+                notice()
         self.gone = True
         self.changed.set()
 
@@ -111,7 +117,7 @@ class Bot:
         return EventIn(event_id, "user_speech", payload, timestamp)
 
     async def run(self) -> None:
-        while self.pending and not self._over:
+        while self.goes_on() and not self._over:
             gateway = self.world.gateway()
             try:
                 live, socket = await self._connect(gateway)
@@ -119,7 +125,7 @@ class Bot:
                 await self.world.pause(0.3)
                 continue
             seat = self.world.promises.seated(self.history.session_id, self.world.stamp())
-            socket.at_cut = lambda seat=seat: seat.append(self.world.stamp())  # type: ignore[misc]
+            socket.at_cut.append(lambda seat=seat: seat.append(self.world.stamp()))  # type: ignore[misc]
             await self._stream(live, socket)
             if not self.pending and not socket.gone:
                 await self.leave(live, socket)
@@ -129,6 +135,13 @@ class Bot:
             self._over |= socket.over
             await self.world.pause(0.5)
             live.release(socket)
+
+    def goes_on(self) -> bool:
+        """Whether there is anything left to connect for."""
+        return bool(self.pending)
+
+    def connected(self, live: LiveSession, socket: Socket, opened: Opened) -> None:
+        """A connection is open."""
 
     async def leave(self, live: LiveSession, socket: Socket) -> None:
         """Every event is answered: do what is left to do on the connection."""
@@ -159,6 +172,7 @@ class Bot:
         if ours and any(event.event_id == opened.last_event_id for event in self.pending):
             while self._answered_first().event_id != opened.last_event_id:
                 pass
+        self.connected(live, socket, opened)
         return live, socket
 
     def _told(self, answer: Answer) -> None:

@@ -39,8 +39,10 @@ class MemoryDatabase:
         self.refuses: Callable[[Document], bool] = lambda document: False
         """Returns whether a validator forbids this document."""
         self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
-        """Called for each write on the primary, with the old and the new document."""
-        self._writes: list[tuple[str, str, Document]] = []
+        """Told of each write on the primary: what stood there, and what stands there now."""
+        self.removed: Callable[[str, Document], None] = lambda collection, document: None
+        """Told of each document that is removed on the primary, with its collection."""
+        self._writes: list[tuple[str, str, Document | None]] = []
 
     def put(self, collection: str, document: Document) -> None:
         """Write on the primary. Times are kept in milliseconds, as BSON does."""
@@ -48,6 +50,13 @@ class MemoryDatabase:
         self.watch(self.primary[collection].get(document["_id"]), document)
         self.primary[collection][document["_id"]] = document
         self._writes.append((collection, document["_id"], document))
+
+    def remove(self, collection: str, key: str) -> None:
+        """Remove on the primary."""
+        document = self.primary[collection].pop(key, None)
+        if document is not None:
+            self.removed(collection, document)
+            self._writes.append((collection, key, None))
 
     def fail_over(self) -> None:
         """Lose the primary, and with it what is not on a majority. Operations under way fail."""
@@ -71,11 +80,6 @@ class MemoryDatabase:
             for key in [key for key, document in documents.items() if lost(document)]:
                 del documents[key]
 
-    def remove(self, collection: str, condition: Document) -> None:
-        for documents in (self.majority[collection], self.primary[collection]):
-            for document in matching(documents, condition):
-                del documents[document["_id"]]
-
     async def replicate(self) -> bool:
         """Wait until what has been written is on a majority. Returns False if it was lost instead."""
         term, count = self.term, len(self._writes)
@@ -87,7 +91,10 @@ class MemoryDatabase:
             return False
         while any(write is target for write in self._writes):
             collection, key, document = self._writes.pop(0)
-            self.majority[collection][key] = document
+            if document is None:
+                self.majority[collection].pop(key, None)
+            else:
+                self.majority[collection][key] = document
         return True
 
 
@@ -113,12 +120,17 @@ def changed_by(document: Document, change: Document) -> Document:
     return {**document, **change["$set"], **raised}
 
 
+def _of_a_kind(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """What is not there is neither more nor less than anything."""
+    return lambda value, operand: value is not None and compare(value, operand)
+
+
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$in": lambda value, operand: value in operand,
-    "$lt": operator.lt,
-    "$lte": operator.le,
-    "$gt": operator.gt,
-    "$gte": operator.ge,
+    "$lt": _of_a_kind(operator.lt),
+    "$lte": _of_a_kind(operator.le),
+    "$gt": _of_a_kind(operator.gt),
+    "$gte": _of_a_kind(operator.ge),
 }
 
 

@@ -61,6 +61,9 @@ class Reader(EventSubscription):
     def fell_behind(self) -> None:
         self.woken.set()
 
+    def session_erased(self) -> None:
+        self.cut()
+
     def break_off(self) -> None:
         assert self._world.backups, "the database keeps what it has confirmed"
         self.cut()

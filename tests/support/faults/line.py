@@ -228,13 +228,6 @@ class Collection:
     def _put(self, document: Document) -> None:
         self._line.database.put(self._name, document)
 
-    async def delete_many(self, condition: Document) -> None:
-        def steps() -> Steps:
-            self._line.database.remove(self._name, condition)
-            yield
-
-        await self._line.write(steps, bulk=False)
-
     async def update_one(self, condition: Document, change: Document) -> Matched:
         return await self._update([UpdateOne(condition, change)], bulk=False)
 
@@ -264,6 +257,28 @@ class Collection:
         result: Matched = await self._line.write(steps, bulk=bulk)
         return result
 
+    async def replace_one(self, condition: Document, document: Document) -> Matched:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)[:1]
+            for _ in found:
+                self._put(dict(document))
+            yield
+            return Matched(len(found))
+
+        result: Matched = await self._line.write(steps, bulk=False)
+        return result
+
+    async def delete_many(self, condition: Document) -> Deleted:
+        def steps() -> Steps:
+            found = matching(self._primary, condition)
+            for document in found:
+                self._line.database.remove(self._name, document["_id"])
+                yield
+            return Deleted(len(found))
+
+        result: Deleted = await self._line.write(steps, bulk=False)
+        return result
+
     async def create_index(self, keys: object) -> None:
         """Do nothing: there is no option to keep."""
 
@@ -284,6 +299,11 @@ class Collection:
 class Matched:
     def __init__(self, count: int) -> None:
         self.matched_count = count
+
+
+class Deleted:
+    def __init__(self, count: int) -> None:
+        self.deleted_count = count
 
 
 class Cursor:

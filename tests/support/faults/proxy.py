@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum
 from random import Random
 from typing import Self
+from urllib.parse import urlsplit
 
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013
@@ -33,9 +34,9 @@ Plan = Callable[[str], Fault | None]
 
 
 class Proxy:
-    """Listens on its own port and carries connections to `port`. `async with` runs it."""
+    """Listens on its own port and carries connections to the server of `uri`. `async with` runs it."""
 
-    def __init__(self, port: int, seed: int = 0) -> None:
+    def __init__(self, uri: str, seed: int = 0) -> None:
         self.delay = 0.0
         """Seconds of delay for every piece, in each direction."""
         self.slicing = False
@@ -43,7 +44,7 @@ class Proxy:
         self.plan: Plan = lambda command: None
         self.done: Counter[Fault] = Counter()
         """The faults so far."""
-        self._target = port
+        self._target = urlsplit(uri)
         self._random = Random(seed)
         self._server: asyncio.Server | None = None
         self._open: set[_Carried] = set()
@@ -54,7 +55,8 @@ class Proxy:
     def uri(self) -> str:
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return f"mongodb://127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
+        user = self._target.netloc.rpartition("@")[0]
+        return f"mongodb://{user}@127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def silence(self, silent: bool = True) -> None:
         """Carry nothing in either direction, on open and new connections, until told otherwise."""
@@ -84,7 +86,7 @@ class Proxy:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream = await asyncio.open_connection("127.0.0.1", self._target)
+            upstream = await asyncio.open_connection(self._target.hostname, self._target.port)
         except OSError:
             writer.transport.abort()
             return

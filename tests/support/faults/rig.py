@@ -88,10 +88,6 @@ def pid_of(database: EmbeddedDatabase) -> int:
     return pid
 
 
-def port_of(database: EmbeddedDatabase) -> int:
-    return int(database.uri.rstrip("/").rpartition(":")[2])
-
-
 class Pace:
     """How far this machine lags by itself: how late a wait of a few milliseconds returns in the block."""
 

@@ -73,7 +73,7 @@ class Gateway:
         parts.start(self._periodic)
 
         def stamp(document: Document) -> None:
-            if "eventId" in document and not document["eventId"].startswith(SHARED):
+            if "eventId" in document and not document["eventId"].startswith((SHARED, "control.")):
                 document["epoch"] = parts.sessions.live[document["sessionId"]].state.record.epoch
 
         self.line.stamp = stamp
@@ -112,6 +112,8 @@ class World:
         self._hub = hub
         global_random.seed(seed)  # the pauses between attempts
         self.trouble = self.random.choice([0.0, 0.1, 0.3, 0.5])
+        self.supervisors = 0
+        """How many still ask."""
         self.calm = False
         """Whether all trouble is over."""
         self.metrics = Metrics()
@@ -182,6 +184,9 @@ class World:
                         await gateway.crash()
                 self.calm = True
                 await asyncio.wait(reading)
+        if self.backups:
+            for session_id in self.histories:  # a flush may have come between two looks; the next reader puts it right
+                await self.gateway().parts.requests.view(session_id)
         for gateway in self.gateways:
             await gateway.stop()
             await gateway.store.close()

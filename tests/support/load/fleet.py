@@ -12,8 +12,12 @@ from tests.support.checker import assert_clean
 from tests.support.history import Entry, History, entry_of
 from tests.support.load.publishers import LoadPublisher, Target, percentile
 from tests.support.load.subscriber import LoadSubscriber
+from tests.support.load.supervisor import TTL_SECONDS, Supervisor
 from turnwire.protocol.bodies import CreateSession
 from turnwire.protocol.codec import JSON
+
+_COMMANDED = 3
+"""Sessions whose bots are given commands."""
 
 
 class Fleet:
@@ -28,13 +32,18 @@ class Fleet:
         subscribers_each: int,
         rate: float,
         prefix: str = "run",
+        commands: bool = True,
     ) -> None:
+        """`commands`: supervisors ask the first publishers for them."""
         self.target = target
         self.seed = seed
         self.random = Random(seed)
         self.histories = [History(f"{prefix}-{seed}-{number}") for number in range(publishers)]
         self._rate = rate
         self._subscribers_each = subscribers_each
+        self._commanded = _COMMANDED if commands else 0
+        self._supervisors: list[Supervisor] = []
+        self._supervising: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.publishers: list[LoadPublisher] = []
         self.subscribers: list[LoadSubscriber] = []
@@ -54,9 +63,9 @@ class Fleet:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in (*self._supervising, *self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._supervising, *self._tasks, return_exceptions=True)
         await self.http.close()
 
     async def _create(self, session_id: str) -> None:
@@ -73,11 +82,17 @@ class Fleet:
             return session_id
 
     def _add_clients(self, history: History) -> None:
+        commanded = len(self._supervisors) < self._commanded
+        name = f"p-{history.session_id}"
         publisher = LoadPublisher(
-            self.http, self.target, f"p-{history.session_id}", self.fork(), history=history, rate=self._rate
+            self.http, self.target, name, self.fork(), history=history, rate=self._rate, obeys=commanded
         )
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
+        if commanded:
+            supervisor = Supervisor(self.http, self.target, history, self.fork())
+            self._supervisors.append(supervisor)
+            self._supervising.append(asyncio.create_task(supervisor.run()))
         for number in range(self._subscribers_each):
             name = f"s{number}-{history.session_id}"
             subscriber = LoadSubscriber(self.http, self.target, name, self.fork(), history=history)
@@ -120,6 +135,10 @@ class Fleet:
         """Let all publishers finish and all subscribers catch up, and then judge. Raises TimeoutError for a client that
         does not get there, AssertionError for a broken promise.
         """
+        for supervisor in self._supervisors:
+            supervisor.finish()
+        async with asyncio.timeout(timeout + TTL_SECONDS[1]):
+            await asyncio.gather(*self._supervising)
         for publisher in self.publishers:
             publisher.finish()
         for publisher in self.publishers:
@@ -180,6 +199,8 @@ class Fleet:
             "stored": stored,
             "acks": acks,
             "delivered": delivered,
+            "commands": sum(len(history.asked) for history in self.histories),
+            "carried_out": sum(len(history.begun) for history in self.histories),
             "claims": sum(len(history.publishings) for history in self.histories),
             "p50_ms": round(percentile(latencies, 0.5) * 1000, 1),
             "p99_ms": round(percentile(latencies, 0.99) * 1000, 1),

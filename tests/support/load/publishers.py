@@ -1,7 +1,7 @@
 """Publishers that put a gateway under load and keep the whole history of what they saw.
 
-They implement the protocol independently of the client library: a publisher reconnects, drops what `opened` says is
-stored, and sends the rest again.
+They speak the protocol by themselves, independently of the client library (but for commands): a publisher reconnects,
+drops what `opened` says is stored and sends the rest again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import aiohttp
 from msgspec import Struct, field
 
 from tests.support.history import Answer, History, Publishing, sending_of
+from tests.support.load.obedience import Obedience
 from turnwire.protocol.codec import JSON, MSGPACK, Codec
+from turnwire.protocol.control.messages import CommandPush
 from turnwire.protocol.errors import CloseCode
 from turnwire.protocol.messages import (
     Ack,
@@ -139,8 +141,17 @@ class LoadPublisher(Client):
     """Makes `rate` events a second in frames of 1 to 5, until told to finish. Each is sent until it is answered."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, target: Target, name: str, random: Random, *, history: History, rate: float
+        self,
+        http: aiohttp.ClientSession,
+        target: Target,
+        name: str,
+        random: Random,
+        *,
+        history: History,
+        rate: float,
+        obeys: bool = False,
     ) -> None:
+        """`obeys`: it takes commands."""
         super().__init__(http, target, name, random)
         self.history = history
         self.rate = rate
@@ -156,6 +167,7 @@ class LoadPublisher(Client):
         self._made = 0
         self._finishing = False
         self._work = asyncio.Event()
+        self._obedience = Obedience(name, history, Random(random.random()), self._work.set, obeys=obeys)
 
     async def run(self) -> None:
         """Publish until finished, or until another publisher has taken over."""
@@ -168,6 +180,7 @@ class LoadPublisher(Client):
                     await self.pause()
         finally:
             producing.cancel()
+            self._obedience.close()
             await asyncio.wait([producing])
 
     def told_opened(self) -> None:
@@ -220,6 +233,7 @@ class LoadPublisher(Client):
                         self._hear(publishing, self.codec.decode_publisher_reply(frame))
             return ws.close_code
         finally:
+            self._obedience.disconnected()
             if sending is not None:
                 sending.cancel()
                 await asyncio.wait([sending])
@@ -232,6 +246,7 @@ class LoadPublisher(Client):
         publishing = Publishing(self.name, self.process, opened.epoch, opened.last_seq, opened.last_event_id)
         self.history.publishings.append(publishing)
         self.opened_at.append(asyncio.get_running_loop().time())
+        self._obedience.connected(opened)
         self.told_opened()
         if any(each.event.event_id == opened.last_event_id for each in self.waiting):
             while self.waiting.popleft().event.event_id != opened.last_event_id:
@@ -248,6 +263,8 @@ class LoadPublisher(Client):
     async def _send_all(self, ws: aiohttp.ClientWebSocketResponse[Any], publishing: Publishing) -> None:
         try:
             while True:
+                while (said := self._obedience.next_message()) is not None:
+                    await self.send(ws, said)
                 while self._frames and self._sent + self._frames[0] <= self._window:
                     first, self._sent = self._sent, self._sent + self._frames.popleft()
                     events = [self.waiting[index].event for index in range(first, self._sent)]
@@ -267,6 +284,8 @@ class LoadPublisher(Client):
         elif isinstance(reply, Nack):
             answers = [Answer(nack.event_id, code=nack.code, retryable=nack.retryable) for nack in reply.nacks]
         else:
+            if isinstance(reply, CommandPush):
+                self._obedience.received(reply)
             return
         now = asyncio.get_running_loop().time()
         publishing.answers += answers

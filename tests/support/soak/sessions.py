@@ -17,6 +17,7 @@ from tests.support.checker import check
 from tests.support.history import Entry, History, save
 from tests.support.load.publishers import LoadPublisher, Target
 from tests.support.load.subscriber import LoadSubscriber
+from tests.support.load.supervisor import Supervisor
 from tests.support.soak.clients import RestCaller, RestClient
 from turnwire.protocol.messages import Session
 
@@ -41,6 +42,8 @@ class Tally(Struct):
     duplicates: int = 0
     """Acks that say the event was stored before."""
     delivered: int = 0
+    commands: int = 0
+    carried_out: int = 0
     claims: int = 0
     subscriptions: int = 0
     latencies: Counter[int] = field(default_factory=Counter)
@@ -65,6 +68,8 @@ class Tally(Struct):
         self.acks += sum(answer.seq is not None for answer in answers)
         self.duplicates += sum(answer.duplicate for answer in answers)
         self.delivered += sum(len(following.received) for following in history.followings)
+        self.commands += len(history.asked)
+        self.carried_out += len(history.begun)
         self.claims += len(history.publishings)
         self.subscriptions += len(history.followings)
         for publisher in publishers:
@@ -102,13 +107,17 @@ class SoakSession:
         self.subscribers = [self._subscriber(f"s{number}") for number in range(2)]
         caller = RestCaller(self._rest, self.history, self._fork())
         self._caller = asyncio.create_task(caller.run(self._over))
+        self._supervisor = Supervisor(http, target, self.history, self._fork())
+        self._supervising = asyncio.create_task(self._supervisor.run())
 
     def _fork(self) -> Random:
         return Random(self._random.random())
 
     def _publisher(self, name: str, rate: float) -> LoadPublisher:
         name = f"{name}-{self.history.session_id}"
-        publisher = LoadPublisher(self._http, self._target, name, self._fork(), history=self.history, rate=rate)
+        publisher = LoadPublisher(
+            self._http, self._target, name, self._fork(), history=self.history, rate=rate, obeys=True
+        )
         publisher.reclaims = True
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
@@ -131,6 +140,9 @@ class SoakSession:
         """
         self.live = False
         self._over.set()
+        self._supervisor.finish()
+        async with asyncio.timeout(SETTLE_SECONDS):
+            await self._supervising
         for publisher in self.publishers:
             publisher.finish()
         for publisher in self.publishers:
@@ -153,7 +165,7 @@ class SoakSession:
         assert len(self.history.log) == again.last_seq, f"{len(self.history.log)} events, {again}"
 
     def cancel(self) -> None:
-        for task in (self._caller, *self._tasks):
+        for task in (self._caller, self._supervising, *self._tasks):
             task.cancel()
 
 

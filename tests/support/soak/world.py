@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 
 from tests.support.faults.proxy import Proxy
-from tests.support.faults.rig import database_in, gateway_on, port_of, rss, start
+from tests.support.faults.rig import database_in, gateway_on, rss, start
 from tests.support.faults.wire import Wire
 from tests.support.load.publishers import Client, Spread, Target
 from tests.support.processes import GatewayProcess
@@ -63,7 +63,7 @@ class SoakWorld:
         timeouts = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         async with (
             database_in(directory / "database", test_commands=True) as world.database,
-            Proxy(port_of(world.database), seed) as world.proxy,
+            Proxy(world.database.uri, seed) as world.proxy,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeouts) as world.http,
             AsyncExitStack() as started,
         ):
@@ -110,7 +110,7 @@ class SoakWorld:
 
     def measure(self) -> None:
         for gateway in self.gateways:
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, AssertionError):  # one that is starting may have no process yet
                 self.peak_rss = max(self.peak_rss, rss(gateway.pid))
 
     # Sessions

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.commands import take_commands
 from turnwire.adapters.ending import begin, end
 from turnwire.adapters.livekit.call import LiveKitCall
+from turnwire.adapters.livekit.speaker import LiveKitSpeaker
 from turnwire.adapters.target import CallTarget
 
 log = logging.getLogger("turnwire")
@@ -21,8 +23,11 @@ CLOSES_WITHIN = 3.0
 LiveKit ends the process ten seconds after the shutdown began, and the publisher needs its `drain_timeout` of them."""
 
 
-def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
-    """Publish the session's call through the publisher, until the job shuts down."""
+def bind_to(session: Any, ctx: Any, publisher: CallTarget, *, commands: bool = True) -> None:
+    """Publish the session's call through the publisher, until the job shuts down.
+
+    With `commands`, supervisors may speak through the session and end it.
+    """
     notes = CallNotes(publisher)
     call = LiveKitCall(
         notes,
@@ -45,6 +50,8 @@ def bind_to(session: Any, ctx: Any, publisher: CallTarget) -> None:
         await end(publisher, *call.finish(time.time(), reason))
 
     ctx.add_shutdown_callback(leave)
+    if commands:
+        take_commands(publisher, LiveKitSpeaker(session, ctx, call, closed.wait))
     begin(publisher)
     notes.note("call.started", framework="livekit", room=ctx.job.room.name, job=ctx.job.id)
 

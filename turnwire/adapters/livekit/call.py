@@ -31,6 +31,7 @@ class LiveKitCall:
         self._tools = LiveKitTools(notes)
         self._user_state = "listening"
         self._bot_turn = 0
+        self._is_speaking = False
         self._unanswered: dict[str, Any] = {}
         self._transcripts: list[str] = []
         self._language: str | None = None
@@ -40,6 +41,16 @@ class LiveKitCall:
         self._failed = False
         self._over = False
         self._words_were_synchronized = False
+        self._supervisor_cuts = False
+        self._ended_for: str | None = None
+
+    def supervisor_cuts_in(self) -> None:
+        """What the bot is saying now is cut short for a supervisor."""
+        self._supervisor_cuts = self._is_speaking
+
+    def supervisor_ends(self, reason: str) -> None:
+        """The session is about to close because a supervisor wants it."""
+        self._ended_for = reason
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
         """Return the handlers, by the name of their event."""
@@ -63,8 +74,10 @@ class LiveKitCall:
 
     def agent_state(self, event: Any) -> None:
         state = AGENT_STATES.get(event.new_state)
-        if state == "speaking":
+        self._is_speaking = state == "speaking"
+        if self._is_speaking:
             self._bot_turn = self._turns.current
+            self._supervisor_cuts = False
         if state is not None:
             self._notes.state("bot", state)
 
@@ -118,7 +131,7 @@ class LiveKitCall:
     def finish(self, at: float, job_reason: str = "") -> tuple[FinalStatus, str]:
         """Post everything that is still open. Return the status and the reason of the end."""
         status: FinalStatus = "failed" if self._failed else "completed"
-        reason = (self._reason or job_reason or "ended")[:256]
+        reason = (self._ended_for or self._reason or job_reason or "ended")[:256]
         if not self._over:
             self._over = True
             if self._transcripts:
@@ -157,8 +170,8 @@ class LiveKitCall:
         turn = self._bot_turn if started is not None else self._turns.current
         cut = self._cut() if message.interrupted else {}
         self._notes.said("bot", text, turn=turn, started=started, ended=ended, event_id=message.id, **cut)
-        if cut.get("cutBy") == "user":
-            self._notes.note("interruption", by="user", turn=turn, atMs=self._notes.ms(ended))
+        if cut.get("cutBy") in {"user", "supervisor"}:
+            self._notes.note("interruption", by=cut["cutBy"], turn=turn, atMs=self._notes.ms(ended))
         figures = stages(self._unanswered, message.metrics)
         self._unanswered = {}
         if figures:
@@ -167,4 +180,6 @@ class LiveKitCall:
     def _cut(self) -> dict[str, Any]:
         exact = self._words_were_synchronized and self._has_word_times()
         by = "user" if self._user_state == "speaking" or not self._is_closing() else "hangup"
+        if self._supervisor_cuts:
+            by, self._supervisor_cuts = "supervisor", False
         return {"interrupted": True, "cutBy": by, "heard": "exact" if exact else "unknown"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from turnwire.adapters.call_notes import CallNotes
 from turnwire.adapters.fields_of import field
 from turnwire.adapters.openai_realtime.audio_clock import AudioClock
+
+Cutter = Literal["user", "supervisor"]
 
 
 @dataclass
@@ -36,6 +38,12 @@ class RealtimeSpeech:
         self._clock = clock
         self._items: dict[str, Answer] = {}
         self._last: Answer | None = None
+        self._cut_by: Cutter = "user"
+
+    def supervisor_cuts_in(self, now: float) -> None:
+        """What is being made or played now is cut short for a supervisor."""
+        if not self.played_out(now):
+            self._cut_by = "supervisor"
 
     def item(self, item_id: str, turn: int) -> Answer:
         if item_id not in self._items:
@@ -50,6 +58,7 @@ class RealtimeSpeech:
             busy = self._last.planned_end if self._last is not None and self._last.ended is None else None
             answer.started = max(now, busy or now)
             self._last = answer
+            self._cut_by = "user"
         answer.audio += self._clock.seconds_of(len(delta))
         return is_first
 
@@ -71,7 +80,7 @@ class RealtimeSpeech:
         facts: dict[str, Any] = {}
         if cut:
             ended = None if ended is None else min(ended, now)
-            facts = {"interrupted": True, "cutBy": "user", "heard": "unknown"}
+            facts = {"interrupted": True, "cutBy": self._cut_by, "heard": "unknown"}
         self._notes.said(
             "bot", answer.text.strip(), turn=answer.turn, started=answer.started, ended=ended, event_id=item_id, **facts
         )
@@ -82,7 +91,19 @@ class RealtimeSpeech:
         if answer is not None and answer.started is not None:
             answer.ended = min(answer.started + audio_end_ms / 1000, answer.planned_end or float("inf"))
             at = self._notes.ms(answer.ended)
-            self._notes.note("interruption", by="user", turn=answer.turn, atMs=at, event_id=event_id)
+            self._notes.note("interruption", by=self._cut_by, turn=answer.turn, atMs=at, event_id=event_id)
+
+    def cleared(self, now: float, event_id: str) -> None:
+        """The server, which plays the audio itself, has thrown away what it had not played."""
+        if self._last is not None and not self.played_out(now):
+            turn, at = self._last.turn, self._notes.ms(now)
+            self._notes.note("interruption", by=self._cut_by, turn=turn, atMs=at, event_id=event_id)
+
+    def seconds_left(self, now: float) -> float:
+        """How long what has been made still plays."""
+        if self._last is None or self._last.ended is not None:
+            return 0.0
+        return max(0.0, (self._last.planned_end or now) - now)
 
     def played_out(self, now: float) -> bool:
         """Return whether all audio has been played by now."""

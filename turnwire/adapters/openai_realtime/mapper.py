@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from turnwire.adapters.fields_of import field
 from turnwire.adapters.mapped import Collected, Mapped
 from turnwire.adapters.openai_realtime.answers import RealtimeSpeech
 from turnwire.adapters.openai_realtime.audio_clock import AudioClock
+from turnwire.adapters.openai_realtime.responses import TAG, Responses
 from turnwire.adapters.openai_realtime.tools import RealtimeTools
 from turnwire.adapters.turn_counter import TurnCounter
 
@@ -49,6 +50,9 @@ class RealtimeMapper:
         self._model: str | None = None
         self._is_started = False
         self._is_over = False
+        self._responses = Responses()
+        self.server_plays = False
+        """Whether the server plays the audio itself, over WebRTC or SIP."""
         self._steps = self._table()
 
     def events(self, event: Any) -> list[Mapped]:
@@ -71,6 +75,29 @@ class RealtimeMapper:
             self._tools.call_over(self._clock())
             self._notes.note("call.ended", reason=reason, event_id="call.ended")
         return self._collected.take()
+
+    # What commands need to know
+
+    @property
+    def is_responding(self) -> bool:
+        """Whether a response is being made."""
+        return self._responses.is_busy
+
+    async def until_free(self) -> None:
+        """Returns when no response is being made."""
+        await self._responses.until_free()
+
+    def response_of(self, tag: str) -> Awaitable[str]:
+        """The status with which the response of this tag ends. Raises RuntimeError when the server does not make it."""
+        return self._responses.ours(tag)
+
+    def seconds_to_play(self) -> float:
+        """How long what has been made still plays."""
+        return self._answers.seconds_left(self._clock())
+
+    def supervisor_cuts_in(self) -> None:
+        """What is being said now is about to be cut short for a supervisor."""
+        self._answers.supervisor_cuts_in(self._clock())
 
     def _table(self) -> dict[str, Step]:
         return {
@@ -113,6 +140,7 @@ class RealtimeMapper:
     def _error(self, event: Any, now: float) -> None:
         error = field(event, "error")
         code = field(error, "code") or field(error, "type")
+        self._responses.refused(field(error, "event_id"), str(field(error, "message")))
         self._notes.note("error", message=field(error, "message"), code=code, event_id=self._id(event))
 
     # The user
@@ -194,6 +222,7 @@ class RealtimeMapper:
     # The bot
 
     def _response_begins(self, event: Any, now: float) -> None:
+        self._responses.begun()
         if self._answers.played_out(now):
             self._notes.state("bot", "thinking", event_id=self._id(event))
 
@@ -227,6 +256,7 @@ class RealtimeMapper:
     def _response_done(self, event: Any, now: float) -> None:
         response = field(event, "response")
         response_id = str(field(response, "id"))
+        self._responses.ended(field(response, "metadata", TAG), str(field(response, "status")))
         details = field(response, "status_details", "error")
         if field(response, "status") == "failed":
             code = field(details, "code") or field(details, "type")
@@ -247,6 +277,7 @@ class RealtimeMapper:
     # Playback by the server: WebRTC and SIP
 
     def _playback_begins(self, event: Any, now: float) -> None:
+        self.server_plays = True
         self._notes.state("bot", "speaking", event_id=self._id(event))
 
     def _playback_ends(self, event: Any, now: float) -> None:
@@ -254,11 +285,7 @@ class RealtimeMapper:
         self._notes.state("bot", "listening", event_id=self._id(event))
 
     def _playback_cut(self, event: Any, now: float) -> None:
-        last = self._answers.last
-        if last is not None and not self._answers.played_out(now):
-            self._notes.note(
-                "interruption", by="user", turn=last.turn, atMs=self._notes.ms(now), event_id=self._id(event)
-            )
+        self._answers.cleared(now, self._id(event))
         self._playback_ends(event, now)
 
     def _id(self, event: Any) -> str:

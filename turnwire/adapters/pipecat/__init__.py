@@ -22,18 +22,19 @@ def attach(
     *,
     language: str = "und",
     metadata: JsonObject | None = None,
+    commands: bool = True,
     **options: Any,
 ) -> Publisher:
     """Publish the call of a `PipelineWorker`, from its start to its end. Call this before the worker runs.
 
     The pipeline never waits for the gateway. The end of the worker does, for a few seconds at most. `url` defaults to
-    TURNWIRE_URL of the environment. `session_id` is the call's id at your vendor, by default a UUIDv7. `options` are
-    those of `Publisher`. Return the publisher, for events of your own: `call.post(…)`. Raises ValueError without a
-    URL.
+    TURNWIRE_URL of the environment. `session_id` is the call's id at your vendor, by default a UUIDv7. With
+    `commands`, supervisors may whisper to the model, speak through the bot and end the call. `options` are those of
+    `Publisher`. Return the publisher, for events of your own: `call.post(…)`. Raises ValueError without a URL.
     """
     from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
 
     facts = {"framework": "pipecat", **(metadata or {})}
     call = Publisher(gateway_url(url), session_id or new_session_id(), language, metadata=facts, wait=False, **options)
-    add_observers(worker, call)
+    add_observers(worker, call, commands=commands)
     return call

@@ -117,8 +117,15 @@ class BotSpeech:
 
     def interrupted(self, frame: Any, at: float) -> None:
         """Handle InterruptionFrame: everything made but not yet played is discarded."""
+        self._interrupted(at, "user")
+
+    def interrupted_by_supervisor(self, frame: Any, at: float) -> None:
+        """Handle SupervisorInterruptionFrame, which does the same."""
+        self._interrupted(at, "supervisor")
+
+    def _interrupted(self, at: float, by: str) -> None:
         if self._started is not None:
-            self._cut(at, "user")
+            self._cut(at, by)
         self._voiced.clear()
         self._answer = ""
 
@@ -145,7 +152,7 @@ class BotSpeech:
             self._tell(heard, at, interrupted=True, cutBy=by, heard="exact", unsaid=unsaid)
         else:
             self._tell(planned, at, interrupted=True, cutBy=by, heard="unknown")
-        if unsaid and by == "user":
+        if unsaid and by != "hangup":
             self._notes.note(
                 "interruption",
                 by=by,

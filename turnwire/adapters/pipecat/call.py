@@ -57,6 +57,7 @@ class PipecatCall:
             "BotStoppedSpeakingFrame": bot.stopped,
             "LLMContextAssistantTurnFrame": bot.turn_in_context,
             "InterruptionFrame": bot.interrupted,
+            "SupervisorInterruptionFrame": bot.interrupted_by_supervisor,
             "FunctionCallsStartedFrame": tools.wanted,
             "FunctionCallInProgressFrame": tools.runs,
             "FunctionCallResultFrame": tools.answered,

@@ -1,4 +1,4 @@
-"""Observing a PipelineWorker for a call's notes. The only module of the package that imports Pipecat."""
+"""Observing a PipelineWorker for a call's notes. Imports Pipecat."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from typing import Any
 from pipecat.frames.frames import TTSTextFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.ai_service import AIService
 from pipecat.transports.base_output import BaseOutputTransport
 
 from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.commands import take_commands
 from turnwire.adapters.ending import begin, end
 from turnwire.adapters.pipecat.call import PipecatCall, Step
+from turnwire.adapters.pipecat.speaker import PipecatSpeaker
 from turnwire.adapters.target import CallTarget
 
 log = logging.getLogger("turnwire")
 
 
-def add_observers(worker: Any, publisher: CallTarget) -> None:
-    """Publish the worker's call through the publisher."""
+def add_observers(worker: Any, publisher: CallTarget, *, commands: bool = True) -> None:
+    """Publish the worker's call through the publisher. With `commands`, supervisors may speak through it and end it."""
     notes = CallNotes(publisher)
     call = PipecatCall(notes, services=[type(part).__name__ for part in parts_of(worker.pipeline, AIService)])
     latency = UserBotLatencyObserver()
@@ -34,6 +37,8 @@ def add_observers(worker: Any, publisher: CallTarget) -> None:
     latency.add_event_handler("on_latency_breakdown", measured)
     worker.add_observer(latency)
     worker.add_observer(CallObserver(publisher, notes, call))
+    if commands:
+        take_commands(publisher, PipecatSpeaker(worker, parts_of(worker.pipeline, LLMUserAggregator)))
 
 
 def parts_of(processor: FrameProcessor, kind: type) -> Iterator[Any]:

@@ -33,13 +33,14 @@ async def setup_pipeline_worker(worker: Any) -> None:
         return
     session_id = _session_id()
     token = os.environ.get("TURNWIRE_TOKEN")
+    options: dict[str, Any] = {"token": token} if token else {}
     attach(
         worker,
         url,
         session_id,
         language=os.environ.get("TURNWIRE_LANGUAGE") or "und",
         metadata=_metadata(),
-        **({"token": token} if token else {}),
+        **options,
     )
     logger.info(f"Turnwire: this call is session {session_id} of {url}")
 

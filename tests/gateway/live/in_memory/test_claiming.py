@@ -30,7 +30,7 @@ async def test_each_claim_raises_the_epoch_and_supersedes_the_previous_publisher
 
 
 async def test_a_session_created_for_its_publisher_costs_no_second_write(here: MemoryGateway) -> None:
-    live, created = await here.sessions.open_or_create("s", "en")
+    live, created = await here.sessions.open_or_create("s", "en", "bot")
     assert created
     seat = Seat()
     done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
@@ -39,7 +39,7 @@ async def test_a_session_created_for_its_publisher_costs_no_second_write(here: M
 
 
 async def test_two_claims_of_a_session_created_for_one_of_them_get_different_epochs(here: MemoryGateway) -> None:
-    live, _ = await here.sessions.open_or_create("s", "en")
+    live, _ = await here.sessions.open_or_create("s", "en", "bot")
     claims = [ClaimItem(Seat(), asyncio.get_running_loop().create_future(), created=True) for _ in range(2)]
     for each in claims:
         live.submit(each)

@@ -40,9 +40,9 @@ async def test_loading_does_not_read_events_before_the_stored_head(
     asked: list[int] = []
     head_after = here.store.events.head_after
 
-    async def noted(session_id: str, known: int) -> object:
+    async def noted(session_id: str, known: int, life: int | None) -> object:
         asked.append(known)
-        return await head_after(session_id, known)
+        return await head_after(session_id, known, life)
 
     monkeypatch.setattr(here.store.events, "head_after", noted)
     record = (await load(here.store, "s", live.state.record)).record

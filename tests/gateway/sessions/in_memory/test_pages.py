@@ -7,8 +7,8 @@ import pytest
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.sessions import pages
+from turnwire.gateway.sessions.log_heads import heads_behind
 from turnwire.protocol.messages import Session, SessionStatus
-from turnwire.store.log_heads import heads_behind
 from turnwire.store.sessions import SessionQuery
 
 

@@ -100,7 +100,7 @@ async def test_a_request_that_cannot_be_settled_in_time_is_unavailable_and_may_b
 async def test_requests_waiting_during_an_outage_are_bounded_and_dropped_when_their_clients_leave(
     join: StartMemory,
 ) -> None:
-    here = join(rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
+    here = join(alone=True, rest_timeout=1.0, max_waiting_bytes=1024 * 1024)
     live = await here.create()
     here.database.away = True
     weight = 200_000

@@ -1,0 +1,58 @@
+"""What HTTP itself asks of a request's head (RFC 9110 and 9112), beyond what the parser has checked."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
+
+UNKNOWN_CODING: Final = "the only transfer coding that is served is chunked"
+_CODING_HEADER: Final = re.compile(rb"^transfer-encoding[ \t]*:(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*,;=%+-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
+_MAX_PORT: Final = 65535
+
+
+class UnknownCoding(TurnwireError):
+    """501: the body has a form that is not known here."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.INVALID_MESSAGE, UNKNOWN_CODING, [UNKNOWN_CODING])
+        self.status = 501
+        self.headers = {hdrs.CONNECTION: "close"}
+
+
+def check_framing(request: web.BaseRequest) -> None:
+    """Raises UnknownCoding, and InvalidMessage for a Host that is none."""
+    codings = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
+    if codings and _names(",".join(codings)) != ["chunked"]:
+        raise UnknownCoding
+    hosts = request.headers.getall(hdrs.HOST, ())
+    if len(hosts) > 1 or not all(map(is_host, hosts)):
+        raise InvalidMessage("a request has one Host, which is a name or an address")
+    if hosts and not request.raw_path.startswith(("/", "*")) and not _is_of(hosts[0], request.raw_path):
+        raise InvalidMessage("the Host must be that of the request's target")
+
+
+def has_unknown_coding(head: bytes) -> bool:
+    """Whether the head of a request, as it came, names another transfer coding than chunked."""
+    named = b",".join(_CODING_HEADER.findall(head)).decode("latin-1")
+    return any(name != "chunked" for name in _names(named))
+
+
+def is_host(value: str) -> bool:
+    """Whether a Host header may have this value; it may be empty."""
+    found = _HOST.fullmatch(value)
+    return found is not None and int(found[1] or 0) <= _MAX_PORT
+
+
+def _is_of(host: str, target: str) -> bool:
+    """Whether a target with an authority, `http://host:port/path` or `host:port`, names this host."""
+    authority = target.partition("://")[2].partition("/")[0].partition("?")[0] if "://" in target else target
+    return authority.lower() == host.lower()
+
+
+def _names(codings: str) -> list[str]:
+    return [name.strip().lower() for name in codings.split(",") if name.strip()]

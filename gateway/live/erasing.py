@@ -1,0 +1,58 @@
+"""A session is erased: here it is hidden from all, and forgotten; what is stored of it is removed behind that."""
+
+from __future__ import annotations
+
+import logging
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.catching_up import refresh
+from turnwire.gateway.live.claiming import holder_of
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import forget_timer
+from turnwire.gateway.live.items import EraseItem
+from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import CloseCode, PublisherConnected
+from turnwire.store.waiting import persist
+
+_log = logging.getLogger("turnwire.session")
+
+
+async def erase(context: Context, state: SessionState, item: EraseItem) -> None:
+    """Mark the session as erased. Raises PublisherConnected unless it is forced, SessionErased when it was before."""
+    if item.done.done():
+        return
+    erasures = context.store.erasures
+    if context.shared_database:  # a publisher may be at another gateway
+        await refresh(context, state, item.done)
+    _check(context, state, item)
+    await persist(lambda: erasures.note(state.record, utc_now()), item.done)
+    while not item.done.done():
+        _check(context, state, item)
+        if await persist(lambda: erasures.mark(state.record, whoever_publishes=item.force), item.done):
+            forget(context, state, here=True)
+            if not item.done.done():
+                item.done.set_result(None)
+            return
+        await refresh(context, state, item.done)
+
+
+def _check(context: Context, state: SessionState, item: EraseItem) -> None:
+    if not item.force and holder_of(context, state) is not None:
+        raise PublisherConnected(state.session_id)
+
+
+def forget(context: Context, state: SessionState, *, here: bool) -> None:
+    """The session is no more: whoever publishes or watches it is told, and nobody finds it in memory any more.
+
+    `here`: whether this gateway has erased it.
+    """
+    if state.erased:
+        return
+    publisher = state.erase()
+    forget_timer(state)
+    if publisher is not None:
+        publisher.close(CloseCode.NOT_FOUND, "the session has been erased")
+    if state.audience is not None:
+        state.audience.erased()
+    context.observer.erased(state, here=here)
+    _log.info("session %r: erased%s", state.session_id, "" if here else " at another gateway")

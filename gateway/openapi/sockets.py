@@ -1,0 +1,52 @@
+"""The routes of the WebSockets, in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from turnwire.gateway.openapi.parts import operation, parameter
+from turnwire.gateway.openapi.schemas import Schema, ref
+from turnwire.protocol.codec import CODECS
+from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
+
+
+def _socket(
+    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
+) -> Schema:
+    description += (
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. The client sends messages of "
+        f"the schema `{sent}`, the gateway those of `{answered}`."
+    )
+    answers = {"101": {"description": "The WebSocket is open."}}
+    messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
+    return operation(
+        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
+    )
+
+
+def publish(errors: Sequence[int]) -> Schema:
+    """A publisher's socket."""
+    language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
+    return _socket(
+        "publish",
+        "Publish a session's events",
+        "A session has one publisher; a newer one takes over. Each event gets an `ack` when durable, or a `nack`.",
+        sent="PublisherCommand",
+        answered="PublisherReply",
+        errors=errors,
+        parameters=[parameter("language", "If given, the session is created if it does not exist.", language)],
+    )
+
+
+def subscribe(errors: Sequence[int]) -> Schema:
+    """A subscriber's socket."""
+    return _socket(
+        "subscribe",
+        "Watch sessions",
+        "One socket carries many subscriptions: to single sessions, from any seq on, without gaps, and to the feed of "
+        "all sessions.",
+        sent="SubscriberCommand",
+        answered="SubscriberPush",
+        errors=errors,
+    )

@@ -1,0 +1,116 @@
+"""Sessions are erased: hidden by their own task, then removed from the store, whatever becomes of whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.items import EraseItem
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.protocol.errors import NoSuchSession, SessionErased
+from turnwire.store.erasures import Erasure
+from turnwire.store.waiting import persist, storage_deadline
+
+TEND_SECONDS: Final = 60.0
+_LATE: Final = timedelta(seconds=120)
+"""After this time no gateway that has not heard of an erasure writes to the session any more, and all have heard of
+it: they look at the notes of erasures."""
+_log = logging.getLogger("turnwire.sessions")
+
+
+class Erasing:
+    """Owner of the removals that are under way here, one for each session."""
+
+    def __init__(
+        self,
+        context: Context,
+        sessions: LiveSessions,
+        forget_texts: Callable[[str], Awaitable[None]],
+        *,
+        rest_timeout: float,
+    ) -> None:
+        """`forget_texts` removes what the search knows of a session, and returns when that is done."""
+        self._context = context
+        self._sessions = sessions
+        self._erasures = context.store.erasures
+        self._forget_texts = forget_texts
+        self._rest_timeout = rest_timeout
+        self._removing: dict[str, asyncio.Task[None]] = {}
+        sessions.finish_erasure = self.finish
+
+    async def erase(self, session_id: str, *, force: bool) -> bool:
+        """Returns when nothing is left of the session, and its id is free; whether there was anything.
+
+        Raises PublisherConnected unless `force`d, and StorageUnavailable when it takes long: it goes on then, and may
+        be asked for again.
+        """
+        async with storage_deadline(self._rest_timeout):
+            hidden = await self._hide(session_id, force=force)
+            return await self.finish(session_id) or hidden
+
+    async def _hide(self, session_id: str, *, force: bool) -> bool:
+        while True:
+            try:
+                live = await self._sessions.open(session_id)
+            except NoSuchSession:
+                return False
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            live.submit(EraseItem(force, done))
+            try:
+                await done
+            except SessionErased:
+                continue  # there may be a new one of its id, which is meant now
+            return True
+
+    async def finish(self, session_id: str) -> bool:
+        """Wait until a session of this id that has been hidden is removed. Whether there was one."""
+        found = await self._erasures.marked(session_id, utc_now())
+        if found is None:
+            return False
+        await asyncio.shield(self._removal(found))
+        return True
+
+    def _removal(self, erasure: Erasure) -> asyncio.Task[None]:
+        """In a task of its own: who asked may go away."""
+        task = self._removing.get(erasure.key)
+        if task is None:
+            task = self._removing[erasure.key] = asyncio.get_running_loop().create_task(self._remove(erasure))
+            task.add_done_callback(lambda _: self._removing.pop(erasure.key, None))
+        return task
+
+    async def _remove(self, erasure: Erasure) -> None:
+        await persist(lambda: self._erasures.erase_log(erasure))
+        await self._forget_texts(erasure.session_id)
+        await persist(lambda: self._erasures.free(erasure))
+        if not self._context.shared_database:
+            await persist(lambda: self._erasures.forget(erasure))
+
+    async def tend(self) -> None:
+        """Finish what was begun, here or by a gateway that is no more. Raises StorageUnavailable."""
+        for erasure in await self._erasures.notes():
+            is_marked = await self._erasures.is_marked(erasure)
+            if is_marked:
+                _log.info("session %r: its erasure is finished", erasure.session_id)
+                await self._removal(erasure)
+            elif utc_now() - erasure.begun_at >= _LATE:
+                if is_marked is None:  # else it was never hidden, and nobody was told that it would be
+                    await self._erasures.erase_log(erasure)
+                await self._erasures.forget(erasure)
+
+    async def run(self, prepared: asyncio.Event) -> None:
+        """As long as the gateway lives: at its start, and then now and again."""
+        await prepared.wait()
+        while True:
+            await persist(self.tend)
+            await asyncio.sleep(TEND_SECONDS)
+
+    async def stop(self) -> None:
+        """What is under way is finished by the next start."""
+        for task in tuple(self._removing.values()):
+            task.cancel()
+        await asyncio.gather(*self._removing.values(), return_exceptions=True)

@@ -1,0 +1,50 @@
+"""Where the embedded database is found: its program, and a port for it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import shutil
+import socket
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Final
+
+_PORTS: Final = range(20_000, 32_000)
+
+
+def find_program() -> str | None:
+    """The path of the server's program; None where it is not installed."""
+    places = [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+    return shutil.which("secantusd-py", path=os.pathsep.join(places))
+
+
+def free_port(host: str) -> int | None:
+    """A port below those that outgoing connections get, so that it is still free for a restart. None without one.
+
+    Raises OSError.
+    """
+    for _ in range(1000):
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+    return None
+
+
+async def knock(host: str, port: int) -> None:
+    """Open a connection and close it again."""
+    try:
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return
+    writer.close()

@@ -1,0 +1,212 @@
+"""What the server uses of aiohttp without being promised it is still there, and does what it did.
+
+When a test fails after a new release of aiohttp, each says what to do. Until that is done, bound aiohttp below that
+release in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, WSMsgType, web
+
+from tests.house.tree import source_files
+from tests.support.processes import ROOT
+from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, WebSocket, was_routed
+
+MODULE = "turnwire.gateway.aiohttp_private"
+
+
+def files_of_the_gateway() -> Iterator[tuple[str, ast.Module]]:
+    for module, path in source_files(ROOT).items():
+        if module.startswith("turnwire.gateway.") and module != MODULE:
+            yield module, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_foreign(node: ast.AST, ours: set[str]) -> bool:
+    """Whether it uses a private name of another's. `os._exit` is public, whatever it looks like."""
+    if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr.startswith("__"):
+        return False
+    return node.attr not in ours and not (isinstance(node.value, ast.Name) and node.value.id == "os")
+
+
+def own_names(tree: ast.Module) -> Iterator[str]:
+    """Names with an underscore that a file makes itself: by assignment, definition, slot or annotation."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def test_no_other_file_uses_a_private_name_of_aiohttp_or_derives_from_its_classes() -> None:
+    trees = dict(files_of_the_gateway())
+    ours = {name for tree in trees.values() for name in own_names(tree)}
+    foreign = [
+        f"{module}: {ast.unparse(node)}"
+        for module, tree in trees.items()
+        if "aiohttp" in ast.unparse(tree)
+        for node in ast.walk(tree)
+        if is_foreign(node, ours)
+    ]
+    derived = [
+        f"{module}: {node.name}"
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name) and base.value.id in ("web", "aiohttp")
+    ]
+    assert (foreign, derived) == ([], [])
+
+
+class Seen(HttpProtocol):
+    """Notes what it is asked at each step."""
+
+    __slots__ = ("before", "notes")
+
+    def __init__(self, manager: web.Server, notes: list[tuple[int, bool]], **options: object) -> None:
+        super().__init__(manager, **options)  # type: ignore[arg-type]
+        self.notes = notes
+
+    def data_received(self, data: bytes) -> None:
+        self.notes.append((self.heads_read, self.expects_head))
+        super().data_received(data)
+
+
+class SeeingServer(Server):
+    def __init__(self, plain: PlainServer, notes: list[tuple[int, bool]]) -> None:
+        super().__init__(plain.handle, **plain.options)
+        self.notes = notes
+
+    def make_protocol(self, **options: object) -> HttpProtocol:
+        return Seen(self, self.notes, **options)
+
+
+class SeeingRunner(Runner):
+    def __init__(self, app: web.Application) -> None:
+        super().__init__(app)
+        self.notes: list[tuple[int, bool]] = []
+        self.protocols: list[HttpProtocol] = []
+
+    def make_server(self, plain: PlainServer) -> web.Server:
+        return SeeingServer(plain, self.notes)
+
+
+class Served:
+    """A small application behind the classes under test."""
+
+    def __init__(self) -> None:
+        self.app = web.Application()
+        self.runner = SeeingRunner(self.app)
+        self.ended = asyncio.Event()
+        self.socket: WebSocket | None = None
+        self.routed: list[bool] = []
+
+    async def start(self) -> int:
+        self.app.router.add_get("/", self.answer)
+        self.app.router.add_get("/ws", self.serve_socket)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        return int(self.runner.addresses[0][1])
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.routed.append(was_routed(request))
+        return web.Response(text="served")
+
+    async def serve_socket(self, request: web.Request) -> WebSocket:
+        self.socket = socket = WebSocket(autoping=False, decode_text=False)
+        await socket.prepare(request)
+        await socket.close(code=1001)
+        await socket.read_out()
+        self.routed.append(request.transport is not None and not request.transport.is_closing())
+        if request.transport is not None:
+            request.transport.close()
+        self.ended.set()
+        return socket
+
+
+@pytest.fixture
+async def served() -> Iterator[Served]:  # type: ignore[misc]  # an async generator, as pytest-asyncio has them
+    each = Served()
+    yield each
+    await each.runner.cleanup()
+
+
+async def test_a_server_of_our_own_is_run_with_a_protocol_of_our_own(served: Served) -> None:
+    """`AppRunner._make_server`, `Server._kwargs`, `Server._loop`.
+
+    When it fails: serve the application by `web.Server` and `loop.create_server` instead of a runner, which are public;
+    the options of the protocol are then the arguments of `HttpRunner`.
+    """
+    port = await served.start()
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{port}/") as response:
+        assert await response.text() == "served"
+    assert served.runner.notes[0] == (0, True)
+
+
+async def test_a_route_that_was_found_is_told_from_one_that_was_not_looked_up(served: Served) -> None:
+    """`Request._match_info`.
+
+    When it fails: keep the fact in a `RequestKey` that `routed` sets in gateway/http/server.py.
+    """
+    port = await served.start()
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{port}/"):
+        pass
+    assert served.routed == [True]
+    bare = web.Request.__new__(web.Request)
+    bare._match_info = None
+    assert not was_routed(bare)
+
+
+async def test_a_protocol_says_how_far_its_connection_is(served: Served) -> None:
+    """`RequestHandler._request_count`, `._waiter`, `._payload_parser`, `._force_close`.
+
+    When it fails: without them a slow head cannot be told from a slow body. Count heads by their final empty line in
+    `data_received`, or leave the clock of heads to a proxy, and say so in docs/operations.md.
+    """
+    port = await served.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(b"GET / HTTP/1.1\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(b"Host: localhost\r\n\r\n")
+        await reader.readuntil(b"served")
+    writer.close()
+    counts = [heads for heads, _ in served.runner.notes]
+    assert counts[0] == 0
+    assert counts[-1] == 1
+    assert all(expects for _, expects in served.runner.notes)
+
+
+async def test_a_socket_that_was_closed_is_left_open_until_the_other_side_has_answered(served: Served) -> None:
+    """`WebSocketResponse._close_transport`, `._closing`, `._reader`.
+
+    When it fails: see whether `close()` now leaves the transport open by itself; if it does, drop the override. If it
+    closes at once again, clients that still send lose the close code: do not release.
+    """
+    port = await served.start()
+    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/ws") as socket:
+        message = await socket.receive(timeout=10)
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
+        async with asyncio.timeout(10):
+            await served.ended.wait()
+    assert served.routed == [True]
+
+
+def test_the_parser_of_websockets_is_handed_over_where_it_can_be_wrapped() -> None:
+    """`RequestHandler.set_parser`, and `feed_data` and `feed_eof` of what it is given.
+
+    When it fails: find what now feeds `WebSocketReader`, and put gateway/http/websocket_frames.py before it there.
+    tests/gateway/sockets/test_rfc6455.py says whether frames are judged.
+    """
+    source = Path(web.WebSocketResponse._post_start.__code__.co_filename).read_text(encoding="utf-8")
+    assert "protocol.set_parser(" in source
+    assert callable(web.RequestHandler.set_parser)

@@ -1,0 +1,114 @@
+"""Frames of clients, as they are judged before aiohttp reads them: whole, cut anywhere, and broken."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.support.sockets import BINARY, CLOSE, PING, TEXT, client_frame
+from turnwire.gateway.http.websocket_frames import BrokenFrame, StrictReader, frame_size, may_be_sent
+
+CONTINUATION = 0
+REFUSED = b"\xf0\x80"
+"""What stands in the place of a broken frame: reserved bits, which aiohttp refuses with 1002."""
+
+
+class Collector:
+    """In the place of aiohttp's reader."""
+
+    def __init__(self) -> None:
+        self.fed: list[bytes] = []
+        self.ended = False
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.fed.append(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.ended = True
+
+
+def read(*chunks: bytes) -> bytes:
+    """What comes through of these chunks."""
+    collector = Collector()
+    reader = StrictReader(collector)
+    for chunk in chunks:
+        reader.feed_data(chunk)
+    return b"".join(collector.fed)
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    return client_frame(struct.pack("!H", code) + reason, CLOSE)
+
+
+def long_frame(width: str, length: int) -> bytes:
+    """A text frame whose length is written as wide as this."""
+    flag = 126 if width == "H" else 127
+    return struct.pack(f"!BB{width}", 0x81, 0x80 | flag, length) + bytes(4 + min(length, 1 << 20))
+
+
+GOOD = [
+    client_frame(b""),
+    client_frame(b"x" * 125),
+    client_frame(b"x" * 126),
+    client_frame(b"x" * 65_536, BINARY),
+    client_frame(b"", PING),
+    client_frame(b"a", TEXT, fin=False) + client_frame(b"p", PING) + client_frame(b"b", CONTINUATION),
+    client_frame(b"", CLOSE),
+    client_frame(b"\x03", CLOSE),  # too short for a code, which aiohttp refuses
+    close_frame(1000, b"bye"),
+    close_frame(4999),
+]
+
+
+@pytest.mark.parametrize("number", range(len(GOOD) + 1))
+def test_good_frames_come_through_as_they_are_however_they_are_cut(number: int) -> None:
+    frames = [*GOOD, b"".join(GOOD[:6]) + GOOD[-1]][number]
+    assert read(frames) == frames
+    for cut in {*range(1, min(len(frames), 40)), len(frames) - 1, len(frames) - 20} & set(range(1, len(frames))):
+        assert read(frames[:cut], frames[cut:]) == frames
+    assert read(*(frames[at : at + 1] for at in range(min(len(frames), 400)))) == frames[:400][: len(frames)]
+
+
+BROKEN = {
+    "not masked": b"\x81\x05hello",
+    "not masked, empty": b"\x89\x00",
+    "16 bits for 125": long_frame("H", 125),
+    "64 bits for 125": long_frame("Q", 125),
+    "64 bits for 65535": long_frame("Q", 65_535),
+    "the highest bit of a length": long_frame("Q", 1 << 63),
+    "a message amid another": client_frame(b"", TEXT, fin=False) + client_frame(b"x", TEXT),
+    **{f"close with {code}": close_frame(code) for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_frame_is_replaced_by_one_that_is_refused_however_it_is_cut(broken: bytes) -> None:
+    before = client_frame(b"hello")
+    kept = broken[: len(client_frame(b"", TEXT))] if broken.startswith(b"\x01") else b""  # its first half is fine
+    for data in (broken, before + broken):
+        expected = data[: len(data) - len(broken)] + kept + REFUSED
+        assert read(data).startswith(expected)
+        for cut in range(1, min(len(data), 30)):
+            assert read(data[:cut], data[cut:]).startswith(expected)
+
+
+def test_nothing_of_a_frame_comes_through_before_it_can_be_judged() -> None:
+    assert read(b"\x81") == b""
+    assert read(b"\x81\xfe\x00") == b""
+    assert read(close_frame(1000)[:7]) == b""
+    with pytest.raises(BrokenFrame):
+        frame_size(b"\x81\x00", 0)
+    assert frame_size(client_frame(b"abc"), 0) == 9
+
+
+def test_the_end_of_the_connection_is_passed_on() -> None:
+    collector = Collector()
+    StrictReader(collector).feed_eof()
+    assert collector.ended
+
+
+def test_codes_that_may_be_sent_are_those_of_the_registry_of_libraries_and_of_applications() -> None:
+    registered = {*range(1000, 1015)} - {1004, 1005, 1006}
+    assert {code for code in range(65_536) if may_be_sent(code)} == registered | set(range(3000, 5000))

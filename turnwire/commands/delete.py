@@ -1,0 +1,39 @@
+"""`turnwire delete`: erases a session."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
+
+
+def delete(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Also while somebody publishes it, who is cut off.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Erase a session with all its events, on every gateway, for good.
+
+    \b
+    A call that has ended:
+        turnwire delete call-17
+    One that goes on:
+        turnwire delete call-17 --force
+
+    It can be repeated, also for a session that there is not. Its id may be used again afterwards.
+    """
+    from turnwire.commands.console import run  # noqa: PLC0415 -- --help need not wait for it
+
+    run(_delete(url, token, session, force))
+    typer.echo(f"Nothing is left of {session!r}.")
+
+
+async def _delete(url: str, token: str | None, session: str, force: bool) -> None:
+    from turnwire.client import Client  # noqa: PLC0415
+
+    async with Client(url, token=token) as client:
+        await client.delete(session, force=force)
