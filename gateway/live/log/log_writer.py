@@ -101,10 +101,9 @@ async def _read_taken(
     """
     session_id, life = state.session_id, state.record.life
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
-        if not await _clear_stray(store, state, ledger.head + 1):
-            await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
-            continue
-        return
+        if not await _is_taken(store, state, ledger.head + 1):
+            return
+        await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
@@ -113,16 +112,19 @@ async def _read_taken(
     durable.record = await persist(lambda: store.sessions.reload(state.record))
 
 
-async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
-    """Whether the position was taken by what a gateway has stored too late for a session of this id that was erased:
-    then it is free now. Raises SessionErased when it is this one that was erased."""
-    record = state.record
-    stray = await persist(lambda: store.events.stray_at(record.session_id, seq, record.life))
+async def _is_taken(store: Store, state: SessionState, seq: int) -> bool:
+    """Return whether an event of this session holds the position, although it cannot be read yet.
+
+    An event that was stored too late for an erased session of the same id is removed, if somebody else has not done it.
+    Raises SessionErased if it is this session that was erased.
+    """
+    session_id, record = state.session_id, state.record
+    stray = await persist(lambda: store.events.stray_at(session_id, seq, record.life))
+    await persist(lambda: store.sessions.reload(record))  # after the look: so a stray is not of a later session
     if stray is None:
-        return False
-    await persist(lambda: store.sessions.reload(record))  # after the look: so it is not of a later session
-    await persist(lambda: store.events.remove_stray(record.session_id, stray))
-    return True
+        return await persist(lambda: store.events.holds(session_id, seq))
+    await persist(lambda: store.events.remove_stray(session_id, stray))
+    return False
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
