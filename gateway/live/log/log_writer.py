@@ -117,7 +117,7 @@ async def _read_taken(
     session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
-        if store.events.troubles != state.log.as_of or await _clear_stray(store, state, ledger.head + 1):
+        if store.events.troubles != state.log.as_of or not await _is_taken(store, state, ledger.head + 1):
             return False
         await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
     if store.events.troubles != state.log.as_of:
@@ -133,16 +133,19 @@ async def _read_taken(
     return True
 
 
-async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
-    """Whether the position was taken by what a gateway has stored too late for a session of this id that was erased:
-    then it is free now. Raises SessionErased when it is this one that was erased."""
-    record = state.record
-    stray = await persist(lambda: store.events.stray_at(record.session_id, seq, record.life))
+async def _is_taken(store: Store, state: SessionState, seq: int) -> bool:
+    """Return whether an event of this session holds the position, although it cannot be read yet.
+
+    An event that was stored too late for an erased session of the same id is removed, if somebody else has not done it.
+    Raises SessionErased if it is this session that was erased.
+    """
+    session_id, record = state.session_id, state.record
+    stray = await persist(lambda: store.events.stray_at(session_id, seq, record.life))
+    await persist(lambda: store.sessions.reload(record))  # after the look: so a stray is not of a later session
     if stray is None:
-        return False
-    await persist(lambda: store.sessions.reload(record))  # after the look: so it is not of a later session
-    await persist(lambda: store.events.remove_stray(record.session_id, stray))
-    return True
+        return await persist(lambda: store.events.holds(session_id, seq))
+    await persist(lambda: store.events.remove_stray(session_id, stray))
+    return False
 
 
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:

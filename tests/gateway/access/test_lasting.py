@@ -74,6 +74,25 @@ async def test_connections_of_a_revoked_credential_are_closed_with_4401_within_f
     assert (await other.ask({"type": "ping"}, "pong")) == {"type": "pong"}
 
 
+async def test_a_revocation_is_held_to_by_every_gateway_and_forgotten_by_none_that_starts(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    here, there = await start_guarded(start_gateway, tmp_path), await start_guarded(start_gateway, tmp_path)
+    headers = bearer(lasting(100, iat=int(time.time()) - 10))
+    board, bot = await subscriber(there, headers=headers), await publisher(there, "a", headers=headers)
+    later = bearer(lasting(100, iat=int(time.time()) + 10))
+    other = await subscriber(there, headers=later)
+    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    async with here.request("POST", "/revocations", json={"sub": "alice", "before": before}) as response:
+        assert response.status == 204
+    async with asyncio.timeout(5):
+        assert [await board.close_code(), await bot.close_code()] == [4401, 4401]
+    assert await other.ask({"type": "ping"}, "pong") == {"type": "pong"}
+    started = await start_guarded(start_gateway, tmp_path)
+    await started.refused("GET", "/sessions", 401, headers=headers)
+    await started.get("/sessions", headers=later)
+
+
 async def test_a_key_that_is_removed_or_loses_rights_closes_its_connections(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
