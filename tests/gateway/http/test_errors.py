@@ -40,7 +40,7 @@ async def test_an_unknown_route_gets_404_in_the_error_envelope(gateway: Gateway,
     ("method", "path", "allowed"),
     [
         ("DELETE", "/sessions", {"GET", "HEAD", "POST", "OPTIONS"}),
-        ("PUT", "/sessions/s", {"GET", "HEAD", "PATCH", "OPTIONS"}),
+        ("PUT", "/sessions/s", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
         ("PATCH", "/sessions/s/events", {"GET", "HEAD", "POST", "OPTIONS"}),
         ("GET", "/sessions/s/complete", {"POST", "OPTIONS"}),
         ("POST", "/health", {"GET", "HEAD", "OPTIONS"}),
