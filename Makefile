@@ -31,7 +31,7 @@ quick: $(VENV)/installed-dev
 
 # Excludes the fault runs, which load the machine and partly measure time.
 test: $(VENV)/installed-dev browser faketime redis balancers
-	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report=term \
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term \
 	  $(addprefix --ignore=,$(FAULT_RUNS))
 
 # Runs them one after another, and prints their figures.

@@ -33,6 +33,8 @@ class Measure(StrEnum):
     REST = "rest"
     LIFECYCLE = "lifecycle"
     REPLAY = "replay"
+    ACROSS = "across"
+    WORKERS = "workers"
     BOT = "bot"
 
 

@@ -23,7 +23,9 @@ from bench.scale import Scale
 
 _NONE = Target("", 0)
 _STREAMED = 4
-"""Events in flight of a publisher that does not wait until all subscribers have the one before."""
+"""Events in flight of a publisher that does not wait until all have got the one before."""
+_MEET_SECONDS = 2.0
+"""For gateways to hear of each other."""
 _SETTLE_SECONDS = 0.5
 """How long a started gateway may finish its start before it is measured."""
 
@@ -47,6 +49,8 @@ class Measures:
             "rest": self.rest,
             "lifecycle": self.lifecycle,
             "replay": self.replay,
+            "across": self.across,
+            "workers": self.workers,
             "bot": self.bot,
         }
 
@@ -140,6 +144,30 @@ class Measures:
             await asyncio.sleep(_SETTLE_SECONDS)
             load = Posts(target=target, prefix=_prefix(), requests=self._scale.posts)
             return figures | _grouped("rest", await self._processes.load(load))
+
+    async def across(self) -> Figures:
+        """A publisher at one gateway, its subscriber at another; and what events cost that nobody watches there."""
+        figures: Figures = {}
+        for how in self._scale.across:
+            async with self._processes.cluster(2, redis=how == "redis") as (here, there):
+                await asyncio.sleep(_MEET_SECONDS)
+                for rate in self._scale.paced_rates:
+                    seconds = self._scale.paced_seconds
+                    load = Paced(target=here, watched_at=there, prefix=_prefix(), rate=rate, seconds=seconds)
+                    figures |= _grouped(f"across_{how}_{rate}", await self._processes.load(load))
+                unwatched = Ingest(target=here, prefix=_prefix(), events=self._scale.ingest_events[1], per_frame=1)
+                figures |= _grouped(f"unwatched_{how}", await self._processes.load(unwatched))
+        return figures
+
+    async def workers(self) -> Figures:
+        figures: Figures = {}
+        for count in self._scale.workers:
+            async with self._processes.workers(count) as target:
+                await asyncio.sleep(_SETTLE_SECONDS)
+                for per_frame, events in self._scale.ingest_events.items():
+                    load = Ingest(target=target, prefix=_prefix(), events=events, per_frame=per_frame)
+                    figures |= _grouped(f"workers_{count}_{per_frame}", await self._processes.load(load))
+        return figures
 
     async def lifecycle(self) -> Figures:
         return await self._calls({"calls": 64, "calls_in_turns": 1}, self._scale.calls, None)

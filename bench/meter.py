@@ -21,7 +21,9 @@ class Target(Struct, frozen=True):
     server: int
     """The server's process id."""
     database: int | None = None
-    """The database's process id, if it runs on this machine."""
+    """Process id, where it is a process of this machine."""
+    workers: tuple[int, ...] = ()
+    """Process ids of those that serve, where that is not `server` alone."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -51,7 +53,7 @@ class Meter:
         now = {
             "seconds": time.perf_counter(),
             "client_cpu": time.process_time(),
-            "server_cpu": cpu_seconds(self._target.server),
+            "server_cpu": sum(map(cpu_seconds, (self._target.server, *self._target.workers))),
         }
         if self._target.database is not None:
             now["database_cpu"] = cpu_seconds(self._target.database)

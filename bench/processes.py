@@ -20,10 +20,12 @@ import pymongo
 from bench.floors import READY
 from bench.load import SECONDS, Load
 from bench.meter import Figures, Target
+from bench.redis_server import NoRedis, redis_server
 from turnwire.gateway.config import Config, environment_name
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
+_SERVE = ["-m", "turnwire", "serve", "--port", "0"]
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.02
@@ -68,8 +70,7 @@ class Processes:
             database = f"bench-{uuid4().hex[:12]}"
             if self._mongodb_uri is not None:
                 environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
-            command = ["-m", "turnwire", "serve", "--port", "0"]
-            async with _server(command, data_dir, environment) as (url, pid):
+            async with _server(_SERVE, data_dir, environment) as (url, pid):
                 try:
                     yield Target(url, pid, self._database_pid or _child(pid)), data_dir
                 finally:
@@ -86,6 +87,42 @@ class Processes:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as directory:
             async with EmbeddedDatabase(Path(directory)) as embedded:
                 yield Target(embedded.uri, os.getpid(), embedded.pid), name
+
+    @asynccontextmanager
+    async def cluster(self, count: int, *, redis: bool) -> AsyncIterator[list[Target]]:
+        """So many gateways on one fresh database, with a Redis between them, or none."""
+        async with AsyncExitStack() as opened:
+            database, environment = await self._shared_database(opened)
+            if redis:
+                try:
+                    environment["REDIS_URL"] = await opened.enter_async_context(redis_server())
+                except NoRedis as error:
+                    raise BenchError(str(error)) from None
+            targets = []
+            for _ in range(count):
+                directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="turnwire-bench-")))
+                url, pid = await opened.enter_async_context(_server(_SERVE, directory, environment))
+                targets.append(Target(url, pid, database.database))
+            yield targets
+
+    @asynccontextmanager
+    async def workers(self, count: int) -> AsyncIterator[Target]:
+        """One gateway of so many worker processes on a fresh database."""
+        async with AsyncExitStack() as opened:
+            database, environment = await self._shared_database(opened)
+            directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="turnwire-bench-")))
+            command = [*_SERVE, "--workers", str(count)]
+            url, pid = await opened.enter_async_context(_server(command, directory, environment))
+            workers = tuple(child.pid for child in psutil.Process(pid).children())
+            yield Target(url, pid, database.database, workers)
+
+    async def _shared_database(self, opened: AsyncExitStack) -> tuple[Target, dict[str, str]]:
+        """A fresh database, and what gateways on it are told."""
+        database, name = await opened.enter_async_context(self.database())
+        environment = {"MONGODB_URI": database.url, "MONGODB_DATABASE": name, "TURNWIRE_LOG_FORMAT": "console"}
+        if self._mongodb_uri is None:
+            environment["TURNWIRE_INSERT_LANES"] = "1"  # as a gateway does on its own embedded database
+        return database, environment
 
     @asynccontextmanager
     async def floor(self, name: str) -> AsyncIterator[Target]:

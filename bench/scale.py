@@ -30,6 +30,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     calls: int
     call_concurrency: int
     replayed: int
+    across: list[str]
+    """What is between the gateways: `redis`, or nothing, so that they are `polling`."""
+    workers: list[int]
     bot_events: int
     bot_publishers: int
     bot_imports: int
@@ -52,6 +55,8 @@ FULL = Scale(
     calls=1500,
     call_concurrency=100,
     replayed=400,
+    across=["redis", "polling"],
+    workers=[1, 2],
     bot_events=20_000,
     bot_publishers=200,
     bot_imports=9,
@@ -75,6 +80,8 @@ SHORT = Scale(
     calls=20,
     call_concurrency=10,
     replayed=10,
+    across=["redis"],
+    workers=[2],
     bot_events=40,
     bot_publishers=5,
     bot_imports=1,

@@ -1,7 +1,7 @@
-"""All that the server takes of aiohttp without being promised it: names that begin with an underscore, and how its
-WebSockets end. No other file of the gateway uses such a name, or derives from a class of aiohttp.
+"""Everything private or undocumented that the server uses of aiohttp. No other file of the gateway uses private names
+of aiohttp, or derives from its classes.
 
-`tests/gateway/http/test_aiohttp_private.py` has a test for each, which fails when a release of aiohttp has changed it,
+`tests/gateway/http/test_aiohttp_private.py` has a test for each. When a release of aiohttp changes one, its test fails
 and says what to do.
 """
 
@@ -15,12 +15,12 @@ from aiohttp import WSMsgType, web
 
 
 def was_routed(request: web.Request) -> bool:
-    """Whether the request's route has been looked up. The public `match_info` asserts that it has."""
+    """Return whether the request's route has been looked up. The public `match_info` asserts that it has."""
     return request._match_info is not None
 
 
 class PlainServer:
-    """The server that aiohttp would run for an application, taken apart."""
+    """The handler and the options of the server that aiohttp would run for an application."""
 
     def __init__(self, server: web.Server) -> None:
         self.handle = server.request_handler
@@ -29,14 +29,14 @@ class PlainServer:
             "handler_cancellation": server.handler_cancellation,
             **server._kwargs,
         }
-        """Arguments of a `Server` that makes the same requests."""
+        """Arguments for a `Server` that creates the same requests."""
 
 
 class Runner(web.AppRunner):
-    """Serves an application by a server of our own."""
+    """Serves an application with the server of a subclass."""
 
     def make_server(self, plain: PlainServer) -> web.Server:
-        """The server to run instead of `plain`."""
+        """Return the server to run instead of `plain`."""
         raise NotImplementedError
 
     async def _make_server(self) -> web.Server:
@@ -44,10 +44,10 @@ class Runner(web.AppRunner):
 
 
 class Server(web.Server):
-    """Makes a protocol of our own for each connection."""
+    """Creates the protocol of a subclass for each connection."""
 
     def make_protocol(self, **options: Any) -> HttpProtocol:
-        """The protocol of a new connection, made of the options of aiohttp's own."""
+        """Return the protocol for a new connection. `options`: those of aiohttp's protocol."""
         raise NotImplementedError
 
     def __call__(self) -> web.RequestHandler:
@@ -55,7 +55,7 @@ class Server(web.Server):
 
 
 class HttpProtocol(web.RequestHandler):
-    """One HTTP connection, which says how far it is."""
+    """One HTTP connection that exposes its state."""
 
     __slots__ = ()
 
@@ -65,12 +65,12 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def heads_read(self) -> int:
-        """How many request heads have come, the malformed one that ends a connection included."""
+        """How many request heads have arrived, including a malformed one that ends the connection."""
         return self._request_count
 
     @property
     def expects_head(self) -> bool:
-        """Whether the next byte begins or continues the head of a request: nothing is being answered."""
+        """Whether the next byte belongs to the head of a request: no request is being answered."""
         if self._payload_parser is not None:  # a WebSocket
             return False
         return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
@@ -81,16 +81,16 @@ class HttpProtocol(web.RequestHandler):
 
 
 class WebSocket(web.WebSocketResponse[bool]):
-    """Leaves the transport open after the close frame: closing it while the other side still sends would reset the
-    connection, and the other side would lose the close frame. Whoever owns this one closes it, in time."""
+    """A WebSocket that leaves its transport open after the close frame; its owner closes it later. Closing it while the
+    other side still sends would reset the connection, and the other side would lose the close frame."""
 
     def _close_transport(self) -> None:
         pass
 
     async def read_out(self) -> None:
-        """After `close`: read on to the other side's close frame. aiohttp does so by itself unless somebody was in
-        `receive` when we closed."""
+        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
+        under way when the socket was closed."""
         if self._closing and self._reader is not None:
-            with suppress(Exception):  # whatever ends the reading ends the wait
+            with suppress(Exception):  # any error ends the wait, too
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass

@@ -52,6 +52,14 @@ class DigestStore:
             elif fault is Fault.TROUBLE:
                 raise
 
+    async def forget_after(self, session_id: str, last_seq: int, known: int) -> None:
+        """Remove the pages that say something of positions after `last_seq`: a log once went to `known`, and has lost
+        its end since."""
+        keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
+        for start in range(0, len(keys), _PAGES_AT_ONCE):
+            condition = {"_id": {"$in": keys[start : start + _PAGES_AT_ONCE]}, "sessionId": session_id}
+            await self._condition.ask("delete from digests", self._digests.delete_many(condition))
+
     async def load(self, session_id: str, last_seq: int, life: int | None = None) -> list[tuple[bytes, bytes]]:
         """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing.
 

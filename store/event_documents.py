@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.times import format_time, to_millis
@@ -46,6 +49,22 @@ def event_of(document: Document) -> Event:
 
 IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1, "life": 1}
 """The fields that distinguish a stored event from another at the same position."""
+
+
+class Mark(Struct, frozen=True):
+    """An event that is known to have been stored: what tells it from another one at its position."""
+
+    seq: int
+    at: datetime
+    """Its timestamp."""
+    event_id: str | None = None
+    """None where it has not been read."""
+
+    def is_of(self, stored: Document | None) -> bool:
+        """Whether this is what stands at the position; None: nothing does."""
+        if stored is None or to_millis(stored["timestamp"]) != to_millis(self.at):
+            return False
+        return self.event_id is None or bool(stored["eventId"] == self.event_id)
 
 
 def is_same(stored: Document, written: Document) -> bool:

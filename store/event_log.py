@@ -19,7 +19,7 @@ from turnwire.protocol.messages import Event
 from turnwire.protocol.times import to_millis
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
-from turnwire.store.event_documents import IDENTITY, Document, event_documents, event_of, position_key
+from turnwire.store.event_documents import IDENTITY, Document, Mark, event_documents, event_of, position_key
 from turnwire.store.lanes.append_lane import AppendLane
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import OrderedInsert
@@ -75,7 +75,13 @@ class EventLog:
         return sum(lane.waiting_bytes for lane in self._lanes)
 
     async def append(
-        self, session_id: str, documents: Sequence[Document], payload_bytes: int, *, as_of: int | None = None
+        self,
+        session_id: str,
+        documents: Sequence[Document],
+        payload_bytes: int,
+        *,
+        as_of: int | None = None,
+        head: Mark | None = None,
     ) -> Appended:
         """Store consecutive documents of one session, in order. Return once it is known how many are stored.
 
@@ -89,7 +95,7 @@ class EventLog:
         Raises RefusedDocument, LogRolledBack if the event before these is no longer in the log, and Overloaded, before
         anything is stored, if too many bytes wait already.
         """
-        append = PendingAppend(documents, payload_bytes, self.troubles if as_of is None else as_of)
+        append = PendingAppend(documents, payload_bytes, self.troubles if as_of is None else as_of, head)
         self._require_room(append.weight)
         self._lanes[lane_of(session_id, len(self._lanes))].submit(append)
         return Appended(await append.done, append.unsure, append.as_of)
@@ -150,13 +156,12 @@ class EventLog:
         condition = {"_id": stray["_id"], "sessionId": session_id, "life": stray.get("life")}
         await self._condition.ask("delete events", self._events.delete_many(condition))
 
-    async def head_after(self, session_id: str, known: int, life: int | None = ANY_LIFE) -> list[Event]:
+    async def head_after(self, session_id: str, known: int, life: int | None = ANY_LIFE, width: int = 1) -> list[Event]:
         """Return all events after position `known`, which another writer may have stored. Raises StorageUnavailable.
 
-        Windows grow, so that the usual answer, none, costs one key.
+        Windows grow, from `width` on, so that the usual answer (nothing) costs one key.
         """
         found: list[Event] = []
-        width = 1
         while True:
             first = known + len(found) + 1
             window = await self.read_present(session_id, range(first, first + width), life)
@@ -177,6 +182,13 @@ class EventLog:
         found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in keys.items()])
         return [session_id for session_id, key in keys.items() if key in found]
 
+    async def lost(self, heads: Mapping[str, Mark | None]) -> list[str]:
+        """The sessions (session id → last known event) whose log does not show that event, in few reads. One look is no
+        proof: `stands` is. Raises StorageUnavailable."""
+        marks = {(session_id, position_key(session_id, head.seq)): head for session_id, head in heads.items() if head}
+        found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in marks])
+        return [session_id for (session_id, key), mark in marks.items() if not mark.is_of(found.get(key))]
+
     async def head_until(self, session_id: str, known: int) -> Event | None:
         """Return the last event, up to `known`, of a log that has lost its end; None for an empty log.
 
@@ -188,25 +200,22 @@ class EventLog:
             low, high = (middle, high) if await self.holds(session_id, middle) else (low, middle - 1)
         return (await self.read(session_id, low, low))[0] if low else None
 
-    async def has(self, session_id: str, seq: int, event_id: str) -> bool:
-        """Return whether the position holds this event, for certain. Raises StorageUnavailable."""
-        return await self._certain_id(session_id, seq) == event_id
+    async def stands(self, session_id: str, mark: Mark) -> bool:
+        """Whether the log holds this event, for certain. Raises StorageUnavailable."""
+        return await self._certainly(session_id, mark.seq, mark.is_of)
 
     async def holds(self, session_id: str, seq: int) -> bool:
-        """Return whether the position holds an event, for certain. Raises StorageUnavailable."""
-        return await self._certain_id(session_id, seq) is not None
+        """Whether the position holds an event, for certain. Raises StorageUnavailable."""
+        return await self._certainly(session_id, seq, lambda stored: stored is not None)
 
-    async def _certain_id(self, session_id: str, seq: int) -> str | None:
-        """Return the eventId at the position, or None once a majority confirms that the position is empty.
-
-        A server that just became the primary, or just ceased to be, may not show the newest events at once.
-        """
+    async def _certainly(self, session_id: str, seq: int, is_wanted: Callable[[Document | None], bool]) -> bool:
+        """A server that has just become the primary, or is none any more, may not show the newest events at once: what
+        it does not show is asked for again so that a majority has to confirm the answer."""
         condition = {"_id": position_key(session_id, seq), "sessionId": session_id}
         for collection in (self._events, self._certain):
-            document = await self._condition.ask(_READ, collection.find_one(condition, {"eventId": 1}))
-            if document is not None:
-                return str(document["eventId"])
-        return None
+            if is_wanted(await self._condition.ask(_READ, collection.find_one(condition, IDENTITY))):
+                return True
+        return False
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
         """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""

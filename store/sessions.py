@@ -85,6 +85,11 @@ class SessionStore:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
         return None if document is None or is_erased(document) else record_of(document)
 
+    async def load_for_certain(self, session_id: str) -> SessionRecord | None:
+        """The same, from a server that a majority has to confirm: what it does not show is not there any more."""
+        document = await self._condition.ask(_READ, self._certain.find_one({"_id": session_id}))
+        return None if document is None else record_of(document)
+
     async def reload(self, record: SessionRecord) -> SessionRecord:
         """Return the same session as it is stored now. Raises SessionErased if it is no more.
 
@@ -106,6 +111,11 @@ class SessionStore:
     async def mark_time_disordered(self, record: SessionRecord) -> None:
         """Store that timestamps do not rise with seq, before the first event of which this is true."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
+
+    async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
+        """The log turned out to end at `last_seq`, before the stored lastSeq `was`: the one time that it goes back."""
+        change = {"lastSeq": last_seq, "lastEventAt": last_event_at}
+        await self._update({"_id": session_id, "lastSeq": was}, {"$set": change})
 
     async def end(
         self,

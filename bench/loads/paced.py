@@ -20,6 +20,8 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
     """Events per second, over all sessions."""
     seconds: float
     sessions: int = 50
+    watched_at: Target | None = None
+    """Another gateway, where the subscribers are."""
 
     async def run(self) -> Figures:
         """Return the latencies from sending to the ack, and from the ack to the subscriber."""
@@ -66,7 +68,8 @@ class _Session:
         path = f"/sessions/{self._session_id}/publish?language=en"
         self._publisher = await Socket.connect(address, path, self._take_reply)
         await self._until_ready(1)
-        self._subscriber = await Socket.connect(address, "/subscribe", self._take_push)
+        watched_at = (self._load.watched_at or self._load.target).address
+        self._subscriber = await Socket.connect(watched_at, "/subscribe", self._take_push)
         command = {"type": "subscribe", "ref": "a", "sessionId": self._session_id}
         self._subscriber.write(client_frame(msgspec.json.encode(command)))
         await self._until_ready(2)

@@ -18,6 +18,8 @@ _DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _METADATA_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CACHE_SIZE: Final = re.compile(r"[1-9][0-9]*[MG]")
 
+_REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://", "unix://")
+
 
 class ServerSettings(Settings):
     """Settings for the process."""
@@ -66,8 +68,8 @@ class ServerSettings(Settings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        if value is not None and not value.startswith(_REDIS_SCHEMES):
+            raise ValueError("must start with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://")
         return value
 
     @field_validator("mongodb_database")

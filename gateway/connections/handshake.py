@@ -1,4 +1,4 @@
-"""The opening handshake of a WebSocket to the letter of RFC 6455, where aiohttp takes what is none."""
+"""Checks of a WebSocket's opening handshake that RFC 6455 requires and aiohttp leaves out."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
 def check_handshake(request: web.BaseRequest) -> None:
-    """Look at a request that asks for a WebSocket; any other is left to aiohttp, which refuses it.
+    """Check a request that asks for a WebSocket. aiohttp refuses any other request later.
 
-    Raises InvalidMessage, or an HTTPException (426) for another version of the protocol.
+    Raises InvalidMessage, or an HTTPException (426) for another version of the WebSocket protocol.
     """
     if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
         return
     if request.method != hdrs.METH_GET:
-        raise InvalidMessage(f"a WebSocket is opened by GET, not by {request.method}")
+        raise InvalidMessage(f"a WebSocket handshake uses GET, not {request.method}")
     if request.version < HttpVersion11:
-        raise InvalidMessage("a WebSocket needs HTTP/1.1")
+        raise InvalidMessage("a WebSocket handshake needs HTTP/1.1")
     if request.body_exists:
-        raise InvalidMessage("a request for a WebSocket has no body")
+        raise InvalidMessage("a WebSocket handshake must not have a body")
     if request.headers.getall(hdrs.SEC_WEBSOCKET_VERSION, ()) != [VERSION]:
         raise _wrong_version()
     keys = request.headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
-        raise InvalidMessage("Sec-WebSocket-Key must be 16 bytes in base64, given once")
+        raise InvalidMessage("Sec-WebSocket-Key must be given once, and hold 16 bytes in base64")
 
 
 def _wrong_version() -> web.HTTPException:
     headers = {hdrs.SEC_WEBSOCKET_VERSION: VERSION, hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"}
     return web.HTTPUpgradeRequired(
-        headers=headers, text=f"WebSockets are served by version {VERSION} of their protocol"
+        headers=headers, text=f"the gateway speaks version {VERSION} of the WebSocket protocol"
     )

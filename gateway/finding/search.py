@@ -44,7 +44,7 @@ class Search:
     """
 
     def __init__(self, store: Store, path: Path, *, shared: bool) -> None:
-        """`shared`: other gateways may use the database; their sessions are read once they have ended."""
+        """`shared`: other gateways may use the database; their sessions are taken when they begin and when they end."""
         self.ready = False
         self.gathering = Gathering()
         self._store = store
@@ -56,7 +56,7 @@ class Search:
         self._flushed = asyncio.Lock()
         self._warned = False
         self._shared = shared
-        self._ended_since = utc_now()
+        self._looked_since = utc_now()
 
     # --- asked -------------------------------------------------------------------------------------------------------
 
@@ -136,16 +136,22 @@ class Search:
             await self._learn_all(catalog)
             self.ready = True
         if self._shared:
-            began = utc_now()
-            ended = await self._store.sessions.ended_since(self._ended_since - _OVERLAP)
-            self._ended_since = began
-            self.gathering.missed |= dict.fromkeys(ended)
+            await self._hear_of_others(catalog)
         for session_id in self.gathering.take_missed():
             try:
                 await self._learn(catalog, session_id)
             except BaseException:
                 self.gathering.missed[session_id] = None
                 raise
+
+    async def _hear_of_others(self, catalog: Catalog) -> None:
+        """Sessions of other gateways: found when they have begun, and whole when they have ended."""
+        began, since = utc_now(), self._looked_since - _OVERLAP
+        async for record in self._store.sessions.between(since, began + _OVERLAP):
+            await self._learn_record(catalog, record)
+        ended = await self._store.sessions.ended_since(since)
+        self._looked_since = began
+        self.gathering.missed |= dict.fromkeys(ended)
 
     async def _learn_all(self, catalog: Catalog) -> None:
         """Read the sessions that the projection has as unended, then all that have started since.

@@ -1,4 +1,4 @@
-"""What HTTP itself asks of a request's head (RFC 9110 and 9112), beyond what the parser has checked."""
+"""Checks of a request's head that HTTP requires (RFC 9110 and 9112) and aiohttp's parser leaves out."""
 
 from __future__ import annotations
 
@@ -9,47 +9,46 @@ from aiohttp import hdrs, web
 
 from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
 
-UNKNOWN_CODING: Final = "the only transfer coding that is served is chunked"
+UNKNOWN_CODING: Final = "chunked is the only supported transfer coding"
 _CODING_HEADER: Final = re.compile(rb"^transfer-encoding[ \t]*:(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*,;=%+-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
 _MAX_PORT: Final = 65535
 
 
 class UnknownCoding(TurnwireError):
-    """501: the body has a form that is not known here."""
+    """501: the body has a transfer coding that the gateway does not know. The connection must be closed after it."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INVALID_MESSAGE, UNKNOWN_CODING, [UNKNOWN_CODING])
         self.status = 501
-        self.headers = {hdrs.CONNECTION: "close"}
 
 
 def check_framing(request: web.BaseRequest) -> None:
-    """Raises UnknownCoding, and InvalidMessage for a Host that is none."""
+    """Raise UnknownCoding, or InvalidMessage for an invalid Host."""
     codings = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
     if codings and _names(",".join(codings)) != ["chunked"]:
         raise UnknownCoding
     hosts = request.headers.getall(hdrs.HOST, ())
     if len(hosts) > 1 or not all(map(is_host, hosts)):
-        raise InvalidMessage("a request has one Host, which is a name or an address")
+        raise InvalidMessage("a request must have one Host, which is a name or an address")
     if hosts and not request.raw_path.startswith(("/", "*")) and not _is_of(hosts[0], request.raw_path):
-        raise InvalidMessage("the Host must be that of the request's target")
+        raise InvalidMessage("the Host must be the one in the request's target")
 
 
 def has_unknown_coding(head: bytes) -> bool:
-    """Whether the head of a request, as it came, names another transfer coding than chunked."""
+    """Return whether the bytes of a request's head name a transfer coding other than chunked."""
     named = b",".join(_CODING_HEADER.findall(head)).decode("latin-1")
     return any(name != "chunked" for name in _names(named))
 
 
 def is_host(value: str) -> bool:
-    """Whether a Host header may have this value; it may be empty."""
+    """Return whether a Host header may have this value. An empty one is valid."""
     found = _HOST.fullmatch(value)
     return found is not None and int(found[1] or 0) <= _MAX_PORT
 
 
 def _is_of(host: str, target: str) -> bool:
-    """Whether a target with an authority, `http://host:port/path` or `host:port`, names this host."""
+    """Return whether a target with an authority, `http://host:port/path` or `host:port`, names this host."""
     authority = target.partition("://")[2].partition("/")[0].partition("?")[0] if "://" in target else target
     return authority.lower() == host.lower()
 

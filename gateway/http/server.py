@@ -19,7 +19,7 @@ from aiohttp.http_websocket import WebSocketReader
 from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, was_routed
 from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
-from turnwire.gateway.http.framing import UNKNOWN_CODING, check_framing, has_unknown_coding
+from turnwire.gateway.http.framing import UNKNOWN_CODING, UnknownCoding, check_framing, has_unknown_coding
 from turnwire.gateway.http.headers import set_security_headers
 from turnwire.gateway.http.websocket_frames import StrictReader
 from turnwire.protocol.errors import ErrorCode
@@ -83,6 +83,10 @@ class HttpRunner(Runner):
                 try:
                     check_framing(request)
                     response = await guard(request, routed)
+                except UnknownCoding as error:
+                    response = answer_to_error(request, error, retry_after=retry_after)
+                    response.force_close()
+                    await set_headers(request, response)
                 except Exception as error:
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
                     if not was_routed(request):  # aiohttp sets no headers then
@@ -148,7 +152,7 @@ class _Connection(HttpProtocol):
             self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
-        super().set_parser(StrictReader(parser), data_received_cb)  # type: ignore[arg-type]  # it does what it uses
+        super().set_parser(StrictReader(parser), data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

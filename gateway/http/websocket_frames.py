@@ -1,4 +1,4 @@
-"""Frames of WebSocket clients to the letter of RFC 6455, where aiohttp's reader takes what is none."""
+"""Checks of WebSocket frames that RFC 6455 requires and aiohttp's reader leaves out."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _MASK_BYTES: Final = 4
 _WHOLE_MESSAGES: Final = (0x81, 0x82)
 """First bytes of a text and of a binary message of one frame."""
 _BROKEN: Final = b"\xf0\x80"
-"""The head of a frame with reserved bits, which every reader refuses with 1002."""
+"""The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 
 
 class BrokenFrame(Exception):
-    """What arrives breaks the protocol: the connection is to be closed with 1002."""
+    """A frame breaks the protocol: the connection must be closed with 1002."""
 
 
 class Reader(Protocol):
-    """What aiohttp hands the bytes of a connection to."""
+    """The reader to which aiohttp passes the bytes of a connection."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]: ...
     def feed_eof(self) -> None: ...
 
 
 class StrictReader:
-    """Stands before a reader and hands it whole heads of frames only, and none that breaks the protocol.
+    """Checks the heads of frames, and passes the bytes on to another reader.
 
-    Beyond what aiohttp checks, a frame is masked, its length is written as short as can be, the code of a close frame
-    is one that may be sent, and no message begins before the one before it has ended.
+    It refuses frames that are not masked, whose length could be shorter, or that begin a message inside another one,
+    and close frames with a code that must not be sent. For a refused frame the other reader gets one that it refuses.
     """
 
     __slots__ = ("_amid_message", "_held", "_left", "_reader")
@@ -37,13 +37,13 @@ class StrictReader:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._held = b""
-        """The beginning of a frame of which more is needed to judge it."""
+        """The start of a frame, too short to check yet."""
         self._left = 0
-        """Bytes of a judged frame still to come."""
+        """Bytes of a checked frame that have not come yet."""
         self._amid_message = False
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """As aiohttp's reader: whether the connection is over, and what is left of the data."""
+        """Return what aiohttp's reader returns: whether the connection is over, and the rest of the data."""
         if not (self._left or self._amid_message or self._held) and _is_one_message(data):
             return self._reader.feed_data(data)
         if len(data) <= self._left:
@@ -68,17 +68,17 @@ class StrictReader:
         self._reader.feed_eof()
 
     def _follow(self, first: int) -> None:
-        """Raises BrokenFrame for a new message amid another."""
+        """Raise BrokenFrame if a message begins inside another one."""
         opcode = first & 0x0F
         if opcode >= _CONTROL:
             return
         if opcode and self._amid_message:
-            raise BrokenFrame("a message begins before the one before it has ended")
+            raise BrokenFrame("a message begins inside another one")
         self._amid_message = first < 0x80
 
 
 def _is_one_message(data: bytes) -> bool:
-    """Whether it is a good data frame, all of it and nothing else, as it usually is. Any other is looked at closely."""
+    """Return whether the data is exactly one valid data frame, as it usually is. This is a shortcut."""
     size = len(data)
     if size < 8 or data[0] not in _WHOLE_MESSAGES:
         return False
@@ -89,7 +89,7 @@ def _is_one_message(data: bytes) -> bool:
 
 
 def frame_size(data: bytes, at: int) -> int:
-    """Bytes of the frame that begins there, its head included; 0 while too little of it is there to judge it.
+    """Return the bytes of the frame that begins at this index, including its head; 0 if too little of it is there.
 
     Raises BrokenFrame.
     """
@@ -122,12 +122,12 @@ def _long_length(field: bytes) -> int:
 
 
 def _check_close_code(masked: bytes) -> None:
-    """`masked`: the mask and the first two bytes of the payload."""
+    """Raise BrokenFrame. `masked`: the mask and the first two bytes of the payload."""
     code = int.from_bytes(masked[4:]) ^ int.from_bytes(masked[:2])
     if not may_be_sent(code):
         raise BrokenFrame(f"{code} is no code to close with")
 
 
 def may_be_sent(code: int) -> bool:
-    """Whether a close frame may have this code: one of the registry, of libraries, or of applications."""
+    """Return whether a close frame may have this code: a registered one, a library's, or an application's."""
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999

@@ -9,7 +9,7 @@ from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import AppendItem, is_answered
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
-from turnwire.gateway.live.rolling_back import roll_back
+from turnwire.gateway.live.rolling_back import make_sure, roll_back
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogRolledBack, SessionHasEnded
 from turnwire.protocol.rules import Ledger
@@ -27,6 +27,8 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     while appends := [each for each in appends if _is_wanted(state, each)]:
         ledger = await log_writer.load_ledger(context.store, state)
         round_ = await _decide(context, state, ledger, appends)
+        if round_ is None:
+            continue
         weight = sum(each.weight for each in appends)
         try:
             durable = await log_writer.commit(context.store, state, ledger, weight, context.clock)
@@ -49,10 +51,15 @@ def _is_wanted(state: SessionState, item: AppendItem) -> bool:
     return not state.is_fenced(item.publisher) and not is_answered(item.done)
 
 
-async def _decide(context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]) -> AppendRound:
+async def _decide(
+    context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]
+) -> AppendRound | None:
+    """None when the log turned out to have lost its end, so that what was known of it is void."""
     round_ = AppendRound(ledger)
     if state.takes_events and round_.admit_plain(appends):
         return round_
+    if not await make_sure(context, state):  # else what is gone would be answered as stored before
+        return None
     stored = await log_writer.read_stored(context.store, state.session_id, round_.candidates(appends))
     ended = None if state.takes_events else SessionHasEnded(state.session_id, state.session().ended_at)
     round_.admit(appends, stored, ended)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from turnwire.gateway.live.advancing import advance, fence, report_amendment
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import FoundItem, RenewItem, is_answered, resolve
 from turnwire.gateway.live.log.durable import Durable
+from turnwire.gateway.live.rolling_back import Wanted, compare, make_sure
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
-
-Wanted = asyncio.Future[Any] | None
-"""The answer that the work is for. Once it is done, nobody waits, and an error is raised instead of retried."""
 
 
 async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
@@ -38,7 +33,9 @@ def is_stale(context: Context, state: SessionState) -> bool:
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
     """Read the session from the store and take over what is new there. Raises SessionErased."""
     began = context.clock()
+    await make_sure(context, state, wanted)
     stored = await persist(lambda: context.store.sessions.reload(state.record), wanted)
+    await compare(context, state, stored, wanted)
     await learn(context, state, stored, wanted)
     state.verified_at = began
 
@@ -69,14 +66,15 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
 async def adopt_found(context: Context, state: SessionState, item: FoundItem) -> None:
     """Take over events that another gateway has stored.
 
-    With a publisher here, or with a gap before the events, the log is read from the head on instead: a newer publisher
-    may have stored them, and its epoch must be known first.
+    With a publisher here, or a gap before them, all is read on from the head: a newer publisher may have stored them.
+    And so it is when there has been trouble since they were read: they may be of a log that is gone.
     """
     head = state.record.last_seq
     found = [event for event in item.events if event.seq > head]
     if not found:
         return
-    if state.publisher is not None or found[0].seq != head + 1:
+    in_doubt = {item.as_of, state.log.as_of} != {context.store.events.troubles}
+    if in_doubt or state.publisher is not None or found[0].seq != head + 1:
         await _catch_up(context, state, None)
         return
     _adopt(context, state, found)
@@ -84,12 +82,17 @@ async def adopt_found(context: Context, state: SessionState, item: FoundItem) ->
 
 async def _catch_up(context: Context, state: SessionState, wanted: Wanted) -> None:
     """Take over the events that others have stored after the head, and the epoch of their publisher."""
-    store, record = context.store, state.record
-    found = await persist(lambda: store.events.head_after(record.session_id, record.last_seq, record.life), wanted)
+    events, sessions = context.store.events, context.store.sessions
+    while True:
+        record, before = state.record, events.troubles
+        found = await persist(lambda: events.head_after(record.session_id, record.last_seq, record.life), wanted)  # noqa: B023 -- awaited at once
+        if await make_sure(context, state, wanted):  # else it was the end of another log
+            break
     if not found:
         return
-    stored = await persist(lambda: store.sessions.reload(record), wanted)
-    if stored.epoch > record.epoch:
+    state.log.as_of = min(before, state.log.as_of)  # it may have gone again since it was read
+    stored = await persist(lambda: sessions.reload(record), wanted)
+    if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)
     _adopt(context, state, found)
 

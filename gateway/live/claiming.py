@@ -40,7 +40,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
     if item.done.done():
         unseat(state, item)
     else:
-        item.done.set_result(_opened(context, state))
+        item.done.set_result(_opened(context, state, state.record.epoch if epoch is None else epoch))
 
 
 def holder_of(context: Context, state: SessionState) -> str | None:
@@ -55,17 +55,17 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
     sessions = context.store.sessions
     if context.shared_database:
         await refresh(context, state, item.done)
-    record, publisher = state.record, item.publisher
+    publisher = item.publisher
     new = publisher.holder if context.shared_database else None  # else memory knows, and nothing is left by a crash
     while state.takes_events and not item.done.done():
         holder = holder_of(context, state)
         if holder is not None and not publisher.may_take_from(holder):
             raise SessionTaken(state.session_id)
-        if await persist(lambda: sessions.claim(record, new), item.done):
-            state.claim(record.epoch + 1, new)
+        if await persist(lambda: sessions.claim(state.record, new), item.done):
+            state.claim(state.record.epoch + 1, new)
             publisher.took_over(holder)
             context.observer.claimed(state)
-            claimed = record.epoch
+            claimed = state.record.epoch
             if context.shared_database:  # another gateway may have stored events before this epoch began
                 await refresh(context, state, item.done)
             return claimed
@@ -94,11 +94,11 @@ async def _know_last_event(context: Context, state: SessionState, item: ClaimIte
         state.last_event_id = found[0].event_id
 
 
-def _opened(context: Context, state: SessionState) -> Opened:
+def _opened(context: Context, state: SessionState, epoch: int) -> Opened:
     limits = context.limits
     return Opened(
         session=state.session(),
-        epoch=state.record.epoch,
+        epoch=epoch,  # a newer one may have been claimed elsewhere by now
         last_seq=state.record.last_seq,
         last_event_id=state.last_event_id,
         limits=OpenedLimits(

@@ -92,7 +92,7 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next window of events, if any, into a live session's conversation. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
-    conversation = state.conversation
+    conversation = state.conversation  # which is given up when the log turns out to have lost its end
     await read_more(log, state.session_id, state.record.life, conversation, state.record.last_seq)
     return conversation
 

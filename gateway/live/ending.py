@@ -7,11 +7,12 @@ from typing import Literal
 from uuid import uuid4
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.live.catching_up import Wanted, learn, refresh
+from turnwire.gateway.live.catching_up import learn, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import final_figures
 from turnwire.gateway.live.grace import note_end
 from turnwire.gateway.live.items import AbandonItem, EndItem, is_answered, resolve
+from turnwire.gateway.live.rolling_back import Wanted
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import FinalStatus

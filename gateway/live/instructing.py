@@ -9,7 +9,7 @@ from contextlib import suppress
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.advancing import deliver, report_amendment
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import Wanted, refresh
+from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AcceptItem,
@@ -25,6 +25,7 @@ from turnwire.gateway.live.items import (
 from turnwire.gateway.live.log.log_writer import load_ledger, read_stored
 from turnwire.gateway.live.open_commands import OpenCommands
 from turnwire.gateway.live.parties import Sender
+from turnwire.gateway.live.rolling_back import Wanted
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.control.commands import (
     Command,

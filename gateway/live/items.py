@@ -158,6 +158,8 @@ class FoundItem(Struct, eq=False):
     """Consecutive events of the session that another gateway has stored, read from the log."""
 
     events: Sequence[Event]
+    as_of: int
+    """The storage's troubles before they were read."""
 
 
 class FiguresItem(Struct, eq=False):

@@ -13,6 +13,7 @@ from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended, status_after_event
 from turnwire.protocol.talk.interims import Interims
+from turnwire.store.event_documents import Mark
 from turnwire.store.sessions import SessionRecord
 
 
@@ -87,6 +88,14 @@ class SessionState:
             session.figures = self.figures()
         return session
 
+    @property
+    def head(self) -> Mark | None:
+        """The last event of the log; None while there is none."""
+        record = self.record
+        if not record.last_seq or record.last_event_at is None:
+            return None
+        return Mark(record.last_seq, record.last_event_at, self.last_event_id)
+
     def figures(self) -> SessionFigures | None:
         """Return the figures if the conversation has been read up to the head; else None."""
         conversation = self.conversation
@@ -139,14 +148,30 @@ class SessionState:
             self.interims.stored(event.type for _, event in durable.events)
         return before
 
-    def roll_back(self, last: Event | None) -> None:
-        """Move the head back to this event, the last one in the log; None if the log is empty."""
-        record = self.record
-        record.last_seq = 0 if last is None else last.seq
-        record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+    def roll_back(self, last: Event | None, stored: SessionRecord, as_of: int) -> Sender | None:
+        """The log turned out to end with this event, which is before the head, and the session is as it is `stored`;
+        `as_of` so many troubles. Returns the publisher that was here, if its claim is gone as well."""
+        stored.last_seq = 0 if last is None else last.seq
+        stored.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
+        claimed, self.record = self.record.epoch, stored
         self.last_event_id = None if last is None else last.event_id
         self.log.forget()
+        self.log.full_pages.clear()
+        self.log.as_of = as_of
         self.conversation = None
+        if not self.ended:
+            self._go_on()
+        if claimed == stored.epoch:
+            return None
+        publisher, self.publisher = self.publisher, None
+        return publisher
+
+    def _go_on(self) -> None:
+        """An end that was known is gone."""
+        self.takes_events = True
+        if self.grace_timer is not None:
+            self.grace_timer.cancel()
+            self.grace_timer = None
 
     def signalled(self, key: str, payload: JsonObject) -> None:
         """Keep a signal that a watcher who joins later must be shown."""
@@ -197,9 +222,10 @@ class SessionState:
         """Clear `time_ordered` if the timestamps of these events, the next ones of the log, do not rise with seq."""
         self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
 
-    def disorder(self) -> None:
-        """Note that timestamps no longer rise with seq."""
+    def disorder(self, as_of: int) -> None:
+        """Timestamps do not rise with seq any more, which is noted in the store `as_of` so many troubles."""
         self.record.time_ordered = False
+        self.log.disordered_as_of = as_of
 
     def learn(self, stored: SessionRecord, now: float) -> None:
         """Take over those fields of a stored session that change in one direction only.

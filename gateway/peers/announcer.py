@@ -42,6 +42,10 @@ class Announcer:
             self._heads.pop(state.session_id, None)
             self._post.head(topics, state.session_id, seq)
 
+    def rolled_back(self, state: SessionState) -> None:
+        """What others have told of the log is no longer true."""
+        self._heads.pop(state.session_id, None)
+
     def tell_head(self, session_id: str, seq: int) -> None:
         """Report the head of a session's log to the gateways that watch it."""
         self._post.head(self._watching.get(session_id, ()), session_id, seq)

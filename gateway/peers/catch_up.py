@@ -104,10 +104,10 @@ class CatchUp:
             self._learn(record)
 
     async def _read_spans(self) -> None:
-        asked = self._next_positions()
+        asked, as_of = self._next_positions(), self._store.events.troubles
         spans = {live.session_id: (seqs, live.state.record.life) for live, seqs in asked.items()}
         found = await self._store.events.read_spans(spans)
-        late = [self._found(live, seqs, found.get(live.session_id, [])) for live, seqs in asked.items()]
+        late = [self._found(live, seqs, found.get(live.session_id, []), as_of) for live, seqs in asked.items()]
         if asked and all(late):
             await asyncio.sleep(_INVISIBLE_SECONDS)
 
@@ -127,12 +127,12 @@ class CatchUp:
                 break
         return asked
 
-    def _found(self, live: LiveSession, asked: range, events: list[Event]) -> bool:
-        """Hand over the events that were found. Return whether some that were expected are missing."""
+    def _found(self, live: LiveSession, asked: range, events: list[Event], as_of: int) -> bool:
+        """Hand over what has been found. Whether something that should be there was not."""
         whole = [event for seq, event in zip(asked, events, strict=False) if event.seq == seq]
         if whole:
-            with suppress(Overloaded):  # the many items that wait will bring the session up to date
-                live.submit(FoundItem(whole))
+            with suppress(Overloaded):  # so much waits that it is learned anyway
+                live.submit(FoundItem(whole, as_of))
         span = self._spans[live]
         span.read(len(asked), len(whole))
         if span.done:

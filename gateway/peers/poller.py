@@ -61,6 +61,8 @@ class Poller:
         """Those that have been told of, as long as they are noted."""
         self._soon = asyncio.Event()
         self._round = 0
+        self._sure_as_of = store.events.troubles
+        """The storage's troubles as of which the heads of watched sessions are known to be in their logs."""
         self._feed_place = 0
 
     def look_soon(self) -> None:
@@ -76,7 +78,8 @@ class Poller:
             except TimeoutError:
                 pass
             self._round += 1
-            if self._soon.is_set() or not self._is_told() or self._round % _ROUNDS == 0:
+            missed = self._soon.is_set() or self._sure_as_of != self._store.events.troubles
+            if missed or not self._is_told() or self._round % _ROUNDS == 0:
                 self._soon.clear()
                 await self._look()
 
@@ -104,18 +107,23 @@ class Poller:
     async def look_at_sessions(self) -> None:
         """Read what is new of sessions in memory. Raises StorageUnavailable."""
         live = self._sessions.live
+        troubles = self._store.events.troubles
+        in_doubt, self._sure_as_of = troubles != self._sure_as_of, troubles
         watched = [live[session_id] for session_id in tuple(self._watched) if session_id in live]
         for start in range(0, len(watched), READ_WINDOW):
-            await self._read_window(watched[start : start + READ_WINDOW], positions=True)
+            await self._read_window(watched[start : start + READ_WINDOW], positions=True, in_doubt=in_doubt)
         published = [each for each in tuple(live.values()) if each.state.publisher and each.state.audience is None]
         published = published[self._round % _ROUNDS :: _ROUNDS]
         for start in range(0, len(published), READ_WINDOW):
             await self._read_window(published[start : start + READ_WINDOW], positions=False)
 
-    async def _read_window(self, window: Sequence[LiveSession], *, positions: bool) -> None:
+    async def _read_window(self, window: Sequence[LiveSession], *, positions: bool, in_doubt: bool = False) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
+        if in_doubt:  # who watches must hear of it when the log has lost what was shown
+            for session_id in await self._store.events.lost({each.session_id: each.state.head for each in window}):
+                self._look_again(session_id)
         if positions:
             lives = {each.session_id: each.state.record.life for each in window}
             next_ones = {key: (range(head + 1, head + 2), lives[key]) for key, head in heads.items()}
@@ -129,6 +137,11 @@ class Poller:
         live = self._sessions.live.get(session_id)
         if live is not None:
             self._catch_up.look(live)
+
+    def _look_again(self, session_id: str) -> None:
+        live = self._sessions.live.get(session_id)
+        if live is not None:
+            self._sessions.learn(live.state.record)
 
     def _take_over(self, record: SessionRecord) -> None:
         live = self._sessions.live.get(record.session_id)

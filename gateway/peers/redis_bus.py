@@ -1,4 +1,4 @@
-"""The bus on Redis or Valkey, by publish and subscribe. The only module that imports redis."""
+"""The bus on Redis or Valkey: publish and subscribe, nothing is stored."""
 
 from __future__ import annotations
 
@@ -6,36 +6,21 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from turnwire.gateway.peers.bus import BusAway
-
-_CONNECT_SECONDS = 1.0
-_ANSWER_SECONDS = 1.5
-"""A publish that takes longer has failed."""
+from turnwire.gateway.peers.redis_url import redis_of
 
 
 class RedisBus:
     """A bus with two connections, one to publish and one to subscribe. In a cluster, any node will do."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        """`url` is in redis-py's format; `prefix` begins the name of every channel. Raises ValueError for a bad URL."""
+        """`url` as `redis_of` takes it; `prefix` begins the name of every channel. Raises ValueError for a URL that
+        cannot be read."""
         self._prefix = prefix
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_connect_timeout=_CONNECT_SECONDS,
-            socket_timeout=_ANSWER_SECONDS,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),  # the caller decides when to try again
-        )
-        try:
-            self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+        self._redis = redis_of(url)
         self._heard: PubSub | None = None
 
     async def connect(self, topics: Iterable[str]) -> None:

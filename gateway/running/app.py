@@ -134,7 +134,7 @@ class Gateway:
         add_session_routes(
             app,
             self._make_session_routes(bodies),
-            ListingRoutes(limits, Listing(requests, parts.store, self.search), Summing(parts.store, self.search)),
+            ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -144,7 +144,7 @@ class Gateway:
         add_access_routes(app, AccessRoutes(access, bodies))
         add_docs_pages(app, limits)
         add_dashboard(app, access.mode.warning)
-        subscriber = SubscriberParts(requests, parts.feed, self._watching)
+        subscriber = SubscriberParts(requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)

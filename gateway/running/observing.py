@@ -114,6 +114,8 @@ class GatewayObserver:
 
     def rolled_back(self, state: SessionState) -> None:
         self._metrics.log_rollbacks += 1
+        if self._announcer is not None:
+            self._announcer.rolled_back(state)
         self._feed.changed(state, state.record.status)
 
     def taken_over(self) -> None:

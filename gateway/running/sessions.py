@@ -18,6 +18,7 @@ from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.recovery import recover
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sessions.sweeping import Sweep
@@ -77,7 +78,8 @@ class SessionParts:
             ),
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
-        self.requests = Requests(self.context, self.sessions, self.lazy_fields, rest_timeout=config.rest_timeout)
+        self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
+        self.pages = Pages(self.context, self.sessions, self.lazy_fields)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )

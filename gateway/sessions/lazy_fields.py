@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
@@ -17,7 +17,8 @@ class LazyFields:
     """
 
     def __init__(self, store: Store, stored_is_ahead: Callable[[str], None]) -> None:
-        """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more."""
+        """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more, or
+        not as far as it was."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._due: dict[SessionState, bool] = {}
@@ -63,8 +64,10 @@ class LazyFields:
     async def _write_some(self, states: Sequence[SessionState]) -> None:
         due = {state: self._due.pop(state) for state in states if state in self._due}
         try:
-            ahead = await self._store.sessions.save_lazy_fields([state.record for state in due])
-            for state in due:
+            lost = await self._lost(due)
+            sure = [state for state in due if state.session_id not in lost]
+            ahead = await self._store.sessions.save_lazy_fields([state.record for state in sure])
+            for state in sure:
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():
@@ -73,8 +76,17 @@ class LazyFields:
             raise
         for state in due:
             state.unwritten = state in self._due
-        for session_id in ahead:
+        for session_id in (*lost, *ahead):
             self._stored_is_ahead(session_id)
+
+    async def _lost(self, states: Iterable[SessionState]) -> set[str]:
+        """After trouble with the storage: the sessions whose head is not in the log any more, so that nothing of it is
+        to be written beside the log either. Costs nothing otherwise."""
+        events = self._store.events
+        doubtful = [state for state in states if state.log.as_of != events.troubles]
+        if not doubtful:
+            return set()
+        return set(await events.lost({state.session_id: state.head for state in doubtful}))
 
     async def _save_full_pages(self, state: SessionState) -> None:
         pages = state.log.full_pages

@@ -61,15 +61,19 @@ class LiveSessions:
         return opening
 
     async def _open(self, session_id: str) -> None:
-        record, lagged = await load(self._context.store, session_id)
-        live = self._adopt(record)
-        if lagged:
+        as_of = self._context.store.events.troubles
+        loaded = await load(self._context.store, session_id)
+        live = self._adopt(loaded.record, as_of)
+        if loaded.lagged:
             self._context.observer.unwritten(live.state, status=True)
+        if loaded.rolled_back:
+            self._context.observer.rolled_back(live.state)
 
-    def _adopt(self, record: SessionRecord) -> LiveSession:
+    def _adopt(self, record: SessionRecord, as_of: int) -> LiveSession:
         if len(self.live) >= self._most and not self._evict_one():
             raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later", "memory")
         live = self.live[record.session_id] = LiveSession(self._context, record)
+        live.state.log.as_of = as_of
         return live
 
     def _evict_one(self) -> bool:
@@ -90,21 +94,22 @@ class LiveSessions:
         StorageUnavailable, Overloaded.
         """
         async with storage_deadline(self._rest_timeout):
-            await self.prepared.wait()  # the embedded database hangs if sessions are created while it builds an index
+            await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
+        as_of = self._context.store.events.troubles
         created = await self._context.store.sessions.create(record)
         if created:
-            return await self._created(record), True
+            return await self._created(record, as_of), True
         async with storage_deadline(self._rest_timeout):
             return await self._existing(record)
 
-    async def _created(self, record: SessionRecord) -> LiveSession:
+    async def _created(self, record: SessionRecord, as_of: int) -> LiveSession:
         session_id = record.session_id
         older = self.live.get(session_id)
         if older is not None and older.state.record.life != record.life:
             self.renew(session_id)  # erased at another gateway, which it finds out now
             self.remove(older.state)
         if session_id not in self.live and session_id not in self._opening:
-            self._adopt(record)
+            self._adopt(record, as_of)
         try:
             live = await self.open(session_id)
         except NoSuchSession:
@@ -119,8 +124,9 @@ class LiveSessions:
                 return await self.open(record.session_id), False
             except NoSuchSession:
                 await self.finish_erasure(record.session_id)
+            as_of = self._context.store.events.troubles
             if await self._context.store.sessions.create(record):
-                return await self._created(record), True
+                return await self._created(record, as_of), True
 
     async def open_or_create(self, session_id: str, language: str, holder: str) -> tuple[LiveSession, bool]:
         """Open the session of a publisher that gives a language, or create it with epoch 1, claimed for this publisher.

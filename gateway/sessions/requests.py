@@ -22,14 +22,13 @@ from turnwire.gateway.live.items import (
     Stored,
 )
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.control.commands import Command
 from turnwire.protocol.errors import NoSuchSession, Overloaded, SessionErased
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.session_record import new_life
-from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import result_within, storage_deadline
 
 T = TypeVar("T")
@@ -46,12 +45,9 @@ class View(Struct, frozen=True):
 class Requests:
     """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Holds no state."""
 
-    def __init__(
-        self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields, *, rest_timeout: float
-    ) -> None:
+    def __init__(self, context: Context, sessions: LiveSessions, *, rest_timeout: float) -> None:
         self._context = context
         self._sessions = sessions
-        self._lazy_fields = lazy_fields
         self._rest_timeout = rest_timeout
         self._clock: Callable[[], float] = context.clock
         self._most_waiting = 4 * max(context.limits.in_flight, context.limits.batch_events)
@@ -73,10 +69,11 @@ class Requests:
 
     async def _is_behind(self, live: LiveSession) -> bool:
         try:
-            stored, _ = await load(self._context.store, live.session_id, live.state.record)
+            stored = (await load(self._context.store, live.session_id, live.state.record)).record
         except NoSuchSession:
             return True
-        return live.state.is_behind(stored)
+        in_doubt = live.state.log.as_of != self._context.store.events.troubles
+        return in_doubt or live.state.is_behind(stored)
 
     async def open(self, session_id: str) -> LiveSession:
         """The session as it is now, in memory; as `LiveSessions.open`. Raises NoSuchSession, StorageUnavailable,
@@ -95,7 +92,7 @@ class Requests:
                 await self.bring_up_to_date(live)
                 record = live.state.record
                 return View(live.state.session(), record.time_ordered, record.life)
-        record, _ = await load(self._context.store, session_id)
+        record = (await load(self._context.store, session_id)).record
         return View(record.session(), record.time_ordered, record.life)
 
     async def exists(self, session_id: str) -> bool:
@@ -181,27 +178,3 @@ class Requests:
             async with storage_deadline(self._rest_timeout):
                 live = await self._sessions.open(session_id)
         return live
-
-    async def list_sessions(self, query: SessionQuery) -> list[Session]:
-        """Return a page of sessions as they are now, newest first. Raises StorageUnavailable."""
-        await self.flush_for(query)
-        return self.as_now(await self._context.store.sessions.page(query), query)
-
-    async def flush_for(self, query: SessionQuery) -> None:
-        """Write the fields that the query filters by to the store. Raises StorageUnavailable."""
-        if query.status:
-            await self._lazy_fields.flush_statuses()
-
-    def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
-        """Return the sessions that the query has found, as they are now."""
-        return [self._as_now(record, query) for record in records]
-
-    def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
-        """Return the session from memory, unless the stored one is newer or the one in memory has left the filter.
-
-        Either way the session is in the page, so that the page is as full as the query made it.
-        """
-        live = self._sessions.live.get(record.session_id)
-        if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
-            return record.session()
-        return live.state.session()

@@ -14,6 +14,7 @@ from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
 from turnwire.gateway.sockets.guest_connection import GuestConnection
@@ -57,6 +58,7 @@ class SubscriberParts(Struct, frozen=True):
     """What all subscribers of a gateway share."""
 
     requests: Requests
+    pages: Pages
     feed: Feed
     watching: Watching
 
@@ -209,7 +211,7 @@ class SubscriberConnection(GuestConnection):
         )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start(self.parts.requests.list_sessions, principal.patterns)
+            await subscription.start(self.parts.pages.list_sessions, principal.patterns)
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()

@@ -13,7 +13,7 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.event_documents import Document, is_same
+from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
 from turnwire.store.lanes.group_commit import GroupCommit
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
@@ -21,20 +21,25 @@ from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
 _TRIES = 5
-"""The number of tries after which a document with an unknown fault is refused, if others were stored meanwhile."""
+"""After so many, a document with an unknown fault is refused if others were taken meanwhile."""
+_LOOKS = 5
+"""How often a lane makes sure of the log before an insert, when there is new trouble each time."""
 _INSERT = "insert into events"
 
 _log = logging.getLogger("turnwire.store")
 
 
 class LogReader(Protocol):
-    """The reads of the log that a lane needs, with read concern majority. Both raise StorageUnavailable."""
+    """What a lane reads of the log, with read concern majority. All raise StorageUnavailable."""
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
         """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""
 
     async def holds(self, session_id: str, seq: int) -> bool:
         """Return whether the position holds an event, for certain."""
+
+    async def stands(self, session_id: str, mark: Mark) -> bool:
+        """Whether the log holds this event, for certain."""
 
 
 class AppendLane:
@@ -111,26 +116,37 @@ class AppendLane:
     async def _make_sure_of(self, appends: list[PendingAppend]) -> list[PendingAppend]:
         """After trouble, verify that the log still holds the event before each append. Return the appends to insert.
 
-        Finish the appends whose next position is taken. That event may be our own, or the same one written later by
-        another gateway in a newer epoch: only a writer that reads on from there can tell.
+        Ends the appends whose next position is taken: an event there may be our own, or the same one written by another
+        gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others, when there has
+        been no trouble since they were looked for: nothing is awaited between that and the insert.
         """
-        now = self._condition.troubles
-        doubtful = [append for append in appends if append.as_of != now]
-        if not doubtful:
-            return appends
-        places = [append.next for append in doubtful]
-        heads = [position_before(place) for place in places if place["seq"] > 1]
-        found = await self._reader.found([*places, *heads])
-        for append, place in zip(doubtful, places, strict=True):
-            append.as_of = now
-            if place["seq"] > 1 and position_before(place)["_id"] not in found:
-                await self._require_head(append, place["sessionId"], place["seq"] - 1)
-            if place["_id"] in found:
-                append.finish()
+        for _ in range(_LOOKS):
+            doubtful = [each for each in appends if each.pending and each.as_of != self._condition.troubles]
+            if not doubtful:
+                break
+            await self._look_for(doubtful)
         return [append for append in appends if append.pending]
 
-    async def _require_head(self, append: PendingAppend, session_id: str, seq: int) -> None:
-        if not await self._reader.holds(session_id, seq):
+    async def _look_for(self, appends: list[PendingAppend]) -> None:
+        now = self._condition.troubles
+        places = [append.next for append in appends]
+        heads = [position_before(place) for place in places if place["seq"] > 1]
+        found = await self._reader.found([*places, *heads])
+        for append, place in zip(appends, places, strict=True):
+            append.as_of = now
+            if place["seq"] > 1:
+                await self._require_head(append, place, found.get(position_before(place)["_id"]))
+            if place["_id"] in found:
+                append.finish()
+
+    async def _require_head(self, append: PendingAppend, place: Document, shown: Document | None) -> None:
+        """Fail the append if the event before it is not what it is known to be, or none. `shown` is what one look has
+        shown there."""
+        session_id, seq, head = place["sessionId"], place["seq"] - 1, append.head
+        if shown is not None and (head is None or head.is_of(shown)):
+            return
+        there = self._reader.holds(session_id, seq) if head is None else self._reader.stands(session_id, head)
+        if not await there:
             _log.critical(
                 "the log of session %r has lost its end: seq=%d was stored but is no longer there", session_id, seq
             )

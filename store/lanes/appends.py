@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from turnwire.store.event_documents import Document, position_key
+from turnwire.store.event_documents import Document, Mark, position_key
 
 _OVERHEAD = 256
 """Approximate bytes of a stored event besides its payload, for the weight of a commit."""
@@ -38,10 +38,12 @@ class Appended(Struct, frozen=True):
 class PendingAppend:
     """Consecutive events of one session, to be stored in order."""
 
-    __slots__ = ("as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
+    __slots__ = ("_head", "as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
 
-    def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int) -> None:
+    def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None) -> None:
+        """`head` is the event before the documents, as far as it is known."""
         self.documents = documents
+        self._head = head
         self.weight = payload_bytes + _OVERHEAD * len(documents)
         self.stored = 0
         """How many of the documents are known to be durable, counted from the first."""
@@ -64,6 +66,14 @@ class PendingAppend:
     def next(self) -> Document:
         """The first document that is not known to be durable."""
         return self.documents[self.stored]
+
+    @property
+    def head(self) -> Mark | None:
+        """The event before the next document, as far as it is known."""
+        if not self.stored:
+            return self._head
+        last = self.documents[self.stored - 1]
+        return Mark(last["seq"], last["timestamp"], last["eventId"])
 
     def advance(self, stored: int) -> None:
         self.stored = stored

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import OpenPage
@@ -41,6 +42,7 @@ async def end_calls(gateway: Gateway, numbers: range, **fields: Any) -> None:
         await asyncio.gather(*(end(number) for number in range(first, min(first + AT_ONCE, numbers.stop))))
 
 
+@pytest.mark.timeout(300)
 async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
     gateway: Gateway, open_page: OpenPage
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.processes import ROOT, GatewayProcess, running_python, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("commands")]
+pytestmark = pytest.mark.e2e
 
 DEMO_CALLS = ROOT / "turnwire" / "data" / "demo.ndjson"
 CALLS = [json.loads(line) for line in DEMO_CALLS.read_text("utf-8").splitlines()]

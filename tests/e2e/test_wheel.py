@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.e2e
 
 PARTS = ("gateway", "protocol", "store")
 """Folders of the repository that are linked into the package."""

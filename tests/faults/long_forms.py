@@ -16,8 +16,10 @@ from pathlib import Path
 
 import uvloop
 
+from tests.faults.put_backs import play_put_backs
 from tests.faults.races import play_schedules
 from tests.faults.runs import clients as runs_clients
+from tests.faults.runs import gateways as runs_gateways
 from tests.faults.runs import machine as runs_machine
 from tests.faults.runs import network as runs_network
 from tests.faults.runs import process as runs_process
@@ -38,6 +40,10 @@ RUNS: dict[str, Run] = {
     "slow-subscriber": lambda path, seed: runs_clients.slow_subscriber(path, seed, seconds=30.0),
     "idle-crowd": lambda path, seed: runs_clients.idle_crowd(path, seed, idle=5000, pings=15),
     "clock-jumps": lambda path, seed: runs_machine.clock_jumps(path, seed, seconds=5.0, rate=5, whole_machine=True),
+    "gateways-fail": lambda path, seed: runs_gateways.gateways_fail(path, seed, rounds=5),
+    "redis-fails": lambda path, seed: runs_gateways.redis_fails(path, seed, rounds=3),
+    "takeovers-across": lambda path, seed: runs_gateways.takeovers_across(path, seed, seconds=30.0),
+    "rolling-restart": runs_gateways.rolling_restart,
     "full-disk": lambda path, seed: runs_machine.full_disk(path, seed, seconds=10.0),
 }
 
@@ -55,15 +61,21 @@ async def run_once(name: str, seed: int) -> bool:
     return True
 
 
-def play_long_forms(minutes: float, seed: int, names: list[str]) -> bool:
-    """Play rounds of all runs until the time is over, and at least one run."""
+def play_long_forms(minutes: float, seed: int, only: list[str]) -> bool:
+    """Rounds of all runs, or only of these, until the time is over; at least one of the first."""
     end = time.monotonic() + minutes * 60
     for number in count(seed):
-        for gateways in (1, 2):
-            play_schedules(range(number * 1000, number * 1000 + 300), gateways)
-        for name in names:
+        if not only:
+            _play_races(number)
+        for name in only or RUNS:
             if not uvloop.run(run_once(name, number)):
                 return False
             if time.monotonic() >= end:
                 return True
     return True
+
+
+def _play_races(seed: int) -> None:
+    for gateways in (1, 2, 3):
+        play_schedules(range(seed * 1000, seed * 1000 + 300), gateways)
+        play_put_backs(range(seed * 1000, seed * 1000 + 100), gateways)

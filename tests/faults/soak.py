@@ -108,6 +108,7 @@ class Soak:
         report(
             "soak",
             self._world.seed,
+            gateways=len(self._world.gateways),
             minutes=took / 60,
             sessions=tally.sessions,
             events=tally.stored,
@@ -134,16 +135,16 @@ def _has_recovered(session: SoakSession, since: float) -> bool:
     return not session.live or (bool(acked) and acked[-1][0] >= since)
 
 
-async def _soak(directory: Path, minutes: float, seed: int, rate: float) -> list[str]:
-    async with SoakWorld.running(directory, seed, sessions=SESSIONS, rate=rate) as world:
+async def _soak(directory: Path, minutes: float, seed: int, rate: float, gateways: int) -> list[str]:
+    async with SoakWorld.running(directory, seed, sessions=SESSIONS, rate=rate, gateways=gateways) as world:
         return await Soak(world, seed).run(minutes)
 
 
-def soak(minutes: float, seed: int, rate: float) -> bool:
-    """Return whether no promise was broken. If so, the run's directory is removed."""
+def soak(minutes: float, seed: int, rate: float, gateways: int) -> bool:
+    """Whether no promise was broken; the directory of the run is removed then."""
     directory = Path(tempfile.mkdtemp(prefix="turnwire-soak-"))
     try:
-        kept = not uvloop.run(_soak(directory, minutes, seed, rate))
+        kept = not uvloop.run(_soak(directory, minutes, seed, rate, gateways))
     except BaseException:
         traceback.print_exc()
         kept = False
@@ -158,14 +159,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--rate", type=float, default=1100.0, help="events a second, of all publishers together")
+    parser.add_argument("--gateways", type=int, default=1, help="so many at a time, with Redis between them")
     parser.add_argument("--long-forms", action="store_true", help="the long forms of the single fault runs instead")
     parser.add_argument("--only", choices=RUNS, action="append", help="with --long-forms; may be given several times")
     given = parser.parse_args()
     print(f"FAULTS soak: {given.minutes:g} minutes from seed {given.seed}", flush=True)
     if given.long_forms or given.only:
-        kept = play_long_forms(given.minutes, given.seed, given.only or list(RUNS))
+        kept = play_long_forms(given.minutes, given.seed, given.only or [])
     else:
-        kept = soak(given.minutes, given.seed, given.rate)
+        kept = soak(given.minutes, given.seed, given.rate, given.gateways)
     sys.exit(0 if kept else 1)
 
 

@@ -14,6 +14,8 @@ from tests.support.failpoints import failing
 from tests.support.faults.proxy import Fault, every
 from tests.support.faults.rig import eventually, kill, now, paused, pid_of
 from tests.support.load.publishers import Client
+from tests.support.processes import GatewayProcess
+from tests.support.redis import RedisServer
 from tests.support.soak.world import SoakWorld
 
 DATABASE_SECONDS = 60.0
@@ -46,41 +48,54 @@ class SoakFaults:
             "subscribers-asleep": self.subscribers_asleep,
             "storm": self.storm,
         }
+        if world.redis is not None:
+            self.kinds |= {
+                "redis-kill": self.redis_kill,
+                "redis-stop": self.redis_stop,
+                "redis-empty": self.redis_empty,
+                "redis-cut": self.redis_cut,
+                "redis-half-open": self.redis_half_open,
+            }
 
     async def _wait(self, low: float, high: float) -> None:
         await asyncio.sleep(self._random.uniform(low, high))
 
     # Gateways
 
-    def _port(self) -> int:
-        """Return the present gateway's port, or 0 for any."""
-        return self._random.choice([0, int(self._world.gateway.url.rpartition(":")[2])])
+    def _one(self) -> tuple[GatewayProcess, int]:
+        """A gateway, and the port of its successor: the same one, or any."""
+        gateway = self._random.choice(self._world.gateways)
+        return gateway, self._random.choice([0, int(gateway.url.rpartition(":")[2])])
 
     async def gateway_kill(self) -> None:
-        """Kill the gateway with kill -9, and start a new one in its place."""
-        dead, port = self._world.gateway, self._port()
+        """kill -9, and a new one in its place."""
+        dead, port = self._one()
         await kill(dead)
+        self._world.avoid(dead)
         await self._world.succeed(port)
         self._world.forget(dead)
 
     async def gateway_drain(self) -> None:
         """SIGTERM. Its successor is there before, or comes after on the same port."""
-        old, port = self._world.gateway, self._port()
+        old, port = self._one()
         if not port:
             await self._world.succeed()
+            self._world.avoid(old)
         began = now()
         status = await asyncio.to_thread(old.terminate)
         assert status == 0, old.output
         assert now() - began < 10.0, f"the exit took {now() - began:.1f} s"
         if port:
+            self._world.avoid(old)
             await self._world.succeed(port)
         self._world.forget(old)
 
     async def gateway_sleep(self) -> None:
-        """Stop the gateway, lead all clients to another one, wake the first with what it had in hand, and end it."""
-        old = self._world.gateway
+        """It is stopped, all go on with another one, and it wakes with what it had in hand; then it is told to go."""
+        old, _ = self._one()
         async with paused(old.pid):
             await self._world.succeed()
+            self._world.avoid(old)
             self._drop(self._world.clients)
             await self._wait(0.5, 2.0)
         await self._wait(0.2, 1.0)
@@ -149,6 +164,41 @@ class SoakFaults:
         self._world.proxy.slicing = True
         await self._wait(1.0, 2.0)
         self._world.proxy.slicing = False
+
+    # Redis, and the network to it
+
+    @property
+    def _redis(self) -> RedisServer:
+        assert self._world.redis is not None
+        return self._world.redis
+
+    async def redis_kill(self) -> None:
+        self._redis.kill()
+        await self._wait(0.5, 3.0)
+        await asyncio.to_thread(self._redis.start)
+
+    async def redis_stop(self) -> None:
+        self._redis.freeze()
+        await self._wait(0.5, 3.0)
+        self._redis.thaw()
+
+    async def redis_empty(self) -> None:
+        """Its data is gone, and its clients are thrown out."""
+        for words in (["FLUSHALL"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]):
+            self._redis.command(*words)
+            await self._wait(0.0, 0.3)
+
+    async def redis_cut(self) -> None:
+        for _ in range(self._random.randint(1, 5)):
+            self._world.to_redis.cut()
+            await self._wait(0.0, 0.3)
+
+    async def redis_half_open(self) -> None:
+        """The connections look alive, and carry nothing."""
+        self._world.to_redis.half_open()
+        self._world.to_redis.silence()
+        await self._wait(0.5, 3.0)
+        self._world.to_redis.silence(False)
 
     # Clients
 

@@ -71,7 +71,7 @@ def fuzz(seconds: float, seed: int) -> int:
             "TURNWIRE_JWT_SECRET_FILE": str(write_secret(Path(folder) / "secret")),
             **NO_RATES,
         }
-        with GatewayProcess(Path(folder) / "data", env=env) as gateway:
+        with GatewayProcess(Path(folder) / "data", env=env, ready_timeout=120) as gateway:
             call(f"{gateway.url}/sessions", key, "POST", {"sessionId": "call-0001", "language": "en"})
             while runs == 0 or time.monotonic() < end:
                 found += schemathesis(gateway.url, key, seed + runs) != 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.store.test_sessions import NOW, load, record
 from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy
 from turnwire.protocol.errors import LogRolledBack, Overloaded
+from turnwire.protocol.times import parse_time
+from turnwire.store.event_documents import Mark
 from turnwire.store.lanes.shard_hash import lane_of, shard_hash
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
@@ -37,7 +40,7 @@ async def test_after_trouble_no_event_is_appended_behind_a_lost_head(
     await append(store, "fine", 1)
     await put_back(database_uri, database_name, "s", 50)
     async with failing(database_uri, "find", times=1, errorCode=10107), asyncio.timeout(20):
-        assert not await store.events.has("s", 100, "s-e100")  # the driver asks twice; its listeners learn of it soon
+        assert not await store.events.holds("s", 100)  # the driver asks twice; its listeners hear of it soon
         while store.events.troubles == head.as_of:
             await asyncio.sleep(0.01)
     with pytest.raises(LogRolledBack) as lost:
@@ -46,9 +49,13 @@ async def test_after_trouble_no_event_is_appended_behind_a_lost_head(
     last = await store.events.head_until("s", 100)
     assert last is not None
     assert last.seq == 50
-    assert await store.events.has("s", 50, "s-e50")
-    assert not await store.events.has("s", 50, "s-e49")
-    assert not await store.events.has("s", 51, "s-e51")
+    [fiftieth] = await store.events.read("s", 50, 50)
+    at = parse_time(fiftieth.timestamp)
+    assert await store.events.stands("s", Mark(50, at, "s-e50"))
+    assert await store.events.stands("s", Mark(50, at))
+    assert not await store.events.stands("s", Mark(50, at, "s-e49"))
+    assert not await store.events.stands("s", Mark(50, at + timedelta(milliseconds=1), "s-e50"))
+    assert not await store.events.stands("s", Mark(51, at))
     appended = await store.events.append("s", documents("s", 51, 2), 10, as_of=store.events.troubles)
     assert appended.stored == 2
     assert (await store.events.append("fine", documents("fine", 2, 1), 10, as_of=head.as_of)).stored == 1

@@ -34,16 +34,20 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program is not None, "neither redis-server nor valkey-server is installed: `make redis` does that"
+    def options(self) -> list[str]:
+        """What it is started with."""
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
         if self._tls is not None:
             key, certificate = map(str, self._tls)
             options += ["--tls-port", str(self.tls_port), "--tls-key-file", key, "--tls-cert-file", certificate]
             options += ["--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"]
+        return options
+
+    def start(self) -> None:
+        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        assert program is not None, "neither redis-server nor valkey-server is installed: `make redis` does that"
         self._process = subprocess.Popen(
-            [program, *options], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [program, *self.options()], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         wait_until(self._answers, "an answer of Redis")
 
@@ -55,11 +59,11 @@ class RedisServer:
         except OSError:
             return False
 
-    def command(self, *words: str) -> str:
-        """Send a command. Returns the first line of the answer."""
+    def command(self, *words: str, lines: int = 1) -> str:
+        """The first lines of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             sock.sendall((" ".join(words) + "\r\n").encode())
-            return sock.recv(4096).decode().split("\r\n", 1)[0]
+            return "\n".join(sock.recv(4096).decode().split("\r\n")[:lines])
 
     def freeze(self) -> None:
         """Freeze the server: it keeps its connections and answers nothing."""
@@ -84,3 +88,30 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+class Sentinel(RedisServer):
+    """A real Sentinel, alone, that watches a Redis, and makes one of its replicas the master when that has died."""
+
+    def __init__(self, folder: Path, service: str, master: RedisServer, *, password: str | None = None) -> None:
+        super().__init__(folder)
+        self._service = service
+        lines = [f"port {self.port}", "bind 127.0.0.1", f"sentinel monitor {service} 127.0.0.1 {master.port} 1"]
+        lines += [f"sentinel down-after-milliseconds {service} 1000", f"sentinel failover-timeout {service} 3000"]
+        lines += [] if password is None else [f"requirepass {password}"]
+        self._config = folder / f"sentinel-{self.port}.conf"
+        self._config.write_text("\n".join(lines) + "\n")
+
+    def options(self) -> list[str]:
+        return [str(self._config), "--sentinel"]
+
+    def _answers(self) -> bool:
+        try:
+            return self.command("PING").startswith(("+PONG", "-NOAUTH"))
+        except OSError:
+            return False
+
+    @property
+    def knows_replicas(self) -> bool:
+        """Whether it has found a replica that may take the master's place."""
+        return "slaves=1" in self.command("INFO", "sentinel", lines=20)

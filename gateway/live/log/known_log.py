@@ -16,13 +16,16 @@ class KnownLog:
     Owned by the session's task.
     """
 
-    __slots__ = ("_times", "as_of", "full_pages", "ledger")
+    __slots__ = ("_times", "as_of", "disordered_as_of", "full_pages", "ledger")
 
     def __init__(self) -> None:
         self.ledger: Ledger | None = None
         """None until an append needs it: most sessions that are opened are only read."""
         self.as_of = 0
-        """The store's count of troubles when the head was last known to be in the log."""
+        """The storage's troubles as of which the head is known to be in the log. Reading the ledger says nothing of it:
+        its full pages stand beside the log."""
+        self.disordered_as_of = 0
+        """The storage's troubles as of which it is noted that times do not rise with seq, if they do not."""
         self._times = array("q")
         self.full_pages: list[tuple[int, bytes, bytes]] = []
         """Full pages that are not stored yet, as (page, ids, times)."""
@@ -31,9 +34,9 @@ class KnownLog:
         """Drop the ledger. It is read again when an append needs it."""
         self.ledger = None
 
-    def loaded(self, ledger: Ledger, times: array[int], as_of: int) -> None:
-        """Keep a ledger that was read. `times`: of the events after its last full page, in milliseconds since 1970."""
-        self.ledger, self._times, self.as_of = ledger, times, as_of
+    def loaded(self, ledger: Ledger, times: array[int]) -> None:
+        """Keep what was read; `times` are in milliseconds since 1970, of the events known by their exact ids."""
+        self.ledger, self._times = ledger, times
         self.fold()
 
     def advanced(self, durable: Durable) -> None:

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from turnwire.gateway.live.log.durable import Durable, rise, time_of
 from turnwire.gateway.live.state import SessionState
+from turnwire.protocol.errors import LogRolledBack
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
+from turnwire.store.event_documents import Mark
 from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
 from turnwire.store.waiting import persist
@@ -26,7 +28,6 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head, life = state.session_id, state.record.last_seq, state.record.life
-    as_of = store.events.troubles
     ledger, times = Ledger(), array("q")
     for ids, _ in await persist(lambda: store.events.digests.load(session_id, head, life)):
         ledger.add_digests(ids)
@@ -39,7 +40,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
             times.append(to_millis(timestamp))
         if ledger.head < last:
             raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
-    state.log.loaded(ledger, times, as_of)
+    state.log.loaded(ledger, times)
     return ledger
 
 
@@ -57,11 +58,13 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     has the newer epoch. Raises LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
+    unsure = False
     while pending := list(ledger.pending()):
         await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
         documents = event_documents(state.session_id, pending, state.record.life)
         try:
-            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of)
+            head = _head(state, durable)
+            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
             _note_stored(ledger, durable, pending[: error.stored])
@@ -76,7 +79,9 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             durable.events += pending
             break
         _note_stored(ledger, durable, pending[:stored])
-        await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if appended.unsure else {})
+        unsure |= appended.unsure
+        if await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if unsure else {}):
+            unsure = False
         if durable.record is not None:
             state.learn(durable.record, clock())
         if durable.record is not None and durable.record.epoch > state.record.epoch:
@@ -85,8 +90,16 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
     return durable
 
 
+def _head(state: SessionState, durable: Durable) -> Mark | None:
+    """The last event that is known to be in the log."""
+    if not durable.events:
+        return state.head
+    seq, event = durable.last
+    return Mark(seq, time_of(event), event.event_id)
+
+
 def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
-    """Note that the first pending events are durable."""
+    """These, the first that were pending, are durable."""
     for seq, event in stored:
         ledger.learn(seq, event.event_id)
     durable.events += stored
@@ -94,23 +107,30 @@ def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, Event
 
 async def _read_taken(
     store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
-) -> None:
-    """Read the events at the positions that turned out to be taken, and the stored session.
+) -> bool:
+    """The next position is taken: learn what stands there, and how the session stands. False when that is no longer
+    so, after trouble.
 
-    `tried`: events of this gateway, by seq, that may have been stored although the insert reported no success.
+    `tried` are events of ours that may have been stored where they were to go, without our hearing of it. Raises
+    LogRolledBack when the head is no longer in the log: what stands behind it is then the end of another one.
     """
-    session_id, life = state.session_id, state.record.life
+    session_id, life, head = state.session_id, state.record.life, _head(state, durable)
+    before = store.events.troubles
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
-        if not await _clear_stray(store, state, ledger.head + 1):
-            await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
-            continue
-        return
+        if store.events.troubles != state.log.as_of or await _clear_stray(store, state, ledger.head + 1):
+            return False
+        await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority
+    if store.events.troubles != state.log.as_of:
+        if head is not None and not await persist(lambda: store.events.stands(session_id, head)):
+            raise LogRolledBack(session_id, head.seq)
+        state.log.as_of = before
     for event in found:
         ledger.learn(event.seq, event.event_id)
         if not _is_stored_from(event, tried.get(event.seq)):
             durable.foreign[event.event_id] = event
     durable.add_found(found)
     durable.record = await persist(lambda: store.sessions.reload(state.record))
+    return True
 
 
 async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
@@ -128,8 +148,11 @@ async def _clear_stray(store: Store, state: SessionState, seq: int) -> bool:
 async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
     """Mark the stored session as out of time order before an event is stored that is older than its predecessor."""
     last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
-    if state.record.time_ordered and not rise(last, times):
-        state.disorder()
+    if rise(last, times):
+        return
+    troubles = store.events.troubles
+    if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else it may have been forgotten since
+        state.disorder(troubles)
         await persist(lambda: store.sessions.mark_time_disordered(state.record))
 
 

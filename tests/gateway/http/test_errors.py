@@ -90,7 +90,7 @@ def failing(error: BaseException) -> Any:
 async def test_a_retryable_error_has_retry_after(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: TurnwireError, code: str
 ) -> None:
-    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(error))
+    monkeypatch.setattr(gateway.parts.pages, "find", failing(error))
     async with gateway.request("GET", "/sessions") as response:
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
         envelope = await response.json()
@@ -101,7 +101,7 @@ async def test_a_retryable_error_has_retry_after(
 async def test_an_unexpected_error_is_logged_under_an_id_and_reveals_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gateway.parts.requests, "list_sessions", failing(RuntimeError("secret detail")))
+    monkeypatch.setattr(gateway.parts.pages, "find", failing(RuntimeError("secret detail")))
     envelope = await gateway.refused("GET", "/sessions", 500)
     assert envelope["code"] == "internal"
     assert "secret" not in str(envelope)

@@ -19,8 +19,10 @@ async def answered(gateway: Gateway, request: str) -> tuple[int, Json]:
         head = await reader.readuntil(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if line)
         envelope = json.loads(await reader.readexactly(int(headers["Content-Length"])))
+        status = int(head.split()[1])
+        if status == 501:
+            assert await reader.read() == b"", "what follows cannot be told from the body"
     writer.close()
-    status = int(head.split()[1])
     if status >= 400:
         check_envelope(envelope, status, headers)
     return status, envelope

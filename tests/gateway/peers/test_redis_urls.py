@@ -1,4 +1,4 @@
-"""Ways to name a Redis: with a restricted user, over TLS, by host and port."""
+"""Ways to name a Redis: with a user that may do little, over TLS, by host and port, as Sentinel knows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.peers.conftest import StartPeers, is_up
 from tests.support.gateways import StartGateway
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisServer, Sentinel, free_port
 from tests.support.sockets import until
 from turnwire.gateway.config import ConfigError, load_config
 from turnwire.gateway.running.app import bus_of
@@ -51,12 +51,39 @@ async def test_redis_can_be_reached_over_tls(
         await until(lambda: is_up(gateway), "the bus")
 
 
+async def test_the_master_that_sentinel_names_and_the_next_one_when_it_dies(
+    start_peers: StartPeers, redis: RedisServer, tmp_path: Path
+) -> None:
+    with RedisServer(tmp_path) as other, Sentinel(tmp_path, "turnwire", redis) as sentinel:
+        other.command("REPLICAOF", "127.0.0.1", str(redis.port))
+        await until(lambda: sentinel.knows_replicas, "that Sentinel knows both")
+        missing = free_port()
+        url = f"redis+sentinel://127.0.0.1:{missing},127.0.0.1:{sentinel.port}/turnwire"
+        gateways = await start_peers(2, redis_url=url)
+        redis.kill()
+        await until(lambda: not any(map(is_up, gateways)), "that they notice")
+        await until(lambda: all(map(is_up, gateways)), "that they find the new master")
+
+
+async def test_sentinel_and_redis_with_passwords(
+    start_gateway: StartGateway, redis: RedisServer, tmp_path: Path
+) -> None:
+    with Sentinel(tmp_path, "turnwire", redis, password="watch") as sentinel:
+        assert redis.command("ACL", "SETUSER", "gate", "on", ">secret", *RIGHTS.split()) == "+OK"
+        url = f"redis+sentinel://gate:secret@127.0.0.1:{sentinel.port}/turnwire?sentinel_password=watch"
+        gateway = await start_gateway(redis_url=url)
+        await until(lambda: is_up(gateway), "the bus")
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://localhost", "REDIS_URL: must start with redis://, rediss:// or unix://"),
+        ("http://localhost", "REDIS_URL: must start with redis://, rediss://"),
         ("redis://localhost?socket_timeout=never", "REDIS_URL cannot be used"),
         ("redis://localhost?colour=red", "REDIS_URL cannot be used"),
+        ("redis+sentinel://localhost:26379", "REDIS_URL cannot be used: a Sentinel URL names its servers and the serv"),
+        ("redis+sentinel://localhost:many/turnwire", "REDIS_URL cannot be used"),
+        ("redis+sentinel://localhost/turnwire?colour=red", "REDIS_URL cannot be used"),
     ],
 )
 def test_an_unusable_redis_url_is_refused_at_the_start(url: str, reason: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
 
 from tests.support.faults.world import CONFIG, POISON, SHARED, Gateway, World
 from tests.support.history import Answer, Publishing, RestAppend, entry_of, sending_of
@@ -39,8 +38,7 @@ class Socket:
         self.publishing: Publishing | None = None
         self.at_cut: list[Callable[[], None]] = []
         self.at_command: Callable[[CommandPush], None] = lambda command: None
-        self.told: Callable[[int | None], None] = lambda seq: None
-        """Called with the seq of each answer."""
+        self.told: Callable[[Answer], None] = lambda answer: None
 
     def acked(self, acks: Sequence[AckItem], weight: int) -> None:
         self.replied(acks, weight)
@@ -54,7 +52,7 @@ class Socket:
             else:
                 answer = Answer(reply.event_id, code=reply.code, retryable=reply.retryable)
             self.publishing.answers.append(answer)
-            self.told(answer.seq)
+            self.told(answer)
         self.changed.set()
 
     def may_take_from(self, holder: str) -> bool:
@@ -154,7 +152,7 @@ class Bot:
     async def _connect(self, gateway: Gateway) -> tuple[LiveSession, Socket]:
         sessions, process = gateway.parts.sessions, gateway.process
         socket = Socket()
-        socket.told = partial(self.world.promises.told, self.history.session_id)
+        socket.told = self._told
         gateway.at_crash.append(socket.cut)
         done: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         known = self.world.promises.answered[self.history.session_id]
@@ -176,6 +174,12 @@ class Bot:
                 pass
         self.connected(live, socket, opened)
         return live, socket
+
+    def _told(self, answer: Answer) -> None:
+        self.world.promises.told(self.history.session_id, answer.seq)
+        if answer.seq is not None and answer.event_id is not None:
+            now = asyncio.get_running_loop().time()
+            self.world.acked[self.history.session_id].append((now, answer.seq, answer.event_id))
 
     def _answered_first(self) -> EventIn:
         event = self.pending.popleft()

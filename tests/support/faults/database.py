@@ -17,6 +17,7 @@ from typing import Any
 from turnwire.protocol.times import cut_to_millis
 
 Document = dict[str, Any]
+Copy = dict[str, dict[str, Document]]
 
 
 class MemoryDatabase:
@@ -27,10 +28,14 @@ class MemoryDatabase:
         self.majority: dict[str, dict[str, Document]] = defaultdict(dict)
         self.primary: dict[str, dict[str, Document]] = defaultdict(dict)
         self.term = 0
+        self.restored = 0
+        """How often an older copy was put back."""
         self.away = False
         """Whether the database is unreachable."""
         self.router_forgets = False
-        """Whether an answer with a write error omits a failed write concern, as old routers do."""
+        """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
+        self.forges = 0.0
+        """The share of inserts of events that are answered with a position taken that is not."""
         self.refuses: Callable[[Document], bool] = lambda document: False
         """Returns whether a validator forbids this document."""
         self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
@@ -58,6 +63,22 @@ class MemoryDatabase:
         self.term += 1
         self._writes.clear()
         self.primary = defaultdict(dict, {name: dict(documents) for name, documents in self.majority.items()})
+
+    def copy(self) -> Copy:
+        """What a backup has now."""
+        return {name: dict(documents) for name, documents in self.majority.items()}
+
+    def put_back(self, copy: Copy) -> None:
+        """Hold what an older copy holds. All connections are gone, with what was under way on them."""
+        self.majority = defaultdict(dict, {name: dict(documents) for name, documents in copy.items()})
+        self.restored += 1
+        self.fail_over()
+
+    def forget(self, collection: str, lost: Callable[[Document], bool]) -> None:
+        """Lose some documents of one collection, as when another one was put back to an older copy."""
+        for documents in (self.majority[collection], self.primary[collection]):
+            for key in [key for key, document in documents.items() if lost(document)]:
+                del documents[key]
 
     async def replicate(self) -> bool:
         """Wait until what has been written is on a majority. Returns False if it was lost instead."""

@@ -7,7 +7,7 @@ import asyncio
 from msgspec.structs import replace
 
 from tests.support.faults.world import Gateway, World
-from tests.support.history import Following, entry_of
+from tests.support.history import Entry, Following, entry_of
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
@@ -65,7 +65,8 @@ class Reader(EventSubscription):
         self.cut()
 
     def break_off(self) -> None:
-        raise AssertionError("the database keeps what it has confirmed")
+        assert self._world.backups, "the database keeps what it has confirmed"
+        self.cut()
 
     def cut(self) -> None:
         self.gone = True
@@ -95,10 +96,12 @@ class Dashboard:
         self.name = name
         self.history = world.histories[session_id]
         self.history.must_have_all.add(name)
+        self._received: list[Entry] = []
+        self._restored = 0
+        self._longest = 12.0 if world.backups else 3.0
 
     async def run(self) -> None:
-        cursor = 0
-        while not (self.world.calm and cursor == self.world.head(self.history.session_id)):
+        while not (self.world.calm and len(self._received) == self.world.head(self.history.session_id)):
             gateway = self.world.gateway()
             try:
                 parts = gateway.parts
@@ -110,15 +113,30 @@ class Dashboard:
                 continue
             if parts.sessions.live.get(live.session_id) is not live:
                 self.world.promises.broken.append(f"{self.name} follows a session that {gateway.name} has let go")
+            self._start_again_if_told(live)
+            cursor = len(self._received)
             if cursor > live.state.record.last_seq:
                 self.world.promises.broken.append(f"{self.name} has seq={cursor}, {gateway.name} does not take it")
                 return
             following = Following(self.name, cursor)
             self.history.followings.append(following)
             await self._follow(gateway, Reader(self.world, gateway, live, following))
-            cursor += len(following.received)
+            self._received += following.received
+        if self.world.backups and self._received != self._log():
+            self.world.promises.broken.append(f"{self.name} has another log than there is")
+
+    def _log(self) -> list[Entry]:
+        """As clients see it."""
+        return [replace(entry, epoch=None) for entry in self.world.entries(self.history.session_id)]
+
+    def _start_again_if_told(self, live: LiveSession) -> None:
+        """As a client does that is told of a database put back, or that its place is not there."""
+        beyond = self.world.backups and len(self._received) > live.state.record.last_seq
+        if beyond or self._restored != self.world.database.restored:
+            self._restored = self.world.database.restored
+            self._received = []
 
     async def _follow(self, gateway: Gateway, reader: Reader) -> None:
         gateway.at_crash.append(reader.cut)
-        asyncio.get_running_loop().call_later(self.world.random.uniform(0, 3.0), reader.cut)
+        asyncio.get_running_loop().call_later(self.world.random.uniform(0, self._longest), reader.cut)
         await reader.serve()

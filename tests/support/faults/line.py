@@ -61,13 +61,21 @@ class Line:
         """Carry out the commands that the stores send directly."""
         if isinstance(command, str):
             return {"ok": 1, "version": "8.0.0"}
+        documents = command["documents"]
+        forges = self.database.forges and self._random.random() < self.database.forges
+        forged = self._random.randrange(len(documents)) if forges else None
+        if forged is not None and self._random.random() < 0.5:
+            documents = []  # nor are those before it stored, of which it is said
         try:
-            await self[command["insert"]].insert_many(command["documents"], ordered=command["ordered"])
+            if documents:
+                await self[command["insert"]].insert_many(documents[:forged], ordered=command["ordered"])
         except BulkWriteError as error:
             errors, concerns = error.details["writeErrors"], error.details["writeConcernErrors"]
             if errors and self.database.router_forgets:
                 concerns = []
             return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
+        if forged is not None:
+            return {"ok": 1, "writeErrors": [{"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}]}
         return {"ok": 1}
 
     def close(self) -> None:
@@ -94,10 +102,10 @@ class Line:
         return result
 
     async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        """Carry out a write. Other operations may run between its steps."""
-        fault = self._fault()
+        """Carry out a write. The steps are those between which others may come."""
+        fault, restored = self._fault(), self.database.restored
         await self.pause()
-        if self._is_dead() or fault == "refused":
+        if self._is_dead() or fault == "refused" or restored != self.database.restored:
             raise AutoReconnect("the write was lost on its way")
         serving = asyncio.get_running_loop().create_task(self._serve(steps(), fault, bulk=bulk))
         self._served.add(serving)
@@ -121,8 +129,11 @@ class Line:
         return self._random.choice(_FAULTS) if self._random.random() < self.trouble else None
 
     async def _serve(self, steps: Steps, fault: str | None, *, bulk: bool) -> Any:
+        restored = self.database.restored
         if fault == "late":
             await self.pause(_LATEST_SECONDS)
+        if restored != self.database.restored:
+            raise AutoReconnect("the write was lost on its way")
         term = self.database.term
         failure: PyMongoError | None = None
         result = None

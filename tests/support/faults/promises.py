@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,11 @@ class Promises:
         self.ended: dict[str, Session] = {}
         """Session → its end, as the first client was told of it."""
         self.enders: dict[str, int] = defaultdict(int)
-        """Session → how many clients have been told that they ended it."""
+        """Session → how many have been told that it was they who ended it."""
+        self.holds: Callable[[str, int], bool] = lambda session_id, seq: True
+        """Whether the primary's log holds this position."""
+        self.is_void = False
+        """Whether what clients were told may be gone: the database is put back to older copies."""
         self._config = config
         self._sent: dict[tuple[str, str], datetime] = {}
         self._seats: dict[str, list[list[datetime]]] = defaultdict(list)
@@ -37,6 +41,10 @@ class Promises:
     def told(self, session_id: str, seq: int | None) -> None:
         self.answered[session_id] = max(self.answered[session_id], seq or 0)
 
+    def put_back(self) -> None:
+        """The database has forgotten, and with it what clients were told is void."""
+        self.is_void = True
+
     def seated(self, session_id: str, now: datetime) -> list[datetime]:
         """Note that a publisher is connected from now on. Returns a function that notes when it leaves."""
         seat = [now]
@@ -44,13 +52,17 @@ class Promises:
         return seat
 
     def read(self, session: Session, known: int, end: Session | None, how: str) -> None:
-        """Note that a client was shown this session. Before its request, `known` and `end` had been told."""
+        """A client was shown this session; before it asked, `known` and `end` had been told."""
+        if self.is_void:
+            return
         if session.last_seq < known:
             self.broken.append(f"{how} of {session.session_id!r} shows lastSeq={session.last_seq}, {known} was acked")
         if end is not None:
             self.told_end(session, how)
 
     def told_end(self, session: Session, how: str) -> None:
+        if self.is_void:
+            return
         first = self.ended.setdefault(session.session_id, session)
         if (session.ended_at, session.status, session.end_reason) != (first.ended_at, first.status, first.end_reason):
             self.broken.append(f"{how} of {session.session_id!r} shows another end: {session}, not {first}")
@@ -60,7 +72,8 @@ class Promises:
         if before is None or "startedAt" not in after:
             return
         for field in _RISING:
-            if after[field] < before[field]:
+            gone = field == "lastSeq" and not self.holds(before["_id"], before[field])
+            if after[field] < before[field] and not gone:
                 self.broken.append(f"{after['_id']!r}: {field} goes back from {before[field]} to {after[field]}")
         if before["endedAt"] is not None and after["endedAt"] != before["endedAt"]:
             self.broken.append(f"{after['_id']!r}: its end is moved")
@@ -77,7 +90,7 @@ class Promises:
             times = [event["timestamp"] for event in logs[session_id]]
             if session["timeOrdered"] and times != sorted(times):
                 self.broken.append(f"{session_id!r} is said to be in the order of time")
-            if session["lastSeq"] > len(times):
+            if session["lastSeq"] > len(times) and not self.is_void:
                 self.broken.append(f"{session_id!r}: lastSeq={session['lastSeq']} of {len(times)} events")
         for state in states:
             seq = state.record.last_seq

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random as global_random
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -14,7 +15,7 @@ from typing import Any
 
 from tests.support.faults.bus import LossyHub, LossyLine
 from tests.support.faults.clock import VirtualTimeLoop
-from tests.support.faults.database import Document, MemoryDatabase
+from tests.support.faults.database import Copy, Document, MemoryDatabase
 from tests.support.faults.line import Line
 from tests.support.faults.promises import Promises
 from tests.support.history import Entry, History, content_of
@@ -23,6 +24,7 @@ from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol.errors import TurnwireError
+from turnwire.store.event_documents import position_key
 from turnwire.store.mongo import Store
 
 SHARED = "shared"
@@ -101,8 +103,11 @@ class Gateway:
 class World:
     """Gateways, database, clients and their histories. `run` plays one schedule, the one of its seed."""
 
-    def __init__(self, seed: int, *, gateways: int, sessions: int = 2, hub: LossyHub | None = None) -> None:
-        """With a `hub` the gateways hear of each other over it and by polling the database."""
+    def __init__(
+        self, seed: int, *, gateways: int, sessions: int = 2, hub: LossyHub | None = None, backups: bool = False
+    ) -> None:
+        """With a `hub` the gateways hear of each other over it, and by asking the database. With `backups` the database
+        is put back to an older copy now and then, and forges answers."""
         self.random = Random(seed)
         self._hub = hub
         global_random.seed(seed)  # the pauses between attempts
@@ -112,13 +117,22 @@ class World:
         self.calm = False
         """Whether all trouble is over."""
         self.metrics = Metrics()
-        self.config = CONFIG if gateways == 1 else CONFIG.model_copy(update={"mongodb_uri": "mongodb://model"})
+        self.config = (
+            CONFIG if gateways == 1 and not backups else CONFIG.model_copy(update={"mongodb_uri": "mongodb://model"})
+        )
         self.database = MemoryDatabase(self.random)
         self.database.router_forgets = seed % 2 == 1
+        self.database.forges = 0.05 if backups else 0.0
+        self.backups = backups
+        self.put_back_at = 0.0
+        """When a copy was last put back, on the loop's clock."""
+        self.acked: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+        """Session → (when, seq, eventId) of all that publishers have been told."""
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
         self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
         self.promises = Promises(self.config)
         self.database.watch = self.promises.stored
+        self.promises.holds = self._holds
         self.database.refuses = lambda document: POISON in document.get("eventId", "")
         self._last_stamp = _BEGIN
         self.errors: list[str] = []
@@ -165,11 +179,14 @@ class World:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 await asyncio.wait(writing)
                 self._judge()
-                if self._hub is None:
-                    for gateway in self.gateways:  # those that have not heard of the others' events
+                if self._hub is None and not self.backups:
+                    for gateway in self.gateways:  # those of several that have not heard of the others' events
                         await gateway.crash()
                 self.calm = True
                 await asyncio.wait(reading)
+        if self.backups:
+            for session_id in self.histories:  # a flush may have come between two looks; the next reader puts it right
+                await self.gateway().parts.requests.view(session_id)
         for gateway in self.gateways:
             await gateway.stop()
             await gateway.store.close()
@@ -186,7 +203,8 @@ class World:
     async def _make_trouble(self) -> None:
         while True:
             await self.pause(1.5)
-            match self.random.choice(["failover", "failover", "crash", "crash", "away"]):
+            kinds = ["failover", "failover", "crash", "crash", "away"]
+            match self.random.choice([*kinds, "put back", "put back"] if self.backups else kinds):
                 case "failover":
                     self.database.fail_over()
                 case "crash":
@@ -195,29 +213,53 @@ class World:
                     self.database.away = True
                     await self.pause(3.0)
                     self.database.away = False
+                case "put back":
+                    copy = self.database.copy()
+                    await self.pause(1.5)
+                    self._put_back(copy)
+
+    def _put_back(self, copy: Copy) -> None:
+        """The gateways' connections are gone, which their drivers notice before they make new ones."""
+        self.database.put_back(copy)
+        self.put_back_at = asyncio.get_running_loop().time()
+        for gateway in self.gateways:
+            gateway.store._condition.troubles += 1
+        self.promises.put_back()
 
     def _judge(self) -> None:
         events = sorted(self.database.majority["events"].values(), key=lambda event: int(event["seq"]))
-        states = [live.state for gateway in self.gateways for live in gateway.parts.sessions.live.values()]
+        # One in doubt looks again before it relies on what it knows.
+        states = [
+            live.state
+            for gateway in self.gateways
+            for live in gateway.parts.sessions.live.values()
+            if not self.backups or live.state.log.as_of == gateway.store.events.troubles
+        ]
         self.promises.judge(self.database.majority["sessions"], events, states)
+
+    def _holds(self, session_id: str, seq: int) -> bool:
+        return position_key(session_id, seq) in self.database.primary["events"]
 
     def head(self, session_id: str) -> int:
         return sum(document["sessionId"] == session_id for document in self.database.majority["events"].values())
 
     def _read_logs(self) -> None:
-        documents = self.database.majority["events"]
-        for key in sorted(documents):
-            document = documents[key]
-            moment: datetime = document["timestamp"]
-            self.histories[document["sessionId"]].log.append(
-                Entry(
-                    document["seq"],
-                    document["eventId"],
-                    content_of(document["type"], document["payload"]),
-                    moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                    document.get("epoch"),
-                )
+        for session_id, history in self.histories.items():
+            history.log += self.entries(session_id)
+
+    def entries(self, session_id: str) -> list[Entry]:
+        """The log of a session, as it stands on the majority."""
+        found = [each for each in self.database.majority["events"].values() if each["sessionId"] == session_id]
+        return [
+            Entry(
+                document["seq"],
+                document["eventId"],
+                content_of(document["type"], document["payload"]),
+                document["timestamp"].isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                document.get("epoch"),
             )
+            for document in sorted(found, key=lambda document: int(document["seq"]))
+        ]
 
 
 def run_world(play: Callable[[], Coroutine[Any, Any, World]]) -> World:

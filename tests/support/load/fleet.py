@@ -85,17 +85,17 @@ class Fleet:
         commanded = len(self._supervisors) < self._commanded
         name = f"p-{history.session_id}"
         publisher = LoadPublisher(
-            self.http, self.target, name, self._fork(), history=history, rate=self._rate, obeys=commanded
+            self.http, self.target, name, self.fork(), history=history, rate=self._rate, obeys=commanded
         )
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
         if commanded:
-            supervisor = Supervisor(self.http, self.target, history, self._fork())
+            supervisor = Supervisor(self.http, self.target, history, self.fork())
             self._supervisors.append(supervisor)
             self._supervising.append(asyncio.create_task(supervisor.run()))
         for number in range(self._subscribers_each):
             name = f"s{number}-{history.session_id}"
-            subscriber = LoadSubscriber(self.http, self.target, name, self._fork(), history=history)
+            subscriber = LoadSubscriber(self.http, self.target, name, self.fork(), history=history)
             history.must_have_all.add(name)
             self.subscribers.append(subscriber)
             self._tasks.append(asyncio.create_task(subscriber.run()))
@@ -103,10 +103,14 @@ class Fleet:
     def add(self, history: History, publisher: LoadPublisher) -> None:
         """Add one more session, with this publisher."""
         self.histories.append(history)
+        self.join(publisher)
+
+    def join(self, publisher: LoadPublisher) -> None:
+        """One more publisher of a session that there is."""
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
 
-    def _fork(self) -> Random:
+    def fork(self) -> Random:
         return Random(self.random.random())
 
     async def all_opened(self, since: float, timeout: float = 20.0) -> None:

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import aiohttp
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tests.support.history import Answer, History, Publishing, sending_of
 from tests.support.load.obedience import Obedience
@@ -38,17 +38,34 @@ _MOST_WAITING = 4000
 """How many events a publisher holds while it cannot send; then it makes no new ones."""
 
 
+ANY = "any"
+
+
 class Target(Struct):
     """Where clients connect to now. Whoever moves the gateway changes it."""
 
     url: str = "http://127.0.0.1:9"
     """Such as `http://127.0.0.1:34567`."""
     process: str = "none"
-    """Names the gateway process."""
+    """Names the gateway process; ANY behind a balancer, which chooses one for each connection."""
 
     @property
     def ws_url(self) -> str:
         return self.url.replace("http", "ws", 1)
+
+    def choose(self) -> Target:
+        """Where the next connection, or request, goes."""
+        return self
+
+
+class Spread(Target):
+    """Clients connect to any of several gateways."""
+
+    random: Random = field(default_factory=Random)
+    among: list[Target] = field(default_factory=list)
+
+    def choose(self) -> Target:
+        return self.random.choice(self.among) if self.among else self
 
 
 class Waiting(Struct):
@@ -72,12 +89,17 @@ class Client:
         self.news = asyncio.Event()
         self.process = "none"
         """The gateway process that the last connection was made to."""
+        self._connected = 0
         self._ws: aiohttp.ClientWebSocketResponse[Any] | None = None
 
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse[Any]:
-        self.process = self.target.process
+        where = self.target.choose()
+        self.process = where.process
+        if self.process == ANY:
+            self._connected += 1
+            self.process = f"{ANY}-{self.name}-{self._connected}"  # nothing follows from two connections having one
         self._ws = await self.http.ws_connect(
-            self.target.ws_url + path,
+            where.ws_url + path,
             protocols=[self.codec.subprotocol],
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0),

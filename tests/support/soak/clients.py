@@ -61,8 +61,10 @@ class RestClient:
     async def _ask(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> bytes | None:
-        """Return None for an answer that says to try again. Raises AssertionError for any other failure."""
-        async with self.http.request(method, self.target.url + path, data=body, headers=headers or _JSON) as answer:
+        """None for an answer that says to try again. Raises AssertionError for any other that is not a success."""
+        async with self.http.request(
+            method, self.target.choose().url + path, data=body, headers=headers or _JSON
+        ) as answer:
             content = await answer.read()
             assert answer.status in {200, 201, *_NOT_NOW}, f"{method} {path}: {answer.status} {content[:300]!r}"
             return None if answer.status in _NOT_NOW else content

@@ -1,10 +1,10 @@
-"""The world of a soak: one database, a proxy in front of it, one gateway after another, and all the clients."""
+"""What a soak runs on: one database, a proxy in front of it, gateways that others succeed, and all the clients."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -14,8 +14,10 @@ import psutil
 
 from tests.support.faults.proxy import Proxy
 from tests.support.faults.rig import database_in, gateway_on, rss, start
-from tests.support.load.publishers import Client, Target
+from tests.support.faults.wire import Wire
+from tests.support.load.publishers import Client, Spread, Target
 from tests.support.processes import GatewayProcess
+from tests.support.redis import RedisServer
 from tests.support.soak.clients import RestClient
 from tests.support.soak.sessions import SoakSession, Tally
 from turnwire.store.embedded.server import EmbeddedDatabase
@@ -28,8 +30,15 @@ _DRIVER = "&timeoutMS=3000&connectTimeoutMS=2000"  # so that faults end within t
 class SoakWorld:
     """Owner of the processes and the sessions. `running` starts and ends all of it."""
 
+    database: EmbeddedDatabase
+    proxy: Proxy
+    http: aiohttp.ClientSession
+    redis: RedisServer | None = None
+    """Between the gateways, where there are several."""
+    to_redis: Wire
+
     def __init__(self, directory: Path, seed: int, *, sessions: int, rate: float) -> None:
-        self.target = Target()
+        self.target = Spread(random=Random(seed))
         self.tally = Tally()
         self.peak_rss = 0
         self.over = asyncio.Event()
@@ -41,31 +50,36 @@ class SoakWorld:
         self._slots = sessions
         self._rate = rate / sessions
         self._numbers = count(1)
-        self._gateways: list[GatewayProcess] = []
+        self.gateways: list[GatewayProcess] = []
+        """That run, those that clients are not led to any more included."""
+        self._targets: dict[GatewayProcess, Target] = {}
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, directory: Path, seed: int, *, sessions: int, rate: float) -> AsyncIterator[SoakWorld]:
+    async def running(
+        cls, directory: Path, seed: int, *, sessions: int, rate: float, gateways: int
+    ) -> AsyncIterator[SoakWorld]:
         world = cls(directory, seed, sessions=sessions, rate=rate)
         timeouts = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         async with (
             database_in(directory / "database", test_commands=True) as world.database,
             Proxy(world.database.uri, seed) as world.proxy,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeouts) as world.http,
+            AsyncExitStack() as started,
         ):
             try:
-                await world.succeed()
+                if gateways > 1:
+                    world.redis = started.enter_context(RedisServer(directory))
+                    world.to_redis = await started.enter_async_context(Wire(world.redis.port))
+                for _ in range(gateways):
+                    await world.succeed()
                 yield world
             finally:
                 for session in world.sessions:
                     session.cancel()
-                for gateway in world._gateways:
+                for gateway in world.gateways:
                     with suppress(ProcessLookupError):
                         await asyncio.to_thread(gateway.kill)
-
-    database: EmbeddedDatabase
-    proxy: Proxy
-    http: aiohttp.ClientSession
 
     @property
     def rest(self) -> RestClient:
@@ -73,25 +87,31 @@ class SoakWorld:
 
     # Gateways
 
-    @property
-    def gateway(self) -> GatewayProcess:
-        """The gateway that clients are led to."""
-        return self._gateways[-1]
-
     async def succeed(self, port: int = 0) -> None:
-        """Start one more gateway and lead the clients to it."""
+        """Start one more gateway and lead clients to it."""
         number = next(self._numbers)
-        gateway = gateway_on(self._directory / f"gateway-{number}", self.proxy.uri + _DRIVER, port=port, env=_GATEWAY)
-        self._gateways.append(gateway)
-        await start(gateway, self.target)
+        env = _GATEWAY | ({} if self.redis is None else {"REDIS_URL": f"redis://127.0.0.1:{self.to_redis.port}"})
+        gateway = gateway_on(self._directory / f"gateway-{number}", self.proxy.uri + _DRIVER, port=port, env=env)
+        self.gateways.append(gateway)
+        target = self._targets[gateway] = Target()
+        await start(gateway, target)
+        self.target.among.append(target)
+
+    def avoid(self, gateway: GatewayProcess) -> None:
+        """Lead no more clients to it, as a balancer does that has noticed."""
+        target = self._targets[gateway]
+        if target in self.target.among:
+            self.target.among.remove(target)
 
     def forget(self, gateway: GatewayProcess) -> None:
-        """Note that the gateway has ended."""
-        self._gateways.remove(gateway)
+        """It has ended."""
+        self.avoid(gateway)
+        self.gateways.remove(gateway)
 
     def measure(self) -> None:
-        with suppress(psutil.Error, AssertionError):  # one that is starting may have no process yet
-            self.peak_rss = max(self.peak_rss, rss(self.gateway.pid))
+        for gateway in self.gateways:
+            with suppress(psutil.Error, AssertionError):  # one that is starting may have no process yet
+                self.peak_rss = max(self.peak_rss, rss(gateway.pid))
 
     # Sessions
 

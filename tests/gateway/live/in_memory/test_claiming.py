@@ -141,3 +141,13 @@ async def test_a_claim_of_a_session_past_its_grace_time_gets_opened_and_is_close
     assert late.codes == [CloseCode.SESSION_ENDED]
     assert late.opened is not None
     assert (late.opened.session.status, late.opened.last_seq) == ("completed", 1)
+
+
+async def test_claims_at_several_gateways_at_once_are_each_opened_with_an_epoch_of_their_own(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create(), await there.open()
+    for _ in range(20):
+        seats = await asyncio.gather(here.claim(live), there.claim(elsewhere), here.claim(live))
+        epochs = [seat.opened.epoch for seat in seats if seat.opened is not None]
+        assert len(set(epochs)) == 3, epochs

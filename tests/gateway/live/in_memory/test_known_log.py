@@ -25,7 +25,7 @@ def durable(first: int, last: int) -> Durable:
 
 def known(count: int) -> KnownLog:
     log = KnownLog()
-    log.loaded(Ledger(), array("q"), 0)
+    log.loaded(Ledger(), array("q"))
     if count:
         log.advanced(durable(1, count))
         log.fold()
@@ -63,7 +63,7 @@ def test_a_reread_log_goes_on_with_the_page_after_its_digests() -> None:
     log, ledger = KnownLog(), Ledger()
     ledger.add_digests(pack_digests(["e1", "e2", "e3", "e4"]))
     ledger.learn(5, "e5")
-    log.loaded(ledger, array("q", [5]), 0)
+    log.loaded(ledger, array("q", [5]))
     log.advanced(durable(6, 8))
     log.fold()
     assert [(page, len(unpack_times(times))) for page, _, times in log.full_pages] == [(1, 4)]

@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
+from tests.support.in_memory import MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
-from turnwire.store.sessions import SessionQuery
 
 
 async def test_viewing_a_session_does_not_load_it_into_memory(here: MemoryGateway, there: MemoryGateway) -> None:
@@ -130,26 +129,7 @@ async def test_one_session_gets_no_more_than_its_share_of_waiting_requests(here:
     here.database.away = False
 
 
-@pytest.mark.parametrize("status", ["active", "completed"])
-async def test_a_list_by_status_shows_sessions_as_they_are_now(here: MemoryGateway, status: str) -> None:
-    live = await here.create("s", event("a"))
-    await here.create("other")
-    if status == "completed":
-        await here.end(live)
-    query = SessionQuery(limit=10, status=(status,))  # type: ignore[arg-type]
-    assert [each.session_id for each in await here.requests.list_sessions(query)] == ["s"]
-
-
-async def test_a_list_shows_changes_made_at_another_gateway(here: MemoryGateway, there: MemoryGateway) -> None:
-    live, elsewhere = await here.create("s", event("a")), await there.open()
-    live.state.audience = Crowd()
-    await there.append(elsewhere, *events("b", "c"))
-    await there.end(elsewhere)
-    [listed] = await here.requests.list_sessions(SessionQuery(limit=10))
-    assert (listed.status, listed.last_seq) == ("completed", 3)
-
-
-async def test_a_session_the_database_refuses_fails_only_its_own_creation(here: MemoryGateway) -> None:
+async def test_a_refused_session_fails_its_own_creation_alone(here: MemoryGateway) -> None:
     here.database.refuses = lambda document: document.get("language") == "xx"
 
     async def create(session_id: str, language: str) -> object:

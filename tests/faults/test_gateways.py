@@ -1,0 +1,28 @@
+"""Three gateways, Redis and a balancer: whichever of them fails, nothing acked is lost, doubled or disordered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.runs import gateways as runs
+
+pytestmark = [pytest.mark.faults, pytest.mark.e2e]
+SEED = 1
+
+
+async def test_a_gateway_is_killed_and_another_stands_still_and_wakes(tmp_path: Path) -> None:
+    await runs.gateways_fail(tmp_path, SEED)
+
+
+async def test_redis_is_killed_stopped_emptied_cut_off_and_half_open(tmp_path: Path) -> None:
+    await runs.redis_fails(tmp_path, SEED)
+
+
+async def test_publishers_take_sessions_from_each_other_across_gateways(tmp_path: Path) -> None:
+    await runs.takeovers_across(tmp_path, SEED, seconds=4.0)
+
+
+async def test_all_gateways_are_replaced_one_after_the_other_under_load(tmp_path: Path) -> None:
+    await runs.rolling_restart(tmp_path, SEED, rate=500, publishers=30)

@@ -1,0 +1,104 @@
+"""Lists show sessions as they are now, whichever gateway has them, and whatever it has not written yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time
+from tests.support.memory_fixtures import StartMemory
+from turnwire.gateway.sessions import pages
+from turnwire.gateway.sessions.log_heads import heads_behind
+from turnwire.protocol.messages import Session, SessionStatus
+from turnwire.store.sessions import SessionQuery
+
+
+async def listed(gateway: MemoryGateway, *status: SessionStatus, limit: int = 10) -> dict[str, Session]:
+    found = await gateway.parts.pages.list_sessions(SessionQuery(limit=limit, status=status))
+    return {session.session_id: session for session in found}
+
+
+@pytest.mark.parametrize("status", ["active", "completed"])
+async def test_a_list_by_status_shows_sessions_as_they_are_now(here: MemoryGateway, status: SessionStatus) -> None:
+    live = await here.create("s", event("a"))
+    await here.create("other")
+    if status == "completed":
+        await here.end(live)
+    assert list(await listed(here, status)) == ["s"]
+
+
+async def test_alone_a_list_by_status_is_exact_too(join: StartMemory) -> None:
+    alone = join(alone=True)
+    await alone.create("s", event("a"))
+    await alone.create("other")
+    assert (list(await listed(alone, "active")), list(await listed(alone, "initiated"))) == (["s"], ["other"])
+
+
+async def test_a_list_shows_what_another_gateway_has_made_of_a_session(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live, elsewhere = await here.create("s", event("a")), await there.open()
+    live.state.audience = Crowd()
+    await there.append(elsewhere, *events("b", "c"))
+    await there.end(elsewhere)
+    session = (await listed(here))["s"]
+    assert (session.status, session.last_seq) == ("completed", 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 18, 83, 700])
+async def test_what_another_gateway_has_not_written_yet_is_seen(
+    here: MemoryGateway, there: MemoryGateway, count: int
+) -> None:
+    await here.create("s", *(event(f"e{n}", at=n) for n in range(1, count + 1)))
+    assert (await here.stored()).last_seq == 0
+    session = (await listed(there))["s"]
+    assert (session.status, session.last_seq) == ("active", count)
+    assert session.last_event_at == f"2025-01-01T00:00:00.{count:03d}Z"
+    assert there.live == {}
+
+
+async def test_a_filter_by_status_finds_what_another_gateway_has_not_written_yet(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    await here.create("spoken", event("a"))
+    await here.create("silent")
+    assert (list(await listed(there, "active")), list(await listed(there, "initiated"))) == (["spoken"], ["silent"])
+    assert sorted(await listed(there, "active", "failed")) == ["spoken"]
+
+
+async def test_a_page_is_filled_although_some_that_were_read_do_not_pass(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    for number in range(12):
+        await here.create(f"s{number:02}", *(events("a") if number in (0, 1, 9) else []))
+    assert list(await listed(there, "active", limit=2)) == ["s09", "s01"]
+    query = SessionQuery(limit=2, status=("active",))
+    found, stopped = await there.parts.pages.find(query)
+    assert (len(found), stopped) == (2, None)
+
+
+async def test_a_list_that_takes_too_long_says_how_far_it_came(
+    here: MemoryGateway, there: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await here.create(f"s{number}")
+    monkeypatch.setattr(pages, "SCAN_SECONDS", 0.0)
+    found, stopped = await there.parts.pages.find(SessionQuery(limit=2, status=("active",)))
+    assert (found, stopped and stopped[1]) == ([], "s2")
+
+
+async def test_an_event_in_the_time_of_grace_is_seen_in_lists(here: MemoryGateway, there: MemoryGateway) -> None:
+    live = await here.create("s", event("a"))
+    await here.end(live)
+    await here.append(live, event("b"))
+    session = (await listed(there))["s"]
+    assert (session.status, session.last_seq) == ("completed", 2)
+
+
+async def test_what_is_known_here_is_not_read_again(here: MemoryGateway, there: MemoryGateway) -> None:
+    live = await here.create("s", *events(*(f"e{n}" for n in range(40))))
+    elsewhere = await there.open()
+    await there.append(elsewhere, event("more"))
+    session = (await listed(here))["s"]
+    assert (live.state.record.last_seq, session.last_seq) == (40, 41)
+    await pass_time(0.1)
+    assert await heads_behind(here.store.events, {"s": 41}) == {}
