@@ -20,7 +20,9 @@ from tests.adapters.frameworks.pipecat_bot import Bot, Call
 from tests.adapters.frameworks.scripted_call import ANSWER, GREETING, check_conversation, check_tool_that_answers
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.recorder import Recorder
-from turnwire.adapters.pipecat.observer import add_observers
+from turnwire.adapters.call_notes import CallNotes
+from turnwire.adapters.pipecat.call import PipecatCall
+from turnwire.adapters.pipecat.observer import CallObserver, add_observers
 
 
 def watched(bot: Bot) -> Recorder:
@@ -265,3 +267,14 @@ async def test_a_frame_the_adapter_cannot_read_does_not_stop_it(caplog: pytest.L
         await bot.user_says("Are you open?")
         await until(lambda: told.payloads("bot_speech"))
     assert told.payloads("bot_speech")[0]["text"] == ANSWER
+
+
+def test_times_of_the_pipeline_go_by_its_least_delayed_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    notes = CallNotes(recorder)
+    observer = CallObserver(recorder, notes, PipecatCall(notes))
+    moments = []
+    for now, since_start in ((100.5, 0.0001), (101.0, 1.0), (103.0, 2.0)):  # the first and the last came late
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        moments.append(observer._moment(int(since_start * 1e9)))
+    assert moments == pytest.approx([100.5, 101.0, 102.0])

@@ -99,8 +99,8 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # types are checked with
         now = time.time()
         if not nanoseconds:
             return now
-        if self._zero is None:
-            self._zero = now - nanoseconds / 1e9
+        zero = now - nanoseconds / 1e9
+        self._zero = zero if self._zero is None else min(self._zero, zero)  # the least delayed frame knows best
         return self._zero + nanoseconds / 1e9
 
     async def cleanup(self) -> None:
