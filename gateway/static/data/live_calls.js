@@ -53,7 +53,7 @@ export class LiveCalls extends Observable {
     } else if (message.type === "erased") {
       this.#unconfirmed.delete(message.sessionId);
       this.rows.delete(message.sessionId);
-      this.#told.erased(message.sessionId);
+      this.#listener.erased(message.sessionId);
     }
     this.loaded = true;
     this.failure = null;
