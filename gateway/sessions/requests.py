@@ -76,11 +76,13 @@ class Requests:
         return in_doubt or live.state.is_behind(stored)
 
     async def open(self, session_id: str) -> LiveSession:
-        """The session as it is now, in memory; as `LiveSessions.open`. Raises NoSuchSession, StorageUnavailable,
-        Overloaded."""
+        """Return the session as it is now, in memory, as `LiveSessions.open` does.
+
+        Raises NoSuchSession, StorageUnavailable, Overloaded.
+        """
         while True:
             live = await self._sessions.open(session_id)
-            with suppress(SessionErased):  # there may be a new one of its id
+            with suppress(SessionErased), live.held():  # after an erasure there may be a new session of this id
                 await self.bring_up_to_date(live)
                 return live
 

@@ -120,10 +120,10 @@ async def test_an_error_after_the_answer_has_begun_breaks_it_off(
     await gateway.fill(session_id, 120)
     read = gateway.store.events.read
 
-    async def read_then_fail(session_id: str, first: int, last: int) -> Any:
+    async def read_then_fail(session_id: str, first: int, last: int, life: int | None) -> Any:
         if 50 < first <= 120:
             raise error
-        return await read(session_id, first, last)
+        return await read(session_id, first, last, life)
 
     monkeypatch.setattr(gateway.store.events, "read", read_then_fail)
     request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"

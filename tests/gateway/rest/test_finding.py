@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.gateways import Gateway, StartGateway, new_event
-from turnwire.gateway.finding import listing
+from turnwire.gateway.sessions import pages
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
 
 Json = Any
@@ -171,8 +171,8 @@ async def test_a_gateway_whose_search_index_cannot_be_written_serves_without_it(
 async def test_a_search_that_runs_out_of_time_says_how_far_it_looked(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SCAN_SECONDS", 0)
-    monkeypatch.setattr(listing, "_SCAN_PAGE", 2)
+    monkeypatch.setattr(pages, "SCAN_SECONDS", 0)
+    monkeypatch.setattr(pages, "_SCAN_PAGE", 2)
     for n in range(5):
         await call(gateway, f"call-{n}", metadata={"odd": "yes" if n % 2 else "no"})
         await asyncio.sleep(0.002)
