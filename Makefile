@@ -16,7 +16,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py)
+FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py gateways.py)
 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
