@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     EVENT_CONFLICT = "event_conflict"
     SESSION_ENDED = "session_ended"
+    SESSION_FULL = "session_full"
     SUPERSEDED = "superseded"
     NOT_ACCEPTED = "not_accepted"
     PUBLISHER_CONNECTED = "publisher_connected"
@@ -72,6 +73,7 @@ FACTS: dict[ErrorCode, Facts] = {
     ErrorCode.TOO_LARGE: Facts(413, CloseCode.TOO_BIG, False),
     ErrorCode.NOT_FOUND: Facts(404, CloseCode.NOT_FOUND, False),
     ErrorCode.EVENT_CONFLICT: Facts(409, CloseCode.PROTOCOL_ERROR, False),
+    ErrorCode.SESSION_FULL: Facts(409, CloseCode.PROTOCOL_ERROR, False),
     ErrorCode.SESSION_ENDED: Facts(409, CloseCode.SESSION_ENDED, False),
     ErrorCode.SUPERSEDED: Facts(409, CloseCode.SUPERSEDED, False),
     ErrorCode.NOT_ACCEPTED: Facts(409, CloseCode.PROTOCOL_ERROR, False),
@@ -161,6 +163,13 @@ class PublisherConnected(TurnwireError):
 class SessionHasEnded(TurnwireError):
     def __init__(self, session_id: str, ended_at: str | None) -> None:
         super().__init__(ErrorCode.SESSION_ENDED, f"session {session_id!r} ended at {ended_at} and takes no new events")
+
+
+class SessionFull(TurnwireError):
+    """The session has as many events as it may have."""
+
+    def __init__(self, session_id: str, most: int) -> None:
+        super().__init__(ErrorCode.SESSION_FULL, f"session {session_id!r} has its {most} events and takes no more")
 
 
 class NotAccepted(TurnwireError):

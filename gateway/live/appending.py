@@ -55,7 +55,7 @@ async def _decide(
     context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]
 ) -> AppendRound | None:
     """None when the log turned out to have lost its end, so that what was known of it is void."""
-    round_ = AppendRound(ledger)
+    round_ = AppendRound(ledger, state.session_id, context.max_session_events)
     if state.takes_events and round_.admit_plain(appends):
         return round_
     if not await make_sure(context, state):  # else what is gone would be answered as stored before

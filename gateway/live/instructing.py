@@ -37,7 +37,14 @@ from turnwire.protocol.control.commands import (
     requested_id,
 )
 from turnwire.protocol.control.messages import CommandPush
-from turnwire.protocol.errors import ErrorCode, NotAccepted, SessionHasEnded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import (
+    ErrorCode,
+    NotAccepted,
+    SessionFull,
+    SessionHasEnded,
+    StorageUnavailable,
+    TurnwireError,
+)
 from turnwire.protocol.messages import AckItem, Event, EventIn, NackItem, Session
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_commands import CommandMark
@@ -179,7 +186,7 @@ async def _find(context: Context, state: SessionState, command: Command) -> Outc
 async def _expired(context: Context, state: SessionState, command_id: str) -> Outcome:
     """Its time is over. It is written down before anybody is told, so that nothing else can become of it."""
     outcome: Command | Outcome | None = Outcome(command_id, "expired")
-    with suppress(SessionHasEnded):  # the log is closed, and takes nothing of a bot's either
+    with suppress(SessionHasEnded, SessionFull):  # the log is closed, and takes nothing of a bot's either
         outcome = control_of((await _write(context, state, outcome_event(Outcome(command_id, "expired")))).event)
     assert isinstance(outcome, Outcome), "an event that a gateway has written"
     return outcome
@@ -231,7 +238,7 @@ async def _expire(context: Context, state: SessionState) -> None:
         return
     for command in state.commands.due(utc_now()):
         outcome = Outcome(command.command_id, "expired")
-        with suppress(SessionHasEnded):  # the log is closed; `_find` reports the expiry all the same
+        with suppress(SessionHasEnded, SessionFull):  # the log is closed; `_find` reports the expiry all the same
             await _write(context, state, outcome_event(outcome))
         state.commands.conclude(outcome)
     _release(context, state)

@@ -63,6 +63,7 @@ class SessionParts:
             end_grace=config.end_grace,
             abandon_after=config.abandon_after,
             expire_after=config.expire_after,
+            max_session_events=config.max_session_events,
             shared_database=config.mongodb_uri is not None,
             waiting=WaitingBytes(config.max_waiting_bytes),
             figures=config.figures == "on",

@@ -82,6 +82,11 @@ class Gateway:
     def followers(self) -> set[HttpStream]:
         return cast("set[HttpStream]", self.gateway.connections.followers)
 
+    def publishes(self, session_id: str) -> bool:
+        """Return whether a publisher of the session is connected here."""
+        live = self.live.get(session_id)
+        return live is not None and live.state.publisher is not None
+
     @property
     def live(self) -> dict[str, LiveSession]:
         """The sessions in memory."""

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.gateway.live.command_bots import ask, controls, until_accepted, until_controls
 from tests.support.gateways import Gateway, StartGateway, new_id
+from tests.support.sockets import until
 from turnwire import Publisher
 from turnwire.cli import app
 from turnwire.client import Client
@@ -98,6 +99,7 @@ async def test_after_a_restart_of_the_gateway_the_bot_accepts_again_and_nothing_
         port = first.port
         await first.stop()
         second = await start_gateway(port=port)
+        await until(lambda: second.publishes(session_id), "the bot to be back")
         await until_accepted(second, session_id, STANDARD)
         await ask(second, session_id, "c2")
         async with asyncio.timeout(10):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from turnwire.gateway.live.items import AppendItem, Stored, reject, resolve
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.parties import Sender
-from turnwire.protocol.errors import ErrorCode, SessionHasEnded, TurnwireError
+from turnwire.protocol.errors import ErrorCode, SessionFull, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackItem
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
 
@@ -28,9 +28,12 @@ class _Plan(Struct):
 class AppendRound:
     """A round of appends: decides which events are new and, once these are stored, answers the senders. Does no I/O."""
 
-    __slots__ = ("_first_seq", "_ids", "_ledger", "_plans", "_stored", "duplicates", "refused")
+    __slots__ = ("_first_seq", "_ids", "_ledger", "_most", "_plans", "_session_id", "_stored", "duplicates", "refused")
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, session_id: str, most: int) -> None:
+        """`most`: the events that the session's log may have; 0 is no limit."""
+        self._session_id = session_id
+        self._most = most
         self._ledger = ledger
         self._first_seq = ledger.head + 1
         self._plans: list[_Plan] = []
@@ -54,7 +57,7 @@ class AppendRound:
                 if event.timestamp is None:
                     event.timestamp = append.received_at
                 events.append(event)
-        if self._ledger.admit_new(events) is None:
+        if 0 < self._most < self._ledger.next_seq + len(events) - 1 or self._ledger.admit_new(events) is None:
             return False
         self._plans = [_Plan(append, repeat(None)) for append in appends]
         self._ids = [event.event_id for event in events]
@@ -73,14 +76,20 @@ class AppendRound:
     def admit(self, appends: Iterable[AppendItem], stored: Mapping[int, Event], ended: SessionHasEnded | None) -> None:
         """Decide event by event. `stored` holds the events at all `candidates`.
 
-        With `ended`, the session takes no new events: a REST append that contains one is refused as a whole.
+        With `ended`, the session takes no new events. A REST append with an event that is not taken for this reason, or
+        because the log is full, is refused as a whole.
         """
         self._stored = stored
         for append in appends:
             if ended is not None and append.done is not None and not all(map(self._is_stored, append.events)):
                 reject(append.done, ended)
+                continue
+            verdicts = [self._verdict(event, append, ended) for event in append.events]
+            if append.done is not None and any(map(_is_full, verdicts)):
+                self._take_back(append, verdicts)
+                reject(append.done, SessionFull(self._session_id, self._most))
             else:
-                self._plans.append(_Plan(append, [self._verdict(event, append, ended) for event in append.events]))
+                self._plans.append(_Plan(append, verdicts))
 
     def _verdict(self, event: EventIn | BadEvent, append: AppendItem, ended: SessionHasEnded | None) -> Verdict:
         if isinstance(event, BadEvent):
@@ -89,7 +98,18 @@ class AppendRound:
             return BadEvent(event.event_id, ended.code, ended.message)
         if event.timestamp is None:
             event.timestamp = append.received_at
-        return self._ledger.admit(event, self._stored)
+        verdict = self._ledger.admit(event, self._stored)
+        if isinstance(verdict, Admitted) and 0 < self._most < verdict.seq:
+            self._ledger.drop_pending(event.event_id)
+            full = SessionFull(self._session_id, self._most)
+            return BadEvent(event.event_id, full.code, full.message)
+        return verdict
+
+    def _take_back(self, append: AppendItem, verdicts: Iterable[Verdict]) -> None:
+        """Drop the events of an append that were admitted before one of them proved to be too many."""
+        for event, verdict in zip(append.events, verdicts, strict=True):
+            if isinstance(event, EventIn) and isinstance(verdict, Admitted):
+                self._ledger.drop_pending(event.event_id)
 
     def _is_stored(self, event: EventIn | BadEvent) -> bool:
         """Return whether the event is stored already. True for a bad event, which is refused for its own reason."""
@@ -186,3 +206,7 @@ def _refusal(event: EventIn, durable: Durable) -> BadEvent:
     """Return the refusal of an event that the store will never accept."""
     reason = durable.refused[event.event_id]
     return BadEvent(event.event_id, ErrorCode.INVALID_EVENT, f"the event cannot be stored: {reason}")
+
+
+def _is_full(verdict: Verdict) -> bool:
+    return isinstance(verdict, BadEvent) and verdict.code is ErrorCode.SESSION_FULL

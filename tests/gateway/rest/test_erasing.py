@@ -105,8 +105,8 @@ async def test_it_needs_its_scope_and_is_audited(
             async with gateway.request("DELETE", "/sessions/a1", headers=allowed("session:delete", "a*")) as response:
                 assert response.status == 204
     rows = [json.loads(each.getMessage()) for each in caplog.records if each.name == "turnwire.audit"]
-    told = [(row["audit"], row["sessionId"], row["who"], row["forced"]) for row in rows]
-    assert told == [("session_erased", "a1", "sub:alice", False)]
+    told = [(row["sessionId"], row["who"], row["forced"]) for row in rows if row["audit"] == "session_erased"]
+    assert told == [("a1", "sub:alice", False)]
 
 
 async def test_a_takeover_by_another_subject_is_refused_by_every_gateway(

@@ -23,7 +23,8 @@ TAKEN = STARTED
 class Log:
     """A log in a dict, and the rounds that write into it. The test decides what the store holds."""
 
-    def __init__(self, *event_ids: str) -> None:
+    def __init__(self, *event_ids: str, most: int = 0) -> None:
+        self.most = most
         self.ledger = Ledger()
         self.events: dict[int, Event] = {}
         for each in event_ids:
@@ -44,7 +45,7 @@ class Log:
         ended: SessionHasEnded | None = None,
     ) -> AppendRound:
         """Admit, store, answer. `foreign` events are stored before the round's own; `refused` ones never are."""
-        round_ = AppendRound(self.ledger)
+        round_ = AppendRound(self.ledger, "s", self.most)
         if ended is not None or not round_.admit_plain(appends):
             stored = {seq: self.events[seq] for seq in round_.candidates(appends)}
             round_.admit(appends, stored, ended)
@@ -187,3 +188,22 @@ def test_a_missing_timestamp_is_the_time_of_receipt_and_a_given_one_is_kept() ->
         "2024-12-31T23:59:59.995Z",
         "2025-01-01T00:00:00.000Z",
     ]
+
+
+def test_a_full_log_takes_no_new_event_and_acks_the_old_ones_again() -> None:
+    log, seat = Log("old", most=2), Seat(1)
+    round_ = log.play(by_socket(seat, event("a"), event("b"), event("old")), by_socket(seat, event("a"), event("c")))
+    assert seat.seqs == [2, None, 1, 2, None]
+    assert seat.nacks == [("b", "session_full"), ("c", "session_full")]
+    assert round_.refused == [ErrorCode.SESSION_FULL] * 2
+    assert len(log.events) == 2
+
+
+async def test_a_rest_append_that_does_not_fit_is_refused_whole_and_leaves_its_places_to_others() -> None:
+    log, seat = Log("old", most=2), Seat(1)
+    too_many, replay = by_rest(*events("a", "b")), by_rest(event("old"))
+    log.play(too_many, by_socket(seat, event("b")), replay)
+    assert failure_of(too_many).code == ErrorCode.SESSION_FULL
+    assert seat.seqs == [2]
+    assert [each.duplicate for each in stored_by(replay)] == [True]
+    assert [each.event_id for each in log.events.values()] == ["old", "b"]
