@@ -28,14 +28,15 @@ class RevocationStore:
         entry = {"mark": mark, "before": before, "at": datetime.now(UTC)}
         while True:
             await self._find_head()
+            position = self._head + 1  # others that append at the same time move the head
             try:
-                await self._revocations.insert_one({"_id": _key(self._head + 1), **entry})
+                await self._revocations.insert_one({"_id": _key(position), **entry})
             except DuplicateKeyError:
                 continue  # another gateway was faster
             except PyMongoError as error:
                 raise StorageUnavailable() from error
-            self._head += 1
-            return self._head
+            self._head = max(self._head, position)
+            return position
 
     async def read_after(self, position: int) -> list[tuple[str, float | None]]:
         """Return the entries after this position, in order, at most 100 of them: (mark, before)."""

@@ -158,6 +158,7 @@ async def test_a_call_that_ends_is_listed_in_its_place_among_past_calls(gateway:
     page = await open_page(f"{gateway.url}/#/?status=completed")
     links = page.locator(".call-link")
     await expect(links).to_have_text(["new", "old"])
+    await expect(page.locator(".connection")).to_have_text("LIVE")
     await gateway.post("/sessions/mid/complete", {})
     await expect(links).to_have_text(["new", "mid", "old"])
     await gateway.create("newest")

@@ -28,9 +28,10 @@ async def test_gateways_that_revoke_at_once_lose_no_revocation(
 ) -> None:
     other = Store.connect(database_uri, database_name)
     logs: list[RevocationStore] = [store.revocations, other.revocations]
-    await asyncio.gather(*(logs[number % 2].append(f"sub:{number}", None) for number in range(20)))
-    assert {mark for mark, _ in await store.revocations.read_after(0)} == {f"sub:{number}" for number in range(20)}
+    positions = await asyncio.gather(*(logs[number % 2].append(f"sub:{number}", None) for number in range(60)))
     await other.close()
+    assert sorted(positions) == list(range(1, 61))
+    assert {mark for mark, _ in await store.revocations.read_after(0)} == {f"sub:{number}" for number in range(60)}
 
 
 async def test_revocations_raise_unavailable_when_the_database_fails(store: Store, database_uri: str) -> None:
