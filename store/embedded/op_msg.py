@@ -40,17 +40,26 @@ class _Connection:
         exchange.confirm(_payload(answer))
 
 
+class _NotLetIn(ValueError):
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__("the server does not let us in")
+        self.answer = answer
+
+
 def _payload(answer: dict[str, Any]) -> bytes:
     if not answer.get("ok"):
-        raise ValueError("the server does not let us in")
+        raise _NotLetIn(answer)
     return bytes(answer["payload"])
 
 
 async def command(
     host: str, port: int, document: dict[str, Any], seconds: float, credentials: Credentials | None = None
 ) -> dict[str, Any] | None:
-    """The server's answer to a command such as `{"ping": 1, "$db": "admin"}`; None without one in that time, or from a
-    server that has not shown that it knows the credentials."""
+    """Return the server's answer to a command such as `{"ping": 1, "$db": "admin"}`.
+
+    None without one in that time, or from a server that has not shown that it knows the credentials. A server whose
+    storage has failed cannot look them up: its answer to that is an internal error, and is returned.
+    """
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port)
@@ -61,6 +70,8 @@ async def command(
                 return await connection.ask(document)
             finally:
                 writer.close()
+    except _NotLetIn as refused:
+        return refused.answer if refused.answer.get("code") == _INTERNAL_ERROR else None
     except (OSError, TimeoutError, EOFError, ValueError, KeyError, BSONError):
         return None
 
