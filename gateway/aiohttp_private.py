@@ -8,6 +8,7 @@ and says what to do.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any
 
@@ -35,20 +36,20 @@ class PlainServer:
 class Runner(web.AppRunner):
     """Serves an application with the server of a subclass."""
 
+    @abstractmethod
     def make_server(self, plain: PlainServer) -> web.Server:
         """Return the server to run instead of `plain`."""
-        raise NotImplementedError
 
     async def _make_server(self) -> web.Server:
         return self.make_server(PlainServer(await super()._make_server()))
 
 
-class Server(web.Server):
+class Server(web.Server, ABC):
     """Creates the protocol of a subclass for each connection."""
 
+    @abstractmethod
     def make_protocol(self, **options: Any) -> HttpProtocol:
         """Return the protocol for a new connection. `options`: those of aiohttp's protocol."""
-        raise NotImplementedError
 
     def __call__(self) -> web.RequestHandler:
         return self.make_protocol(loop=self._loop, **self._kwargs)
