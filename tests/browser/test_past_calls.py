@@ -159,7 +159,6 @@ async def test_a_call_that_ends_is_listed_in_its_place_among_past_calls(gateway:
     links = page.locator(".call-link")
     await expect(links).to_have_text(["new", "old"])
     await expect(page.locator(".connection")).to_have_text("LIVE")
-    await page.wait_for_timeout(2000)  # until the feed has begun and the list is read for the filters that there are
     await gateway.post("/sessions/mid/complete", {})
     await expect(links).to_have_text(["new", "mid", "old"])
     await gateway.create("newest")

@@ -15,7 +15,7 @@ const LAST_EVENTS = 20;
 
 /**
  * The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `erased(id)` of each that is no more,
- * `renewed()` on reconnecting.
+ * `renewed()` whenever the feed begins.
  */
 export class LiveCalls extends Observable {
   #unconfirmed = new Set();
@@ -43,7 +43,7 @@ export class LiveCalls extends Observable {
       this.#unconfirmed = new Set(this.rows.keys());
       this.#snapshot = [];
       this.#reconcileSoon();
-      if (this.loaded) this.#listener.renewed();
+      this.#listener.renewed();
     } else if (message.type === "sessions") {
       for (const session of message.sessions) this.#know(session, field(message.summaries, session.sessionId));
       this.#snapshot.push(...message.sessions);

@@ -16,6 +16,8 @@ const PAGES_TO_CATCH_UP = 5;
 export class PastCalls extends Observable {
   #generation = 0;
   #busy = false;
+  /** Whether calls may have ended that the first page, when it comes, does not have. */
+  #stale = false;
   #wanted = new Set();
   #looking = false;
   #newest = null;
@@ -39,6 +41,7 @@ export class PastCalls extends Observable {
   show(filter) {
     this.#generation += 1;
     this.#busy = false;
+    this.#stale = false;
     this.filter = filter;
     this.pages = [];
     this.fresh.clear();
@@ -99,6 +102,7 @@ export class PastCalls extends Observable {
     }
     this.#busy = false;
     this.changed();
+    if (this.#stale && this.loaded) this.catchUp();
   }
 
   #read(cursor) {
@@ -128,7 +132,11 @@ export class PastCalls extends Observable {
 
   /** Add a call that has ended. */
   add(row) {
-    if (this.filter === null || !this.loaded) return;
+    if (this.filter === null) return;
+    if (!this.loaded) {
+      this.#stale = true;
+      return;
+    }
     const known = this.#find(row.session.sessionId);
     if (known) updateRow(known, row.session, row.summary);
     else if (!this.filter.knows) this.newerLeft = true;
@@ -176,13 +184,15 @@ export class PastCalls extends Observable {
     return this.#newest === null || newestFirst(row, { session: this.#newest }) < 0;
   }
 
-  /** Add the calls that began and ended while there was no connection. */
+  /** Add the calls that ended while the feed was not heard. */
   async catchUp() {
     if (this.filter === null) return;
     if (!this.loaded) {
+      this.#stale = this.#busy;
       await this.loadNext();
       return;
     }
+    this.#stale = false;
     const generation = this.#generation;
     let cursor = null;
     try {

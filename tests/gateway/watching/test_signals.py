@@ -151,7 +151,7 @@ async def test_a_late_subscriber_gets_no_interim_text_that_has_been_stored(gatew
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.send(signal("user_speech", text="I wou"), signal("agent", text="Well"))
-    await bot.append("a")  # an utterance of the user
+    await bot.acked("a")  # an utterance of the user
     assert await joined_late(gateway, bot, session_id) == [("agent", {"text": "Well"})]
 
 
