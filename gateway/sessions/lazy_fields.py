@@ -9,18 +9,26 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import MAX_UPDATES
 
+MOST_BEHIND = 64
+"""The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. A log that goes
+further is found by some reads more when the session is opened after a crash."""
+
 
 class LazyFields:
-    """The sessions whose fields are newer in memory than in the store. Keeps `SessionState.unwritten` up to date.
+    """The sessions whose fields are newer in memory than in the store. Keeps `SessionState.unwritten` and `stored_seq` up
+    to date.
 
-    What a crash loses can be read from the log again.
+    What a crash loses can be read from the log again. So a gateway that is alone at its database writes the fields of a
+    call on only when its status changes, with every 64th event, and when its publisher has left: an update costs the
+    embedded database as much as the insert of many events.
     """
 
-    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None], *, shared: bool) -> None:
         """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more, or
-        not as far as it was."""
+        not as far as it was. `shared`: other gateways read the stored fields."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
+        self._shared = shared
         self._due: dict[SessionState, bool] = {}
         """Session to whether its status is one of the unwritten fields."""
         self._writing = asyncio.Lock()
@@ -40,6 +48,7 @@ class LazyFields:
         """Note that all fields of the session have just been written elsewhere."""
         if not state.log.full_pages and self._due.pop(state, None) is not None:
             state.unwritten = False
+            state.stored_seq = state.record.last_seq
 
     def forget(self, state: SessionState) -> None:
         """The session is no more."""
@@ -49,6 +58,15 @@ class LazyFields:
     async def flush(self) -> None:
         """Write all due fields and pages. Raises StorageUnavailable; what is not written stays due."""
         await self._write(list(self._due))
+
+    async def flush_needed(self) -> None:
+        """Write the due fields that somebody needs soon, and all pages. Raises as `flush` does."""
+        await self._write([state for state, status in self._due.items() if status or self._is_needed(state)])
+
+    def _is_needed(self, state: SessionState) -> bool:
+        on_call = state.publisher is not None and not state.ended
+        behind = state.record.last_seq - state.stored_seq
+        return self._shared or not on_call or behind >= MOST_BEHIND or bool(state.log.full_pages)
 
     async def flush_statuses(self) -> None:
         """Write the sessions whose status is not in the store yet. Needed before a query that filters by status."""
@@ -66,8 +84,10 @@ class LazyFields:
         try:
             lost = await self._lost(due)
             sure = [state for state in due if state.session_id not in lost]
+            heads = [state.record.last_seq for state in sure]
             ahead = await self._store.sessions.save_lazy_fields([state.record for state in sure])
-            for state in sure:
+            for state, head in zip(sure, heads, strict=True):
+                state.stored_seq = head
                 await self._save_full_pages(state)
         except BaseException:
             for state, status in due.items():

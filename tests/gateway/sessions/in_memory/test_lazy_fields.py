@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import MemoryGateway, event, events, pass_time, shrink_pages, until
+from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import BeatItem
 from turnwire.protocol.errors import StorageUnavailable
 
@@ -126,3 +127,45 @@ async def test_a_session_the_database_refuses_does_not_keep_others_from_being_wr
     database.refuses = lambda document: document["_id"] == "b" and document.get("lastSeq", 0) > 0
     await here.parts.lazy_fields.flush()
     assert [(await here.stored(each)).last_seq for each in ("a", "b", "c")] == [1, 0, 1]
+
+
+async def test_a_gateway_alone_writes_a_call_at_its_first_event_and_then_with_every_64th(join: StartMemory) -> None:
+    here = join(alone=True)
+    live = await here.create()
+    seat = await here.claim(live)
+    flush, stored = here.parts.lazy_fields.flush_needed, []
+    for number in range(130):
+        await here.append(live, event(f"e{number}"))
+        await flush()
+        stored.append((await here.stored()).last_seq)
+    assert sorted(set(stored)) == [1, 65, 129]
+    assert live.state in here.parts.lazy_fields
+    live.release(seat)
+    await until(lambda: live.state.publisher is None)
+    await flush()
+    assert ((await here.stored()).last_seq, live.state.unwritten) == (130, False)
+
+
+async def test_what_a_gateway_alone_has_not_written_is_found_after_a_crash(join: StartMemory) -> None:
+    here = join(alone=True)
+    live = await here.create()
+    await here.claim(live)
+    for number in range(60):
+        await here.append(live, event(f"e{number}"))
+        await here.parts.lazy_fields.flush_needed()
+    assert (await here.stored()).last_seq == 1
+    after = join(alone=True)
+    again = await after.open()
+    assert again.state.record.last_seq == 60
+    await after.claim(again)
+    await after.parts.lazy_fields.flush_needed()  # so that a gateway that crashes often never reads more than that
+    assert (await after.stored()).last_seq == 60
+
+
+async def test_where_others_read_them_the_fields_of_a_call_are_written_each_time(here: MemoryGateway) -> None:
+    live = await here.create()
+    await here.claim(live)
+    for number in range(3):
+        await here.append(live, event(f"e{number}"))
+        await here.parts.lazy_fields.flush_needed()
+        assert (await here.stored()).last_seq == number + 1
