@@ -10,13 +10,14 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import MAX_UPDATES
 
 MOST_BEHIND = 64
-"""The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. A log that goes
-further is found by some reads more when the session is opened after a crash."""
+"""The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. Opening the
+session after a crash reads these from the log."""
 
 
 class LazyFields:
-    """The sessions whose fields are newer in memory than in the store. Keeps `SessionState.unwritten` and `stored_seq` up
-    to date.
+    """The sessions whose fields are newer in memory than in the store.
+
+    Keeps `SessionState.unwritten` and `SessionState.stored_seq` up to date.
 
     What a crash loses can be read from the log again. So a gateway that is alone at its database writes the fields of a
     call on only when its status changes, with every 64th event, and when its publisher has left: an update costs the
