@@ -44,23 +44,18 @@ class Follower(Protocol):
 class OpenConnections:
     """The open connections and HTTP followers, which add and remove themselves."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self.connections: set[OpenConnection] = set()
         self.followers: set[Follower] = set()
         self.leaving = False
         """Whether the gateway is about to drain: it still serves, but reports that it is not ready."""
         self.draining = False
         """Whether the gateway is draining: it accepts no frames and no connections."""
-        self._most = most
 
-    def check_capacity(self) -> None:
-        """Raise Overloaded if no connection is accepted."""
+    def check_draining(self) -> None:
+        """Raise Overloaded if the gateway accepts no connection any more."""
         if self.draining:
             raise Overloaded("the gateway is going away; reconnect", limit=None)
-        if len(self.connections) + len(self.followers) >= self._most:
-            raise Overloaded(
-                f"the gateway has {self._most} connections, which is the limit; try again later", "connections"
-            )
 
     def count(self, kind: Kind) -> int:
         return sum(connection.kind == kind for connection in self.connections)

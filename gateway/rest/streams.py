@@ -74,7 +74,7 @@ class Streams:
                 guest.left(None)
 
     def _enter(self, guest: Guest, who: str) -> None:
-        self._connections.check_capacity()
+        self._connections.check_draining()
         if self._most and len(self._connections.followers) >= self._most:
             raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
         if not self._each.enter(who):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
+from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
@@ -89,7 +90,8 @@ class Gateway:
         self.parts = SessionParts(
             config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
         )
-        self.connections = OpenConnections(config.max_connections)
+        self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
+        self.connections = OpenConnections()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -168,11 +170,12 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
-            guard=Guard(self.access.door),
+            guard=Guard(self.access.door, self.arrivals),
             answered=self.metrics.http.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
+            arrivals=self.arrivals,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
