@@ -117,6 +117,10 @@ class Connection:
         assert self._outbox is not None, "the connection is not open yet"
         return self._outbox
 
+    @property
+    def waiting_bytes(self) -> int:
+        return self.outbox.size
+
     async def _drain(self, frame: bytes) -> None:
         head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
         await self._ws.send_frame(frame[head:], WSMsgType(frame[0] & 0x0F))

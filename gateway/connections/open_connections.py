@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, Protocol
 
-from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.protocol.errors import Overloaded
 
 Kind = Literal["publisher", "subscriber"]
@@ -18,7 +17,9 @@ class OpenConnection(Protocol):
     closing: asyncio.Task[None] | None
 
     @property
-    def outbox(self) -> FrameOutbox: ...
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the other side to read."""
+
     def check_alive(self, now: float) -> None: ...
     def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:
@@ -30,6 +31,10 @@ class OpenConnection(Protocol):
 
 class Follower(Protocol):
     """A session followed over HTTP."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the client to read."""
 
     def check_alive(self, now: float) -> None:
         """End the answer if the credential has expired."""
@@ -61,6 +66,7 @@ class OpenConnections:
         return sum(connection.kind == kind for connection in self.connections)
 
     @property
-    def outbox_bytes(self) -> int:
-        """Bytes that wait in the outboxes of all WebSockets."""
-        return sum(connection.outbox.size for connection in self.connections)
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for readers, of WebSockets and of streams."""
+        sockets = sum(connection.waiting_bytes for connection in self.connections)
+        return sockets + sum(follower.waiting_bytes for follower in self.followers)

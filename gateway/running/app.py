@@ -229,7 +229,7 @@ class Gateway:
         yield "publishers", "Connected publishers.", publishers
         yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
-        yield "outbox_bytes", "Bytes that wait in the outboxes of WebSockets.", self.connections.outbox_bytes
+        yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.waiting_bytes
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is draining.", int(self.connections.draining)
