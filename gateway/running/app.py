@@ -136,7 +136,7 @@ class Gateway:
         add_session_routes(
             app,
             self._make_session_routes(bodies),
-            ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
+            self._make_listing_routes(),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -151,6 +151,11 @@ class Gateway:
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
+
+    def _make_listing_routes(self) -> ListingRoutes:
+        config, parts = self.config, self.parts
+        listing = Listing(parts.pages, parts.store, self.search, longest_wait=config.rest_timeout)
+        return ListingRoutes(config.limits, listing, Summing(parts.store, self.search))
 
     def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
         parts, access = self.parts, self.access
