@@ -38,8 +38,8 @@ class Observer(Protocol):
         While the list is open, this gateway must learn of events that other gateways store in the session.
         """
 
-    def unwritten(self, state: SessionState, *, status: bool = False) -> None:
-        """The store lacks fields of the record, or digests of the log; with `status`, it lacks the status."""
+    def unwritten(self, state: SessionState) -> None:
+        """The store lacks fields of the record, or digests of the log."""
 
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""

@@ -80,7 +80,7 @@ class SessionParts:
         )
         self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
-        self.pages = Pages(self.context, self.sessions, self.lazy_fields)
+        self.pages = Pages(self.context, self.sessions)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
