@@ -26,6 +26,9 @@ class Observer(Protocol):
     def claimed(self, state: SessionState) -> None:
         """The store has given a new epoch to a publisher here."""
 
+    def ended(self, state: SessionState) -> None:
+        """This gateway has ended the session in the store. Comes once for each session, over all gateways."""
+
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         """The session's publisher has sent a signal."""
 

@@ -76,6 +76,10 @@ class GatewayObserver:
         if self._announcer is not None:
             self._announcer.claimed(state)
 
+    def ended(self, state: SessionState) -> None:
+        record = state.record
+        self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         if self._announcer is not None:
             self._announcer.signalled(state, key, payload)
