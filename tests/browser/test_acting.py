@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 
 import pytest
 from playwright.async_api import Page, expect
@@ -16,10 +17,10 @@ from turnwire.errors import CommandRefused
 from turnwire.protocol.control.messages import CommandPush
 
 
-def token_for(scope: str) -> str:
-    """A token that lists these scopes. A gateway without authentication does not look at it."""
-    claims = base64.urlsafe_b64encode(json.dumps({"scope": scope}).encode()).decode().rstrip("=")
-    return f"e30.{claims}.x"
+def token_for(scope: str, sessions: Sequence[str] = ("*",)) -> str:
+    """A token for these scopes and sessions. A gateway without authentication does not look at it."""
+    claims = json.dumps({"scope": scope, "sessions": list(sessions)}).encode()
+    return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROWEST, "dark")], ids=["1440", "360"])
