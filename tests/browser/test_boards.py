@@ -17,8 +17,8 @@ async def test_a_click_on_a_day_leads_to_its_calls(gateway: Gateway, open_page: 
     now = datetime.now(UTC).replace(microsecond=0)
     for days in (0, 3, 40):
         started = now - timedelta(days=days)
-        ended = {"status": "failed", "ended_at": started, "end_reason": "no_line"}
-        assert await gateway.store.sessions.create(SessionRecord(f"days-{days}", "en", started, **ended))
+        record = SessionRecord(f"days-{days}", "en", started, "failed", ended_at=started, end_reason="no_line")
+        assert await gateway.store.sessions.create(record)
     page = await open_page(gateway.url, timezone_id="Pacific/Auckland")
     await page.get_by_role("link", name="Boards").click()
     rows = page.get_by_label("Calls by day").get_by_role("row")
