@@ -234,7 +234,8 @@ def _set_texts(made: dict[str, Schema]) -> None:
         "sessionId": "Chosen by the client. If left out, the gateway makes a UUIDv7.",
         "language": "A language tag such as `en` or `de-DE`.",
         "metadata": "Any JSON object; returned exactly.",
-        "status": "The status that the session starts with.",
+        "status": "The status that a new session starts with: `initiated` or `active`. Any for an existing session.",
+        "startedAt": "When a call of the past began; now by default.",
     }
     for name, text in fields.items():
         made["CreateSession"]["properties"][name]["description"] = text
