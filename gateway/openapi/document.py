@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_schemas
+from turnwire.gateway.openapi.importing import import_schemas
 from turnwire.gateway.openapi.operations import parameters, paths
 from turnwire.gateway.openapi.schemas import SESSION_ID, TIME, Schema, ref, schemas
 from turnwire.protocol.messages import Limits
@@ -84,7 +85,7 @@ def document(limits: Limits) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths(limits),
         "components": {
-            "schemas": dict(sorted((schemas(limits) | credential_schemas()).items())),
+            "schemas": dict(sorted((schemas(limits) | import_schemas() | credential_schemas()).items())),
             "securitySchemes": SECURITY_SCHEMES,
             "parameters": parameters(limits),
             "headers": _HEADERS,

@@ -239,9 +239,7 @@ def _set_texts(made: dict[str, Schema]) -> None:
     }
     for name, text in fields.items():
         made["CreateSession"]["properties"][name]["description"] = text
-    made["EventIn"]["properties"]["eventId"]["description"] = (
-        "Permanently unique in its session; sending it again is safe."
-    )
+    made["EventIn"]["properties"]["eventId"]["description"] = "Unique in its session for ever; safe to send again."
     made["Session"]["properties"]["lastSeq"]["description"] = "Events stored so far."
 
 

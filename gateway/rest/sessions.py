@@ -39,7 +39,7 @@ from turnwire.protocol.paging import (
     MAX_LIMIT,
     language_fault,
 )
-from turnwire.protocol.past import past_time
+from turnwire.protocol.past_calls.times import past_time
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, object_fault
 from turnwire.store.event_log import EventLog

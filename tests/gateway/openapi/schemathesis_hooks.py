@@ -26,6 +26,11 @@ RIGHTLY_REFUSED = re.compile(
 )
 
 
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(_context: Any, value: Any) -> bytes:
+    return str(value).encode("utf-8", "replace")
+
+
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Return False for a correct refusal of a request whose parts all match the document."""
