@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
+from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
@@ -91,7 +92,8 @@ class Gateway:
         self.parts = SessionParts(
             config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
         )
-        self.connections = OpenConnections(config.max_connections)
+        self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
+        self.connections = OpenConnections()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -139,7 +141,7 @@ class Gateway:
         add_session_routes(
             app,
             self._make_session_routes(bodies),
-            ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
+            self._make_listing_routes(),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
@@ -154,6 +156,11 @@ class Gateway:
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
+
+    def _make_listing_routes(self) -> ListingRoutes:
+        config, parts = self.config, self.parts
+        listing = Listing(parts.pages, parts.store, self.search, longest_wait=config.rest_timeout)
+        return ListingRoutes(config.limits, listing, Summing(parts.store, self.search))
 
     def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
         parts, access = self.parts, self.access
@@ -173,11 +180,12 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
-            guard=Guard(self.access.door),
+            guard=Guard(self.access.door, self.arrivals),
             answered=self.metrics.http.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
+            arrivals=self.arrivals,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
@@ -232,7 +240,7 @@ class Gateway:
         yield "publishers", "Connected publishers.", publishers
         yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
-        yield "outbox_bytes", "Bytes that wait in the outboxes of WebSockets.", self.connections.outbox_bytes
+        yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.waiting_bytes
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is draining.", int(self.connections.draining)

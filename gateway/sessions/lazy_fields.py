@@ -12,6 +12,8 @@ from turnwire.store.sessions import MAX_UPDATES
 MOST_BEHIND = 64
 """The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. Opening the
 session after a crash reads these from the log."""
+_UPDATES_ALONE = 16
+"""Updates in one bulk of the embedded database. Acks wait for a bulk, at some 0.8 ms an update."""
 
 
 class LazyFields:
@@ -37,8 +39,8 @@ class LazyFields:
     def __contains__(self, state: SessionState) -> bool:
         return state in self._due
 
-    def __bool__(self) -> bool:
-        return bool(self._due)
+    def __len__(self) -> int:
+        return len(self._due)
 
     def mark(self, state: SessionState) -> None:
         """Have the session's fields written with the next flush."""
@@ -71,9 +73,10 @@ class LazyFields:
         return self._shared or not on_call or behind >= MOST_BEHIND or bool(state.log.full_pages)
 
     async def _write(self, states: Sequence[SessionState]) -> None:
-        for start in range(0, len(states), MAX_UPDATES):
+        size = MAX_UPDATES if self._shared else _UPDATES_ALONE
+        for start in range(0, len(states), size):
             async with self._writing:
-                await self._write_some(states[start : start + MAX_UPDATES])
+                await self._write_some(states[start : start + size])
 
     async def _write_some(self, states: Sequence[SessionState]) -> None:
         due = [state for state in states if state in self._due]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,8 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 SCAN_SECONDS: Final = 1.0
 """Sessions are read one after the other for so long; then the answer says how far that came."""
 _SCAN_PAGE: Final = 200
+_AT_ONCE: Final = 2
+"""Lists that are read at a time. Each may hold a hundred sessions with all their metadata."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 Place = tuple[datetime, str]
@@ -26,7 +29,7 @@ Place = tuple[datetime, str]
 
 
 class Pages:
-    """Reads session documents, and what they lack from memory and from the logs. Owns nothing.
+    """Reads session documents, and what they lack from memory and from the logs. Owns no session.
 
     The gateway that has a session writes its lastSeq, lastEventAt and `active` later. So where other gateways use the
     database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
@@ -35,14 +38,22 @@ class Pages:
     def __init__(self, context: Context, sessions: LiveSessions) -> None:
         self._context = context
         self._sessions = sessions
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until few others read lists, and be one of them for the length of the block."""
+        async with self._turns:
+            yield
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
-        """A page of sessions, as they are now. Raises StorageUnavailable."""
-        sessions, _ = await self.find(query)
-        return sessions
+        """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
+        async with self.turn():
+            sessions, _ = await self.find(query)
+            return sessions
 
     async def find(self, query: SessionQuery) -> tuple[list[Session], Place | None]:
-        """The same, and where it stopped for lack of time, if the page is not full for that. Raises
+        """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
         stopped = None
         if self._widens(query):
