@@ -36,6 +36,7 @@ from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
 from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.running import drain
+from turnwire.gateway.running.in_use import InUse
 from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
@@ -48,6 +49,7 @@ from turnwire.gateway.running.routes import (
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
+from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
@@ -103,6 +105,9 @@ class Gateway:
         self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
+        in_use = InUse(config, self.parts, self.connections)
+        self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
+        self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
 
     def _make_quotas(self) -> SessionQuotas:
@@ -187,6 +192,7 @@ class Gateway:
 
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
+        self._periodic.begin(self._loop_stall.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         await self._rights.start(self._periodic)

@@ -68,7 +68,8 @@ class LiveSessions:
         loaded = await load(self._context.store, session_id)
         live = self._adopt(loaded.record, as_of)
         if loaded.lagged:
-            self._context.observer.unwritten(live.state, status=True)
+            live.state.stored_seq = loaded.stored_seq
+            self._context.observer.unwritten(live.state)
         if loaded.rolled_back:
             self._context.observer.rolled_back(live.state)
 
