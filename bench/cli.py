@@ -27,6 +27,7 @@ class Measure(StrEnum):
     INSERT = "insert"
     INGEST = "ingest"
     PACED = "paced"
+    LIVE = "live"
     FANOUT = "fanout"
     IDLE = "idle"
     HISTORY = "history"
@@ -43,6 +44,7 @@ def bench(
     measure: Annotated[list[Measure] | None, typer.Argument(help="What to measure.  [all]")] = None,
     *,
     rounds: Annotated[int | None, typer.Option(min=1, max=20, help="Number of rounds; medians count.  [3]")] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="Calls at a time of the measure `live`.  [5000]")] = None,
     short: Annotated[bool, typer.Option("--short", help="Run briefly, to check that everything works.")] = False,
     save: Annotated[str | None, typer.Option(metavar="NAME", help="Write results/NAME.json and .txt.")] = None,
     results: Annotated[Path, typer.Option(metavar="DIR", help="The folder to which --save writes.")] = RESULTS,
@@ -59,6 +61,8 @@ def bench(
     scale = SHORT if short else FULL
     if rounds is not None:
         scale = structs.replace(scale, rounds=rounds)
+    if calls is not None:
+        scale = structs.replace(scale, live_calls=calls)
     measures = Measures(Processes(mongodb_uri, database_pid, share=short), scale, replay and replay.absolute())
     names = [each.value for each in measure or Measure]
     found: list[Figures] = []

@@ -26,6 +26,8 @@ _STREAMED = 4
 """Events in flight of a publisher that does not wait until all have got the one before."""
 _MEET_SECONDS = 2.0
 """For gateways to hear of each other."""
+_EVENT_EVERY = 4.0
+"""Seconds between two events of a live call."""
 _SETTLE_SECONDS = 0.5
 """How long a started gateway may finish its start before it is measured."""
 
@@ -43,6 +45,7 @@ class Measures:
             "insert": self.insert,
             "ingest": self.ingest,
             "paced": self.paced,
+            "live": self.live,
             "fanout": self.fanout,
             "idle": self.idle,
             "history": self.history,
@@ -87,6 +90,24 @@ class Measures:
                 load = Paced(target=target, prefix=_prefix(), rate=rate, seconds=self._scale.paced_seconds)
                 figures |= _grouped(f"paced_{rate}", await self._processes.load(load))
         return figures
+
+    async def live(self) -> Figures:
+        """Many calls at a time, each with an event every four seconds. Their sessions have become active before."""
+        async with self._processes.gateway() as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Paced(
+                target=target,
+                prefix=_prefix(),
+                rate=self._scale.live_calls / _EVENT_EVERY,
+                seconds=self._scale.live_seconds,
+                sessions=self._scale.live_calls,
+                watched=False,
+                warm_up=self._scale.live_warm_up,
+            )
+            found = await self._processes.load(load)
+            if "database_us" in found:
+                found["database_cores"] = found["database_us"] * found["events_per_s"] / 1e6
+            return _grouped("live", found)
 
     async def fanout(self) -> Figures:
         figures: Figures = {}

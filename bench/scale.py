@@ -18,6 +18,9 @@ class Scale(Struct, frozen=True, kw_only=True):
     """Size of a batch → number of batches."""
     paced_rates: list[int]
     paced_seconds: float
+    live_calls: int
+    live_seconds: float
+    live_warm_up: float
     fanout: dict[int, int]
     """Subscribers → events."""
     idle: list[int]
@@ -45,6 +48,9 @@ FULL = Scale(
     inserts={"1": 400, "10": 200, "100": 150},
     paced_rates=[200, 500, 1000],
     paced_seconds=5.0,
+    live_calls=5000,
+    live_seconds=20.0,
+    live_warm_up=8.0,
     fanout={100: 1500, 1000: 300},
     idle=[2000, 8000],
     idle_publishers=1000,
@@ -70,6 +76,9 @@ SHORT = Scale(
     inserts={"1": 10, "10": 2, "100": 1},
     paced_rates=[200],
     paced_seconds=0.3,
+    live_calls=20,
+    live_seconds=0.4,
+    live_warm_up=0.0,
     fanout={10: 20, 40: 10},
     idle=[50, 100],
     idle_publishers=20,

@@ -54,6 +54,11 @@ class SessionRecord(Struct):
     holder: str | None = None
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
 
+    @property
+    def is_past(self) -> bool:
+        """Whether it is a past call that is brought in, and that no publisher has claimed since."""
+        return self.importing and not self.epoch
+
     def session(self) -> Session:
         """Return the wire shape."""
         return Session(

@@ -1,9 +1,10 @@
-"""Events at a steady rate over many sessions, each with a subscriber: the time until ack and delivery."""
+"""Events at a steady rate over many sessions, each with a subscriber or none: the time until ack and delivery."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -20,28 +21,33 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
     """Events per second, over all sessions."""
     seconds: float
     sessions: int = 50
+    watched: bool = True
+    warm_up: float = 0.0
+    """Seconds of the same load that are not measured."""
     watched_at: Target | None = None
     """Another gateway, where the subscribers are."""
 
     async def run(self) -> Figures:
-        """Return the latencies from sending to the ack, and from the ack to the subscriber."""
+        """Return the latencies from sending to the ack, and from the ack to the subscriber if there is one."""
         session_count = min(self.sessions, max(1, round(self.rate * self.seconds)))
         sessions = [_Session(self, number) for number in range(session_count)]
         for session in sessions:
             await session.open()
+        await _send(sessions, self.rate, round(self.rate * self.warm_up))
+        for session in sessions:
+            session.forget()
         meter = Meter(self.target)
         meter.start()
-        loop = asyncio.get_running_loop()
-        began, count = loop.time() + 0.05, round(self.rate * self.seconds)
-        for number in range(count):
-            loop.call_at(began + number / self.rate, sessions[number % session_count].send)
-        await asyncio.sleep(count / self.rate)
-        for session in sessions:
-            await session.wait_for_all()
+        count = round(self.rate * self.seconds)
+        await _send(sessions, self.rate, count)
         meter.stop()
+        for session in sessions:
+            session.close()
         acks = [acked - sent for each in sessions for sent, acked in zip(each.sent, each.acked, strict=True)]
-        beyond = [seen - acked for each in sessions for acked, seen in zip(each.acked, each.seen, strict=True)]
         figures = {**meter.per(count, "events"), **latencies_ms("ack", acks)}
+        if not self.watched:
+            return figures
+        beyond = [seen - acked for each in sessions for acked, seen in zip(each.acked, each.seen, strict=True)]
         return {
             **figures,
             "beyond_ack_p50_ms": percentile(beyond, 0.5) * 1e3,
@@ -49,14 +55,26 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
         }
 
 
+async def _send(sessions: Sequence[_Session], rate: float, count: int) -> None:
+    """Send so many events, one session after the other, and wait for what is to come back."""
+    loop = asyncio.get_running_loop()
+    began = loop.time() + 0.05
+    for number in range(count):
+        loop.call_at(began + number / rate, sessions[number % len(sessions)].send)
+    await asyncio.sleep(count / rate)
+    for session in sessions:
+        await session.wait_for_all()
+
+
 class _Session:
-    """A publisher and a subscriber of one session. Times are on this process's clock."""
+    """A publisher and perhaps a subscriber of one session. Times are on this process's clock."""
 
     def __init__(self, load: Paced, number: int) -> None:
         self._load = load
         self._session_id = f"{load.prefix}-{number}"
-        call = long_call(self._session_id, round(load.rate * load.seconds / min(load.sessions, 50)) + 50)
-        self._frames = [client_frame(append_frame([event])) for event in call.events]
+        total = load.rate * (load.seconds + load.warm_up)
+        call = long_call(self._session_id, round(total / min(load.sessions, total)) + 50)
+        self._frames = iter([client_frame(append_frame([event])) for event in call.events])
         self.sent: list[float] = []
         self.acked: list[float] = []
         self.seen: list[float] = []
@@ -68,6 +86,8 @@ class _Session:
         path = f"/sessions/{self._session_id}/publish?language=en"
         self._publisher = await Socket.connect(address, path, self._take_reply)
         await self._until_ready(1)
+        if not self._load.watched:
+            return
         watched_at = (self._load.watched_at or self._load.target).address
         self._subscriber = await Socket.connect(watched_at, "/subscribe", self._take_push)
         command = {"type": "subscribe", "ref": "a", "sessionId": self._session_id}
@@ -80,16 +100,25 @@ class _Session:
             await self._changed.wait()
 
     def send(self) -> None:
-        frame = self._frames[len(self.sent)]
+        frame = next(self._frames)
         self.sent.append(time.perf_counter())
         self._publisher.write(frame)
 
     async def wait_for_all(self) -> None:
-        while min(len(self.acked), len(self.seen)) < len(self.sent):
+        heard = [self.acked, self.seen] if self._load.watched else [self.acked]
+        while min(map(len, heard)) < len(self.sent):
             self._changed.clear()
             await self._changed.wait()
+
+    def forget(self) -> None:
+        """Drop the times so far."""
+        for times in (self.sent, self.acked, self.seen):
+            times.clear()
+
+    def close(self) -> None:
         self._publisher.close()
-        self._subscriber.close()
+        if self._load.watched:
+            self._subscriber.close()
 
     def _take_reply(self, payload: bytes) -> None:
         if payload.startswith(b'{"type":"ack"'):

@@ -91,6 +91,7 @@ async def _end(
         lambda: sessions.end(state.record, status, ended_at, reason, by, imported_at=imported_at, **unchanged), wanted
     ):
         note_end(context, state, status, ended_at, reason)
+        context.observer.ended(state)
         context.observer.written(state)
         if context.figures and state.record.figures is None:
             context.observer.unread(state)

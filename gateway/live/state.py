@@ -39,6 +39,7 @@ class SessionState:
         "log",
         "publisher",
         "record",
+        "stored_seq",
         "takes_events",
         "unwritten",
         "verified_at",
@@ -74,6 +75,8 @@ class SessionState:
         """Whether the session is no more: nothing is done to it, and nothing of it is shown."""
         self.unwritten = False
         """Whether the record has changes that the store lacks."""
+        self.stored_seq = record.last_seq
+        """The lastSeq that was last written to the session's document."""
 
     # --- asked by anybody --------------------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class SessionState:
         `as_of` so many troubles. Returns the publisher that was here, if its claim is gone as well."""
         stored.last_seq = 0 if last is None else last.seq
         stored.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
-        claimed, self.record = self.record.epoch, stored
+        claimed, self.record, self.stored_seq = self.record.epoch, stored, stored.last_seq
         self.last_event_id = None if last is None else last.event_id
         self.log.forget()
         self.log.full_pages.clear()

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from turnwire.gateway.http.media_types import NDJSON
+from turnwire.gateway.openapi.examples import ENDED, NEW_EVENT, SESSION_ID
 from turnwire.gateway.openapi.parts import operation, parameter
-from turnwire.gateway.openapi.schemas import ENDED, NEW_EVENT, SESSION_ID, Schema, ref
+from turnwire.gateway.openapi.schemas import Schema, ref, simplify
 from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.protocol.rights import Scope
 
@@ -29,7 +30,7 @@ _OUTCOME: Schema = {
 
 def import_paths(errors: Sequence[int]) -> Schema:
     """`errors`: the statuses of every route that writes."""
-    switch = {"enum": ["true", "false"], "default": "false"}
+    switch = {"type": "string", "enum": ["true", "false"], "default": "false"}
     line = {"description": "NDJSON: a session on each line, with its `events`."}
     route = operation(
         "importSessions",
@@ -60,6 +61,7 @@ def import_schemas() -> Schema:
     """Return the schemas of the route, by name."""
     _, made = msgspec.json.schema_components((ImportOutcome,), ref_template="#/components/schemas/{name}")
     outcome: Schema = made["ImportOutcome"]
+    simplify(outcome)
     outcome["required"] = list(outcome["properties"])
     outcome["examples"] = [_OUTCOME]
     return {"ImportOutcome": outcome}

@@ -50,7 +50,7 @@ class SessionParts:
         self._config = config
         self.search = search
         self.store = store
-        self.lazy_fields = LazyFields(store, self._stored_is_ahead)
+        self.lazy_fields = LazyFields(store, self._stored_is_ahead, shared=config.mongodb_uri is not None)
         self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find)
         self.peers = None if config.mongodb_uri is None else Peers(clock)
@@ -78,9 +78,14 @@ class SessionParts:
                 forget=self._forget,
             ),
         )
-        self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
+        self.sessions = LiveSessions(
+            self.context,
+            most=config.max_live_sessions,
+            most_bytes=config.max_live_bytes,
+            rest_timeout=config.rest_timeout,
+        )
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
-        self.pages = Pages(self.context, self.sessions, self.lazy_fields)
+        self.pages = Pages(self.context, self.sessions)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
@@ -140,7 +145,7 @@ class SessionParts:
         periodic.every(config.feed_interval, self.feed.tick)
         # Other gateways must see a heartbeat well before they would abandon the session.
         flush_interval = min(config.flush_interval, config.abandon_after / 8) if shared else config.flush_interval
-        periodic.every(flush_interval, self.lazy_fields.flush)
+        periodic.every(flush_interval, self.lazy_fields.flush_needed)
         soonest = min(config.abandon_after, config.idle_evict, config.storage_timeout)
         periodic.every(tick(soonest / 8), self._tending.tend)
         periodic.every(tick(config.abandon_after / 8), self._sweep.tend)

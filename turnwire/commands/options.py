@@ -15,6 +15,7 @@ from turnwire.commands.key import key
 from turnwire.commands.moving.options import export, import_
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
+from turnwire.commands.size import size
 
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="A prefix for every session id of the file.")]
 
@@ -33,7 +34,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path):
+    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size):
         app.command()(each)
     app.command("import")(import_)
     app.command()(export)

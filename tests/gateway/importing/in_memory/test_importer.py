@@ -16,6 +16,8 @@ from tests.support.in_memory import MemoryGateway, Seat, event, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.importing.lines import Lines
+from turnwire.gateway.watching.feed import Change
+from turnwire.protocol.messages import SessionStatus
 from turnwire.protocol.past_calls.lines import ImportOutcome
 
 Json = Any
@@ -187,6 +189,36 @@ async def test_a_call_that_a_bot_publishes_here_is_left_alone(here: MemoryGatewa
     assert outcome == "different"
     assert "published" in text
     assert await here.log() == ["e1"]
+
+
+class Listener:
+    """A subscription to the feed that keeps the statuses it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+        self.told.append(change.session.status)
+
+    def erased(self, session_id: str) -> None:
+        raise AssertionError("nothing is erased")
+
+    def push(self) -> None:
+        """Nothing waits here."""
+
+
+async def test_the_feed_tells_of_a_past_call_only_when_a_bot_claims_it(here: MemoryGateway) -> None:
+    feed, listener = here.parts.feed, Listener()
+    feed.subscriptions.add(listener)
+    await bring(here, past_call(sessionId="ended"), keep_open=True)
+    await bring(here, past_call(status="active", endedAt=None, endReason=None), keep_open=True)
+    await feed.tick()
+    assert listener.told == []
+    live = await here.open("s")
+    await here.claim(live)
+    await here.append(live, event("next"))
+    await feed.tick()
+    assert listener.told == ["active"]
 
 
 async def test_a_missing_call_is_only_reported_when_asked_to_verify(
