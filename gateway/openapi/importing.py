@@ -61,7 +61,7 @@ def import_schemas() -> Schema:
     """Return the schemas of the route, by name."""
     _, made = msgspec.json.schema_components((ImportOutcome,), ref_template="#/components/schemas/{name}")
     outcome: Schema = made["ImportOutcome"]
-    simplify(outcome)
     outcome["required"] = list(outcome["properties"])
+    simplify(outcome)
     outcome["examples"] = [_OUTCOME]
     return {"ImportOutcome": outcome}
