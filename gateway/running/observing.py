@@ -75,7 +75,8 @@ class GatewayObserver:
 
     def ended(self, state: SessionState) -> None:
         record = state.record
-        self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+        if not record.is_past:
+            self._metrics.calls.ended(record.status, record.end_reason, record.figures)
         if self._enders is not None:
             self._enders.report_end(state.session_id, record.status, record.end_reason)
 
