@@ -59,7 +59,17 @@ def paths(limits: Limits) -> Schema:
             "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
         },
         "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
-        "/openapi.json": {"get": text("readApiDocument", "This document", JSON, {"type": "object"})},
+        "/openapi.json": {
+            "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
+        },
+        "/asyncapi.json": {
+            "get": text(
+                "readSocketsDocument",
+                "The messages of the WebSockets, as AsyncAPI",
+                JSON,
+                {"type": "object", "additionalProperties": True},
+            )
+        },
         "/docs": {"get": text("readApiReference", "API reference, for people", "text/html")},
         "/": {"get": text("readDashboard", "Dashboard, for people", "text/html")},
     }
