@@ -11,7 +11,16 @@ from msgspec import UNSET
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Erased, Message, Session, SessionsPush, SessionStatus, Subscribed, Summary
+from turnwire.protocol.messages import (
+    Erased,
+    Limits,
+    Message,
+    Session,
+    SessionsPush,
+    SessionStatus,
+    Subscribed,
+    Summary,
+)
 from turnwire.protocol.rules import has_ended
 from turnwire.store.sessions import SessionQuery
 
@@ -31,6 +40,9 @@ class Sink(Protocol):
     def outbox(self) -> FrameOutbox: ...
 
     def send(self, message: Message) -> None: ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     def lags(self, subscription: FeedSubscription) -> None:
         """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
@@ -78,7 +90,7 @@ class FeedSubscription:
         sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status, patterns=patterns))
         self._feed.listed(sessions)
         self._snapshot.extend(self._parts([self._feed.newest(session) for session in sessions]))
-        self._sink.send(Subscribed(self.ref))
+        self._sink.send(Subscribed(self.ref, min_receive_bytes=self._sink.limits.receive_bytes))
         self._ready = True
         self._push_snapshot()
 
