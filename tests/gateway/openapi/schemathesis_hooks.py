@@ -23,8 +23,15 @@ schemathesis.openapi.format("turnwire-cursor", cursors)
 RIGHTLY_REFUSED = re.compile(
     r" (?:days|hours) apart$|^Expected an integer(?: or null)?, got a number with a point "
     r"|^the token would have \d+ bytes"
+    r"|^the path must have - in place of a sessionId"
     r"|: (?:an integer must fit in 64 bits|a key must not contain the NUL|an object with both '\$ref' and '\$id')"
 )
+
+
+@schemathesis.hook
+def map_query(context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Leave the sessionId to the path: two different ones are refused, and nothing else of the request is tried."""
+    return {name: value for name, value in query.items() if name != "sessionId"} if query else query
 
 
 @schemathesis.hook
