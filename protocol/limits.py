@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+FRAME_BYTES: Final = 256 * 1024
+"""The size to which the gateway splits what it sends, unless a single event or session is larger."""
+_ENVELOPE_BYTES: Final = 16 * 1024
+"""Room for what surrounds a payload or metadata: ids, a `ref` and names, escaped."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -19,3 +26,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Arrays and objects in one frame or body; 0 means no limit."""
     ping_ref_bytes: int = 128
     """0 means no limit."""
+
+    @property
+    def receive_bytes(self) -> int:
+        """The receive limit that a client needs: no frame that the gateway sends is longer.
+
+        Most have at most 256 KiB. A single event may have more: a byte of MessagePack may become an escape of six in
+        JSON. A session is as long as its metadata, of which a number may take twice as many bytes in MessagePack.
+        """
+        return max(FRAME_BYTES, 6 * self.event_bytes, 3 * self.metadata_bytes) + _ENVELOPE_BYTES

@@ -128,6 +128,8 @@ class OpenedLimits(Shape):
     """How often the gateway pings. A connection is lost once no frame has arrived for 1.5 times as long."""
     max_depth: int = 64
     """The most levels of a payload, counting the object itself."""
+    min_receive_bytes: int = 0
+    """The receive limit that a client needs: no frame that it gets is longer. 0: an older gateway did not say."""
 
 
 class Opened(Shape, tag_field="type", tag="opened"):
@@ -221,6 +223,8 @@ class Subscribed(Shape, tag_field="type", tag="subscribed", omit_defaults=True):
     ref: str
     session: Session | None = None
     last_seq: int | UnsetType = UNSET
+    min_receive_bytes: int | UnsetType = UNSET
+    """The receive limit that a client needs: no frame that it gets is longer."""
 
 
 class Events(Shape, tag_field="type", tag="events"):

@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.store.on_demand import OnDemandTask
 
-_MAX_FRAME_BYTES = 256 * 1024
 _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
 
@@ -42,7 +42,7 @@ class FrameOutbox:
     @property
     def frame_bytes(self) -> int:
         """The size that pushes are split to, unless a single event or session is larger."""
-        return min(_MAX_FRAME_BYTES, self.max_bytes // 2)
+        return min(FRAME_BYTES, self.max_bytes // 2)
 
     @property
     def has_room(self) -> bool:

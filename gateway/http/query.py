@@ -32,18 +32,43 @@ _LOST_PLUS = re.compile(r"(.*:.*) (\d\d:?\d\d(?::?\d\d)?)")
 _CURSOR = msgspec.json.Decoder(tuple[int, str])
 
 
+SESSION_ID = "sessionId"
+"""The parameter that gives a sessionId in the query instead of the path."""
+ELSEWHERE = "-"
+"""Stands in a path for a sessionId that the query gives."""
+
+
 def session_id_of(request: web.Request, limits: Limits) -> str:
-    """Return the sessionId in `/sessions/{session_id}…`, percent-decoded; it may contain slashes."""
-    session_id = request.rel_url.raw_path.split("/")[2]
-    if "%" in session_id:
-        try:
-            if _ESCAPE.search(session_id):
-                raise ValueError("a lone %")
-            session_id = unquote_to_bytes(session_id).decode()
-        except ValueError as error:
-            raise InvalidMessage("sessionId in the path must be percent-encoded UTF-8") from error
+    """Return the sessionId in `/sessions/{session_id}…` or in `/sessions/-…?sessionId=`; it may contain slashes.
+
+    Proxies decode a path, and a `%2F` in it becomes a slash then. They leave the query alone.
+    """
+    session_id = _decoded(request.rel_url.raw_path.split("/")[2], "path")
+    if request.query_string and SESSION_ID in request.query:
+        in_path, session_id = session_id, _session_id_in_query(request)
+        if in_path not in (ELSEWHERE, session_id):
+            raise InvalidMessage(f"the path must have {ELSEWHERE} in place of a sessionId that the query gives")
     check_id(session_id, "sessionId", limits)
     return session_id
+
+
+def _session_id_in_query(request: web.Request) -> str:
+    pairs = (pair.partition("=") for pair in request.rel_url.raw_query_string.split("&"))
+    given = [value for name, _, value in pairs if _decoded(name, "query") == SESSION_ID]
+    if len(given) > 1:
+        raise InvalidMessage("sessionId must be given once")
+    return _decoded(given[0].replace("+", " "), "query")
+
+
+def _decoded(text: str, place: str) -> str:
+    if "%" not in text:
+        return text
+    try:
+        if _ESCAPE.search(text):
+            raise ValueError("a lone %")
+        return unquote_to_bytes(text).decode()
+    except ValueError as error:
+        raise InvalidMessage(f"sessionId in the {place} must be percent-encoded UTF-8") from error
 
 
 # --- query -----------------------------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ def _opened(context: Context, state: SessionState, epoch: int) -> Opened:
             limits.batch_events,
             round(context.ping_interval * 1000),
             limits.depth,
+            limits.receive_bytes,
         ),
         server_time=format_time(utc_now()),
     )

@@ -37,21 +37,21 @@ REPLAYED = {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentRepl
 
 def paths(limits: Limits) -> Schema:
     """Return `paths` of the document."""
-    one = {"$ref": "#/components/parameters/sessionId"}
+    one = [{"$ref": f"#/components/parameters/{name}"} for name in ("sessionId", "sessionIdInQuery")]
     return {
         "/sessions": {"get": _list_sessions(limits), "post": _create_session()},
         "/stats": {"get": _read_sums()},
         "/sessions/{sessionId}": {
-            "parameters": [one],
+            "parameters": one,
             "get": _read_session(),
             "patch": _amend_session(),
             "delete": erase(LIST_ERRORS),
         },
-        "/sessions/{sessionId}/events": {"parameters": [one], "get": _read_events(), "post": _append_events(limits)},
-        "/sessions/{sessionId}/stats": {"parameters": [one], "get": _read_stats()},
-        "/sessions/{sessionId}/complete": {"parameters": [one], "post": _complete_session()},
-        "/sessions/{sessionId}/commands": {"parameters": [one], "post": command(WRITE_ERRORS, REPLAYED)},
-        "/sessions/{sessionId}/publish": {"parameters": [one], "get": publish(READ_ERRORS)},
+        "/sessions/{sessionId}/events": {"parameters": one, "get": _read_events(), "post": _append_events(limits)},
+        "/sessions/{sessionId}/stats": {"parameters": one, "get": _read_stats()},
+        "/sessions/{sessionId}/complete": {"parameters": one, "post": _complete_session()},
+        "/sessions/{sessionId}/commands": {"parameters": one, "post": command(WRITE_ERRORS, REPLAYED)},
+        "/sessions/{sessionId}/publish": {"parameters": one, "get": publish(READ_ERRORS)},
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
         **credential_paths(WRITE_ERRORS),
@@ -61,7 +61,17 @@ def paths(limits: Limits) -> Schema:
             "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
         },
         "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
-        "/openapi.json": {"get": text("readApiDocument", "This document", JSON, {"type": "object"})},
+        "/openapi.json": {
+            "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
+        },
+        "/asyncapi.json": {
+            "get": text(
+                "readSocketsDocument",
+                "The messages of the WebSockets, as AsyncAPI",
+                JSON,
+                {"type": "object", "additionalProperties": True},
+            )
+        },
         "/docs": {"get": text("readApiReference", "API reference, for people", "text/html")},
         "/": {"get": text("readDashboard", "Dashboard, for people", "text/html")},
     }
@@ -70,8 +80,12 @@ def paths(limits: Limits) -> Schema:
 def parameters(limits: Limits) -> Schema:
     """Return `components.parameters` of the document."""
     schema = {"type": "string", "minLength": 1, "maxLength": limits.id_chars}
-    description = "The session's id, percent-encoded as UTF-8; a slash in it is `%2F`."
-    return {"sessionId": parameter("sessionId", description, schema, place="path", example=SESSION_ID)}
+    in_path = "The session's id, percent-encoded as UTF-8; a slash in it is `%2F`. Or `-`, if the query gives the id."
+    in_query = "The session's id, with `-` in its place in the path. Proxies that decode a path leave the query alone."
+    return {
+        "sessionId": parameter("sessionId", in_path, schema, place="path", example=SESSION_ID),
+        "sessionIdInQuery": parameter("sessionId", in_query, schema),
+    }
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

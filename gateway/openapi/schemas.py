@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -13,7 +14,6 @@ from turnwire.protocol.control.commands import MAX_TTL_MS, STANDARD
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
-from turnwire.protocol.token_messages import Auth
 
 Schema = dict[str, Any]
 
@@ -40,12 +40,6 @@ _ANSWERED = (
     bodies.Health,
     SessionStats,
 )
-_SOCKET_MESSAGES = {
-    "PublisherCommand": messages.PublisherCommand | Auth,
-    "PublisherReply": messages.PublisherReply,
-    "SubscriberCommand": messages.SubscriberCommand | Auth,
-    "SubscriberPush": messages.SubscriberPush,
-}
 _PARTS_ANSWERED = {
     "Dependencies",
     "Turns",
@@ -60,6 +54,8 @@ _PARTS_ANSWERED = {
     "Tools",
     "SessionFigures",
     "SessionCount",
+    "OpenedLimits",
+    "Summary",
     "SessionGroup",
 }
 _LEFT_OUT = {
@@ -78,21 +74,38 @@ def ref(name: str) -> Schema:
 
 
 def schemas(limits: Limits) -> dict[str, Schema]:
-    """Return `components.schemas`, by name."""
-    kinds = (*_SENT, *_ANSWERED, *_SOCKET_MESSAGES.values())
-    tops, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    made.update(zip(_SOCKET_MESSAGES, list(tops)[-len(_SOCKET_MESSAGES) :], strict=True))
-    for name in {kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED:
-        made[name]["required"] = [field for field in made[name]["properties"] if field not in _LEFT_OUT.get(name, ())]
+    """Return `components.schemas` of the OpenAPI document, by name."""
+    made = _components((*_SENT, *_ANSWERED))
     made["SessionHistory"] = _session_history(made["Session"])
     _set_texts(made)
     _set_limits(made, limits)
-    _set_times(made)
-    for schema in made.values():
-        simplify(schema)
+    _finish(made, limits)
     for name, example in EXAMPLES.items():
         made[name]["examples"] = [example]
     return dict(sorted(made.items()))
+
+
+def message_schemas(limits: Limits, kinds: Collection[type[Any]]) -> dict[str, Schema]:
+    """Return the schemas of messages on sockets, and of all that they hold, by name."""
+    made = _components(kinds)
+    made["EventIn"]["properties"]["eventId"] |= {"minLength": 1, "maxLength": limits.id_chars}
+    made["Append"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
+    _finish(made, limits)
+    return dict(sorted(made.items()))
+
+
+def _components(kinds: Collection[type[Any]]) -> dict[str, Schema]:
+    _, made = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for name in made.keys() & ({kind.__name__ for kind in _ANSWERED} | _PARTS_ANSWERED):
+        made[name]["required"] = [field for field in made[name]["properties"] if field not in _LEFT_OUT.get(name, ())]
+    return made
+
+
+def _finish(made: dict[str, Schema], limits: Limits) -> None:
+    made["JsonObject"] = _json_object(limits)
+    _set_times(made)
+    for schema in made.values():
+        simplify(schema)
 
 
 def _session_history(session: Schema) -> Schema:
@@ -150,7 +163,10 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     made["CompleteSession"]["properties"]["reason"]["anyOf"][0] |= an_id
     made["EventBatchIn"]["properties"]["events"] |= {"minItems": 1, "maxItems": limits.batch_events}
     _set_command_limits(made["CommandIn"]["properties"], an_id)
-    made["JsonObject"] = {
+
+
+def _json_object(limits: Limits) -> Schema:
+    return {
         "title": "JsonObject",
         "description": (
             f"Any JSON object that is at most {limits.depth} levels deep (the object itself is the first), "

@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from turnwire.gateway.openapi.parts import operation, parameter
-from turnwire.gateway.openapi.schemas import Schema, ref
+from turnwire.gateway.openapi.schemas import Schema
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
 
 
-def _socket(
-    operation_id: str, summary: str, description: str, *, sent: str, answered: str, errors: Sequence[int], **more: Any
-) -> Schema:
+def _socket(operation_id: str, summary: str, description: str, *, errors: Sequence[int], **more: Any) -> Schema:
     description += (
-        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. The client sends messages of "
-        f"the schema `{sent}`, the gateway those of `{answered}`."
+        f"\n\nA WebSocket; subprotocols {' and '.join(f'`{name}`' for name in CODECS)}. `/asyncapi.json` describes its "
+        "messages."
     )
     answers = {"101": {"description": "The WebSocket is open."}}
-    messages = {"x-client-sends": ref(sent), "x-gateway-sends": ref(answered)}
-    return operation(
-        operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more, **messages
-    )
+    return operation(operation_id, summary, description, tag="WebSockets", answers=answers, errors=errors, **more)
 
 
 def publish(errors: Sequence[int]) -> Schema:
@@ -32,8 +27,6 @@ def publish(errors: Sequence[int]) -> Schema:
         "publish",
         "Publish a session's events",
         "A session has one publisher; a newer one takes over. Each event gets an `ack` when durable, or a `nack`.",
-        sent="PublisherCommand",
-        answered="PublisherReply",
         errors=errors,
         parameters=[parameter("language", "If given, the session is created if it does not exist.", language)],
     )
@@ -46,7 +39,5 @@ def subscribe(errors: Sequence[int]) -> Schema:
         "Watch sessions",
         "One socket carries many subscriptions: to single sessions, from any seq on, without gaps, and to the feed of "
         "all sessions.",
-        sent="SubscriberCommand",
-        answered="SubscriberPush",
         errors=errors,
     )

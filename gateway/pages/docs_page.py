@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from html import escape
 from shlex import quote
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from turnwire.gateway.openapi.asyncapi import asyncapi_document
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.schemas import Schema
 from turnwire.gateway.pages.html_page import code_block, html_answer, inline, json_block, page_of, paragraphs, table
@@ -42,27 +43,38 @@ _START = "\n".join(
         "</section>",
     )
 )
-_FOOTER = '<p><a href="/">Dashboard</a> · <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI</a></p>'
+_FOOTER = (
+    '<p><a href="/">Dashboard</a> · <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI</a> · '
+    '<a href="/asyncapi.json">AsyncAPI</a></p>'
+)
 
 
 def add_docs_pages(app: web.Application, limits: Limits) -> None:
     """Add the routes `/openapi.json` and `/docs`, whose page is made from the document."""
     described = document(limits)
-    body = msgspec.json.encode(described)
-    page = reference_page(described)
-
-    async def read_document(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
+    sockets = asyncapi_document(limits)
+    page = reference_page(described, sockets)
 
     async def read_page(_request: web.Request) -> web.Response:
         return html_answer(page)
 
-    app.router.add_get("/openapi.json", read_document)
+    app.router.add_get("/openapi.json", _serving(described))
+    app.router.add_get("/asyncapi.json", _serving(sockets))
     app.router.add_get("/docs", read_page)
 
 
-def reference_page(described: Schema) -> str:
-    """Return the HTML of the reference for this OpenAPI document."""
+def _serving(document: Schema) -> Callable[[web.Request], Awaitable[web.Response]]:
+    body = msgspec.json.encode(document)
+
+    async def read_document(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
+
+    return read_document
+
+
+def reference_page(described: Schema, sockets: Schema) -> str:
+    """Return the HTML of the reference for this OpenAPI document and this AsyncAPI document."""
+    described = _with_messages(described, sockets)
     info = described["info"]
     title = f"{info['title']} API reference"
     operations = list(_operations(described))
@@ -80,6 +92,26 @@ def reference_page(described: Schema) -> str:
     parts.append("<h2>Schemas</h2>")
     parts += [_schema(described, name) for name in described["components"]["schemas"]]
     return page_of(title, header, "\n".join(parts), _FOOTER)
+
+
+def _with_messages(described: Schema, sockets: Schema) -> Schema:
+    """Return the OpenAPI document with the schemas of the other one, and its messages as `x-receive` and `x-send`."""
+    messages: dict[str, Schema] = {}
+    for operation in sockets["operations"].values():
+        channel = operation["channel"]["$ref"].rpartition("/")[2]
+        kinds = [_resolved(sockets, _resolved(sockets, message))["payload"] for message in operation["messages"]]
+        messages.setdefault(channel, {})[f"x-{operation['action']}"] = {"anyOf": kinds}
+    paths = {
+        path: {method: _and_messages(value, messages) for method, value in item.items()}
+        for path, item in described["paths"].items()
+    }
+    schemas = sockets["components"]["schemas"] | described["components"]["schemas"]
+    components = {**described["components"], "schemas": dict(sorted(schemas.items()))}
+    return {**described, "paths": paths, "components": components}
+
+
+def _and_messages(operation: Any, messages: Mapping[str, Schema]) -> Any:
+    return operation if isinstance(operation, list) else operation | messages.get(operation["operationId"], {})
 
 
 def _operations(described: Schema) -> Iterator[tuple[str, str, Schema]]:
@@ -119,10 +151,9 @@ def _operation(described: Schema, path: str, method: str, operation: Schema) -> 
     sent = _example(operation.get("requestBody", {}).get("content", {}))
     if sent is not None or "101" not in operation["responses"]:
         parts += ["<h4>Example</h4>", code_block(_curl(path, method, sent), f"Command for {operation['summary']}")]
-    for name, title in (("x-client-sends", "The client sends"), ("x-gateway-sends", "The gateway sends")):
+    for name, title in (("x-receive", "The client sends"), ("x-send", "The gateway sends")):
         if name in operation:
-            schema = _resolved(described, operation[name])
-            parts += [f"<h4>{title}</h4>", f"<p>{_type(schema)}</p>"]
+            parts += [f"<h4>{title}</h4>", f"<p>{_type(operation[name])}</p>"]
     answers = [_answer(described, status, answer) for status, answer in operation["responses"].items()]
     parts += ["<h4>Answers</h4>", table(f"Answers of {operation['summary']}", ("Status", "Body", ""), answers)]
     for status, answer in operation["responses"].items():

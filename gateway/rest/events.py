@@ -17,6 +17,7 @@ from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, Limits
 from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMIT
 from turnwire.protocol.rights import Scope
@@ -117,7 +118,7 @@ class EventRoutes:
             lines = b""
             if after_seq < last_seq:
                 events = await self._read(view, after_seq + 1, min(after_seq + window, last_seq))
-                lines = b"".join(JSON.encode(event) + b"\n" for event in events)
+                lines = b"".join(one_line(JSON.encode(event)) + b"\n" for event in events)
                 after_seq = events[-1].seq if events else last_seq
                 window = next_window(len(events), len(lines))
             if not response.prepared:  # after the first read, which may still fail with an error answer

@@ -17,6 +17,7 @@ from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
+from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import JsonObject
 
 _COMMENT_SECONDS = 15.0
@@ -35,14 +36,14 @@ class SseFollower(EventSubscription):
 
     def frames(self, batch: EncodedBatch) -> Frames:
         frame = b"event: event\nid: %d\ndata: %s\n\n"
-        return [(frame % (event.seq, JSON.encode(event)), event.seq) for event in batch.events]
+        return [(frame % (event.seq, one_line(JSON.encode(event))), event.seq) for event in batch.events]
 
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         data = JSON.encode_value({"sessionId": self.state.session_id, "key": key, "payload": payload})
-        return b"event: signal\ndata: %s\n\n" % data
+        return b"event: signal\ndata: %s\n\n" % one_line(data)
 
     def session_frame(self) -> bytes:
-        return b"event: session\ndata: %s\n\n" % JSON.encode(self.state.session())
+        return b"event: session\ndata: %s\n\n" % one_line(JSON.encode(self.state.session()))
 
     def caught_up_frame(self) -> bytes:
         return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
@@ -51,7 +52,8 @@ class SseFollower(EventSubscription):
         self.wake.set()
 
     def session_erased(self) -> None:
-        self.outbox.put(b"event: erased\ndata: %s\n\n" % JSON.encode_value({"sessionId": self.state.session_id}))
+        data = JSON.encode_value({"sessionId": self.state.session_id})
+        self.outbox.put(b"event: erased\ndata: %s\n\n" % one_line(data))
         self.end()
 
     def break_off(self) -> None:

@@ -7,7 +7,7 @@ from functools import wraps
 
 from aiohttp import hdrs, web
 
-from turnwire.gateway.http.query import METADATA, refuse_unknown
+from turnwire.gateway.http.query import METADATA, SESSION_ID, refuse_unknown
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
@@ -53,22 +53,22 @@ def add_session_routes(
     stats: StatsRoute,
 ) -> None:
     of_events = app.router.add_resource(f"/sessions/{_ID}/events")  # first, because the router tries resources in order
-    of_events.add_route(hdrs.METH_POST, taking(events.append_events))
-    _add_get(of_events, taking(events.read_events, "afterSeq", "limit"))
+    of_events.add_route(hdrs.METH_POST, taking(events.append_events, SESSION_ID))
+    _add_get(of_events, taking(events.read_events, SESSION_ID, "afterSeq", "limit"))
     of_all = app.router.add_resource("/sessions")
     of_all.add_route(hdrs.METH_POST, taking(sessions.create_session))
     _add_get(of_all, taking(listing.list_sessions, *_FILTERS))
     of_one = app.router.add_resource(f"/sessions/{_ID}")
-    of_one.add_route(hdrs.METH_DELETE, taking(sessions.erase_session, "force"))
-    of_one.add_route(hdrs.METH_PATCH, taking(sessions.amend_session))
-    _add_get(of_one, taking(sessions.read_session, *_PAGE))
-    _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats))
-    app.router.add_post(f"/sessions/{_ID}/complete", taking(sessions.complete_session))
+    of_one.add_route(hdrs.METH_DELETE, taking(sessions.erase_session, SESSION_ID, "force"))
+    of_one.add_route(hdrs.METH_PATCH, taking(sessions.amend_session, SESSION_ID))
+    _add_get(of_one, taking(sessions.read_session, SESSION_ID, *_PAGE))
+    _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats, SESSION_ID))
+    app.router.add_post(f"/sessions/{_ID}/complete", taking(sessions.complete_session, SESSION_ID))
     _add_get(app.router.add_resource("/stats"), taking(listing.read_sums, *_SUMS))
 
 
 def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:
-    app.router.add_post(f"/sessions/{_ID}/commands", taking(commands.command))
+    app.router.add_post(f"/sessions/{_ID}/commands", taking(commands.command, SESSION_ID))
 
 
 def add_import_routes(app: web.Application, imports: ImportRoute) -> None:

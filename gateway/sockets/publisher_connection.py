@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from turnwire.protocol.codec import Batch
 from turnwire.protocol.control.commands import Outcome
 from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
 from turnwire.protocol.errors import CloseCode, TurnwireError
+from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.protocol.messages import (
     Ack,
     AckItem,
@@ -92,14 +94,23 @@ class PublisherConnection(GuestConnection):
             end = start + 1
             while end < len(replies) and type(replies[end]) is kind:
                 end += 1
-            run = list(replies[start:end])
-            self.send(Ack(run) if kind is AckItem else Nack(run))  # type: ignore[arg-type]
+            self._answer(Ack if kind is AckItem else Nack, list(replies[start:end]))
             start = end
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """Send acks."""
         self._release(len(acks), weight)
-        self.send(Ack(acks))
+        self._answer(Ack, acks)
+
+    def _answer(self, kind: Callable[[list[Any]], Ack | Nack], replies: list[Any]) -> None:
+        """Send replies of one kind in one message, or in several if their ids or reasons are long."""
+        frame = self.framed(kind(replies))
+        if len(frame) <= FRAME_BYTES or len(replies) == 1:
+            self.outbox.put(frame)
+            return
+        half = len(replies) // 2
+        self._answer(kind, replies[:half])
+        self._answer(kind, replies[half:])
 
     def _release(self, count: int, weight: int) -> None:
         self._in_flight -= count

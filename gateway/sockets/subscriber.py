@@ -198,7 +198,7 @@ class SubscriberConnection(GuestConnection):
             raise InvalidMessage(f"afterSeq {after_seq} is beyond the session's lastSeq, which is {head}")
         subscription = SessionSubscription(self, command.ref, state, after_seq)
         self._subscriptions[command.ref] = subscription
-        self.send(Subscribed(command.ref, state.session(), head))
+        self.send(Subscribed(command.ref, state.session(), head, self.limits.receive_bytes))
         subscription.start()
 
     async def _watch_feed(self, command: Subscribe) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Erased, Message, Session, SessionStatus, Subscribed, Summary
+from turnwire.protocol.messages import Erased, Limits, Message, Session, SessionStatus, Subscribed, Summary
 from turnwire.protocol.rules import has_ended
 from turnwire.protocol.times import parse_time
 from turnwire.store.sessions import SessionQuery
@@ -37,6 +37,9 @@ class Sink(Protocol):
 
     def send(self, message: Message) -> None: ...
     def frame(self, payload: bytes) -> bytes: ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     def lags(self, subscription: FeedSubscription) -> None:
         """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
@@ -98,7 +101,7 @@ class FeedSubscription:
         self._list_sessions = list_sessions
         self._next_page = SessionQuery(limit=_FIRST_PAGE, status=self._status, patterns=patterns)
         await self._read_page()
-        self._sink.send(Subscribed(self.ref))
+        self._sink.send(Subscribed(self.ref, min_receive_bytes=self._sink.limits.receive_bytes))
         self._ready = True
         self.push()
 

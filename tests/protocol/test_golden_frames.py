@@ -90,6 +90,7 @@ SUMMARY = Summary(
     errors=0,
 )
 
+OPENED_LIMITS = OpenedLimits(256, 131_072, 1_048_576, 500, min_receive_bytes=802_816)
 PUBLISHER_SENDS: dict[str, Shape] = {
     "append": Append(
         [
@@ -105,8 +106,8 @@ PUBLISHER_SENDS: dict[str, Shape] = {
     "auth": Auth("eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
 }
 PUBLISHER_GETS: dict[str, Shape] = {
-    "opened": Opened(LIVE, 3, 2, "e2", OpenedLimits(256, 131_072, 1_048_576, 500), LATER),
-    "opened_empty": Opened(FRESH, 1, 0, None, OpenedLimits(256, 131_072, 1_048_576, 500), NOW),
+    "opened": Opened(LIVE, 3, 2, "e2", OPENED_LIMITS, LATER),
+    "opened_empty": Opened(FRESH, 1, 0, None, OPENED_LIMITS, NOW),
     "ack": Ack([AckItem("e2", 2), AckItem("e1", 1, duplicate=True)]),
     "nack": Nack(
         [
@@ -133,8 +134,8 @@ SUBSCRIBER_SENDS: dict[str, Shape] = {
     "send_command": SendCommand("c", "call-7", "cmd-1", "whisper", {"text": "Offer 10 %."}),
 }
 SUBSCRIBER_GETS: dict[str, Shape] = {
-    "subscribed": Subscribed("a", LIVE, 2),
-    "subscribed_feed": Subscribed("f"),
+    "subscribed": Subscribed("a", LIVE, 2, 802_816),
+    "subscribed_feed": Subscribed("f", min_receive_bytes=802_816),
     "events": Events("a", "call-7", [HELLO, REPLY]),
     "caught_up": CaughtUp("a", 2),
     "signal_push": SignalPush("a", "call-7", "interim", {"text": "Grüe"}),

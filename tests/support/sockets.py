@@ -52,7 +52,7 @@ class Socket:
     @classmethod
     async def connect(cls, gateway: Gateway, path: str, *, protocols: Iterable[str] = (), **options: Any) -> Self:
         url = URL(gateway.url + path, encoded=True)
-        ws = await gateway.client.ws_connect(url, protocols=protocols, max_msg_size=0, **options)
+        ws = await gateway.client.ws_connect(url, protocols=protocols, **{"max_msg_size": 0, **options})
         gateway.sockets.append(ws)
         return cls(ws)
 

@@ -17,6 +17,7 @@ from turnwire.client import Client
 from turnwire.commands.console import check_gateway, output, printable, run, times
 from turnwire.feed import follow_sessions
 from turnwire.protocol.codec import JSON
+from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, JsonObject, Session, SessionStatus, SignalPush
 from turnwire.protocol.rules import has_ended
 from turnwire.subscriber import Subscription, subscribe
@@ -56,7 +57,7 @@ async def _tail_session(url: str, session_id: str, after_seq: int, as_json: bool
     if as_json:
         async with aclosing(aiter(subscribe(url, session_id, after_seq, until_ended=True))) as events:
             async for event in events:
-                console.out(JSON.encode(event).decode(), highlight=False)
+                console.out(one_line(JSON.encode(event)).decode(), highlight=False)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
         interim = _Interim(live if console.is_terminal else None)
@@ -165,7 +166,7 @@ async def _tail_feed(url: str, status: Sequence[SessionStatus], as_json: bool) -
     async with aclosing(follow_sessions(url, status)) as sessions:
         if as_json:
             async for session in sessions:
-                console.out(JSON.encode_value(session).decode(), highlight=False)
+                console.out(one_line(JSON.encode_value(session)).decode(), highlight=False)
         elif console.is_terminal:
             await _draw_table(console, sessions, status)
         else:

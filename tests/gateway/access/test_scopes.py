@@ -73,7 +73,7 @@ async def test_only_an_admin_may_revoke(guarded: Gateway) -> None:
         assert response.status == 204
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json", "/"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json", "/asyncapi.json", "/"])
 async def test_public_pages_need_no_credential(guarded: Gateway, path: str) -> None:
     guarded.client.headers.popall("Authorization")
     async with guarded.request("GET", path) as response:

@@ -23,6 +23,7 @@ schemathesis.openapi.format("turnwire-cursor", cursors)
 RIGHTLY_REFUSED = re.compile(
     r" (?:days|hours) apart$|^Expected an integer(?: or null)?, got a number with a point "
     r"|^the token would have \d+ bytes"
+    r"|^the path must have - in place of a sessionId"
     r"|: (?:an integer must fit in 64 bits|a key must not contain the NUL|an object with both '\$ref' and '\$id')"
     r"| must not be in the future$| cannot begin with its end$"
 )
@@ -31,6 +32,12 @@ RIGHTLY_REFUSED = re.compile(
 @schemathesis.serializer("application/x-ndjson")
 def ndjson(_context: Any, value: Any) -> bytes:
     return str(value).encode("utf-8", "replace")
+
+
+@schemathesis.hook
+def map_query(context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Leave the sessionId to the path: two different ones are refused, and nothing else of the request is tried."""
+    return {name: value for name, value in query.items() if name != "sessionId"} if query else query
 
 
 @schemathesis.hook

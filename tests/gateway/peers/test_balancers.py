@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.gateway.peers.conftest import StartPeers
 from tests.support.balancer import Balancer, running
@@ -54,6 +55,10 @@ async def test_each_sample_configuration_serves_sockets_streams_and_rest_over_tl
         for url in balancer.urls():
             async with asyncio.timeout(20):
                 await stream_a_call(http, url)
+                async with http.post(f"{url}/sessions", json={"sessionId": "a/b", "language": "en"}) as response:
+                    assert response.status == 200
+                async with http.get(URL(f"{url}/sessions/-?sessionId=a%2Fb", encoded=True)) as response:
+                    assert (await response.json())["sessionId"] == "a/b"
 
 
 @pytest.mark.parametrize(("name", "drain_delay"), [("nginx.conf", 0), ("haproxy.cfg", 0), ("Caddyfile", 2)], ids=str)

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
+from tests.support.sockets import Socket
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import parse_time
 from turnwire.store.sessions import SessionRecord
@@ -110,6 +111,46 @@ async def test_a_session_id_may_contain_any_characters(gateway: Gateway, session
     assert [event["sessionId"] for event in window["events"]] == [session_id]
     ended, _ = await complete(gateway, quote(session_id, safe=""))
     assert ended["sessionId"] == session_id
+
+
+@pytest.mark.parametrize("session_id", ["a/b", "-", "%2F", "a b+c", "x=y&sessionId=z", "日本語 🎙"])
+async def test_every_route_of_a_session_takes_its_id_in_the_query(gateway: Gateway, session_id: str) -> None:
+    await gateway.create(session_id)
+    path, query = "/sessions/-", f"?sessionId={quote(session_id, safe='')}"
+    assert (await gateway.get(path + query))["sessionId"] == session_id
+    event = await gateway.post(f"{path}/events{query}", new_event("e1"), status=201)
+    assert event["sessionId"] == session_id
+    assert (await gateway.get(f"{path}/events{query}&afterSeq=0"))["lastSeq"] == 1
+    assert (await gateway.get(f"{path}/stats{query}"))["sessionId"] == session_id
+    amended = await gateway.ask("PATCH", path + query, json={"language": "de"})
+    assert (amended["sessionId"], amended["language"]) == (session_id, "de")
+    command = {"commandId": "c", "command": "whisper", "payload": {"text": "Hello"}}
+    refused = await gateway.refused("POST", f"{path}/commands{query}", 409, json=command)
+    assert refused["code"] == "not_accepted"
+    bot = await Socket.connect(gateway, f"{path}/publish{query}")
+    assert (await bot.next("opened"))["session"]["sessionId"] == session_id
+    await bot.close()
+    assert (await gateway.post(f"{path}/complete{query}", {}))["sessionId"] == session_id
+    async with gateway.request("DELETE", f"{path}{query}&force=true") as response:
+        assert response.status == 204
+    await gateway.refused("GET", path + query, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "text"),
+    [
+        ("other", "sessionId=a", "the path must have -"),
+        ("-", "sessionId=a&sessionId=a", "given once"),
+        ("-", "sessionId=", "1 to 256 characters"),
+        ("-", "sessionId=%FF", "percent-encoded UTF-8"),
+        ("-", "sessionId=%2", "percent-encoded UTF-8"),
+    ],
+)
+async def test_a_session_id_in_the_query_is_unmistakable(gateway: Gateway, path: str, query: str, text: str) -> None:
+    await gateway.create("a")
+    refused = await gateway.refused("GET", f"/sessions/{path}?{query}", 400)
+    assert text in str(refused["message"])
+    assert (await gateway.get("/sessions/a?sessionId=a"))["sessionId"] == "a"
 
 
 # --- ending ----------------------------------------------------------------------------------------------------------

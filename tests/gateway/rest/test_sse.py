@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -182,3 +183,17 @@ async def test_an_event_stream_begins_with_the_session_even_after_its_end(gatewa
         assert first is not None
         assert (first["event"], first["id"], first["data"]["endReason"]) == ("session", None, "hangup")
         assert (await stream.until("caughtUp"))[-1]["data"] == {"seq": 2}
+
+
+async def test_what_stands_inside_a_message_breaks_none_of_its_lines(gateway: Gateway) -> None:
+    breaks = "a\u2028b\u2029c\u0085d"
+    session_id = await gateway.create(f"s-{breaks}", metadata={"note": breaks})
+    path = f"/sessions/{quote(session_id, safe='')}"
+    await gateway.post(f"{path}/events", new_event("e1", {"text": breaks}), status=201)
+    async with gateway.request("GET", f"{path}/events", headers=SSE) as response:
+        text = ""
+        while "event: caughtUp" not in text:
+            text += (await response.content.readline()).decode()
+        assert all(line.partition(":")[0] in ("retry", "event", "id", "data", "") for line in text.splitlines())
+        (session, event) = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    assert session["metadata"]["note"] == event["payload"]["text"] == breaks

@@ -137,6 +137,7 @@ async def test_opened_has_the_stored_head_and_the_limits(start_gateway: StartGat
         "maxBatchEvents": 5,
         "pingIntervalMs": 1500,
         "maxDepth": 9,
+        "minReceiveBytes": 278_528,  # 256 KiB, and room for what surrounds a payload
     }
     assert first.opened["session"]["metadata"] == {"caller": "+49 30"}
     assert first.opened["serverTime"].endswith("Z")

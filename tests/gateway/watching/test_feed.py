@@ -11,6 +11,7 @@ import pytest
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import SECONDS, RawSocket, Socket, publisher, subscriber, until
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
+from turnwire.protocol.limits import Limits
 
 FEED = {"type": "subscribe", "ref": "f", "feed": "sessions"}
 Sessions = dict[str, Any]
@@ -19,7 +20,8 @@ Sessions = dict[str, Any]
 async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple[Socket, Sessions]:
     """Open a feed. Returns it and the sessions it begins with, by id."""
     board = await subscriber(gateway, protocols=protocols)
-    assert await board.ask({**FEED, **fields}, "subscribed") == {"type": "subscribed", "ref": "f"}
+    subscribed = await board.ask({**FEED, **fields}, "subscribed")
+    assert subscribed == {"type": "subscribed", "ref": "f", "minReceiveBytes": Limits().receive_bytes}
     message = await board.next("sessions")
     assert message["ref"] == "f"
     started = [(session["startedAt"], session["sessionId"]) for session in message["sessions"]]

@@ -15,6 +15,7 @@ from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT, FeedSubscription
 from turnwire.protocol.codec import JSON, Codec
 from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.limits import Limits
 from turnwire.protocol.messages import Message, Session
 from turnwire.protocol.times import format_time
 from turnwire.store.event_log import EventLog
@@ -34,6 +35,7 @@ class Board:
     """The connection of a client that reads nothing until told to, and what there is to list."""
 
     codec: Codec = JSON
+    limits = Limits()
 
     def __init__(self, count: int, size: int) -> None:
         self.sessions = [session(number, size) for number in range(count)]
