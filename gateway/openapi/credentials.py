@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from turnwire.gateway.openapi.examples import TIME
 from turnwire.gateway.openapi.parts import JSON, operation
-from turnwire.gateway.openapi.schemas import TIME, Schema, ref
+from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.protocol.rights import MAX_PATTERNS, Scope
 
 SECURITY_SCHEMES: Final[Schema] = {
@@ -101,8 +102,7 @@ def _mint_request() -> Schema:
         },
         "ttl": {
             "anyOf": [{"type": "integer", "minimum": 1, "maximum": _MAX_TTL}, {"type": "null"}],
-            "default": _DEFAULT_TTL,
-            "description": "Lifetime in seconds.",
+            "description": f"Lifetime in seconds; {_DEFAULT_TTL} if left out.",
         },
     }
     return {"properties": properties, "required": ["sub", "scope", "sessions"]}
@@ -119,12 +119,10 @@ def _minted_token() -> Schema:
 def _revocation_request() -> Schema:
     one: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": _MAX_ID_CHARS}
     properties: Schema = {
-        name: {"anyOf": [one, {"type": "null"}], "default": None, "description": text}
-        for name, text in _REVOCABLE.items()
+        name: {"anyOf": [one, {"type": "null"}], "description": text} for name, text in _REVOCABLE.items()
     }
     properties["before"] = {
         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
-        "default": None,
         "description": "Credentials issued at this time or later are not revoked.",
     }
     given = [{"required": [name], "properties": {name: {"type": "string"}}} for name in _REVOCABLE]

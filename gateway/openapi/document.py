@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_schemas
+from turnwire.gateway.openapi.examples import SESSION_ID, TIME
 from turnwire.gateway.openapi.operations import parameters, paths
-from turnwire.gateway.openapi.schemas import SESSION_ID, TIME, Schema, ref, schemas
+from turnwire.gateway.openapi.schemas import Schema, ref, schemas
 from turnwire.protocol.messages import Limits
 from turnwire.version import __version__
 
@@ -79,7 +80,7 @@ def document(limits: Limits) -> Schema:
             "version": __version__,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/", "description": "This gateway"}],
+        "servers": [{"url": ".", "description": "This gateway, relative to this document"}],
         "security": SECURITY,
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths(limits),

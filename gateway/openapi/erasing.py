@@ -11,7 +11,7 @@ from turnwire.protocol.rights import Scope
 
 def erase(errors: Sequence[int]) -> Schema:
     """`errors`: the statuses of every route."""
-    force = {"enum": ["true", "false"], "default": "false"}
+    force = {"type": "string", "enum": ["true", "false"], "default": "false"}
     return operation(
         "eraseSession",
         "Erase a session",

@@ -8,8 +8,9 @@ from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
 from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.erasing import erase
+from turnwire.gateway.openapi.examples import EXAMPLES, SESSION_ID, TIME
 from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
-from turnwire.gateway.openapi.schemas import EXAMPLES, SESSION_ID, TIME, Schema, ref
+from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.gateway.openapi.sockets import publish, subscribe
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
@@ -88,14 +89,20 @@ def _list_sessions(limits: Limits) -> Schema:
         answers={"200": answer("A page of sessions.", "SessionList")},
         errors=LIST_ERRORS,
         parameters=[
-            parameter("status", "Only sessions with this status.", {"enum": list(get_args(SessionStatus))}),
+            parameter(
+                "status", "Only sessions with this status.", {"type": "string", "enum": list(get_args(SessionStatus))}
+            ),
             parameter("language", "Only sessions with exactly this language.", language),
             *_times(),
             parameter("endReason", "Only sessions with this end reason.", text),
             parameter("idPrefix", "Only sessions whose id begins with this text.", text),
             integer("minDurationMs", f"{ended} lasted at least this long.", None, 0),
             integer("maxDurationMs", f"{ended} lasted at most this long.", None, 0),
-            parameter("hasErrors", f"{ended} had errors (`true`) or none (`false`).", {"enum": ["true", "false"]}),
+            parameter(
+                "hasErrors",
+                f"{ended} had errors (`true`) or none (`false`).",
+                {"type": "string", "enum": ["true", "false"]},
+            ),
             integer("toolsFailed", f"{ended} had at least this many failed tool calls.", None, 0),
             integer("minResponseP95Ms", f"{ended} have at least this `responseP95Ms`.", None, 0),
             integer("minInterruptions", f"{ended} had at least this many interruptions.", None, 0),
@@ -106,7 +113,9 @@ def _list_sessions(limits: Limits) -> Schema:
                 {"type": "string", "minLength": 1, "maxLength": MAX_WORDS * 40},
                 example="breakfast",
             ),
-            parameter("order", "The order of `startedAt`.", {"enum": ["asc", "desc"], "default": "desc"}),
+            parameter(
+                "order", "The order of `startedAt`.", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}
+            ),
             integer("countUpTo", "Also count the sessions of all pages, up to this number.", None, 1, MAX_COUNT),
             limit("Sessions per page.", DEFAULT_LIST_LIMIT),
             parameter("cursor", "`nextCursor` of the previous page.", {"type": "string", "format": "turnwire-cursor"}),
@@ -166,7 +175,9 @@ def _read_session() -> Schema:
             integer("page", "The page, from 1 on; 1 by default.", None, 1),
             integer("offset", "Events to skip.", None, 0),
             limit(f"Events per page: {DEFAULT_PAGE_LIMIT} by default, {DEFAULT_OFFSET_LIMIT} with `offset`.", None),
-            parameter("order", "The order of the timestamps.", {"enum": ["asc", "desc"], "default": "asc"}),
+            parameter(
+                "order", "The order of the timestamps.", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}
+            ),
         ],
     )
 

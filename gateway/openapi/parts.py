@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from turnwire.gateway.openapi.schemas import EXAMPLES, Schema, ref
+from turnwire.gateway.openapi.examples import EXAMPLES
+from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.protocol.paging import MAX_INTEGER, MAX_LIMIT
 
 JSON = "application/json"

@@ -2,131 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 
+from turnwire.gateway.openapi.examples import EXAMPLES, TIME
 from turnwire.protocol import bodies, messages
 from turnwire.protocol.control.commands import MAX_TTL_MS, STANDARD
 from turnwire.protocol.figures import SessionStats
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
+from turnwire.protocol.token_messages import Auth
 
 Schema = dict[str, Any]
-
-SESSION_ID = "call-0001"
-TIME = "2025-12-21T10:30:00.000Z"
-
-SESSION: Schema = {
-    "sessionId": SESSION_ID,
-    "status": "active",
-    "language": "en",
-    "startedAt": TIME,
-    "endedAt": None,
-    "metadata": {"caller": "+4930123456"},
-    "lastSeq": 1,
-    "lastEventAt": "2025-12-21T10:30:01.250Z",
-    "endReason": None,
-    "figures": None,
-}
-FIGURES: Schema = {
-    "turns": 4,
-    "responseP50Ms": 640,
-    "responseP95Ms": 910,
-    "missed": 0,
-    "interruptions": {"byUser": 1, "byBot": 0},
-    "toolsFailed": 0,
-    "errors": 0,
-    "durationMs": 21400,
-    "talkMs": 16000,
-    "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
-}
-SUMS: Schema = {
-    "calls": 120,
-    "failed": 3,
-    "talkMs": 5_400_000,
-    "responseP50Ms": 640,
-    "responseP95Ms": 1310,
-    "missed": 4,
-    "interruptions": 31,
-    "toolsFailed": 2,
-    "errors": 1,
-}
-ENDED: Schema = {
-    **SESSION,
-    "status": "completed",
-    "endedAt": "2025-12-21T10:31:00.000Z",
-    "endReason": "hangup",
-    "figures": FIGURES,
-}
-HISTORY_EVENT: Schema = {
-    "eventId": "e1",
-    "type": "user_speech",
-    "payload": {"text": "I'd like to book a table for two."},
-    "timestamp": "2025-12-21T10:30:01.250Z",
-    "seq": 1,
-}
-EVENT: Schema = {"eventId": "e1", "sessionId": SESSION_ID, **HISTORY_EVENT}
-NEW_EVENT: Schema = {key: HISTORY_EVENT[key] for key in ("eventId", "type", "payload", "timestamp")}
-PAGE: Schema = {"total": 1, "page": 1, "limit": 20, "totalPages": 1}
-EXAMPLES: dict[str, Schema] = {
-    "Session": SESSION,
-    "Event": EVENT,
-    "EventIn": NEW_EVENT,
-    "EventBatchIn": {"events": [NEW_EVENT]},
-    "EventBatch": {"events": [EVENT]},
-    "EventPage": {"events": [EVENT], "lastSeq": 1, "nextAfterSeq": 1},
-    "SessionList": {"sessions": [SESSION, ENDED], "nextCursor": None, "count": {"value": 2, "exact": True}},
-    "SessionSums": {"groups": [{**SUMS, "key": "2025-12-21"}], "total": {**SUMS, "key": None}, "groupsLeftOff": 0},
-    "SessionHistory": {**SESSION, "events": [HISTORY_EVENT], "pagination": PAGE},
-    "SessionStats": {
-        "sessionId": SESSION_ID,
-        "lastSeq": 12,
-        "durationMs": 21400,
-        "turns": {"total": 4, "user": 2, "bot": 2},
-        "talk": {"userMs": 6200, "botMs": 9800, "overlapMs": 300, "userShare": 0.3875, "botShare": 0.6125},
-        "responses": {
-            "count": 2,
-            "lastMs": 640,
-            "p50Ms": 640,
-            "p95Ms": 910,
-            "maxMs": 910,
-            "missed": 0,
-            "each": [{"seq": 4, "ms": 910}, {"seq": 9, "ms": 640}],
-        },
-        "yield": {"count": 1, "p50Ms": 320, "p95Ms": 320, "maxMs": 320},
-        "overlaps": {"byUser": 1, "byBot": 0},
-        "interruptions": {"byUser": 1, "byBot": 0},
-        "silences": {"count": 1, "totalMs": 3400, "longestMs": 3400, "thresholdMs": 3000},
-        "tools": {"calls": 1, "failed": 0, "running": 0},
-        "errors": 0,
-        "usage": [
-            {
-                "kind": "llm",
-                "provider": "openai",
-                "model": "gpt-4.1",
-                "inputTokens": 2100,
-                "outputTokens": 140,
-                "audioSeconds": 0,
-                "characters": 0,
-                "cost": 0.0053,
-            }
-        ],
-        "lastLine": {"seq": 11, "side": "user", "text": "Thank you.", "interrupted": False, "durationMs": 900},
-    },
-    "CreateSession": {key: SESSION[key] for key in ("sessionId", "language", "metadata")},
-    "AmendSession": {"metadata": {"outcome": "booked", "draft": None}, "language": "de"},
-    "CompleteSession": {"status": "completed", "reason": "hangup"},
-    "CommandIn": {"commandId": "cmd-1", "command": "whisper", "payload": {"text": "Offer 10 %."}, "by": "ada"},
-    "CommandAnswer": {"commandId": "cmd-1", "state": "requested"},
-    "Health": {
-        "status": "ok",
-        "timestamp": TIME,
-        "service": "turnwire",
-        "version": "1.0.0",
-        "dependencies": {"mongodb": "up"},
-    },
-}
 
 _SENT = (
     bodies.CreateSession,
@@ -152,9 +41,9 @@ _ANSWERED = (
     SessionStats,
 )
 _SOCKET_MESSAGES = {
-    "PublisherCommand": messages.PublisherCommand,
+    "PublisherCommand": messages.PublisherCommand | Auth,
     "PublisherReply": messages.PublisherReply,
-    "SubscriberCommand": messages.SubscriberCommand,
+    "SubscriberCommand": messages.SubscriberCommand | Auth,
     "SubscriberPush": messages.SubscriberPush,
 }
 _PARTS_ANSWERED = {
@@ -199,6 +88,8 @@ def schemas(limits: Limits) -> dict[str, Schema]:
     _set_texts(made)
     _set_limits(made, limits)
     _set_times(made)
+    for schema in made.values():
+        _simplify(schema)
     for name, example in EXAMPLES.items():
         made[name]["examples"] = [example]
     return dict(sorted(made.items()))
@@ -249,9 +140,9 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
     an_id = {"minLength": 1, "maxLength": limits.id_chars}
     create, new_event = made["CreateSession"]["properties"], made["EventIn"]["properties"]
     create["language"] |= {"minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
-    create["sessionId"]["anyOf"][0] |= an_id | {"not": {"enum": [".", ".."]}}
+    create["sessionId"]["anyOf"][0] |= an_id | {"not": {"type": "string", "enum": [".", ".."]}}
     object_or_null: Schema = {"anyOf": [ref("JsonObject"), {"type": "null"}]}
-    create["metadata"] = {**object_or_null, "description": create["metadata"]["description"], "default": {}}
+    create["metadata"] = {**object_or_null, "description": create["metadata"]["description"]}
     new_event["eventId"] |= an_id
     new_event["payload"] = {**ref("JsonObject"), "description": "Any JSON object; stored and returned exactly."}
     amend = made["AmendSession"]["properties"]
@@ -267,17 +158,7 @@ def _set_limits(made: dict[str, Schema], limits: Limits) -> None:
             "has no NUL characters in keys, and only integers that fit in 64 bits, signed."
         ),
         "type": "object",
-        "propertyNames": {"pattern": "^[^\\u0000]*$"},
-        "additionalProperties": ref("JsonValue"),
-    }
-    made["JsonValue"] = {
-        "title": "JsonValue",
-        "description": "Any JSON value inside a JsonObject.",
-        "anyOf": [
-            {"type": ["null", "boolean", "string", "number"]},  # a bound for integers would bound 1e300 too
-            {"type": "array", "items": ref("JsonValue")},
-            ref("JsonObject"),
-        ],
+        "additionalProperties": True,  # generators of clients understand no recursive schema, and no propertyNames
     }
 
 
@@ -289,6 +170,32 @@ def _set_command_limits(command: Schema, an_id: Schema) -> None:
     names = ", ".join(f"`{name}`" for name in STANDARD)
     text = f"Any JSON object. The payloads of {names} have fixed shapes; others are refused."
     command["payload"] = {**ref("JsonObject"), "description": text}
+
+
+def _simplify(schema: Schema) -> None:
+    """Write a schema as generators of clients understand it.
+
+    They take an enum without a type for one of anything, an object without `additionalProperties` for an empty one, and
+    a field with a default for one that is always there.
+    """
+    _give_types(schema)
+    for field in schema.get("properties", {}).values():
+        _give_types(field)
+        default = field.pop("default", None)
+        if isinstance(default, str | int):
+            told = f"`{json.dumps(default).strip(chr(34))}` if left out."
+            field["description"] = f"{field['description']} {told}" if "description" in field else told
+
+
+def _give_types(schema: Schema) -> None:
+    for inner in (*schema.get("anyOf", ()), schema.get("items")):
+        if inner:
+            _give_types(inner)
+    if "enum" in schema and all(isinstance(value, str) for value in schema["enum"]):
+        schema["type"] = "string"
+    elif schema.get("type") == "object" and not schema.keys() & {"properties", "additionalProperties"}:
+        del schema["type"]
+        schema |= ref("JsonObject")
 
 
 def _set_times(made: dict[str, Schema]) -> None:

@@ -24,9 +24,15 @@ class HttpStream:
     def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None) -> None:
         self.guest = guest
         self.outbox = outbox
-        """The frames that wait for the client; None if the transport holds them."""
+        """The frames that wait for the client; None if the answer is written part by part."""
+        self.part_bytes = 0
+        """Size of the part that is being written, without an outbox."""
         self.end = end
         self._session_id = session_id
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self.part_bytes if self.outbox is None else self.outbox.size
 
     def check_alive(self, _now: float) -> None:
         if self.guest.may_expire and self.guest.due() == "expired":
@@ -74,7 +80,7 @@ class Streams:
                 guest.left(None)
 
     def _enter(self, guest: Guest, who: str) -> None:
-        self._connections.check_capacity()
+        self._connections.check_draining()
         if self._most and len(self._connections.followers) >= self._most:
             raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
         if not self._each.enter(who):

@@ -241,6 +241,9 @@ def test_frames_built_from_encoded_parts_equal_frames_encoded_whole(codec: Codec
     assert codec.session_frame("a", codec.encode_value(ENDED)) == codec.encode(ALL["session"])
     session, summary = codec.encode_value(LIVE), codec.encode_value(SUMMARY)
     assert codec.session_frame("f", session, summary) == codec.encode(ALL["session_summary"])
+    assert codec.sessions_frame("f", [session]) == codec.encode(SessionsPush("f", [LIVE]))
+    summaries = {"call-7": SUMMARY}
+    assert codec.sessions_frame("f", [session] * 2, summaries) == codec.encode(SessionsPush("f", [LIVE] * 2, summaries))
     payload = codec.encode_value({"text": "Grüe"})
     assert codec.signal_frame("a", "call-7", "interim", payload) == codec.encode(ALL["signal_push"])
 

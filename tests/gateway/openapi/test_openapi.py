@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 import pytest
@@ -17,7 +20,7 @@ from turnwire.gateway.access.credentials.minting import MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, mark_of
 from turnwire.gateway.openapi.credentials import CREDENTIAL_EXAMPLES, credential_schemas
 from turnwire.gateway.openapi.document import document
-from turnwire.gateway.openapi.schemas import EXAMPLES
+from turnwire.gateway.openapi.examples import EXAMPLES
 from turnwire.protocol import bodies, messages
 from turnwire.protocol.bodies import MintedToken
 from turnwire.protocol.codec import JSON
@@ -53,6 +56,37 @@ async def test_the_openapi_document_describes_exactly_the_routes_served(gateway:
     }
     served.remove(("get", "/static/{path}"))  # the files of the dashboard
     assert served == {(method, path) for method, path, _ in operations()}
+
+
+def schemas_in(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a document, with the name under which it is there."""
+    for name, inner in value.items() if isinstance(value, dict) else [("", each) for each in value]:
+        if isinstance(inner, dict):
+            yield name, inner
+        if isinstance(inner, dict | list):
+            yield from schemas_in(inner)
+
+
+def test_generators_of_clients_understand_every_schema() -> None:
+    components = DOCUMENT["components"]["schemas"]
+    refers = {
+        name: [of["$ref"].rpartition("/")[2] for _, of in schemas_in({name: each}) if "$ref" in of]
+        for name, each in components.items()
+    }
+    TopologicalSorter(refers).prepare()  # raises for a schema that reaches itself
+    for name, schema in schemas_in(components):
+        assert "propertyNames" not in schema, name
+        assert "default" not in schema, f"{name}: it would be taken for a field that is always there"
+        if schema.get("type") == "object":
+            assert "properties" in schema or "additionalProperties" in schema, f"{name}: an object without any field"
+        if "enum" in schema:
+            assert "type" in schema, name
+
+
+def test_the_openapi_document_finds_its_gateway_under_any_path() -> None:
+    (server,) = DOCUMENT["servers"]
+    for at, paths in (("http://host/openapi.json", "http://host/"), ("http://host/a/openapi.json", "http://host/a/")):
+        assert urljoin(at, server["url"]) == paths
 
 
 async def test_the_openapi_document_states_the_limits_in_force(start_gateway: StartGateway) -> None:
@@ -107,6 +141,7 @@ def test_the_shapes_of_credentials_are_described(kind: type[Shape]) -> None:
 def test_the_described_limits_of_credentials_are_those_in_force() -> None:
     _, made = msgspec.json.schema_components([MintRequest], ref_template="{name}")
     described = credential_schemas()["MintRequest"]["properties"]
+    del made["MintRequest"]["properties"]["ttl"]["default"]  # told in the description
     for name in ("sub", "ttl"):
         assert described[name].items() >= made["MintRequest"]["properties"][name].items()
 

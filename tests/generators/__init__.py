@@ -1,0 +1,1 @@
+"""Clients that generators make of the gateway's documents, for `make generators`."""
