@@ -116,7 +116,7 @@ async def test_a_call_is_erased_after_a_question_and_no_page_shows_it_any_more(
     await expect(page.get_by_role("dialog")).to_contain_text("Erase call-1 with all that was said")
     erase = page.get_by_role("button", name="Erase the call", exact=True)
     await erase.click()
-    await expect(page.get_by_role("alert")).to_contain_text("publisher")
+    await expect(page.get_by_role("alert")).to_have_text("Its bot is connected.")
     await check_access(page)
     await page.get_by_label("Cut off its bot").check()
     await erase.click()
