@@ -21,8 +21,17 @@ from turnwire.protocol.rights import Scope
 class HttpStream:
     """One streaming answer. `end` ends it; the client reconnects, and is refused then if it must be."""
 
-    def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        session_id: str | None,
+        end: Callable[[], None],
+        outbox: FrameOutbox | None,
+        scope: Scope = Scope.READ,
+    ) -> None:
+        """`session_id`: None for a stream about many sessions. `scope`: what it needs, for as long as it lasts."""
         self.guest = guest
+        self._scope = scope
         self.outbox = outbox
         """The frames that wait for the client; None if the answer is written part by part."""
         self.part_bytes = 0
@@ -46,7 +55,7 @@ class HttpStream:
         except StorageUnavailable:
             pass  # the rights stay as they are known
         else:
-            if not self.guest.principal.may(Scope.READ, self._session_id):
+            if not self.guest.principal.may(self._scope, self._session_id):
                 self.end()
 
 
@@ -62,12 +71,18 @@ class Streams:
 
     @contextmanager
     def begun(
-        self, request: web.Request, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None = None
+        self,
+        request: web.Request,
+        session_id: str | None,
+        end: Callable[[], None],
+        outbox: FrameOutbox | None = None,
+        *,
+        scope: Scope = Scope.READ,
     ) -> Iterator[HttpStream]:
         """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
         who = guest.address if guest.principal.kind == "anonymous" else guest.principal.id
-        stream = HttpStream(guest, session_id, end, outbox)
+        stream = HttpStream(guest, session_id, end, outbox, scope)
         with guest.counted():
             self._enter(guest, who)
             self._connections.followers.add(stream)

@@ -22,6 +22,7 @@ from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
+from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
@@ -29,6 +30,7 @@ from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.imports import ImportRoute
 from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
@@ -42,6 +44,7 @@ from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
     add_access_routes,
     add_command_routes,
+    add_import_routes,
     add_service_routes,
     add_session_routes,
     add_socket_routes,
@@ -146,6 +149,10 @@ class Gateway:
             StatsRoute(limits, sessions, requests, log),
         )
         add_command_routes(app, CommandRoutes(limits, bodies, requests))
+        importer = Importer(parts.context, sessions, requests)
+        add_import_routes(
+            app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
+        )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))

@@ -37,6 +37,6 @@ class InUse:
             "streams": (streams, config.max_streams),
             "live_sessions": (len(parts.sessions.live), config.max_live_sessions),
             "waiting_bytes": (parts.context.waiting.size, config.max_waiting_bytes),
-            "all_outbox_bytes": (connections.outbox_bytes, config.max_all_outbox_bytes),
+            "all_outbox_bytes": (connections.waiting_bytes, config.max_all_outbox_bytes),
         }
         return {name: size / most for name, (size, most) in used.items() if most}

@@ -146,7 +146,7 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "unsubscribed": Unsubscribed("a"),
     "command_state": CommandStatePush("c", "cmd-1", "requested"),
     "command_state_message": CommandStatePush("c", "cmd-1", "refused", "the caller has hung up"),
-    "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
+    "error_ref": Error(ErrorCode.NOT_FOUND, "Session x not found", False, "b"),
 }
 BOTH_SEND = ("ping", "auth")
 BOTH_GET = ("goaway", "expiring", "authenticated")
