@@ -48,7 +48,8 @@ async def end_calls(gateway: Gateway, numbers: range, **fields: Any) -> None:
 async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
-    await end_calls(gateway, range(1500))
+    for first, end in itertools.pairwise((0, 1, 1499, 1500)):  # within a range they begin in any order
+        await end_calls(gateway, range(first, end))
     page = await open_page(gateway.url)
     # How far the gateway counts in the time it has depends on the machine.
     await expect(page.locator(".group h2.recent")).to_have_text(re.compile(r"Recent [1-9][\d,]*\+"))
@@ -87,7 +88,7 @@ async def test_filters_apply_to_all_calls_and_are_kept_in_the_address(gateway: G
 async def test_the_oldest_calls_may_come_first_and_calls_that_end_come_last(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
-    for first, end in itertools.pairwise((0, 1, 109, 110)):  # within a range they end in any order
+    for first, end in itertools.pairwise((0, 1, 109, 110)):  # within a range they begin in any order
         await end_calls(gateway, range(first, end))
     page = await open_page(gateway.url)
     links = page.locator(".call-link")
