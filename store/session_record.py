@@ -50,9 +50,14 @@ class SessionRecord(Struct):
     life: int | None = None
     """Tells the session from one of the same id that was erased before it. None: of before there were lives."""
     importing: bool = False
-    """Whether it is a past call of which not all has been brought in yet, so that time does not end it."""
+    """Whether it is a past call whose end has not been brought in yet, so that its age does not end it."""
     holder: str | None = None
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it is a past call that is brought in, and that no publisher has claimed since."""
+        return self.importing and not self.epoch
 
     def session(self) -> Session:
         """Return the wire shape."""

@@ -49,7 +49,7 @@ class UnendedSession(Struct, frozen=True):
     latest: datetime
     """The session's start, or the timestamp of its last event, whichever is later."""
     importing: bool = False
-    """Whether it is being imported, so that its age says nothing."""
+    """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
 
     @property
     def signs(self) -> tuple[int, int, int]:
@@ -142,14 +142,14 @@ class SessionStore:
         """
         end = {"status": status, "endedAt": ended_at, "endReason": reason, "endedBy": by or uuid4().hex}
         duration = (ended_at - record.started_at) // _MILLISECOND
-        imported = {} if imported_at is None else _imported(imported_at)
+        imported = {} if imported_at is None else {"importing": False, "importedAt": imported_at}
         change = {**end, "durationMs": duration, **kept_figures(record), **imported}
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def note_imported(self, record: SessionRecord, now: datetime) -> None:
-        """Store that an imported session is whole and stays open."""
-        await self._update(this_life(record), {"$set": _imported(now)})
+        """Store when all that is known of an imported session was brought in; it stays open."""
+        await self._update(this_life(record), {"$set": {"importedAt": now}})
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
@@ -240,10 +240,6 @@ class SessionStore:
     async def close(self) -> None:
         await self._inserts.close()
         await self._endings.close()
-
-
-def _imported(now: datetime) -> Document:
-    return {"importing": False, "importedAt": now}
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:

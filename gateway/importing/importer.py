@@ -144,7 +144,7 @@ class Importer:
         if call.ends:
             await self._end(call)
             return "imported"
-        if record.importing or appended:
+        if created or appended:
             await self._patiently(lambda: self._context.store.sessions.note_imported(record, utc_now()))
         return "imported" if created or appended else "unchanged"
 

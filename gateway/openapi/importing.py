@@ -30,7 +30,7 @@ _OUTCOME: Schema = {
 
 def import_paths(errors: Sequence[int]) -> Schema:
     """`errors`: the statuses of every route that writes."""
-    switch = {"enum": ["true", "false"], "default": "false"}
+    switch = {"type": "string", "enum": ["true", "false"], "default": "false"}
     line = {"description": "NDJSON: a session on each line, with its `events`."}
     route = operation(
         "importSessions",

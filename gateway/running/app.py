@@ -108,7 +108,7 @@ class Gateway:
         self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
-        in_use = InUse(config, self.parts, self.connections)
+        in_use = InUse(config, self.parts, self.connections, self.arrivals)
         self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
         self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()

@@ -38,7 +38,7 @@ class _Seen(Struct):
         `looked`: when the signs were last read, on the loop's clock. Time since then does not count: newer signs may
         be in the store, or unable to get there.
         """
-        if self.session.importing:
+        if self.session.importing and not self.session.epoch:
             return False
         quiet = looked - self.since
         if reason == "abandoned":

@@ -12,6 +12,7 @@ from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.delete import delete
 from turnwire.commands.key import key
+from turnwire.commands.moving.options import export, import_
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 from turnwire.commands.size import size
@@ -35,6 +36,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size):
         app.command()(each)
+    app.command("import")(import_)
+    app.command()(export)
 
 
 def replay(

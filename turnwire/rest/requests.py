@@ -20,6 +20,7 @@ from turnwire.protocol.errors import TurnwireError
 from turnwire.protocol.messages import Limits, Shape
 
 _ANY = Limits()
+_NDJSON = "application/x-ndjson"
 _LINE_LIMIT = 64 * 1024 * 1024
 T = TypeVar("T")
 
@@ -53,8 +54,16 @@ class Rest:
 
     async def lines(self, url: URL) -> AsyncGenerator[bytes, None]:
         """Stream an answer, one line of JSON at a time."""
-        headers = {"Accept": "application/x-ndjson"}
+        headers = {"Accept": _NDJSON}
         async with self._response("GET", url, timeout=self._stream_timeout, headers=headers) as response:
+            async for line in _lines(response):
+                yield line
+
+    async def exchange(self, url: URL, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Send lines of JSON, in pieces, and stream the answer, one line at a time, while they are being sent."""
+        headers = {"Accept": _NDJSON, "Content-Type": _NDJSON}
+        timeout = self._stream_timeout
+        async with self._response("POST", url, timeout=timeout, headers=headers, data=chunks) as response:
             async for line in _lines(response):
                 yield line
 

@@ -119,3 +119,12 @@ async def test_only_an_admin_may_import(start_gateway: StartGateway, tmp_path: P
     refused = await guarded.refused("POST", "/import", 403, headers=headers, data=ndjson(past_call("a")))
     assert "admin" in refused["message"]
     assert (await bring(guarded, ndjson(past_call("a"))))[0]["result"] == "imported"
+
+
+async def test_an_imported_call_does_not_count_as_one_that_has_just_ended(gateway: Gateway) -> None:
+    await bring(gateway, ndjson(past_call("a", "Hello?")))
+    await gateway.create("b")
+    await gateway.post("/sessions/b/complete", {"reason": "hangup"})
+    async with gateway.request("GET", "/metrics") as response:
+        counted = [line for line in (await response.text()).splitlines() if "sessions_ended_total{" in line]
+    assert [line.rpartition(" ")[2] for line in counted if not line.endswith(" 0.0")] == ["1.0"]

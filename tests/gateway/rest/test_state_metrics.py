@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateways import Gateway, StartGateway, new_id
@@ -33,9 +36,10 @@ async def test_open_connections_are_counted_by_role(gateway: Gateway) -> None:
 async def test_the_used_share_of_each_bound_is_shown_unless_the_bound_is_turned_off(
     start_gateway: StartGateway,
 ) -> None:
-    gateway = await start_gateway(max_connections=4, max_live_sessions=10, max_streams=0)
+    gateway = await start_gateway(max_connections=4, max_live_sessions=10, max_live_bytes=1_000_000, max_streams=0)
     await publisher(gateway, await gateway.create())
-    assert await value(gateway, "bound_used_ratio", bound="connections") == 0.25
+    assert await value(gateway, "bound_used_ratio", bound="connections") == len(gateway.gateway.arrivals) / 4 > 0
+    assert 0.001 < (await value(gateway, "bound_used_ratio", bound="live_bytes") or 0) < 0.1
     assert await value(gateway, "bound_used_ratio", bound="live_sessions") == 0.1
     for bound in ("waiting_bytes", "all_outbox_bytes"):
         assert await value(gateway, "bound_used_ratio", bound=bound) == 0
@@ -52,11 +56,16 @@ async def test_each_end_is_counted_once_with_the_figures_of_its_call(gateway: Ga
     assert await value(gateway, "call_seconds_count") == 1
 
 
-async def test_an_end_at_another_gateway_is_counted_there_alone(start_gateway: StartGateway) -> None:
+async def test_an_end_at_another_gateway_is_counted_and_audited_there_alone(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
     here, there = await start_gateway(), await start_gateway()
     session_id = await here.create()
-    await there.post(f"/sessions/{session_id}/complete", {})
-    assert (await here.get(f"/sessions/{session_id}"))["status"] == "completed"
+    with caplog.at_level("INFO", "turnwire.audit"):
+        await there.post(f"/sessions/{session_id}/complete", {})
+        assert (await here.get(f"/sessions/{session_id}"))["status"] == "completed"
+    rows = [json.loads(each.getMessage()) for each in caplog.records if each.name == "turnwire.audit"]
+    assert [row["audit"] for row in rows if row.get("sessionId") == session_id] == ["session_ended"]
     assert await value(there, "sessions_ended_total", status="completed", reason="none") == 1
     assert await value(here, "sessions_ended_total", status="completed", reason="none") is None
 

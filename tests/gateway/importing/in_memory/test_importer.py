@@ -16,6 +16,8 @@ from tests.support.in_memory import MemoryGateway, Seat, event, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.importing.lines import Lines
+from turnwire.gateway.watching.feed import Change
+from turnwire.protocol.messages import SessionStatus
 from turnwire.protocol.past_calls.lines import ImportOutcome
 
 Json = Any
@@ -155,13 +157,27 @@ async def test_an_end_without_a_time_is_that_of_the_last_event(here: MemoryGatew
     assert (await here.requests.view("empty")).session.ended_at == "2024-05-01T10:00:00.000Z"
 
 
-async def test_a_call_kept_open_goes_on_and_may_be_completed_by_a_later_import(here: MemoryGateway) -> None:
+async def test_a_call_kept_open_stays_open_and_may_be_completed_by_a_later_import(join: StartMemory) -> None:
     begun = past_call(2, status="active", endedAt=None, endReason=None)
-    assert [await result(here, begun, keep_open=True) for _ in range(2)] == ["imported", "unchanged"]
-    record = await here.stored()
-    assert (record.importing, (await here.requests.view("s")).session.status) == (False, "active")
-    assert await result(here, past_call()) == "imported"
-    assert (await here.requests.view("s")).session.status == "completed"
+    first, second = join(), join()
+    assert [await result(first, begun, keep_open=True) for _ in range(2)] == ["imported", "unchanged"]
+    await first.parts.lazy_fields.flush()
+    second.start()
+    await pass_time(100)  # a session of this age expires otherwise
+    assert (await second.requests.view("s")).session.status == "active"
+    assert await result(second, past_call()) == "imported"
+    assert (await second.requests.view("s")).session.status == "completed"
+
+
+async def test_a_call_kept_open_that_a_bot_has_published_here_may_expire(join: StartMemory) -> None:
+    first, second = join(), join()
+    await bring(first, past_call(2, status="active", endedAt=None, endReason=None), keep_open=True)
+    await first.claim(await first.open("s"), Seat())
+    await first.parts.lazy_fields.flush()
+    await first.stop()
+    second.start()
+    await pass_time(100)
+    assert (await second.requests.view("s")).session.end_reason == "expired"
 
 
 async def test_a_call_that_a_bot_publishes_here_is_left_alone(here: MemoryGateway) -> None:
@@ -173,6 +189,36 @@ async def test_a_call_that_a_bot_publishes_here_is_left_alone(here: MemoryGatewa
     assert outcome == "different"
     assert "published" in text
     assert await here.log() == ["e1"]
+
+
+class Listener:
+    """A subscription to the feed that keeps the statuses it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+        self.told.append(change.session.status)
+
+    def erased(self, session_id: str) -> None:
+        raise AssertionError("nothing is erased")
+
+    def push(self) -> None:
+        """Nothing waits here."""
+
+
+async def test_the_feed_tells_of_a_past_call_only_when_a_bot_claims_it(here: MemoryGateway) -> None:
+    feed, listener = here.parts.feed, Listener()
+    feed.subscriptions.add(listener)
+    await bring(here, past_call(sessionId="ended"), keep_open=True)
+    await bring(here, past_call(status="active", endedAt=None, endReason=None), keep_open=True)
+    await feed.tick()
+    assert listener.told == []
+    live = await here.open("s")
+    await here.claim(live)
+    await here.append(live, event("next"))
+    await feed.tick()
+    assert listener.told == ["active"]
 
 
 async def test_a_missing_call_is_only_reported_when_asked_to_verify(

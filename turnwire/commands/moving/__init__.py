@@ -1,0 +1,1 @@
+"""Past calls, brought into a gateway and out of it."""

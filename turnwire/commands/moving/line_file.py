@@ -1,0 +1,61 @@
+"""A file of past calls as NDJSON, plain or gzipped, one call a line; or standard input, kept in a temporary file."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
+
+from turnwire.commands.console import fail
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 64 * 1024
+
+
+class LineFile:
+    """The lines of a file. They can be read several times."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self.name = name
+
+    @classmethod
+    def open(cls, path: Path) -> LineFile:
+        """`-` is standard input. Exits if the file cannot be read."""
+        if str(path) == "-":
+            kept = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+            return cls(kept, "standard input")
+        try:
+            return cls(path.open("rb"), str(path))
+        except OSError as error:
+            raise fail(f"cannot read {path}: {error.strerror}") from None
+
+    async def chunks(self, after: int) -> AsyncIterator[bytes]:
+        """Read the file in pieces, without its first `after` lines. Exits if it cannot be read."""
+        try:
+            unpacked = self._unpacked()
+            for _ in range(after):
+                while (piece := unpacked.readline(_CHUNK)) and not piece.endswith(b"\n"):
+                    pass
+            while chunk := unpacked.read(_CHUNK):
+                yield chunk
+        except (OSError, EOFError) as error:
+            raise fail(f"cannot read {self.name}: {error}") from None
+
+    def _unpacked(self) -> IO[bytes]:
+        self._file.seek(0)
+        packed = self._file.read(2) == _GZIP
+        self._file.seek(0)
+        return gzip.GzipFile(fileobj=self._file) if packed else self._file  # type: ignore[return-value]
+
+    async def left_out(self) -> list[str]:
+        """Return what of the source is not among its lines: nothing."""
+        return []
+
+    async def close(self) -> None:
+        self._file.close()
