@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +12,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import NARROWEST, WIDE, OpenPage
 from tests.browser.test_using_the_page import check_access
-from tests.support.gateways import Gateway
+from tests.support.gateways import Gateway, new_event
+from tests.support.sockets import publisher
 from turnwire import Publisher
 from turnwire.errors import CommandRefused
 from turnwire.protocol.control.messages import CommandPush
@@ -70,6 +72,7 @@ async def test_what_the_token_may_not_do_is_not_offered(gateway: Gateway, open_p
         page: Page = await open_page(f"{gateway.url}/#token={token_for(scope)}")
         await page.get_by_role("link", name="call-1").click()
         await expect(page.locator(".bubble")).to_have_count(1)
+        await expect(page.get_by_role("button", name="Erase the call …")).to_have_count(0)
         return await page.get_by_label("Act on the call").get_by_role("button").all_inner_texts()
 
     async with Publisher(gateway.url, "call-1") as call:
@@ -94,3 +97,30 @@ async def test_a_command_that_the_bot_no_longer_takes_is_told_and_not_lost(
         await bar.get_by_role("button", name="Say").click()
         await expect(bar.get_by_role("alert")).to_have_text("Say: no bot accepts say")
         await expect(bar.get_by_label("Text for the bot")).to_have_value("Offer 10 %.")
+
+
+async def test_a_call_is_erased_after_a_question_and_no_page_shows_it_any_more(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    bot = await publisher(gateway, "call-1")
+    await bot.acked(new_event("e1", {"text": "Hello?"}))
+    watching = await open_page(f"{gateway.url}/#/s/call-1")
+    await expect(watching.locator(".bubble")).to_have_text(re.compile("Hello"))
+    page = await open_page(
+        f"{gateway.url}/#token={token_for('session:read session:list session:delete')}", allowed=("409",)
+    )
+    await page.get_by_role("link", name="call-1").click()
+    await page.get_by_role("button", name="Erase the call …").click()
+    await page.get_by_role("button", name="Keep it").click()
+    await page.get_by_role("button", name="Erase the call …").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Erase call-1 with all that was said")
+    erase = page.get_by_role("button", name="Erase the call", exact=True)
+    await erase.click()
+    await expect(page.get_by_role("alert")).to_have_text("Its bot is connected.")
+    await check_access(page)
+    await page.get_by_label("Cut off its bot").check()
+    await erase.click()
+    await expect(page.get_by_role("heading", name="No calls yet")).to_be_visible()
+    await expect(watching.get_by_text("There is no call with this id yet.")).to_be_visible()
+    await expect(watching.locator(".bubble, .figures")).to_have_count(0)
+    await gateway.refused("GET", "/sessions/call-1", 404)

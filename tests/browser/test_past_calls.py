@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import OpenPage
+from tests.browser.test_using_the_page import have_calls
 from tests.support.gateways import Gateway, new_event
 
 AT_ONCE = 8
@@ -46,7 +48,8 @@ async def end_calls(gateway: Gateway, numbers: range, **fields: Any) -> None:
 async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
-    await end_calls(gateway, range(1500))
+    for first, end in itertools.pairwise((0, 1, 1499, 1500)):  # within a range they begin in any order
+        await end_calls(gateway, range(first, end))
     page = await open_page(gateway.url)
     # How far the gateway counts in the time it has depends on the machine.
     await expect(page.locator(".group h2.recent")).to_have_text(re.compile(r"Recent [1-9][\d,]*\+"))
@@ -80,6 +83,48 @@ async def test_filters_apply_to_all_calls_and_are_kept_in_the_address(gateway: G
     await expect(page.get_by_role("heading", name="No call matches")).to_be_visible()
     await page.get_by_role("button", name="Clear the filters").click()
     await expect(page.locator(".group h2.recent")).to_have_text("Recent 203")
+
+
+async def test_the_oldest_calls_may_come_first_and_calls_that_end_come_last(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    for first, end in itertools.pairwise((0, 1, 109, 110)):  # within a range they begin in any order
+        await end_calls(gateway, range(first, end))
+    page = await open_page(gateway.url)
+    links = page.locator(".call-link")
+    await page.get_by_label("Order").select_option("Oldest first")
+    await expect(links.first).to_have_text("call-0000")
+    await expect(page.locator(".group h2")).to_have_text("Past 110")
+    assert page.url.endswith("/#/?order=asc")
+    await page.reload()
+    await expect(links.first).to_have_text("call-0000")
+    scroll = "(list) => list.scrollTo(0, list.scrollHeight)"
+    await page.locator(".call-scroller").evaluate(scroll)  # reads the second page
+    table = page.get_by_role("table", name="Calls")
+    await expect(table).to_have_attribute("aria-rowcount", "110")
+    await end_calls(gateway, range(110, 111))
+    await expect(table).to_have_attribute("aria-rowcount", "111")
+    await page.locator(".call-scroller").evaluate(scroll)
+    await expect(links.last).to_have_text("call-0110")
+
+
+async def test_past_calls_show_their_own_figures_without_a_request_for_each(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await have_calls(gateway)
+    await gateway.post("/sessions/talk/complete", {})
+    page = await open_page(f"{gateway.url}/health/live")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(gateway.url)
+    row = page.locator(".call-row", has=page.get_by_role("link", name="Bot of done"))
+    await expect(row.locator(".latency")).to_have_text("response 900 ms p95")
+    await expect(row.locator(".turns")).to_have_text("turns 5, interrupted ✂ 1")
+    await expect(row.locator(".said")).to_contain_text("Sorry!")
+    await gateway.post("/sessions/talk-2/complete", {})
+    await expect(page.locator(".call-row.ended")).to_have_count(3)
+    await expect(page.locator(".call-row.ended .p95")).to_have_count(3)
+    assert [url for url in asked if "/stats" in url] == []
 
 
 async def test_live_calls_do_not_count_as_recent_calls(gateway: Gateway, open_page: OpenPage) -> None:

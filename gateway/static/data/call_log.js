@@ -90,7 +90,8 @@ export class CallLog extends Observable {
       this.#connection.renew(this);
     } else if (error.code === "not_found") {
       this.absent = true;
-      this.transcript = new Transcript(); // it may have been erased
+      this.session = null; // it may have been erased
+      this.transcript = new Transcript();
       this.lastSeq = 0;
       this.#connection.renew(this, UNKNOWN_RETRY_MS);
     } else {

@@ -1,7 +1,7 @@
 // A row of the list of calls: the session, its summary, and when something of it last arrived.
 import { field, lineOf, textOf, wordOf } from "./values.js";
 
-export function makeRow(session, summary = null) {
+export function makeRow(session, summary = figuresOf(session)) {
   return { session, summary, haystack: null, heardAt: Date.now(), botState: null, askedAt: null };
 }
 
@@ -10,6 +10,7 @@ export function updateRow(row, session, summary) {
   if (session.lastSeq > row.session.lastSeq) row.heardAt = Date.now();
   if (!isOlder(session, row.session)) row.session = session;
   if (summary && summary.throughSeq >= (row.summary?.throughSeq ?? 0)) row.summary = summary;
+  row.summary = figuresOf(row.session) ?? row.summary;
   row.haystack = null;
 }
 
@@ -41,7 +42,14 @@ export function haystack(row) {
   return row.haystack;
 }
 
-/** A summary like the feed's, made from a call's figures. */
+/** A summary like the feed's, with the 95th percentile of responses, from what an ended session says of itself; else null. */
+function figuresOf({ endedAt, lastSeq, figures }) {
+  if (endedAt === null || !figures) return null;
+  const { turns, lastLine, responseP95Ms: p95Ms, interruptions, toolsFailed, errors } = figures;
+  return { throughSeq: lastSeq, turns, lastLine, p95Ms, interruptions, toolsRunning: 0, toolsFailed, errors };
+}
+
+/** The same, made from a call's figures. */
 export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, tools, errors }) {
   const { running: toolsRunning, failed: toolsFailed } = tools;
   return {
@@ -49,6 +57,7 @@ export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, 
     turns: turns.total,
     lastLine,
     responseMs: responses.lastMs,
+    p95Ms: responses.p95Ms,
     interruptions,
     toolsRunning,
     toolsFailed,
@@ -59,6 +68,10 @@ export function summaryOf({ lastSeq, turns, lastLine, responses, interruptions, 
 /** Sorts rows newest first, as the gateway lists them. */
 export function newestFirst(a, b) {
   return compare(b.session.startedAt, a.session.startedAt) || compare(b.session.sessionId, a.session.sessionId);
+}
+
+export function oldestFirst(a, b) {
+  return newestFirst(b, a);
 }
 
 function compare(a, b) {

@@ -1,9 +1,9 @@
 // Which calls are shown. The gateway filters whatever it can; `supported` has the names of its parameters.
-import { haystack, isLive } from "./calls.js";
+import { haystack, isLive, newestFirst, oldestFirst } from "./calls.js";
 import { field, textOf } from "./values.js";
 
 /** The names of the filters that the list's address may contain. */
-export const FILTER_KEYS = ["q", "status", "language", "from", "to", "endReason", "bot", "errors", "slower"];
+export const FILTER_KEYS = ["q", "status", "language", "from", "to", "endReason", "bot", "errors", "slower", "order"];
 const LIVE = ["live", "initiated", "active"];
 
 /** When a day begins, or the day so many days later. `2026-11-28` is a day in the viewer's zone, `2026-11-28Z` one in UTC. */
@@ -47,6 +47,7 @@ const RULES = {
     here: (row, bot) => textOf(field(row.session.metadata, "bot")) === bot,
   },
   errors: { param: "hasErrors", ask: () => ({ hasErrors: "true" }) },
+  order: { param: "order", ask: (order) => ({ order }), here: () => true },
   slower: { param: "minResponseP95Ms", ask: (seconds) => ({ minResponseP95Ms: Math.round(Number(seconds) * 1000) }) },
 };
 
@@ -57,7 +58,7 @@ export function canFilter(supported, name) {
 }
 
 /**
- * `{query, knows, matches(row), shows(row), live(row)}`. `query`: the query for past calls. `knows`: whether `matches` can
+ * `{query, knows, compare, matches(row), shows(row), live(row)}`. `compare` sorts rows. `query`: the query for past calls. `knows`: whether `matches` can
  * test a row exactly as the gateway does. `shows`: whether a call from the gateway is shown. `live`: whether a live call is.
  */
 export function makeFilter(values, supported) {
@@ -71,6 +72,7 @@ export function makeFilter(values, supported) {
   if (supported.has("countUpTo")) query.countUpTo = 1000;
   return {
     query,
+    compare: query.order === "asc" ? oldestFirst : newestFirst,
     knows: asked.every(([name]) => RULES[name].here !== undefined && name !== "q"),
     matches: (row) => asked.every((each) => here(each, row)),
     shows: (row) => !text || haystack(row).includes(text),

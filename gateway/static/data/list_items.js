@@ -1,6 +1,6 @@
 // The items of the list of calls, in order: headings, calls, and gaps for past calls that are not in memory.
 import { attention, urgency } from "./attention.js";
-import { isLive, newestFirst } from "./calls.js";
+import { isLive, oldestFirst } from "./calls.js";
 
 /** The live calls that match the filter, grouped by whether they need attention. `now` is on this browser's clock. */
 export function liveGroups({ live, filter }, now) {
@@ -11,12 +11,12 @@ export function liveGroups({ live, filter }, now) {
     row.urgency = urgency(row.reasons);
     groups[row.urgency ? "attention" : "live"].push(row);
   }
-  groups.attention.sort((a, b) => b.urgency - a.urgency || newestFirst(a, b));
-  groups.live.sort(newestFirst);
+  groups.attention.sort((a, b) => b.urgency - a.urgency || filter.compare(a, b));
+  groups.live.sort(filter.compare);
   return groups;
 }
 
-/** `{items, count}` of the past calls: items as in `listItems`, and the number of calls as text. */
+/** `{items, label, count}` of the past calls: items as in `listItems`, their heading, and the number of calls as text. */
 export function pastItems(calls, now) {
   const { past, filter } = calls;
   const items = [];
@@ -29,14 +29,15 @@ export function pastItems(calls, now) {
     count += 1;
   };
   if (past.newerLeft) items.push({ key: "newer", kind: "newer" });
-  for (const row of [...past.fresh.values()].sort(newestFirst)) add(row);
+  for (const row of [...past.fresh.values()].sort(filter.compare)) add(row);
   past.pages.forEach(({ rows, count: left }, page) => {
     if (rows !== null) rows.forEach(add);
     else if (left > 0) items.push({ key: `gap ${page}`, kind: "gap", page, count: left });
     if (rows === null) count += left;
   });
   if (!past.atEnd) items.push({ key: "more", kind: "more" });
-  return { items, count: counted(past, filter, count) };
+  const label = filter.compare === oldestFirst ? "Past" : "Recent";
+  return { items, label, count: counted(past, filter, count) };
 }
 
 function counted(past, filter, count) {
@@ -61,6 +62,6 @@ export function listItems(groups, recent) {
     for (const row of rows) items.push({ key: `call ${row.session.sessionId}`, kind: "call", row, name });
   }
   if (recent.items.length === 0) return items;
-  items.push({ key: "heading recent", kind: "heading", name: "recent", label: "Recent", count: recent.count });
+  items.push({ key: "heading recent", kind: "heading", name: "recent", label: recent.label, count: recent.count });
   return items.concat(recent.items);
 }

@@ -1,4 +1,4 @@
-import { isLive, makeRow, newestFirst, summaryOf, updateRow } from "./calls.js";
+import { isLive, makeRow, oldestFirst, summaryOf, updateRow } from "./calls.js";
 import { Observable } from "./observable.js";
 import { askFigures, askJson, RestError, sessionPath } from "./rest.js";
 
@@ -8,10 +8,10 @@ const MOST_FRESH = 500;
 const PAGES_TO_CATCH_UP = 5;
 
 /**
- * A window onto the gateway's list of calls, newest first: consecutive pages, down to the very first call. Only pages
- * around the place last looked at are in memory; the others keep only their `count`.
+ * A window onto the gateway's list of calls, in the order of the filter: consecutive pages, down to the very last call.
+ * Only pages around the place last looked at are in memory; the others keep only their `count`.
  *
- * `last` of a page is its last row. `fresh` has the calls that began after all of the first page and have ended since.
+ * `last` of a page is its last row. `fresh` has the calls that come before all of the first page and have ended since.
  */
 export class PastCalls extends Observable {
   #generation = 0;
@@ -20,7 +20,7 @@ export class PastCalls extends Observable {
   #stale = false;
   #wanted = new Set();
   #looking = false;
-  #newest = null;
+  #first = null;
 
   constructor() {
     super(100);
@@ -37,7 +37,7 @@ export class PastCalls extends Observable {
     this.count = null;
   }
 
-  /** Start again with the newest calls. `filter`: see filter.js; null shows no calls. */
+  /** Start again with the first calls in the order of the filter. `filter`: see filter.js; null shows no calls. */
   show(filter) {
     this.#generation += 1;
     this.#busy = false;
@@ -46,7 +46,7 @@ export class PastCalls extends Observable {
     this.pages = [];
     this.fresh.clear();
     this.next = null;
-    this.#newest = null;
+    this.#first = null;
     this.atEnd = filter === null;
     this.loaded = filter === null;
     this.newerLeft = false;
@@ -63,12 +63,11 @@ export class PastCalls extends Observable {
       const cursor = this.next;
       const answer = await this.#read(cursor);
       return () => {
-        if (cursor === null) this.#newest = answer.sessions[0] ?? null;
+        if (cursor === null) this.#first = answer.sessions[0] ?? null;
         if (answer.count) this.count = answer.count;
         const rows = answer.sessions.map((session) => this.#row(session));
         this.pages.push({ cursor, rows, count: 0, last: rows.at(-1) ?? null });
-        this.next = answer.nextCursor;
-        this.atEnd = answer.nextCursor === null;
+        this.#goOnFrom(answer.nextCursor);
         this.loaded = true;
         this.#forget(this.pages.length - 1);
       };
@@ -83,9 +82,16 @@ export class PastCalls extends Observable {
       const answer = await this.#read(page.cursor);
       return () => {
         page.rows = answer.sessions.map((session) => this.#row(session));
+        page.last = page.rows.at(-1) ?? page.last;
+        if (index === this.pages.length - 1) this.#goOnFrom(answer.nextCursor);
         this.#forget(index);
       };
     });
+  }
+
+  #goOnFrom(cursor) {
+    this.next = cursor;
+    this.atEnd = cursor === null;
   }
 
   async #load(read) {
@@ -146,18 +152,22 @@ export class PastCalls extends Observable {
 
   #join(row) {
     if (this.count) this.count = { ...this.count, value: this.count.value + 1 };
-    if (!this.#isNewer(row)) this.#insert(row);
+    if (!this.#isBefore(row)) this.#insert(row);
     else if (this.fresh.size < MOST_FRESH) this.fresh.set(row.session.sessionId, row);
     else this.newerLeft = true;
   }
 
   /** Insert a row into its page, if that is in memory. If not, the row comes with the page. */
   #insert(row) {
-    const behind = this.pages.findIndex(({ last }) => last !== null && newestFirst(row, last) < 0);
+    const behind = this.pages.findIndex(({ last }) => last !== null && this.filter.compare(row, last) < 0);
     const page = behind >= 0 ? this.pages[behind] : this.atEnd ? this.pages.at(-1) : null;
     if (!page?.rows) return;
+    if (page.rows.length >= MOST_FRESH) {
+      this.newerLeft = true;
+      return;
+    }
     page.rows.push(row);
-    page.rows.sort(newestFirst);
+    page.rows.sort(this.filter.compare);
     page.last = page.rows.at(-1);
   }
 
@@ -180,8 +190,8 @@ export class PastCalls extends Observable {
     return null;
   }
 
-  #isNewer(row) {
-    return this.#newest === null || newestFirst(row, { session: this.#newest }) < 0;
+  #isBefore(row) {
+    return this.#first === null || this.filter.compare(row, { session: this.#first }) < 0;
   }
 
   /** Add the calls that ended while the feed was not heard. */
@@ -194,7 +204,9 @@ export class PastCalls extends Observable {
     }
     this.#stale = false;
     const generation = this.#generation;
-    let cursor = null;
+    // Newer calls are at the beginning or, with the oldest first, at the end.
+    const atEnd = this.filter.compare === oldestFirst && this.atEnd && this.pages.length > 0;
+    let cursor = atEnd ? this.pages.at(-1).cursor : null;
     try {
       for (let page = 0; page < PAGES_TO_CATCH_UP; page += 1) {
         const answer = await this.#read(cursor);
@@ -203,7 +215,7 @@ export class PastCalls extends Observable {
         if (answer.count) this.count = answer.count;
         const last = answer.sessions.at(-1);
         cursor = answer.nextCursor;
-        if (cursor === null || !this.#isNewer({ session: last })) return;
+        if (cursor === null || !(atEnd || this.#isBefore({ session: last }))) return;
       }
       this.newerLeft = true;
     } catch {

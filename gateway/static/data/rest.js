@@ -24,11 +24,15 @@ export function sessionPath(sessionId, rest = "") {
   return `sessions/${encodeURIComponent(sessionId)}${rest}`;
 }
 
-/** The answer to a request; `send` is posted as JSON. Throws RestError for an error answer, TypeError without a connection. */
-export async function ask(path, { accept = "application/json", signal, send } = {}) {
-  const sent = send && { method: "POST", body: JSON.stringify(send) };
+/** The answer to a request: a GET, or with `send`, which goes as JSON, a POST, or another `method`. Throws RestError for an error answer, TypeError without a connection. */
+export async function ask(path, { accept = "application/json", signal, send, method = send ? "POST" : "GET" } = {}) {
   const headers = { accept, ...credential.headers, ...(send && { "content-type": "application/json" }) };
-  const response = await fetch(new URL(path, document.baseURI), { headers, signal, ...sent });
+  const response = await fetch(new URL(path, document.baseURI), {
+    method,
+    headers,
+    signal,
+    body: send && JSON.stringify(send),
+  });
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header has whole seconds: smaller differences are ignored.
   if (date) clockOffset = Math.abs(date + 500 - Date.now()) < 1500 ? 0 : date + 500 - Date.now();

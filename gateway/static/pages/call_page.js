@@ -4,7 +4,7 @@ import { attention } from "../data/attention.js";
 import { CallFigures, CallLog } from "../data/call_log.js";
 import { summaryOf } from "../data/calls.js";
 import { callHref, route } from "../data/route.js";
-import { CompareWith } from "../parts/acting.js";
+import { CompareWith, EraseCall } from "../parts/acting.js";
 import { CallHead, lasted } from "../parts/call_head.js";
 import { CommandBar } from "../parts/command_bar.js";
 import { CopyButton } from "../parts/copy_button.js";
@@ -94,6 +94,7 @@ export function CallPage({ sessionId, seq, at, connection, calls }) {
         <h2>More</h2>
         <div class="acting">
           <${CompareWith} sessionId=${sessionId} known=${calls.ids().filter((id) => id !== sessionId)} />
+          <${EraseCall} sessionId=${sessionId} />
         </div>
       <//>
     </div>`

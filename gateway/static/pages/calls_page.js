@@ -27,7 +27,7 @@ export function CallsPage({ calls, values }) {
   const urgent = groups.attention.length;
   useTitle(`${urgent > 0 ? `(${urgent}) ` : ""}Calls · Turnwire`);
   const known = live.loaded && past.loaded;
-  const isFiltered = Object.values(values).some(Boolean);
+  const isFiltered = Object.entries(values).some(([name, value]) => value && name !== "order");
   const isEmpty = items.every((item) => item.kind === "more");
   const failure = live.failure ?? past.failure;
   return html`<main class="calls" aria-labelledby="calls-title">

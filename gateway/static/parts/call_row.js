@@ -37,13 +37,26 @@ export function CallRow({ past, row, now, narrow, focusable, onFocus }) {
       <${LastLine} row=${row} age=${age} />
       <${Reasons} reasons=${reasons} most=${narrow ? REASONS_ON_A_CARD : undefined} />
     </div>
-    <div role="cell" class="turns"><span class="unit">turns </span>${summary ? summary.turns : "–"}</div>
-    <div role="cell" class="latency"><span class="unit">response </span>${latency(summary?.responseMs)}</div>
+    <div role="cell" class="turns"><span class="unit">turns </span>${summary ? summary.turns : "–"}<${Cuts} summary=${summary} /></div>
+    <${Response} summary=${summary} ended=${endedAt !== null} />
     <div role="cell" class="duration">
       <span class="lasted" aria-label=${spokenDuration(ms)} role="img">${duration(ms)}</span>
       <span class="started">${endedAt ? "ended" : "started"} <${Moment} at=${endedAt ?? startedAt} /></span>
     </div>
   </div>`;
+}
+
+function Cuts({ summary }) {
+  const { byUser = 0, byBot = 0 } = summary?.interruptions ?? {};
+  const cuts = byUser + byBot;
+  if (cuts === 0) return null;
+  return html`<span class="cuts" title=${`Interrupted ${byUser}× by the user, ${byBot}× by the bot`}><span class="sr-only">, interrupted </span><span aria-hidden="true">✂ </span>${cuts}</span>`;
+}
+
+/** The latest response of a live call; the 95th percentile of an ended one. */
+function Response({ summary, ended }) {
+  const p95 = ended ? (summary?.p95Ms ?? null) : null;
+  return html`<div role="cell" class=${p95 === null ? "latency" : "latency is-p95"}><span class="unit">response </span>${latency(ended ? p95 : summary?.responseMs)}${p95 !== null && html`<span class="p95"> p95</span>`}</div>`;
 }
 
 function LastLine({ row, age }) {

@@ -51,6 +51,13 @@ export function Filters({ values, change, languages, live, urgent }) {
       <option value="">All languages</option>
       ${languages.map((language) => html`<option value=${language} key=${language}>${language}</option>`)}
     </select>
+    ${
+      can("order") &&
+      html`<select aria-label="Order" value=${values.order} onChange=${set("order")}>
+      <option value="">Newest first</option>
+      <option value="asc">Oldest first</option>
+    </select>`
+    }
     <details class="more-filters" open=${MORE.some((name) => values[name])}>
       <summary>More</summary>
       <div>
