@@ -34,7 +34,7 @@ from turnwire.protocol.messages import (
     SubscriberPush,
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
-from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging
+from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
 from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
 from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, TextTimedEvent
@@ -89,7 +89,9 @@ class Codec(FrameEncoder):
         check_containers(frame, limits.containers, text=self.text)
         try:
             command = self._plain_command.decode(frame)
-        except UNDECODABLE:
+        except UNDECODABLE as error:
+            if self.text and is_malformed_json(frame, error):
+                raise as_turnwire_error(error, limits) from None
             return self._decode_unusual(frame, limits)
         if type(command) is not PlainAppend:
             return self._checked_command(command, len(frame), limits)

@@ -21,13 +21,17 @@ UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionErro
 """What decoders raise. Before msgspec 0.21, its own errors are no ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that the value around a cut is itself too deep."""
+_TOKENS_PER_CONTAINER = 2
+"""A frame with more strings or escapes than so many for each container that it may have is not repaired: under the
+default limit a repair takes some 10 ms at most."""
+_SURROGATE_MARKS: Final = (b"\\ud", b"\\uD")
 
 
 def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -> Any:
     """Decode `data`, which is JSON (`text`) or MessagePack. Raises InvalidJson or InvalidMessage.
 
     A value too deep for the decoder is cut, but stays over the depth limit. A lone surrogate becomes bytes that are
-    not UTF-8, which only a `msgspec.Raw` accepts.
+    not UTF-8, which only a `msgspec.Raw` accepts. A frame that would take long to repair is refused whole.
     """
     while True:
         try:
@@ -40,11 +44,20 @@ def decode_salvaging(decoder: Any, data: bytes, limits: Limits, *, text: bool) -
 
 
 def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> bytes:
+    most = _TOKENS_PER_CONTAINER * limits.containers or len(data)
     if isinstance(error, RecursionError):
-        return (prune_deep_json if text else prune_deep_msgpack)(data, limits.depth + _MARGIN)
-    if text and type(error) is msgspec.DecodeError:
+        keep = limits.depth + _MARGIN
+        if not text:
+            return prune_deep_msgpack(data, keep, most)
+        return prune_deep_json(data, keep) if data.count(b'"') <= 2 * most else data
+    if text and type(error) is msgspec.DecodeError and 0 < sum(map(data.count, _SURROGATE_MARKS)) <= most:
         return mark_lone_surrogates(data)
     return data
+
+
+def is_malformed_json(data: bytes, error: Exception) -> bool:
+    """Return whether the decoder met what is no JSON and cannot be repaired: there is no surrogate in it."""
+    return type(error) is msgspec.DecodeError and not any(mark in data for mark in _SURROGATE_MARKS)
 
 
 def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
@@ -125,18 +138,25 @@ _COUNTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Arrays and maps: first byte → bytes of the count, and values for each item."""
 
 
-def prune_deep_msgpack(data: bytes, keep: int) -> bytes:
-    """Replace every non-empty container below `keep` levels of a MessagePack value by nil."""
+def prune_deep_msgpack(data: bytes, keep: int, most: int | None = None) -> bytes:
+    """Replace every non-empty container below `keep` levels of a MessagePack value by nil.
+
+    Return the value unchanged if more than `most` of the values in it take more than one byte.
+    """
     kept: list[bytes] = []
     start = position = 0
     left = [1]
     """Values still to come: of the frame itself, then of each open container."""
+    heads = 0
     while left and position < len(data):
         after = _SINGLE_BYTES.match(data, position, position + left[-1]).end()  # type: ignore[union-attr] # always
         if after > position:
             left[-1] -= after - position
             position = after
         else:
+            heads += 1
+            if most is not None and heads > most:
+                return data
             left[-1] -= 1
             size, children = _msgpack_head(data, position)
             if children:

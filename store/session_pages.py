@@ -21,7 +21,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _AT_ONCE = 500
-BATCH = 16
+BATCH = 8
 """Documents that the driver decodes at once, which nothing interrupts. With large metadata each may take 2 ms."""
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_SPAN = timedelta(days=365 * 100)

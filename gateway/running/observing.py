@@ -15,7 +15,6 @@ from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import JsonObject, SessionStatus
-from turnwire.protocol.rules import has_ended
 
 
 class GatewayObserver:
@@ -57,8 +56,6 @@ class GatewayObserver:
             self._announcer.changed(state, before)
         if self._search is not None and (state.ended or state.record.status != before):
             self._search.changed(state)
-        if state.ended and self._enders is not None and not has_ended(before):
-            self._enders.report_end(state.session_id, state.record.status, state.record.end_reason)
 
     def amended(self, state: SessionState, *, ours: bool) -> None:
         self.changed(state, state.record.status)
@@ -78,8 +75,11 @@ class GatewayObserver:
 
     def ended(self, state: SessionState) -> None:
         record = state.record
-        if not record.is_past:
-            self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+        if record.is_past:  # the import is audited as a whole
+            return
+        self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+        if self._enders is not None:
+            self._enders.report_end(state.session_id, record.status, record.end_reason)
 
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         if self._announcer is not None:

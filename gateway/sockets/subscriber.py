@@ -22,6 +22,7 @@ from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
+from turnwire.protocol.containers import TooManyContainers
 from turnwire.protocol.control.messages import SendCommand
 from turnwire.protocol.errors import (
     CloseCode,
@@ -129,6 +130,8 @@ class SubscriberConnection(GuestConnection):
                     await self.renew(command.token)
                 elif self.takes_command():
                     await self._handle(command)
+            except TooManyContainers as error:
+                self.refuse(error)
             except TurnwireError as error:
                 self.refuse(error, self.codec.ref_of(frame, self.limits))
             self.serving.frame_received()

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
+import msgspec
 
+from tests.support.gateways import new_event
 from tests.support.sockets import client_frame, publish_path
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 BOMB = gzip.compress(bytes(64 * 1024 * 1024), 6)
 """A body that is 1,000 times as large when inflated."""
+LARGE = {"items": [{"a": [number]} for number in range(4000)]}
+"""Metadata of 60 KB, which takes much more in memory."""
+LARGE_SESSIONS = 300
+LONG = "long"
+"""The session whose log is exported."""
 
 
 @asynccontextmanager
@@ -51,31 +60,148 @@ async def bombs(url: str, client: aiohttp.ClientSession) -> None:
         await asyncio.sleep(0)
 
 
-async def containers(url: str, client: aiohttp.ClientSession) -> None:
-    """Send frames of a million empty arrays."""
-    payload = '{"type":"signal","key":"k","payload":{"a":[' + ",".join(["[]"] * 330_000) + "]}}"
+# --- frames that cost much ------------------------------------------------------------------------------------------
+
+
+async def _frames(url: str, client: aiohttp.ClientSession, path: str, frame: str | bytes) -> None:
+    """Send the same frame again as soon as the one before is answered."""
+    protocols = (SUBPROTOCOL_MSGPACK,) if isinstance(frame, bytes) else ()
     while True:
         with suppress(aiohttp.ClientError, ConnectionError):
-            async with client.ws_connect(url + publish_path("bad", "en")) as socket:
+            async with client.ws_connect(url + path, protocols=protocols) as socket:
                 for _ in range(10):
-                    await socket.send_str(payload)
+                    await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
                     await socket.receive(timeout=20)
+
+
+async def containers(url: str, client: aiohttp.ClientSession) -> None:
+    """Send frames of a third of a million empty arrays."""
+    payload = '{"type":"signal","key":"k","payload":{"a":[' + ",".join(["[]"] * 330_000) + "]}}"
+    await _frames(url, client, publish_path("bad", "en"), payload)
+
+
+async def packed_containers(url: str, client: aiohttp.ClientSession) -> None:
+    """Send frames of strings that look like containers."""
+    message = {"type": "signal", "key": "k", "payload": {"a": ["\x10"] * 300_000}}
+    await _frames(url, client, publish_path("bad", "en"), msgspec.msgpack.encode(message).replace(b"\x10", b"\x90"))
 
 
 async def long_refs(url: str, client: aiohttp.ClientSession) -> None:
-    """Send pings whose ref has a million elements to echo."""
-    ping = '{"type":"ping","ref":[' + ",".join(["1"] * 500_000) + "]}"
-    while True:
-        with suppress(aiohttp.ClientError, ConnectionError):
-            async with client.ws_connect(f"{url}/subscribe") as socket:
-                for _ in range(10):
-                    await socket.send_str(ping)
-                    await socket.receive(timeout=20)
+    """Send pings whose ref has half a million elements to echo."""
+    await _frames(url, client, "/subscribe", '{"type":"ping","ref":[' + ",".join(["1"] * 500_000) + "]}")
 
 
-ATTACKS: dict[str, Callable[[str, aiohttp.ClientSession], Coroutine[Any, Any, None]]] = {
-    attack.__name__: attack for attack in (small_frames, bombs, containers, long_refs)
+async def broken_texts(url: str, client: aiohttp.ClientSession) -> None:
+    """Send frames of surrogate pairs that break off."""
+    await _frames(url, client, publish_path("bad", "en"), '{"type":"' + "\\ud83d\\ude00" * 85_000)
+
+
+async def lone_surrogates(url: str, client: aiohttp.ClientSession) -> None:
+    await _frames(url, client, publish_path("bad", "en"), '{"type":"' + "\\ud83d" * 170_000 + '"}')
+
+
+async def deep_texts(url: str, client: aiohttp.ClientSession) -> None:
+    """Send frames that are too deep and have many strings besides."""
+    deep = "[" * 2000 + "]" * 2000
+    frame = f'{{"type":"append","x":{deep},"y":[' + '"",' * 330_000 + "1]}"
+    await _frames(url, client, publish_path("bad", "en"), frame)
+
+
+async def deep_values(url: str, client: aiohttp.ClientSession) -> None:
+    """Send the same in MessagePack."""
+    frame = b"\x82\xa4type\xa6append\xa1x" + b"\x91" * 2000 + b"\xdd\x00\x07\x00\x00" + b"\xa1a" * 0x70000
+    await _frames(url, client, publish_path("bad", "en"), frame)
+
+
+# --- much that is asked for, and not read ---------------------------------------------------------------------------
+
+
+async def _at_once(count: int, again: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do the same without end, this many times at once."""
+
+    async def endlessly() -> None:
+        while True:
+            with suppress(aiohttp.ClientError, ConnectionError):
+                await again()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(endlessly())
+
+
+async def large_sessions(url: str, client: aiohttp.ClientSession) -> None:
+    """Create sessions with large metadata."""
+
+    async def again() -> None:
+        async with client.post(f"{url}/sessions", json={"language": "en", "metadata": LARGE}) as answer:
+            await answer.read()
+
+    await _at_once(4, again)
+
+
+async def make_large_sessions(url: str, client: aiohttp.ClientSession) -> None:
+    for number in range(LARGE_SESSIONS):
+        body = {"sessionId": f"large-{number}", "language": "en", "metadata": LARGE}
+        async with client.post(f"{url}/sessions", json=body) as answer:
+            assert answer.status in (200, 201), await answer.text()
+
+
+async def lists(url: str, client: aiohttp.ClientSession) -> None:
+    """Ask for long lists of large sessions, thirty at once."""
+
+    async def again() -> None:
+        async with client.get(f"{url}/sessions?limit=100") as answer:
+            await answer.read()
+
+    await _at_once(30, again)
+
+
+async def snapshots(url: str, _client: aiohttp.ClientSession) -> None:
+    """Subscribe to feeds of large sessions, and read nothing."""
+    commands = [{"type": "subscribe", "ref": f"f{n}", "feed": "sessions"} for n in range(4)]
+    subscribe = b"".join(client_frame(json.dumps(each).encode()) for each in commands)
+
+    async def again() -> None:
+        async with raw_socket(url, "/subscribe") as writer:
+            writer.write(subscribe)
+            await asyncio.sleep(2)
+
+    await _at_once(100, again)
+
+
+async def make_large_log(url: str, client: aiohttp.ClientSession) -> None:
+    async with client.ws_connect(url + publish_path(LONG, "en")) as socket:
+        await socket.receive_json()
+        for number in range(300):
+            event = new_event(f"e{number}", {"text": "x" * 100_000})
+            await socket.send_str(json.dumps({"type": "append", "events": [event]}))
+            await socket.receive_json()
+
+
+async def exports(url: str, _client: aiohttp.ClientSession) -> None:
+    """Ask for exports of a large log, and read nothing."""
+    port = int(url.rpartition(":")[2])
+    head = f"GET /sessions/{LONG}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n".encode()
+
+    async def again() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(head)
+        await asyncio.sleep(2)
+        writer.transport.abort()
+
+    await _at_once(50, again)
+
+
+Attack = Callable[[str, aiohttp.ClientSession], Coroutine[Any, Any, None]]
+ATTACKS: dict[str, Attack] = {
+    attack.__name__: attack
+    for attack in (
+        *(small_frames, bombs, containers, packed_containers, long_refs, broken_texts, lone_surrogates),
+        *(deep_texts, deep_values, large_sessions, lists, snapshots, exports),
+    )
 }
+SETUPS: dict[str, Attack] = {"lists": make_large_sessions, "snapshots": make_large_sessions, "exports": make_large_log}
+"""What is made before some of them."""
 
 
 async def main(name: str, url: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from turnwire.protocol.codec import JSON, MSGPACK
-from turnwire.protocol.containers import check_containers
+from turnwire.protocol.containers import TooManyContainers, check_containers
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Limits
 
@@ -33,6 +33,29 @@ def test_arrays_and_objects_of_a_message_are_counted_exactly(count: int, allowed
         with pytest.raises(InvalidMessage, match="at most 20 arrays and objects"):
             check_containers(data, MOST, text=text)
     check_containers(data, 0, text=text)
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        *(bytes([0xD4 + power, 0x90]) + b"\x90" * (1 << power) for power in range(5)),
+        *(bytes([0xCA + n]) + b"\x90" * size for n, size in enumerate((4, 8, 1, 2, 4, 8, 1, 2, 4, 8))),
+        b"\xa3\x90\x90\x90",
+        b"\xc4\x02\x90\x90",
+        b"\xc5\x00\x02\x90\x90",
+        b"\xdb\x00\x00\x00\x02\x90\x90",
+        b"\xc7\x02\x90\x90\x90",
+        b"\xc9\x00\x00\x00\x02\x90\x90\x90",
+        b"\x7f",
+        b"\xe0",
+        b"\xc0",
+    ],
+    ids=bytes.hex,
+)
+def test_bytes_inside_messagepack_values_are_not_taken_for_containers(scalar: bytes) -> None:
+    check_containers(b"\xdc\x00\x28" + scalar * 40 + b"\x90" * (MOST - 1), MOST, text=False)
+    with pytest.raises(TooManyContainers):
+        check_containers(b"\xdc\x00\x28" + scalar * 40 + b"\x90" * MOST, MOST, text=False)
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])

@@ -10,7 +10,7 @@ import pytest
 
 from turnwire.protocol import salvage
 from turnwire.protocol.codec import JSON, MSGPACK, Batch
-from turnwire.protocol.errors import ErrorCode, TurnwireError
+from turnwire.protocol.errors import ErrorCode, InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import BadEvent, EventIn, Limits, Subscribe
 from turnwire.protocol.salvage import mark_lone_surrogates, prune_deep_json, prune_deep_msgpack
 
@@ -290,3 +290,40 @@ def test_pruning_reads_every_messagepack_value_once(unit: bytes, monkeypatch: py
         data = unit * times
         prune_deep_msgpack(data, 80)
         assert heads <= len(data)
+
+
+# --- frames that would take long to repair ---------------------------------------------------------------------------
+
+FEW = Limits(containers=100)
+
+
+def deep_of_strings(count: int) -> tuple[bytes, bytes]:
+    """Return a JSON and a MessagePack frame of a good event and one with this many strings, far too deep."""
+    text = b'{"a":' + b"[" * 2000 + b'"",' * count + b'""' + b"]" * 2000 + b"}"
+    binary = b"\x81\xa1a" + b"\x91" * 2000 + b"\xdd" + (count + 1).to_bytes(4) + b"\xa1a" * (count + 1)
+    return json_frame(json_event("a"), json_event("b", text)), msgpack_frame(
+        msgpack_event("a"), msgpack_event("b", binary)
+    )
+
+
+def test_a_deep_frame_of_few_strings_is_repaired_and_one_of_many_refused_whole() -> None:
+    limits = Limits(containers=5000)
+    for codec, short, long in zip((JSON, MSGPACK), deep_of_strings(1000), deep_of_strings(30_000), strict=True):
+        assert outcome(codec.decode_publisher(short, limits)) == ["a", ("b", ErrorCode.INVALID_EVENT)]
+        with pytest.raises(InvalidMessage, match="deeper"):
+            codec.decode_publisher(long, limits)
+
+
+def test_a_frame_of_few_lone_surrogates_is_repaired_and_one_of_many_refused_whole() -> None:
+    def frame(count: int) -> bytes:
+        return json_frame(json_event("a"), json_event("b", b'{"t":"%s"}' % (b"\\ud800" * count)))
+
+    assert outcome(JSON.decode_publisher(frame(200), FEW)) == ["a", ("b", ErrorCode.INVALID_EVENT)]
+    with pytest.raises(InvalidJson):
+        JSON.decode_publisher(frame(201), FEW)
+
+
+def test_malformed_json_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnwire.protocol.codec.decode_salvaging", None)
+    with pytest.raises(InvalidJson, match="malformed"):
+        JSON.decode_publisher(json_frame(json_event("a"))[:-1] + b",}", FEW)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateways import Gateway, StartGateway, new_id
@@ -53,11 +56,16 @@ async def test_each_end_is_counted_once_with_the_figures_of_its_call(gateway: Ga
     assert await value(gateway, "call_seconds_count") == 1
 
 
-async def test_an_end_at_another_gateway_is_counted_there_alone(start_gateway: StartGateway) -> None:
+async def test_an_end_at_another_gateway_is_counted_and_audited_there_alone(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
     here, there = await start_gateway(), await start_gateway()
     session_id = await here.create()
-    await there.post(f"/sessions/{session_id}/complete", {})
-    assert (await here.get(f"/sessions/{session_id}"))["status"] == "completed"
+    with caplog.at_level("INFO", "turnwire.audit"):
+        await there.post(f"/sessions/{session_id}/complete", {})
+        assert (await here.get(f"/sessions/{session_id}"))["status"] == "completed"
+    rows = [json.loads(each.getMessage()) for each in caplog.records if each.name == "turnwire.audit"]
+    assert [row["audit"] for row in rows if row.get("sessionId") == session_id] == ["session_ended"]
     assert await value(there, "sessions_ended_total", status="completed", reason="none") == 1
     assert await value(here, "sessions_ended_total", status="completed", reason="none") is None
 
