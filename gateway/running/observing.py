@@ -75,8 +75,9 @@ class GatewayObserver:
 
     def ended(self, state: SessionState) -> None:
         record = state.record
-        if not record.is_past:
-            self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+        if record.is_past:  # the import is audited as a whole
+            return
+        self._metrics.calls.ended(record.status, record.end_reason, record.figures)
         if self._enders is not None:
             self._enders.report_end(state.session_id, record.status, record.end_reason)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
@@ -108,15 +109,16 @@ class _Pass:
 
     async def _send(self, known_bad: set[int]) -> None:
         first = self._answered
-        answers = self._rest.exchange(self._url, _large(self._source.chunks(first)))
-        async for line in answers:
-            outcome = decoded(line, ImportOutcome, self._url)
-            if outcome.result == "failed":
-                raise Unreachable(f"the gateway cannot store now: {outcome.message}")
-            self._answered = first + outcome.line
-            self._progress.advance(self._bar)
-            if self._answered not in known_bad:
-                self._take(outcome)
+        chunks = _large(self._source.chunks(first))
+        async with aclosing(self._rest.exchange(self._url, chunks)) as answers:
+            async for line in answers:
+                outcome = decoded(line, ImportOutcome, self._url)
+                if outcome.result == "failed":
+                    raise Unreachable(f"the gateway cannot store now: {outcome.message}")
+                self._answered = first + outcome.line
+                self._progress.advance(self._bar)
+                if self._answered not in known_bad:
+                    self._take(outcome)
 
     def _take(self, outcome: ImportOutcome) -> None:
         self.results[outcome.result] += 1
