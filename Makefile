@@ -161,10 +161,10 @@ redis:
 	  fi; \
 	fi
 
-# The sample files in docs/deploy are tested with the real nginx and HAProxy.
+# The sample files in docs/deploy are tested with the real nginx, HAProxy and Caddy, and with systemd's own check.
 balancers:
-	@for name in nginx haproxy; do \
-	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $$name >/dev/null; then \
+	@for name in nginx haproxy caddy systemd; do \
+	  if ! PATH="$$PATH:/usr/sbin:/usr/local/sbin:/usr/lib/systemd" command -v $$name >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	      echo "Installing $$name with apt-get." >&2; \
 	      export DEBIAN_FRONTEND=noninteractive; \

@@ -9,13 +9,14 @@ from msgspec import UNSET, UnsetType, field
 from turnwire.protocol.control.messages import State
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import (
+    TIMESTAMP,
     Event,
     EventIn,
     EventType,
     FinalStatus,
-    InitialStatus,
     JsonObject,
     Session,
+    SessionStatus,
     Shape,
     Timestamp,
 )
@@ -28,7 +29,8 @@ class CreateSession(Shape, forbid_unknown_fields=False):
     language: str
     session_id: str | None = None
     metadata: OrNull[JsonObject] = field(default_factory=dict)
-    status: OrNull[InitialStatus] = "initiated"
+    status: OrNull[SessionStatus] = "initiated"
+    started_at: TIMESTAMP = None
 
     def __post_init__(self) -> None:
         self.metadata = self.metadata or {}

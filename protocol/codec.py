@@ -96,11 +96,11 @@ class Codec(FrameEncoder):
         _check_count(len(command.events), limits)
         if ROUNDED.search(frame):
             raws = self._decode(self._raw_command, frame, limits).events
-            return Batch([self._decode_event(raw, limits) for raw in raws])
+            return Batch([self.decode_new_event(raw, limits) for raw in raws])
         if len(frame) > limits.event_bytes:  # only an event's own bytes can tell whether it is over the limit
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
-                return Batch([self._decode_event(raw, limits) for raw in raws])
+                return Batch([self.decode_new_event(raw, limits) for raw in raws])
         clear = limits.depth >= PLAIN_DEPTH and not self._may_hide_fault(frame, command)
         return Batch(_from_plain(command.events, limits, clear))
 
@@ -127,7 +127,7 @@ class Codec(FrameEncoder):
         if type(command) is Append and len(frame) <= limits.event_bytes and not ROUNDED.search(frame):
             return Batch([_checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
-        return Batch([self._decode_event(raw, limits) for raw in raws])
+        return Batch([self.decode_new_event(raw, limits) for raw in raws])
 
     def _checked_command(self, command: Any, size: int, limits: Limits) -> _Others:
         if type(command) is Signal:
@@ -152,7 +152,8 @@ class Codec(FrameEncoder):
             if not is_storable({"ref": ref}, limits.depth + 1):
                 raise InvalidMessage(f"ref must be a JSON value of no more than {limits.depth} levels, as in a payload")
 
-    def _decode_event(self, raw: Raw, limits: Limits) -> EventIn | BadEvent:
+    def decode_new_event(self, raw: Raw | bytes, limits: Limits) -> EventIn | BadEvent:
+        """Decode and check one event."""
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
@@ -163,13 +164,13 @@ class Codec(FrameEncoder):
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
 
-    def _cut_event(self, raw: Raw) -> EventIn:
+    def _cut_event(self, raw: Raw | bytes) -> EventIn:
         """Decode an event after cutting its timestamp, which msgspec might round up."""
         timed = self._text_timed.decode(raw)
         moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
         return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
 
-    def _event_id(self, raw: Raw, limits: Limits) -> str | None:
+    def _event_id(self, raw: Raw | bytes, limits: Limits) -> str | None:
         try:
             event_id = self._short(self._refs.decode(raw).event_id, limits.id_chars)
         except UNDECODABLE:
@@ -211,13 +212,13 @@ class Codec(FrameEncoder):
         check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
-            event = self._decode_event(Raw(body.strip() if self.text else body), limits)
+            event = self.decode_new_event(Raw(body.strip() if self.text else body), limits)
             if isinstance(event, BadEvent):
                 raise TurnwireError(event.code, event.message, [event.message])
             return [event], False
         raws = self._decode(self._raw_batch, body, limits).events
         _check_count(len(raws), limits)
-        decoded = [self._decode_event(raw, limits) for raw in raws]
+        decoded = [self.decode_new_event(raw, limits) for raw in raws]
         bad = [(index, event) for index, event in enumerate(decoded) if isinstance(event, BadEvent)]
         if bad:
             texts = [f"events[{index}]: {event.message}" for index, event in bad]
@@ -270,7 +271,7 @@ def _from_plain(plain_events: list[PlainEvent], limits: Limits, clear: bool) -> 
     return events
 
 
-def _size(raw: Raw) -> int:
+def _size(raw: Raw | bytes) -> int:
     return len(memoryview(raw))
 
 

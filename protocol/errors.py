@@ -144,7 +144,7 @@ class TooLarge(TurnwireError):
 
 class NoSuchSession(TurnwireError):
     def __init__(self, session_id: str) -> None:
-        super().__init__(ErrorCode.NOT_FOUND, f"there is no session {session_id!r}; create it with POST /sessions")
+        super().__init__(ErrorCode.NOT_FOUND, f"Session {session_id} not found")
 
 
 class SessionErased(NoSuchSession):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from msgspec import UNSET, Raw, UnsetType
 
-from turnwire.protocol.messages import Message, Shape
+from turnwire.protocol.messages import Message, Shape, Summary
 
 
 class _EventsFrame(Shape, tag_field="type", tag="events"):
@@ -19,6 +20,12 @@ class _SessionFrame(Shape, tag_field="type", tag="session"):
     ref: str
     session: Raw
     summary: Raw | UnsetType = UNSET
+
+
+class _SessionsFrame(Shape, tag_field="type", tag="sessions"):
+    ref: str
+    sessions: list[Raw]
+    summaries: dict[str, Summary] | UnsetType = UNSET
 
 
 class _SignalFrame(Shape, tag_field="type", tag="signal"):
@@ -78,6 +85,12 @@ class FrameEncoder:
         """Return a `session` push around an encoded session and, if given, an encoded summary."""
         added = UNSET if summary is None else Raw(summary)
         frame: bytes = self._encoder.encode(_SessionFrame(ref, Raw(session), added))
+        return frame
+
+    def sessions_frame(self, ref: str, sessions: Iterable[bytes], summaries: dict[str, Summary] | None = None) -> bytes:
+        """Return a `sessions` push around encoded sessions, with summaries if they are given."""
+        added = UNSET if summaries is None else summaries
+        frame: bytes = self._encoder.encode(_SessionsFrame(ref, [Raw(each) for each in sessions], added))
         return frame
 
     def signal_frame(self, ref: str, session_id: str, key: str, payload: bytes) -> bytes:

@@ -104,6 +104,11 @@ def same_event(stored: Event, event: EventIn) -> bool:
     return _canonical(stored.payload) == _canonical(event.payload)  # tells 1, 1.0 and true apart
 
 
+def same_object(stored: JsonObject, given: JsonObject) -> bool:
+    """Return whether two JSON objects are equal; `1`, `1.0` and `true` differ."""
+    return stored == given and _canonical(stored) == _canonical(given)
+
+
 # --- status ----------------------------------------------------------------------------------------------------------
 
 

@@ -180,6 +180,7 @@ class Store:
             for field in ("endReason", "language", *(f"metadata.{key}" for key in self.metadata_indexes)):
                 await sessions.create_index([(field, ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
             await sessions.create_index([("endedAt", ASCENDING)])
+            await sessions.create_index([("importedAt", ASCENDING)], sparse=True)
 
     async def close(self) -> None:
         await self.events.close()

@@ -24,6 +24,7 @@ class StorageProbe:
         self._answer = _UNKNOWN
         self._fresh_until = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
 
     async def is_up(self, patience: float | None = None) -> bool:
         return (await self.state(patience)).up
@@ -38,8 +39,14 @@ class StorageProbe:
             if loop.time() < self._fresh_until:
                 return self._answer
             self._task = loop.create_task(self._ask(), name="storage-ping")
+            self._asked_at = loop.time()
         await asyncio.wait([self._task], timeout=patience)
         return self._answer
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the ping under way was sent, which has met neither an answer nor an error; 0 without one."""
+        return 0.0 if self._task is None else asyncio.get_running_loop().time() - self._asked_at
 
     async def _ask(self) -> None:
         try:

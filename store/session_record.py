@@ -49,6 +49,8 @@ class SessionRecord(Struct):
     command_mark: CommandMark | None = None
     life: int | None = None
     """Tells the session from one of the same id that was erased before it. None: of before there were lives."""
+    importing: bool = False
+    """Whether it is a past call of which not all has been brought in yet, so that time does not end it."""
     holder: str | None = None
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
 
@@ -114,6 +116,7 @@ def document_of(record: SessionRecord) -> Document:
         "timeOrdered": record.time_ordered,
         "life": record.life,
         **({} if record.holder is None else {"holder": record.holder}),
+        **({"importing": True} if record.importing else {}),
     }
 
 
@@ -137,4 +140,5 @@ def record_of(document: Document) -> SessionRecord:
         command_mark=mark_of(document),
         life=document.get("life"),
         holder=document.get("holder"),
+        importing=document.get("importing", False),
     )

@@ -17,7 +17,7 @@ from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import SessionPages, SessionQuery
+from turnwire.store.session_pages import BATCH, SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -48,6 +48,8 @@ class UnendedSession(Struct, frozen=True):
     last_seq: int
     latest: datetime
     """The session's start, or the timestamp of its last event, whichever is later."""
+    importing: bool = False
+    """Whether it is being imported, so that its age says nothing."""
 
     @property
     def signs(self) -> tuple[int, int, int]:
@@ -57,7 +59,7 @@ class UnendedSession(Struct, frozen=True):
     @classmethod
     def of(cls, record: SessionRecord) -> UnendedSession:
         latest = max(record.started_at, record.last_event_at or record.started_at)
-        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest)
+        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest, record.importing)
 
 
 class SessionStore:
@@ -124,6 +126,8 @@ class SessionStore:
         ended_at: datetime,
         reason: str | None,
         by: str | None = None,
+        *,
+        imported_at: datetime | None = None,
         **unchanged: object,
     ) -> bool:
         """End the session. Return False if it has ended before: that end stands.
@@ -131,14 +135,21 @@ class SessionStore:
         `by` is unique to this end and the same in every attempt at it: two gateways may end a session equally, in the
         same millisecond. None makes a new one.
 
+        `imported_at`: when the session was brought in, if its end lies in the past.
+
         Writes the lazy fields of `record` too, unless the store has later ones. `unchanged` holds values that stored
         fields must still have, by their stored names.
         """
         end = {"status": status, "endedAt": ended_at, "endReason": reason, "endedBy": by or uuid4().hex}
         duration = (ended_at - record.started_at) // _MILLISECOND
-        change = {**end, "durationMs": duration, **kept_figures(record)}
+        imported = {} if imported_at is None else _imported(imported_at)
+        change = {**end, "durationMs": duration, **kept_figures(record), **imported}
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
+
+    async def note_imported(self, record: SessionRecord, now: datetime) -> None:
+        """Store that an imported session is whole and stays open."""
+        await self._update(this_life(record), {"$set": _imported(now)})
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
@@ -190,13 +201,16 @@ class SessionStore:
         return self._pages.between(after, before)
 
     async def ended_since(self, moment: datetime) -> list[str]:
-        """Return the ids of the sessions that ended at `moment` or later."""
-        found = self._sessions.find({"endedAt": {"$gte": moment}}, {"_id": 1}).to_list(length=None)
-        return [document["_id"] for document in await self._condition.ask(_READ, found)]
+        """Return the ids of the sessions that ended, or were imported, at `moment` or later."""
+        ids: list[str] = []
+        for name in ("endedAt", "importedAt"):
+            found = self._sessions.find({name: {"$gte": moment}}, {"_id": 1}).to_list(length=None)
+            ids += [document["_id"] for document in await self._condition.ask(_READ, found)]
+        return list(dict.fromkeys(ids))
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Return the sessions of these ids, in this order, skipping unknown ids."""
-        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).to_list(length=None)
+        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).batch_size(BATCH).to_list(length=None)
         documents = await self._condition.ask(_READ, found)
         by_id = {document["_id"]: document for document in documents if not is_erased(document)}
         return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
@@ -208,7 +222,7 @@ class SessionStore:
 
     async def unended(self) -> list[UnendedSession]:
         """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
-        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt"), 1)
+        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing"), 1)
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         documents = await self._condition.ask(_READ, cursor.to_list(length=None))
         return [
@@ -218,6 +232,7 @@ class SessionStore:
                 document["heartbeat"],
                 document["lastSeq"],
                 max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
+                document.get("importing", False),
             )
             for document in documents
         ]
@@ -225,6 +240,10 @@ class SessionStore:
     async def close(self) -> None:
         await self._inserts.close()
         await self._endings.close()
+
+
+def _imported(now: datetime) -> Document:
+    return {"importing": False, "importedAt": now}
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:

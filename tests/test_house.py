@@ -29,6 +29,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
+    "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -50,11 +51,13 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/http",
         "gateway/telemetry",
         "gateway/finding",
+        "gateway/importing",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-WITH_STORE = {f"gateway/{room}" for room in ("finding", "live", "sessions", "watching", "peers", "sockets", "rest")}
-WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/peers", "store", "protocol"}
+_USING_STORE = ("finding", "importing", "live", "sessions", "watching", "peers", "sockets", "rest")
+WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
+WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/importing", "gateway/peers", "store", "protocol"}
 
 
 @pytest.fixture(scope="module")

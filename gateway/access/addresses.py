@@ -38,6 +38,10 @@ class ClientAddresses:
                 break
         return _counted(address)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Return whether the socket's address is that of a trusted proxy."""
+        return self._trusts(_parse(peer))
+
     def _trusts(self, address: _Address | None) -> bool:
         if address is None:
             return self._trusts_unix

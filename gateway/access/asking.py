@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import hdrs, web
 
 from turnwire.gateway.access.asked import Asked
@@ -14,7 +16,7 @@ def asked_of(request: web.BaseRequest) -> Asked:
         method=request.method,
         path=request.rel_url.path,
         hosts=headers.getall(hdrs.HOST, ()),
-        peer=_peer(request),
+        peer=peer_of(request.transport),
         origins=headers.getall(hdrs.ORIGIN, ()),
         fetch_site=headers.get("Sec-Fetch-Site"),
         forwarded=headers.getall(hdrs.X_FORWARDED_FOR, ()),
@@ -32,7 +34,7 @@ def _is_socket(raw_path: str) -> bool:
     return parts[1:] == ["subscribe"] or (len(parts) == 4 and parts[1] == "sessions" and parts[3] == "publish")
 
 
-def _peer(request: web.BaseRequest) -> str:
-    transport = request.transport
+def peer_of(transport: asyncio.BaseTransport | None) -> str:
+    """Return the socket's address; empty for a UNIX socket."""
     name = None if transport is None else transport.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) and name else ""

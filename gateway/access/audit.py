@@ -35,6 +35,7 @@ Happening = Literal[
     "session_created",
     "session_ended",
     "session_erased",
+    "sessions_imported",
     "takeover",
     "token_minted",
     "revoked",
@@ -103,6 +104,9 @@ class Audit:
 
     def session_erased(self, session_id: str, principal: Principal, *, forced: bool) -> None:
         self._write("session_erased", sessionId=session_id, who=principal.id, forced=forced)
+
+    def sessions_imported(self, principal: Principal, count: int) -> None:
+        self._write("sessions_imported", who=principal.id, count=count)
 
     def takeover(self, session_id: str, principal: Principal, before: str) -> None:
         """Record that a publisher has taken over a session; `before`: the id of the previous publisher's principal."""

@@ -7,12 +7,14 @@ from typing import Final
 
 from aiohttp import web
 
+from turnwire.gateway.access.arrivals import Arrivals
+from turnwire.gateway.access.asked import Asked
 from turnwire.gateway.access.asking import asked_of
-from turnwire.gateway.access.door import Door
+from turnwire.gateway.access.door import Door, Opening, opening_of
 from turnwire.gateway.access.guests import Guest, Reception
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal
-from turnwire.protocol.errors import Overloaded
+from turnwire.protocol.errors import ErrorCode, Overloaded
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -23,22 +25,33 @@ _ADDRESS: Final = web.RequestKey("address", str)
 class Guard:
     """Admits a request to its route, together with its principal, and audits what the route refuses."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, arrivals: Arrivals) -> None:
         self._door = door
+        self._arrivals = arrivals
 
     async def __call__(self, request: web.Request, routed: Handler) -> web.StreamResponse:
-        """Return the route's answer. Raises Refusal, and what the route raises."""
+        """Return the route's answer. Raises Refusal, Overloaded, and what the route raises."""
         asked = asked_of(request)
-        principal = await self._door.admit(asked)
+        principal = await self._admit(request, asked)
         request[_PRINCIPAL] = principal
         request[_ADDRESS] = self._door.address_of(asked)
         try:
+            if opening_of(asked.method, asked.path) is not Opening.PROBE:
+                self._arrivals.admit(request.protocol, principal)
             return await routed(request)
         except Refusal as refusal:
             self._door.audit_refusal(refusal, asked, principal)
             raise
         except Overloaded as error:
             self._door.audit_limit(error, asked, principal)
+            raise
+
+    async def _admit(self, request: web.Request, asked: Asked) -> Principal:
+        try:
+            return await self._door.admit(asked)
+        except Refusal as refusal:
+            if refusal.code is ErrorCode.UNAUTHENTICATED:
+                self._arrivals.check_stranger(request.protocol)
             raise
 
 

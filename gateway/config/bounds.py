@@ -33,7 +33,13 @@ class BoundSettings(Settings):
         le=64 * 1024 * _MIB,
         description="Most bytes of events that wait for the storage, over all sessions.",
     )
-    max_connections: int = Field(20_000, ge=1, le=1_000_000, description="Most WebSocket connections.")
+    max_connections: int = Field(
+        20_000,
+        ge=1,
+        le=1_000_000,
+        description="Most connections, idle ones included; with authentication the last tenth is for those with a "
+        "credential.",
+    )
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
     max_bad_messages: int = Field(

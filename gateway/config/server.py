@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
+from urllib.parse import unquote
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from turnwire.gateway.config.sources import Settings
 
@@ -21,6 +22,18 @@ _CACHE_SIZE: Final = re.compile(r"[1-9][0-9]*[MG]")
 _REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://", "unix://")
 
 
+DEFAULT_DATABASE: Final = "turnwire"
+_DATABASES_OF_MONGODB: Final = ("admin", "config", "local")
+"""Databases that a URI may name for authentication, and that hold no application's data."""
+
+
+def database_in(uri: str) -> str | None:
+    """Return the name of the database in a URI of MongoDB; None without one, and for those of MongoDB itself."""
+    path = uri.partition("://")[2].partition("?")[0].partition("/")[2]
+    name = unquote(path)
+    return None if not name or name in _DATABASES_OF_MONGODB else name
+
+
 class ServerSettings(Settings):
     """Settings for the process."""
 
@@ -31,7 +44,10 @@ class ServerSettings(Settings):
         repr=False,
         description="URI of the MongoDB replica set or cluster. Without it, an embedded database is started.",
     )
-    mongodb_database: str = Field("turnwire", description="Name of the database that holds sessions and events.")
+    mongodb_database: str = Field(
+        DEFAULT_DATABASE,
+        description="Name of the database that holds sessions and events. It overrides a name in MONGODB_URI.",
+    )
     redis_url: str | None = Field(
         None, repr=False, description="URL of the Redis or Valkey server through which gateways inform each other."
     )
@@ -64,6 +80,14 @@ class ServerSettings(Settings):
         if value is not None and not value.startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _database_of_the_uri(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the database from MONGODB_URI, unless MONGODB_DATABASE is set."""
+        uri = given.get("mongodb_uri")
+        name = database_in(uri) if isinstance(uri, str) and given.get("mongodb_database") is None else None
+        return given if name is None else {**given, "mongodb_database": name}
 
     @field_validator("redis_url")
     @classmethod

@@ -89,11 +89,11 @@ class Connection:
         check_handshake(self.request)
         if not self._ws.can_prepare(self.request):
             raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
-        self.serving.connections.check_capacity()
+        self.serving.connections.check_draining()
 
     async def open(self) -> web.WebSocketResponse[bool]:
         """Finish the handshake. Raises Overloaded if no connection is accepted."""
-        self.serving.connections.check_capacity()
+        self.serving.connections.check_draining()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
         self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
@@ -116,6 +116,10 @@ class Connection:
     def outbox(self) -> FrameOutbox:
         assert self._outbox is not None, "the connection is not open yet"
         return self._outbox
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self.outbox.size
 
     async def _drain(self, frame: bytes) -> None:
         head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.protocol.errors import CloseCode
 
 _HELD_UP_TICKS = 3
+_SHED_REASON = "too much data waits for slow readers; reconnect and resume"
 
 
 class Liveness:
@@ -35,13 +37,20 @@ class Liveness:
         self._keep_within()
 
     def _keep_within(self) -> None:
-        """Close the slowest connections until the bytes that wait for the others are within the limit."""
-        waiting = self._connections.outbox_bytes
+        """End the slowest connections and streams until the bytes that wait for the others are within the limit."""
+        waiting = self._connections.waiting_bytes
         if not 0 < self._most_bytes < waiting:
             return
-        open_ones = [each for each in self._connections.connections if each.closing is None]
-        for connection in sorted(open_ones, key=lambda each: each.outbox.size, reverse=True):
-            waiting -= connection.outbox.size
-            connection.close(CloseCode.TRY_LATER, "too much data waits for slow readers; reconnect and resume")
+        for size, end in sorted(self._readers(), key=lambda reader: reader[0], reverse=True):
+            waiting -= size
+            end()
             if waiting <= self._most_bytes:
                 return
+
+    def _readers(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield the bytes that wait for each reader, and what ends it."""
+        for connection in self._connections.connections:
+            if connection.closing is None:
+                yield connection.waiting_bytes, partial(connection.close, CloseCode.TRY_LATER, _SHED_REASON)
+        for follower in self._connections.followers:
+            yield follower.waiting_bytes, follower.end

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, Protocol
 
-from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.protocol.errors import Overloaded
 
 Kind = Literal["publisher", "subscriber"]
@@ -18,7 +17,9 @@ class OpenConnection(Protocol):
     closing: asyncio.Task[None] | None
 
     @property
-    def outbox(self) -> FrameOutbox: ...
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the other side to read."""
+
     def check_alive(self, now: float) -> None: ...
     def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:
@@ -30,6 +31,10 @@ class OpenConnection(Protocol):
 
 class Follower(Protocol):
     """A session followed over HTTP."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the client to read."""
 
     def check_alive(self, now: float) -> None:
         """End the answer if the credential has expired."""
@@ -44,28 +49,24 @@ class Follower(Protocol):
 class OpenConnections:
     """The open connections and HTTP followers, which add and remove themselves."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self.connections: set[OpenConnection] = set()
         self.followers: set[Follower] = set()
         self.leaving = False
         """Whether the gateway is about to drain: it still serves, but reports that it is not ready."""
         self.draining = False
         """Whether the gateway is draining: it accepts no frames and no connections."""
-        self._most = most
 
-    def check_capacity(self) -> None:
-        """Raise Overloaded if no connection is accepted."""
+    def check_draining(self) -> None:
+        """Raise Overloaded if the gateway accepts no connection any more."""
         if self.draining:
             raise Overloaded("the gateway is going away; reconnect", limit=None)
-        if len(self.connections) + len(self.followers) >= self._most:
-            raise Overloaded(
-                f"the gateway has {self._most} connections, which is the limit; try again later", "connections"
-            )
 
     def count(self, kind: Kind) -> int:
         return sum(connection.kind == kind for connection in self.connections)
 
     @property
-    def outbox_bytes(self) -> int:
-        """Bytes that wait in the outboxes of all WebSockets."""
-        return sum(connection.outbox.size for connection in self.connections)
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for readers, of WebSockets and of streams."""
+        sockets = sum(connection.waiting_bytes for connection in self.connections)
+        return sockets + sum(follower.waiting_bytes for follower in self.followers)

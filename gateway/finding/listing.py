@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +14,7 @@ from msgspec.structs import replace
 from turnwire.gateway.finding.search import Search
 from turnwire.gateway.sessions.pages import Pages, Place, scan
 from turnwire.protocol.bodies import SessionCount
+from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import from_millis
 from turnwire.store.mongo import Store
@@ -29,13 +33,30 @@ class Listed(Struct, frozen=True):
 class Listing:
     """Asks the search, if there is one that knows all sessions; else reads session documents. Holds no state."""
 
-    def __init__(self, pages: Pages, store: Store, search: Search | None) -> None:
+    def __init__(self, pages: Pages, store: Store, search: Search | None, *, longest_wait: float) -> None:
+        """`longest_wait`: seconds that a request waits for its turn."""
         self._pages = pages
         self._store = store
         self._search = search
+        self._longest_wait = longest_wait
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold `Pages.turn` for the length of the block. Raises Overloaded if it has been the turn of others for too
+        long."""
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._longest_wait):
+                    await stack.enter_async_context(self._pages.turn())
+            except TimeoutError:
+                raise Overloaded("too many lists of sessions are asked for; try again", "lists") from None
+            yield
 
     async def find(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        """Return the page, with a count up to `count_up_to` unless that is None. Raises StorageUnavailable."""
+        """Return the page, with a count up to `count_up_to` unless that is None. To be called within a `turn`.
+
+        Raises StorageUnavailable.
+        """
         if not query.more and count_up_to is None and not query.ascending:
             return Listed(*await self._pages.find(query))
         if self._search is not None and self._search.ready:

@@ -15,6 +15,7 @@ from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.gathering import Gathering, text_in
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
+from turnwire.protocol.rules import status_after_event
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
@@ -203,7 +204,11 @@ class Search:
             await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last, record.life))
             indexed = last
         if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed, record.life)):
-            await self._write_texts(catalog, tail)  # the stored lastSeq may be behind
+            await self._write_texts(catalog, tail)  # the stored lastSeq may be behind, and so may the status
+            indexed = tail[-1].seq
+        if indexed and record.status == "initiated":
+            record.status = status_after_event(record.status)
+            await self._write(lambda: catalog.take([record], []))
 
     async def _write_texts(self, catalog: Catalog, events: Sequence[Event]) -> None:
         texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]

@@ -17,7 +17,7 @@ _MAX_AGE = 600
 _EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
 _API_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
-_PRIVATE = ("/sessions", "/stats", "/tokens")
+_PRIVATE = ("/sessions", "/stats", "/tokens", "/import")
 """Prefixes of paths whose answers hold conversations or credentials and must not be cached."""
 
 SECURITY_HEADERS = {

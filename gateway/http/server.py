@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
@@ -35,6 +35,15 @@ Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 
 
+class Arrivals(Protocol):
+    """Counts all connections, idle ones included."""
+
+    def came(self, protocol: asyncio.BaseProtocol, transport: asyncio.BaseTransport) -> None: ...
+    def left(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def has_place(self, protocol: asyncio.BaseProtocol) -> bool:
+        """Return whether the connection may stay after its answer."""
+
+
 class HttpRunner(Runner):
     """Serves an application. Every error, even an invalid HTTP request, is answered with the envelope, and every
     request is counted.
@@ -44,7 +53,8 @@ class HttpRunner(Runner):
     - `answered`: called with each request, its response (None if the client left before) and the seconds it took,
     - `header_timeout`: seconds for the head of a request, and for the rest of a body that no handler read,
     - `retry_after`: seconds after which a refused client may try again,
-    - `max_id_chars`: the request line has room for a percent-encoded id of this length.
+    - `max_id_chars`: the request line has room for a percent-encoded id of this length,
+    - `arrivals`: told of each connection when it comes and when it is gone.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class HttpRunner(Runner):
         header_timeout: float,
         retry_after: float,
         max_id_chars: int,
+        arrivals: Arrivals,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
@@ -67,9 +78,11 @@ class HttpRunner(Runner):
         self._answered = answered
         self._header_timeout = header_timeout
         self._retry_after = retry_after
+        self._arrivals = arrivals
 
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
+        arrivals = self._arrivals
         set_headers = self.app.on_response_prepare.send
 
         async def routed(request: web.Request) -> web.StreamResponse:
@@ -91,11 +104,13 @@ class HttpRunner(Runner):
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
                     if not was_routed(request):  # aiohttp sets no headers then
                         await set_headers(request, response)
+                if not arrivals.has_place(request.protocol):
+                    response.force_close()
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)
 
-        return _Server(handle, head_timeout=self._header_timeout, **plain.options)
+        return _Server(handle, head_timeout=self._header_timeout, arrivals=arrivals, **plain.options)
 
 
 def _allowed(request: web.Request, error: Exception) -> web.Response | None:
@@ -117,10 +132,11 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = ("_head", "_head_is_whole", "_head_timeout", "_head_timer")
+    __slots__ = ("_arrivals", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
 
-    def __init__(self, manager: web.Server, *, head_timeout: float, **kwargs: Any) -> None:
+    def __init__(self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
+        self._arrivals = arrivals
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head = b""
@@ -130,8 +146,10 @@ class _Connection(HttpProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
+        self._arrivals.came(self, transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._arrivals.left(self)
         self._stop_head_timer()
         super().connection_lost(exc)
 
@@ -203,9 +221,10 @@ class _Connection(HttpProtocol):
 
 
 class _Server(Server):
-    def __init__(self, handler: Any, *, head_timeout: float, **kwargs: Any) -> None:
+    def __init__(self, handler: Any, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
         super().__init__(handler, **kwargs)
         self._head_timeout = head_timeout
+        self._arrivals = arrivals
 
     def make_protocol(self, **options: Any) -> HttpProtocol:
-        return _Connection(self, head_timeout=self._head_timeout, **options)
+        return _Connection(self, head_timeout=self._head_timeout, arrivals=self._arrivals, **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
@@ -18,22 +18,32 @@ from turnwire.protocol.messages import Event, SessionStatus
 _log = logging.getLogger("turnwire.session")
 
 
-def advance(context: Context, state: SessionState, durable: Durable, *, needed: bool = False) -> list[Event]:
-    """Move the head over these events and show them to all who watch.
+Answer = Callable[[list[Event]], None]
 
-    There is no await in between, so a watcher that joins misses nothing and sees nothing twice. Returns the events in
-    their wire form if anybody watches or they are `needed`; else an empty list.
+
+def advance(
+    context: Context, state: SessionState, durable: Durable, answer: Answer | None = None, *, needed: bool = False
+) -> list[Event]:
+    """Move the head over these events, `answer` those who sent them, and show them to all who watch.
+
+    There is no await in between, so a watcher that joins misses nothing and sees nothing twice. The answer comes first:
+    it does not wait for a thousand watchers. Returns the events in their wire form if anybody watches or they are
+    `needed`; else an empty list. The answer is given the same.
     """
+    events: list[Event] = []
     if not durable.events:
-        return []
+        if answer is not None:
+            answer(events)
+        return events
     before = state.advance(durable, context.clock())
+    if needed or state.audience is not None:
+        events = durable.shaped(state.session_id)
+    if answer is not None:
+        answer(events)
     update_conversation(context, state, durable)
     context.observer.advanced(state, durable)
     if state.commands is not None:
         deliver(state, state.commands.learn(event for _, event in durable.events))
-    events: list[Event] = []
-    if needed or state.audience is not None:
-        events = durable.shaped(state.session_id)
     if state.audience is not None:
         state.audience.advanced(events)
     report_change(context, state, before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from turnwire.gateway.live.advancing import advance, fence
 from turnwire.gateway.live.catching_up import is_stale, refresh, verify
 from turnwire.gateway.live.context import Context
@@ -35,13 +37,17 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
         except LogRolledBack:
             await roll_back(context, state)
             continue
-        events = advance(context, state, durable, needed=any(each.done is not None for each in appends))
-        if durable.record is not None:
+        answer = partial(round_.answer, durable=durable)
+        needed = any(each.done is not None for each in appends)
+        if durable.record is None:
+            advance(context, state, durable, answer, needed=needed)
+        else:
+            events = advance(context, state, durable, needed=needed)
             adopt_end(context, state, durable.record)
             if durable.record.epoch > state.record.epoch:
                 fence(context, state, durable.record.epoch)
                 continue
-        round_.answer(events, durable)
+            answer(events)
         _tell(context, state, round_, appends[0])
         return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
@@ -29,7 +30,9 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return
-    ended_now = False if state.ended else await _end(context, state, item.status, item.reason, item.done)
+    ended_now = (
+        False if state.ended else await _end(context, state, item.status, item.reason, item.done, at=item.ended_at)
+    )
     if item.publisher is not None:
         item.publisher.completed(state.session())
     resolve(item.done, (state.session(), ended_now))
@@ -71,17 +74,24 @@ async def _end(
     reason: str | None,
     wanted: Wanted = None,
     *,
+    at: datetime | None = None,
     unchanged: Mapping[str, object] = _NOTHING,
 ) -> bool:
     """End the session in the store, provided the stored fields in `unchanged` have these values.
+
+    `at`: when it ended, if it is a past call; None: now.
 
     Return whether this end stands. Raises NoSuchSession.
     """
     sessions = context.store.sessions
     state.keep_figures(await final_figures(context, state))
-    ended_at, by = utc_now(), uuid4().hex
-    if await persist(lambda: sessions.end(state.record, status, ended_at, reason, by, **unchanged), wanted):
+    now, by = utc_now(), uuid4().hex
+    ended_at, imported_at = at or now, None if at is None else now
+    if await persist(
+        lambda: sessions.end(state.record, status, ended_at, reason, by, imported_at=imported_at, **unchanged), wanted
+    ):
         note_end(context, state, status, ended_at, reason)
+        context.observer.ended(state)
         context.observer.written(state)
         if context.figures and state.record.figures is None:
             context.observer.unread(state)

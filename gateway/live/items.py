@@ -86,6 +86,8 @@ class EndItem(Struct, eq=False):
     publisher: Sender | None = None
     done: asyncio.Future[tuple[Session, bool]] | None = None
     """The session, and whether this item ended it."""
+    ended_at: datetime | None = None
+    """When a past call ended that is brought in; None: now."""
 
 
 class ClaimItem(Struct, eq=False):

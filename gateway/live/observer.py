@@ -26,6 +26,9 @@ class Observer(Protocol):
     def claimed(self, state: SessionState) -> None:
         """The store has given a new epoch to a publisher here."""
 
+    def ended(self, state: SessionState) -> None:
+        """This gateway has ended the session in the store. Comes once for each session, over all gateways."""
+
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         """The session's publisher has sent a signal."""
 
@@ -35,8 +38,8 @@ class Observer(Protocol):
         While the list is open, this gateway must learn of events that other gateways store in the session.
         """
 
-    def unwritten(self, state: SessionState, *, status: bool = False) -> None:
-        """The store lacks fields of the record, or digests of the log; with `status`, it lacks the status."""
+    def unwritten(self, state: SessionState) -> None:
+        """The store lacks fields of the record, or digests of the log."""
 
     def written(self, state: SessionState) -> None:
         """The store has all fields of the record."""

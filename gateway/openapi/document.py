@@ -7,6 +7,7 @@ from typing import Any
 
 from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_schemas
 from turnwire.gateway.openapi.examples import SESSION_ID, TIME
+from turnwire.gateway.openapi.importing import import_schemas
 from turnwire.gateway.openapi.operations import parameters, paths
 from turnwire.gateway.openapi.schemas import Schema, ref, schemas
 from turnwire.protocol.messages import Limits
@@ -30,7 +31,7 @@ _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     400: ("The request is not valid.", "invalid_message", ["limit must be an integer from 1 to 100"]),
     401: ("The credential is missing or invalid.", "unauthenticated", "this credential has been revoked"),
     403: ("The credential does not allow this.", "forbidden", "this credential does not allow this"),
-    404: ("The session does not exist.", "not_found", f"there is no session '{SESSION_ID}'"),
+    404: ("The session does not exist.", "not_found", f"Session {SESSION_ID} not found"),
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body arrived too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: (
@@ -85,7 +86,7 @@ def document(limits: Limits) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths(limits),
         "components": {
-            "schemas": dict(sorted((schemas(limits) | credential_schemas()).items())),
+            "schemas": dict(sorted((schemas(limits) | import_schemas() | credential_schemas()).items())),
             "securitySchemes": SECURITY_SCHEMES,
             "parameters": parameters(limits),
             "headers": _HEADERS,

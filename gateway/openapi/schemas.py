@@ -105,7 +105,7 @@ def _finish(made: dict[str, Schema], limits: Limits) -> None:
     made["JsonObject"] = _json_object(limits)
     _set_times(made)
     for schema in made.values():
-        _simplify(schema)
+        simplify(schema)
 
 
 def _session_history(session: Schema) -> Schema:
@@ -138,13 +138,12 @@ def _set_texts(made: dict[str, Schema]) -> None:
         "sessionId": "Chosen by the client. If left out, the gateway makes a UUIDv7.",
         "language": "A language tag such as `en` or `de-DE`.",
         "metadata": "Any JSON object; returned exactly.",
-        "status": "The status that the session starts with.",
+        "status": "The status that a new session starts with: `initiated` or `active`. Any for an existing session.",
+        "startedAt": "When a call of the past began; now by default.",
     }
     for name, text in fields.items():
         made["CreateSession"]["properties"][name]["description"] = text
-    made["EventIn"]["properties"]["eventId"]["description"] = (
-        "Permanently unique in its session; sending it again is safe."
-    )
+    made["EventIn"]["properties"]["eventId"]["description"] = "Unique in its session for ever; safe to send again."
     made["Session"]["properties"]["lastSeq"]["description"] = "Events stored so far."
 
 
@@ -188,7 +187,7 @@ def _set_command_limits(command: Schema, an_id: Schema) -> None:
     command["payload"] = {**ref("JsonObject"), "description": text}
 
 
-def _simplify(schema: Schema) -> None:
+def simplify(schema: Schema) -> None:
     """Write a schema as generators of clients understand it.
 
     They take an enum without a type for one of anything, an object without `additionalProperties` for an empty one, and

@@ -12,7 +12,7 @@ from turnwire.gateway.http.body import BodyReader, not_empty
 from turnwire.gateway.http.media_types import JSON_TYPE, NDJSON, SSE, wanted_type
 from turnwire.gateway.http.query import Query, plain_integer, session_id_of
 from turnwire.gateway.rest.sse import SseRoute
-from turnwire.gateway.rest.streams import Streams
+from turnwire.gateway.rest.streams import HttpStream, Streams
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
@@ -23,8 +23,10 @@ from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMI
 from turnwire.protocol.rights import Scope
 from turnwire.store.event_log import EventLog
 
-WINDOW = 50
-"""Events read and sent at a time when the whole log is streamed."""
+FIRST_WINDOW, MAX_WINDOW = 8, 50
+"""Events read and sent at a time when the whole log is streamed: at first, and at most."""
+_PART_BYTES = 256 * 1024
+"""About the size of what is sent at a time, as long as events are of like size."""
 
 
 class EventRoutes:
@@ -90,8 +92,8 @@ class EventRoutes:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client is gone")
-        with self._streams.begun(request, session_id, transport.abort):
-            return await self._stream(request, view, after_seq)
+        with self._streams.begun(request, session_id, transport.abort) as stream:
+            return await self._stream(request, view, after_seq, stream)
 
     async def _window(self, view: View, after_seq: int, limit: int) -> web.Response:
         events: list[Event] = []
@@ -104,27 +106,40 @@ class EventRoutes:
     async def _read(self, view: View, first: int, last: int) -> list[Event]:
         return await self._log.read(view.session.session_id, first, last, view.life)
 
-    async def _stream(self, request: web.Request, view: View, after_seq: int) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, view: View, after_seq: int, stream: HttpStream) -> web.StreamResponse:
         """Stream the rest of the log, one event per line, in constant memory.
 
         Raises ConnectionResetError if the client stops reading.
         """
         last_seq = view.session.last_seq
+        window = FIRST_WINDOW
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
         while True:
             lines = b""
             if after_seq < last_seq:
-                events = await self._read(view, after_seq + 1, min(after_seq + WINDOW, last_seq))
+                events = await self._read(view, after_seq + 1, min(after_seq + window, last_seq))
                 lines = b"".join(one_line(JSON.encode(event)) + b"\n" for event in events)
+                after_seq = events[-1].seq if events else last_seq
+                window = next_window(len(events), len(lines))
             if not response.prepared:  # after the first read, which may still fail with an error answer
                 await response.prepare(request)
             if not lines:
                 break
-            try:
-                async with asyncio.timeout(self._slow_timeout):
-                    await response.write(lines)
-            except TimeoutError:
-                raise ConnectionResetError("the client has stopped reading") from None
-            after_seq = events[-1].seq
+            await self._write(response, lines, stream)
         await response.write_eof()
         return response
+
+    async def _write(self, response: web.StreamResponse, lines: bytes, stream: HttpStream) -> None:
+        stream.part_bytes = len(lines)
+        try:
+            async with asyncio.timeout(self._slow_timeout):
+                await response.write(lines)
+        except TimeoutError:
+            raise ConnectionResetError("the client has stopped reading") from None
+        finally:
+            stream.part_bytes = 0
+
+
+def next_window(count: int, size: int) -> int:
+    """Return how many events to read after `count` events had `size` bytes in all: few where they are large."""
+    return max(1, min(MAX_WINDOW, 2 * count, count * _PART_BYTES // max(size, 1)))

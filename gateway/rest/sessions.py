@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast, get_args
 
 import msgspec
 import uuid_utils
@@ -14,6 +15,7 @@ from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.access.session_quotas import SessionQuotas
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
@@ -29,14 +31,15 @@ from turnwire.protocol.bodies import (
     SessionHistory,
 )
 from turnwire.protocol.codec import JSON
-from turnwire.protocol.errors import InvalidMessage
-from turnwire.protocol.messages import Event, Limits
+from turnwire.protocol.errors import InvalidMessage, NoSuchSession
+from turnwire.protocol.messages import Event, InitialStatus, Limits
 from turnwire.protocol.paging import (
     DEFAULT_OFFSET_LIMIT,
     DEFAULT_PAGE_LIMIT,
     MAX_LIMIT,
     language_fault,
 )
+from turnwire.protocol.past_calls.times import past_time
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, object_fault
 from turnwire.store.event_log import EventLog
@@ -77,14 +80,31 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
+        if body.status not in get_args(InitialStatus):
+            return await self._existing(session_id)
         self._quotas.check_live(principal, session_id)
         await self._quotas.check(principal, session_id)
         session, created = await self._requests.create(
-            session_id=session_id, language=body.language, metadata=body.metadata, status=body.status
+            session_id=session_id,
+            language=body.language,
+            metadata=body.metadata,
+            status=cast("InitialStatus", body.status),
+            started_at=started_at,
         )
         if created:
             self._quotas.created(principal, session_id)
         return json_answer(session, replayed=not created)
+
+    async def _existing(self, session_id: str) -> web.Response:
+        """Answer a creation with the status of an ended session, which only an existing session may have."""
+        try:
+            view = await self._requests.view(session_id)
+        except NoSuchSession:
+            raise InvalidMessage(
+                "status must be initiated or active: no new session cannot begin with its end"
+            ) from None
+        return json_answer(view.session, replayed=True)
 
     async def amend_session(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)

@@ -21,12 +21,27 @@ from turnwire.protocol.rights import Scope
 class HttpStream:
     """One streaming answer. `end` ends it; the client reconnects, and is refused then if it must be."""
 
-    def __init__(self, guest: Guest, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        session_id: str | None,
+        end: Callable[[], None],
+        outbox: FrameOutbox | None,
+        scope: Scope = Scope.READ,
+    ) -> None:
+        """`session_id`: None for a stream about many sessions. `scope`: what it needs, for as long as it lasts."""
         self.guest = guest
+        self._scope = scope
         self.outbox = outbox
-        """The frames that wait for the client; None if the transport holds them."""
+        """The frames that wait for the client; None if the answer is written part by part."""
+        self.part_bytes = 0
+        """Size of the part that is being written, without an outbox."""
         self.end = end
         self._session_id = session_id
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self.part_bytes if self.outbox is None else self.outbox.size
 
     def check_alive(self, _now: float) -> None:
         if self.guest.may_expire and self.guest.due() == "expired":
@@ -40,7 +55,7 @@ class HttpStream:
         except StorageUnavailable:
             pass  # the rights stay as they are known
         else:
-            if not self.guest.principal.may(Scope.READ, self._session_id):
+            if not self.guest.principal.may(self._scope, self._session_id):
                 self.end()
 
 
@@ -56,12 +71,18 @@ class Streams:
 
     @contextmanager
     def begun(
-        self, request: web.Request, session_id: str, end: Callable[[], None], outbox: FrameOutbox | None = None
+        self,
+        request: web.Request,
+        session_id: str | None,
+        end: Callable[[], None],
+        outbox: FrameOutbox | None = None,
+        *,
+        scope: Scope = Scope.READ,
     ) -> Iterator[HttpStream]:
         """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
         who = guest.address if guest.principal.kind == "anonymous" else guest.principal.id
-        stream = HttpStream(guest, session_id, end, outbox)
+        stream = HttpStream(guest, session_id, end, outbox, scope)
         with guest.counted():
             self._enter(guest, who)
             self._connections.followers.add(stream)
@@ -74,7 +95,7 @@ class Streams:
                 guest.left(None)
 
     def _enter(self, guest: Guest, who: str) -> None:
-        self._connections.check_capacity()
+        self._connections.check_draining()
         if self._most and len(self._connections.followers) >= self._most:
             raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
         if not self._each.enter(who):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
+from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
@@ -21,6 +22,7 @@ from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
+from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
@@ -28,6 +30,7 @@ from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.imports import ImportRoute
 from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute, Siblings
 from turnwire.gateway.rest.sessions import SessionRoutes
@@ -35,11 +38,13 @@ from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
 from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.running import drain
+from turnwire.gateway.running.in_use import InUse
 from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
     add_access_routes,
     add_command_routes,
+    add_import_routes,
     add_service_routes,
     add_session_routes,
     add_socket_routes,
@@ -47,6 +52,7 @@ from turnwire.gateway.running.routes import (
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
+from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
@@ -89,7 +95,8 @@ class Gateway:
         self.parts = SessionParts(
             config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
         )
-        self.connections = OpenConnections(config.max_connections)
+        self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
+        self.connections = OpenConnections()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -101,6 +108,9 @@ class Gateway:
         self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
+        in_use = InUse(config, self.parts, self.connections, self.arrivals)
+        self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
+        self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
 
     def _make_quotas(self) -> SessionQuotas:
@@ -134,11 +144,15 @@ class Gateway:
         add_session_routes(
             app,
             self._make_session_routes(bodies),
-            ListingRoutes(limits, Listing(parts.pages, parts.store, self.search), Summing(parts.store, self.search)),
+            self._make_listing_routes(),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
         )
         add_command_routes(app, CommandRoutes(limits, bodies, requests))
+        importer = Importer(parts.context, sessions, requests)
+        add_import_routes(
+            app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
+        )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
@@ -149,6 +163,11 @@ class Gateway:
         add_socket_routes(app, publisher, SubscriberEndpoint(self._serving, subscriber, access))
         add_headers(app, config)
         return app
+
+    def _make_listing_routes(self) -> ListingRoutes:
+        config, parts = self.config, self.parts
+        listing = Listing(parts.pages, parts.store, self.search, longest_wait=config.rest_timeout)
+        return ListingRoutes(config.limits, listing, Summing(parts.store, self.search))
 
     def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
         parts, access = self.parts, self.access
@@ -168,17 +187,19 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
-            guard=Guard(self.access.door),
+            guard=Guard(self.access.door, self.arrivals),
             answered=self.metrics.http.answered,
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
+            arrivals=self.arrivals,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
 
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
+        self._periodic.begin(self._loop_stall.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         await self._rights.start(self._periodic)
@@ -226,7 +247,7 @@ class Gateway:
         yield "publishers", "Connected publishers.", publishers
         yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
-        yield "outbox_bytes", "Bytes that wait in the outboxes of WebSockets.", self.connections.outbox_bytes
+        yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.waiting_bytes
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is draining.", int(self.connections.draining)

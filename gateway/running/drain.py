@@ -30,10 +30,10 @@ class Return(Struct, frozen=True):
 async def drain(
     connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float, back: Return
 ) -> None:
-    """Send goaway, finish what is in flight, write the lazy fields, and close all connections with 1012.
+    """Send goaway, finish what is in flight, close all connections with 1012, and write the lazy fields meanwhile.
 
     Takes at most `seconds`. Frames that arrive from now on are ignored: they stay unacked, and their senders resume
-    elsewhere.
+    elsewhere. Lazy fields that are not written in time are found in the log again.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -43,9 +43,11 @@ async def drain(
         connection.goaway("restart", back.after + back.spread * place / len(leaving))
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
-            await finish_work(sessions, lazy_fields)
+            while sessions.at_work:
+                await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         _log.warning("some events could not be stored in time; they stay unacked")
+    writing = loop.create_task(_write_out(lazy_fields))
     for follower in tuple(connections.followers):
         follower.end()
     for connection in tuple(connections.connections):
@@ -55,11 +57,13 @@ async def drain(
         await asyncio.wait(closings, timeout=max(0.0, deadline - loop.time()))
     for connection in tuple(connections.connections):
         connection.abort()
+    await asyncio.wait([writing], timeout=max(0.0, deadline - loop.time()))
+    if not writing.done():
+        writing.cancel()
+        await asyncio.wait([writing])
+        _log.info("sessions whose documents are behind their logs: %d; the next start reads on there", len(lazy_fields))
 
 
-async def finish_work(sessions: LiveSessions, lazy_fields: LazyFields) -> None:
-    """Wait until nothing is in flight, then write the lazy fields."""
-    while sessions.at_work:
-        await asyncio.sleep(_POLL_SECONDS)
+async def _write_out(lazy_fields: LazyFields) -> None:
     while lazy_fields:
         await persist(lazy_fields.flush)

@@ -51,7 +51,7 @@ class GatewayObserver:
             self._search.advanced(state, durable)
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
-        self._lazy_fields.mark(state, status=state.record.status != before)
+        self._lazy_fields.mark(state)
         self._feed.changed(state, before)
         if self._announcer is not None:
             self._announcer.changed(state, before)
@@ -76,6 +76,10 @@ class GatewayObserver:
         if self._announcer is not None:
             self._announcer.claimed(state)
 
+    def ended(self, state: SessionState) -> None:
+        record = state.record
+        self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         if self._announcer is not None:
             self._announcer.signalled(state, key, payload)
@@ -84,8 +88,8 @@ class GatewayObserver:
         if self._announcer is not None:
             self._announcer.attention_changed(state)
 
-    def unwritten(self, state: SessionState, *, status: bool = False) -> None:
-        self._lazy_fields.mark(state, status=status)
+    def unwritten(self, state: SessionState) -> None:
+        self._lazy_fields.mark(state)
 
     def written(self, state: SessionState) -> None:
         self._lazy_fields.written(state)

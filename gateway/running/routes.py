@@ -12,6 +12,7 @@ from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
+from turnwire.gateway.rest.imports import ImportRoute
 from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
 from turnwire.gateway.rest.sessions import SessionRoutes
@@ -68,6 +69,10 @@ def add_session_routes(
 
 def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:
     app.router.add_post(f"/sessions/{_ID}/commands", taking(commands.command, SESSION_ID))
+
+
+def add_import_routes(app: web.Application, imports: ImportRoute) -> None:
+    app.router.add_post("/import", taking(imports.import_sessions, "keepOpen", "verify"))
 
 
 def add_access_routes(app: web.Application, access: AccessRoutes) -> None:

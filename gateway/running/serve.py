@@ -20,16 +20,23 @@ from turnwire.gateway.access.audit import configure_audit
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
+from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
 from turnwire.store.mongo import INSERT_LANES, Store
+from turnwire.store.probe import StorageProbe
 
 _BACKLOG: Final = 4096
 _STOP_SECONDS: Final = 9.5
 """Longest duration of a stop, drain included: supervisors kill a process after ten seconds."""
 _DATABASE_STOP_SECONDS: Final = 0.3
 """Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
+_PING_SECONDS: Final = 0.2
+"""How long a sign of life waits for the database's answer to a ping."""
+_STUCK_SECONDS: Final = 60.0
+"""The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
+process helps. A database that is away is no reason for one."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -103,6 +110,7 @@ class _Process:
         self._database_uri = ""
         self._store: Store | None = None
         self._member = Member.from_environment()
+        self._systemd = Systemd.from_environment()
         self._started = AsyncExitStack()
         """Stops everything that was started, except the database, in reverse order."""
 
@@ -133,6 +141,7 @@ class _Process:
         self._started.push_async_callback(gateway.drain)
         self._reload_on_signal(gateway)
         url = await self._listen(runner)
+        self._started.callback(self._begin_signs_of_life(gateway.probe))
         self._started.push_async_callback(gateway.leave)
         return url
 
@@ -147,11 +156,21 @@ class _Process:
         loop.add_signal_handler(signal.SIGHUP, reload)
         self._started.callback(loop.remove_signal_handler, signal.SIGHUP)
 
+    def _begin_signs_of_life(self, probe: StorageProbe) -> Callable[[], object]:
+        """Have systemd told that the process is alive. Return the function that ends this."""
+
+        async def is_well() -> bool:
+            await probe.state(_PING_SECONDS)
+            return probe.silence < _STUCK_SECONDS
+
+        return asyncio.create_task(self._systemd.keep_alive(is_well), name="signs of life").cancel
+
     def report_ready(self, url: str) -> None:
         if self._member is not None:
             self._member.ready()  # the parent logs for all workers
         else:
             _log.info("turnwire listening on %s", url)
+        self._systemd.ready()
 
     async def warn_if_database_is_away(self) -> None:
         if self._store is not None and not await self._store.ping():
@@ -162,6 +181,7 @@ class _Process:
 
     async def stop(self) -> None:
         """Stop listening, drain, close, and stop the embedded database, within _STOP_SECONDS after `drain_delay`."""
+        self._systemd.stopping()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.drain_delay + _STOP_SECONDS
         try:

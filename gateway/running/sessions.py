@@ -78,9 +78,14 @@ class SessionParts:
                 forget=self._forget,
             ),
         )
-        self.sessions = LiveSessions(self.context, most=config.max_live_sessions, rest_timeout=config.rest_timeout)
+        self.sessions = LiveSessions(
+            self.context,
+            most=config.max_live_sessions,
+            most_bytes=config.max_live_bytes,
+            rest_timeout=config.rest_timeout,
+        )
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
-        self.pages = Pages(self.context, self.sessions, self.lazy_fields)
+        self.pages = Pages(self.context, self.sessions)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )

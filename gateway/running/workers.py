@@ -19,6 +19,7 @@ import uvloop
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, cannot_listen, start_database, url_of
+from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
 from turnwire.store.embedded import die_with_parent
@@ -43,6 +44,7 @@ def run_workers(config: Config, count: int) -> None:
 
 async def _serve(config: Config, count: int) -> None:
     choose_mode(config)  # raises, before anything is started, for settings that must not be served
+    systemd = Systemd.from_environment()
     database = None if config.mongodb_uri is not None else await start_database(config)
     try:
         with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:
@@ -51,7 +53,7 @@ async def _serve(config: Config, count: int) -> None:
             settings = {"HOST": config.host, "PORT": str(port), "MONGODB_URI": uri}
             if database is not None and "TURNWIRE_INSERT_LANES" not in os.environ:
                 settings["TURNWIRE_INSERT_LANES"] = "1"  # the embedded database uses one core
-            await Workers(config, count, Path(folder), settings).serve()
+            await Workers(config, count, Path(folder), settings, systemd).serve()
     finally:
         if database is not None:
             await database.stop(kill_after=0.3)
@@ -87,9 +89,10 @@ class _Port:
 class Workers:
     """The workers of a parent process. Each place has a task that owns its worker's process."""
 
-    def __init__(self, config: Config, count: int, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, count: int, folder: Path, settings: Mapping[str, str], systemd: Systemd) -> None:
         self._config = config
         self._count = count
+        self._systemd = systemd
         self._folder = folder
         self._settings = settings
         self._places: list[_Worker | None] = [None] * count
@@ -110,8 +113,11 @@ class Workers:
             _log.info("turnwire listening on %s with %d workers", url, self._count)
             tasks = [loop.create_task(self._keep(place)) for place in range(self._count)]
             tasks.append(loop.create_task(self._replace_when_told()))
+            tasks.append(loop.create_task(self._systemd.keep_alive(_is_alive)))
+            self._systemd.ready()
             await self._stopping.wait()
             _log.info("stopping")
+            self._systemd.stopping()
         finally:
             for task in tasks:
                 task.cancel()
@@ -165,6 +171,11 @@ class Workers:
                     await older.stop()
             else:
                 _log.info("all workers have been replaced")
+
+
+async def _is_alive() -> bool:
+    """The parent is alive if this runs. It restarts workers itself."""
+    return True
 
 
 class _Worker:

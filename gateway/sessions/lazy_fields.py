@@ -12,6 +12,8 @@ from turnwire.store.sessions import MAX_UPDATES
 MOST_BEHIND = 64
 """The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. Opening the
 session after a crash reads these from the log."""
+_UPDATES_ALONE = 16
+"""Updates in one bulk of the embedded database. Acks wait for a bulk, at some 0.8 ms an update."""
 
 
 class LazyFields:
@@ -20,8 +22,8 @@ class LazyFields:
     Keeps `SessionState.unwritten` and `SessionState.stored_seq` up to date.
 
     What a crash loses can be read from the log again. So a gateway that is alone at its database writes the fields of a
-    call on only when its status changes, with every 64th event, and when its publisher has left: an update costs the
-    embedded database as much as the insert of many events.
+    live call only with every 64th event, and when its publisher has left: an update costs the embedded database as much
+    as the insert of many events.
     """
 
     def __init__(self, store: Store, stored_is_ahead: Callable[[str], None], *, shared: bool) -> None:
@@ -30,24 +32,25 @@ class LazyFields:
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._shared = shared
-        self._due: dict[SessionState, bool] = {}
-        """Session to whether its status is one of the unwritten fields."""
+        self._due: dict[SessionState, None] = {}
+        """In the order in which they became due."""
         self._writing = asyncio.Lock()
 
     def __contains__(self, state: SessionState) -> bool:
         return state in self._due
 
-    def __bool__(self) -> bool:
-        return bool(self._due)
+    def __len__(self) -> int:
+        return len(self._due)
 
-    def mark(self, state: SessionState, *, status: bool = False) -> None:
-        """Have the session's fields written with the next flush. `status`: whether the status is one of them."""
+    def mark(self, state: SessionState) -> None:
+        """Have the session's fields written with the next flush."""
         state.unwritten = True
-        self._due[state] = self._due.get(state, False) or status
+        self._due[state] = None
 
     def written(self, state: SessionState) -> None:
         """Note that all fields of the session have just been written elsewhere."""
-        if not state.log.full_pages and self._due.pop(state, None) is not None:
+        if not state.log.full_pages and state in self._due:
+            del self._due[state]
             state.unwritten = False
             state.stored_seq = state.record.last_seq
 
@@ -62,26 +65,23 @@ class LazyFields:
 
     async def flush_needed(self) -> None:
         """Write the due fields that somebody needs soon, and all pages. Raises as `flush` does."""
-        await self._write([state for state, status in self._due.items() if status or self._is_needed(state)])
+        await self._write([state for state in self._due if self._is_needed(state)])
 
     def _is_needed(self, state: SessionState) -> bool:
         on_call = state.publisher is not None and not state.ended
         behind = state.record.last_seq - state.stored_seq
         return self._shared or not on_call or behind >= MOST_BEHIND or bool(state.log.full_pages)
 
-    async def flush_statuses(self) -> None:
-        """Write the sessions whose status is not in the store yet. Needed before a query that filters by status."""
-        async with self._writing:
-            pass  # wait for a flush under way: what it writes is no longer due, but not stored yet
-        await self._write([state for state, status in self._due.items() if status])
-
     async def _write(self, states: Sequence[SessionState]) -> None:
-        for start in range(0, len(states), MAX_UPDATES):
+        size = MAX_UPDATES if self._shared else _UPDATES_ALONE
+        for start in range(0, len(states), size):
             async with self._writing:
-                await self._write_some(states[start : start + MAX_UPDATES])
+                await self._write_some(states[start : start + size])
 
     async def _write_some(self, states: Sequence[SessionState]) -> None:
-        due = {state: self._due.pop(state) for state in states if state in self._due}
+        due = [state for state in states if state in self._due]
+        for state in due:
+            del self._due[state]
         try:
             lost = await self._lost(due)
             sure = [state for state in due if state.session_id not in lost]
@@ -91,9 +91,9 @@ class LazyFields:
                 state.stored_seq = head
                 await self._save_full_pages(state)
         except BaseException:
-            for state, status in due.items():
+            for state in due:
                 if not state.erased:
-                    self.mark(state, status=status)
+                    self.mark(state)
             raise
         for state in due:
             state.unwritten = state in self._due

@@ -13,6 +13,7 @@ from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.loading import load
+from turnwire.gateway.sessions.memory import Memory, size_of
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
@@ -22,13 +23,15 @@ from turnwire.store.waiting import storage_deadline
 class LiveSessions:
     """The live sessions of this gateway, by sessionId."""
 
-    def __init__(self, context: Context, *, most: int, rest_timeout: float) -> None:
-        """Hold at most `most` sessions. `rest_timeout`: seconds that a creation waits for the database's indexes."""
+    def __init__(self, context: Context, *, most: int, most_bytes: int, rest_timeout: float) -> None:
+        """Hold at most `most` sessions, which take about `most_bytes`; 0 bytes is no limit. `rest_timeout`: seconds
+        that a creation waits for the database's indexes."""
         self.live: dict[str, LiveSession] = {}
         self.prepared = asyncio.Event()
         """Set once the database has been reached and has its indexes."""
         self._context = context
         self._most = most
+        self.memory = Memory(most_bytes)
         self._rest_timeout = rest_timeout
         self._opening: dict[str, asyncio.Task[None]] = {}
         self.finish_erasure: Callable[[str], Awaitable[object]] = _nothing
@@ -45,7 +48,7 @@ class LiveSessions:
         """Return the live session, loaded if it is not in memory.
 
         It may be evicted at the next await unless the caller holds it (`LiveSession.held`). Raises NoSuchSession,
-        StorageUnavailable, and Overloaded if all sessions that fit in memory are in use.
+        StorageUnavailable, and Overloaded if memory is full of sessions that are in use.
         """
         while (live := self.live.get(session_id)) is None:
             await _outcome(self._opening.get(session_id) or self._begin_opening(session_id))
@@ -65,16 +68,26 @@ class LiveSessions:
         loaded = await load(self._context.store, session_id)
         live = self._adopt(loaded.record, as_of)
         if loaded.lagged:
-            self._context.observer.unwritten(live.state, status=True)
+            live.state.stored_seq = loaded.stored_seq
+            self._context.observer.unwritten(live.state)
         if loaded.rolled_back:
             self._context.observer.rolled_back(live.state)
 
     def _adopt(self, record: SessionRecord, as_of: int) -> LiveSession:
-        if len(self.live) >= self._most and not self._evict_one():
-            raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later", "memory")
+        self._make_room(record)
+        self.memory.enter(record)
         live = self.live[record.session_id] = LiveSession(self._context, record)
         live.state.log.as_of = as_of
         return live
+
+    def _make_room(self, record: SessionRecord) -> None:
+        """Evict idle sessions until this one fits in. Raises Overloaded if it does not."""
+        if len(self.live) >= self._most and not self._evict_one():
+            raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later", "memory")
+        size = size_of(record)
+        while not self.memory.has_room(size):
+            if not self._evict_one():
+                raise Overloaded("the live sessions take all the memory that they may; try again later", "memory")
 
     def _evict_one(self) -> bool:
         return any(map(self.evict, tuple(self.live.values())))
@@ -84,6 +97,7 @@ class LiveSessions:
         if not live.idle:
             return False
         self.live.pop(live.session_id, None)
+        self.memory.leave(live.session_id)
         forget_timer(live.state)
         return True
 
@@ -95,6 +109,8 @@ class LiveSessions:
         """
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
+        if record.session_id not in self.live:
+            self._make_room(record)  # before the store has a session that nobody was told of
         as_of = self._context.store.events.troubles
         created = await self._context.store.sessions.create(record)
         if created:
@@ -149,6 +165,7 @@ class LiveSessions:
         live = self.live.get(state.session_id)
         if live is not None and live.state is state:
             del self.live[state.session_id]
+            self.memory.leave(state.session_id)
 
     def learn(self, stored: SessionRecord) -> None:
         """Bring the session up to date, if it is in memory: the stored one has turned out to be newer."""

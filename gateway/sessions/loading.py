@@ -19,6 +19,8 @@ class Loaded(Struct, frozen=True):
     """A record with its lazy fields brought up to the head of the log."""
 
     record: SessionRecord
+    stored_seq: int
+    """The lastSeq that is stored."""
     lagged: bool
     """Whether the stored fields were behind."""
     rolled_back: bool = False
@@ -30,6 +32,7 @@ async def load(store: Store, session_id: str, known: SessionRecord | None = None
     record = await store.sessions.load(session_id)
     if record is None:
         raise NoSuchSession(session_id)
+    stored_seq = record.last_seq
     if known is not None and known.life == record.life and known.last_seq >= record.last_seq:
         record.last_seq, record.last_event_at = known.last_seq, known.last_event_at
         record.time_ordered &= known.time_ordered
@@ -41,7 +44,7 @@ async def load(store: Store, session_id: str, known: SessionRecord | None = None
         _move(record, found[-1])
     if record.last_seq:
         record.status = status_after_event(record.status)
-    return Loaded(record, bool(found), rolled_back=found is None)
+    return Loaded(record, stored_seq, bool(found), rolled_back=found is None)
 
 
 async def _behind_the_stored_head(store: Store, record: SessionRecord) -> list[Event] | None:

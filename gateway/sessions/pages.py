@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_heads import heads_behind
 from turnwire.protocol.messages import Session, SessionStatus
@@ -20,6 +20,8 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 SCAN_SECONDS: Final = 1.0
 """Sessions are read one after the other for so long; then the answer says how far that came."""
 _SCAN_PAGE: Final = 200
+_AT_ONCE: Final = 2
+"""Lists that are read at a time. Each may hold a hundred sessions with all their metadata."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 Place = tuple[datetime, str]
@@ -27,24 +29,31 @@ Place = tuple[datetime, str]
 
 
 class Pages:
-    """Reads session documents, and what they lack from memory and from the logs. Owns nothing.
+    """Reads session documents, and what they lack from memory and from the logs. Owns no session.
 
-    The gateway that has a session writes its lastSeq, lastEventAt and `active` some seconds later. So where other
-    gateways use the database, each page costs one more query for 50 sessions; alone, nothing.
+    The gateway that has a session writes its lastSeq, lastEventAt and `active` later. So where other gateways use the
+    database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions, lazy_fields: LazyFields) -> None:
+    def __init__(self, context: Context, sessions: LiveSessions) -> None:
         self._context = context
         self._sessions = sessions
-        self._lazy_fields = lazy_fields
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until few others read lists, and be one of them for the length of the block."""
+        async with self._turns:
+            yield
 
     async def list_sessions(self, query: SessionQuery) -> list[Session]:
-        """A page of sessions, as they are now. Raises StorageUnavailable."""
-        sessions, _ = await self.find(query)
-        return sessions
+        """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
+        async with self.turn():
+            sessions, _ = await self.find(query)
+            return sessions
 
     async def find(self, query: SessionQuery) -> tuple[list[Session], Place | None]:
-        """The same, and where it stopped for lack of time, if the page is not full for that. Raises
+        """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
         stopped = None
         if self._widens(query):
@@ -56,10 +65,6 @@ class Pages:
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """The next page of sessions that may pass the query, as they are now: whether they do, `query.takes` tells.
         Raises StorageUnavailable."""
-        if not self._context.shared_database:
-            if query.status:
-                await self._lazy_fields.flush_statuses()
-            return await self._context.store.sessions.page(query)
         if self._widens(query):
             query = replace(query, status=tuple({*query.status, *_UNENDED}))
         records = await self._context.store.sessions.page(query)
@@ -67,23 +72,23 @@ class Pages:
         return records
 
     def _widens(self, query: SessionQuery) -> bool:
-        """Whether what is stored as initiated may be active: that follows from the log."""
-        return self._context.shared_database and not set(_UNENDED).isdisjoint(query.status)
+        """Whether a status that is wanted, and one that is not, may be stored alike: `active` follows from the log."""
+        return len(set(_UNENDED).intersection(query.status)) == 1
 
     async def bring_up(self, records: Sequence[SessionRecord]) -> None:
         """Take over what this gateway knows and what the logs hold. Raises StorageUnavailable."""
-        if not self._context.shared_database:
-            return
         for record in records:
             live = self._sessions.live.get(record.session_id)
             if live is not None and live.state.record.last_seq > record.last_seq:
                 record.last_seq, record.last_event_at = live.state.record.last_seq, live.state.record.last_event_at
-        known = {record.session_id: record.last_seq for record in records}
-        heads = await heads_behind(self._context.store.events, known)
+        if self._context.shared_database:
+            known = {record.session_id: record.last_seq for record in records}
+            heads = await heads_behind(self._context.store.events, known)
+            for record in records:
+                head = heads.get(record.session_id)
+                if head is not None:
+                    record.last_seq, record.last_event_at = head.seq, head.at
         for record in records:
-            head = heads.get(record.session_id)
-            if head is not None:
-                record.last_seq, record.last_event_at = head.seq, head.at
             if record.last_seq:
                 record.status = status_after_event(record.status)
 

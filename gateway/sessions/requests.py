@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TypeVar
 
 from msgspec import Struct
@@ -105,15 +106,24 @@ class Requests:
             return await self._context.store.sessions.load(session_id) is not None
 
     async def create(
-        self, *, session_id: str, language: str, metadata: JsonObject, status: InitialStatus
+        self,
+        *,
+        session_id: str,
+        language: str,
+        metadata: JsonObject,
+        status: InitialStatus,
+        started_at: datetime | None = None,
     ) -> tuple[Session, bool]:
-        """Create the session, unless it exists. Return it as it is now, and whether it was created."""
+        """Create the session, unless it exists. Return it as it is now, and whether it was created.
+
+        It starts now unless `started_at` is given.
+        """
         while True:
             live = self._sessions.live.get(session_id)
             created = False
             if live is None:
                 record = SessionRecord(
-                    session_id, language, utc_now(), status=status, metadata=metadata, life=new_life()
+                    session_id, language, started_at or utc_now(), status=status, metadata=metadata, life=new_life()
                 )
                 live, created = await self._sessions.create(record)
             with suppress(SessionErased):
@@ -137,9 +147,11 @@ class Requests:
         if self._context.waiting.full:
             raise Overloaded("too many events wait for the storage; try again", "waiting")
 
-    async def complete(self, session_id: str, status: FinalStatus, reason: str | None) -> tuple[Session, bool]:
-        """End the session. Return it, and whether this call ended it."""
-        return await self._ask(session_id, lambda done: EndItem(status, reason, done=done))
+    async def complete(
+        self, session_id: str, status: FinalStatus, reason: str | None, ended_at: datetime | None = None
+    ) -> tuple[Session, bool]:
+        """End the session, now or at a time in the past. Return it, and whether this call ended it."""
+        return await self._ask(session_id, lambda done: EndItem(status, reason, done=done, ended_at=ended_at))
 
     async def command(self, session_id: str, command: Command) -> CommandProgress:
         """Send a command to the session's bot. Return its state once the command is durable.

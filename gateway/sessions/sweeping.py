@@ -38,6 +38,8 @@ class _Seen(Struct):
         `looked`: when the signs were last read, on the loop's clock. Time since then does not count: newer signs may
         be in the store, or unable to get there.
         """
+        if self.session.importing:
+            return False
         quiet = looked - self.since
         if reason == "abandoned":
             return self.session.epoch > 0 and quiet >= context.abandon_after

@@ -31,6 +31,7 @@ class Tending:
         if beat:
             self._next_beat = now + self._context.abandon_after / _BEATS
         for live in tuple(self._sessions.live.values()):
+            self._sessions.memory.weigh(live.state)
             if live.state.publisher is not None:
                 self._tend_published(live, now, beat=beat)
             elif not live.state.unwritten:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from turnwire.gateway.telemetry.call_metrics import CallMetrics
 from turnwire.gateway.telemetry.http_metrics import HttpMetrics
 from turnwire.protocol.errors import ErrorCode
 
@@ -33,6 +34,10 @@ class Metrics:
         """Returns the gauges that describe the gateway's state; called at each scrape."""
         self.counts: Callable[[], Iterable[Gauge]] = tuple
         """Returns the counts that other parts keep; called at each scrape."""
+        self.connections: Callable[[], Mapping[str, int]] = dict
+        """Returns the number of open connections by role; called at each scrape."""
+        self.bounds_used: Callable[[], Mapping[str, float]] = dict
+        """Returns, by bound, the share of it that is in use; called at each scrape."""
         self.storage_up = True
         self.embedded_restarts: Callable[[], int] = int
         """Returns how often the embedded database has been restarted."""
@@ -59,6 +64,7 @@ class Metrics:
             "turnwire_commit_events", "Number of events in one commit.", buckets=_COMMIT_EVENTS, registry=self.registry
         )
         self.http = HttpMetrics(self.registry)
+        self.calls = CallMetrics(self.registry)
         self.registry.register(_AtScrape(self))
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
@@ -116,3 +122,12 @@ class _AtScrape(Collector):
             *metrics.gauges(),
         ):
             yield GaugeMetricFamily(f"turnwire_{name}", text, value=value)
+        yield _labelled("connections", "Open connections, by role.", "role", metrics.connections())
+        yield _labelled("bound_used_ratio", "Share of a bound that is in use.", "bound", metrics.bounds_used())
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"turnwire_{name}", text, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family

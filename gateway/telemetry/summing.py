@@ -9,8 +9,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-_LEAST = ("turnwire_storage_up", "process_start_time_seconds")
+_LEAST = frozenset({"turnwire_storage_up", "turnwire_bus_up", "process_start_time_seconds"})
 """Gauges that are combined by their minimum instead of their sum."""
+_MOST = frozenset({"turnwire_bound_used_ratio"})
+"""Gauges that are combined by their maximum: each process has bounds of its own."""
 
 _Series = tuple[str, tuple[tuple[str, str], ...]]
 """A sample's name and labels."""
@@ -23,6 +25,13 @@ def summed(expositions: Iterable[str]) -> CollectorRegistry:
     return registry
 
 
+def _combining(name: str) -> Callable[[float, float], float]:
+    """Return the function that makes one value of two of this metric."""
+    if name in _LEAST:
+        return min
+    return max if name in _MOST else float.__add__
+
+
 class _Summed(Collector):
     def __init__(self, expositions: Iterable[str]) -> None:
         self._families: dict[str, Metric] = {}
@@ -33,7 +42,7 @@ class _Summed(Collector):
     def _add(self, text: str) -> None:
         for family in text_string_to_metric_families(text):
             self._families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-            add: Callable[[float, float], float] = min if family.name in _LEAST else float.__add__
+            add = _combining(family.name)
             values = self._values.setdefault(family.name, {})
             for sample in family.samples:
                 series = sample.name, tuple(sorted(sample.labels.items()))

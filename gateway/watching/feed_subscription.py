@@ -6,26 +6,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from msgspec import UNSET
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import (
-    Erased,
-    Limits,
-    Message,
-    Session,
-    SessionsPush,
-    SessionStatus,
-    Subscribed,
-    Summary,
-)
+from turnwire.protocol.messages import Erased, Limits, Message, Session, SessionStatus, Subscribed, Summary
 from turnwire.protocol.rules import has_ended
+from turnwire.protocol.times import parse_time
 from turnwire.store.sessions import SessionQuery
 
 MAX_SNAPSHOT = 500
 """Most sessions in the snapshot that a feed begins with."""
+_FIRST_PAGE = 20
+_PAGE_BYTES = 256 * 1024
+"""About the size of the sessions that are read at a time: few of them if their metadata is large."""
 _SUMMARY_BYTES = _ENVELOPE_BYTES = 1024
 """Generous estimates of the sizes of a summary and of what surrounds the sessions in a message."""
 
@@ -40,6 +36,7 @@ class Sink(Protocol):
     def outbox(self) -> FrameOutbox: ...
 
     def send(self, message: Message) -> None: ...
+    def frame(self, payload: bytes) -> bytes: ...
 
     @property
     def limits(self) -> Limits: ...
@@ -48,10 +45,22 @@ class Sink(Protocol):
         """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
 
 
+ListSessions = Callable[[SessionQuery], Awaitable[list[Session]]]
+
+
+class _Listed(Struct, frozen=True):
+    """A session of the snapshot."""
+
+    session_id: str
+    encoded: bytes
+    ended: bool
+
+
 class FeedSubscription:
     """A feed watched over a WebSocket.
 
-    Holds at most the rest of the snapshot and one pending change for each session, until the outbox has room for them.
+    Holds at most a page of the snapshot and one pending change for each session, until the outbox has room for them.
+    Each page of the snapshot is read when the one before is on its way.
     """
 
     def __init__(
@@ -72,14 +81,16 @@ class FeedSubscription:
         self._summarised = summaries
         self._covers = covers
         self.behind = False
-        self._ready = False
-        self._snapshot: deque[list[Session]] = deque()
+        self._closed = self._ready = self._begun = False
+        self._list_sessions: ListSessions | None = None
+        self._next_page: SessionQuery | None = None
+        """None once all of the snapshot has been read."""
+        self._left = MAX_SNAPSHOT
+        self._snapshot: deque[_Listed] = deque()
         self._pending: dict[str, Change | None] = {}
         """sessionId → what is new of it; None: that it is no more."""
 
-    async def start(
-        self, list_sessions: Callable[[SessionQuery], Awaitable[list[Session]]], patterns: Sequence[str] | None = None
-    ) -> None:
+    async def start(self, list_sessions: ListSessions, patterns: Sequence[str] | None = None) -> None:
         """Watch from now on, then send the snapshot. Changes that come in between are sent after it.
 
         `patterns` as in SessionQuery. Raises what `list_sessions` raises.
@@ -87,25 +98,39 @@ class FeedSubscription:
         self._feed.subscriptions.add(self)
         if self._summarised:
             self._feed.summaries.listen()
-        sessions = await list_sessions(SessionQuery(limit=MAX_SNAPSHOT, status=self._status, patterns=patterns))
-        self._feed.listed(sessions)
-        self._snapshot.extend(self._parts([self._feed.newest(session) for session in sessions]))
+        self._list_sessions = list_sessions
+        self._next_page = SessionQuery(limit=_FIRST_PAGE, status=self._status, patterns=patterns)
+        await self._read_page()
         self._sink.send(Subscribed(self.ref, min_receive_bytes=self._sink.limits.receive_bytes))
         self._ready = True
-        self._push_snapshot()
+        self.push()
 
-    def _parts(self, sessions: Sequence[Session]) -> list[list[Session]]:
-        """Split the sessions so that each part fits into one frame."""
-        parts: list[list[Session]] = [[]]
+    async def _read_page(self) -> None:
+        """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
         size = 0
-        for session in sessions:
-            encoded = len(self._sink.codec.encode_value(session)) + self._summarised * _SUMMARY_BYTES
-            if size + encoded > self._sink.outbox.frame_bytes - _ENVELOPE_BYTES and parts[-1]:
-                parts.append([])
-                size = 0
-            parts[-1].append(session)
-            size += encoded
-        return parts
+        while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
+            sessions = await self._list_sessions(query)
+            if self._closed:
+                return
+            self._feed.listed(sessions)
+            page = [self._listed(self._feed.newest(session)) for session in sessions]
+            page_bytes = sum(len(each.encoded) for each in page)
+            size += page_bytes
+            self._snapshot.extend(each for each in page if self._pending.get(each.session_id, each) is not None)
+            self._turn_page(query, sessions, page_bytes)
+
+    def _listed(self, session: Session) -> _Listed:
+        return _Listed(session.session_id, self._sink.codec.encode_value(session), has_ended(session.status))
+
+    def _turn_page(self, query: SessionQuery, sessions: Sequence[Session], size: int) -> None:
+        """Set the next page after these sessions, which have so many bytes."""
+        self._left -= len(sessions)
+        if len(sessions) < query.limit or self._left <= 0:
+            self._next_page = None
+            return
+        last = sessions[-1]
+        limit = max(1, min(self._left, _PAGE_BYTES * len(sessions) // max(size, 1)))
+        self._next_page = replace(query, limit=limit, before=(parse_time(last.started_at), last.session_id))
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
         """Keep the change if the session passes the filter now, or passed it at any time since the last tick."""
@@ -117,36 +142,52 @@ class FeedSubscription:
 
     def erased(self, session_id: str) -> None:
         if self._covers(session_id):
-            self._snapshot = deque([each for each in part if each.session_id != session_id] for part in self._snapshot)
+            self._snapshot = deque(each for each in self._snapshot if each.session_id != session_id)
             self._pending[session_id] = None
 
     def push(self) -> None:
-        """Put pending changes into the outbox while it has room."""
-        if not self._ready:
+        """Put what is pending into the outbox while it has room."""
+        if not self._ready or self._closed:
             return
         outbox = self._sink.outbox
         self._push_snapshot()
-        while not self._snapshot and self._pending and outbox.has_room:
+        while self._is_listed and self._pending and outbox.has_room:
             session_id = next(iter(self._pending))
             change = self._pending.pop(session_id)
             if change is None:
                 self._sink.send(Erased(self.ref, session_id))
             else:
                 outbox.put(change.frame(self._sink.codec, self.ref, summarised=self._summarised))
-        if self._pending:
+        if self._pending or not self._is_listed:
             self._lag()
+
+    @property
+    def _is_listed(self) -> bool:
+        """Whether all of the snapshot is on its way."""
+        return self._begun and not self._snapshot and self._next_page is None
 
     def _push_snapshot(self) -> None:
-        while self._snapshot and self._sink.outbox.has_room:
-            part = self._snapshot.popleft()
-            self._sink.send(SessionsPush(self.ref, part, self._summaries(part) if self._summarised else UNSET))
-        if self._snapshot:
-            self._lag()
+        while (self._snapshot or not self._begun) and self._sink.outbox.has_room:
+            self._begun = True  # with a frame of no sessions if there are none
+            part = self._take_part()
+            summaries = self._summaries(part) if self._summarised else None
+            frame = self._sink.codec.sessions_frame(self.ref, [each.encoded for each in part], summaries)
+            self._sink.outbox.put(self._sink.frame(frame))
 
-    def _summaries(self, sessions: Sequence[Session]) -> dict[str, Summary]:
+    def _take_part(self) -> list[_Listed]:
+        """Take as many sessions of the snapshot as fit into one frame, but at least one."""
+        part: list[_Listed] = []
+        left = self._sink.outbox.frame_bytes - _ENVELOPE_BYTES
+        while self._snapshot:
+            left -= len(self._snapshot[0].encoded) + self._summarised * _SUMMARY_BYTES
+            if part and left < 0:
+                break
+            part.append(self._snapshot.popleft())
+        return part
+
+    def _summaries(self, part: Sequence[_Listed]) -> dict[str, Summary]:
         """Return the known summaries of those sessions that have not ended."""
-        going_on = [session.session_id for session in sessions if not has_ended(session.status)]
-        known = [(session_id, self._feed.summary(session_id)) for session_id in going_on]
+        known = [(each.session_id, self._feed.summary(each.session_id)) for each in part if not each.ended]
         return {session_id: summary for session_id, summary in known if summary is not None}
 
     def _lag(self) -> None:
@@ -154,12 +195,18 @@ class FeedSubscription:
         self._sink.lags(self)
 
     async def catch_up(self) -> None:
-        """Continue after the outbox was full. To be called when it has room, until `behind` stays False."""
+        """Continue after the outbox was full. To be called when it has room, until `behind` stays False.
+
+        Raises StorageUnavailable.
+        """
+        if not self._snapshot:
+            await self._read_page()
         self.behind = False
         self.push()
 
     def close(self) -> None:
         """Stop watching the feed, and drop what is pending."""
+        self._closed = True
         if self in self._feed.subscriptions:
             self._feed.subscriptions.remove(self)
             if self._summarised:

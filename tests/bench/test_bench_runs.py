@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 FANOUT = ("fanout_floor_{}", "fanout_floor_{}_streamed", "fanout_storing_floor_{}", "fanout_{}", "fanout_{}_streamed")
 GROUPS = {
     "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "idle_floor", "idle", "idle_publishers",
-    "across_redis_200", "unwatched_redis", "workers_2_1", "workers_2_10",
+    "live", "across_redis_200", "unwatched_redis", "workers_2_1", "workers_2_10",
     "history", "rest_floor", "rest_storing_floor", "rest", "calls", "calls_in_turns", "replay", "bot",
     *(group.format(subscribers) for group in FANOUT for subscribers in (10, 40)),
 }  # fmt: skip

@@ -121,6 +121,27 @@ async def test_each_kind_of_tool_end_is_recognized_and_progress_is_not_an_end(pa
     assert len(read["marks"]) == 2
 
 
+async def test_a_command_is_one_item_whose_first_outcome_stands(page: Page) -> None:
+    def control(name: str, command_id: Json = "a", **more: Json) -> tuple[str, Json]:
+        return "system", {"event": f"control.{name}", "commandId": command_id, **more}
+
+    read = await transcript(
+        page,
+        control("requested", command="say", payload={"text": "Hello"}, by="ada"),
+        control("requested", "b", command="transfer", payload={"to": 5}),
+        control("accepted"),
+        control("done"),
+        control("expired", message="too late"),
+        control("expired", "b"),
+        control("done", "unknown"),
+        control("requested", ["a"]),
+    )
+    items = [(item["kind"], item.get("command"), item.get("state"), item["seqs"]) for item in read["items"]]
+    assert items[:2] == [("command", "say", "done", [1, 3, 4, 5]), ("command", "transfer", "expired", [2, 6])]
+    assert [item[0] for item in items[2:]] == ["chip", "chip"]
+    assert [read["items"][0][name] for name in ("text", "by", "message")] == ["Hello", "ada", None]
+
+
 async def test_speaker_states_are_not_shown_and_usage_is_one_item(page: Page) -> None:
     read = await transcript(
         page,

@@ -281,7 +281,7 @@ def test_without_a_gateway_a_command_prints_one_line_that_says_what_to_do(args: 
     [
         (["replay", "/nowhere/calls.ndjson"], "turnwire: cannot read /nowhere/calls.ndjson: No such file or directory"),
         (["replay", str(ROOT / "LICENSE")], "line 1: "),
-        (["tail", "nobody"], "turnwire: there is no session 'nobody'"),
+        (["tail", "nobody"], "turnwire: Session nobody not found"),
         (["tail", "nobody", "--url", "{url}/elsewhere"], "there is no Turnwire gateway here"),
         (["verify", "nobody", "--expect", str(DEMO_CALLS)], "turnwire: there is no session 'nobody' in "),
     ],

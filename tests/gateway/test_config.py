@@ -62,6 +62,26 @@ def test_an_empty_environment_variable_counts_as_not_set(monkeypatch: pytest.Mon
     assert (load_config().mongodb_uri, load_config().port) == (None, 3000)
 
 
+@pytest.mark.parametrize(
+    ("uri", "database"),
+    [
+        ("mongodb://db/conversation-service", "conversation-service"),
+        ("mongodb://me:p%2Fw@db1,db2:27018/calls?replicaSet=rs0", "calls"),
+        ("mongodb+srv://db.example.com/calls", "calls"),
+        ("mongodb://db", "turnwire"),
+        ("mongodb://db/?replicaSet=rs0", "turnwire"),
+        ("mongodb://me:pw@db/admin", "turnwire"),
+    ],
+)
+def test_a_database_named_in_the_uri_is_used_unless_another_is_set(
+    uri: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", uri)
+    assert load_config().mongodb_database == database
+    monkeypatch.setenv("MONGODB_DATABASE", "mine")
+    assert load_config().mongodb_database == "mine"
+
+
 def test_a_setting_has_one_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNWIRE_PORT", "tcp://10.0.0.7:3000")  # as Kubernetes does for a service called turnwire
     monkeypatch.setenv("MAX_DEPTH", "7")

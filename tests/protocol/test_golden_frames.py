@@ -147,7 +147,7 @@ SUBSCRIBER_GETS: dict[str, Shape] = {
     "unsubscribed": Unsubscribed("a"),
     "command_state": CommandStatePush("c", "cmd-1", "requested"),
     "command_state_message": CommandStatePush("c", "cmd-1", "refused", "the caller has hung up"),
-    "error_ref": Error(ErrorCode.NOT_FOUND, "there is no session 'x'; create it with POST /sessions", False, "b"),
+    "error_ref": Error(ErrorCode.NOT_FOUND, "Session x not found", False, "b"),
 }
 BOTH_SEND = ("ping", "auth")
 BOTH_GET = ("goaway", "expiring", "authenticated")
@@ -242,6 +242,9 @@ def test_frames_built_from_encoded_parts_equal_frames_encoded_whole(codec: Codec
     assert codec.session_frame("a", codec.encode_value(ENDED)) == codec.encode(ALL["session"])
     session, summary = codec.encode_value(LIVE), codec.encode_value(SUMMARY)
     assert codec.session_frame("f", session, summary) == codec.encode(ALL["session_summary"])
+    assert codec.sessions_frame("f", [session]) == codec.encode(SessionsPush("f", [LIVE]))
+    summaries = {"call-7": SUMMARY}
+    assert codec.sessions_frame("f", [session] * 2, summaries) == codec.encode(SessionsPush("f", [LIVE] * 2, summaries))
     payload = codec.encode_value({"text": "Grüe"})
     assert codec.signal_frame("a", "call-7", "interim", payload) == codec.encode(ALL["signal_push"])
 

@@ -1,8 +1,9 @@
-"""nginx and HAProxy with the sample files of the documentation, before gateways of the tests."""
+"""nginx, HAProxy and Caddy with the sample files of the documentation, before gateways of the tests."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ _START_SECONDS = 20
 _SERVERS = {
     "nginx.conf": "    server gateway-{number}:3000 max_fails=1 fail_timeout=2s;\n",
     "haproxy.cfg": "  server gateway-{number} gateway-{number}:3000\n",
+    "Caddyfile": "\t\tto gateway-{number}:3000\n",
 }
 
 
@@ -32,7 +34,7 @@ class Balancer:
     def __init__(self, folder: Path, ports: Sequence[int], certificate: tuple[Path, Path] | None = None) -> None:
         """`ports` are those of the gateways; the certificate is (key, certificate)."""
         self.plain_port, self.tls_port = free_port(), free_port()
-        self._folder = folder
+        self.folder = folder
         self._ports = ports
         self._certificate = certificate
 
@@ -41,12 +43,14 @@ class Balancer:
         return [plain, tls, f"{plain}/turnwire", f"{tls}/turnwire"]
 
     def command(self, name: str) -> list[str]:
-        config = self._folder / name
+        config = self.folder / name
         config.write_text(self._configured(name))
         if name == "haproxy.cfg":
             return ["haproxy", "-db", "-f", str(config)]
-        rest = f"daemon off; error_log stderr; pid {self._folder}/nginx.pid;"
-        return ["nginx", "-p", str(self._folder), "-c", str(config), "-g", rest]
+        if name == "Caddyfile":
+            return ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
+        rest = f"daemon off; error_log stderr; pid {self.folder}/nginx.pid;"
+        return ["nginx", "-p", str(self.folder), "-c", str(config), "-g", rest]
 
     def _configured(self, name: str) -> str:
         text = (SAMPLES / name).read_text()
@@ -68,10 +72,16 @@ class Balancer:
             "bind :80": f"bind 127.0.0.1:{self.plain_port}",
             "bind :443": f"bind 127.0.0.1:{self.tls_port}",
         }
+        # Caddy is to keep and open nothing but what belongs to this balancer.
+        apart = f"grace_period 1s\n\tadmin off\n\tauto_https off\n\tstorage file_system {self.folder}/caddy\n"
+        places["grace_period 10s\n"] = apart
+        plain_site = f"http://localhost:{self.plain_port} {{\n\tbind 127.0.0.1\n"
         if self._certificate is None:
-            return places
+            return places | {"gateway.example.com {\n": plain_site}
         key, certificate = self._certificate
-        both = self._folder / "both.pem"
+        site = f"https://localhost:{self.tls_port} {{\n\tbind 127.0.0.1\n\ttls {certificate} {key}\n"
+        places["gateway.example.com {\n"] = f"{plain_site}\timport turnwire\n}}\n\n{site}"
+        both = self.folder / "both.pem"
         both.write_text(certificate.read_text() + key.read_text())
         return places | {
             "/etc/nginx/tls/cert.pem": str(certificate),
@@ -86,7 +96,9 @@ async def running(balancer: Balancer, name: str) -> AsyncIterator[None]:
     command = balancer.command(name)
     program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, f"{command[0]} is not installed: `make balancers` does that"
-    process = await asyncio.create_subprocess_exec(program, *command[1:], stdin=subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        program, *command[1:], stdin=subprocess.DEVNULL, env={**os.environ, "XDG_CONFIG_HOME": str(balancer.folder)}
+    )
     try:
         async with aiohttp.ClientSession() as http, asyncio.timeout(_START_SECONDS):
             while not await _answers(http, balancer):

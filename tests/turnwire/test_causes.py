@@ -90,7 +90,7 @@ async def test_a_self_signed_certificate_is_trusted_by_a_session_that_knows_it(
 
 
 async def test_a_refused_handshake_raises_with_the_gateways_own_message(gateway: Gateway) -> None:
-    with pytest.raises(errors.SessionNotFound, match="there is no session 'nobody'; create it"):
+    with pytest.raises(errors.SessionNotFound, match="Session nobody not found"):
         async with Publisher(gateway.url, "nobody", language=None):
             pass
     with pytest.raises(errors.Refused, match="sessionId must have 1 to 256 characters, has 257") as raised:

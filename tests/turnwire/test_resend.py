@@ -61,7 +61,7 @@ async def test_resend_reports_and_keeps_events_that_cannot_be_stored(gateway: Ga
     user._delivery.outbox.release()
     assert result.exit_code == 1
     assert "unknown.spool: 1 event of 'unknown': not all stored: " in result.output
-    assert "there is no session 'unknown'" in result.output
+    assert "Session unknown not found" in result.output
     assert "another publisher is using it" in result.output
     assert "good.spool: 1 event of 'good': stored" in result.output
     assert names(tmp_path) == ["in-use.spool", "unknown.spool"]

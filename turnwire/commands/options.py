@@ -14,6 +14,7 @@ from turnwire.commands.delete import delete
 from turnwire.commands.key import key
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
+from turnwire.commands.size import size
 
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="A prefix for every session id of the file.")]
 
@@ -32,7 +33,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path):
+    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size):
         app.command()(each)
 
 

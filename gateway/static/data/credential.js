@@ -36,8 +36,15 @@ class Credential extends Observable {
 
   /** Whether the token claims this scope, or does not list its scopes. The gateway decides in the end. */
   may(scope) {
-    const scopes = scopesOf(this.token);
+    const scopes = scopesOf(claimsOf(this.token));
     return scopes === null || scopes.includes(scope) || scopes.includes("admin");
+  }
+
+  /** Whether the token is for all sessions, or does not list its scopes. Sums over sessions need such a token. */
+  get coversAll() {
+    const claims = claimsOf(this.token);
+    const scopes = scopesOf(claims);
+    return scopes === null || scopes.includes("admin") || (claims.sessions ?? []).includes("*");
   }
 }
 
@@ -66,15 +73,15 @@ function store(token) {
   }
 }
 
-/** The scopes in a JWT; null for an API key, which does not list any. */
-function scopesOf(token) {
+/** The claims of a JWT; null for an API key, which has none. */
+function claimsOf(token) {
   try {
-    const [, claims] = token.split(".");
-    const { scope } = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")));
-    return typeof scope === "string" ? scope.split(" ") : null;
+    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
   } catch {
     return null;
   }
 }
+
+const scopesOf = (claims) => (typeof claims?.scope === "string" ? claims.scope.split(" ") : null);
 
 export const credential = new Credential();

@@ -6,13 +6,14 @@ import { field, textOf } from "./values.js";
 export const FILTER_KEYS = ["q", "status", "language", "from", "to", "endReason", "bot", "errors", "slower"];
 const LIVE = ["live", "initiated", "active"];
 
+/** When a day begins, or the day so many days later. `2026-11-28` is a day in the viewer's zone, `2026-11-28Z` one in UTC. */
 const dayStart = (day, days = 0) => {
-  const [year, month, date] = day.split("-").map(Number);
-  return new Date(year, month - 1, date + days).getTime();
+  const [year, month, date] = day.replace("Z", "").split("-").map(Number);
+  return day.endsWith("Z") ? Date.UTC(year, month - 1, date + days) : new Date(year, month - 1, date + days).getTime();
 };
 /** The gateway refuses to search for punctuation alone, with which a text may begin. */
 const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
-const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(dayStart(text));
+const isDay = (text) => /^\d{4}-\d\d-\d\dZ?$/.test(text) && !Number.isNaN(dayStart(text));
 
 // The filters: `param`, the parameter that the gateway must know; `ask`, its query; `here`, the test of a row in this page
 // if that is possible.

@@ -1,4 +1,5 @@
-// The page's route: `#/?status=failed`, `#/s/{sessionId}?seq=42` or `?at=83.5`, `#/compare?a=…&b=…`, `#/gateway`.
+// The page's route: `#/?status=failed`, `#/s/{sessionId}?seq=42` or `?at=83.5`, `#/compare?a=…&b=…`, `#/gateway`,
+// `#/boards?by=day&days=30`.
 import { FILTER_KEYS } from "./filter.js";
 import { Observable } from "./observable.js";
 
@@ -17,16 +18,22 @@ export function compareHref(a, b) {
   return `#/compare?${new URLSearchParams({ a, b })}`;
 }
 
+export function boardsHref({ by, days }) {
+  return `#/boards?${new URLSearchParams({ by, days })}`;
+}
+
 function number(text) {
   const value = Number(text);
   return text !== null && text !== "" && value >= 0 && Number.isFinite(value) ? value : null;
 }
 
-/** `{page: "calls", filter}`, `{page: "call", sessionId, seq, at}`, `{page: "compare", a, b}` or `{page: "gateway"}`. */
+/** `{page: "calls", filter}`, `{page: "call", sessionId, seq, at}`, `{page: "compare", a, b}`, `{page: "gateway"}` or
+ * `{page: "boards", by, days}`. */
 export function parseRoute(hash) {
   const [, path, query] = /^#?([^?]*)\??(.*)$/su.exec(hash);
   const words = new URLSearchParams(query);
   if (path === "/gateway") return { page: "gateway" };
+  if (path === "/boards") return { page: "boards", ...boardOf(words) };
   if (path === "/compare" && words.get("a") && words.get("b")) {
     return { page: "compare", a: words.get("a"), b: words.get("b") };
   }
@@ -36,6 +43,14 @@ export function parseRoute(hash) {
     return { page: "call", sessionId: id, seq: seq || null, at: seconds === null ? null : seconds * 1000 };
   }
   return { page: "calls", filter: Object.fromEntries(FILTER_KEYS.map((key) => [key, words.get(key) ?? ""])) };
+}
+
+const BOARDS = ["day", "language", "bot", "endReason"];
+const DAYS = [7, 30, 90, 365];
+
+function boardOf(words) {
+  const [by, days] = [words.get("by"), Number(words.get("days"))];
+  return { by: BOARDS.includes(by) ? by : "day", days: DAYS.includes(days) ? days : 30 };
 }
 
 function decoded(text) {

@@ -1,7 +1,8 @@
 // Turns events into what is shown of them: bubbles, chips and spans on the lanes. For conventions see docs/events.md.
 import { CallClock, callTime } from "./call_clock.js";
 import { addUsage } from "./usage.js";
-import { field, numberOf, textOf, wordOf } from "./values.js";
+import { CUTTERS, isCutBy, measured, spoken, wasCutBy } from "./utterance.js";
+import { field, numberOf, wordOf } from "./values.js";
 
 const TOOL_STATES = new Map([
   ["tool.started", "running"],
@@ -15,9 +16,15 @@ const STATES = new Map([
   ["user.state", "user"],
   ["bot.state", "bot"],
 ]);
-const SOURCES = ["backchannel", "chat", "dtmf", "noise"];
+const COMMAND_STATES = new Map([
+  ["control.requested", "requested"],
+  ["control.accepted", "accepted"],
+  ["control.done", "done"],
+  ["control.refused", "refused"],
+  ["control.failed", "failed"],
+  ["control.expired", "expired"],
+]);
 const HEARD_ON_THE_LINE = ["speech", "backchannel"];
-const CUTTERS = ["user", "bot", "supervisor", "hangup"];
 const MOST_CUTS = 50;
 
 /** The side whose interim text or activity a signal with this key shows: `user`, `bot` or null. */
@@ -28,14 +35,16 @@ export function sideOfSignal(key) {
 
 /**
  * The items of a call, in the order spoken. `add` must be called once for each event, in seq order. Some events change an
- * existing item: a tool's end, or a final text after an interim one. Changed items are new objects.
+ * existing item: a tool's end, a command's outcome, or a final text after an interim one. Changed items are new objects.
  *
- * An item: `{key, kind: "speech" | "tool" | "chip" | "usage", seqs, at, timestamp, …}`, `at` in milliseconds of the call.
+ * An item: `{key, kind: "speech" | "tool" | "command" | "chip" | "usage", seqs, at, timestamp, …}`, `at` in milliseconds
+ * of the call.
  */
 export class Transcript {
   #clock = new CallClock();
   #interim = new Map();
   #running = [];
+  #commands = new Map();
   #cuts = [];
   #usage = null;
   #indexOf = [];
@@ -55,6 +64,11 @@ export class Transcript {
     return this.#indexOf[seq] ?? this.#indexOf[this.#hidden[seq]] ?? (seq in this.#hidden ? 0 : -1);
   }
 
+  /** The item of a command, or null if it is not in the log. */
+  commandOf(commandId) {
+    return this.items[this.#indexOf[this.#commands.get(commandId)]] ?? null;
+  }
+
   /** The items up to this time of the call. */
   itemsAt(ms) {
     return this.items.filter((item) => item.at <= ms);
@@ -66,6 +80,7 @@ export class Transcript {
     const name = field(event.payload, "event");
     if (event.type !== "system") this.#speech(event, times);
     else if (TOOL_STATES.has(name)) this.#tool(event, times.at);
+    else if (COMMAND_STATES.has(name)) this.#command(event, times.at);
     else if (STATES.has(name)) this.#state(event, STATES.get(name));
     else if (name === "usage") this.#count(event, times.at);
     else this.#chip(event, times.at);
@@ -198,6 +213,23 @@ export class Transcript {
     this.#change(item.seqs[0], change);
   }
 
+  /** Add a command, or tell its item the outcome. The first final outcome stands. */
+  #command(event, at) {
+    const { payload, seq, timestamp } = event;
+    const state = COMMAND_STATES.get(payload.event);
+    const id = field(payload, "commandId");
+    const item = this.commandOf(id);
+    if (item && state !== "requested") {
+      const change = isFinal(item.state) ? {} : { state, message: wordOf(field(payload, "message")) };
+      this.#change(item.seqs[0], { ...change, seqs: [...item.seqs, seq] });
+    } else if (item || state !== "requested" || typeof id !== "string") {
+      this.#chip(event, at);
+    } else {
+      this.#commands.set(id, seq);
+      this.#push({ kind: "command", seqs: [seq], at, timestamp, state, message: null, ...requested(payload) });
+    }
+  }
+
   #state({ payload, seq }, side) {
     this.states[side] = wordOf(field(payload, "state"));
     this.#hidden[seq] = this.items.at(-1)?.seqs[0];
@@ -224,46 +256,15 @@ export class Transcript {
 
 const hasFailed = (state) => state === "failed" || state === "timed_out";
 
-/** The fields of an utterance, except for its times. */
-function spoken({ type, payload, seq, timestamp }) {
-  const text = field(payload, "text");
-  const source = field(payload, "source");
-  const cutter = field(payload, "cutBy");
+const isFinal = (state) => state !== "requested" && state !== "accepted";
+
+/** What a command asks for: `{command, payload, text, by}`. `text` is what the bot is to know or say, or null. */
+function requested(event) {
+  const payload = field(event, "payload");
   return {
-    kind: "speech",
-    side: type === "user_speech" ? "user" : "bot",
-    seqs: [seq],
-    timestamp,
+    command: wordOf(field(event, "command")) ?? "command",
     payload,
-    turn: numberOf(field(payload, "turn")),
-    text: typeof text === "string" ? text : null,
-    source: SOURCES.includes(source) ? source : "speech",
-    interim: field(payload, "final") === false,
-    interrupted: field(payload, "interrupted") === true,
-    cutBy: CUTTERS.includes(cutter) ? cutter : null,
-    unsaid: wordOf(field(payload, "unsaid")),
-    heard: field(payload, "heard") === "unknown" ? "unknown" : null,
-    speaker: textOf(field(payload, "speaker")),
+    text: wordOf(field(payload, "text")) ?? wordOf(field(payload, "say")),
+    by: wordOf(field(event, "by")),
   };
-}
-
-/** Where an utterance is on the call's clock. Without both times, `duration` is null. */
-function measured(at, started, ended) {
-  const known = started !== null && ended !== null && ended >= started;
-  return known ? { began: started, ended, duration: ended - started } : { began: at, ended: at, duration: null };
-}
-
-const CUT_SLACK_MS = 1000;
-
-/** Whether a cut applies to this utterance, the last one of its side. */
-function isCutBy({ turn, began, ended, duration }, cut) {
-  if (cut.turn !== null) return cut.turn === turn;
-  return cut.at === null || duration === null || (began <= cut.at && cut.at <= ended + CUT_SLACK_MS);
-}
-
-/** Whether a cut that was reported earlier applies to this utterance, which is reported only now. */
-function wasCutBy({ side, turn, began, ended, duration }, cut) {
-  if (side !== cut.side) return false;
-  if (cut.at !== null && duration !== null) return began <= cut.at && cut.at <= ended;
-  return !cut.used && cut.turn !== null && cut.turn === turn;
 }

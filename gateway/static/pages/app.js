@@ -9,6 +9,7 @@ import { AlertsButton } from "../parts/alerts_button.js";
 import { Keys } from "../parts/keys.js";
 import { Login } from "../parts/login.js";
 import { html, render, useClock, useObservable, useState } from "../parts/view.js";
+import { BoardsPage } from "./boards_page.js";
 import { CallPage } from "./call_page.js";
 import { CallsPage } from "./calls_page.js";
 import { ComparePage } from "./compare_page.js";
@@ -27,7 +28,8 @@ function App() {
     <header class="top">
       <a class="brand" href=${route.calls} aria-label="Turnwire"><img src="static/icon.svg" alt="" width="24" height="24" /><span>Turnwire</span></a>
       <nav aria-label="Pages">
-        <a href=${route.calls} aria-current=${page === "gateway" ? null : "page"}>Calls</a>
+        <a href=${route.calls} aria-current=${OTHERS.includes(page) ? null : "page"}>Calls</a>
+        ${credential.coversAll && html`<a href="#/boards" aria-current=${page === "boards" ? "page" : null}>Boards</a>`}
         <a href="#/gateway" aria-current=${page === "gateway" ? "page" : null}>Gateway</a>
         <a href="docs">API</a>
       </nav>
@@ -41,7 +43,11 @@ function App() {
     <${Keys} />`;
 }
 
-function pageOf({ page, sessionId, seq, at, a, b, filter }) {
+/** The pages that are not about calls one by one. */
+const OTHERS = ["gateway", "boards"];
+
+function pageOf({ page, sessionId, seq, at, a, b, filter, by, days }) {
+  if (page === "boards") return html`<${BoardsPage} by=${by} days=${days} />`;
   if (page === "gateway") return html`<${GatewayPage} />`;
   if (page === "compare") return html`<${ComparePage} key=${`${a} ${b}`} a=${a} b=${b} connection=${connection} />`;
   if (page === "calls") return html`<${CallsPage} calls=${calls} values=${filter} />`;

@@ -4,8 +4,9 @@ import { attention } from "../data/attention.js";
 import { CallFigures, CallLog } from "../data/call_log.js";
 import { summaryOf } from "../data/calls.js";
 import { callHref, route } from "../data/route.js";
-import { CompareWith, EndCall } from "../parts/acting.js";
+import { CompareWith } from "../parts/acting.js";
 import { CallHead, lasted } from "../parts/call_head.js";
+import { CommandBar } from "../parts/command_bar.js";
 import { CopyButton } from "../parts/copy_button.js";
 import { FiguresPanel } from "../parts/figures_panel.js";
 import { Lanes } from "../parts/lanes.js";
@@ -88,10 +89,10 @@ export function CallPage({ sessionId, seq, at, connection, calls }) {
       log.session &&
       html`<div class="panes">
       <${TranscriptPane} log=${log} playhead=${playhead} responseOf=${figures.responseOf} target=${target} />
+      <${CommandBar} log=${log} />
       <${FiguresPanel} log=${log} figures=${figures.figures} failure=${figures.failure}>
         <h2>More</h2>
         <div class="acting">
-          <${EndCall} session=${log.session} />
           <${CompareWith} sessionId=${sessionId} known=${calls.ids().filter((id) => id !== sessionId)} />
         </div>
       <//>

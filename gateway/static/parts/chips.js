@@ -19,6 +19,8 @@ function Folded({ item, view, kind, summary, children }) {
   </div>`;
 }
 
+const after = (text) => (text ? `: ${text}` : "");
+
 const TOOL_WORDS = {
   running: ["◌", "running …"],
   unanswered: ["–", "no answer"],
@@ -44,12 +46,44 @@ export function ToolChip({ item, view }) {
   <//>`;
 }
 
+/** The names of the standard commands. */
+export const COMMAND_NAMES = new Map([
+  ["whisper", "Whisper"],
+  ["say", "Say"],
+  ["end", "End the call"],
+]);
+const COMMAND_WORDS = {
+  requested: ["◌", "sent"],
+  accepted: ["◌", "received"],
+  done: ["✓", "done"],
+  refused: ["✕", "refused"],
+  failed: ["✕", "failed"],
+  expired: ["✕", "expired"],
+};
+
+/** What has become of a command, in words. */
+export function commandState({ state, message }) {
+  return `${COMMAND_WORDS[state][1]}${after(message && lineOf(message))}`;
+}
+
+export function CommandChip({ item, view }) {
+  const { command, text, by, state } = item;
+  const words = state === "requested" && view.ended ? "no answer" : commandState(item);
+  const failed = COMMAND_WORDS[state][0] === "✕";
+  const summary = html`<span class="icon" aria-hidden="true">${COMMAND_WORDS[state][0]}</span>
+    <bdi class="name">${lineOf(COMMAND_NAMES.get(command) ?? command)}</bdi>
+    ${text && html`<bdi class="told">${lineOf(text)}</bdi>`} <bdi class="state">${words}</bdi>`;
+  return html`<${Folded} item=${item} view=${view} kind=${failed ? "tool-failed" : `command tool-${state}`} summary=${summary}>
+    ${by && html`<p>asked by <bdi>${lineOf(by)}</bdi></p>`}
+    <${JsonBlock} title="Payload" value=${item.payload} />
+  <//>`;
+}
+
 function others({ event: _event, name: _name, ...rest }) {
   return rest;
 }
 
 const word = (payload, ...names) => names.map((name) => wordOf(field(payload, name))).find(Boolean);
-const after = (text) => (text ? `: ${text}` : "");
 const CUTTERS = new Map([
   ["user", "User interrupted"],
   ["bot", "Bot interrupted"],

@@ -28,6 +28,11 @@ function Typed({ of, value, change, ...rest }) {
   return html`<input ref=${element} ...${rest} value=${text} onInput=${onInput} />`;
 }
 
+/** A day in the viewer's zone, or in UTC as the boards name it: `2026-11-28Z`. */
+function Day({ label, value, change }) {
+  return html`<label>${label}${value.endsWith("Z") && " (UTC)"} <input type="date" value=${value.replace("Z", "")} onChange=${(event) => change(event.currentTarget.value)} /></label>`;
+}
+
 /** The form with all filters. `values`: by name; `change({name: value})` sets some. */
 export function Filters({ values, change, languages, live, urgent }) {
   useObservable(features);
@@ -49,8 +54,8 @@ export function Filters({ values, change, languages, live, urgent }) {
     <details class="more-filters" open=${MORE.some((name) => values[name])}>
       <summary>More</summary>
       <div>
-        <label>From <input type="date" value=${values.from} onChange=${set("from")} /></label>
-        <label>To <input type="date" value=${values.to} onChange=${set("to")} /></label>
+        <${Day} label="From" value=${values.from} change=${(from) => change({ from })} />
+        <${Day} label="To" value=${values.to} change=${(to) => change({ to })} />
         ${can("endReason") && html`<label>End reason <${Typed} value=${values.endReason} change=${(endReason) => change({ endReason })} /></label>`}
         ${can("bot") && html`<label>Bot <${Typed} value=${values.bot} change=${(bot) => change({ bot })} /></label>`}
         ${can("slower") && html`<label>p95 over <${Typed} type="number" min="0" step="0.1" value=${values.slower} change=${(slower) => change({ slower })} /> s</label>`}

@@ -1,9 +1,16 @@
 // One item of a transcript.
 import { Bubble, SignalBubble } from "./bubbles.js";
-import { Chip, ToolChip, UsageChip } from "./chips.js";
+import { Chip, CommandChip, ToolChip, UsageChip } from "./chips.js";
 import { html } from "./view.js";
 
-const BODIES = { speech: Bubble, tool: ToolChip, chip: Chip, usage: UsageChip, signal: SignalBubble };
+const BODIES = {
+  speech: Bubble,
+  tool: ToolChip,
+  command: CommandChip,
+  chip: Chip,
+  usage: UsageChip,
+  signal: SignalBubble,
+};
 
 /** `view`: `{sessionId, responseOf, target, ended, open, toggle}`; `open` has the keys of the unfolded chips. */
 export function Item({ item, index, count, view }) {

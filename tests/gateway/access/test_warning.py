@@ -38,7 +38,7 @@ class Unguarded:
 
 async def test_it_is_logged_at_the_start_and_every_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
     pauses = Pauses()
-    watch = RightsWatch(cast("Access", Unguarded("anyone may")), OpenConnections(1))
+    watch = RightsWatch(cast("Access", Unguarded("anyone may")), OpenConnections())
     await watch.start(cast("Periodic", pauses))
     assert [record.getMessage() for record in caplog.records] == ["anyone may"]
     await pauses.work[600]()
@@ -49,7 +49,7 @@ async def test_a_gateway_that_is_guarded_or_reached_from_here_alone_has_nothing_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pauses = Pauses()
-    await RightsWatch(cast("Access", Unguarded(None)), OpenConnections(1)).start(cast("Periodic", pauses))
+    await RightsWatch(cast("Access", Unguarded(None)), OpenConnections()).start(cast("Periodic", pauses))
     assert (caplog.records, pauses.work) == ([], {})
 
 

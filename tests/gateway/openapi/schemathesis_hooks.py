@@ -25,7 +25,13 @@ RIGHTLY_REFUSED = re.compile(
     r"|^the token would have \d+ bytes"
     r"|^the path must have - in place of a sessionId"
     r"|: (?:an integer must fit in 64 bits|a key must not contain the NUL|an object with both '\$ref' and '\$id')"
+    r"| must not be in the future$| cannot begin with its end$"
 )
+
+
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(_context: Any, value: Any) -> bytes:
+    return str(value).encode("utf-8", "replace")
 
 
 @schemathesis.hook

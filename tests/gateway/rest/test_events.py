@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
+from turnwire.gateway.rest.events import next_window
 from turnwire.protocol.times import parse_time
 
 JSON = {"Content-Type": "application/json"}
@@ -200,6 +201,22 @@ async def test_ndjson_keeps_line_breaks_inside_events(gateway: Gateway) -> None:
     async with gateway.request("GET", f"/sessions/{session_id}/events", headers=NDJSON) as response:
         (line,) = (await response.text()).splitlines()  # at every line break of Unicode
     assert json.loads(line) == stored
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "following"),
+    [
+        (8, 800, 16),
+        (50, 5_000, 50),
+        (8, 1_048_576, 2),
+        (50, 6_553_600, 2),
+        (2, 2_000_000, 1),
+        (1, 0, 2),
+        (1, 262_144, 1),
+    ],
+)
+def test_an_export_reads_few_events_at_a_time_where_they_are_large(count: int, size: int, following: int) -> None:
+    assert next_window(count, size) == following
 
 
 async def test_ndjson_waits_for_a_slow_reader_and_ends_where_the_log_ended_at_its_start(gateway: Gateway) -> None:

@@ -89,6 +89,24 @@ async def test_a_drain_writes_the_lazy_fields(start_gateway: StartGateway) -> No
     assert (stored.status, stored.last_seq) == ("active", 5)
 
 
+async def test_a_drain_that_cannot_write_the_lazy_fields_closes_at_once_and_says_what_is_left(
+    start_gateway: StartGateway, database_uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "turnwire.drain")
+    gateway = await start_gateway(flush_interval=60, drain_timeout=1)
+    bot = await publisher(gateway, new_id("s"))
+    await bot.acked("a")
+    async with failing(database_uri, "update", "bulkWrite"):
+        draining = asyncio.create_task(gateway.gateway.drain())
+        messages, code = await bot.rest()
+        assert not draining.done()
+        await draining
+    assert ([message["type"] for message in messages], code) == (["goaway"], 1012)
+    assert [record.getMessage() for record in caplog.records if record.name == "turnwire.drain"] == [
+        "sessions whose documents are behind their logs: 1; the next start reads on there"
+    ]
+
+
 async def test_new_handshakes_are_refused_during_a_drain(start_gateway: StartGateway, database_uri: str) -> None:
     gateway = await start_gateway()
     session_id = new_id("s")

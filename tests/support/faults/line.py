@@ -320,6 +320,9 @@ class Cursor:
         self._limit = count
         return self
 
+    def batch_size(self, count: int) -> Self:
+        return self
+
     async def to_list(self, length: int | None) -> list[Document]:
         def look() -> list[Document]:
             found = matching(self._line.database.majority[self._name], self._condition)

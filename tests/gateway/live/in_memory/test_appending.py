@@ -55,6 +55,23 @@ async def test_an_event_is_in_the_log_before_it_is_shown(here: MemoryGateway) ->
     assert kept == [1, 4]
 
 
+async def test_an_ack_does_not_wait_for_those_who_watch(here: MemoryGateway) -> None:
+    live = await here.create()
+    seat = await here.claim(live)
+
+    class Slow(Crowd):
+        def advanced(self, shown: object) -> None:
+            acked.append(list(seat.seqs))
+
+    acked: list[list[int | None]] = []
+    live.state.audience = Slow()
+    send(live, seat, event("a"))
+    await seat.heard(1)
+    send(live, seat, event("b"), event("a"))
+    await seat.heard(3)
+    assert acked == [[1], [1, 2, 1]]
+
+
 async def test_a_publisher_superseded_elsewhere_during_a_round_gets_no_answer_and_rest_does(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:

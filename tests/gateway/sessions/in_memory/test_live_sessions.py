@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, record, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.memory import metadata_bytes
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 
 
@@ -97,7 +99,9 @@ async def test_memory_full_of_sessions_in_use_refuses_further_sessions(join: Sta
     here = join(max_live_sessions=2)
     seats = [await here.claim(await here.create(name)) for name in ("a", "b")]
     with pytest.raises(Overloaded):
-        await here.create("c")
+        await here.create("d")
+    assert await here.store.sessions.load("d") is None
+    await here.store.sessions.create(record("c"))
     with pytest.raises(Overloaded):
         await here.open("c")
     assert [seat.epoch for seat in seats] == [1, 1]
@@ -141,7 +145,7 @@ async def test_a_session_with_unwritten_fields_is_not_evicted(join: StartMemory)
     with pytest.raises(Overloaded):
         await here.create("b")
     await here.parts.lazy_fields.flush()
-    await here.open("b")
+    await here.create("b")
     assert "a" not in here.live
     assert not live.state.unwritten
 
@@ -185,3 +189,61 @@ async def test_a_creation_waits_for_the_database_to_be_prepared_and_no_longer_th
     here.sessions.prepared.clear()
     with pytest.raises(StorageUnavailable):
         await here.create("t")
+
+
+LARGE: dict[str, Any] = {"notes": [{"n": [number]} for number in range(500)]}
+
+
+async def test_memory_full_of_metadata_makes_room_by_evicting_idle_sessions(join: StartMemory) -> None:
+    most = 4 * metadata_bytes(LARGE)
+    here = join(max_live_bytes=most)
+    for number in range(10):
+        await here.create(f"s{number}", metadata=LARGE)
+        assert here.sessions.memory.size <= most
+    assert 1 < len(here.live) < 4
+
+
+async def test_memory_full_of_sessions_in_use_refuses_a_creation_and_stores_nothing_of_it(join: StartMemory) -> None:
+    here = join(max_live_bytes=3 * metadata_bytes(LARGE))
+    lives = [await here.create(name, metadata=LARGE) for name in "ab"]
+    seats = [await here.claim(live) for live in lives]
+    with pytest.raises(Overloaded, match="memory"):
+        await here.create("c", metadata=LARGE)
+    assert await here.store.sessions.load("c") is None
+    await here.end(lives[0])
+    lives[0].release(seats[0])
+    await here.parts.lazy_fields.flush()
+    assert (await here.create("c", metadata=LARGE)).session_id == "c"
+
+
+async def test_a_bound_of_0_bytes_is_no_limit(join: StartMemory) -> None:
+    here = join(max_live_bytes=0)
+    for number in range(4):
+        await here.claim(await here.create(f"s{number}", metadata=LARGE))
+    assert len(here.live) == 4
+
+
+async def test_a_session_is_weighed_with_its_log_and_its_metadata_until_it_leaves(join: StartMemory) -> None:
+    here = join(idle_evict=60)
+    live = await here.create()
+    here.start()
+    empty = here.sessions.memory.size
+    await here.append(live, *events("a", "b"))
+    await until(lambda: here.sessions.memory.size > empty)
+    with_log = here.sessions.memory.size
+    await here.requests.amend("s", LARGE, None)
+    await until(lambda: here.sessions.memory.size == with_log + metadata_bytes(LARGE))
+    await until(lambda: here.sessions.memory.size == 0)
+    assert not here.live
+
+
+async def test_an_erased_session_weighs_nothing(here: MemoryGateway) -> None:
+    await here.create(metadata=LARGE)
+    await here.parts.erasing.erase("s", force=False)
+    assert here.sessions.memory.size == 0
+
+
+async def test_metadata_weighs_more_the_more_containers_it_has() -> None:
+    flat = {"notes": "x" * 3000}
+    assert metadata_bytes({}) == 0
+    assert metadata_bytes(flat) < 3 * 3000 < 10 * 3000 < metadata_bytes({"notes": [[]] * 1000}) < 100 * 3000

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time
 from tests.support.memory_fixtures import StartMemory
+from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.sessions import pages
 from turnwire.gateway.sessions.log_heads import heads_behind
+from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session, SessionStatus
-from turnwire.store.sessions import SessionQuery
+from turnwire.store.sessions import SessionQuery, SessionRecord
 
 
 async def listed(gateway: MemoryGateway, *status: SessionStatus, limit: int = 10) -> dict[str, Session]:
@@ -102,3 +106,32 @@ async def test_what_is_known_here_is_not_read_again(here: MemoryGateway, there: 
     assert (live.state.record.last_seq, session.last_seq) == (40, 41)
     await pass_time(0.1)
     assert await heads_behind(here.store.events, {"s": 41}) == {}
+
+
+async def test_two_lists_are_read_at_a_time_and_the_others_in_their_order(here: MemoryGateway) -> None:
+    await here.create()
+    reading, most, begun = 0, 0, []
+    page = here.store.sessions.page
+
+    async def counted(query: SessionQuery) -> list[SessionRecord]:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        begun.append(query.limit)
+        found = await page(query)
+        reading -= 1
+        return found
+
+    here.store.sessions.page = counted  # type: ignore[method-assign]
+    await asyncio.gather(*(listed(here, limit=limit) for limit in range(1, 7)))
+    assert (most, begun) == (2, [1, 2, 3, 4, 5, 6])
+
+
+async def test_a_list_whose_turn_does_not_come_in_time_is_refused(here: MemoryGateway) -> None:
+    listing = Listing(here.parts.pages, here.store, None, longest_wait=2.0)
+    async with listing.turn(), listing.turn():
+        with pytest.raises(Overloaded):
+            async with listing.turn():
+                pass
+    async with listing.turn():
+        assert len((await listing.find(SessionQuery(limit=1), None)).sessions) == 0

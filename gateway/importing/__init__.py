@@ -1,0 +1,1 @@
+"""Past calls, brought in as they were."""

@@ -1,0 +1,217 @@
+"""Brings past calls in, through the same tasks as live ones: so figures, search and other gateways learn of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import Struct
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.importing.comparing import Differs, check_begin, check_end, check_events
+from turnwire.gateway.importing.lines import BadLine, Line
+from turnwire.gateway.importing.past_call import PastCall, check_unique, read_call, read_events
+from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.requests import Requests
+from turnwire.protocol.errors import MalformedEvent, NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import EventIn, FinalStatus, Session, Shape
+from turnwire.protocol.past_calls.lines import ImportOutcome, ImportResult
+from turnwire.protocol.rules import has_ended
+from turnwire.store.event_log import READ_WINDOW
+from turnwire.store.session_record import SessionRecord, new_life
+from turnwire.store.waiting import pause_after
+
+_PATIENCE = 30.0
+"""Seconds in which a write is tried again while the storage is away."""
+
+T = TypeVar("T")
+
+
+class _Batch(Struct):
+    events: list[EventIn]
+    weight: int
+    """Size in bytes, as received."""
+
+
+class _Named(Shape):
+    session_id: str | None = None
+
+
+class _Progress(Struct):
+    """How far one line has been read."""
+
+    line: int
+    session_id: str | None = None
+    events: int = 0
+
+    def outcome(self, result: ImportResult, error: TurnwireError | Differs | None = None) -> ImportOutcome:
+        code = error.code if isinstance(error, TurnwireError) else None
+        text = None if error is None else str(error)
+        return ImportOutcome(self.line, self.session_id, result, self.events, code, text)
+
+
+class Importer:
+    """Stores lines of past calls, or compares them with what is stored. Lines of one session wait for each other.
+
+    The session is created first, marked as being imported, then its events are appended, then it ends. A crash in
+    between leaves it open and marked, and the same line completes it.
+    """
+
+    def __init__(self, context: Context, sessions: LiveSessions, requests: Requests) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._requests = requests
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By sessionId."""
+
+    async def take(self, line: Line | BadLine, *, keep_open: bool, verify: bool) -> ImportOutcome:
+        """Store the line's call, or only compare it with `verify`. Return what became of it."""
+        progress = _Progress(line.number)
+        if isinstance(line, BadLine):
+            return progress.outcome("refused", line.error)
+        with suppress(msgspec.DecodeError):
+            progress.session_id = msgspec.json.decode(line.head, type=_Named).session_id
+        try:
+            call = read_call(line.head, self._context.limits, utc_now(), keep_open=keep_open)
+            async with self._turns.setdefault(call.session_id, asyncio.Lock()):
+                batches = await self._batches(line, call, progress)
+                result = await (self._verify(call, batches) if verify else self._store(call, batches))
+        except Differs as difference:
+            return progress.outcome("different", difference)
+        except NoSuchSession as error:
+            return progress.outcome("missing" if verify else "failed", error)
+        except TurnwireError as error:
+            return progress.outcome("failed" if error.retryable else "refused", error)
+        return progress.outcome(result)
+
+    async def _batches(self, line: Line, call: PastCall, progress: _Progress) -> AsyncIterator[_Batch]:
+        """Return the checked events of the line. If it is here as a whole, all are checked before any is stored."""
+        batches = self._read(line, call, progress)
+        if not line.whole:
+            return batches
+        checked = [batch async for batch in batches]
+        check_unique(event for batch in checked for event in batch.events)
+        return _each(checked)
+
+    async def _read(self, line: Line, call: PastCall, progress: _Progress) -> AsyncIterator[_Batch]:
+        async for texts in line.events:
+            events = read_events(texts, progress.events, self._context.limits, utc_now())
+            progress.events += len(events)
+            call.saw(events)
+            yield _Batch(events, sum(map(len, texts)))
+            await asyncio.sleep(0)  # others get a turn
+
+    # --- storing -----------------------------------------------------------------------------------------------------
+
+    async def _store(self, call: PastCall, batches: AsyncIterator[_Batch]) -> ImportResult:
+        record = SessionRecord(
+            call.session_id,
+            call.language,
+            call.started_at,
+            metadata=call.metadata,
+            life=new_life(),
+            importing=True,
+        )
+        live, created = await self._patiently(lambda: self._sessions.create(record))
+        try:
+            with live.held():
+                if not created:
+                    await self._patiently(lambda: self._requests.bring_up_to_date(live))
+                return await self._complete(live, call, batches, created=created)
+        finally:
+            if self._sessions.live.get(call.session_id) is live:
+                self._sessions.evict(live)
+
+    async def _complete(
+        self, live: LiveSession, call: PastCall, batches: AsyncIterator[_Batch], *, created: bool
+    ) -> ImportResult:
+        """Add to the stored session what it lacks of the call. Raises Differs if it is not the beginning of it."""
+        session, record = live.state.session(), live.state.record
+        check_begin(session, call)
+        open_here = not has_ended(session.status)
+        if open_here and record.epoch > 0:
+            raise Differs("it is published here, and has not ended")
+        appended = await self._walk(session, record.life, batches, may_append=open_here)
+        if not open_here:
+            check_end(session, call)
+            return "unchanged"
+        if call.ends:
+            await self._end(call)
+            return "imported"
+        if record.importing or appended:
+            await self._patiently(lambda: self._context.store.sessions.note_imported(record, utc_now()))
+        return "imported" if created or appended else "unchanged"
+
+    async def _end(self, call: PastCall) -> None:
+        status: FinalStatus = "completed" if call.status == "completed" else "failed"
+        session, _ = await self._patiently(
+            lambda: self._requests.complete(call.session_id, status, call.end_reason, call.end)
+        )
+        check_end(session, call)  # somebody else may have been faster
+
+    async def _append(self, session_id: str, first: int, batch: _Batch) -> None:
+        """Append events, of which the first must become number `first` of the log."""
+        stored = await self._patiently(lambda: self._requests.append(session_id, batch.events, batch.weight))
+        for seq, each in enumerate(stored, first):
+            if each.event.seq < seq:
+                raise MalformedEvent(f"eventId {each.event.event_id!r} is in the line twice")
+            if each.event.seq > seq:
+                raise Differs("somebody else writes to it")
+
+    # --- comparing ---------------------------------------------------------------------------------------------------
+
+    async def _verify(self, call: PastCall, batches: AsyncIterator[_Batch]) -> ImportResult:
+        view = await self._patiently(lambda: self._requests.view(call.session_id))
+        check_begin(view.session, call)
+        await self._walk(view.session, view.life, batches, may_append=False)
+        check_end(view.session, call)
+        return "unchanged"
+
+    async def _walk(
+        self, session: Session, life: int | None, batches: AsyncIterator[_Batch], *, may_append: bool
+    ) -> bool:
+        """Compare the events with the session's log, and append those beyond its end. Return whether there are any."""
+        at, head = 0, session.last_seq
+        async for batch in batches:
+            known, new = batch.events[: max(0, head - at)], batch.events[max(0, head - at) :]
+            await self._compare(session.session_id, life, at + 1, known)
+            if new:
+                if not may_append:
+                    raise Differs(f"it has {head} events, and the line has more")
+                await self._append(session.session_id, at + len(known) + 1, _Batch(new, batch.weight))
+            at += len(batch.events)
+        if at < head:
+            raise Differs(f"it has {head} events, and the line has {at}")
+        return at > head
+
+    async def _compare(self, session_id: str, life: int | None, first: int, events: Sequence[EventIn]) -> None:
+        for start in range(0, len(events), READ_WINDOW):
+            window = events[start : start + READ_WINDOW]
+            at = first + start
+            last = at + len(window) - 1
+            log = self._context.store.events
+            stored = await self._patiently(lambda: log.read(session_id, at, last, life))  # noqa: B023 -- awaited at once
+            check_events(stored, window)
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat the work, which must be safe to repeat, while the storage or the gateway is busy."""
+        attempt, end = 0, self._context.clock() + _PATIENCE
+        while True:
+            try:
+                return await work()
+            except (StorageUnavailable, Overloaded):
+                if self._context.clock() >= end:
+                    raise
+            await asyncio.sleep(pause_after(attempt))
+            attempt += 1
+
+
+async def _each(batches: Sequence[_Batch]) -> AsyncIterator[_Batch]:
+    for batch in batches:
+        yield batch

@@ -1,0 +1,103 @@
+"""A past call as it is to be stored: the fields of its line, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, TooLarge
+from turnwire.protocol.messages import BadEvent, EventIn, JsonObject, Limits, SessionStatus
+from turnwire.protocol.paging import language_fault
+from turnwire.protocol.past_calls.lines import PastSession
+from turnwire.protocol.past_calls.times import past_time
+from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, has_ended
+
+IMPORTED = "imported"
+"""The end reason of a call that had never ended."""
+
+
+class PastCall(Struct):
+    """A call of the past. One that has ended without a time of its end has ended with its last event."""
+
+    session_id: str
+    language: str
+    metadata: JsonObject
+    started_at: datetime
+    status: SessionStatus
+    ended_at: datetime | None
+    end_reason: str | None
+    latest: datetime
+    """The start, or the latest time of an event seen so far."""
+
+    @property
+    def ends(self) -> bool:
+        return has_ended(self.status)
+
+    @property
+    def end(self) -> datetime:
+        """When it ended. Known once all events have been seen."""
+        return self.ended_at or self.latest
+
+    def saw(self, events: Iterable[EventIn]) -> None:
+        """Take note of the times of the next events."""
+        self.latest = max(self.latest, *(each.timestamp for each in events if each.timestamp is not None))
+
+
+def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool) -> PastCall:
+    """Read a call from the fields of its line. One that has never ended becomes failed, unless it is kept open.
+
+    Raises InvalidJson, InvalidMessage, TooLarge.
+    """
+    line = JSON.decode_body(head, PastSession, limits)
+    check_new_session_id(line.session_id, limits)
+    fault = language_fault(line.language)
+    if fault is not None:
+        raise InvalidMessage(fault)
+    check_metadata(line.metadata, limits)
+    check_end_reason(line.end_reason, limits)
+    started_at = past_time(line.started_at, "startedAt", now)
+    ended_at = None if line.ended_at is None else past_time(line.ended_at, "endedAt", now)
+    status = line.status or ("active" if ended_at is None else "completed")
+    _check_end(status, started_at, ended_at, line.end_reason)
+    reason = line.end_reason
+    if not has_ended(status) and not keep_open:
+        status, reason = "failed", IMPORTED
+    return PastCall(line.session_id, line.language, line.metadata, started_at, status, ended_at, reason, started_at)
+
+
+def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None, reason: str | None) -> None:
+    if not has_ended(status) and (ended_at is not None or reason is not None):
+        name = "endReason" if ended_at is None else "endedAt"
+        raise InvalidMessage(f"{name} needs the status completed or failed, not {status}")
+    if ended_at is not None and ended_at < started_at:
+        raise InvalidMessage("endedAt must not be before startedAt")
+
+
+def read_events(texts: Sequence[bytes], first: int, limits: Limits, now: datetime) -> list[EventIn]:
+    """Read a batch of events; `first` is the place of the first in the line, from 0 on.
+
+    Raises MalformedEvent or TooLarge, naming the place, for one that cannot be stored.
+    """
+    events = []
+    for at, text in enumerate(texts, first):
+        event = JSON.decode_new_event(text, limits)
+        if isinstance(event, BadEvent):
+            kind = TooLarge if event.code is ErrorCode.TOO_LARGE else MalformedEvent
+            raise kind(f"events[{at}]: {event.message}")
+        if event.timestamp is None:
+            raise MalformedEvent(f"events[{at}]: timestamp is missing")
+        event.timestamp = past_time(event.timestamp, f"events[{at}]: timestamp", now)
+        events.append(event)
+    return events
+
+
+def check_unique(events: Iterable[EventIn]) -> None:
+    """Raise MalformedEvent if two events have the same id."""
+    seen: set[str] = set()
+    for event in events:
+        if event.event_id in seen:
+            raise MalformedEvent(f"eventId {event.event_id!r} is in the line twice")
+        seen.add(event.event_id)

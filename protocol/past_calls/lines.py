@@ -1,0 +1,46 @@
+"""The wire shapes of an import: one past call a line, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.messages import TIMESTAMP, JsonObject, SessionStatus, Shape
+from turnwire.protocol.shape import OrNull
+
+ImportResult = Literal["imported", "unchanged", "different", "missing", "refused", "failed"]
+
+
+class PastSession(Shape):
+    """The fields of a line besides `events`. Without a status, a session with an end is `completed`."""
+
+    session_id: str
+    language: str
+    started_at: Annotated[datetime, Meta(tz=True)]
+    status: SessionStatus | None = None
+    ended_at: TIMESTAMP = None
+    end_reason: str | None = None
+    metadata: OrNull[JsonObject] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.metadata = self.metadata or {}
+
+
+class ImportOutcome(Shape):
+    """What became of one line.
+
+    `imported`: it was stored, or what was missing of it. `unchanged`: it was stored before. `different`: a session of
+    this id is stored that differs; `message` says in what. `missing`: it is not stored, when asked only to verify.
+    `refused`: it cannot be stored. `failed`: it was not stored for now; send this line and the following ones again.
+    """
+
+    line: int
+    session_id: str | None
+    result: ImportResult
+    events: int
+    """The events of the line that have been looked at."""
+    code: ErrorCode | None = None
+    message: str | None = None
