@@ -15,6 +15,7 @@ from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.importing.lines import BadLine, Line, Lines
 from turnwire.gateway.rest.streams import Streams
 from turnwire.protocol.codec import JSON
+from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.protocol.rights import Scope
@@ -96,7 +97,7 @@ class _Answers:
         self.imported += sum(each.result == "imported" for each in outcomes)
         try:
             async with asyncio.timeout(self._seconds):
-                await self.response.write(b"".join(JSON.encode(each) + b"\n" for each in outcomes))
+                await self.response.write(b"".join(one_line(JSON.encode(each)) + b"\n" for each in outcomes))
         except TimeoutError:
             raise ConnectionResetError("the client has stopped reading") from None
 

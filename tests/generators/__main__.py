@@ -22,6 +22,8 @@ from typing import Final
 from tests.support.processes import ROOT, GatewayProcess
 
 HERE: Final = ROOT / "tests" / "generators"
+STREAMED: Final = {"importSessions"}
+"""Calls that send NDJSON, which openapi-python-client has no way to do."""
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
@@ -54,7 +56,7 @@ class Generators:
         for warning in re.findall(r"Unable to .*", said):
             raise SystemExit(f"openapi-python-client: {warning}")
         made = {path.stem.replace("_", "") for path in client.glob("api/*/*.py")}
-        check_all(operation_ids(document), made, "openapi-python-client")
+        check_all(operation_ids(document) - STREAMED, made, "openapi-python-client")
         example = shutil.copy(HERE / "example.py", self._made)
         self._run("mypy", "--strict", "--cache-dir", self._made / ".mypy_cache", example)
         self._run("python", "-c", f"import example; assert example.call({url!r})")

@@ -84,7 +84,7 @@ def test_the_body_of_a_new_session_is_decoded() -> None:
     [
         (b"{}", "language"),
         (b'{"language":5}', "language"),
-        (b'{"language":"en","status":"completed"}', "status"),
+        (b'{"language":"en","status":"ended"}', "status"),
         (b'{"language":"en","metadata":[]}', "metadata"),
         (b'{"language":"en","sessionId":7}', "sessionId"),
     ],

@@ -130,7 +130,8 @@ async def test_a_feed_of_no_sessions_begins_with_an_empty_message(boards: list[B
     board.reading.set()
     await board.start()
     await board.go_on()
-    assert board.read == [{"type": "subscribed", "ref": "f"}, {"type": "sessions", "ref": "f", "sessions": []}]
+    subscribed = {"type": "subscribed", "ref": "f", "minReceiveBytes": Limits().receive_bytes}
+    assert board.read == [subscribed, {"type": "sessions", "ref": "f", "sessions": []}]
 
 
 async def test_a_session_erased_while_its_page_waits_is_not_shown(boards: list[Board]) -> None:

@@ -12,7 +12,7 @@ from turnwire.cli import app
 from turnwire.commands import sizing
 from turnwire.commands.sizing import Load, row, size_of
 
-PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
+PERFORMANCE = " ".join((ROOT / "docs" / "performance.md").read_text().split())
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
