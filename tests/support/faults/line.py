@@ -279,8 +279,8 @@ class Collection:
         result: Deleted = await self._line.write(steps, bulk=False)
         return result
 
-    async def create_index(self, keys: object) -> None:
-        """Do nothing: there is no option to keep."""
+    async def create_index(self, keys: object, **options: object) -> None:
+        """Do nothing: reads need no index here."""
 
     def with_options(self, **options: object) -> Collection:
         """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do."""
