@@ -200,7 +200,7 @@ async def test_counts_of_sessions_say_whether_they_are_exact(gateway: Gateway) -
         ("/sessions?metadata=x", "did you mean 'metadata.<key>'?"),
         ("/sessions/s?ordr=asc", "did you mean 'order'?"),
         ("/sessions/s/events?after=1", "did you mean 'afterSeq'?"),
-        ("/sessions/s/stats?zzz=1", "and no other"),
+        ("/sessions/s/stats?zzz=1", "there are sessionId"),
         ("/stats?group=day", "did you mean 'groupBy'?"),
         ("/health?x=1", "and no other"),
         ("/sessions?zzz=1&yyy=2", "there are "),
