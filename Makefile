@@ -19,8 +19,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py gateways.py)
+SCHEDULES := tests/faults/test_races.py
 
-SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS))
+SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES))
 COVERED := --cov --cov-report=term
 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.
@@ -41,8 +42,9 @@ test: $(VENV)/installed-dev browser faketime redis balancers
 coverage: $(VENV)/installed-dev browser faketime redis balancers
 	COVERAGE_CORE=$(COVERAGE_CORE) $(SUITE) $(COVERED)
 
-# Runs them one after another, and prints their figures.
+# Plays thousands of schedules in virtual time. Then runs the fault runs one after another, and prints their figures.
 faults: $(VENV)/installed-dev faketime redis balancers
+	$(BIN)/python -m pytest -q -n 2 $(SCHEDULES)
 	$(BIN)/python -m pytest -s $(FAULT_RUNS)
 
 soak: $(VENV)/installed-dev faketime
