@@ -19,7 +19,7 @@ from tests.turnwire.logs import log_of, send_now
 from tests.turnwire.relay import Relay, eventually
 from turnwire import Client, Publisher, read_spool
 
-SLACK = 1.0
+SLACK = 3.0
 """Extra seconds, for a machine that does other work too."""
 
 
@@ -37,7 +37,7 @@ async def test_leaving_takes_no_longer_than_drain_timeout_when_the_gateway_is_aw
         for n in range(7):
             call.post("system", {"n": n})
         began = time.monotonic()
-    assert 0.5 <= time.monotonic() - began < 0.5 + SLACK
+    assert 0.4 < time.monotonic() - began < 0.5 + SLACK
     assert [event.payload["n"] for event in call.unanswered()] == list(range(7))
     assert len(warnings(caplog, "7 events without an answer")) == 1
 
