@@ -13,7 +13,7 @@ from tests.faults.runs.network import FAILURES, WRITES
 from tests.support.failpoints import failing
 from tests.support.faults.proxy import Fault, every
 from tests.support.faults.rig import eventually, kill, now, paused, pid_of
-from tests.support.load.publishers import Client
+from tests.support.load.client import Client
 from tests.support.processes import GatewayProcess
 from tests.support.redis import RedisServer
 from tests.support.soak.world import SoakWorld

@@ -17,9 +17,11 @@ import aiohttp
 
 from tests.support.faults.rig import MIB, Pace, database_in, eventually, gateway_on, now, rss, serving
 from tests.support.history import Following, History, entry_of, load
+from tests.support.load.client import Target
+from tests.support.load.figures import percentile
 from tests.support.load.fleet import Fleet, report
 from tests.support.load.idle import IdleCrowd
-from tests.support.load.publishers import LoadPublisher, Target, percentile
+from tests.support.load.publishers import LoadPublisher
 from tests.support.processes import ROOT, clean_environment
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import EventIn, Events, Subscribe

@@ -13,8 +13,10 @@ import aiohttp
 
 from tests.support.faults.cluster import Cluster
 from tests.support.faults.rig import Pace, kill, now, paused
+from tests.support.load.client import Target
+from tests.support.load.figures import percentile
 from tests.support.load.fleet import Fleet, report
-from tests.support.load.publishers import LoadPublisher, Target, percentile
+from tests.support.load.publishers import LoadPublisher
 
 FALL_BACK_SECONDS = 2.0
 """Within so many a gateway notices that Redis is away, and polls."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support.faults.rig import FAST_HEARTBEAT, database_in, eventually, gateway_on, now, serving
+from tests.support.load.client import Target
 from tests.support.load.fleet import Fleet, report
-from tests.support.load.publishers import Target
 from tests.support.processes import ROOT
 from turnwire.protocol.times import parse_time
 from turnwire.store.embedded.server import EmbeddedDatabase

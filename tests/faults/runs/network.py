@@ -10,8 +10,8 @@ from typing import Any
 from tests.support.failpoints import failing
 from tests.support.faults.proxy import Fault, Proxy, every
 from tests.support.faults.rig import database_in, eventually, gateway_on, now, serving
+from tests.support.load.client import Target
 from tests.support.load.fleet import Fleet, report
-from tests.support.load.publishers import Target
 
 WRITES = {"insert", "update"}
 

@@ -23,8 +23,8 @@ from tests.support.faults.rig import (
     serving,
     start,
 )
+from tests.support.load.client import Target
 from tests.support.load.fleet import Fleet, report
-from tests.support.load.publishers import Target
 
 SETTLED_SECONDS = 0.5
 """Seconds that answers of a database that has stopped may take to reach the clients."""

@@ -12,7 +12,7 @@ import aiohttp
 from tests.support.balancer import Balancer, running
 from tests.support.faults.rig import FAST_HEARTBEAT, database_in, gateway_on
 from tests.support.faults.wire import Wire
-from tests.support.load.publishers import ANY, Target
+from tests.support.load.client import ANY, Target
 from tests.support.processes import GatewayProcess
 from tests.support.redis import RedisServer, free_port
 from turnwire.store.embedded.server import EmbeddedDatabase

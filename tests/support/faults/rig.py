@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from tests.support.load.publishers import Target
+from tests.support.load.client import Target
 from tests.support.processes import GatewayProcess
 from turnwire.store.embedded.server import EmbeddedDatabase
 

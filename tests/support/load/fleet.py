@@ -10,7 +10,9 @@ import aiohttp
 
 from tests.support.checker import assert_clean
 from tests.support.history import Entry, History, entry_of
-from tests.support.load.publishers import LoadPublisher, Target, percentile
+from tests.support.load.client import Target
+from tests.support.load.figures import percentile
+from tests.support.load.publishers import LoadPublisher
 from tests.support.load.subscriber import LoadSubscriber
 from tests.support.load.supervisor import TTL_SECONDS, Supervisor
 from turnwire.protocol.bodies import CreateSession

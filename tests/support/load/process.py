@@ -16,7 +16,8 @@ import aiohttp
 import uvloop
 
 from tests.support.history import History, save
-from tests.support.load.publishers import LoadPublisher, Target
+from tests.support.load.client import Target
+from tests.support.load.publishers import LoadPublisher
 
 
 class _Telling(LoadPublisher):

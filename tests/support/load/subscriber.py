@@ -8,7 +8,7 @@ from random import Random
 import aiohttp
 
 from tests.support.history import Following, History, entry_of
-from tests.support.load.publishers import Client, Target, frame_of
+from tests.support.load.client import Client, Target, frame_of
 from turnwire.protocol.messages import CaughtUp, Error, Events, Subscribe, Subscribed, SubscriberPush
 
 

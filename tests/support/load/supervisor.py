@@ -10,8 +10,8 @@ import aiohttp
 import msgspec
 
 from tests.support.history import CommandAsked, History, content_of
+from tests.support.load.client import Target
 from tests.support.load.obedience import COMMAND
-from tests.support.load.publishers import Target
 from turnwire.protocol.bodies import CommandAnswer, CommandIn
 from turnwire.protocol.codec import JSON
 

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from tests.support.history import Entry, History, RestAppend, entry_of, sending_of
-from tests.support.load.publishers import Target
+from tests.support.load.client import Target
 from turnwire.protocol.bodies import CreateSession, EventBatch, EventBatchIn
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import EventIn, Session

@@ -15,7 +15,8 @@ from msgspec import Struct, field
 
 from tests.support.checker import check
 from tests.support.history import Entry, History, save
-from tests.support.load.publishers import LoadPublisher, Target
+from tests.support.load.client import Target
+from tests.support.load.publishers import LoadPublisher
 from tests.support.load.subscriber import LoadSubscriber
 from tests.support.load.supervisor import Supervisor
 from tests.support.soak.clients import RestCaller, RestClient

@@ -15,7 +15,7 @@ import psutil
 from tests.support.faults.proxy import Proxy
 from tests.support.faults.rig import database_in, gateway_on, rss, start
 from tests.support.faults.wire import Wire
-from tests.support.load.publishers import Client, Spread, Target
+from tests.support.load.client import Client, Spread, Target
 from tests.support.processes import GatewayProcess
 from tests.support.redis import RedisServer
 from tests.support.soak.clients import RestClient

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.faults.collection import Steps
 from tests.support.faults.database import MemoryDatabase
-from tests.support.faults.line import Steps
 from tests.support.in_memory import MemoryGateway, Seat, event, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.importing.importer import Importer

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.faults.collection import Steps
 from tests.support.faults.database import MemoryDatabase
-from tests.support.faults.line import Steps
 from tests.support.in_memory import Crowd, MemoryGateway, Seat, event, events, pass_time, send, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.protocol.errors import (
