@@ -40,6 +40,8 @@ class Line:
         """Whether the gateway is dead: what it had not sent never arrives."""
         self.stamp: Callable[[Document], None] = lambda document: None
         """Called for each document that is sent for insertion; may add fields for the test."""
+        self._writes_left: int | None = None
+        """Writes that the gateway lives for; None is no limit."""
         self._random = database.random
         self._served: set[asyncio.Task[Any]] = set()
 
@@ -77,6 +79,15 @@ class Line:
     def close(self) -> None:
         self.cut = True
 
+    def cut_before(self, number: int) -> None:
+        """Have the gateway die when it is about to write for this time, from 0 on."""
+        self._writes_left = number
+
+    def _count_write(self) -> None:
+        if self._writes_left is not None:
+            self.cut |= self._writes_left == 0
+            self._writes_left -= 1
+
     def _is_dead(self) -> bool:
         return self.cut
 
@@ -99,6 +110,7 @@ class Line:
 
     async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
         """Carry out a write. The steps are those between which others may come."""
+        self._count_write()
         fault, restored = self._fault(), self.database.restored
         await self.pause()
         if self._is_dead() or fault == "refused" or restored != self.database.restored:

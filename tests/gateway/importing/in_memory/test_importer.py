@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.support.faults.collection import Steps
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import MemoryGateway, Seat, event, pass_time
 from tests.support.memory_fixtures import StartMemory
@@ -238,7 +236,7 @@ async def test_after_a_crash_at_any_write_the_same_line_completes_the_call(
     for number in range(7):
         call["sessionId"] = f"s{number}"
         dying = join()
-        cut_before(dying, number)
+        dying.line.cut_before(number)
         importing = asyncio.create_task(bring(dying, call, keep_open=keep_open, most_whole=most_whole))
         await pass_time(1)
         cut_short += not importing.done()
@@ -253,17 +251,3 @@ async def test_after_a_crash_at_any_write_the_same_line_completes_the_call(
         await dying.stop()
         await next_one.stop()
     assert cut_short >= 4
-
-
-def cut_before(gateway: MemoryGateway, number: int) -> None:
-    """The gateway dies when it is about to write for this time, from 0 on."""
-    write, written = gateway.line.write, 0
-
-    async def counted(steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        nonlocal written
-        if written == number:
-            gateway.line.cut = True
-        written += 1
-        return await write(steps, bulk=bulk)
-
-    gateway.line.write = counted  # type: ignore[method-assign]

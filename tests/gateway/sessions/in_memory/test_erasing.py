@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
-from tests.support.faults.collection import Steps
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import Crowd, MemoryGateway, Seat, event, events, pass_time, send, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
@@ -25,20 +22,6 @@ from turnwire.store.sessions import SessionQuery
 
 LATE = 121.0
 """Seconds after which nobody writes to an erased session any more."""
-
-
-def cut_before(gateway: MemoryGateway, number: int) -> None:
-    """The gateway dies when it is about to write for this time, from 0 on."""
-    write, written = gateway.line.write, 0
-
-    async def counted(steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        nonlocal written
-        if written == number:
-            gateway.line.cut = True
-        written += 1
-        return await write(steps, bulk=bulk)
-
-    gateway.line.write = counted  # type: ignore[method-assign]
 
 
 def left(database: MemoryDatabase) -> dict[str, list[str]]:
@@ -83,7 +66,7 @@ async def test_what_a_crash_leaves_half_erased_is_hidden_and_finished_by_the_nex
     await create(dying, "a", "b", "c")
     await dying.parts.lazy_fields.flush()
     assert database.primary["digests"]
-    cut_before(dying, crash)
+    dying.line.cut_before(crash)
     with suppress(StorageUnavailable):
         await dying.parts.erasing.erase("s", force=False)
     marked = crash >= 2
@@ -108,7 +91,7 @@ async def test_what_a_crash_leaves_half_erased_is_hidden_and_finished_by_the_nex
 async def test_a_creation_waits_for_what_is_half_erased(join: StartMemory, database: MemoryDatabase) -> None:
     dying, other = join(rest_timeout=2.0), join()
     await create(dying, "a", "b")
-    cut_before(dying, 2)
+    dying.line.cut_before(2)
     with pytest.raises(StorageUnavailable):
         await dying.parts.erasing.erase("s", force=False)
     await create(other, "b")
