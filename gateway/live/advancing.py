@@ -17,12 +17,15 @@ from turnwire.protocol.messages import Event, SessionStatus
 
 _log = logging.getLogger("turnwire.session")
 
-
 Answer = Callable[[list[Event]], None]
 
 
+def nobody(events: list[Event]) -> None:
+    """Answer nobody: the events are another gateway's, or it is not known yet whether their sender may be answered."""
+
+
 def advance(
-    context: Context, state: SessionState, durable: Durable, answer: Answer | None = None, *, needed: bool = False
+    context: Context, state: SessionState, durable: Durable, answer: Answer = nobody, *, needed: bool = False
 ) -> list[Event]:
     """Move the head over these events, `answer` those who sent them, and show them to all who watch.
 
@@ -30,16 +33,12 @@ def advance(
     it does not wait for a thousand watchers. Returns the events in their wire form if anybody watches or they are
     `needed`; else an empty list. The answer is given the same.
     """
-    events: list[Event] = []
     if not durable.events:
-        if answer is not None:
-            answer(events)
-        return events
+        answer([])
+        return []
     before = state.advance(durable, context.clock())
-    if needed or state.audience is not None:
-        events = durable.shaped(state.session_id)
-    if answer is not None:
-        answer(events)
+    events = durable.shaped(state.session_id) if needed or state.audience is not None else []
+    answer(events)
     update_conversation(context, state, durable)
     context.observer.advanced(state, durable)
     if state.commands is not None:
