@@ -163,7 +163,8 @@ HEARD = """
     static async requestPermission() { return (this.permission = "granted"); }
     constructor(text, { body }) { notes.push(`${body}: ${text}`); }
   };
-  AudioScheduledSourceNode.prototype.start = () => { tones += 1; };"""
+  AudioScheduledSourceNode.prototype.start = () => { tones += 1; };
+  AudioScheduledSourceNode.prototype.stop = () => {};"""
 
 
 async def test_a_slow_call_is_announced_by_a_sound_and_a_desktop_notification(
