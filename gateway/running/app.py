@@ -24,7 +24,7 @@ from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.pages.dashboard import add_dashboard
-from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.pages.documents import add_documents
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
@@ -158,7 +158,7 @@ class Gateway:
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
-        add_docs_pages(app, limits)
+        add_documents(app, limits)
         add_dashboard(app, access.mode.warning)
         subscriber = SubscriberParts(requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
