@@ -131,6 +131,12 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
 
+    @property
+    def seems_up(self) -> bool:
+        """Whether the driver's own heartbeats find a server that takes writes, which refuses nothing. Sends nothing."""
+        found: bool = self._client.topology_description.has_writable_server()
+        return found and self._condition.state().up
+
     async def ping(self) -> bool:
         """Return whether the database answers within PING_SECONDS."""
         return (await self._answer()) is None

@@ -46,7 +46,7 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
 
     def matches(self, record: SessionRecord) -> bool:
         """Return whether a session matches the status, language, end reason and patterns."""
-        same = self.more.end_reason in (None, record.end_reason) and self.language in (None, record.language)
+        same = self.more.end_reason in (None, record.end_reason or "") and self.language in (None, record.language)
         covered = self.patterns is None or covers(self.patterns, record.session_id)
         return same and covered and (not self.status or record.status in self.status)
 
@@ -81,9 +81,9 @@ class SessionPages:
         if query.language is not None:
             condition["language"] = query.language
         if query.more.end_reason is not None:
-            condition["endReason"] = query.more.end_reason
+            condition["endReason"] = query.more.end_reason or None
         for key, value in query.more.metadata:
-            if _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
+            if value and _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
                 condition[f"metadata.{key}"] = {"$in": values_written(value)}
         if query.patterns is not None:
             condition |= ids_like(query.patterns)

@@ -50,6 +50,8 @@ class UnendedSession(Struct, frozen=True):
     """The session's start, or the timestamp of its last event, whichever is later."""
     importing: bool = False
     """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
+    takes_commands: bool = False
+    """Whether a publisher has said that it accepts commands, and has not been seen to leave."""
 
     @property
     def signs(self) -> tuple[int, int, int]:
@@ -59,7 +61,8 @@ class UnendedSession(Struct, frozen=True):
     @classmethod
     def of(cls, record: SessionRecord) -> UnendedSession:
         latest = max(record.started_at, record.last_event_at or record.started_at)
-        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest, record.importing)
+        signs = record.session_id, record.epoch, record.heartbeat, record.last_seq
+        return cls(*signs, latest, record.importing, record.commands is not None)
 
 
 class SessionStore:
@@ -222,7 +225,8 @@ class SessionStore:
 
     async def unended(self) -> list[UnendedSession]:
         """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
-        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing"), 1)
+        names = ("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing", "commands")
+        fields = dict.fromkeys(names, 1)
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         documents = await self._condition.ask(_READ, cursor.to_list(length=None))
         return [
@@ -233,6 +237,7 @@ class SessionStore:
                 document["lastSeq"],
                 max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
                 document.get("importing", False),
+                bool(document.get("commands")),
             )
             for document in documents
         ]

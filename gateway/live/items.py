@@ -131,6 +131,10 @@ class DepartItem(Struct, eq=False):
     epoch: int
 
 
+class LapseItem(Struct, eq=False):
+    """A request to forget the commands that a bot accepted which nothing has been heard of for long."""
+
+
 class CommandItem(Struct, eq=False):
     """A command to the bot."""
 
@@ -193,6 +197,7 @@ Item = (
     | AmendItem
     | AcceptItem
     | DepartItem
+    | LapseItem
     | CommandItem
     | OutcomeItem
     | ExpireItem

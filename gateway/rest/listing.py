@@ -118,7 +118,7 @@ def _filter(query: Query) -> SearchFilter:
     if len(pairs) > MAX_METADATA_PAIRS:
         query.refuse(f"at most {MAX_METADATA_PAIRS} parameters metadata.<key> may be given, there are {len(pairs)}")
     return SearchFilter(
-        end_reason=query.text("endReason"),
+        end_reason=query.text("endReason", least=0),
         id_prefix=query.text("idPrefix"),
         metadata=tuple(pairs),
         min_duration_ms=query.optional_integer("minDurationMs"),

@@ -24,7 +24,7 @@ from turnwire.gateway.http.headers import add_headers
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.pages.dashboard import add_dashboard
-from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.pages.documents import add_documents
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.commands import CommandRoutes
@@ -54,6 +54,7 @@ from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
+from turnwire.gateway.telemetry.recent import Recent
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
@@ -102,6 +103,7 @@ class Gateway:
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
+        self.recent = Recent(self.metrics, lambda: store.seems_up)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
@@ -154,9 +156,9 @@ class Gateway:
             app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
         )
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
-        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
+        add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
-        add_docs_pages(app, limits)
+        add_documents(app, limits)
         add_dashboard(app, access.mode.warning)
         subscriber = SubscriberParts(requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
@@ -200,6 +202,7 @@ class Gateway:
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
         self._periodic.begin(self._loop_stall.watch())
+        self._periodic.begin(self.recent.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         await self._rights.start(self._periodic)

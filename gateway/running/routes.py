@@ -85,6 +85,7 @@ def add_service_routes(app: web.Application, health: HealthRoutes, metrics: Metr
     app.router.add_get("/health/live", taking(health.read_liveness))
     app.router.add_get("/health/ready", taking(health.read_readiness))
     app.router.add_get("/metrics", taking(metrics.read_metrics))
+    app.router.add_get("/metrics/recent", taking(metrics.read_recent, "afterMs"))
 
 
 def add_socket_routes(app: web.Application, publisher: PublisherEndpoint, subscriber: SubscriberEndpoint) -> None:

@@ -137,7 +137,9 @@ class _Process:
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()
         if self._member is not None:
-            self._started.push_async_callback(await self._member.share_metrics(gateway.metrics.registry))
+            self._started.push_async_callback(
+                await self._member.share_metrics(gateway.metrics.registry, gateway.recent.readings)
+            )
         self._started.push_async_callback(gateway.drain)
         self._reload_on_signal(gateway)
         url = await self._listen(runner)

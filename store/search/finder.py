@@ -198,7 +198,11 @@ class _Search:
 _ENDED = "ended IS NOT NULL"
 _NO_ERRORS = "errors = 0"
 _METADATA = "EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value = ? AND metadata.ordinal = sessions.ordinal)"
-_BROAD = {_ENDED, _NO_ERRORS}
+_NO_METADATA = (
+    "NOT EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value <> '' AND metadata.ordinal = sessions.ordinal)"
+)
+_NO_REASON = "end_reason IS NULL"
+_BROAD = {_ENDED, _NO_ERRORS, _NO_METADATA, _NO_REASON}
 """Conditions that no index serves."""
 
 
@@ -220,7 +224,7 @@ def _clauses(query: SessionQuery) -> list[Clause]:
         (sql, [value])
         for sql, value in (
             ("language = ?", query.language),
-            ("end_reason = ?", more.end_reason),
+            ("end_reason = ?", more.end_reason or None),
             ("duration >= ?", more.min_duration_ms),
             ("duration <= ?", more.max_duration_ms),
             ("p95 >= ?", more.min_response_p95_ms),
@@ -237,7 +241,9 @@ def _clauses(query: SessionQuery) -> list[Clause]:
     if more.has_errors is not None:
         clauses.append(("errors > 0" if more.has_errors else _NO_ERRORS, []))
     for key, value in more.metadata:
-        clauses.append((_METADATA, [key, value]))
+        clauses.append((_METADATA, [key, value]) if value else (_NO_METADATA, [key]))
+    if more.end_reason == "":
+        clauses.append((_NO_REASON, []))
     if more.wants_end:
         clauses.append((_ENDED, []))
     return clauses

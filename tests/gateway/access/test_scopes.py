@@ -23,6 +23,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/sessions/a1/complete", {}, "session:complete"),
     ("POST", "/tokens", {"sub": "browser", "scope": "", "sessions": []}, "token:mint"),
     ("GET", "/metrics", None, "metrics"),
+    ("GET", "/metrics/recent", None, "metrics"),
     ("GET", "/health", None, "metrics"),
 ]
 
