@@ -21,12 +21,15 @@ from turnwire.gateway.finding.search import Search
 from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
+from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
+from turnwire.gateway.keeping.backup_lines import BackupLines
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
+from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
@@ -43,6 +46,7 @@ from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
     add_access_routes,
+    add_backup_routes,
     add_command_routes,
     add_import_routes,
     add_service_routes,
@@ -153,6 +157,8 @@ class Gateway:
         add_import_routes(
             app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
         )
+        backup = BackupLines(parts.pages, requests, log, lambda place: encode_cursor(*place))
+        add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
