@@ -21,6 +21,7 @@ from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
+from turnwire.store.leases import Leases
 from turnwire.store.opening.format import FormatStore
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.revocations import RevocationStore
@@ -98,7 +99,8 @@ class Store:
         """The metadata keys to index, unless the database is the embedded one."""
         self._has_cheap_indexes = False
         self.revocations = RevocationStore(self._db["revocations"])
-        self.format = FormatStore(self._db)
+        self.format = FormatStore(self._db, database)
+        self.leases = Leases(self._db, self._condition)
 
     @classmethod
     def connect(

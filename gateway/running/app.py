@@ -25,6 +25,8 @@ from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.keeping.backup_lines import BackupLines
+from turnwire.gateway.keeping.retention import Retention
+from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.docs_page import add_docs_pages
 from turnwire.gateway.peers.bus import Bus
@@ -101,6 +103,7 @@ class Gateway:
         )
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
         self.connections = OpenConnections()
+        self._retention = self._make_retention()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -116,6 +119,23 @@ class Gateway:
         self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
         self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
+
+    def _make_retention(self) -> Retention | None:
+        config, parts, audit = self.config, self.parts, self.access.audit
+        if not config.retention_days:
+            return None
+        try:
+            rules = RetentionRules.read(config.retention_days, config.retention_rules)
+        except RulesFault as fault:
+            raise ConfigError(f"TURNWIRE_RETENTION_RULES: {fault}") from None
+        return Retention(
+            parts.store,
+            parts.erasing,
+            rules,
+            lambda session_id: audit.session_erased(session_id, None, forced=False),
+            interval=config.retention_interval,
+            shared=config.mongodb_uri is not None,
+        )
 
     def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
@@ -208,6 +228,8 @@ class Gateway:
         self._periodic.begin(self._loop_stall.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
+        if self._retention is not None:
+            self._periodic.begin(self._retention.run(self.parts.sessions.prepared))
         await self._rights.start(self._periodic)
         yield
         await self._stop()

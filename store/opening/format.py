@@ -28,9 +28,10 @@ def newer_format(thing: str, found: int, writer: str | None) -> str | None:
 class FormatStore:
     """The format's document, in a collection of its own. Methods raise the driver's errors."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: Any, name: str) -> None:
+        """`name` is that of the database."""
         self._documents = database["turnwire"]
-        self._name = f"the database {database.name}"
+        self._name = f"the database {name}"
 
     async def read(self) -> int | None:
         """Return the stored format; None for a new database, or one of 0.1.0."""
