@@ -150,9 +150,13 @@ class SessionStore:
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
-    async def note_imported(self, record: SessionRecord, now: datetime) -> None:
-        """Store when all that is known of an imported session was brought in; it stays open."""
-        await self._update(this_life(record), {"$set": {"importedAt": now}})
+    async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool) -> None:
+        """Store when all that is known of an imported session was brought in; it stays open.
+
+        A `whole` one is an open session like others from now on: its age ends it.
+        """
+        change = {"importedAt": now} | ({"importing": False} if whole else {})
+        await self._update(this_life(record), {"$set": change})
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""

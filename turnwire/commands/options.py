@@ -12,6 +12,7 @@ from turnwire.commands.command import command
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.delete import delete
 from turnwire.commands.key import key
+from turnwire.commands.moving.keeping_options import backup, restore
 from turnwire.commands.moving.options import export, import_
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
@@ -38,6 +39,8 @@ def register(app: typer.Typer) -> None:
         app.command()(each)
     app.command("import")(import_)
     app.command()(export)
+    app.command()(backup)
+    app.command()(restore)
 
 
 def replay(
