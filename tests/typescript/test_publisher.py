@@ -112,6 +112,40 @@ async def test_a_publisher_reconnects_to_a_gateway_that_never_answers(
     assert relay.connections == 2
 
 
+async def test_answers_to_pings_do_not_count_as_answers_to_events(node: Node) -> None:
+    """A gateway that answers pings and acks nothing is left."""
+    code = """
+        LOOP_TIMES.answer = 400;
+        LINK_TIMES.quiet = 100;
+        const limits = { maxInFlight: 9, maxEventBytes: 999, maxFrameBytes: 9999, maxBatchEvents: 9, maxDepth: 9 };
+        const opened = { type: 'opened', session: {}, lastSeq: 0, lastEventId: null, limits, serverTime: 'now' };
+        opened.limits.pingIntervalMs = 100;
+        let connections = 0;
+        let pongs = 0;
+        class Answering {
+          protocol = 'turnwire.v1.json';
+          bufferedAmount = 0;
+          constructor() {
+            connections += 1;
+            setTimeout(() => { this.onopen(); this.tell('null'); this.tell(JSON.stringify(opened)); });
+          }
+          tell(data) { this.onmessage?.({ data }); }
+          send(text) {
+            if (text !== '{"type":"ping"}') return;
+            pongs += 1;
+            setTimeout(() => this.tell('{"type":"pong"}'));
+          }
+          close() { this.onclose?.({ code: 1005, reason: '' }); }
+        }
+        call = await Publisher.open('http://127.0.0.1:9', 'call', { WebSocket: Answering, drainTimeoutMs: 0 });
+        call.post('system', {});
+        await until(() => connections === 2);
+        await call.close();
+        return pongs;
+    """
+    assert await node.run(code) > 1
+
+
 async def test_a_lost_answer_to_complete_is_recovered_after_the_grace_time(
     start_gateway: StartGateway, node: Node
 ) -> None:

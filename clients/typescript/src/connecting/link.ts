@@ -118,11 +118,9 @@ export class Link {
   #received(data: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#watch();
-    let message: ServerMessage;
-    try {
-      message = JSON.parse(data as string);
-    } catch (error) {
-      this.#environment.log.warn(`skipped a message of the gateway: ${textOf(error)}`);
+    const message = parsed(data);
+    if (!message) {
+      this.#environment.log.warn("skipped what is no message of a gateway");
       return;
     }
     if (message.type === "goaway") this.#retryAfterMs = message.reconnectAfterMs;
@@ -167,6 +165,15 @@ export class Link {
     const cancel = later(CLOSE_TIMEOUT, () => socket.terminate?.());
     socket.onclose = cancel;
     socket.close();
+  }
+}
+
+function parsed(data: unknown): ServerMessage | undefined {
+  try {
+    const message = JSON.parse(data as string);
+    return message?.type ? message : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -135,7 +135,7 @@ export class PublisherLoop {
       return;
     }
     this.#delivery.received(message, now());
-    this.#answerIsDue(false);
+    if (message.type !== "pong") this.#answerIsDue(false);
     if (message.type === "ack" || message.type === "nack") this.#patience.progress();
     if (this.#delivery.ended) link.end();
     this.work();

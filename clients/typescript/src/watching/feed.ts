@@ -145,7 +145,7 @@ export class SessionFeed implements AsyncIterable<Session> {
         await this.#lookThroughList(missed);
         for (const sessionId of [...missed]) await this.#lookUp(sessionId);
       } catch (error) {
-        if (!(error instanceof Unreachable)) return link.end(error as Error);
+        if (!(error instanceof Unreachable)) return; // the token may follow, but not read
         await sleep(backoff.nextDelay(), this.#stop.signal).catch(() => {});
       }
     }

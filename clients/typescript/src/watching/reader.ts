@@ -59,6 +59,7 @@ export class SubscriptionReader {
 
   stop(): void {
     this.#stop.abort();
+    this.#changed.wake();
   }
 
   /** Wait for the next piece of news. Once none is left, throw the error with which the reader ended. */
