@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from turnwire.commands.command import command
+from turnwire.commands.conformance import conformance
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.delete import delete
 from turnwire.commands.key import key
@@ -35,7 +36,7 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size):
+    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size, conformance):
         app.command()(each)
     app.command("import")(import_)
     app.command()(export)
