@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -79,6 +80,30 @@ class HttpProtocol(web.RequestHandler):
     @property
     def is_given_up(self) -> bool:
         return self._force_close
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the reader of a WebSocket has as much as it may have of messages that nobody has taken."""
+        return self._reading_paused
+
+    def hold_reading(self) -> None:
+        """Leave the transport unread until `release_reading`, whatever aiohttp's own flow control says."""
+        self._pause_reading_for_buffer()
+
+    def release_reading(self) -> None:
+        self._resume_reading_for_buffer()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        super().resume_reading(resume_parser)
+        self.reading_resumed()
+
+    @abstractmethod
+    def reading_resumed(self) -> None:
+        """`is_held` has become False."""
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Call `work` after others have had their turn."""
+        self._loop.call_soon(work)
 
 
 class WebSocket(web.WebSocketResponse[bool]):

@@ -132,11 +132,12 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = ("_arrivals", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
+    __slots__ = ("_arrivals", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
 
     def __init__(self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._arrivals = arrivals
+        self._frames: StrictReader | None = None
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head = b""
@@ -170,7 +171,12 @@ class _Connection(HttpProtocol):
             self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
-        super().set_parser(StrictReader(parser), data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
+        self._frames = StrictReader(parser, self)
+        super().set_parser(self._frames, data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
+
+    def reading_resumed(self) -> None:
+        if self._frames is not None:
+            self._frames.go_on()
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -45,15 +45,17 @@ class Sink(Protocol):
         """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
 
 
-ListSessions = Callable[[SessionQuery], Awaitable[list[Session]]]
-
-
 class _Listed(Struct, frozen=True):
     """A session of the snapshot."""
 
     session_id: str
+    started_at: str
     encoded: bytes
     ended: bool
+
+
+ListSessions = Callable[[SessionQuery, Callable[[Session], _Listed]], Awaitable[list[_Listed]]]
+"""Reads a page, and returns what the function makes of each session."""
 
 
 class FeedSubscription:
@@ -109,27 +111,28 @@ class FeedSubscription:
         """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
         size = 0
         while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
-            sessions = await self._list_sessions(query)
+            page = await self._list_sessions(query, self._list)
             if self._closed:
                 return
-            self._feed.listed(sessions)
-            page = [self._listed(self._feed.newest(session)) for session in sessions]
             page_bytes = sum(len(each.encoded) for each in page)
             size += page_bytes
             self._snapshot.extend(each for each in page if self._pending.get(each.session_id, each) is not None)
-            self._turn_page(query, sessions, page_bytes)
+            self._turn_page(query, page, page_bytes)
 
-    def _listed(self, session: Session) -> _Listed:
-        return _Listed(session.session_id, self._sink.codec.encode_value(session), has_ended(session.status))
+    def _list(self, session: Session) -> _Listed:
+        self._feed.listed(session)
+        newest = self._feed.newest(session)
+        encoded = self._sink.codec.encode_value(newest)
+        return _Listed(session.session_id, session.started_at, encoded, has_ended(newest.status))
 
-    def _turn_page(self, query: SessionQuery, sessions: Sequence[Session], size: int) -> None:
+    def _turn_page(self, query: SessionQuery, page: Sequence[_Listed], size: int) -> None:
         """Set the next page after these sessions, which have so many bytes."""
-        self._left -= len(sessions)
-        if len(sessions) < query.limit or self._left <= 0:
+        self._left -= len(page)
+        if len(page) < query.limit or self._left <= 0:
             self._next_page = None
             return
-        last = sessions[-1]
-        limit = max(1, min(self._left, _PAGE_BYTES * len(sessions) // max(size, 1)))
+        last = page[-1]
+        limit = max(1, min(self._left, _PAGE_BYTES * len(page) // max(size, 1)))
         self._next_page = replace(query, limit=limit, before=(parse_time(last.started_at), last.session_id))
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from turnwire.protocol.times import format_time
 from turnwire.store.event_log import EventLog
 from turnwire.store.sessions import SessionQuery
 
+T = TypeVar("T")
 BOUND = 1024 * 1024
 STARTED = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -61,13 +62,13 @@ class Board:
     def lags(self, subscription: FeedSubscription) -> None:
         self.lagging = True
 
-    async def list_sessions(self, query: SessionQuery) -> list[Session]:
+    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T]) -> list[T]:
         self.queries.append(query)
         await asyncio.sleep(0)
         if self.away:
             raise StorageUnavailable()
         last = "" if query.before is None else query.before[1]
-        return [each for each in self.sessions if each.session_id > last][: query.limit]
+        return [show(each) for each in self.sessions if each.session_id > last][: query.limit]
 
     async def start(self) -> None:
         await self.subscription.start(self.list_sessions)
