@@ -98,12 +98,26 @@ class HttpProtocol(web.RequestHandler):
         self.reading_resumed()
 
     @abstractmethod
+    def ignore_input(self) -> None:
+        """Drop what arrives on a WebSocket from now on, without looking at it."""
+
+    def use_parser(self, parser: Any) -> None:
+        """Replace the parser of a WebSocket."""
+        self._payload_parser = parser
+
+    @abstractmethod
     def reading_resumed(self) -> None:
         """`is_held` has become False."""
 
     def soon(self, work: Callable[[], None]) -> None:
         """Call `work` after others have had their turn."""
         self._loop.call_soon(work)
+
+
+def ignore_input(request: web.Request) -> None:
+    """Drop what arrives on the WebSocket of this request from now on, without looking at it."""
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.ignore_input()
 
 
 class WebSocket(web.WebSocketResponse[bool]):

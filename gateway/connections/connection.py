@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
-from turnwire.gateway.aiohttp_private import WebSocket
+from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
@@ -225,6 +225,7 @@ class Connection:
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
         self._broken = self.deaf = True
+        ignore_input(self.request)
         self.close(code, reason)
 
     @property

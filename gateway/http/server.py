@@ -21,7 +21,7 @@ from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.framing import UNKNOWN_CODING, UnknownCoding, check_framing, has_unknown_coding
 from turnwire.gateway.http.headers import set_security_headers
-from turnwire.gateway.http.websocket_frames import StrictReader
+from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
 from turnwire.protocol.errors import ErrorCode
 
 _KEEPALIVE_SECONDS = 75.0
@@ -178,6 +178,11 @@ class _Connection(HttpProtocol):
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
         self._frames = StrictReader(parser, self)
         super().set_parser(self._frames, data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
+
+    def ignore_input(self) -> None:
+        if self._frames is not None:
+            self._frames.forget()
+            self.use_parser(DeafReader(self._frames))
 
     def reading_resumed(self) -> None:
         if self._frames is not None:

@@ -126,6 +126,12 @@ class StrictReader:
         if self._has_ended:
             self._reader.feed_eof()
 
+    def forget(self) -> None:
+        """Drop what waits to be passed on."""
+        if self._backlog:
+            self._backlog = b""
+            self._source.release_reading()
+
     def feed_eof(self) -> None:
         self._has_ended = True
         if not self._backlog:
@@ -139,6 +145,19 @@ class StrictReader:
         if opcode and self._amid_message:
             raise BrokenFrame("a message begins inside another one")
         self._amid_message = first < 0x80
+
+
+class DeafReader:
+    """Takes the place of another reader, and passes on the end of the connection alone."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def feed_data(self, _data: bytes) -> tuple[bool, bytes]:
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self._reader.feed_eof()
 
 
 def _is_one_message(data: bytes) -> bool:

@@ -80,6 +80,7 @@ class Seen(HttpProtocol):
         super().data_received(data)
 
     def reading_resumed(self) -> None: ...
+    def ignore_input(self) -> None: ...
 
 
 class SeeingServer(Server):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.sockets import BINARY, CLOSE, PING, TEXT, client_frame
-from turnwire.gateway.http.websocket_frames import BrokenFrame, StrictReader, frame_size, may_be_sent
+from turnwire.gateway.http.websocket_frames import BrokenFrame, DeafReader, StrictReader, frame_size, may_be_sent
 
 CONTINUATION = 0
 REFUSED = b"\xf0\x80"
@@ -166,6 +166,19 @@ def test_the_end_of_a_connection_comes_after_all_that_was_put_off() -> None:
     while connection.later:
         connection.later.pop()()
     assert (len(b"".join(collector.fed)), collector.ended) == (len(FLOOD), True)
+
+
+def test_what_was_put_off_is_dropped_when_nobody_wants_to_hear_it() -> None:
+    collector, connection = Collector(), Connection()
+    reader = StrictReader(collector, connection)
+    reader.feed_data(FLOOD)
+    reader.forget()
+    connection.later.pop()()
+    assert (len(collector.fed), connection.is_read, connection.later) == (1, True, [])
+    deaf = DeafReader(reader)
+    assert deaf.feed_data(FLOOD) == (False, b"")
+    deaf.feed_eof()
+    assert (len(collector.fed), collector.ended) == (1, True)
 
 
 def test_a_broken_frame_amid_many_small_ones_ends_the_connection_there() -> None:
