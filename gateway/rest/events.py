@@ -73,6 +73,8 @@ class EventRoutes:
             elif media_type == SSE:
                 after_seq = resumed
         query.check()
+        if media_type != JSON_TYPE:
+            self._streams.check(request)
 
         view = await self._requests.view(session_id)
         last_seq = view.session.last_seq

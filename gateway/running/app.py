@@ -14,6 +14,7 @@ from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.large_answers import LargeAnswers
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.finding.listing import Listing
@@ -221,6 +222,7 @@ class Gateway:
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
+            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
