@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 from uuid import uuid4
 
@@ -184,3 +185,19 @@ def check_envelope(envelope: Json, status: int, headers: Mapping[str, str]) -> N
 
 
 StartGateway = Callable[..., Awaitable[Gateway]]
+
+
+@asynccontextmanager
+async def gateways_on(database_uri: str, database_name: str) -> AsyncIterator[StartGateway]:
+    """Start gateways with these settings, on this database unless they name another. They stop with the block."""
+    started: list[Gateway] = []
+
+    async def start(**settings: Any) -> Gateway:
+        settings = {"mongodb_uri": database_uri, "mongodb_database": database_name, **settings}
+        started.append(await Gateway.start(**settings))
+        return started[-1]
+
+    yield start
+    for gateway in reversed(started):
+        await gateway.hang_up()
+        await gateway.stop()
