@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -21,6 +22,7 @@ POLICY = (
 """The page may run only its own scripts and styles, and connect only to this gateway."""
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
 _MIN_GZIP_BYTES = 1024
+_PAGE = "index.html"
 _BEGIN = b'<div id="app">'
 
 
@@ -33,8 +35,9 @@ class Asset(Struct, frozen=True):
     etag: str
 
 
-def load_assets() -> dict[str, Asset]:
-    """Return all files of `gateway/static`, by their path in it."""
+@cache
+def load_assets() -> Mapping[str, Asset]:
+    """Return all files of `gateway/static`, by their path in it, read once for all gateways of this process."""
     return {path: _asset(path, file.read_bytes()) for path, file in _files(files("turnwire.gateway") / "static")}
 
 
@@ -57,16 +60,17 @@ def add_dashboard(app: web.Application, warning: str | None = None) -> None:
     """Add the routes `/` and `/static/…`. The page's links are relative, so a proxy may serve it below a prefix. The
     page begins with the `warning`, if there is one."""
     assets = load_assets()
-    page = assets.pop("index.html")
+    page = assets[_PAGE]
     if warning is not None:
-        page = _asset("index.html", with_warning(page.body, warning))
+        page = _asset(_PAGE, with_warning(page.body, warning))
 
     async def read_page(request: web.Request) -> web.Response:
         return _answer(request, page)
 
     async def read_asset(request: web.Request) -> web.Response:
-        asset = assets.get(request.match_info["path"])
-        if asset is None:
+        path = request.match_info["path"]
+        asset = assets.get(path)
+        if asset is None or path == _PAGE:
             raise web.HTTPNotFound(text="there is no such file")
         return _answer(request, asset)
 

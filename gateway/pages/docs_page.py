@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import lru_cache
 from html import escape
 from shlex import quote
 from typing import Any
@@ -51,9 +52,7 @@ _FOOTER = (
 
 def add_docs_pages(app: web.Application, limits: Limits) -> None:
     """Add the routes `/openapi.json` and `/docs`, whose page is made from the document."""
-    described = document(limits)
-    sockets = asyncapi_document(limits)
-    page = reference_page(described, sockets)
+    described, sockets, page = _made(limits)
 
     async def read_page(_request: web.Request) -> web.Response:
         return html_answer(page)
@@ -63,9 +62,15 @@ def add_docs_pages(app: web.Application, limits: Limits) -> None:
     app.router.add_get("/docs", read_page)
 
 
-def _serving(document: Schema) -> Callable[[web.Request], Awaitable[web.Response]]:
-    body = msgspec.json.encode(document)
+@lru_cache(maxsize=8)
+def _made(limits: Limits) -> tuple[bytes, bytes, str]:
+    """Make the OpenAPI document, the AsyncAPI document and the page, once for all gateways of this process."""
+    described = document(limits)
+    sockets = asyncapi_document(limits)
+    return msgspec.json.encode(described), msgspec.json.encode(sockets), reference_page(described, sockets)
 
+
+def _serving(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def read_document(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 

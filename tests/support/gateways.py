@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from yarl import URL
 
 from turnwire.gateway.config import Config
@@ -21,6 +22,21 @@ from turnwire.gateway.running.sessions import SessionParts
 from turnwire.store.mongo import Store
 
 Json = Any
+
+
+class GivenConfig(Config):
+    """Settings as the test gives them, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 class Gateway:
@@ -41,7 +57,7 @@ class Gateway:
     @classmethod
     async def start(cls, **settings: Any) -> Self:
         """Start a gateway with these settings of Config, on a free port. It is ready when this returns."""
-        config = Config(**{"port": 0, **settings})
+        config = GivenConfig(**{"port": 0, **settings})
         assert config.mongodb_uri is not None
         store = Store.connect(config.mongodb_uri, config.mongodb_database)
         served = application.Gateway(config, store)
