@@ -1,4 +1,4 @@
-"""The route that brings past calls in, in the OpenAPI document."""
+"""The routes that bring past calls in and out, in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from turnwire.gateway.http.media_types import NDJSON
 from turnwire.gateway.openapi.examples import ENDED, NEW_EVENT, SESSION_ID
+from turnwire.gateway.openapi.keeping import keeping_paths
 from turnwire.gateway.openapi.parts import operation, parameter
 from turnwire.gateway.openapi.schemas import Schema, ref, simplify
 from turnwire.protocol.past_calls.lines import ImportOutcome
@@ -55,7 +56,8 @@ def import_paths(errors: Sequence[int]) -> Schema:
             "content": {NDJSON: {"schema": line, "example": msgspec.json.encode(_LINE).decode() + "\n"}},
         },
     )
-    return {"/import": {"post": route}}
+    without_body = [status for status in errors if status not in (408, 413, 415)]
+    return {"/import": {"post": route}, **keeping_paths(without_body)}
 
 
 def import_schemas() -> Schema:
