@@ -17,10 +17,11 @@ from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import BATCH, SessionPages, SessionQuery
+from turnwire.store.session_pages import SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
+    StoredSession,
     document_of,
     is_erased,
     kept_figures,
@@ -150,9 +151,13 @@ class SessionStore:
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
-    async def note_imported(self, record: SessionRecord, now: datetime) -> None:
-        """Store when all that is known of an imported session was brought in; it stays open."""
-        await self._update(this_life(record), {"$set": {"importedAt": now}})
+    async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool) -> None:
+        """Store when all that is known of an imported session was brought in; it stays open.
+
+        A `whole` one is an open session like others from now on: its age ends it.
+        """
+        change = {"importedAt": now} | ({"importing": False} if whole else {})
+        await self._update(this_life(record), {"$set": change})
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
@@ -197,6 +202,10 @@ class SessionStore:
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """Return one page. The cost depends on the page's size, not on the number of sessions."""
+        return [each.record() for each in await self._pages.page(query)]
+
+    async def stored_page(self, query: SessionQuery) -> list[StoredSession]:
+        """Return the same, with the metadata not decoded yet."""
         return await self._pages.page(query)
 
     def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
@@ -213,10 +222,11 @@ class SessionStore:
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Return the sessions of these ids, in this order, skipping unknown ids."""
-        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).batch_size(BATCH).to_list(length=None)
-        documents = await self._condition.ask(_READ, found)
-        by_id = {document["_id"]: document for document in documents if not is_erased(document)}
-        return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
+        return [each.record() for each in await self._pages.load(session_ids)]
+
+    async def load_stored(self, session_ids: Sequence[str]) -> list[StoredSession]:
+        """Return the same, with the metadata not decoded yet."""
+        return await self._pages.load(session_ids)
 
     async def which_exist(self, session_ids: Sequence[str]) -> set[str]:
         """Those of them that there are. Raises StorageUnavailable."""

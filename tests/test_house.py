@@ -30,6 +30,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
+    "gateway/keeping": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -52,12 +53,21 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/telemetry",
         "gateway/finding",
         "gateway/importing",
+        "gateway/keeping",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-_USING_STORE = ("finding", "importing", "live", "sessions", "watching", "peers", "sockets", "rest")
+_USING_STORE = ("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest")
 WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
-WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/importing", "gateway/peers", "store", "protocol"}
+WITHOUT_AIOHTTP = {
+    "gateway/live",
+    "gateway/sessions",
+    "gateway/importing",
+    "gateway/keeping",
+    "gateway/peers",
+    "store",
+    "protocol",
+}
 
 
 @pytest.fixture(scope="module")

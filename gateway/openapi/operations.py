@@ -10,6 +10,7 @@ from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.erasing import erase
 from turnwire.gateway.openapi.examples import EXAMPLES, SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_paths
+from turnwire.gateway.openapi.keeping import keeping_paths
 from turnwire.gateway.openapi.parts import (
     JSON,
     answer,
@@ -65,6 +66,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/publish": {"parameters": one, "get": publish(READ_ERRORS)},
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
+        **keeping_paths(LIST_ERRORS),
         **credential_paths(WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
         "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},

@@ -21,8 +21,8 @@ from turnwire.version import __version__
 
 SERVICE = "turnwire"
 _PATIENCE = 0.2
-"""Seconds that an answer waits for the storage which it does not depend on: orchestrators kill a process that is silent for
-a second.
+"""Seconds for which an answer that does not depend on the storage waits for it. Orchestrators kill a process that is
+silent for a second.
 """
 
 Status = Literal["ok", "degraded", "down"]

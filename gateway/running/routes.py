@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from turnwire.gateway.http.query import METADATA, SESSION_ID, refuse_unknown
 from turnwire.gateway.rest.access import AccessRoutes
+from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
@@ -72,7 +73,11 @@ def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:
 
 
 def add_import_routes(app: web.Application, imports: ImportRoute) -> None:
-    app.router.add_post("/import", taking(imports.import_sessions, "keepOpen", "verify"))
+    app.router.add_post("/import", taking(imports.import_sessions, "keepOpen", "verify", "restore"))
+
+
+def add_backup_routes(app: web.Application, backup: BackupRoute) -> None:
+    _add_get(app.router.add_resource("/backup"), taking(backup.read_backup, "cursor"))
 
 
 def add_access_routes(app: web.Application, access: AccessRoutes) -> None:

@@ -130,6 +130,8 @@ class _Process:
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)
+        if (fault := await store.format_fault()) is not None:
+            raise ServeError(fault)
         gateway = Gateway(self._config, store, self._member)
         if (database := self._database) is not None:
             gateway.metrics.embedded_restarts = lambda: database.restarts
