@@ -95,7 +95,7 @@ class Pages:
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
-        """Read a page as it is stored; within a `turn`. With an index, no other sessions are read: the embedded database
+        """Read a page as it is stored, in a `turn`. With an index, no other sessions are read: the embedded database
         reads all that have started in a window, and serves nobody else meanwhile."""
         sessions = self._context.store.sessions
         ids = None if self._index is None else await self._index.ordered_page(query)
