@@ -24,6 +24,8 @@ from turnwire.store.event_log import EventLog
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
+from turnwire.store.telling.endpoints import EndpointStore
+from turnwire.store.telling.progress import ProgressStore
 
 PING_SECONDS = 2.0
 INSERT_LANES = 8
@@ -97,6 +99,8 @@ class Store:
         """The metadata keys to index, unless the database is the embedded one."""
         self._has_cheap_indexes = False
         self.revocations = RevocationStore(self._db["revocations"])
+        self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
+        self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
 
     @classmethod
     def connect(
