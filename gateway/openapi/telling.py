@@ -77,7 +77,7 @@ def webhook_schemas() -> dict[str, Schema]:
 
 
 def _set_limits(made: dict[str, Schema]) -> None:
-    names = {"type": "string", "minLength": 1, "maxLength": shapes.MAX_NAME_CHARS}
+    names = {"type": "string", "pattern": shapes.EVENTS_PATTERN, "maxLength": shapes.MAX_NAME_CHARS}
     events = {"type": "array", "items": names, "minItems": 1, "maxItems": shapes.MAX_EVENTS}
     for name in ("NewWebhook", "AmendWebhook"):
         made[name]["properties"]["url"] |= {"format": "uri", "maxLength": shapes.MAX_URL_CHARS}

@@ -8,7 +8,7 @@ from typing import Final
 
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import EventType, JsonObject
-from turnwire.protocol.telling.shapes import MAX_EVENTS, MAX_NAME_CHARS
+from turnwire.protocol.telling.shapes import EVENTS_PATTERN, MAX_EVENTS, MAX_NAME_CHARS
 
 CREATED: Final = "session.created"
 COMPLETED: Final = "session.completed"
@@ -16,7 +16,7 @@ FAILED: Final = "session.failed"
 LIFE: Final = frozenset({CREATED, COMPLETED, FAILED})
 _LIFE_PREFIX: Final = "session."
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_PATTERN: Final = re.compile(rf"\*|{_NAME.pattern}(?:\.\*)?")
+_PATTERN: Final = re.compile(EVENTS_PATTERN)
 
 
 def name_of(type: EventType, payload: JsonObject) -> str:

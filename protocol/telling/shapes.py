@@ -13,6 +13,8 @@ MAX_URL_CHARS = 2048
 MAX_EVENTS = 64
 """The most events that one endpoint may name."""
 MAX_NAME_CHARS = 128
+EVENTS_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$"
+"""What an endpoint may name: a type such as session.completed, a beginning such as tool.*, or * for all."""
 MAX_OVERLAP_SECONDS = 604_800
 DEFAULT_OVERLAP_SECONDS = 86_400
 """How long the older secret signs, too, after a rotation."""
