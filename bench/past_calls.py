@@ -12,7 +12,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -177,7 +178,9 @@ async def _publish(client: aiohttp.ClientSession, url: str, acks: list[float]) -
             await asyncio.sleep(0.01)
 
 
-async def _serve_and_ask(folder: Path, count: int) -> None:
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[str]:
+    """Serve the calls in this folder, and yield the URL of the gateway."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "turnwire", "serve", "--port", "0", "--data-dir", str(folder)),
         stderr=asyncio.subprocess.PIPE,
@@ -192,11 +195,16 @@ async def _serve_and_ask(folder: Path, count: int) -> None:
                 url = "http://" + line.split("http://", 1)[1].split()[0].strip('",}')
         drained = asyncio.create_task(process.stderr.read())
         await asyncio.sleep(5)  # until the search has opened its file
-        await ask(url, count)
+        yield url
     finally:
         process.terminate()
         await process.wait()
     await drained
+
+
+async def _serve_and_ask(folder: Path, count: int) -> None:
+    async with serving(folder) as url:
+        await ask(url, count)
 
 
 def main(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -79,6 +80,44 @@ class HttpProtocol(web.RequestHandler):
     @property
     def is_given_up(self) -> bool:
         return self._force_close
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the reader of a WebSocket has as much as it may have of messages that nobody has taken."""
+        return self._reading_paused
+
+    def hold_reading(self) -> None:
+        """Leave the transport unread until `release_reading`, whatever aiohttp's own flow control says."""
+        self._pause_reading_for_buffer()
+
+    def release_reading(self) -> None:
+        self._resume_reading_for_buffer()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        super().resume_reading(resume_parser)
+        self.reading_resumed()
+
+    @abstractmethod
+    def ignore_input(self) -> None:
+        """Drop what arrives on a WebSocket from now on, without looking at it."""
+
+    def use_parser(self, parser: Any) -> None:
+        """Replace the parser of a WebSocket."""
+        self._payload_parser = parser
+
+    @abstractmethod
+    def reading_resumed(self) -> None:
+        """`is_held` has become False."""
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Call `work` after others have had their turn."""
+        self._loop.call_soon(work)
+
+
+def ignore_input(request: web.Request) -> None:
+    """Drop what arrives on the WebSocket of this request from now on, without looking at it."""
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.ignore_input()
 
 
 class WebSocket(web.WebSocketResponse[bool]):

@@ -169,6 +169,30 @@ class Dependencies(Shape):
     """Absent unless gateways notify each other through Redis."""
 
 
+class RecentSeries(Shape):
+    """One value for each reading; null where nothing was acked or committed."""
+
+    events_per_second: list[float]
+    ack_p50_ms: list[float | None]
+    ack_p95_ms: list[float | None]
+    ack_p99_ms: list[float | None]
+    publishers: list[int]
+    subscribers: list[int]
+    live_sessions: list[int]
+    outbox_bytes: list[int]
+    events_per_commit: list[float | None]
+    commit_p95: list[float | None]
+    storage_up: list[int]
+
+
+class RecentMetrics(Shape):
+    """Answer of `GET /metrics/recent`: readings `every_ms` apart, taken at `times_ms` (milliseconds since 1970)."""
+
+    every_ms: int
+    times_ms: list[int]
+    series: RecentSeries
+
+
 class Health(Shape):
     status: Literal["ok", "degraded", "down"]
     timestamp: Timestamp

@@ -24,6 +24,8 @@ _MARGIN = 16
 _TOKENS_PER_CONTAINER = 2
 """A frame with more strings or escapes than so many for each container that it may have is not repaired: under the
 default limit a repair takes some 10 ms at most."""
+_COST_OF_VALUE: Final = 4
+"""How much longer a value of MessagePack takes than a token of JSON."""
 _SURROGATE_MARKS: Final = (b"\\ud", b"\\uD")
 
 
@@ -48,7 +50,7 @@ def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> byt
     if isinstance(error, RecursionError):
         keep = limits.depth + _MARGIN
         if not text:
-            return prune_deep_msgpack(data, keep, most)
+            return prune_deep_msgpack(data, keep, most // _COST_OF_VALUE if limits.containers else most)
         return prune_deep_json(data, keep) if data.count(b'"') <= 2 * most else data
     if text and type(error) is msgspec.DecodeError and 0 < sum(map(data.count, _SURROGATE_MARKS)) <= most:
         return mark_lone_surrogates(data)

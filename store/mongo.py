@@ -21,8 +21,10 @@ from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
+from turnwire.store.leases import Leases
+from turnwire.store.opening.format import FormatStore
+from turnwire.store.opening.server_check import unfit
 from turnwire.store.revocations import RevocationStore
-from turnwire.store.server_check import unfit
 from turnwire.store.sessions import SessionStore
 from turnwire.store.telling.endpoints import EndpointStore
 from turnwire.store.telling.progress import ProgressStore
@@ -101,6 +103,8 @@ class Store:
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
         self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
+        self.format = FormatStore(self._db, database)
+        self.leases = Leases(self._db, self._condition)
 
     @classmethod
     def connect(
@@ -135,6 +139,12 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
 
+    @property
+    def seems_up(self) -> bool:
+        """Whether the driver's own heartbeats find a server that takes writes, which refuses nothing. Sends nothing."""
+        found: bool = self._client.topology_description.has_writable_server()
+        return found and self._condition.state().up
+
     async def ping(self) -> bool:
         """Return whether the database answers within PING_SECONDS."""
         return (await self._answer()) is None
@@ -153,6 +163,18 @@ class Store:
             return reason_of(error)
         return None
 
+    async def format_fault(self) -> str | None:
+        """Return why the database must not be opened, as text for people; None if it may be, or does not answer."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return await self.format.fault()
+        except (PyMongoError, TimeoutError):
+            return None
+
+    async def stored_format(self) -> int | None:
+        """Return the format of what is stored; None for nothing, or for 0.1.0. Raises StorageUnavailable."""
+        return await self._condition.ask(_USE, self.format.read())
+
     async def prepare(self) -> None:
         """Check that the server is suitable, and create the indexes for listing sessions. Safe to repeat.
 
@@ -161,6 +183,7 @@ class Store:
         try:
             await self._check_server()
             await self._condition.ask("make the indexes of sessions", self._make_indexes())
+            await self._condition.ask("store its format", self.format.keep())
         except StorageUnavailable as error:
             self._unprepared = error.reason if isinstance(error, StorageRefused) else str(error)
             raise
@@ -171,7 +194,7 @@ class Store:
         hello = await self._condition.ask(_USE, admin.command("hello"))
         build = await self._condition.ask(_USE, admin.command("buildInfo"))
         self._has_cheap_indexes = "secantusVersion" not in build
-        fault = unfit(hello, str(build.get("version")))
+        fault = unfit(hello, str(build.get("version"))) or await self._condition.ask(_USE, self.format.fault())
         if fault is not None:
             raise self._condition.refused(_USE, fault)
         self._condition.well(_USE)

@@ -23,9 +23,11 @@ class SearchFilter(Struct, frozen=True, kw_only=True):
     """
 
     end_reason: str | None = None
+    """Empty for sessions without one."""
     id_prefix: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    """Pairs (key, value) for top-level values, written as text: `true`, `17` or `Jane`."""
+    """Pairs (key, value) for top-level values, written as text: `true`, `17` or `Jane`. An empty one matches sessions
+    without a value."""
     min_duration_ms: int | None = None
     max_duration_ms: int | None = None
     has_errors: bool | None = None
@@ -48,7 +50,7 @@ class SearchFilter(Struct, frozen=True, kw_only=True):
         """
         if self.id_prefix is not None and not session_id.startswith(self.id_prefix):
             return False
-        if any(as_text(metadata.get(key)) != value for key, value in self.metadata):
+        if any((as_text(metadata.get(key)) or "") != value for key, value in self.metadata):
             return False
         if self.words and not set(self.words) <= set(words_of(about(session_id, metadata))):
             return False

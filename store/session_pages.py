@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from turnwire.protocol.messages import SessionStatus
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_filter import SearchFilter, values_written
 from turnwire.store.session_patterns import covers, ids_like
-from turnwire.store.session_record import Document, SessionRecord, record_of
+from turnwire.store.session_record import Document, SessionRecord, StoredSession, StoredSessions
 
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
@@ -21,8 +23,10 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _AT_ONCE = 500
-BATCH = 8
-"""Documents that the driver decodes at once, which nothing interrupts. With large metadata each may take 2 ms."""
+_BATCH = 8
+"""Documents that the embedded database encodes at once, while others wait. With large metadata each may take 2 ms."""
+_FIRST_AT_ONCE, _MOST_AT_ONCE = 8, 50
+_SLICE_BYTES = 64 * 1024
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_SPAN = timedelta(days=365 * 100)
 
@@ -46,7 +50,7 @@ class SessionQuery(Struct, frozen=True, kw_only=True):
 
     def matches(self, record: SessionRecord) -> bool:
         """Return whether a session matches the status, language, end reason and patterns."""
-        same = self.more.end_reason in (None, record.end_reason) and self.language in (None, record.language)
+        same = self.more.end_reason in (None, record.end_reason or "") and self.language in (None, record.language)
         covered = self.patterns is None or covers(self.patterns, record.session_id)
         return same and covered and (not self.status or record.status in self.status)
 
@@ -66,10 +70,12 @@ class SessionPages:
     """Reads of pages, in either order. Methods raise StorageUnavailable."""
 
     def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
-        self._sessions = sessions
+        self._sessions = StoredSessions(sessions)
         self._condition = condition
+        self._at_once = _FIRST_AT_ONCE
+        """How many sessions are read by their ids at a time, by the size of the last ones."""
 
-    async def page(self, query: SessionQuery) -> list[SessionRecord]:
+    async def page(self, query: SessionQuery) -> list[StoredSession]:
         """Return one page. The cost depends on the page's size, not on the number of sessions.
 
         Reads windows of startedAt backwards, each wider than the last, until the page is full: the embedded database
@@ -81,15 +87,15 @@ class SessionPages:
         if query.language is not None:
             condition["language"] = query.language
         if query.more.end_reason is not None:
-            condition["endReason"] = query.more.end_reason
+            condition["endReason"] = query.more.end_reason or None
         for key, value in query.more.metadata:
-            if _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
+            if value and _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
                 condition[f"metadata.{key}"] = {"$in": values_written(value)}
         if query.patterns is not None:
             condition |= ids_like(query.patterns)
         if query.ascending:
             return await self._page_upwards(condition, query)
-        found: list[SessionRecord] = []
+        found: list[StoredSession] = []
         upper = query.started_before
         if query.before is not None:
             same_moment, before_id = query.before
@@ -104,11 +110,11 @@ class SessionPages:
         cursor = self._sessions.find({"startedAt": {"$gt": after, "$lt": before}})
         while documents := await self._condition.ask(_READ, cursor.to_list(length=_AT_ONCE)):
             for document in documents:
-                yield record_of(document)
+                yield self._sessions.of(document).record()
 
-    async def _page_upwards(self, condition: Document, query: SessionQuery) -> list[SessionRecord]:
+    async def _page_upwards(self, condition: Document, query: SessionQuery) -> list[StoredSession]:
         """Return one page, oldest first. MongoDB stops at the limit; the embedded database reads all matches."""
-        found: list[SessionRecord] = []
+        found: list[StoredSession] = []
         lower = query.started_after
         if query.before is not None:
             moment, last_id = query.before
@@ -124,8 +130,8 @@ class SessionPages:
         return found[: query.limit]
 
     async def _fill(
-        self, found: list[SessionRecord], condition: Document, query: SessionQuery, upper: datetime | None
-    ) -> list[SessionRecord]:
+        self, found: list[StoredSession], condition: Document, query: SessionQuery, upper: datetime | None
+    ) -> list[StoredSession]:
         span = _FIRST_SPAN
         edge = upper or datetime.now(UTC)
         while len(found) < query.limit:
@@ -144,11 +150,32 @@ class SessionPages:
             span *= _SPAN_GROWTH
         return found[: query.limit]
 
-    async def _window(self, condition: Document, limit: int, order: int = -1) -> list[SessionRecord]:
+    async def _window(self, condition: Document, limit: int, order: int = -1) -> list[StoredSession]:
         """Find sessions, newest first, or oldest first with an `order` of 1. A limit of 0 means none."""
         cursor = self._sessions.find(condition).sort([("startedAt", order), ("_id", order)])
-        cursor = cursor.limit(limit).batch_size(BATCH)
-        return [record_of(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
+        cursor = cursor.limit(limit).batch_size(_BATCH)
+        return [self._sessions.of(each) for each in await self._condition.ask(_READ, cursor.to_list(length=None))]
+
+    async def load(self, session_ids: Sequence[str]) -> list[StoredSession]:
+        """Return the sessions of these ids, in this order, skipping unknown ids.
+
+        Reads few large ones at a time, and then leaves the database to others for as long: the embedded one serves
+        nobody else while it decodes them.
+        """
+        found: dict[str, StoredSession] = {}
+        at = 0
+        while at < len(session_ids):
+            part = session_ids[at : at + self._at_once]
+            at += len(part)
+            began = time.monotonic()
+            cursor = self._sessions.find({"_id": {"$in": list(part)}})
+            read = self._sessions.by_id(await self._condition.ask(_READ, cursor.to_list(length=None)))
+            found |= read
+            size = sum(each.size for each in read.values())
+            self._at_once = max(1, min(_MOST_AT_ONCE, len(part) * _SLICE_BYTES // max(size, 1)))
+            if at < len(session_ids) and size > _SLICE_BYTES // 2:
+                await asyncio.sleep(time.monotonic() - began)
+        return [found[session_id] for session_id in session_ids if session_id in found]
 
 
 def _before(edge: datetime, span: timedelta) -> datetime | None:

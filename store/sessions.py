@@ -17,10 +17,11 @@ from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import BATCH, SessionPages, SessionQuery
+from turnwire.store.session_pages import SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
+    StoredSession,
     document_of,
     is_erased,
     kept_figures,
@@ -50,6 +51,8 @@ class UnendedSession(Struct, frozen=True):
     """The session's start, or the timestamp of its last event, whichever is later."""
     importing: bool = False
     """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
+    takes_commands: bool = False
+    """Whether a publisher has said that it accepts commands, and has not been seen to leave."""
 
     @property
     def signs(self) -> tuple[int, int, int]:
@@ -59,7 +62,8 @@ class UnendedSession(Struct, frozen=True):
     @classmethod
     def of(cls, record: SessionRecord) -> UnendedSession:
         latest = max(record.started_at, record.last_event_at or record.started_at)
-        return cls(record.session_id, record.epoch, record.heartbeat, record.last_seq, latest, record.importing)
+        signs = record.session_id, record.epoch, record.heartbeat, record.last_seq
+        return cls(*signs, latest, record.importing, record.commands is not None)
 
 
 class SessionStore:
@@ -147,9 +151,13 @@ class SessionStore:
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
-    async def note_imported(self, record: SessionRecord, now: datetime) -> None:
-        """Store when all that is known of an imported session was brought in; it stays open."""
-        await self._update(this_life(record), {"$set": {"importedAt": now}})
+    async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool) -> None:
+        """Store when all that is known of an imported session was brought in; it stays open.
+
+        A `whole` one is an open session like others from now on: its age ends it.
+        """
+        change = {"importedAt": now} | ({"importing": False} if whole else {})
+        await self._update(this_life(record), {"$set": change})
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
@@ -194,6 +202,10 @@ class SessionStore:
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
         """Return one page. The cost depends on the page's size, not on the number of sessions."""
+        return [each.record() for each in await self._pages.page(query)]
+
+    async def stored_page(self, query: SessionQuery) -> list[StoredSession]:
+        """Return the same, with the metadata not decoded yet."""
         return await self._pages.page(query)
 
     def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
@@ -210,10 +222,11 @@ class SessionStore:
 
     async def load_all(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Return the sessions of these ids, in this order, skipping unknown ids."""
-        found = self._sessions.find({"_id": {"$in": list(session_ids)}}).batch_size(BATCH).to_list(length=None)
-        documents = await self._condition.ask(_READ, found)
-        by_id = {document["_id"]: document for document in documents if not is_erased(document)}
-        return [record_of(by_id[session_id]) for session_id in session_ids if session_id in by_id]
+        return [each.record() for each in await self._pages.load(session_ids)]
+
+    async def load_stored(self, session_ids: Sequence[str]) -> list[StoredSession]:
+        """Return the same, with the metadata not decoded yet."""
+        return await self._pages.load(session_ids)
 
     async def which_exist(self, session_ids: Sequence[str]) -> set[str]:
         """Those of them that there are. Raises StorageUnavailable."""
@@ -222,7 +235,8 @@ class SessionStore:
 
     async def unended(self) -> list[UnendedSession]:
         """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
-        fields = dict.fromkeys(("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing"), 1)
+        names = ("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing", "commands")
+        fields = dict.fromkeys(names, 1)
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         documents = await self._condition.ask(_READ, cursor.to_list(length=None))
         return [
@@ -233,6 +247,7 @@ class SessionStore:
                 document["lastSeq"],
                 max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
                 document.get("importing", False),
+                bool(document.get("commands")),
             )
             for document in documents
         ]

@@ -31,6 +31,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/webhooks": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
+    "gateway/keeping": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/openapi": BASE | {"gateway/http"},
     "gateway/pages": BASE | {"gateway/http", "gateway/openapi"},
     "gateway/sockets": BASE
@@ -54,12 +55,23 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/finding",
         "gateway/importing",
         "gateway/webhooks",
+        "gateway/keeping",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-_USING_STORE = ("finding", "importing", "live", "sessions", "watching", "peers", "sockets", "rest", "webhooks")
+_USING_STORE = (
+    *("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest", "webhooks"),
+)
 WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
-WITHOUT_AIOHTTP = {"gateway/live", "gateway/sessions", "gateway/importing", "gateway/peers", "store", "protocol"}
+WITHOUT_AIOHTTP = {
+    "gateway/live",
+    "gateway/sessions",
+    "gateway/importing",
+    "gateway/keeping",
+    "gateway/peers",
+    "store",
+    "protocol",
+}
 
 
 @pytest.fixture(scope="module")

@@ -38,19 +38,24 @@ class Address:
         return self._scheme + self._rest
 
     def http(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
-        """Return the URL of a resource. Each segment is percent-encoded, slashes included."""
+        """Return the URL of a resource: `sessions`, a sessionId, …, each percent-encoded.
+
+        A sessionId that a proxy might read as several segments, or as none, goes into the query.
+        """
         return self._url(self._scheme, segments, query)
 
     def websocket(self, *segments: str, query: Sequence[tuple[str, str]] = ()) -> URL:
         return self._url(_WEBSOCKET[self._scheme], segments, query)
 
     def _url(self, scheme: str, segments: Sequence[str], query: Sequence[tuple[str, str]]) -> URL:
-        path = "".join(f"/{_encoded(segment)}" for segment in segments)
+        if len(segments) > 1 and segments[0] == "sessions" and _is_fragile(segments[1]):
+            query = [("sessionId", segments[1]), *query]
+            segments = ("sessions", "-", *segments[2:])
+        path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
         search = f"?{urlencode(query)}" if query else ""
         return URL(f"{scheme}{self._rest}{path}{search}", encoded=True)
 
 
-def _encoded(segment: str) -> str:
-    if segment in (".", ".."):  # URL parsers remove these from a path
-        return segment.replace(".", "%2E")
-    return quote(segment, safe="")
+def _is_fragile(session_id: str) -> bool:
+    """Return whether proxies and URL parsers may change the id in a path: they decode it, and remove dots."""
+    return session_id in (".", "..") or any(each in session_id for each in "/\\%")

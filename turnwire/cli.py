@@ -98,6 +98,44 @@ def serve(
 
 
 @app.command()
+def upgrade(
+    mongodb_uri: Annotated[
+        str | None, typer.Option(help="MongoDB to use instead of the embedded database.  [MONGODB_URI]")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
+    ] = None,
+) -> None:
+    """Bring what an older Turnwire has stored to the format of this one, without serving.
+
+    \b
+    The folder of the embedded database, while no gateway uses it:
+        turnwire upgrade --data-dir /var/lib/turnwire/data
+    A MongoDB, while gateways of the older version go on:
+        turnwire upgrade --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
+
+    `turnwire serve` does the same. What a newer Turnwire has stored is refused and left as it is. Make a backup first.
+    """
+    import asyncio  # noqa: PLC0415 -- --help need not wait for these
+
+    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415
+    from turnwire.gateway.running.serve import ServeError  # noqa: PLC0415
+    from turnwire.gateway.running.upgrading import upgrade as bring_up  # noqa: PLC0415
+
+    try:
+        lines = asyncio.run(bring_up(load_config(mongodb_uri=mongodb_uri, data_dir=data_dir)))
+    except ConfigError as error:
+        typer.echo(f"turnwire: wrong setting: {error}", err=True)
+        raise typer.Exit(2) from None
+    except ServeError as error:
+        typer.echo(f"turnwire: {error}", err=True)
+        raise typer.Exit(1) from None
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
 def demo(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [HOST, 127.0.0.1]")] = None,

@@ -103,8 +103,10 @@ class Audit:
         who = None if principal is None else principal.id
         self._write("session_ended", sessionId=session_id, status=status, reason=reason, who=who)
 
-    def session_erased(self, session_id: str, principal: Principal, *, forced: bool) -> None:
-        self._write("session_erased", sessionId=session_id, who=principal.id, forced=forced)
+    def session_erased(self, session_id: str, principal: Principal | None, *, forced: bool) -> None:
+        """Without a principal, the gateway has erased the session, as its time was over."""
+        who = "retention" if principal is None else principal.id
+        self._write("session_erased", sessionId=session_id, who=who, forced=forced)
 
     def sessions_imported(self, principal: Principal, count: int) -> None:
         self._write("sessions_imported", who=principal.id, count=count)

@@ -12,7 +12,7 @@ from turnwire.gateway.access.asked import Asked
 from turnwire.gateway.access.asking import asked_of
 from turnwire.gateway.access.door import Door, Opening, opening_of
 from turnwire.gateway.access.guests import Guest, Reception
-from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.access.principals import Principal, Surplus
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import ErrorCode, Overloaded
 
@@ -33,18 +33,35 @@ class Guard:
         """Return the route's answer. Raises Refusal, Overloaded, and what the route raises."""
         asked = asked_of(request)
         principal = await self._admit(request, asked)
-        request[_PRINCIPAL] = principal
         request[_ADDRESS] = self._door.address_of(asked)
         try:
-            if opening_of(asked.method, asked.path) is not Opening.PROBE:
-                self._arrivals.admit(request.protocol, principal)
-            return await routed(request)
+            return await self._answer(request, asked, principal, routed)
         except Refusal as refusal:
             self._door.audit_refusal(refusal, asked, principal)
             raise
         except Overloaded as error:
             self._door.audit_limit(error, asked, principal)
             raise
+
+    async def _answer(
+        self, request: web.Request, asked: Asked, principal: Principal, routed: Handler
+    ) -> web.StreamResponse:
+        """Route the request. Without a place for its connection, that only finds out whether it is refused anyway."""
+        request[_PRINCIPAL] = principal
+        opening = opening_of(asked.method, asked.path)
+        if opening is Opening.PROBE:
+            return await routed(request)
+        try:
+            self._arrivals.admit(request.protocol, principal)
+        except Overloaded as full:
+            if opening is Opening.PAGE:
+                raise
+            request[_PRINCIPAL] = Surplus.of(principal, full)
+            try:
+                return await routed(request)
+            except web.HTTPException:  # there is no such route
+                raise full from None
+        return await routed(request)
 
     async def _admit(self, request: web.Request, asked: Asked) -> Principal:
         try:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import asdict, force_setattr
 
 from turnwire.gateway.access.refusals import forbidden
+from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.rights import ALL_SESSIONS, Scope
 
 Kind = Literal["anonymous", "key", "token"]
@@ -78,6 +79,11 @@ class Principal(Struct, frozen=True, kw_only=True):
         if session_id is not None and not self.covers(session_id):
             raise forbidden("sessions", "this credential does not cover this session")
 
+    def require_all(self, scopes: Iterable[Scope], session_id: str) -> None:
+        """Raise Refusal (403) unless the principal has all of the scopes and covers the session."""
+        for scope in scopes:
+            self.require(scope, session_id)
+
     def require_any(self, *scopes: Scope) -> None:
         """Raise Refusal (403) unless the principal has one of the scopes."""
         if not self.may_any(scopes):
@@ -92,6 +98,29 @@ class Principal(Struct, frozen=True, kw_only=True):
     def may_take_over_from(self, holder: str) -> bool:
         """Return whether the principal may replace a publisher whose principal has this id."""
         return self.id == holder or self.is_admin
+
+
+class Surplus(Principal, frozen=True, kw_only=True):
+    """A principal whose connection has no place. What it may do is refused as well, after what it may not do."""
+
+    full: Overloaded
+
+    @classmethod
+    def of(cls, principal: Principal, full: Overloaded) -> Surplus:
+        return cls(**asdict(principal), full=full)
+
+    def require(self, scope: Scope, session_id: str | None = None) -> None:
+        super().require(scope, session_id)
+        raise self.full
+
+    def require_all(self, scopes: Iterable[Scope], session_id: str) -> None:
+        for scope in scopes:
+            super().require(scope, session_id)
+        raise self.full
+
+    def require_any(self, *scopes: Scope) -> None:
+        super().require_any(*scopes)
+        raise self.full
 
 
 ANONYMOUS: Final = Principal(

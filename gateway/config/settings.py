@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from turnwire.gateway.config.access import AccessSettings
 from turnwire.gateway.config.bounds import BoundSettings
+from turnwire.gateway.config.keeping import KeepingSettings
 from turnwire.gateway.config.server import ServerSettings
 from turnwire.gateway.config.sources import environment_name
 from turnwire.gateway.config.times import TimeSettings
@@ -21,7 +22,7 @@ class ConfigError(Exception):
     """A setting whose value cannot be used. The text names the variable and is for people."""
 
 
-class Config(TimeSettings, BoundSettings, AccessSettings, ServerSettings):
+class Config(KeepingSettings, TimeSettings, BoundSettings, AccessSettings, ServerSettings):
     """All settings, fixed for the life of the process. `Config()` reads the environment; `load_config` also `.env`."""
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
-from turnwire.gateway.aiohttp_private import WebSocket
+from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
@@ -163,16 +163,13 @@ class Connection:
             if self.closing is not None:
                 return
             self._pinged_at = None
+            self._turn.begin()
             if message.type is wanted:
-                if self.deaf or self.serving.connections.draining:
-                    continue
-                if self.codec.text and not is_utf8(message.data):
-                    self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
-                    return
-                self._turn.begin()
-                yield message.data
-                if self._turn.is_over():
-                    await asyncio.sleep(0)
+                if not (self.deaf or self.serving.connections.draining):
+                    if self.codec.text and not is_utf8(message.data):
+                        self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+                        return
+                    yield message.data
             elif message.type is WSMsgType.PING:
                 if self.takes_control_frame():
                     await self._ws.pong(message.data)
@@ -185,6 +182,8 @@ class Connection:
             else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
+            if self._turn.is_over():
+                await asyncio.sleep(0)
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
                 self._blocked = True
                 await self.outbox.room(_REPLIES_SHARE)
@@ -226,6 +225,7 @@ class Connection:
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
         self._broken = self.deaf = True
+        ignore_input(self.request)
         self.close(code, reason)
 
     @property

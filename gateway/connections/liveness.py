@@ -34,10 +34,12 @@ class Liveness:
             connection.check_alive(now)
         for follower in tuple(self._connections.followers):
             follower.check_alive(now)
+        for answer in tuple(self._connections.answers):
+            answer.check_alive(now)
         self._keep_within()
 
     def _keep_within(self) -> None:
-        """End the slowest connections and streams until the bytes that wait for the others are within the limit."""
+        """End the slowest readers until the bytes that wait for the others are within the limit."""
         waiting = self._connections.waiting_bytes
         if not 0 < self._most_bytes < waiting:
             return
@@ -54,3 +56,5 @@ class Liveness:
                 yield connection.waiting_bytes, partial(connection.close, CloseCode.TRY_LATER, _SHED_REASON)
         for follower in self._connections.followers:
             yield follower.waiting_bytes, follower.end
+        for answer in self._connections.answers:
+            yield answer.waiting_bytes, answer.end

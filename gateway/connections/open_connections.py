@@ -46,12 +46,27 @@ class Follower(Protocol):
         """End the answer. The client reconnects."""
 
 
+class Sending(Protocol):
+    """A large answer over HTTP that is being sent."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the client to read."""
+
+    def check_alive(self, now: float) -> None:
+        """End the answer if the client has stopped reading."""
+
+    def end(self) -> None:
+        """Cut the answer off."""
+
+
 class OpenConnections:
-    """The open connections and HTTP followers, which add and remove themselves."""
+    """The open connections, HTTP followers and large answers, which add and remove themselves."""
 
     def __init__(self) -> None:
         self.connections: set[OpenConnection] = set()
         self.followers: set[Follower] = set()
+        self.answers: set[Sending] = set()
         self.leaving = False
         """Whether the gateway is about to drain: it still serves, but reports that it is not ready."""
         self.draining = False
@@ -67,6 +82,6 @@ class OpenConnections:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes that wait for readers, of WebSockets and of streams."""
-        sockets = sum(connection.waiting_bytes for connection in self.connections)
-        return sockets + sum(follower.waiting_bytes for follower in self.followers)
+        """Bytes that wait for readers, of WebSockets, of streams and of large answers."""
+        readers = (self.connections, self.followers, self.answers)
+        return sum(reader.waiting_bytes for kind in readers for reader in kind)

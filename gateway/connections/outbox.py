@@ -13,6 +13,17 @@ _DIRECT_BYTES = 64 * 1024
 """While the transport buffers less than this, a frame goes to it at once."""
 
 
+class _Entry:
+    """A queued frame."""
+
+    __slots__ = ("frame", "of")
+
+    def __init__(self, frame: bytes, of: object) -> None:
+        self.frame = frame
+        """Empty once it has been taken or dropped."""
+        self.of = of
+
+
 class FrameOutbox:
     """Frames for one socket: written to the transport at once while it keeps up, else queued here.
 
@@ -29,9 +40,9 @@ class FrameOutbox:
         is None."""
         self._drain = drain
         self._transport = transport
-        self._frames: deque[list[bytes]] | None = None
+        self._frames: deque[_Entry] | None = None
         """Made when first needed: an empty deque takes 760 bytes, and most connections never queue."""
-        self._replaceable: dict[object, list[bytes]] = {}
+        self._replaceable: dict[object, _Entry] = {}
         self._task = OnDemandTask(self._run)
         self._waiters: list[asyncio.Future[None]] = []
         self.closed = False
@@ -54,19 +65,35 @@ class FrameOutbox:
         """Whether there are frames that the other side has not read yet."""
         return self._task.running or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
 
-    def put(self, frame: bytes, key: object = None) -> None:
-        """Send `frame` after those put before. With a `key`, drop a frame with the same key that is still queued."""
-        if not self._send_at_once(frame):
-            self._queue(frame, key)
+    def put(self, frame: bytes, key: object = None, of: object = None) -> None:
+        """Send `frame` after those put before. With a `key`, drop a frame with the same key that is still queued.
 
-    def offer(self, frame: bytes) -> bool:
+        `of`: what the frame tells of, for `revise`.
+        """
+        if not self._send_at_once(frame):
+            self._queue(frame, key, of)
+
+    def offer(self, frame: bytes, of: object = None) -> bool:
         """Put `frame` if there is room for one of `frame_bytes`. Return whether it was put."""
         if self._send_at_once(frame):
             return True
         if self._task.running and not self.has_room:
             return False
-        self._queue(frame, None)
+        self._queue(frame, None, of)
         return True
+
+    def revise(self, change: Callable[[object, bytes], bytes]) -> None:
+        """Replace queued frames that were put with an `of` by what `change(of, frame)` returns; empty drops them."""
+        for entry in self._frames or ():
+            if entry.of is not None and entry.frame:
+                self.size -= len(entry.frame)
+                entry.frame = change(entry.of, entry.frame)
+                self.size += len(entry.frame)
+        self._release()
+
+    def drop(self, of: object) -> None:
+        """Drop the queued frames that were put with this `of`."""
+        self.revise(lambda each, frame: b"" if each is of else frame)
 
     def _send_at_once(self, frame: bytes) -> bool:
         """Write the frame to the transport if that is possible now. Return False if it must be queued instead."""
@@ -80,13 +107,13 @@ class FrameOutbox:
         transport.write(frame)
         return True
 
-    def _queue(self, frame: bytes, key: object) -> None:
-        entry = [frame]
+    def _queue(self, frame: bytes, key: object, of: object) -> None:
+        entry = _Entry(frame, of)
         if key is not None:
             older = self._replaceable.get(key)
             if older is not None:
-                self.size -= len(older[0])
-                older[0] = b""
+                self.size -= len(older.frame)
+                older.frame = b""
             self._replaceable[key] = entry
         if self._frames is None:
             self._frames = deque()
@@ -98,8 +125,8 @@ class FrameOutbox:
         try:
             while self._frames:
                 entry = self._frames.popleft()
-                frame = entry[0]
-                entry[0] = b""
+                frame = entry.frame
+                entry.frame = b""
                 self.size -= len(frame)
                 self._release()
                 if frame:

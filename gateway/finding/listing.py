@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from turnwire.gateway.finding.search import Search
-from turnwire.gateway.sessions.pages import Pages, Place, scan
+from turnwire.gateway.sessions.pages import Pages, Place
 from turnwire.protocol.bodies import SessionCount
+from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import from_millis
@@ -21,8 +22,15 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionQuery
 
 
+class ListedSession(Struct, frozen=True):
+    session_id: str
+    started_at: str
+    encoded: Raw
+    """In JSON."""
+
+
 class Listed(Struct, frozen=True):
-    sessions: list[Session]
+    sessions: list[ListedSession]
     stopped_at: Place | None = None
     """Where the search stopped for lack of time."""
     count: SessionCount | None = None
@@ -58,7 +66,7 @@ class Listing:
         Raises StorageUnavailable.
         """
         if not query.more and count_up_to is None and not query.ascending:
-            return Listed(*await self._pages.find(query))
+            return Listed(*await self._pages.find(query, _listed))
         if self._search is not None and self._search.ready:
             try:
                 return await self._ask(self._search, query, count_up_to)
@@ -69,22 +77,26 @@ class Listing:
     async def _ask(self, search: Search, query: SessionQuery, count_up_to: int | None) -> Listed:
         found = await search.page(query)
         count = None if count_up_to is None else await search.count(query, count_up_to)
-        records = await self._store.sessions.load_all(found.ids)
-        await self._pages.bring_up(records)
+        stored = await self._store.sessions.load_stored(found.ids)
         stopped = None if found.stopped_at is None else (from_millis(found.stopped_at[0]), found.stopped_at[1])
         return Listed(
-            self._pages.as_now(records, query),
+            await self._pages.show(stored, query, _listed),
             stopped,
             None if count is None else SessionCount(count.value, count.exact),
             ["id", "metadata", "speech"] if query.more.words else None,
         )
 
     async def _scan(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        found, stopped = await scan(self._pages.page, query)
+        found, stopped = await self._pages.scan(query, _listed)
         count = None
         if count_up_to is not None:
-            counted, unfinished = await scan(self._pages.page, replace(query, limit=count_up_to + 1, before=None))
+            every = replace(query, limit=count_up_to + 1, before=None)
+            counted, unfinished = await self._pages.scan(every, lambda _: None)
             exact = unfinished is None and len(counted) <= count_up_to
             count = SessionCount(min(len(counted), count_up_to), exact)
         searched: list[Literal["id", "metadata", "speech"]] = ["id", "metadata"]
-        return Listed(self._pages.as_now(found, query), stopped, count, searched if query.more.words else None)
+        return Listed(found, stopped, count, searched if query.more.words else None)
+
+
+def _listed(session: Session) -> ListedSession:
+    return ListedSession(session.session_id, session.started_at, Raw(JSON.encode_value(session)))

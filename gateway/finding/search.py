@@ -11,15 +11,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.gathering import Gathering, text_in
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
+from turnwire.protocol.times import from_millis
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
 from turnwire.store.search.finder import Count, Finder, Found
+from turnwire.store.search.ordered_pages import ordered_page as page_in_order
 from turnwire.store.search.sums import Sums, SumsQuery
 from turnwire.store.search.sums import sums as sums_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
@@ -57,6 +61,8 @@ class Search:
         self._flushed = asyncio.Lock()
         self._warned = False
         self._shared = shared
+        self._unwritten: dict[str, None] = {}
+        """Sessions that may be unknown to the projection, or other than it knows them."""
         self._looked_since = utc_now()
 
     # --- asked -------------------------------------------------------------------------------------------------------
@@ -64,6 +70,21 @@ class Search:
     async def page(self, query: SessionQuery) -> Found:
         """Raises sqlite3.Error."""
         return await self._read(lambda finder: finder.page(query))
+
+    async def ordered_page(self, query: SessionQuery) -> list[str] | None:
+        """Return the ids of a page of all stored sessions, in the order of the database.
+
+        None if this is not the place to ask: other gateways may have sessions, or the projection lacks some.
+        """
+        if self._shared or not self.ready:
+            return None
+        await self.flush()
+        if self._unwritten:
+            return None
+        try:
+            return await self._read(lambda finder: page_in_order(finder.connection, query))
+        except sqlite3.Error:
+            return None
 
     async def count(self, query: SessionQuery, up_to: int) -> Count:
         """Raises sqlite3.Error."""
@@ -97,6 +118,7 @@ class Search:
                 self._warn(error)
                 lost = [record.session_id for record in records] + [each.session_id for each in said]
                 self.gathering.missed |= dict.fromkeys(lost)
+                self._unwritten |= dict.fromkeys(lost)
 
     async def forget(self, session_id: str) -> None:
         """Remove a session that is no more, with all its texts. When they cannot be reached now, that is done later."""
@@ -141,6 +163,7 @@ class Search:
         for session_id in self.gathering.take_missed():
             try:
                 await self._learn(catalog, session_id)
+                self._unwritten.pop(session_id, None)
             except BaseException:
                 self.gathering.missed[session_id] = None
                 raise
@@ -165,14 +188,15 @@ class Search:
             for known in await self._write(catalog.unended):
                 await self._learn(catalog, known.session_id)
         newest = await self._write(catalog.newest_started) if complete else None
-        query = SessionQuery(limit=_PAGE)
+        since = None if newest is None else from_millis(newest) - _OVERLAP
+        query = SessionQuery(limit=_PAGE, started_after=since)
         while page := await self._store.sessions.page(query):
             for record in page:
                 await self._learn_record(catalog, record)
             last = page[-1]
-            if len(page) < _PAGE or (newest is not None and last.started_at.timestamp() * 1000 < newest):
+            if len(page) < _PAGE:
                 break
-            query = SessionQuery(limit=_PAGE, before=(last.started_at, last.session_id))
+            query = replace(query, before=(last.started_at, last.session_id))
             await asyncio.sleep(_PAUSE_SECONDS)
         await self._write(catalog.note_complete)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-
 import aiohttp_cors
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -47,13 +44,6 @@ def set_security_headers(response: web.StreamResponse) -> None:
     else:
         headers.extend(_PREPARED)
     headers[hdrs.SERVER] = "turnwire"
-
-
-def page_headers(*styles: str) -> dict[str, str]:
-    """Return the headers of an HTML page that runs no script, loads nothing, and has these `<style>` texts."""
-    hashes = " ".join(f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" for style in styles)
-    policy = f"{_API_POLICY}; style-src {hashes}; img-src data:; form-action 'none'"
-    return {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 def add_headers(app: web.Application, config: Config) -> None:

@@ -81,18 +81,18 @@ class Query:
         self._values = request.query
         self._faults: list[str] = []
 
-    def text(self, name: str, *, most: int = MAX_FILTER_CHARS) -> str | None:
-        """Return the text of a parameter; None if it is not given. It must have 1 to `most` characters."""
+    def text(self, name: str, *, least: int = 1, most: int = MAX_FILTER_CHARS) -> str | None:
+        """Return the text of a parameter; None if it is not given. It must have `least` to `most` characters."""
         value = self._value(name)
-        if value is not None and not 1 <= len(value) <= most:
-            self.refuse(f"{name} must have 1 to {most} characters, has {len(value)}")
+        if value is not None and not least <= len(value) <= most:
+            self.refuse(f"{name} must have {least} to {most} characters, has {len(value)}")
             return None
         return value
 
     def pairs(self, prefix: str) -> list[tuple[str, str]]:
-        """Return (rest of the name, value) of all parameters whose name begins with the prefix."""
+        """Return (rest of the name, value) of all parameters whose name begins with the prefix. Values may be empty."""
         names = [name for name in dict.fromkeys(self._values) if name.startswith(prefix)]
-        given = [(name.removeprefix(prefix), self.text(name)) for name in names]
+        given = [(name.removeprefix(prefix), self.text(name, least=0)) for name in names]
         return [(name, value) for name, value in given if value is not None]
 
     def optional_integer(self, name: str, *, low: int = 0, high: int = MAX_INTEGER) -> int | None:

@@ -21,7 +21,7 @@ from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.framing import UNKNOWN_CODING, UnknownCoding, check_framing, has_unknown_coding
 from turnwire.gateway.http.headers import set_security_headers
-from turnwire.gateway.http.websocket_frames import StrictReader
+from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
 from turnwire.protocol.errors import ErrorCode
 
 _KEEPALIVE_SECONDS = 75.0
@@ -33,6 +33,7 @@ _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
+SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
 class Arrivals(Protocol):
@@ -54,7 +55,8 @@ class HttpRunner(Runner):
     - `header_timeout`: seconds for the head of a request, and for the rest of a body that no handler read,
     - `retry_after`: seconds after which a refused client may try again,
     - `max_id_chars`: the request line has room for a percent-encoded id of this length,
-    - `arrivals`: told of each connection when it comes and when it is gone.
+    - `arrivals`: told of each connection when it comes and when it is gone,
+    - `send_large`: sends an answer if it is large; any other is sent afterwards.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class HttpRunner(Runner):
         retry_after: float,
         max_id_chars: int,
         arrivals: Arrivals,
+        send_large: SendLarge,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
@@ -79,10 +82,11 @@ class HttpRunner(Runner):
         self._header_timeout = header_timeout
         self._retry_after = retry_after
         self._arrivals = arrivals
+        self._send_large = send_large
 
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
-        arrivals = self._arrivals
+        arrivals, send_large = self._arrivals, self._send_large
         set_headers = self.app.on_response_prepare.send
 
         async def routed(request: web.Request) -> web.StreamResponse:
@@ -106,6 +110,7 @@ class HttpRunner(Runner):
                         await set_headers(request, response)
                 if not arrivals.has_place(request.protocol):
                     response.force_close()
+                await send_large(request, response)
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)
@@ -132,11 +137,12 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = ("_arrivals", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
+    __slots__ = ("_arrivals", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
 
     def __init__(self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._arrivals = arrivals
+        self._frames: StrictReader | None = None
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head = b""
@@ -170,7 +176,17 @@ class _Connection(HttpProtocol):
             self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
-        super().set_parser(StrictReader(parser), data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
+        self._frames = StrictReader(parser, self)
+        super().set_parser(self._frames, data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
+
+    def ignore_input(self) -> None:
+        if self._frames is not None:
+            self._frames.forget()
+            self.use_parser(DeafReader(self._frames))
+
+    def reading_resumed(self) -> None:
+        if self._frames is not None:
+            self._frames.go_on()
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -25,12 +25,17 @@ def check_begin(session: Session, call: PastCall) -> None:
             raise Differs(f"its {name} is {stored}, and that of the line is {given}")
     if not same_object(session.metadata, call.metadata):
         raise Differs("its metadata are not those of the line")
-    if has_ended(session.status) and not call.ends:
+    if has_ended(session.status) and not call.ends and not call.restored:
         raise Differs(f"it has ended ({session.status}), and the line has not")
 
 
 def check_end(session: Session, call: PastCall) -> None:
-    """Raise Differs unless the session has ended as the call, or neither has. All events must have been seen."""
+    """Raise Differs unless the session has ended as the call, or neither has. All events must have been seen.
+
+    A call that was open when its backup was made may have ended since.
+    """
+    if call.restored and not call.ends:
+        return
     if has_ended(session.status) != call.ends:
         raise Differs("it has not ended" if call.ends else "it has ended")
     if not call.ends:
@@ -43,6 +48,13 @@ def check_end(session: Session, call: PastCall) -> None:
     for name, stored, given in triples:
         if stored != given:
             raise Differs(f"its {name} is {stored}, and that of the line is {given}")
+
+
+def check_length(session: Session, call: PastCall, count: int) -> None:
+    """Raise Differs if the log goes on after the `count` events of the call, unless it may have since its backup."""
+    may_go_on = call.restored and (has_ended(session.status) or not call.ends)
+    if session.last_seq > count and not may_go_on:
+        raise Differs(f"it has {session.last_seq} events, and the line has {count}")
 
 
 def check_events(stored: Sequence[Event], given: Sequence[EventIn]) -> None:

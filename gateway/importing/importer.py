@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.importing.comparing import Differs, check_begin, check_end, check_events
+from turnwire.gateway.importing.comparing import Differs, check_begin, check_end, check_events, check_length
 from turnwire.gateway.importing.lines import BadLine, Line
 from turnwire.gateway.importing.past_call import PastCall, check_unique, read_call, read_events
+from turnwire.gateway.live.claiming import holder_of
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -22,6 +23,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.errors import MalformedEvent, NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import EventIn, FinalStatus, Session, Shape
 from turnwire.protocol.past_calls.lines import ImportOutcome, ImportResult
+from turnwire.protocol.past_calls.times import NO_FUTURE
 from turnwire.protocol.rules import has_ended
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_record import SessionRecord, new_life
@@ -70,15 +72,21 @@ class Importer:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By sessionId."""
 
-    async def take(self, line: Line | BadLine, *, keep_open: bool, verify: bool) -> ImportOutcome:
-        """Store the line's call, or only compare it with `verify`. Return what became of it."""
+    async def take(
+        self, line: Line | BadLine, *, keep_open: bool = False, verify: bool = False, restore: bool = False
+    ) -> ImportOutcome:
+        """Store the line's call, or only compare it with `verify`. Return what became of it.
+
+        With `restore` the line is one of a backup: an open call stays open, and what is stored may have gone on since.
+        """
         progress = _Progress(line.number)
         if isinstance(line, BadLine):
             return progress.outcome("refused", line.error)
         with suppress(msgspec.DecodeError):
             progress.session_id = msgspec.json.decode(line.head, type=_Named).session_id
         try:
-            call = read_call(line.head, self._context.limits, utc_now(), keep_open=keep_open)
+            now = NO_FUTURE if restore else utc_now()
+            call = read_call(line.head, self._context.limits, now, keep_open=keep_open or restore, restored=restore)
             async with self._turns.setdefault(call.session_id, asyncio.Lock()):
                 batches = await self._batches(line, call, progress)
                 result = await (self._verify(call, batches) if verify else self._store(call, batches))
@@ -101,7 +109,8 @@ class Importer:
 
     async def _read(self, line: Line, call: PastCall, progress: _Progress) -> AsyncIterator[_Batch]:
         async for texts in line.events:
-            events = read_events(texts, progress.events, self._context.limits, utc_now())
+            now = NO_FUTURE if call.restored else utc_now()
+            events = read_events(texts, progress.events, self._context.limits, now)
             progress.events += len(events)
             call.saw(events)
             yield _Batch(events, sum(map(len, texts)))
@@ -114,6 +123,7 @@ class Importer:
             call.session_id,
             call.language,
             call.started_at,
+            status="active" if call.status == "active" else "initiated",
             metadata=call.metadata,
             life=new_life(),
             importing=True,
@@ -135,18 +145,20 @@ class Importer:
         session, record = live.state.session(), live.state.record
         check_begin(session, call)
         open_here = not has_ended(session.status)
-        if open_here and record.epoch > 0:
+        published = record.epoch > 0 and not (call.restored and holder_of(self._context, live.state) is None)
+        if open_here and published and (call.ends or not call.restored):
             raise Differs("it is published here, and has not ended")
-        appended = await self._walk(session, record.life, batches, may_append=open_here)
+        added = await self._walk(session, record.life, call, batches, may_append=open_here and not published)
         if not open_here:
             check_end(session, call)
-            return "unchanged"
+            return _compared(session, call, added)
         if call.ends:
             await self._end(call)
             return "imported"
-        if created or appended:
-            await self._patiently(lambda: self._context.store.sessions.note_imported(record, utc_now()))
-        return "imported" if created or appended else "unchanged"
+        whole = call.restored and not call.importing
+        if created or added > 0 or (whole and record.importing):
+            await self._patiently(lambda: self._context.store.sessions.note_imported(record, utc_now(), whole=whole))
+        return "imported" if created or added > 0 else _compared(session, call, added)
 
     async def _end(self, call: PastCall) -> None:
         status: FinalStatus = "completed" if call.status == "completed" else "failed"
@@ -169,14 +181,17 @@ class Importer:
     async def _verify(self, call: PastCall, batches: AsyncIterator[_Batch]) -> ImportResult:
         view = await self._patiently(lambda: self._requests.view(call.session_id))
         check_begin(view.session, call)
-        await self._walk(view.session, view.life, batches, may_append=False)
+        added = await self._walk(view.session, view.life, call, batches, may_append=False)
         check_end(view.session, call)
-        return "unchanged"
+        return _compared(view.session, call, added)
 
     async def _walk(
-        self, session: Session, life: int | None, batches: AsyncIterator[_Batch], *, may_append: bool
-    ) -> bool:
-        """Compare the events with the session's log, and append those beyond its end. Return whether there are any."""
+        self, session: Session, life: int | None, call: PastCall, batches: AsyncIterator[_Batch], *, may_append: bool
+    ) -> int:
+        """Compare the events with the session's log, and append those beyond its end.
+
+        Return how many these are; less than 0 if the log goes on after the last of them.
+        """
         at, head = 0, session.last_seq
         async for batch in batches:
             known, new = batch.events[: max(0, head - at)], batch.events[max(0, head - at) :]
@@ -186,9 +201,8 @@ class Importer:
                     raise Differs(f"it has {head} events, and the line has more")
                 await self._append(session.session_id, at + len(known) + 1, _Batch(new, batch.weight))
             at += len(batch.events)
-        if at < head:
-            raise Differs(f"it has {head} events, and the line has {at}")
-        return at > head
+        check_length(session, call, at)
+        return at - head
 
     async def _compare(self, session_id: str, life: int | None, first: int, events: Sequence[EventIn]) -> None:
         for start in range(0, len(events), READ_WINDOW):
@@ -210,6 +224,11 @@ class Importer:
                     raise
             await asyncio.sleep(pause_after(attempt))
             attempt += 1
+
+
+def _compared(session: Session, call: PastCall, added: int) -> ImportResult:
+    """Return the result for a call that is stored already, as it is or with what has happened since."""
+    return "ahead" if added < 0 or has_ended(session.status) != call.ends else "unchanged"
 
 
 async def _each(batches: Sequence[_Batch]) -> AsyncIterator[_Batch]:

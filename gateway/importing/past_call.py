@@ -31,6 +31,10 @@ class PastCall(Struct):
     end_reason: str | None
     latest: datetime
     """The start, or the latest time of an event seen so far."""
+    restored: bool = False
+    """Whether it comes from a backup. It was stored as it is, and may have gone on since."""
+    importing: bool = False
+    """Whether it is an open call of a backup whose end was still to be imported."""
 
     @property
     def ends(self) -> bool:
@@ -46,10 +50,11 @@ class PastCall(Struct):
         self.latest = max(self.latest, *(each.timestamp for each in events if each.timestamp is not None))
 
 
-def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool) -> PastCall:
+def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, restored: bool = False) -> PastCall:
     """Read a call from the fields of its line. One that has never ended becomes failed, unless it is kept open.
 
-    Raises InvalidJson, InvalidMessage, TooLarge.
+    A `restored` call may have ended before it started: the clocks of two machines may have said so. Raises InvalidJson,
+    InvalidMessage, TooLarge.
     """
     line = JSON.decode_body(head, PastSession, limits)
     check_new_session_id(line.session_id, limits)
@@ -61,19 +66,20 @@ def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool) ->
     started_at = past_time(line.started_at, "startedAt", now)
     ended_at = None if line.ended_at is None else past_time(line.ended_at, "endedAt", now)
     status = line.status or ("active" if ended_at is None else "completed")
-    _check_end(status, started_at, ended_at, line.end_reason)
+    _check_end(status, ended_at, line.end_reason)
+    if ended_at is not None and ended_at < started_at and not restored:
+        raise InvalidMessage("endedAt must not be before startedAt")
     reason = line.end_reason
     if not has_ended(status) and not keep_open:
         status, reason = "failed", IMPORTED
-    return PastCall(line.session_id, line.language, line.metadata, started_at, status, ended_at, reason, started_at)
+    times = (started_at, status, ended_at, reason, started_at)
+    return PastCall(line.session_id, line.language, line.metadata, *times, restored, restored and line.importing)
 
 
-def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None, reason: str | None) -> None:
+def _check_end(status: SessionStatus, ended_at: datetime | None, reason: str | None) -> None:
     if not has_ended(status) and (ended_at is not None or reason is not None):
         name = "endReason" if ended_at is None else "endedAt"
         raise InvalidMessage(f"{name} needs the status completed or failed, not {status}")
-    if ended_at is not None and ended_at < started_at:
-        raise InvalidMessage("endedAt must not be before startedAt")
 
 
 def read_events(texts: Sequence[bytes], first: int, limits: Limits, now: datetime) -> list[EventIn]:

@@ -42,3 +42,11 @@ class Context(Struct, frozen=True):
     """Whether figures of sessions are computed and stored."""
     waiting: WaitingBytes
     observer: Observer
+
+    @property
+    def lapse_after(self) -> float:
+        """How long nothing is heard of a bot before the commands that it accepted are forgotten.
+
+        Another gateway's publisher shows itself by a heartbeat. Without other gateways, memory knows every publisher.
+        """
+        return self.abandon_after / 2 if self.shared_database else 0.0

@@ -9,7 +9,7 @@ from turnwire.gateway.live.catching_up import refresh
 from turnwire.gateway.live.claiming import holder_of
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import forget_timer
-from turnwire.gateway.live.items import EraseItem
+from turnwire.gateway.live.items import EraseItem, resolve
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import CloseCode, PublisherConnected
 from turnwire.store.waiting import persist
@@ -18,27 +18,35 @@ _log = logging.getLogger("turnwire.session")
 
 
 async def erase(context: Context, state: SessionState, item: EraseItem) -> None:
-    """Mark the session as erased. Raises PublisherConnected unless it is forced, SessionErased when it was before."""
+    """Mark the session as erased, if it meets the item's condition.
+
+    Raises PublisherConnected unless it is forced, SessionErased when it was before.
+    """
     if item.done.done():
         return
     erasures = context.store.erasures
     if context.shared_database:  # a publisher may be at another gateway
         await refresh(context, state, item.done)
-    _check(context, state, item)
+    if not _is_wanted(context, state, item):
+        resolve(item.done, False)
+        return
     await persist(lambda: erasures.note(state.record, utc_now()), item.done)
     while not item.done.done():
-        _check(context, state, item)
+        if not _is_wanted(context, state, item):
+            resolve(item.done, False)
+            return
         if await persist(lambda: erasures.mark(state.record, whoever_publishes=item.force), item.done):
             forget(context, state, here=True)
-            if not item.done.done():
-                item.done.set_result(None)
+            resolve(item.done, True)
             return
         await refresh(context, state, item.done)
 
 
-def _check(context: Context, state: SessionState, item: EraseItem) -> None:
+def _is_wanted(context: Context, state: SessionState, item: EraseItem) -> bool:
+    """Return whether the session meets the item's condition. Raises PublisherConnected unless it is forced."""
     if not item.force and holder_of(context, state) is not None:
         raise PublisherConnected(state.session_id)
+    return item.only_if is None or item.only_if(state.record)
 
 
 def forget(context: Context, state: SessionState, *, here: bool) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.advancing import deliver, report_amendment
 from turnwire.gateway.live.appending import append
-from turnwire.gateway.live.catching_up import refresh
+from turnwire.gateway.live.catching_up import learn, refresh
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import (
     AcceptItem,
@@ -18,6 +18,7 @@ from turnwire.gateway.live.items import (
     CommandProgress,
     DepartItem,
     ExpireItem,
+    LapseItem,
     OutcomeItem,
     Stored,
     resolve,
@@ -54,7 +55,7 @@ from turnwire.store.waiting import persist
 _EVENT_BYTES = 1024
 """Estimated size of an event that the gateway writes itself, for the weight of its commit."""
 
-Instruction = AcceptItem | DepartItem | CommandItem | OutcomeItem | ExpireItem
+Instruction = AcceptItem | DepartItem | LapseItem | CommandItem | OutcomeItem | ExpireItem
 
 
 async def instruct(context: Context, state: SessionState, item: Instruction) -> None:
@@ -64,6 +65,8 @@ async def instruct(context: Context, state: SessionState, item: Instruction) -> 
             await _accept(context, state, item)
         case DepartItem():
             await _depart(context, state, item)
+        case LapseItem():
+            await _lapse(context, state)
         case CommandItem():
             await _command(context, state, item)
         case OutcomeItem():
@@ -106,6 +109,25 @@ async def _depart(context: Context, state: SessionState, item: DepartItem) -> No
         if took_commands:
             report_amendment(context, state)  # only now, because the other gateways look into the store
     _release(context, state)
+
+
+def is_unattended(context: Context, state: SessionState) -> bool:
+    """Return whether the session names commands whose bot is gone: its gateway has not lived to see it leave."""
+    unclaimed = state.deserted and state.record.commands is not None
+    return unclaimed and context.clock() - state.last_active >= context.lapse_after
+
+
+async def _lapse(context: Context, state: SessionState) -> None:
+    """Forget which commands a vanished bot accepted, unless a sign of life of it turns up."""
+    if context.shared_database:
+        await learn(context, state, await context.store.sessions.reload(state.record))
+    if not is_unattended(context, state):
+        return
+    record = state.record
+    unchanged = {**this_life(record), "heartbeat": record.heartbeat}
+    if await context.store.sessions.commands.accept(unchanged, record.epoch, ()):
+        record.commands = None
+        report_amendment(context, state)
 
 
 async def _attend(context: Context, state: SessionState, wanted: Wanted = None) -> OpenCommands:

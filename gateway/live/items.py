@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from turnwire.protocol.messages import (
     Session,
     SessionFigures,
 )
+from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
 
@@ -104,8 +105,10 @@ class EraseItem(Struct, eq=False):
 
     force: bool
     """Whether also when somebody publishes it."""
-    done: asyncio.Future[None]
-    """Done when it is hidden for good."""
+    done: asyncio.Future[bool]
+    """Whether it is hidden for good."""
+    only_if: Callable[[SessionRecord], bool] | None = None
+    """What must hold of the session as it is stored; else it stays."""
 
 
 class AbandonItem(Struct, eq=False):
@@ -129,6 +132,10 @@ class DepartItem(Struct, eq=False):
     """The news that the publisher of this epoch has left."""
 
     epoch: int
+
+
+class LapseItem(Struct, eq=False):
+    """A request to forget the commands that a bot accepted which nothing has been heard of for long."""
 
 
 class CommandItem(Struct, eq=False):
@@ -193,6 +200,7 @@ Item = (
     | AmendItem
     | AcceptItem
     | DepartItem
+    | LapseItem
     | CommandItem
     | OutcomeItem
     | ExpireItem

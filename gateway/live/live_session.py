@@ -33,6 +33,7 @@ from turnwire.gateway.live.items import (
     FiguresItem,
     FoundItem,
     Item,
+    LapseItem,
     OutcomeItem,
     RenewItem,
     SignalItem,
@@ -182,7 +183,7 @@ class LiveSession:
                 await renew(context, state, item)
             case FoundItem():
                 await adopt_found(context, state, item)
-            case AcceptItem() | DepartItem() | CommandItem() | OutcomeItem() | ExpireItem():
+            case AcceptItem() | DepartItem() | LapseItem() | CommandItem() | OutcomeItem() | ExpireItem():
                 await instruct(context, state, item)
             case FiguresItem():
                 adopt_figures(context, state, item)

@@ -188,7 +188,7 @@ class SessionState:
 
     def fence(self, epoch: int) -> Sender | None:
         """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
-        self.record.epoch, self.record.commands = epoch, None
+        self.record.epoch, self.record.commands, self.interims = epoch, None, None
         publisher, self.publisher = self.publisher, None
         return publisher
 

@@ -109,6 +109,23 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "CompleteSession": {"status": "completed", "reason": "hangup"},
     "CommandIn": {"commandId": "cmd-1", "command": "whisper", "payload": {"text": "Offer 10 %."}, "by": "ada"},
     "CommandAnswer": {"commandId": "cmd-1", "state": "requested"},
+    "RecentMetrics": {
+        "everyMs": 2000,
+        "timesMs": [1766313000000],
+        "series": {
+            "eventsPerSecond": [41.5],
+            "ackP50Ms": [3.1],
+            "ackP95Ms": [7.4],
+            "ackP99Ms": [9.2],
+            "publishers": [12],
+            "subscribers": [3],
+            "liveSessions": [14],
+            "outboxBytes": [0],
+            "eventsPerCommit": [1.6],
+            "commitP95": [5],
+            "storageUp": [1],
+        },
+    },
     "Health": {
         "status": "ok",
         "timestamp": TIME,

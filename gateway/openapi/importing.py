@@ -48,6 +48,7 @@ def import_paths(errors: Sequence[int]) -> Schema:
         parameters=[
             parameter("keepOpen", "Leave calls open that never ended, instead of ending them as failed.", switch),
             parameter("verify", "Store nothing, and say whether each call is stored as it is given.", switch),
+            parameter("restore", "The lines are those of a backup, and open calls stay open.", switch),
         ],
         requestBody={
             "required": True,

@@ -10,7 +10,19 @@ from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.erasing import erase
 from turnwire.gateway.openapi.examples import EXAMPLES, SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_paths
-from turnwire.gateway.openapi.parts import JSON, answer, body, health, integer, limit, operation, parameter, text
+from turnwire.gateway.openapi.keeping import keeping_paths
+from turnwire.gateway.openapi.parts import (
+    JSON,
+    answer,
+    body,
+    health,
+    integer,
+    limit,
+    operation,
+    parameter,
+    recent,
+    text,
+)
 from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.gateway.openapi.sockets import publish, subscribe
 from turnwire.gateway.openapi.telling import webhook_paths
@@ -55,6 +67,7 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/publish": {"parameters": one, "get": publish(READ_ERRORS)},
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
+        **keeping_paths(LIST_ERRORS),
         **credential_paths(WRITE_ERRORS),
         **webhook_paths(LIST_ERRORS, WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
@@ -63,6 +76,7 @@ def paths(limits: Limits) -> Schema:
             "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
         },
         "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
+        "/metrics/recent": {"get": recent()},
         "/openapi.json": {
             "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
         },
@@ -102,7 +116,8 @@ def _list_sessions(limits: Limits) -> Schema:
         "List sessions",
         "Newest first, by `startedAt`, then `sessionId`, unless `order` says otherwise. For the next page, send "
         "`cursor=nextCursor`, until `nextCursor` is null; sessions that start meanwhile do not shift the pages. "
-        f"Up to {MAX_METADATA_PAIRS} further parameters `metadata.<key>=<value>` filter by top-level metadata.",
+        f"Up to {MAX_METADATA_PAIRS} further parameters `metadata.<key>=<value>` filter by top-level metadata; "
+        "an empty value finds the sessions without one.",
         tag="Sessions",
         answers={"200": answer("A page of sessions.", "SessionList")},
         errors=LIST_ERRORS,
@@ -112,7 +127,7 @@ def _list_sessions(limits: Limits) -> Schema:
             ),
             parameter("language", "Only sessions with exactly this language.", language),
             *_times(),
-            parameter("endReason", "Only sessions with this end reason.", text),
+            parameter("endReason", "Only sessions with this end reason; empty: with none.", {**text, "minLength": 0}),
             parameter("idPrefix", "Only sessions whose id begins with this text.", text),
             integer("minDurationMs", f"{ended} lasted at least this long.", None, 0),
             integer("maxDurationMs", f"{ended} lasted at most this long.", None, 0),

@@ -68,3 +68,15 @@ def health(operation_id: str, summary: str, description: str, *, down: bool = Tr
         retry_after = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
         answers["503"] = answer("The gateway does not serve now.", "Health", retry_after)
     return operation(operation_id, summary, description, tag="Service", answers=answers, errors=(405, 500))
+
+
+def recent() -> Schema:
+    return operation(
+        "readRecentMetrics",
+        "The metrics of the last ten minutes",
+        "Readings that the gateway has kept, the oldest first, for plots.",
+        tag="Service",
+        answers={"200": answer("The readings.", "RecentMetrics")},
+        errors=(400, 401, 403, 405, 429, 500, 503),
+        parameters=[integer("afterMs", "Only readings after this time, in milliseconds since 1970.", 0, 0)],
+    )

@@ -37,6 +37,7 @@ _ANSWERED = (
     bodies.PagePagination,
     bodies.OffsetPagination,
     bodies.ErrorEnvelope,
+    bodies.RecentMetrics,
     bodies.Health,
     SessionStats,
 )
@@ -57,6 +58,7 @@ _PARTS_ANSWERED = {
     "OpenedLimits",
     "Summary",
     "SessionGroup",
+    "RecentSeries",
 }
 _LEFT_OUT = {
     "Dependencies": {"redis"},

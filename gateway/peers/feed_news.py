@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.letters import SessionNews
@@ -122,13 +122,12 @@ class FeedNews:
         for listener in listeners:
             listener.push()
 
-    def _listed(self, sessions: Sequence[Session]) -> None:
-        """Remember these stored sessions, which a feed here has been sent."""
-        for session in sessions:
-            change = Change(session)
-            if self._is_new(change):
-                self._known.pop(session.session_id, None)
-                self._remember(change)
+    def _listed(self, session: Session) -> None:
+        """Remember a stored session, which a feed here has been sent."""
+        change = Change(session)
+        if self._is_new(change):
+            self._known.pop(session.session_id, None)
+            self._remember(change)
 
     def _is_new(self, change: Change) -> bool:
         session_id = change.session.session_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.announcer import Announcer
 from turnwire.gateway.peers.catch_up import CatchUp
 from turnwire.gateway.peers.feed_news import FeedNews
@@ -82,16 +83,25 @@ class News:
                 self._catch_up.reload(session_id)
 
     def _wanted(self, name: str, wants: Wants) -> None:
-        """Send the heads of the sessions that a gateway now watches: it may have read their logs before."""
+        """Send the heads of the sessions that a gateway now watches, whose logs it may have read before, and what is
+        being said in them."""
         for session_id in self._readers.learn(name, wants):
             live = self._live.get(session_id)
-            if live is not None and live.state.record.last_seq:
-                self._post.head([name], session_id, live.state.record.last_seq)
+            if live is not None:
+                self._tell([name], live.state)
         self._feed.readers_changed()
+
+    def _tell(self, topics: list[str], state: SessionState) -> None:
+        if state.record.last_seq:
+            self._post.head(topics, state.session_id, state.record.last_seq)
+        if state.publisher is not None and state.interims is not None:
+            for key, payload in state.interims.kept.items():
+                self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))
 
     def _signalled(self, signal: SignalNews) -> None:
         live: LiveSession | None = self._live.get(signal.session_id)
         if live is not None and live.state.audience is not None and signal.epoch >= live.state.record.epoch:
+            live.state.signalled(signal.key, signal.payload)
             live.state.audience.signalled(signal.key, signal.payload)
 
     def _left(self, name: str) -> None:

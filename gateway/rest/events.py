@@ -14,6 +14,7 @@ from turnwire.gateway.http.query import Query, plain_integer, session_id_of
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.streams import HttpStream, Streams
 from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
 from turnwire.protocol.bodies import EventBatch, EventPage
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
@@ -22,11 +23,6 @@ from turnwire.protocol.messages import Event, Limits
 from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMIT
 from turnwire.protocol.rights import Scope
 from turnwire.store.event_log import EventLog
-
-FIRST_WINDOW, MAX_WINDOW = 8, 50
-"""Events read and sent at a time when the whole log is streamed: at first, and at most."""
-_PART_BYTES = 256 * 1024
-"""About the size of what is sent at a time, as long as events are of like size."""
 
 
 class EventRoutes:
@@ -77,6 +73,8 @@ class EventRoutes:
             elif media_type == SSE:
                 after_seq = resumed
         query.check()
+        if media_type != JSON_TYPE:
+            self._streams.check(request)
 
         view = await self._requests.view(session_id)
         last_seq = view.session.last_seq
@@ -138,8 +136,3 @@ class EventRoutes:
             raise ConnectionResetError("the client has stopped reading") from None
         finally:
             stream.part_bytes = 0
-
-
-def next_window(count: int, size: int) -> int:
-    """Return how many events to read after `count` events had `size` bytes in all: few where they are large."""
-    return max(1, min(MAX_WINDOW, 2 * count, count * _PART_BYTES // max(size, 1)))

@@ -20,8 +20,10 @@ from turnwire.store.probe import StorageProbe
 from turnwire.version import __version__
 
 SERVICE = "turnwire"
-_LIVENESS_PATIENCE = 0.2
-"""Seconds that a liveness answer waits for the storage: orchestrators kill a process that is silent for a second."""
+_PATIENCE = 0.2
+"""Seconds for which an answer that does not depend on the storage waits for it. Orchestrators kill a process that is
+silent for a second.
+"""
 
 Status = Literal["ok", "degraded", "down"]
 
@@ -43,12 +45,15 @@ class HealthRoutes:
 
     async def read_liveness(self, _request: web.Request) -> web.Response:
         """Answer 200 whatever the state of the database: a restart of this process would not mend it."""
-        state = await self._probe.state(_LIVENESS_PATIENCE)
+        state = await self._probe.state(_PATIENCE)
         return self._answer("ok" if state.up else "degraded", state, serves=True)
 
     async def read_readiness(self, _request: web.Request) -> web.Response:
-        """Answer 200 if traffic may be sent here: the database answers and the gateway is not draining."""
-        state = await self._probe.state()
+        """Answer 200 if traffic may be sent here: the database answers and the gateway is not draining.
+
+        A gateway that drains does not wait for a silent database to say so.
+        """
+        state = await self._probe.state(_PATIENCE if self._connections.leaving else None)
         return self._answer(self._status(up=state.up), state, serves=state.up and not self._connections.leaving)
 
     def _status(self, *, up: bool) -> Status:

@@ -44,6 +44,7 @@ class ImportRoute:
         query = Query(request)
         keep_open = query.choice("keepOpen", ("true", "false"), "false") == "true"
         verify = query.choice("verify", ("true", "false"), "false") == "true"
+        restore = query.choice("restore", ("true", "false"), "false") == "true"
         query.check()
         if not _TYPES.fullmatch(request.content_type):
             raise web.HTTPUnsupportedMediaType(text=f"the body must be {NDJSON}, a session on each line")
@@ -54,18 +55,17 @@ class ImportRoute:
             answers = _Answers(request, self._slow_timeout)
             lines = Lines(answers.read, most_whole=self._limits.frame_bytes, most_element=self._limits.event_bytes)
             try:
-                return await self._answer(answers, lines, keep_open=keep_open, verify=verify)
+                return await self._answer(answers, lines, keep_open=keep_open, verify=verify, restore=restore)
             finally:
                 if not verify:
                     self._audit.sessions_imported(principal, answers.imported)
 
-    async def _answer(self, answers: _Answers, lines: Lines, *, keep_open: bool, verify: bool) -> web.StreamResponse:
-        """Answer each line. After one that failed, the rest is not read: it is to be sent again."""
+    async def _answer(self, answers: _Answers, lines: Lines, **manner: bool) -> web.StreamResponse:
+        """Answer each line, taken in this `manner`. After one that failed, the rest is not read: it is to be sent
+        again."""
         await answers.begin()
         while batch := await _next_lines(lines):
-            outcomes = await asyncio.gather(
-                *(self._importer.take(line, keep_open=keep_open, verify=verify) for line in batch)
-            )
+            outcomes = await asyncio.gather(*(self._importer.take(line, **manner) for line in batch))
             await answers.write(outcomes)
             if any(each.result == "failed" for each in outcomes):
                 answers.response.force_close()

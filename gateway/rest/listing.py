@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -19,7 +17,6 @@ from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.query import METADATA, Query, encode_cursor
 from turnwire.protocol.bodies import SessionList, SessionSums
-from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
     DEFAULT_LIST_LIMIT,
@@ -38,7 +35,6 @@ from turnwire.store.sessions import SessionQuery
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _DEFAULT_DAYS = 30
-_SLICE_SECONDS = 0.002
 _GROUPINGS = ("day", "hour", "language", "endReason")
 
 
@@ -70,8 +66,7 @@ class ListingRoutes:
         count_up_to = query.optional_integer("countUpTo", low=1, high=MAX_COUNT)
         query.check()
         async with self._listing.turn():
-            answer = _answer(await self._listing.find(wanted, count_up_to), limit)
-            return json_answer(await encoded_in_slices(answer))
+            return json_answer(_answer(await self._listing.find(wanted, count_up_to), limit))
 
     async def read_sums(self, request: web.Request) -> web.Response:
         principal = principal_of(request)
@@ -95,19 +90,6 @@ class ListingRoutes:
         return json_answer(SessionSums(sums.groups, sums.total, sums.left_off))
 
 
-async def encoded_in_slices(answer: SessionList) -> SessionList:
-    """Encode the sessions of the answer. Others get their turn between them: large metadata takes long."""
-    sessions: list[Any] = []
-    began = time.perf_counter()
-    for session in answer.sessions:
-        sessions.append(msgspec.Raw(JSON.encode_value(session)))
-        if time.perf_counter() - began > _SLICE_SECONDS:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-    answer.sessions = sessions
-    return answer
-
-
 def _filter(query: Query) -> SearchFilter:
     text = query.text("q", most=MAX_WORDS * 40)
     words = [] if text is None else list(dict.fromkeys(words_of(text)))
@@ -118,7 +100,7 @@ def _filter(query: Query) -> SearchFilter:
     if len(pairs) > MAX_METADATA_PAIRS:
         query.refuse(f"at most {MAX_METADATA_PAIRS} parameters metadata.<key> may be given, there are {len(pairs)}")
     return SearchFilter(
-        end_reason=query.text("endReason"),
+        end_reason=query.text("endReason", least=0),
         id_prefix=query.text("idPrefix"),
         metadata=tuple(pairs),
         min_duration_ms=query.optional_integer("minDurationMs"),
@@ -143,7 +125,8 @@ def _grouping(query: Query) -> tuple[Grouping, str]:
 
 def _answer(listed: Listed, limit: int) -> SessionList:
     page = listed.sessions[:limit]
-    answer = SessionList(sessions=page, next_cursor=None)
+    encoded: list[Any] = [each.encoded for each in page]
+    answer = SessionList(sessions=encoded, next_cursor=None)
     if len(listed.sessions) > limit:
         answer.next_cursor = encode_cursor(parse_time(page[-1].started_at), page[-1].session_id)
     elif listed.stopped_at is not None:

@@ -81,7 +81,7 @@ class Streams:
     ) -> Iterator[HttpStream]:
         """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
-        who = guest.address if guest.principal.kind == "anonymous" else guest.principal.id
+        who = _counted_as(guest)
         stream = HttpStream(guest, session_id, end, outbox, scope)
         with guest.counted():
             self._enter(guest, who)
@@ -94,9 +94,27 @@ class Streams:
                 self._each.leave(who)
                 guest.left(None)
 
+    def check(self, request: web.Request) -> None:
+        """Raise Overloaded if there is no room for another stream. To be called before looking whether what it is to
+        show exists."""
+        self._check_all()
+        who = _counted_as(guest_of(request, self._access.reception))
+        if 0 < self._each.limit <= self._each.of(who):
+            raise self._too_many()
+
     def _enter(self, guest: Guest, who: str) -> None:
+        self._check_all()
+        if not self._each.enter(who):
+            raise self._too_many()
+
+    def _check_all(self) -> None:
         self._connections.check_draining()
         if self._most and len(self._connections.followers) >= self._most:
             raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
-        if not self._each.enter(who):
-            raise Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")
+
+
+def _counted_as(guest: Guest) -> str:
+    return guest.address if guest.principal.kind == "anonymous" else guest.principal.id

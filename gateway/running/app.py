@@ -14,6 +14,7 @@ from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.large_answers import LargeAnswers
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.finding.listing import Listing
@@ -21,12 +22,17 @@ from turnwire.gateway.finding.search import Search
 from turnwire.gateway.finding.summing import Summing
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.headers import add_headers
+from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
+from turnwire.gateway.keeping.backup_lines import BackupLines
+from turnwire.gateway.keeping.retention import Retention
+from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
 from turnwire.gateway.pages.dashboard import add_dashboard
-from turnwire.gateway.pages.docs_page import add_docs_pages
+from turnwire.gateway.pages.documents import add_documents
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
+from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
@@ -44,6 +50,7 @@ from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
     add_access_routes,
+    add_backup_routes,
     add_command_routes,
     add_import_routes,
     add_service_routes,
@@ -57,6 +64,7 @@ from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
+from turnwire.gateway.telemetry.recent import Recent
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
@@ -101,11 +109,13 @@ class Gateway:
         self.telling = TellingParts(config, self.parts, clock)
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
         self.connections = OpenConnections()
+        self._retention = self._make_retention()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
+        self.recent = Recent(self.metrics, lambda: store.seems_up)
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
@@ -116,6 +126,23 @@ class Gateway:
         self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
         self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
+
+    def _make_retention(self) -> Retention | None:
+        config, parts, audit = self.config, self.parts, self.access.audit
+        if not config.retention_days:
+            return None
+        try:
+            rules = RetentionRules.read(config.retention_days, config.retention_rules)
+        except RulesFault as fault:
+            raise ConfigError(f"TURNWIRE_RETENTION_RULES: {fault}") from None
+        return Retention(
+            parts.store,
+            parts.erasing,
+            rules,
+            lambda session_id: audit.session_erased(session_id, None, forced=False),
+            interval=config.retention_interval,
+            shared=config.mongodb_uri is not None,
+        )
 
     def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
@@ -158,10 +185,12 @@ class Gateway:
             app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
         )
         add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
+        backup = BackupLines(parts.pages, requests, log, lambda place: encode_cursor(*place))
+        add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
-        add_service_routes(app, health, MetricsRoute(self.metrics, self.probe, self._siblings))
+        add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
-        add_docs_pages(app, limits)
+        add_documents(app, limits)
         add_dashboard(app, access.mode.warning)
         subscriber = SubscriberParts(requests, parts.pages, parts.feed, self._watching)
         publisher = PublisherEndpoint(self._serving, sessions, parts.context.waiting, access, self._quotas)
@@ -198,6 +227,7 @@ class Gateway:
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
+            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
@@ -206,8 +236,11 @@ class Gateway:
         self.parts.start(self._periodic)
         self.telling.start(self._periodic)
         self._periodic.begin(self._loop_stall.watch())
+        self._periodic.begin(self.recent.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
+        if self._retention is not None:
+            self._periodic.begin(self._retention.run(self.parts.sessions.prepared))
         await self._rights.start(self._periodic)
         yield
         await self._stop()

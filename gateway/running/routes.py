@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from turnwire.gateway.http.query import METADATA, SESSION_ID, refuse_unknown
 from turnwire.gateway.rest.access import AccessRoutes
+from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
@@ -73,7 +74,11 @@ def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:
 
 
 def add_import_routes(app: web.Application, imports: ImportRoute) -> None:
-    app.router.add_post("/import", taking(imports.import_sessions, "keepOpen", "verify"))
+    app.router.add_post("/import", taking(imports.import_sessions, "keepOpen", "verify", "restore"))
+
+
+def add_backup_routes(app: web.Application, backup: BackupRoute) -> None:
+    _add_get(app.router.add_resource("/backup"), taking(backup.read_backup, "cursor"))
 
 
 def add_webhook_routes(app: web.Application, webhooks: WebhookRoutes) -> None:
@@ -99,6 +104,7 @@ def add_service_routes(app: web.Application, health: HealthRoutes, metrics: Metr
     app.router.add_get("/health/live", taking(health.read_liveness))
     app.router.add_get("/health/ready", taking(health.read_readiness))
     app.router.add_get("/metrics", taking(metrics.read_metrics))
+    app.router.add_get("/metrics/recent", taking(metrics.read_recent, "afterMs"))
 
 
 def add_socket_routes(app: web.Application, publisher: PublisherEndpoint, subscriber: SubscriberEndpoint) -> None:

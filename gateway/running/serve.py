@@ -130,6 +130,8 @@ class _Process:
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
         self._started.push_async_callback(store.close)
+        if (fault := await store.format_fault()) is not None:
+            raise ServeError(fault)
         gateway = Gateway(self._config, store, self._member)
         if (database := self._database) is not None:
             gateway.metrics.embedded_restarts = lambda: database.restarts
@@ -137,7 +139,9 @@ class _Process:
         self._started.push_async_callback(runner.cleanup)
         await runner.setup()
         if self._member is not None:
-            self._started.push_async_callback(await self._member.share_metrics(gateway.metrics.registry))
+            self._started.push_async_callback(
+                await self._member.share_metrics(gateway.metrics.registry, gateway.recent.readings)
+            )
         self._started.push_async_callback(gateway.drain)
         self._reload_on_signal(gateway)
         url = await self._listen(runner)

@@ -85,7 +85,7 @@ class SessionParts:
             rest_timeout=config.rest_timeout,
         )
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
-        self.pages = Pages(self.context, self.sessions)
+        self.pages = Pages(self.context, self.sessions, search)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
+
+from turnwire.gateway.telemetry.recent import Reading
 
 FOLDER: Final = "TURNWIRE_WORKERS_FOLDER"
 """Environment variable with the private folder of the workers' sockets."""
@@ -18,10 +21,14 @@ READY: Final = "TURNWIRE_WORKER_READY"
 """Environment variable with the file descriptor on which a worker reports that it listens."""
 _PATIENCE = 1.0
 """Seconds that a sibling has to send its metrics."""
+_METRICS: Final = b"m"
+_READINGS: Final = b"r"
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(list[Reading])
 
 
 class Member:
-    """One of several workers. It sends its metrics to every process that connects to its socket file."""
+    """One of several workers. Over its socket file it answers what a sibling asks: its metrics, or recent readings."""
 
     def __init__(self, folder: Path, name: str, ready: int) -> None:
         self._folder = folder
@@ -39,13 +46,18 @@ class Member:
         os.write(self._ready, b".")
         os.close(self._ready)
 
-    async def share_metrics(self, registry: CollectorRegistry) -> Callable[[], Awaitable[None]]:
-        """Send the metrics to every sibling that asks. Return a function that ends this."""
+    async def share_metrics(
+        self, registry: CollectorRegistry, recent: Collection[Reading]
+    ) -> Callable[[], Awaitable[None]]:
+        """Send the metrics and readings to every sibling that asks. Return a function that ends this."""
+        answers = {_METRICS: lambda: generate_latest(registry), _READINGS: lambda: _ENCODER.encode([*recent])}
 
-        async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                writer.write(generate_latest(registry))
+                writer.write(answers[await reader.readexactly(1)]())
                 await writer.drain()
+            except (KeyError, asyncio.IncompleteReadError):
+                pass  # it has gone away
             finally:
                 writer.close()
 
@@ -59,15 +71,23 @@ class Member:
 
     async def expositions(self) -> Sequence[str]:
         """Return the metrics of each sibling that answers in time, as Prometheus text."""
+        return [answer.decode() for answer in await self._ask_all(_METRICS)]
+
+    async def readings(self) -> Sequence[Reading]:
+        """Return the recent readings of the siblings that answer in time."""
+        return [reading for answer in await self._ask_all(_READINGS) for reading in _DECODER.decode(answer)]
+
+    async def _ask_all(self, what: bytes) -> list[bytes]:
         others = [path for path in self._folder.glob("*.sock") if path != self._path]
-        answers = await asyncio.gather(*map(_ask, others), return_exceptions=True)
-        return [answer for answer in answers if isinstance(answer, str)]
+        answers = await asyncio.gather(*(_ask(path, what) for path in others), return_exceptions=True)
+        return [answer for answer in answers if isinstance(answer, bytes)]
 
 
-async def _ask(path: Path) -> str:
+async def _ask(path: Path, what: bytes) -> bytes:
     async with asyncio.timeout(_PATIENCE):
         reader, writer = await asyncio.open_unix_connection(path)
         try:
-            return (await reader.read()).decode()
+            writer.write(what)
+            return await reader.read()
         finally:
             writer.close()

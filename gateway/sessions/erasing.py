@@ -14,6 +14,7 @@ from turnwire.gateway.live.items import EraseItem
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import NoSuchSession, SessionErased
 from turnwire.store.erasures import Erasure
+from turnwire.store.session_record import SessionRecord
 from turnwire.store.waiting import persist, storage_deadline
 
 TEND_SECONDS: Final = 60.0
@@ -43,29 +44,32 @@ class Erasing:
         self._removing: dict[str, asyncio.Task[None]] = {}
         sessions.finish_erasure = self.finish
 
-    async def erase(self, session_id: str, *, force: bool) -> bool:
+    async def erase(
+        self, session_id: str, *, force: bool, only_if: Callable[[SessionRecord], bool] | None = None
+    ) -> bool:
         """Returns when nothing is left of the session, and its id is free; whether there was anything.
+
+        A session that does not meet `only_if`, as it is when its task comes to it, stays, and the answer is False.
 
         Raises PublisherConnected unless `force`d, and StorageUnavailable when it takes long: it goes on then, and may
         be asked for again.
         """
         async with storage_deadline(self._rest_timeout):
-            hidden = await self._hide(session_id, force=force)
+            hidden = await self._hide(session_id, force=force, only_if=only_if)
             return await self.finish(session_id) or hidden
 
-    async def _hide(self, session_id: str, *, force: bool) -> bool:
+    async def _hide(self, session_id: str, *, force: bool, only_if: Callable[[SessionRecord], bool] | None) -> bool:
         while True:
             try:
                 live = await self._sessions.open(session_id)
             except NoSuchSession:
                 return False
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            live.submit(EraseItem(force, done))
+            done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            live.submit(EraseItem(force, done, only_if))
             try:
-                await done
+                return await done
             except SessionErased:
                 continue  # there may be a new one of its id, which is meant now
-            return True
 
     async def finish(self, session_id: str) -> bool:
         """Wait until a session of this id that has been hidden is removed. Whether there was one."""

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.sessions.log_heads import heads_behind
+from turnwire.gateway.sessions.log_heads import Head, heads_behind
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
+from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 SCAN_SECONDS: Final = 1.0
 """Sessions are read one after the other for so long; then the answer says how far that came."""
 _SCAN_PAGE: Final = 200
 _AT_ONCE: Final = 2
-"""Lists that are read at a time. Each may hold a hundred sessions with all their metadata."""
+"""Lists that are read at a time; one on the embedded database, which has one core. Each may hold a hundred sessions
+with all their metadata, as it is stored."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
+_SLICE_SECONDS: Final = 0.002
+"""After this time others get a turn: decoding large metadata takes long."""
+
+T = TypeVar("T")
+Show: TypeAlias = Callable[[Session], T]
+"""What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
+
+
+class Index(Protocol):
+    """Knows which sessions there are, in order, at little cost."""
+
+    async def ordered_page(self, query: SessionQuery) -> list[str] | None:
+        """Return the ids of a page of all stored sessions, in the order of the database; None if it cannot tell."""
 
 
 class Pages:
@@ -35,10 +51,11 @@ class Pages:
     database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions) -> None:
+    def __init__(self, context: Context, sessions: LiveSessions, index: Index | None = None) -> None:
         self._context = context
+        self._index = index
         self._sessions = sessions
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -46,55 +63,89 @@ class Pages:
         async with self._turns:
             yield
 
-    async def list_sessions(self, query: SessionQuery) -> list[Session]:
+    async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
         """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
         async with self.turn():
-            sessions, _ = await self.find(query)
+            sessions, _ = await self.find(query, show)
             return sessions
 
-    async def find(self, query: SessionQuery) -> tuple[list[Session], Place | None]:
+    async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
-        stopped = None
         if self._widens(query):
-            records, stopped = await scan(self.page, query)
-        else:
-            records = await self.page(query)
-        return self.as_now(records, query), stopped
+            return await self.scan(query, show)
+        return await self.show(await self._stored(query), query, show), None
 
-    async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """The next page of sessions that may pass the query, as they are now: whether they do, `query.takes` tells.
-        Raises StorageUnavailable."""
-        if self._widens(query):
-            query = replace(query, status=tuple({*query.status, *_UNENDED}))
-        records = await self._context.store.sessions.page(query)
-        await self.bring_up(records)
-        return records
+    async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
+        """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SCAN_SECONDS
+        size = _SCAN_PAGE if query.more else query.limit
+        widened = replace(query, status=tuple({*query.status, *_UNENDED})) if self._widens(query) else query
+        found: list[T] = []
+        before = query.before
+        while True:
+            page = await self._stored(replace(widened, limit=size, before=before))
+            found += await self.show(page, query, show, filtered=True)
+            if len(found) >= query.limit or len(page) < size:
+                return found[: query.limit], None
+            before = page[-1].started_at, page[-1].session_id
+            size = _SCAN_PAGE
+            if loop.time() > deadline:
+                return found, before
+
+    async def _stored(self, query: SessionQuery) -> list[StoredSession]:
+        """Read a page as it is stored. With an index, no other sessions are read: the embedded database reads all that
+        have started in a window, and serves nobody else meanwhile."""
+        sessions = self._context.store.sessions
+        ids = None if self._index is None else await self._index.ordered_page(query)
+        return await (sessions.stored_page(query) if ids is None else sessions.load_stored(ids))
 
     def _widens(self, query: SessionQuery) -> bool:
         """Whether a status that is wanted, and one that is not, may be stored alike: `active` follows from the log."""
         return len(set(_UNENDED).intersection(query.status)) == 1
 
-    async def bring_up(self, records: Sequence[SessionRecord]) -> None:
-        """Take over what this gateway knows and what the logs hold. Raises StorageUnavailable."""
-        for record in records:
-            live = self._sessions.live.get(record.session_id)
-            if live is not None and live.state.record.last_seq > record.last_seq:
-                record.last_seq, record.last_event_at = live.state.record.last_seq, live.state.record.last_event_at
-        if self._context.shared_database:
-            known = {record.session_id: record.last_seq for record in records}
-            heads = await heads_behind(self._context.store.events, known)
-            for record in records:
-                head = heads.get(record.session_id)
-                if head is not None:
-                    record.last_seq, record.last_event_at = head.seq, head.at
-        for record in records:
-            if record.last_seq:
-                record.status = status_after_event(record.status)
+    async def show(
+        self, stored: Sequence[StoredSession], query: SessionQuery, show: Show[T], *, filtered: bool = False
+    ) -> list[T]:
+        """What `show` makes of these sessions as they are now, at most `query.limit`; with `filtered`, only of those
+        that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
+        heads = await self._heads(stored)
+        shown: list[T] = []
+        began = time.perf_counter()
+        for each in stored:
+            record = self._as_known(each, heads.get(each.session_id))
+            if not filtered or query.takes(record):
+                shown.append(show(self._as_now(record, query)))
+                if len(shown) == query.limit:
+                    break
+            if time.perf_counter() - began > _SLICE_SECONDS:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        return shown
 
-    def as_now(self, records: Sequence[SessionRecord], query: SessionQuery) -> list[Session]:
-        """These sessions, as the query found them, as they are now."""
-        return [self._as_now(record, query) for record in records]
+    async def _heads(self, stored: Sequence[StoredSession]) -> Mapping[str, Head]:
+        """The ends of those logs that other gateways have continued."""
+        if not self._context.shared_database:
+            return {}
+        known = {each.session_id: max(each.last_seq, self._last_seq(each.session_id)) for each in stored}
+        return await heads_behind(self._context.store.events, known)
+
+    def _last_seq(self, session_id: str) -> int:
+        live = self._sessions.live.get(session_id)
+        return 0 if live is None else live.state.record.last_seq
+
+    def _as_known(self, stored: StoredSession, head: Head | None) -> SessionRecord:
+        """The stored session with what this gateway and the log know of it."""
+        record = stored.record()
+        live = self._sessions.live.get(record.session_id)
+        if live is not None and live.state.record.last_seq > record.last_seq:
+            record.last_seq, record.last_event_at = live.state.record.last_seq, live.state.record.last_event_at
+        if head is not None and head.seq > record.last_seq:
+            record.last_seq, record.last_event_at = head.seq, head.at
+        if record.last_seq:
+            record.status = status_after_event(record.status)
+        return record
 
     def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
         """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
@@ -103,23 +154,3 @@ class Pages:
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
             return record.session()
         return live.state.session()
-
-
-async def scan(
-    read: Callable[[SessionQuery], Awaitable[list[SessionRecord]]], query: SessionQuery
-) -> tuple[list[SessionRecord], Place | None]:
-    """Sessions that pass, and where it stopped for lack of time."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + SCAN_SECONDS
-    size = _SCAN_PAGE if query.more else query.limit
-    found: list[SessionRecord] = []
-    before = query.before
-    while True:
-        page = await read(replace(query, limit=size, before=before))
-        found += [record for record in page if query.takes(record)]
-        if len(found) >= query.limit or len(page) < size:
-            return found[: query.limit], None
-        before = page[-1].started_at, page[-1].session_id
-        size = _SCAN_PAGE
-        if loop.time() > deadline:
-            return found, before

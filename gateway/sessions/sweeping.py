@@ -21,6 +21,7 @@ _AT_ONCE = 8
 
 
 Reason = Literal["abandoned", "expired"]
+_REASONS: tuple[Reason, ...] = ("abandoned", "expired")
 
 
 class _Seen(Struct):
@@ -31,6 +32,10 @@ class _Seen(Struct):
     """When its signs of life last changed, on the loop's clock."""
     caught_up: bool = False
     """Whether its log has been checked since then."""
+
+    def is_unattended(self, context: Context, looked: float) -> bool:
+        """Return whether the commands of its bot are to be forgotten, as `instructing.is_unattended` says."""
+        return self.session.takes_commands and looked - self.since >= context.lapse_after
 
     def is_over(self, reason: Reason, context: Context, today: datetime, looked: float) -> bool:
         """Return whether the session is over for this reason.
@@ -104,12 +109,22 @@ class Sweep:
         await asyncio.gather(*map(self._open, ahead))
 
     async def tend(self) -> None:
-        """End the sessions that are over."""
+        """End the sessions that are over, and take those into memory whose bot is gone with its gateway."""
         today = utc_now()
-        reasons: tuple[Reason, ...] = ("abandoned", "expired")
-        for reason in reasons:
+        for reason in _REASONS:
             over = [seen for seen in self._seen.values() if seen.is_over(reason, self._context, today, self._looked)]
             await asyncio.gather(*(self._end(seen, reason, today) for seen in over))
+        left = [seen for seen in self._seen.values() if seen.is_unattended(self._context, self._looked)]
+        await asyncio.gather(*map(self._attend, left))
+
+    async def _attend(self, seen: _Seen) -> None:
+        """Have the session's commands forgotten by who tends the sessions in memory."""
+        live = await self._open(seen.session.session_id)
+        if live is None:
+            return
+        self._seen.pop(seen.session.session_id, None)
+        if UnendedSession.of(live.state.record).signs == seen.session.signs:
+            live.state.was_quiet(seen.since)
 
     async def _end(self, seen: _Seen, reason: Reason, today: datetime) -> None:
         live = await self._open(seen.session.session_id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.ending import is_over
-from turnwire.gateway.live.items import AbandonItem, BeatItem, ExpireItem
+from turnwire.gateway.live.instructing import is_unattended
+from turnwire.gateway.live.items import AbandonItem, BeatItem, ExpireItem, LapseItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import CloseCode
@@ -57,7 +58,13 @@ class Tending:
     def _tend_unpublished(self, live: LiveSession, now: float) -> None:
         state = live.state
         if state.deserted:
-            if is_over(self._context, state, "abandoned") and state.busy_since is None:
-                live.submit(AbandonItem("abandoned"))
+            if state.busy_since is None:
+                self._tend_deserted(live)
         elif live.idle and now - state.last_used > self._idle_evict:
             self._sessions.evict(live)
+
+    def _tend_deserted(self, live: LiveSession) -> None:
+        if is_over(self._context, live.state, "abandoned"):
+            live.submit(AbandonItem("abandoned"))
+        elif is_unattended(self._context, live.state):
+            live.submit(LapseItem())

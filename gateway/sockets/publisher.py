@@ -42,9 +42,8 @@ class PublisherEndpoint:
         """Claim the session, then serve the socket."""
         session_id = session_id_of(request, self._serving.config.limits)
         guest = guest_of(request, self._access.reception)
-        guest.principal.require(Scope.PUBLISH, session_id)
-        if "language" in request.query:
-            guest.principal.require(Scope.CREATE, session_id)
+        creates = (Scope.CREATE,) if "language" in request.query else ()
+        guest.principal.require_all((Scope.PUBLISH, *creates), session_id)
         connection = PublisherConnection(
             request,
             self._serving,

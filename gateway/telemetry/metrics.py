@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Final
 
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,8 +16,8 @@ from turnwire.gateway.telemetry.call_metrics import CallMetrics
 from turnwire.gateway.telemetry.http_metrics import HttpMetrics
 from turnwire.protocol.errors import ErrorCode
 
-_STORAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+ACK_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+COMMIT_BOUNDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 Gauge = tuple[str, str, int]
 """A metric: its name without `turnwire_`, its help text, its value."""
@@ -51,17 +53,17 @@ class Metrics:
         self._commit_seconds = prometheus_client.Histogram(
             "turnwire_commit_seconds",
             "Seconds that a commit of events took.",
-            buckets=_STORAGE_SECONDS,
+            buckets=ACK_BOUNDS,
             registry=self.registry,
         )
         self._ack_seconds = prometheus_client.Histogram(
             "turnwire_ack_seconds",
             "Seconds from the receipt of a publisher's events to their ack; the longest of those acked together.",
-            buckets=_STORAGE_SECONDS,
+            buckets=ACK_BOUNDS,
             registry=self.registry,
         )
         self._commit_events = prometheus_client.Histogram(
-            "turnwire_commit_events", "Number of events in one commit.", buckets=_COMMIT_EVENTS, registry=self.registry
+            "turnwire_commit_events", "Number of events in one commit.", buckets=COMMIT_BOUNDS, registry=self.registry
         )
         self.http = HttpMetrics(self.registry)
         self.calls = CallMetrics(self.registry)
@@ -77,6 +79,14 @@ class Metrics:
     def acked(self, seconds: float) -> None:
         self._ack_seconds.observe(seconds)
 
+    def ack_counts(self) -> list[int]:
+        """Return how many acks fell into each bucket of ACK_BOUNDS, and beyond the last."""
+        return _counts(self._ack_seconds)
+
+    def commit_counts(self) -> list[int]:
+        """Return how many commits fell into each bucket of COMMIT_BOUNDS, and beyond the last."""
+        return _counts(self._commit_events)
+
     def duplicates(self, count: int) -> None:
         self.events_duplicate += count
 
@@ -91,6 +101,12 @@ class Metrics:
 
     def frame_received(self) -> None:
         self.frames_received += 1
+
+
+def _counts(histogram: prometheus_client.Histogram) -> list[int]:
+    samples = next(iter(histogram.collect())).samples
+    cumulative = [int(sample.value) for sample in samples if sample.name.endswith("_bucket")]
+    return [after - before for before, after in pairwise((0, *cumulative))]
 
 
 class _AtScrape(Collector):

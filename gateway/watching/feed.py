@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from turnwire.gateway.connections.frames import server_frame
@@ -62,8 +62,8 @@ class Feed:
         self.find = find
         self.elsewhere: Callable[[str], Change | None] = lambda _: None
         """Returns what another gateway has reported of a session; None if nothing."""
-        self.listed: Callable[[Sequence[Session]], None] = lambda _: None
-        """Called with the sessions that a subscription begins with."""
+        self.listed: Callable[[Session], None] = lambda _: None
+        """Called with each session that a subscription begins with."""
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}

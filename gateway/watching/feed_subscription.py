@@ -45,15 +45,50 @@ class Sink(Protocol):
         """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
 
 
-ListSessions = Callable[[SessionQuery], Awaitable[list[Session]]]
-
-
 class _Listed(Struct, frozen=True):
     """A session of the snapshot."""
 
     session_id: str
+    started_at: str
     encoded: bytes
     ended: bool
+
+
+ListSessions = Callable[[SessionQuery, Callable[[Session], _Listed]], Awaitable[list[_Listed]]]
+"""Reads a page, and returns what the function makes of each session."""
+
+
+class _Part:
+    """One frame of the snapshot, as long as it waits: a session can be taken out of it again."""
+
+    def __init__(self, sink: Sink, ref: str, summaries: dict[str, Summary] | None) -> None:
+        self.ref = ref
+        self._sink = sink
+        self._summaries = summaries
+        self._sizes: list[tuple[str, int]] = []
+        self._begin = 0
+
+    def frame(self, sessions: list[tuple[str, bytes]]) -> bytes:
+        """Return the frame of these sessions: their ids and encoded forms."""
+        encoded = [each for _, each in sessions]
+        self._sizes = [(session_id, len(each)) for session_id, each in sessions]
+        frame = self._sink.frame(self._sink.codec.sessions_frame(self.ref, encoded, self._summaries))
+        self._begin = frame.find(encoded[0]) if encoded else 0
+        return frame
+
+    def without(self, session_id: str, frame: bytes) -> bytes:
+        """Return the frame, which is this part's, without this session."""
+        gap = int(self._sink.codec.text)  # the comma
+        left, at = [], self._begin
+        for each, size in self._sizes:
+            if each != session_id:
+                left.append((each, frame[at : at + size]))
+            at += size + gap
+        if len(left) == len(self._sizes):
+            return frame
+        if self._summaries is not None:
+            self._summaries.pop(session_id, None)
+        return self.frame(left)
 
 
 class FeedSubscription:
@@ -109,27 +144,28 @@ class FeedSubscription:
         """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
         size = 0
         while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
-            sessions = await self._list_sessions(query)
+            page = await self._list_sessions(query, self._list)
             if self._closed:
                 return
-            self._feed.listed(sessions)
-            page = [self._listed(self._feed.newest(session)) for session in sessions]
             page_bytes = sum(len(each.encoded) for each in page)
             size += page_bytes
             self._snapshot.extend(each for each in page if self._pending.get(each.session_id, each) is not None)
-            self._turn_page(query, sessions, page_bytes)
+            self._turn_page(query, page, page_bytes)
 
-    def _listed(self, session: Session) -> _Listed:
-        return _Listed(session.session_id, self._sink.codec.encode_value(session), has_ended(session.status))
+    def _list(self, session: Session) -> _Listed:
+        self._feed.listed(session)
+        newest = self._feed.newest(session)
+        encoded = self._sink.codec.encode_value(newest)
+        return _Listed(session.session_id, session.started_at, encoded, has_ended(newest.status))
 
-    def _turn_page(self, query: SessionQuery, sessions: Sequence[Session], size: int) -> None:
+    def _turn_page(self, query: SessionQuery, page: Sequence[_Listed], size: int) -> None:
         """Set the next page after these sessions, which have so many bytes."""
-        self._left -= len(sessions)
-        if len(sessions) < query.limit or self._left <= 0:
+        self._left -= len(page)
+        if len(page) < query.limit or self._left <= 0:
             self._next_page = None
             return
-        last = sessions[-1]
-        limit = max(1, min(self._left, _PAGE_BYTES * len(sessions) // max(size, 1)))
+        last = page[-1]
+        limit = max(1, min(self._left, _PAGE_BYTES * len(page) // max(size, 1)))
         self._next_page = replace(query, limit=limit, before=(parse_time(last.started_at), last.session_id))
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
@@ -144,6 +180,13 @@ class FeedSubscription:
         if self._covers(session_id):
             self._snapshot = deque(each for each in self._snapshot if each.session_id != session_id)
             self._pending[session_id] = None
+            self._sink.outbox.revise(lambda of, frame: self._without(session_id, of, frame))
+
+    def _without(self, session_id: str, of: object, frame: bytes) -> bytes:
+        """Return a queued frame without this session; empty if nothing else is in it."""
+        if isinstance(of, _Part) and of.ref == self.ref:
+            return of.without(session_id, frame)
+        return b"" if of == (self, session_id) else frame
 
     def push(self) -> None:
         """Put what is pending into the outbox while it has room."""
@@ -157,7 +200,8 @@ class FeedSubscription:
             if change is None:
                 self._sink.send(Erased(self.ref, session_id))
             else:
-                outbox.put(change.frame(self._sink.codec, self.ref, summarised=self._summarised))
+                frame = change.frame(self._sink.codec, self.ref, summarised=self._summarised)
+                outbox.put(frame, of=(self, session_id))
         if self._pending or not self._is_listed:
             self._lag()
 
@@ -170,9 +214,9 @@ class FeedSubscription:
         while (self._snapshot or not self._begun) and self._sink.outbox.has_room:
             self._begun = True  # with a frame of no sessions if there are none
             part = self._take_part()
-            summaries = self._summaries(part) if self._summarised else None
-            frame = self._sink.codec.sessions_frame(self.ref, [each.encoded for each in part], summaries)
-            self._sink.outbox.put(self._sink.frame(frame))
+            made = _Part(self._sink, self.ref, self._summaries(part) if self._summarised else None)
+            frame = made.frame([(each.session_id, each.encoded) for each in part])
+            self._sink.outbox.put(frame, of=made)
 
     def _take_part(self) -> list[_Listed]:
         """Take as many sessions of the snapshot as fit into one frame, but at least one."""

@@ -120,7 +120,7 @@ class EventSubscription(ABC):
 
     def signal(self, key: str, payload: JsonObject) -> None:
         if not self.behind and self.outbox.has_room:
-            self.outbox.put(self.signal_frame(key, payload), key=(self, key))
+            self.outbox.put(self.signal_frame(key, payload), key=(self, key), of=self)
 
     def session_changed(self) -> None:
         self._session_due = True
@@ -132,8 +132,9 @@ class EventSubscription(ABC):
             self._fall_behind()
 
     def erased(self) -> None:
-        """The session is no more."""
+        """The session is no more: nothing that waits of it is sent."""
         self.close()
+        self.outbox.drop(self)
         self.session_erased()
 
     def rolled_back(self, last_seq: int) -> None:
@@ -176,7 +177,7 @@ class EventSubscription(ABC):
     def _put(self, frames: Frames) -> bool:
         """Put frames while there is room, and move the cursor. Return whether all of them were put."""
         for frame, last in frames:
-            if not self.outbox.offer(frame):
+            if not self.outbox.offer(frame, self):
                 return False
             self.cursor = last
         return True
@@ -193,10 +194,10 @@ class EventSubscription(ABC):
         joins, self.behind = self.behind, False
         if self._caught_up_due:
             self._caught_up_due = False
-            self.outbox.put(self.caught_up_frame())
+            self.outbox.put(self.caught_up_frame(), of=self)
         if self._session_due:
             self._session_due = False
-            self.outbox.put(self.session_frame())
+            self.outbox.put(self.session_frame(), of=self)
         if joins and self.state.interims is not None:
             for key, payload in self.state.interims.kept.items():
                 self.signal(key, payload)

@@ -11,7 +11,7 @@ from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import TIMESTAMP, JsonObject, SessionStatus, Shape
 from turnwire.protocol.shape import OrNull
 
-ImportResult = Literal["imported", "unchanged", "different", "missing", "refused", "failed"]
+ImportResult = Literal["imported", "unchanged", "ahead", "different", "missing", "refused", "failed"]
 
 
 class PastSession(Shape):
@@ -24,6 +24,8 @@ class PastSession(Shape):
     ended_at: TIMESTAMP = None
     end_reason: str | None = None
     metadata: OrNull[JsonObject] = field(default_factory=dict)
+    importing: bool = False
+    """In a line of a backup: whether it was an open past call, whose end was still to be imported."""
 
     def __post_init__(self) -> None:
         self.metadata = self.metadata or {}
@@ -32,9 +34,10 @@ class PastSession(Shape):
 class ImportOutcome(Shape):
     """What became of one line.
 
-    `imported`: it was stored, or what was missing of it. `unchanged`: it was stored before. `different`: a session of
-    this id is stored that differs; `message` says in what. `missing`: it is not stored, when asked only to verify.
-    `refused`: it cannot be stored. `failed`: it was not stored for now; send this line and the following ones again.
+    `imported`: it was stored, or what was missing of it. `unchanged`: it was stored before. `ahead`, of a backup only:
+    it was stored before, and has gone on since. `different`: a session of this id is stored that differs; `message`
+    says in what. `missing`: it is not stored, when asked only to verify. `refused`: it cannot be stored. `failed`: it
+    was not stored for now; send this line and the following ones again.
     """
 
     line: int

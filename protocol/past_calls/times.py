@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.times import to_utc
 
 SKEW = timedelta(seconds=10)
 """How far a client's clock may be ahead of the gateway's."""
+NO_FUTURE: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""A `now` to which nothing is in the future."""
 
 
 def past_time(moment: datetime, name: str, now: datetime) -> datetime:

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from turnwire.store.embedded import die_with_parent, op_msg
 from turnwire.store.embedded.data_directory import DataDirectory
+from turnwire.store.embedded.directory_mark import NewerDirectory, check_mark, engine_version, keep_mark
 from turnwire.store.embedded.places import find_program, free_port, knock
 from turnwire.store.embedded.scram import Credentials, new_credentials
 from turnwire.store.embedded.users import create_user, drop_other_users
@@ -100,6 +101,8 @@ class EmbeddedDatabase:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
                 await asyncio.sleep(_POLL_SECONDS)
+            except NewerDirectory as error:
+                raise EmbeddedDatabaseError(str(error)) from None
             except OSError as error:
                 raise EmbeddedDatabaseError(
                     f"cannot use the data directory {self._directory.path}: {error.strerror}"
@@ -113,6 +116,7 @@ class EmbeddedDatabase:
         if not self._directory.take():
             raise _DirectoryLocked(self._directory.path)
         try:
+            check_mark(self._directory.path, engine_version())
             is_new = self._directory.begin()
             self._port = self._find_port()
             self._credentials = self._directory.credentials()
@@ -121,6 +125,7 @@ class EmbeddedDatabase:
             await self._launch(command)
             assert self._credentials is not None
             await drop_other_users(self._command, self._credentials)
+            keep_mark(self._directory.path, engine_version())
         except BaseException:
             await self._end_child(0)
             self._directory.release()

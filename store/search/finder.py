@@ -25,6 +25,8 @@ _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _END = 2**62
 
 Clause = tuple[str, list[Any]]
+Row = tuple[int, str, int]
+"""The ordinal, the id, and the start in milliseconds since 1970."""
 
 
 class Found(Struct, frozen=True):
@@ -59,7 +61,7 @@ class Finder:
 
     def page(self, query: SessionQuery, seconds: float = PAGE_SECONDS) -> Found:
         found: list[str] = []
-        search = _Search(self._connection, query)
+        search = Scan(self._connection, query)
         stopped = search.run(query.limit, seconds, lambda rows: found.extend(row[1] for row in rows))
         return Found(found[: query.limit], stopped)
 
@@ -67,16 +69,16 @@ class Finder:
         """Count the matches over all pages, whatever the cursor, up to `up_to`."""
         counted = 0
 
-        def add(rows: list[tuple[int, str]]) -> None:
+        def add(rows: list[Row]) -> None:
             nonlocal counted
             counted += len(rows)
 
-        search = _Search(self._connection, query, whole=True)
+        search = Scan(self._connection, query, whole=True)
         stopped = search.run(up_to + 1, seconds, add)
         return Count(min(counted, up_to), stopped is None and counted <= up_to)
 
 
-class _Search:
+class Scan:
     """One scan through the sessions in order, window by window."""
 
     def __init__(self, connection: sqlite3.Connection, query: SessionQuery, *, whole: bool = False) -> None:
@@ -106,7 +108,7 @@ class _Search:
         return first_ordinal(started_ms + 1) - 1 if self._ascending else first_ordinal(started_ms)
 
     def run(self, wanted: int, seconds: float, take: Any) -> tuple[int, str] | None:
-        """Call `take` with lists of matches, (ordinal, id), until `wanted` are found.
+        """Call `take` with lists of matches until `wanted` are found.
 
         Return where the search stopped if time ran out: (start in milliseconds since 1970, id).
         """
@@ -147,7 +149,7 @@ class _Search:
         started, session_id = self._connection.execute(sql, (edge,)).fetchone()
         return int(started), str(session_id)
 
-    def _matches(self, low: int, high: int, limit: int, few: Clause | None) -> list[tuple[int, str]]:
+    def _matches(self, low: int, high: int, limit: int, few: Clause | None) -> list[Row]:
         words = [self._said_in(word) if few is not None else self._said(word, low, high) for word in self._words]
         clauses = [*self._clauses, *words]
         if few is not None:
@@ -157,7 +159,7 @@ class _Search:
         order = "ASC" if self._ascending else "DESC"
         # Scan in order: the results of a filter's index would have to be sorted.
         source = "sessions NOT INDEXED" if few is None else "sessions"
-        sql = f"SELECT ordinal, id FROM {source} WHERE {where} ORDER BY ordinal {order} LIMIT ?"
+        sql = f"SELECT ordinal, id, started FROM {source} WHERE {where} ORDER BY ordinal {order} LIMIT ?"
         return self._connection.execute(sql, values).fetchall()
 
     def _said_in(self, word: str) -> Clause:
@@ -198,7 +200,11 @@ class _Search:
 _ENDED = "ended IS NOT NULL"
 _NO_ERRORS = "errors = 0"
 _METADATA = "EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value = ? AND metadata.ordinal = sessions.ordinal)"
-_BROAD = {_ENDED, _NO_ERRORS}
+_NO_METADATA = (
+    "NOT EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value <> '' AND metadata.ordinal = sessions.ordinal)"
+)
+_NO_REASON = "end_reason IS NULL"
+_BROAD = {_ENDED, _NO_ERRORS, _NO_METADATA, _NO_REASON}
 """Conditions that no index serves."""
 
 
@@ -220,7 +226,7 @@ def _clauses(query: SessionQuery) -> list[Clause]:
         (sql, [value])
         for sql, value in (
             ("language = ?", query.language),
-            ("end_reason = ?", more.end_reason),
+            ("end_reason = ?", more.end_reason or None),
             ("duration >= ?", more.min_duration_ms),
             ("duration <= ?", more.max_duration_ms),
             ("p95 >= ?", more.min_response_p95_ms),
@@ -237,7 +243,9 @@ def _clauses(query: SessionQuery) -> list[Clause]:
     if more.has_errors is not None:
         clauses.append(("errors > 0" if more.has_errors else _NO_ERRORS, []))
     for key, value in more.metadata:
-        clauses.append((_METADATA, [key, value]))
+        clauses.append((_METADATA, [key, value]) if value else (_NO_METADATA, [key]))
+    if more.end_reason == "":
+        clauses.append((_NO_REASON, []))
     if more.wants_end:
         clauses.append((_ENDED, []))
     return clauses

@@ -74,11 +74,11 @@ def key_of(query: SumsQuery, started_at: datetime, language: str, end_reason: st
 
 
 def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
-    """Sum up rows by group: groups of time in order of time, others by their number of calls."""
+    """Sum up rows by group: groups of time in order of time, others by their number of calls. An empty key is none."""
     by_key: dict[Any, list[Row]] = defaultdict(list)
     everything = []
     for row in rows:
-        by_key[row[0]].append(row)
+        by_key[row[0] or None].append(row)
         everything.append(row)
     groups = [_group(key, members) for key, members in by_key.items()]
     if group_by in ("day", "hour"):

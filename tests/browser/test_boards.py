@@ -59,6 +59,16 @@ async def test_a_board_by_bot_leads_to_the_bots_calls_and_to_those_that_failed(
     await table.get_by_role("link", name="1 failed").click()
     await expect(page.locator(".call-row")).to_have_count(1)
     await expect(page.locator(".call-link")).to_have_attribute("data-call", "b")
+    await page.go_back()
+    await table.get_by_role("link", name="none").click()
+    await expect(page.locator(".call-link")).to_have_text(["no-bot"])
+    await page.go_back()
+    await page.get_by_role("button", name="End reason").click()
+    await page.get_by_label("Calls by end reason").get_by_role("link", name="none").click()
+    await expect(page.locator(".call-link")).to_have_count(5)
+    await expect(page.get_by_label("Without")).to_have_value("endReason")
+    await page.get_by_label("Without").select_option("bot")
+    await expect(page.locator(".call-link")).to_have_text(["no-bot"])
 
 
 async def test_boards_are_not_offered_with_a_token_for_some_sessions(gateway: Gateway, open_page: OpenPage) -> None:

@@ -178,25 +178,6 @@ async def test_a_browser_without_source_text_access_still_reads_numbers(page: Pa
     assert await page.evaluate(script) == [2**53, 1, 0.5]
 
 
-async def test_percentiles_of_a_histogram_cover_the_time_between_two_readings(page: Page) -> None:
-    def metrics(first: int, second: int, total: int) -> str:
-        counts = f'h_bucket{{le="0.1"}} {first}\nh_bucket{{le="0.2"}} {second}\nh_bucket{{le="+Inf"}} {total}\n'
-        return f"# HELP h Seconds.\n{counts}up 1\n"
-
-    script = """async ([before, after]) => {
-      const { bucketsBetween, parseMetrics, quantile, sumOf } = await import("./static/data/prometheus.js");
-      const [old, now] = [parseMetrics(before), parseMetrics(after)];
-      const buckets = bucketsBetween(old, now, "h");
-      const shares = [0.25, 0.5, 0.75, 1].map((share) => quantile(buckets, share));
-      const others = [quantile(buckets, 0.5, { whole: true }), quantile([], 0.5)];
-      return [...shares, ...others, sumOf(now, "up"), sumOf(now, "no")];
-    }"""
-    found = await page.evaluate(script, [metrics(5, 5, 5), metrics(7, 9, 9)])
-    assert found == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.1, None, 1, None])
-    restarted = await page.evaluate(script, [metrics(500, 500, 500), metrics(2, 4, 4)])
-    assert restarted[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
-
-
 async def test_the_address_can_name_any_session_event_moment_and_filter(page: Page) -> None:
     script = """async (id) => {
       const { callHref, callsHref, compareHref, parseRoute } = await import("./static/data/route.js");

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page, expect
@@ -18,6 +19,7 @@ from tests.browser.conftest import NARROW, WIDE, OpenPage
 from tests.support.gateways import Gateway, new_event
 from tests.support.prefix_proxy import prefix_proxy
 from turnwire import Publisher
+from turnwire.gateway.telemetry.recent import Reading
 from turnwire.store.session_record import SessionRecord
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
@@ -217,22 +219,27 @@ async def test_the_page_works_under_a_path_prefix(gateway: Gateway, open_page: O
         await page.close()  # before the proxy, which would miss it otherwise
 
 
-@pytest.mark.parametrize("session_id", [".", ".."])
-async def test_a_session_id_that_browsers_resolve_as_a_folder_is_shown_with_a_note(
+@pytest.mark.parametrize("session_id", ["..", "a/b%2Fc"])
+async def test_a_session_id_that_a_path_does_not_hold_is_read_and_acted_on(
     gateway: Gateway, open_page: OpenPage, session_id: str
 ) -> None:
-    """No such session is created any more, but an older gateway may have left one."""
+    """No session of two dots is created any more, but an older gateway may have left one."""
     started = datetime.now(UTC).replace(microsecond=0)
     assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started, metadata={"bot": "Dotty"}))
-    event = new_event("e1", {"text": "Hello from nowhere", "turn": 0}, type="bot_speech")
-    await gateway.post(f"/sessions/{session_id.replace('.', '%2E')}/events", event, status=201)
+    said = [
+        new_event("e1", {"text": "Hello?", "turn": 1, "startedMs": 0, "endedMs": 1000}),
+        new_event("e2", {"text": "Hello!", "turn": 1, "startedMs": 1900, "endedMs": 2500}, type="bot_speech"),
+    ]
+    await gateway.post(f"/sessions/-/events?sessionId={quote(session_id, safe='')}", {"events": said}, status=201)
     page = await open_page(gateway.url)
-    await expect(page.locator(".call-row")).to_contain_text("Hello from nowhere")
     await page.get_by_role("link", name="Dotty").click()
-    await expect(page.locator(".bubble")).to_contain_text("Hello from nowhere")
-    await expect(page.locator(".figures")).to_contain_text("cannot read the session by REST")
-    await page.get_by_role("button", name="TXT").click()
-    await expect(page.get_by_role("alert")).to_contain_text("cannot read the session by REST")
+    await expect(page.locator(".bubble").last).to_contain_text("Hello!")
+    await expect(page.locator(".figures")).to_contain_text("900 ms")
+    async with page.expect_download():
+        await page.get_by_role("button", name="TXT").click()
+    await page.get_by_role("button", name="End the call …").click()
+    await page.get_by_role("button", name="End the call", exact=True).click()
+    await expect(page.locator(".call-head .badge")).to_have_text("completed")
 
 
 async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begins(
@@ -248,7 +255,11 @@ async def test_the_page_of_a_call_that_does_not_exist_yet_shows_it_when_it_begin
 
 
 async def test_the_gateways_metrics_are_shown_as_live_plots(gateway: Gateway, open_page: OpenPage) -> None:
-    page = await open_page(f"{gateway.url}/#/gateway")
+    gateway.gateway.recent.readings.appendleft(Reading(1_700_000_000, 1234, [], [], 0, 0, 0, 0, True))
+    page = await open_page(gateway.url)
+    async with page.expect_response("**/metrics/recent?afterMs=0") as first:
+        await page.get_by_role("link", name="Gateway", exact=True).click()
+    assert (await (await first.value).json())["timesMs"][0] == 1_700_000_000_000  # before the page was opened
     rate = page.get_by_label("Events per second").first
     await expect(rate.locator("strong")).to_have_text("0")
     await have_calls(gateway)

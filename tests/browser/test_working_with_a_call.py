@@ -155,6 +155,40 @@ async def test_alerts_announce_calls_that_fail_stall_or_have_errors(gateway: Gat
     assert "erred-before" not in (await page.get_by_role("dialog").inner_text())
 
 
+HEARD = """
+  globalThis.notes = [];
+  globalThis.tones = 0;
+  globalThis.Notification = class {
+    static permission = "default";
+    static async requestPermission() { return (this.permission = "granted"); }
+    constructor(text, { body }) { notes.push(`${body}: ${text}`); }
+  };
+  AudioScheduledSourceNode.prototype.start = () => { tones += 1; };
+  AudioScheduledSourceNode.prototype.stop = () => {};"""
+
+
+async def test_a_slow_call_is_announced_by_a_sound_and_a_desktop_notification(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    page = await open_page(gateway.url, fake_clock=True)
+    await page.add_init_script(HEARD)
+    await page.reload()
+    await page.get_by_role("button", name="Alerts: off").click()
+    await page.get_by_label("responses take longer than").check()
+    await page.get_by_label("Seconds").fill("0.8")
+    await page.get_by_label("Seconds").press("Tab")
+    await page.get_by_label("a desktop notification").check()
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    for name, began in (("fast", 1500), ("slow", 1900)):
+        await gateway.create(name)
+        await say(gateway, name, {"text": "Hello?", "startedMs": 0, "endedMs": 1000})
+        await say(gateway, name, {"text": "Yes?", "startedMs": began, "endedMs": 2500}, type="bot_speech")
+        await expect(page.locator(".call-row", has_text=name)).to_contain_text("Yes?")
+        await page.clock.fast_forward(1_000)
+    await expect(page.locator(".toast")).to_contain_text("p95 over 0.8 s")
+    assert await page.evaluate("[notes, tones]") == [["slow: p95 over 0.8 s"], 2]
+
+
 async def test_a_call_without_a_connected_bot_can_be_ended_from_the_page(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("call-1")
     page = await open_page(f"{gateway.url}/#/s/call-1")

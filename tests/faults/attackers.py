@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from tests.support.gateways import new_event
-from tests.support.sockets import client_frame, publish_path
+from tests.support.sockets import PING, client_frame, publish_path
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 BOMB = gzip.compress(bytes(64 * 1024 * 1024), 6)
@@ -48,6 +48,26 @@ async def small_frames(url: str, _client: aiohttp.ClientSession) -> None:
                 for _ in range(40):
                     writer.write(frames)
                     await writer.drain()
+
+
+async def pings(url: str, _client: aiohttp.ClientSession) -> None:
+    """Send pings without a pause, and read no pong."""
+    frames = client_frame(b"", PING) * 5000
+    while True:
+        async with raw_socket(url, "/subscribe") as writer:
+            with suppress(ConnectionError):
+                for _ in range(200):
+                    writer.write(frames)
+                    await writer.drain()
+
+
+async def short_floods(url: str, _client: aiohttp.ClientSession) -> None:
+    """Send as many small frames as a socket takes at once, and leave."""
+    frames = client_frame(b"x") * 40_000
+    while True:
+        async with raw_socket(url, "/subscribe") as writer:
+            writer.write(frames)
+            await asyncio.sleep(0.01)
 
 
 async def bombs(url: str, client: aiohttp.ClientSession) -> None:
@@ -196,7 +216,17 @@ Attack = Callable[[str, aiohttp.ClientSession], Coroutine[Any, Any, None]]
 ATTACKS: dict[str, Attack] = {
     attack.__name__: attack
     for attack in (
-        *(small_frames, bombs, containers, packed_containers, long_refs, broken_texts, lone_surrogates),
+        *(
+            small_frames,
+            pings,
+            short_floods,
+            bombs,
+            containers,
+            packed_containers,
+            long_refs,
+            broken_texts,
+            lone_surrogates,
+        ),
         *(deep_texts, deep_values, large_sessions, lists, snapshots, exports),
     )
 }

@@ -14,7 +14,7 @@ from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy, failure
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.mongo import Store
-from turnwire.store.server_check import unfit
+from turnwire.store.opening.server_check import unfit
 from turnwire.store.sessions import SessionQuery
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from turnwire.protocol.messages import Interruptions, SessionFigures
 from turnwire.store.search import finder as finding
+from turnwire.store.search import ordered_pages
 from turnwire.store.search.catalog import Catalog, Said, Unended
 from turnwire.store.search.finder import Count, Finder
+from turnwire.store.search.ordered_pages import ordered_page
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
 from turnwire.store.session_filter import SearchFilter, words_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
@@ -205,3 +208,53 @@ def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     assert (found.ids, steps) == (["s55"], 5)
     assert finder.count(query, 10, seconds=0) == Count(0, exact=False)
     assert finder.count(SessionQuery(limit=1), 30) == Count(30, exact=False)
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("together", [1, 3, 70, 311])
+def test_an_ordered_page_is_the_one_of_the_database(
+    catalog: Catalog, finder: Finder, together: int, ascending: bool
+) -> None:
+    """Whatever the order in which sessions of one millisecond became known, and also if the cursor's is gone."""
+    ids = [f"s{(7 * number) % 311:03}" for number in range(311)]
+    records = [ended(each, minutes=number // together) for number, each in enumerate(ids)]
+    catalog.take(records, [])
+    wanted = [each.session_id for each in sorted(records, key=lambda each: (each.started_at, each.session_id))]
+    by_id = {each.session_id: each for each in records}
+    found: list[str] = []
+    query = SessionQuery(limit=50, ascending=ascending)
+    while (page := ordered_page(finder.connection, query)) is not None and page:
+        found += page
+        query = replace(query, before=(by_id[page[-1]].started_at, page[-1]))
+        catalog.remove(page[-1:])
+    assert page is not None
+    assert found == (wanted if ascending else wanted[::-1])
+
+
+def test_an_ordered_page_keeps_to_the_filter_and_the_bounds(catalog: Catalog, finder: Finder) -> None:
+    catalog.take(
+        [ended(f"s{number}", minutes=number, language="en" if number % 2 else "de") for number in range(8)], []
+    )
+    after, before = NOW - timedelta(minutes=6), NOW - timedelta(minutes=1)
+    query = SessionQuery(limit=9, language="de", started_after=after, started_before=before)
+    assert ordered_page(finder.connection, query) == ["s2", "s4"]
+    assert ordered_page(finder.connection, replace(query, ascending=True)) == ["s4", "s2"]
+    assert ordered_page(finder.connection, replace(query, before=(NOW - timedelta(minutes=2), "s2"))) == ["s4"]
+
+
+def test_no_order_is_told_where_it_cannot_be(catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog.take([ended(f"s{number}") for number in range(9)], [])
+    monkeypatch.setattr(ordered_pages, "_TIES", 1)
+    monkeypatch.setattr(ordered_pages, "_MOST_ROWS", 8)
+    assert ordered_page(finder.connection, SessionQuery(limit=3)) is None
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+def test_no_order_is_told_of_sessions_from_before_the_first_ordinal(
+    catalog: Catalog, finder: Finder, ascending: bool
+) -> None:
+    early = datetime(2019, 5, 1, tzinfo=UTC)
+    catalog.take([ended("new"), SessionRecord("old", "en", early), SessionRecord("older", "en", early)], [])
+    query = SessionQuery(limit=3, ascending=ascending)
+    assert ordered_page(finder.connection, query) is None
+    assert ordered_page(finder.connection, replace(query, before=(early, "old"))) is None

@@ -249,6 +249,11 @@ def send(live: LiveSession, seat: Seat, *sent: EventIn | BadEvent) -> None:
     live.submit(AppendItem(sent, 10 * len(sent), STARTED, publisher=seat))
 
 
+def itself(session: Session) -> Session:
+    """Show a session of a list as it is."""
+    return session
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Let virtual time pass until the condition holds. Raises TimeoutError if it never does."""
     async with asyncio.timeout(_LONGEST_SECONDS):

@@ -188,7 +188,7 @@ async def test_patch_sends_a_merge_patch(recorded: tuple[Recorder, Client]) -> N
     recorder.answer = SESSION
     assert (await client.patch("a/b", metadata={"score": 5, "draft": None}, language="de")).session_id == "a/b"
     assert recorder.asked == [
-        ("PATCH", "/base/sessions/a%2Fb", {"metadata": {"score": 5, "draft": None}, "language": "de"})
+        ("PATCH", "/base/sessions/-?sessionId=a%2Fb", {"metadata": {"score": 5, "draft": None}, "language": "de"})
     ]
 
 
@@ -198,8 +198,8 @@ async def test_delete_erases_a_session(recorded: tuple[Recorder, Client]) -> Non
     await client.delete("a/b")
     await client.delete("a/b", force=True)
     assert recorder.asked == [
-        ("DELETE", "/base/sessions/a%2Fb", None),
-        ("DELETE", "/base/sessions/a%2Fb?force=true", None),
+        ("DELETE", "/base/sessions/-?sessionId=a%2Fb", None),
+        ("DELETE", "/base/sessions/-?sessionId=a%2Fb&force=true", None),
     ]
 
 
@@ -209,7 +209,7 @@ async def test_command_sends_a_command_to_the_bot(recorded: tuple[Recorder, Clie
     state = await client.command("a/b", "say", {"text": "One moment."}, command_id="c1", by="ann", ttl_ms=5000)
     assert (state.command_id, state.state, state.message) == ("c1", "requested", None)
     body = {"commandId": "c1", "command": "say", "payload": {"text": "One moment."}, "by": "ann", "ttlMs": 5000}
-    assert recorder.asked == [("POST", "/base/sessions/a%2Fb/commands", body)]
+    assert recorder.asked == [("POST", "/base/sessions/-/commands?sessionId=a%2Fb", body)]
 
 
 async def test_mint_token_returns_a_token(recorded: tuple[Recorder, Client]) -> None:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from turnwire.commands.command import command
+from turnwire.commands.conformance import conformance
 from turnwire.commands.dashboard import dashboard
 from turnwire.commands.delete import delete
 from turnwire.commands.key import key
+from turnwire.commands.moving.keeping_options import backup, restore
 from turnwire.commands.moving.options import export, import_
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
@@ -35,11 +37,13 @@ class Status(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size):
+    for each in (replay, tail, verify, command, delete, resend, key, dashboard, reindex, path, size, conformance):
         app.command()(each)
     app.command("import")(import_)
     app.command()(export)
     app.add_typer(webhook, name="webhook")
+    app.command()(backup)
+    app.command()(restore)
 
 
 def replay(

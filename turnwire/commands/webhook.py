@@ -17,7 +17,14 @@ _SECRET = "The secret, shown only this once:"
 webhook = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Tell other services of sessions, by signed HTTP requests.",
+    help="""Tell other services of sessions, by signed HTTP requests.
+
+    \b
+    Told of the end of each call:
+        turnwire webhook add https://example.com/turnwire
+    How they are doing:
+        turnwire webhook list
+    """,
 )
 
 

@@ -1,9 +1,9 @@
 // Which calls are shown. The gateway filters whatever it can; `supported` has the names of its parameters.
 import { haystack, isLive, newestFirst, oldestFirst } from "./calls.js";
-import { field, textOf } from "./values.js";
+import { field, isRecord, textOf } from "./values.js";
 
 /** The names of the filters that the list's address may contain. */
-export const FILTER_KEYS = ["q", "status", "language", "from", "to", "endReason", "bot", "errors", "slower", "order"];
+export const FILTER_KEYS = "q status language from to endReason bot without errors slower order".split(" ");
 const LIVE = ["live", "initiated", "active"];
 
 /** When a day begins, or the day so many days later. `2026-11-28` is a day in the viewer's zone, `2026-11-28Z` one in UTC. */
@@ -14,6 +14,12 @@ const dayStart = (day, days = 0) => {
 /** The gateway refuses to search for punctuation alone, with which a text may begin. */
 const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
 const isDay = (text) => /^\d{4}-\d\d-\d\dZ?$/.test(text) && !Number.isNaN(dayStart(text));
+
+/** The bot that the metadata names, as text; none for a list or an object. */
+function botOf({ session }) {
+  const bot = field(session.metadata, "bot");
+  return bot === null || Array.isArray(bot) || isRecord(bot) ? "" : textOf(bot);
+}
 
 // The filters: `param`, the parameter that the gateway must know; `ask`, its query; `here`, the test of a row in this page
 // if that is possible.
@@ -44,7 +50,12 @@ const RULES = {
   bot: {
     param: "endReason", // a gateway that filters by this also filters by metadata, whose keys no document can list
     ask: (bot) => ({ "metadata.bot": bot }),
-    here: (row, bot) => textOf(field(row.session.metadata, "bot")) === bot,
+    here: (row, bot) => botOf(row) === bot,
+  },
+  without: {
+    param: "endReason",
+    ask: (name) => (name === "bot" ? { "metadata.bot": "" } : { endReason: "" }),
+    here: (row, name) => !(name === "bot" ? botOf(row) : row.session.endReason),
   },
   errors: { param: "hasErrors", ask: () => ({ hasErrors: "true" }) },
   order: { param: "order", ask: (order) => ({ order }), here: () => true },

@@ -5,7 +5,7 @@ import { readJson } from "./json.js";
 /** Milliseconds by which the gateway's clock is ahead of this machine's, from the `Date` of its last answer. */
 export let clockOffset = 0;
 
-/** An error answer. `status` is 0 if the request was not sent. */
+/** An error answer. */
 export class RestError extends Error {
   constructor(status, message) {
     super(message);
@@ -13,15 +13,14 @@ export class RestError extends Error {
   }
 }
 
-/** The path of a session. Throws RestError for the ids `.` and `..`, which a browser cannot put into a URL. */
+// What proxies and browsers change in a path: proxies decode it, and browsers read dots as folders.
+const FRAGILE = /[/\\%]|^\.\.?$/;
+
+/** The path of a session and of what is below it: `rest`, as in `/events?limit=1`. */
 export function sessionPath(sessionId, rest = "") {
-  if (sessionId === "." || sessionId === "..") {
-    throw new RestError(
-      0,
-      `Browsers treat “${sessionId}” in a URL as a folder, so this page cannot read the session by REST.`,
-    );
-  }
-  return `sessions/${encodeURIComponent(sessionId)}${rest}`;
+  if (!FRAGILE.test(sessionId)) return `sessions/${encodeURIComponent(sessionId)}${rest}`;
+  const [below, query] = rest.split("?");
+  return `sessions/-${below}?sessionId=${encodeURIComponent(sessionId)}${query ? `&${query}` : ""}`;
 }
 
 /** The answer to a request: a GET, or with `send`, which goes as JSON, a POST, or another `method`. Throws RestError for an error answer, TypeError without a connection. */

@@ -5,12 +5,19 @@ import { askFigures } from "./rest.js";
 const DAY_MS = 86400000;
 const EVERY_MS = 60000;
 
-/** By what calls are grouped: the gateway's name for it, and the filter of the list that shows a group's calls. */
+/**
+ * By what calls are grouped: the gateway's name for it, and the filter of the list that shows a group's calls. Some groups
+ * may be of calls without a value, whose key is null.
+ */
 export const GROUPINGS = {
   day: { label: "Day", groupBy: "day", filter: (key) => ({ from: `${key}Z`, to: `${key}Z` }) },
   language: { label: "Language", groupBy: "language", filter: (language) => ({ language }) },
-  bot: { label: "Bot", groupBy: "metadata.bot", filter: (bot) => ({ bot }) },
-  endReason: { label: "End reason", groupBy: "endReason", filter: (endReason) => ({ endReason }) },
+  bot: { label: "Bot", groupBy: "metadata.bot", filter: (bot) => (bot === null ? { without: "bot" } : { bot }) },
+  endReason: {
+    label: "End reason",
+    groupBy: "endReason",
+    filter: (endReason) => (endReason === null ? { without: "endReason" } : { endReason }),
+  },
 };
 
 /** A day such as `2026-11-28`, in UTC as the gateway counts days, `before` days before `now`. */
@@ -18,7 +25,7 @@ export const utcDay = (now, before = 0) => new Date(now - before * DAY_MS).toISO
 
 /** The filter of the list for the calls of a group, or null if the list cannot show them. `range`: `{from, to}`. */
 export function filterOf(by, key, { from, to }) {
-  if (key === null || key === "" || key !== key.trim()) return null;
+  if (key !== null && key !== key.trim()) return null;
   return { from: `${from}Z`, to: `${to}Z`, ...GROUPINGS[by].filter(key) };
 }
 

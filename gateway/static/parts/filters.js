@@ -11,7 +11,8 @@ const STATUSES = {
   completed: "Completed",
   failed: "Failed",
 };
-const MORE = ["from", "to", "endReason", "bot", "errors", "slower"];
+const WITHOUT = { "": "Any", bot: "Without a bot", endReason: "Without an end reason" };
+const MORE = ["from", "to", "endReason", "bot", "without", "errors", "slower"];
 
 /** An input that may differ from the address while the user types into it. */
 function Typed({ of, value, change, ...rest }) {
@@ -65,6 +66,12 @@ export function Filters({ values, change, languages, live, urgent }) {
         <${Day} label="To" value=${values.to} change=${(to) => change({ to })} />
         ${can("endReason") && html`<label>End reason <${Typed} value=${values.endReason} change=${(endReason) => change({ endReason })} /></label>`}
         ${can("bot") && html`<label>Bot <${Typed} value=${values.bot} change=${(bot) => change({ bot })} /></label>`}
+        ${
+          can("without") &&
+          html`<select aria-label="Without" value=${values.without} onChange=${set("without")}>
+          ${Object.entries(WITHOUT).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}
+        </select>`
+        }
         ${can("slower") && html`<label>p95 over <${Typed} type="number" min="0" step="0.1" value=${values.slower} change=${(slower) => change({ slower })} /> s</label>`}
         ${can("errors") && html`<label><input type="checkbox" checked=${Boolean(values.errors)} onChange=${(event) => change({ errors: event.currentTarget.checked ? "1" : "" })} /> with errors</label>`}
       </div>

@@ -133,6 +133,7 @@ async def test_a_client_gets_at_most_sixteen_streams(start_gateway: StartGateway
                 await answer.read()
         return
     answers = [await gateway.request("GET", f"/sessions/{session_id}/events", headers=headers) for _ in range(2)]
-    await gateway.refused("GET", f"/sessions/{session_id}/events", 503, headers=headers)
+    for each in (session_id, "nowhere"):  # what exists is not looked for
+        await gateway.refused("GET", f"/sessions/{each}/events", 503, headers=headers)
     for answer in answers:
         answer.close()

@@ -10,6 +10,7 @@ from aiohttp import WSServerHandshakeError
 
 from tests.gateway.access.wired import allowed, start_guarded
 from tests.support.gateways import Gateway, StartGateway
+from tests.support.sockets import publish_path
 from turnwire.gateway.access.door import Opening, opening_of
 from turnwire.protocol.rights import Scope
 
@@ -23,6 +24,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/sessions/a1/complete", {}, "session:complete"),
     ("POST", "/tokens", {"sub": "browser", "scope": "", "sessions": []}, "token:mint"),
     ("GET", "/metrics", None, "metrics"),
+    ("GET", "/metrics/recent", None, "metrics"),
     ("GET", "/health", None, "metrics"),
 ]
 
@@ -157,3 +159,22 @@ async def test_every_route_refuses_a_credential_without_any_scope(guarded: Gatew
             assert response.status == 403, (route.method, path, await response.text())
         checked += 1
     assert checked > 10
+
+
+async def test_without_a_place_who_may_not_is_told_so_and_all_others_to_come_back(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    """Also on a path that does not exist: the answer tells no more than the credential does."""
+    gateway = await start_guarded(start_gateway, tmp_path, max_connections=1)
+    routes = [*ROUTES, ("GET", publish_path("a1", "en"), None, "session:publish session:create")]
+    async with gateway.client.ws_connect(gateway.url + "/subscribe"):
+        for method, path, body, scope in routes:
+            arguments = {} if body is None else {"json": body}
+            wrong = allowed("session:delete" if scope == "metrics" else "metrics")
+            await gateway.refused(method, path, 403, headers=wrong, **arguments)
+            refused = await gateway.refused(method, path, 503, headers=allowed(scope), **arguments)
+            assert refused["code"] == "overloaded"
+        await gateway.refused("GET", publish_path("a1", "en"), 403, headers=allowed("session:publish"))
+        await gateway.refused("GET", "/nowhere", 503, headers=allowed("metrics"))
+        await gateway.refused("GET", "/sessions/b1", 403, headers=allowed("session:read", "a*"))
+    assert await gateway.get("/sessions") == {"sessions": [], "nextCursor": None}

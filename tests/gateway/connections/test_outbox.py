@@ -73,6 +73,32 @@ async def test_a_frame_that_has_been_sent_is_not_replaced_by_a_newer_one_of_its_
     assert slow.outbox.size == 0
 
 
+async def test_frames_that_wait_are_dropped_or_changed_by_what_they_tell_of() -> None:
+    slow = Slow()
+    for number in range(9):
+        slow.outbox.put(b"%d" % number, of="even" if number % 2 == 0 else "odd" if number < 7 else None)
+    await slow.take(1)
+    await asyncio.sleep(0)  # 1 is on its way
+    slow.outbox.drop("even")
+    assert slow.outbox.size == 4 - 1
+    slow.outbox.revise(lambda of, frame: frame * 3 if of == "odd" else b"never")
+    assert slow.outbox.size == 7
+    await slow.take(4)
+    assert slow.taken == [b"0", b"1", b"333", b"555", b"7"]
+    assert slow.outbox.size == 0
+
+
+async def test_dropping_what_waits_makes_room() -> None:
+    slow = Slow()
+    for _ in range(10):
+        slow.outbox.put(b"x" * 10, of="it")
+    waiting = asyncio.create_task(slow.outbox.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slow.outbox.drop("it")
+    await waiting
+
+
 async def test_an_outbox_has_room_while_a_usual_frame_fits_its_bound() -> None:
     slow = Slow(max_bytes=100)
     assert slow.outbox.has_room

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import cast
 
 import pytest
 
+from tests.support.gateways import StartGateway
+from turnwire.gateway.connections.large_answers import LargeAnswer
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 
@@ -35,23 +39,74 @@ class Reader:
 
 
 @pytest.mark.parametrize(
-    ("most", "sockets", "streams"),
+    ("most", "sockets", "streams", "answer"),
     [
-        (1000, [[], []], [[], []]),
-        (999, [[], []], [["end"], []]),
-        (449, [[], [1013]], [["end"], []]),
-        (0, [[], []], [[], []]),
+        (1200, [[], []], [[], []], []),
+        (1199, [[], []], [["end"], []], []),
+        (649, [[], [1013]], [["end"], []], []),
+        (349, [[], [1013]], [["end"], []], ["end"]),
+        (0, [[], []], [[], []], []),
     ],
 )
 async def test_the_slowest_readers_are_ended_until_the_others_are_within_the_bound(
-    most: int, sockets: list[list[object]], streams: list[list[object]]
+    most: int, sockets: list[list[object]], streams: list[list[object]], answer: list[object]
 ) -> None:
     connections = OpenConnections()
     some, more = Reader(100), Reader(300)
     most_of_all, least = Reader(550), Reader(50)
+    large = Reader(200)
+    connections.answers.add(large)
     connections.connections |= {some, more}
     connections.followers |= {most_of_all, least}
-    assert connections.waiting_bytes == 1000
+    assert connections.waiting_bytes == 1200
     await Liveness(connections, lambda: 0.0, 1.0, most_bytes=most).keep_alive()
     assert [some.ended, more.ended] == sockets
     assert [most_of_all.ended, least.ended] == streams
+    assert large.ended == answer
+
+
+class Transport:
+    """The transport of a large answer."""
+
+    def __init__(self) -> None:
+        self.waiting = 1000
+        self.is_open = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.is_open = False
+
+
+def test_an_answer_is_cut_off_when_its_reader_has_stopped_and_not_while_it_is_slow() -> None:
+    transport = Transport()
+    answer = LargeAnswer(cast("asyncio.Transport", transport), patience=10.0)
+    for now in range(100):
+        answer.check_alive(float(now))
+        transport.waiting -= now % 8 == 0  # a byte now and then
+    assert transport.is_open
+    for now in range(100, 112):
+        answer.check_alive(float(now))
+    assert not transport.is_open
+
+
+async def test_a_list_that_nobody_reads_counts_among_what_waits_and_is_cut_off(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_all_outbox_bytes=1024 * 1024)
+    for _ in range(100):
+        await gateway.create(metadata={"text": "x" * 60_000})
+    connections = gateway.gateway.connections
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]), limit=1024)
+    writer.write(b"GET /sessions?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    while not connections.answers:
+        await asyncio.sleep(0.001)
+    while connections.answers:
+        await asyncio.sleep(0.01)
+    read = 0
+    with suppress(ConnectionError):
+        while part := await reader.read(65536):
+            read += len(part)
+    assert read < 5_000_000  # of 6 MB
+    writer.close()
+    assert len((await gateway.get("/sessions?limit=100"))["sessions"]) == 100
+    assert connections.answers == set()

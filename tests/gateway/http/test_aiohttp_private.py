@@ -79,6 +79,9 @@ class Seen(HttpProtocol):
         self.notes.append((self.heads_read, self.expects_head))
         super().data_received(data)
 
+    def reading_resumed(self) -> None: ...
+    def ignore_input(self) -> None: ...
+
 
 class SeeingServer(Server):
     def __init__(self, plain: PlainServer, notes: list[tuple[int, bool]]) -> None:

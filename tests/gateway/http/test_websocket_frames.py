@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from tests.support.sockets import BINARY, CLOSE, PING, TEXT, client_frame
-from turnwire.gateway.http.websocket_frames import BrokenFrame, StrictReader, frame_size, may_be_sent
+from turnwire.gateway.http.websocket_frames import BrokenFrame, DeafReader, StrictReader, frame_size, may_be_sent
 
 CONTINUATION = 0
 REFUSED = b"\xf0\x80"
@@ -20,19 +21,42 @@ class Collector:
     def __init__(self) -> None:
         self.fed: list[bytes] = []
         self.ended = False
+        self.refuses: bytes | None = None
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         self.fed.append(data)
-        return False, b""
+        return self.refuses is not None and data.endswith(self.refuses), b""
 
     def feed_eof(self) -> None:
         self.ended = True
 
 
+class Connection:
+    """The source of the bytes: what is put off is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self.is_read = True
+        self.is_open = True
+        self.later: list[Callable[[], None]] = []
+
+    def hold_reading(self) -> None:
+        self.is_read = False
+
+    def release_reading(self) -> None:
+        self.is_read = True
+
+    def soon(self, work: Callable[[], None]) -> None:
+        self.later.append(work)
+
+    def close(self) -> None:
+        self.is_open = False
+
+
 def read(*chunks: bytes) -> bytes:
     """What comes through of these chunks."""
     collector = Collector()
-    reader = StrictReader(collector)
+    reader = StrictReader(collector, Connection())
     for chunk in chunks:
         reader.feed_data(chunk)
     return b"".join(collector.fed)
@@ -103,9 +127,73 @@ def test_nothing_of_a_frame_comes_through_before_it_can_be_judged() -> None:
     assert frame_size(client_frame(b"abc"), 0) == 9
 
 
+FLOOD = client_frame(b"x") * 1000
+SMALL = len(client_frame(b"x"))
+
+
+def test_of_many_small_frames_a_few_are_passed_on_between_the_turns_of_others() -> None:
+    collector, connection = Collector(), Connection()
+    reader = StrictReader(collector, connection)
+    assert reader.feed_data(FLOOD + FLOOD[:3]) == (False, b"")
+    assert (len(collector.fed), connection.is_read) == (1, False)
+    assert reader.feed_data(FLOOD[3:]) == (False, b"")  # had been read before the socket was held
+    while connection.later:
+        assert not connection.is_read
+        connection.later.pop()()
+    assert b"".join(collector.fed) == FLOOD * 2
+    assert max(map(len, collector.fed)) <= 128 * SMALL
+    assert connection.is_read
+
+
+def test_no_more_is_passed_on_while_what_was_is_not_taken() -> None:
+    collector, connection = Collector(), Connection()
+    reader = StrictReader(collector, connection)
+    reader.feed_data(FLOOD)
+    connection.is_held = True
+    connection.later.pop()()
+    assert (len(collector.fed), connection.later, connection.is_read) == (1, [], False)
+    connection.is_held = False
+    reader.go_on()
+    assert (len(collector.fed), len(connection.later)) == (2, 1)
+
+
+def test_the_end_of_a_connection_comes_after_all_that_was_put_off() -> None:
+    collector, connection = Collector(), Connection()
+    reader = StrictReader(collector, connection)
+    reader.feed_data(FLOOD)
+    reader.feed_eof()
+    assert not collector.ended
+    while connection.later:
+        connection.later.pop()()
+    assert (len(b"".join(collector.fed)), collector.ended) == (len(FLOOD), True)
+
+
+def test_what_was_put_off_is_dropped_when_nobody_wants_to_hear_it() -> None:
+    collector, connection = Collector(), Connection()
+    reader = StrictReader(collector, connection)
+    reader.feed_data(FLOOD)
+    reader.forget()
+    connection.later.pop()()
+    assert (len(collector.fed), connection.is_read, connection.later) == (1, True, [])
+    deaf = DeafReader(reader)
+    assert deaf.feed_data(FLOOD) == (False, b"")
+    deaf.feed_eof()
+    assert (len(collector.fed), collector.ended) == (1, True)
+
+
+def test_a_broken_frame_amid_many_small_ones_ends_the_connection_there() -> None:
+    collector, connection = Collector(), Connection()
+    collector.refuses = REFUSED
+    StrictReader(collector, connection).feed_data(FLOOD + b"\x81\x05hello" + FLOOD)
+    while connection.later:
+        connection.later.pop()()
+    assert b"".join(collector.fed) == FLOOD + REFUSED
+    assert not connection.is_open
+
+
 def test_the_end_of_the_connection_is_passed_on() -> None:
     collector = Collector()
-    StrictReader(collector).feed_eof()
+    StrictReader(collector, Connection()).feed_eof()
     assert collector.ended
 
 

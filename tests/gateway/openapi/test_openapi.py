@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,7 +16,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.support.gateways import Gateway, StartGateway, new_event
 from turnwire.gateway.access.credentials.minting import MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, mark_of
-from turnwire.gateway.openapi.asyncapi import asyncapi_document
 from turnwire.gateway.openapi.credentials import CREDENTIAL_EXAMPLES, credential_schemas
 from turnwire.gateway.openapi.document import document
 from turnwire.gateway.openapi.examples import EXAMPLES
@@ -208,75 +205,3 @@ async def test_real_answers_match_the_openapi_document(gateway: Gateway, query: 
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """Collects ids and links, and checks that elements are nested correctly."""
-
-    VOID = frozenset({"meta", "link", "br", "img", "hr", "input"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self._open.append(tag)
-        for name, value in attrs:
-            if name == "id" and value:
-                self.ids.append(value)
-            if name == "href" and value and tag == "a":
-                self.links.append(value)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-async def read_page(gateway: Gateway, path: str) -> Page:
-    async with gateway.request("GET", path) as response:
-        assert (response.status, response.content_type) == (200, "text/html")
-        return Page(await response.text())
-
-
-async def test_the_api_reference_has_every_operation_and_schema(gateway: Gateway) -> None:
-    page = await read_page(gateway, "/docs")
-    assert len(page.ids) == len(set(page.ids))
-    for _, path, operation in operations():
-        assert operation["operationId"] in page.ids
-        assert path in page.text
-    for schemas in (DOCUMENT["components"]["schemas"], asyncapi_document(Limits())["components"]["schemas"]):
-        for name in schemas:
-            assert f"schema-{name}" in page.ids
-
-
-async def test_links_within_the_api_reference_lead_somewhere(gateway: Gateway) -> None:
-    page = await read_page(gateway, "/docs")
-    assert page.links
-    for link in set(page.links):
-        if link.startswith("#"):
-            assert link[1:] in page.ids
-        else:
-            async with gateway.request("GET", link) as response:
-                assert response.status == 200
-
-
-async def test_the_commands_in_the_api_reference_work(gateway: Gateway) -> None:
-    page = await read_page(gateway, "/docs")
-    commands = re.findall(r"curl (\S+)(?: \\\n\s+-H '(\S+): (\S+)' \\\n\s+-d '(.+)')?", page.text)
-    statuses = []
-    for url, name, value, body in commands[:3]:
-        path = url.strip("'").removeprefix("http://127.0.0.1:3000")
-        if path.startswith("/") and name:
-            async with gateway.request("POST", path, data=body.encode(), headers={name: value}) as response:
-                statuses.append(response.status)
-    assert statuses == [200, 201]
-    assert (await gateway.get("/sessions/call-0001"))["lastSeq"] == 1

@@ -15,11 +15,13 @@ from turnwire.gateway.pages.dashboard import load_assets
 STATIC = ROOT / "gateway" / "static"
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
 OURS = [STATIC / name for name in FILES if not name.startswith("vendor/") and name.endswith((".js", ".css", ".html"))]
+PAGES = ("index.html", "docs.html")
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 
-async def test_the_dashboard_may_run_only_its_own_files_and_talk_only_to_this_gateway(gateway: Gateway) -> None:
-    async with gateway.request("GET", "/") as response:
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_a_page_may_run_only_its_own_files_and_talk_only_to_this_gateway(gateway: Gateway, path: str) -> None:
+    async with gateway.request("GET", path) as response:
         assert (response.status, response.content_type, response.charset) == (200, "text/html", "utf-8")
         policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
     assert policy.pop("img-src") == "'self' data:"
@@ -30,7 +32,7 @@ async def test_the_dashboard_may_run_only_its_own_files_and_talk_only_to_this_ga
 
 async def test_every_dashboard_file_is_served_with_its_media_type(gateway: Gateway) -> None:
     for name in FILES:
-        if name == "index.html":
+        if name in PAGES:
             continue
         async with gateway.request("GET", f"/static/{name}") as response:
             assert response.status == 200, name
@@ -71,7 +73,7 @@ async def test_large_dashboard_files_are_compressed_for_clients_that_accept_it(g
     "path",
     ["/static/", "/static", "/static/vendor", "/static/vendor/", "/static/../dashboard.py",
      "/static/%2e%2e/dashboard.py", "/static/..%2fdashboard.py", "/static//etc/passwd",
-     "/static/index.html", "/static/none.js"],
+     "/static/index.html", "/static/docs.html", "/static/none.js"],
 )  # fmt: skip
 async def test_no_other_file_is_served_and_no_folder_is_listed(gateway: Gateway, path: str) -> None:
     await gateway.refused("GET", path, 404)
@@ -92,8 +94,9 @@ def test_the_dashboard_names_no_other_host_and_has_no_inline_code() -> None:
         assert not re.search(r"https?://\w", text), path
         assert "innerHTML" not in text, path
         assert not re.search(r"\beval\(|new Function", text), path
-    page = (STATIC / "index.html").read_text()
-    assert not re.search(r"<style|<script(?![^>]* src=)| style=| on\w+=", page)
+    for name in PAGES:
+        page = (STATIC / name).read_text()
+        assert not re.search(r"<style|<script(?![^>]* src=)| style=| on\w+=", page)
 
 
 def test_the_dashboards_modules_are_small() -> None:
@@ -102,11 +105,12 @@ def test_the_dashboards_modules_are_small() -> None:
 
 def test_each_vendored_library_has_its_licence_and_its_version() -> None:
     notes = (STATIC / "vendor" / "README.md").read_text()
-    for name in ("preact", "htm", "uplot"):
-        assert re.search(rf"{name} \d+\.\d+\.\d+", notes)
+    for name in ("preact", "htm", "uplot", "swagger-ui"):
+        assert re.search(rf"{name}(-dist)? \d+\.\d+\.\d+", notes)
         assert (STATIC / "vendor" / f"LICENSE-{name}.txt").stat().st_size > 500
     assert {Path(name).name for name in load_assets() if name.startswith("vendor/")} >= {
         "preact.js",
         "htm.js",
         "uplot.js",
+        "swagger-ui.js",
     }

@@ -88,6 +88,23 @@ async def test_signals_reach_the_subscribers_of_another_gateway(pair: list[Gatew
     assert (signal["sessionId"], signal["key"], signal["payload"]) == (session_id, "interim", {"text": "hel"})
 
 
+async def test_who_joins_late_at_another_gateway_gets_the_interim_text_being_spoken(pair: list[Gateway]) -> None:
+    here, there = pair
+    session_id = new_id("s")
+    bot = await publisher(here, session_id)
+    await bot.send({"type": "signal", "key": "user_speech", "payload": {"text": "I wou"}})
+    await bot.ask({"type": "ping"}, "pong")
+    for _ in range(2):  # the second one gets it from its own gateway
+        board = await watching(there, session_id)
+        assert (await board.next("signal"))["payload"] == {"text": "I wou"}
+    await bot.acked("a")  # an utterance of the user
+    assert [event["eventId"] for event in await board.events(1)] == ["a"]
+    late = await watching(there, session_id)
+    await watched_elsewhere(here, session_id)
+    await bot.send({"type": "signal", "key": "mark", "payload": {}})
+    assert (await late.next("signal"))["key"] == "mark"
+
+
 async def test_the_newest_signal_of_a_key_arrives_however_many_come_at_once(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
-from turnwire.gateway.rest.events import next_window
+from turnwire.gateway.sessions.windows import next_window
 from turnwire.protocol.times import parse_time
 
 JSON = {"Content-Type": "application/json"}

@@ -70,6 +70,25 @@ async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
     assert (await health(gateway, "/health/live", 200))["dependencies"] == {"mongodb": "up"}
 
 
+async def test_a_draining_gateway_says_so_while_its_database_is_silent(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Balancers give up a check after seconds, and would go on sending clients here until then."""
+    answered = asyncio.Event()
+
+    async def silent() -> StorageState:
+        await answered.wait()
+        return StorageState(True)
+
+    gateway.gateway.connections.leaving = True
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.gateway.probe, "_ask_storage", silent)
+        patch.setattr(gateway.gateway.probe, "_fresh_until", 0.0)
+        await health(gateway, "/health/ready", 503)
+        assert not answered.is_set()
+        answered.set()
+
+
 # --- the probe -------------------------------------------------------------------------------------------------------
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pytest
 
 from turnwire.gateway.connections.outbox import FrameOutbox
-from turnwire.gateway.watching.feed import Feed
+from turnwire.gateway.watching.feed import Change, Feed
 from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT, FeedSubscription
-from turnwire.protocol.codec import JSON, Codec
+from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.limits import Limits
 from turnwire.protocol.messages import Message, Session
@@ -21,6 +21,7 @@ from turnwire.protocol.times import format_time
 from turnwire.store.event_log import EventLog
 from turnwire.store.sessions import SessionQuery
 
+T = TypeVar("T")
 BOUND = 1024 * 1024
 STARTED = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -34,10 +35,10 @@ def session(number: int, size: int) -> Session:
 class Board:
     """The connection of a client that reads nothing until told to, and what there is to list."""
 
-    codec: Codec = JSON
     limits = Limits()
 
-    def __init__(self, count: int, size: int) -> None:
+    def __init__(self, count: int, size: int, codec: Codec = JSON) -> None:
+        self.codec = codec
         self.sessions = [session(number, size) for number in range(count)]
         self.queries: list[SessionQuery] = []
         self.away = False
@@ -50,7 +51,7 @@ class Board:
 
     async def _drain(self, frame: bytes) -> None:
         await self.reading.wait()
-        self.read.append(msgspec.json.decode(frame))
+        self.read.append(msgspec.json.decode(frame) if self.codec.text else msgspec.msgpack.decode(frame))
 
     def frame(self, payload: bytes) -> bytes:
         return payload
@@ -61,13 +62,13 @@ class Board:
     def lags(self, subscription: FeedSubscription) -> None:
         self.lagging = True
 
-    async def list_sessions(self, query: SessionQuery) -> list[Session]:
+    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T]) -> list[T]:
         self.queries.append(query)
         await asyncio.sleep(0)
         if self.away:
             raise StorageUnavailable()
         last = "" if query.before is None else query.before[1]
-        return [each for each in self.sessions if each.session_id > last][: query.limit]
+        return [show(each) for each in self.sessions if each.session_id > last][: query.limit]
 
     async def start(self) -> None:
         await self.subscription.start(self.list_sessions)
@@ -86,7 +87,7 @@ class Board:
 
     @property
     def listed(self) -> list[str]:
-        return [each["sessionId"] for message in self.read[1:] for each in message["sessions"]]
+        return [each["sessionId"] for message in self.read[1:] for each in message.get("sessions", ())]
 
 
 @pytest.fixture
@@ -147,6 +148,31 @@ async def test_a_session_erased_while_its_page_waits_is_not_shown(boards: list[B
     listed = [each["sessionId"] for message in board.read for each in message.get("sessions", ())]
     assert erased == ["s0019", "s0025"]
     assert listed == [each.session_id for each in board.sessions if each.session_id not in erased]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+async def test_a_session_erased_while_it_waits_in_the_outbox_is_not_sent(boards: list[Board], codec: Codec) -> None:
+    board = Board(12, 20_000, codec)
+    boards.append(board)
+    await board.start()
+    while board.lagging and board.outbox.has_room:
+        board.lagging = False
+        await board.subscription.catch_up()
+    await asyncio.sleep(0)  # the first frame is on its way
+    new = Change(session(99, 10))
+    board.subscription.offer(new, {"active"})
+    board.subscription.push()
+    before = board.outbox.size
+    for session_id in ("s0003", "s0007", "s0099", "s0004"):
+        board.subscription.erased(session_id)
+    assert board.outbox.size < before - 40_000
+    board.reading.set()
+    board.lagging = True
+    await board.go_on()
+    gone = ["s0003", "s0007", "s0099", "s0004"]
+    assert board.listed == [each.session_id for each in board.sessions if each.session_id not in gone]
+    assert [each for each in board.read if each["type"] == "session"] == []
+    assert [each["sessionId"] for each in board.read if each["type"] == "erased"] == gone
 
 
 async def test_a_page_that_cannot_be_read_is_read_later(boards: list[Board]) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from datetime import UTC
 from typing import Any, Protocol, Self, cast
 
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, NotPrimaryError, WriteError
+from pymongo.read_concern import ReadConcern
 
 from tests.support.faults.database import Document, MemoryDatabase, changed_by, matching
 
 Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
 INVALID = 121
+CODEC: CodecOptions[Any] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _REFUSED = {"code": INVALID, "errmsg": "Document failed validation"}
 
 
@@ -29,10 +35,13 @@ class Server(Protocol):
 class Collection:
     """The part of a Motor collection that the stores use."""
 
-    def __init__(self, line: Server, name: str, linearizable: bool = False) -> None:
+    def __init__(
+        self, line: Server, name: str, linearizable: bool = False, codec_options: CodecOptions[Any] = CODEC
+    ) -> None:
         self._line = line
         self._name = name
         self._linearizable = linearizable
+        self.codec_options = codec_options
 
     @property
     def _primary(self) -> dict[str, Document]:
@@ -134,9 +143,17 @@ class Collection:
     async def create_index(self, keys: object, **options: object) -> None:
         """Do nothing: reads need no index here."""
 
-    def with_options(self, **options: object) -> Collection:
-        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do."""
-        return Collection(self._line, self._name, linearizable=True)
+    def with_options(
+        self, read_concern: ReadConcern | None = None, codec_options: CodecOptions[Any] | None = None
+    ) -> Collection:
+        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do, or one
+        with another codec."""
+        return Collection(
+            self._line,
+            self._name,
+            linearizable=self._linearizable or read_concern is not None,
+            codec_options=codec_options or self.codec_options,
+        )
 
     async def find_one(self, condition: Document, projection: object = None) -> Document | None:
         if self._linearizable and not await self._line.database.replicate():
@@ -145,7 +162,7 @@ class Collection:
         return found[0] if found else None
 
     def find(self, condition: Document, projection: object = None) -> Cursor:
-        return Cursor(self._line, self._name, condition)
+        return Cursor(self._line, self._name, condition, self.codec_options)
 
 
 class Matched:
@@ -159,8 +176,9 @@ class Deleted:
 
 
 class Cursor:
-    def __init__(self, line: Server, name: str, condition: Document) -> None:
+    def __init__(self, line: Server, name: str, condition: Document, codec_options: CodecOptions[Any]) -> None:
         self._line, self._name, self._condition = line, name, condition
+        self._codec = codec_options
         self._order: Sequence[tuple[str, int]] = ()
         self._limit = 0
 
@@ -183,4 +201,6 @@ class Cursor:
             return [dict(document) for document in found[: self._limit or None]]
 
         found: list[Document] = await self._line.read(look)
+        if self._codec.document_class is RawBSONDocument:
+            return [cast(Document, RawBSONDocument(bson.encode(each), self._codec)) for each in found]
         return found

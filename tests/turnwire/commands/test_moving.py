@@ -20,7 +20,7 @@ from yarl import URL
 from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
 from tests.support.processes import ROOT
 from turnwire.cli import app
-from turnwire.commands.moving import importing
+from turnwire.commands.moving import sending
 from turnwire.commands.moving.old_database import EVENTS, SESSIONS
 from turnwire.errors import Unreachable
 
@@ -83,7 +83,7 @@ async def test_an_import_goes_on_where_the_gateway_stopped_to_answer(
 ) -> None:
     """The answer ends after the first line, twice; the rest is sent again, and no line twice."""
     sent: list[int] = []
-    take = importing._Pass._take
+    take = sending.Pass._take
 
     def take_some(self: Any, outcome: Any) -> None:
         take(self, outcome)
@@ -91,7 +91,7 @@ async def test_an_import_goes_on_where_the_gateway_stopped_to_answer(
         if len(sent) in (1, 3):
             raise Unreachable("cut off")
 
-    monkeypatch.setattr(importing._Pass, "_take", take_some)
+    monkeypatch.setattr(sending.Pass, "_take", take_some)
     file = tmp_path / "calls.ndjson"
     file.write_bytes(b"\n" + ndjson(*(past_call(f"s{n}") for n in range(5))))
     result = await turnwire(gateway, "import", str(file))

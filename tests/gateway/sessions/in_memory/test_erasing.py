@@ -10,6 +10,9 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import Crowd, MemoryGateway, Seat, event, events, pass_time, send, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
+from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.rest.sse import SseFollower
+from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.errors import (
     CloseCode,
     NoSuchSession,
@@ -257,3 +260,25 @@ async def test_a_takeover_by_somebody_else_is_refused_across_gateways(
     await pass_time(0.1)
     bob = await there.claim(elsewhere, Seat(holder="sub:bob"))
     assert bob.replaced is None
+
+
+async def test_what_waits_of_it_for_a_slow_reader_is_not_sent(join: StartMemory) -> None:
+    alone = join(alone=True)
+    await create(alone)
+    read, reading = [], asyncio.Event()
+
+    async def write(frame: bytes) -> None:
+        read.append(frame)
+        await reading.wait()
+
+    outbox = FrameOutbox(write, None, 1 << 20)
+    clock = asyncio.get_running_loop().time
+    follower = SseFollower(Watching(alone.store.events, clock, lambda: None), alone.live["s"].state, 0, outbox)
+    follower.start()
+    await alone.requests.append("s", events("a", "b", "c"), 100)
+    await until(lambda: bool(read))  # `caughtUp`, which is on its way
+    await alone.parts.erasing.erase("s", force=False)
+    reading.set()
+    await outbox.flushed()
+    await pass_time(0.1)
+    assert [frame.partition(b"\n")[0] for frame in read] == [b"event: caughtUp", b"event: erased"]

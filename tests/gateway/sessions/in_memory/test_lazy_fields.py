@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.faults.database import MemoryDatabase
-from tests.support.in_memory import MemoryGateway, event, events, pass_time, shrink_pages, until
+from tests.support.in_memory import MemoryGateway, event, events, itself, pass_time, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import BeatItem
 from turnwire.protocol.errors import StorageUnavailable
@@ -102,9 +102,9 @@ async def test_a_list_by_status_is_exact_although_no_status_has_been_written(joi
     prefixes: dict[SessionStatus, str] = {"active": "on", "initiated": "new"}
     for status, prefix in prefixes.items():
         query = SessionQuery(limit=3, status=(status,))
-        first = await here.parts.pages.list_sessions(query)
+        first = await here.parts.pages.list_sessions(query, itself)
         last = datetime.fromisoformat(first[-1].started_at), first[-1].session_id
-        rest = await here.parts.pages.list_sessions(replace(query, before=last))
+        rest = await here.parts.pages.list_sessions(replace(query, before=last), itself)
         found = [(session.session_id, session.status, session.last_seq) for session in [*first, *rest]]
         assert sorted(found) == [(f"{prefix}-{number}", status, int(prefix == "on")) for number in range(5)]
 

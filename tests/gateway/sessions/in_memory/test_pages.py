@@ -6,18 +6,21 @@ import asyncio
 
 import pytest
 
-from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time
+from tests.support.faults.collection import Collection, Cursor
+from tests.support.faults.database import Document
+from tests.support.in_memory import Crowd, MemoryGateway, event, events, itself, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.sessions import pages
 from turnwire.gateway.sessions.log_heads import heads_behind
 from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session, SessionStatus
-from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.session_record import StoredSession
+from turnwire.store.sessions import SessionQuery
 
 
 async def listed(gateway: MemoryGateway, *status: SessionStatus, limit: int = 10) -> dict[str, Session]:
-    found = await gateway.parts.pages.list_sessions(SessionQuery(limit=limit, status=status))
+    found = await gateway.parts.pages.list_sessions(SessionQuery(limit=limit, status=status), itself)
     return {session.session_id: session for session in found}
 
 
@@ -76,7 +79,7 @@ async def test_a_page_is_filled_although_some_that_were_read_do_not_pass(
         await here.create(f"s{number:02}", *(events("a") if number in (0, 1, 9) else []))
     assert list(await listed(there, "active", limit=2)) == ["s09", "s01"]
     query = SessionQuery(limit=2, status=("active",))
-    found, stopped = await there.parts.pages.find(query)
+    found, stopped = await there.parts.pages.find(query, itself)
     assert (len(found), stopped) == (2, None)
 
 
@@ -86,7 +89,7 @@ async def test_a_list_that_takes_too_long_says_how_far_it_came(
     for number in range(4):
         await here.create(f"s{number}")
     monkeypatch.setattr(pages, "SCAN_SECONDS", 0.0)
-    found, stopped = await there.parts.pages.find(SessionQuery(limit=2, status=("active",)))
+    found, stopped = await there.parts.pages.find(SessionQuery(limit=2, status=("active",)), itself)
     assert (found, stopped and stopped[1]) == ([], "s2")
 
 
@@ -111,9 +114,9 @@ async def test_what_is_known_here_is_not_read_again(here: MemoryGateway, there: 
 async def test_two_lists_are_read_at_a_time_and_the_others_in_their_order(here: MemoryGateway) -> None:
     await here.create()
     reading, most, begun = 0, 0, []
-    page = here.store.sessions.page
+    page = here.store.sessions.stored_page
 
-    async def counted(query: SessionQuery) -> list[SessionRecord]:
+    async def counted(query: SessionQuery) -> list[StoredSession]:
         nonlocal reading, most
         reading += 1
         most = max(most, reading)
@@ -122,7 +125,7 @@ async def test_two_lists_are_read_at_a_time_and_the_others_in_their_order(here: 
         reading -= 1
         return found
 
-    here.store.sessions.page = counted  # type: ignore[method-assign]
+    here.store.sessions.stored_page = counted  # type: ignore[method-assign]
     await asyncio.gather(*(listed(here, limit=limit) for limit in range(1, 7)))
     assert (most, begun) == (2, [1, 2, 3, 4, 5, 6])
 
@@ -135,3 +138,45 @@ async def test_a_list_whose_turn_does_not_come_in_time_is_refused(here: MemoryGa
                 pass
     async with listing.turn():
         assert len((await listing.find(SessionQuery(limit=1), None)).sessions) == 0
+
+
+class Known:
+    """An index that knows these sessions; None if it cannot tell."""
+
+    def __init__(self, ids: list[str] | None) -> None:
+        self.ids = ids
+
+    async def ordered_page(self, query: SessionQuery) -> list[str] | None:
+        return self.ids if self.ids is None else self.ids[: query.limit]
+
+
+async def test_with_an_index_only_the_sessions_of_the_page_are_read(join: StartMemory) -> None:
+    alone = join(alone=True)
+    for number in range(4):
+        await alone.create(f"s{number}")
+    index = Known(["s3", "gone", "s1"])
+    listed_by_it = pages.Pages(alone.parts.context, alone.parts.sessions, index)
+    found = await listed_by_it.list_sessions(SessionQuery(limit=3), itself)
+    assert [each.session_id for each in found] == ["s3", "s1"]
+    index.ids = None
+    found = await listed_by_it.list_sessions(SessionQuery(limit=3), itself)
+    assert [each.session_id for each in found] == ["s3", "s2", "s1"]
+
+
+async def test_large_sessions_are_read_one_or_two_at_a_time(join: StartMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = join(alone=True)
+    for number in range(12):
+        live = await alone.create(f"s{number:02}")
+        live.state.record.metadata = {"text": "x" * 40_000}
+        await alone.store.sessions.amend(live.state.record, live.state.record.metadata, "en")
+    asked: list[int] = []
+    find = Collection.find
+
+    def counting(self: Collection, condition: Document, projection: object = None) -> Cursor:
+        asked.append(len(condition["_id"]["$in"]))
+        return find(self, condition, projection)
+
+    monkeypatch.setattr(Collection, "find", counting)
+    ids = [f"s{number:02}" for number in range(12)]
+    assert [each.session_id for each in await alone.store.sessions.load_stored(ids)] == ids
+    assert asked == [8, 1, 1, 1, 1]

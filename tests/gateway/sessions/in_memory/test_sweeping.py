@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
-from tests.support.in_memory import MemoryGateway, event, pass_time, record, send, until, virtual_now
+from tests.support.in_memory import MemoryGateway, Seat, event, pass_time, record, send, until, virtual_now
 from tests.support.memory_fixtures import StartMemory
-from turnwire.gateway.live.items import BeatItem
+from turnwire.gateway.live.items import AcceptItem, BeatItem
+from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.sweeping import Sweep
+from turnwire.store.sessions import SessionQuery
 
 QUICK: dict[str, Any] = {"abandon_after": 10.0, "expire_after": 0}
 
@@ -113,3 +116,41 @@ async def test_full_memory_only_delays_an_abandonment(join: StartMemory) -> None
     blocking.release(seat)
     await look_and_tend(sweep, 3)
     assert (await here.stored()).end_reason == "abandoned"
+
+
+# --- commands of a bot whose gateway was killed ----------------------------------------------------------------------
+
+
+async def accept(live: LiveSession, seat: Seat, *commands: str) -> None:
+    live.submit(AcceptItem(seat, list(commands)))
+    await until(lambda: live.state.record.commands == list(commands))
+
+
+async def test_after_a_kill_no_session_names_the_commands_of_a_bot_that_has_not_come_back(join: StartMemory) -> None:
+    gone = join(alone=True, **QUICK)
+    for name in ("away", "back"):
+        live = await gone.create(name)
+        await accept(live, await gone.claim(live), "whisper")
+    here = join(alone=True, **QUICK)
+    back = await here.open("back")
+    await accept(back, await here.claim(back), "say")
+    here.start()
+    await pass_time(3)
+    assert ((await here.stored("away")).commands, (await here.stored("back")).commands) == (None, ["say"])
+    listed = await here.parts.pages.list_sessions(SessionQuery(limit=9))
+    assert {each.session_id: each.commands for each in listed} == {"away": UNSET, "back": ["say"]}
+
+
+async def test_commands_stand_while_their_bot_may_live_at_another_gateway(join: StartMemory) -> None:
+    there, here = join(**QUICK), join(**QUICK)
+    live = await there.create()
+    await accept(live, await there.claim(live), "whisper")
+    watched = (await here.open()).state
+    for gateway in (there, here):
+        gateway.start()
+    await pass_time(9)
+    assert (await here.stored()).commands == ["whisper"]
+    await there.stop()
+    await pass_time(9)
+    assert ((await here.stored()).commands, watched.record.commands) == (None, None)
+    assert (await here.stored()).ended_at is None

@@ -1,0 +1,29 @@
+/** The pauses between attempts to connect, in milliseconds. */
+export const PAUSES = {
+  first: 200,
+  longest: 10_000,
+  /** The time over which the reconnects of clients that lost the gateway at the same moment are spread. */
+  spread: 1000,
+};
+
+/**
+ * Pauses that double from 0.2 to 10 seconds, each cut at random to 50-100 %, plus a random time of up to a second.
+ * Without that second, all clients of a restarted gateway would reconnect within a few milliseconds.
+ */
+export class Backoff {
+  #attempts = 0;
+
+  /** Note a successful attempt. */
+  reset(): void {
+    this.#attempts = 0;
+  }
+
+  /** Return the milliseconds to wait. `asked` is the least that the gateway wants clients to wait. */
+  nextDelay(asked?: number): number {
+    const longest = Math.min(PAUSES.longest, PAUSES.first * 2 ** Math.min(this.#attempts, 16));
+    this.#attempts += 1;
+    let delay = longest * (0.5 + Math.random() / 2);
+    if (asked !== undefined) delay = Math.max(asked, this.#attempts > 1 ? delay : 0);
+    return delay + Math.random() * PAUSES.spread;
+  }
+}

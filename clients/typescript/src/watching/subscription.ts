@@ -1,0 +1,152 @@
+// Following one session: every event once, in order, across reconnects.
+
+import { Address } from "../connecting/address.ts";
+import { type ConnectionOptions, Environment } from "../connecting/environment.ts";
+import { Patience } from "../connecting/patience.ts";
+import { Stopped } from "../errors.ts";
+import type { Event, Session, SignalPush } from "../protocol.ts";
+import { type News, SubscriptionReader } from "./reader.ts";
+
+export interface SubscribeOptions extends ConnectionOptions {
+  /** Begin after this seq; 0, the beginning, by default. */
+  afterSeq?: number | undefined;
+  /** Whether the loop ends once the session has ended and all its events have been delivered. */
+  untilEnded?: boolean | undefined;
+  /** How long the gateway may be away, in milliseconds; by default for ever. */
+  giveUpAfterMs?: number | undefined;
+  /** Called for each ephemeral message, such as an interim transcript. */
+  onSignal?: ((signal: SignalPush) => void) | undefined;
+  /** Called with the session at first, and whenever it has changed. */
+  onSession?: ((session: Session) => void) | undefined;
+  /** Called when all events stored before the connection opened have been delivered, with the seq reached. */
+  onCaughtUp?: ((seq: number) => void) | undefined;
+}
+
+/** An iterable over one session's events. See `subscribe`. */
+export class Subscription implements AsyncIterable<Event> {
+  readonly sessionId: string;
+  /** The seq of the last event delivered, from which a new subscription would continue. */
+  lastSeq: number;
+  /** The session as the gateway last described it. */
+  session: Session | null = null;
+  /** Whether all events stored before the connection opened have been delivered. */
+  caughtUp = false;
+  readonly #options: SubscribeOptions;
+  readonly #environment: Environment;
+  readonly #url: string;
+  readonly #readers = new Set<SubscriptionReader>();
+  #logEnd = 0;
+  #closed = false;
+
+  constructor(url: string, sessionId: string, options: SubscribeOptions) {
+    this.sessionId = sessionId;
+    this.lastSeq = options.afterSeq ?? 0;
+    this.#options = options;
+    this.#environment = new Environment(options);
+    this.#url = new Address(url).http("subscribe");
+  }
+
+  /** End all loops over this subscription, and disconnect. */
+  close(): void {
+    this.#closed = true;
+    for (const reader of this.#readers) reader.stop();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Event, undefined> {
+    let reader: SubscriptionReader | undefined;
+    const ready: Event[] = [];
+    const end = () => {
+      if (reader) this.#ended(reader);
+      return { done: true as const, value: undefined };
+    };
+    const next = async (): Promise<IteratorResult<Event, undefined>> => {
+      for (;;) {
+        if (this.#closed || (!ready.length && this.#isOver())) return end();
+        const event = ready.shift();
+        if (event) {
+          this.lastSeq = event.seq;
+          return { done: false, value: event };
+        }
+        reader ??= this.#begun();
+        ready.push(...this.#taken(await reader.take()));
+      }
+    };
+    return {
+      next: () =>
+        next().catch((error) => {
+          end();
+          if (error instanceof Stopped) return { done: true, value: undefined };
+          throw error;
+        }),
+      return: async () => {
+        reader?.stop();
+        return end();
+      },
+    };
+  }
+
+  #begun(): SubscriptionReader {
+    const { giveUpAfterMs } = this.#options;
+    const patience = new Patience(giveUpAfterMs, `subscription to ${this.sessionId}`, this.#environment.log);
+    const reader = new SubscriptionReader(this.#environment, this.#url, this.sessionId, this.lastSeq, patience);
+    this.#readers.add(reader);
+    reader.run();
+    return reader;
+  }
+
+  #ended(reader: SubscriptionReader): void {
+    reader.stop();
+    this.#readers.delete(reader);
+  }
+
+  #isOver(): boolean {
+    const ended = this.session?.status === "completed" || this.session?.status === "failed";
+    return Boolean(this.#options.untilEnded) && ended && this.caughtUp && this.lastSeq >= this.#logEnd;
+  }
+
+  /** Call the callbacks, and return the events of a piece of news; most kinds have none. */
+  #taken(news: News): Event[] {
+    switch (news.type) {
+      case "events":
+        return news.events;
+      case "broken":
+        this.caughtUp = false;
+        break;
+      case "subscribed":
+        if (news.session) this.#know(news.session);
+        this.#logEnd = Math.max(this.#logEnd, news.lastSeq ?? 0);
+        break;
+      case "session":
+        this.#know(news.session);
+        break;
+      case "caughtUp":
+        this.caughtUp = true;
+        this.#options.onCaughtUp?.(news.seq);
+        break;
+      case "signal":
+        this.#options.onSignal?.(news);
+    }
+    return [];
+  }
+
+  #know(session: Session): void {
+    this.session = session;
+    this.#logEnd = Math.max(this.#logEnd, session.lastSeq);
+    this.#options.onSession?.(session);
+  }
+}
+
+/**
+ * Follow a session's events after `afterSeq`, stored ones first, then live: `for await (const event of subscribe(…))`.
+ *
+ * Reconnects by itself and continues after the last event delivered: none is missing, none comes twice. Reads ahead, a few
+ * megabytes at most, so that the connection survives a loop that is busy with one event for long. With `untilEnded`, it
+ * stops once the session has ended and all its events have been delivered. Without it, it never stops by itself: leave
+ * the loop, or call `close` on what `subscribe` returns.
+ *
+ * Signals, changes of the session and the end of the replay go to the callbacks, in order with the events. Throws
+ * SessionNotFound or another Refused, and Unreachable once no gateway has answered for `giveUpAfterMs`.
+ */
+export function subscribe(url: string, sessionId: string, options: SubscribeOptions = {}): Subscription {
+  return new Subscription(url, sessionId, options);
+}

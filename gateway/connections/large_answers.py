@@ -1,0 +1,72 @@
+"""Large answers over HTTP, while they wait for their readers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from turnwire.gateway.connections.open_connections import OpenConnections
+
+LARGE: Final = 64 * 1024
+"""A larger body is counted among what waits for slow readers. A smaller one fits into a socket's buffer."""
+
+
+class LargeAnswer:
+    """An answer that is being sent. It is cut off if its reader stops, or if too much waits in all."""
+
+    def __init__(self, transport: asyncio.Transport, patience: float) -> None:
+        """`patience`: seconds without any progress after which the reader is taken for gone."""
+        self._transport = transport
+        self._patience = patience
+        self._least = self.waiting_bytes
+        self._since: float | None = None
+        """When `_least` was seen first; None before the first look."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def check_alive(self, now: float) -> None:
+        """End the answer if nothing of it has been read for too long."""
+        waiting = self.waiting_bytes
+        if self._since is None or waiting < self._least:
+            self._least, self._since = waiting, now
+        elif now - self._since > self._patience:
+            self.end()
+
+    def end(self) -> None:
+        """Cut the answer off."""
+        self._transport.abort()
+
+
+class LargeAnswers:
+    """Sends large answers. Any other is left to the server."""
+
+    def __init__(self, connections: OpenConnections, *, patience: float) -> None:
+        self._connections = connections
+        self._patience = patience
+
+    async def send(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Send the answer if it is large. Returns when its reader has read most of it, or is gone."""
+        transport = request.transport
+        if transport is None or request.method == hdrs.METH_HEAD or not _is_large(response):
+            return
+        try:
+            await response.prepare(request)
+            answer = LargeAnswer(transport, self._patience)
+            self._connections.answers.add(answer)
+            try:
+                await response.write_eof()
+            finally:
+                self._connections.answers.discard(answer)
+        except ConnectionError:
+            pass  # the server notices, too
+
+
+def _is_large(response: web.StreamResponse) -> bool:
+    if not isinstance(response, web.Response) or response.prepared:
+        return False
+    body = response.body
+    return isinstance(body, bytes | bytearray) and len(body) > LARGE

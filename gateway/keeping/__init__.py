@@ -1,0 +1,1 @@
+"""What keeps the stored sessions: backups of them, and their retention."""

@@ -1,0 +1,87 @@
+"""All sessions as the lines of a backup: those of an import, with what a restore needs beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import msgspec
+
+from turnwire.gateway.sessions.pages import Pages, Place
+from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import NoSuchSession
+from turnwire.protocol.frame_encoder import one_line
+from turnwire.protocol.messages import Event, Session
+from turnwire.store.event_log import EventLog
+from turnwire.store.sessions import SessionQuery
+
+_PAGE = 50
+
+
+class BackupLines:
+    """Reads every session, newest first, each as it is when its turn comes. Holds no state.
+
+    Sessions that begin after the first read are not among them. A session costs one read, and one more for each window
+    of its events.
+    """
+
+    def __init__(self, pages: Pages, requests: Requests, log: EventLog, encode_cursor: Callable[[Place], str]) -> None:
+        self._pages = pages
+        self._requests = requests
+        self._log = log
+        self._encode_cursor = encode_cursor
+
+    async def read(self, before: Place | None) -> AsyncGenerator[bytes, None]:
+        """Yield the lines after this place, in pieces of about 256 KiB at most; at the end, a line that says so.
+
+        Raises StorageUnavailable, and LogHole if a long session is erased while it is read.
+        """
+        count = 0
+        while True:
+            async with self._pages.turn():
+                page = await self._pages.page(SessionQuery(limit=_PAGE, before=before))
+            for record in page:
+                before = record.started_at, record.session_id
+                async for piece in self._line(before, importing=record.is_past):
+                    yield piece
+                count += 1
+            if len(page) < _PAGE:
+                break
+        yield b'{"end":{"sessions":%d}}\n' % count
+
+    async def _line(self, place: Place, *, importing: bool) -> AsyncGenerator[bytes, None]:
+        """The session as it is now, with its events up to then. Nothing if it has been erased."""
+        try:
+            view = await self._requests.view(place[1])
+        except NoSuchSession:
+            return
+        seq, last = 0, view.session.last_seq
+        piece = self._head(view.session, place, importing=importing)
+        window = FIRST_WINDOW
+        while seq < last:
+            events = await self._read(view, seq + 1, min(seq + window, last))
+            texts = [_text(event) for event in events]
+            piece += (b"," if seq else b"") + b",".join(texts)
+            seq += len(events)
+            window = next_window(len(texts), sum(map(len, texts)))
+            if seq < last:
+                yield piece
+                piece = b""
+        yield piece + b"]}\n"
+
+    def _head(self, session: Session, place: Place, *, importing: bool) -> bytes:
+        """The line up to its first event. It begins with the place, at which a backup can go on behind this line."""
+        session.commands = msgspec.UNSET
+        at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": session.last_seq})
+        fields = one_line(JSON.encode(session))[1:-1]
+        mark = b',"importing":true' if importing else b""
+        return b'{"at":%b,%b%b,"events":[' % (at, fields, mark)
+
+    async def _read(self, view: View, first: int, last: int) -> list[Event]:
+        return await self._log.read(view.session.session_id, first, last, view.life)
+
+
+def _text(event: Event) -> bytes:
+    fields = {"type": event.type, "payload": event.payload, "timestamp": event.timestamp, "seq": event.seq}
+    return one_line(JSON.encode_value({"eventId": event.event_id, **fields}))

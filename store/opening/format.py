@@ -1,0 +1,51 @@
+"""The format of what is stored: a number, kept with it, that an older Turnwire knows not to work with."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from pymongo.errors import DuplicateKeyError
+
+from turnwire.version import __version__
+
+FORMAT: Final = 1
+"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1 too."""
+_KEY: Final = "format"
+
+
+def newer_format(thing: str, found: int, writer: str | None) -> str | None:
+    """Return why a thing of this format must not be opened, as text for people; None if it may be."""
+    if found <= FORMAT:
+        return None
+    by = "a newer Turnwire" if writer is None else f"Turnwire {writer}"
+    return (
+        f"{thing} has format {found}, of {by}, and this is Turnwire {__version__}, which knows formats up to {FORMAT}: "
+        f"install {'a newer one' if writer is None else f'{writer} or later'}, or restore a backup elsewhere"
+    )
+
+
+class FormatStore:
+    """The format's document, in a collection of its own. Methods raise the driver's errors."""
+
+    def __init__(self, database: Any, name: str) -> None:
+        """`name` is that of the database."""
+        self._documents = database["turnwire"]
+        self._name = f"the database {name}"
+
+    async def read(self) -> int | None:
+        """Return the stored format; None for a new database, or one of 0.1.0."""
+        found = await self._documents.find_one({"_id": _KEY})
+        return None if found is None else int(found["format"])
+
+    async def fault(self) -> str | None:
+        """Return why the database must not be opened; None if it may be."""
+        found = await self._documents.find_one({"_id": _KEY})
+        return None if found is None else newer_format(self._name, int(found["format"]), found.get("writer"))
+
+    async def keep(self) -> None:
+        """Store the format, where there is none. It never goes back."""
+        if await self.read() is not None:
+            return
+        with suppress(DuplicateKeyError):  # another gateway was faster
+            await self._documents.insert_one({"_id": _KEY, "format": FORMAT, "writer": __version__})

@@ -1,0 +1,52 @@
+"""The search of a gateway that is alone knows all sessions, in order: lists read no others."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from turnwire.gateway.finding.search import Search
+from turnwire.gateway.live.state import SessionState
+from turnwire.store.mongo import Store
+from turnwire.store.search.tables import FILE_NAME
+from turnwire.store.sessions import SessionQuery, SessionRecord
+
+STARTED = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+class State:
+    """A session in memory."""
+
+    def __init__(self, number: int) -> None:
+        self.record = SessionRecord(f"s{number}", "en", STARTED + timedelta(seconds=number))
+
+
+async def no_sessions(_query: SessionQuery) -> list[SessionRecord]:
+    return []
+
+
+STORE = cast("Store", SimpleNamespace(sessions=SimpleNamespace(page=no_sessions)))
+
+
+async def test_it_knows_a_session_as_soon_as_that_is_created(tmp_path: Path) -> None:
+    search, prepared = Search(STORE, tmp_path / FILE_NAME, shared=False), asyncio.Event()
+    assert await search.ordered_page(SessionQuery(limit=3)) is None  # it may not know all yet
+    prepared.set()
+    running = asyncio.create_task(search.run(prepared))
+    while not search.ready:
+        await asyncio.sleep(0.001)
+    for number in range(3):
+        search.gathering.changed(cast("SessionState", State(number)))
+        assert await search.ordered_page(SessionQuery(limit=1)) == [f"s{number}"]
+    running.cancel()
+    await search.close()
+
+
+async def test_it_is_not_asked_where_other_gateways_have_sessions(tmp_path: Path) -> None:
+    search = Search(STORE, tmp_path / FILE_NAME, shared=True)
+    search.ready = True
+    assert await search.ordered_page(SessionQuery(limit=3)) is None
+    await search.close()

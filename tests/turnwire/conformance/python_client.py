@@ -1,0 +1,28 @@
+"""The Python client, as `turnwire conformance` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from turnwire import Publisher, subscribe
+from turnwire.errors import EventsRejected
+
+
+async def main(say: Callable[[object], None], program: str, url: str, session_id: str, count: str = "0") -> None:
+    if program == "follow":
+        async for event in subscribe(url, session_id, until_ended=True):
+            say(event.seq)
+        return
+    async with Publisher(url, session_id) as call:
+        for n in range(1, int(count) + 1):
+            await call.send("user_speech", {"n": n}, f"e{n}")
+        try:
+            await call.complete()
+        except EventsRejected:
+            say("an event was refused")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(print, *sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""`turnwire conformance`: it finds nothing wrong with the Python client, and everything that a wrong client does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+from typer.testing import CliRunner
+
+from tests.turnwire.conformance import python_client, wrong_client
+from turnwire.cli import app
+from turnwire.conformance.stage import EXERCISES, Client, Outcome, Verdict, examine, program
+
+
+def in_process(main: Callable[..., Awaitable[None]], timeout: float) -> Client:
+    """Return a client that runs here, which costs no process for each exercise."""
+
+    async def client(arguments: Sequence[str]) -> Outcome:
+        lines: list[str] = []
+        try:
+            async with asyncio.timeout(timeout):
+                await main(lambda said: lines.append(str(said)), *arguments)
+        except TimeoutError:
+            return Outcome(None, "\n".join(lines))
+        except Exception as error:
+            return Outcome(1, "\n".join(lines), repr(error))
+        return Outcome(0, "\n".join(lines))
+
+    return client
+
+
+def faults_of(verdicts: list[Verdict]) -> dict[str, list[str]]:
+    return {verdict.name: verdict.faults for verdict in verdicts if verdict.faults}
+
+
+async def test_the_python_client_does_nothing_wrong() -> None:
+    verdicts = await examine(in_process(python_client.main, 60))
+    assert faults_of(verdicts) == {}
+    assert len(verdicts) == len(EXERCISES)
+
+
+async def test_a_wrong_client_is_told_what_it_does_wrong() -> None:
+    found = faults_of(await examine(in_process(wrong_client.main, 2)))
+    assert found.keys() == {exercise.name for exercise in EXERCISES} - {"publish", "follow", "follow: the future"}
+    assert "has 20 events unanswered, 3 are allowed" in found["publish: the window"]
+    assert "does not answer pings" in found["publish: pings"]
+    assert "connects again, and takes the session from the newer publisher" in found["publish: a takeover"]
+    assert "tries again without a pause" in found["publish: no gateway"]
+    assert "did not end in time" in found["publish: a silent connection"]
+    assert "ended with status 0, as if its work were done" in found["follow: not allowed"]
+    assert found["follow: a restart"][0].startswith("prints 1 2 3 4 5 6 7 1 2 3")
+
+
+async def test_a_program_that_goes_on_too_long_is_ended() -> None:
+    outcome = await program([sys.executable, "-c", "print(1, flush=True); import time; time.sleep(60)"], 0.5)(())
+    assert outcome.status is None
+
+
+def test_the_command_says_what_a_program_does_wrong_and_fails() -> None:
+    result = CliRunner().invoke(app, ["conformance", "--client", "echo"])
+    assert result.exit_code == 1
+    assert "wrong  publish\n" in result.output
+    assert "did not end the session; 0 of 20 events are stored" in result.output
+    missing = CliRunner().invoke(app, ["conformance", "--client", "no-such-program"])
+    assert missing.exit_code == 1
+    assert "cannot run 'no-such-program'" in missing.output

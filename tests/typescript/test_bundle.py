@@ -1,0 +1,14 @@
+"""What a page downloads."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from tests.typescript.node import bundled
+
+MAX_BYTES = 15_000
+
+
+def test_the_client_is_small(tmp_path: Path) -> None:
+    assert len(gzip.compress(bundled(tmp_path).read_bytes(), 9)) < MAX_BYTES

@@ -1,0 +1,111 @@
+"""Writes the file of a backup, which can be completed after whatever has cut it short."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from turnwire.commands.moving.backup_format import FORMAT, BackupFault, Begin, End, Packer, Tally, unpacked
+
+_MEMBER: Final = 1024 * 1024
+"""Bytes after which a gzip member ends with the next line: about so much is fetched again after trouble."""
+
+
+class BackupWriter:
+    """A backup on its way into `FILE.part`, which becomes FILE once it is whole.
+
+    All methods raise OSError.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], tally: Tally, place: int) -> None:
+        self.tally = tally
+        """What has passed, up to the last line."""
+        self._path = path
+        self._file = file
+        self._packer = Packer(file)
+        self._safe = tally.copy(), place
+        """The tally and the place at the end of the last whole member."""
+
+    @classmethod
+    def begin(cls, path: Path, now: str) -> BackupWriter:
+        """`now` is a wire time."""
+        file = _part_of(path).open("wb")
+        writer = cls(path, file, Tally(), 0)
+        writer.take(msgspec.json.encode(Begin(FORMAT, now)) + b"\n")
+        writer._end_member()
+        return writer
+
+    @classmethod
+    def go_on(cls, path: Path) -> BackupWriter:
+        """Go on with what is there. Raises BackupFault if that is no backup."""
+        file = _part_of(path).open("r+b")
+        tally, safe = Tally(), (Tally(), 0)
+        try:
+            for data, place in unpacked(file):
+                for _ in tally.take(data):
+                    pass
+                if place is not None and tally.end is None:
+                    safe = tally.copy(), place
+        except BackupFault:
+            pass  # what comes after the last whole member is fetched again
+        if safe[0].begin is None:
+            file.close()
+            raise BackupFault("it is not the beginning of a backup")
+        writer = cls(path, file, *safe)
+        writer.rewind()
+        return writer
+
+    @property
+    def begun_at(self) -> str:
+        return "" if self.tally.begin is None else self.tally.begin.begun_at
+
+    @property
+    def complete(self) -> bool:
+        """Whether the gateway has said that there are no more sessions."""
+        return self.tally.end is not None
+
+    def take(self, data: bytes) -> None:
+        """Write bytes as the gateway has sent them. Raises BackupFault for what no gateway sends."""
+        for part in self.tally.take(data):
+            self._packer.put(part)
+            if self._packer.size >= _MEMBER and self.tally.between_lines:
+                self._end_member()
+
+    def _end_member(self) -> None:
+        self._safe = self.tally.copy(), self._packer.end_member()
+
+    def rewind(self) -> None:
+        """Forget what has come since the last whole member: it is fetched again."""
+        tally, place = self._safe
+        self.tally = tally.copy()
+        self._packer.drop_member(place)
+
+    def finish(self) -> int:
+        """Make the file whole and durable. Return its size in bytes."""
+        tally = self.tally
+        end = End(tally.sessions, tally.events, tally.sha256)
+        self._packer.put(msgspec.json.encode({"end": end}) + b"\n")
+        size = self._packer.end_member()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        _part_of(self._path).replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return size
+
+    def close(self) -> None:
+        """Keep what is whole, to go on with it later."""
+        if not self._file.closed:
+            self.rewind()
+            self._file.close()
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")

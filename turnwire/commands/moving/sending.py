@@ -1,0 +1,126 @@
+"""Sends the lines of past calls to a gateway until each is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Protocol
+
+from rich.progress import Progress
+
+from turnwire.commands.console import times
+from turnwire.errors import Unreachable
+from turnwire.protocol.past_calls.lines import ImportOutcome
+from turnwire.rest.requests import Rest, decoded
+
+GIVE_UP_AFTER = 120.0
+"""Seconds without an answer to any line after which the command stops."""
+MOST_SHOWN = 20
+_LONGEST_PAUSE = 5.0
+
+
+class Source(Protocol):
+    """Where past calls come from, one a line."""
+
+    name: str
+
+    def chunks(self, after: int) -> AsyncIterator[bytes]:
+        """Read the lines in pieces of any size, without the first `after` lines. May be called again."""
+
+    async def left_out(self) -> list[str]:
+        """Return what cannot be brought in, as texts."""
+
+    async def close(self) -> None: ...
+
+
+class Pass:
+    """All lines of the source, sent once. After trouble it goes on behind the last line that was answered."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        source: Source,
+        progress: Progress,
+        *,
+        verify: bool,
+        keep_open: bool = False,
+        restore: bool = False,
+        total: int | None = None,
+    ) -> None:
+        """`total`: how many calls there are, if it is known."""
+        self.results: Counter[str] = Counter()
+        self.events = 0
+        self.bad: set[int] = set()
+        """The lines that are not stored as they are given."""
+        self.shown: list[str] = []
+        self._rest = rest
+        self._source = source
+        self._progress = progress
+        done = "restored" if restore else "imported"
+        self._bar = progress.add_task(f"calls {'compared' if verify else done}", total=total)
+        given = {"keepOpen": keep_open, "verify": verify, "restore": restore}
+        query = [(name, "true") for name, value in given.items() if value]
+        self._url = rest.address.http("import", query=query)
+        self._good = ("unchanged", "ahead") if verify else ("imported", "unchanged", "ahead")
+        self._answered = 0
+        """The last line that has been answered."""
+
+    async def run(self, known_bad: set[int] | None = None) -> Pass:
+        """Send all lines; what becomes of those that are `known_bad` is left out. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+        pause, heard = 0.1, loop.time()
+        while True:
+            before = self._answered
+            try:
+                await self._send(known_bad or set())
+                return self
+            except Unreachable as error:
+                if self._answered > before:
+                    pause, heard = 0.1, loop.time()
+                if loop.time() - heard > GIVE_UP_AFTER:
+                    where = f"after line {self._answered} of {self._source.name}"
+                    raise Unreachable(f"{error}; stopped {where}: run it again to go on") from None
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE, 2 * pause)
+
+    async def _send(self, known_bad: set[int]) -> None:
+        first = self._answered
+        chunks = _large(self._source.chunks(first))
+        async with aclosing(self._rest.exchange(self._url, chunks)) as answers:
+            async for line in answers:
+                outcome = decoded(line, ImportOutcome, self._url)
+                if outcome.result == "failed":
+                    raise Unreachable(f"the gateway cannot store now: {outcome.message}")
+                self._answered = first + outcome.line
+                self._progress.advance(self._bar)
+                if self._answered not in known_bad:
+                    self._take(outcome)
+
+    def _take(self, outcome: ImportOutcome) -> None:
+        self.results[outcome.result] += 1
+        self.events += outcome.events
+        if outcome.result not in self._good:
+            self.bad.add(self._answered)
+            if len(self.shown) < MOST_SHOWN:
+                text = f": {outcome.message}" if outcome.message else ""
+                self.shown.append(f"line {self._answered}, session {outcome.session_id}: {outcome.result}{text}")
+
+
+async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIterator[bytes]:
+    """Join small pieces, each of which would cost a frame of its own."""
+    joined = bytearray()
+    async for chunk in chunks:
+        joined += chunk
+        if len(joined) >= size:
+            yield bytes(joined)
+            joined.clear()
+    if joined:
+        yield bytes(joined)
+
+
+def shown(sent: Pass, checked: Pass) -> list[str]:
+    """Return the calls that are not stored as they are given, as texts."""
+    lines, bad = [*sent.shown, *checked.shown][:MOST_SHOWN], len(sent.bad) + len(checked.bad)
+    return lines if bad <= len(lines) else [*lines, f"and {times(bad - len(lines), 'more call')}"]

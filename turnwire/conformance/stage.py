@@ -1,0 +1,120 @@
+"""Running a client program against one exercise after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+from msgspec import Struct
+
+from turnwire.conformance.exercise import SESSION, Exercise
+from turnwire.conformance.following import FOLLOWING
+from turnwire.conformance.line import Line
+from turnwire.conformance.publishing import PUBLISHING
+from turnwire.protocol.codec import SUBPROTOCOL_JSON
+from turnwire.protocol.errors import ErrorCode
+
+EXERCISES: Final[list[type[Exercise]]] = [*PUBLISHING, *FOLLOWING]
+AT_ONCE = 4
+"""The number of exercises played concurrently."""
+_PATHS: Final = {"publish": "/sessions/{session_id}/publish", "follow": "/subscribe"}
+
+
+class Verdict(Struct, frozen=True):
+    """What a client did wrong in one exercise; nothing if `faults` is empty."""
+
+    name: str
+    meaning: str
+    faults: list[str]
+    said: str
+    """What the client wrote to standard error."""
+
+
+class Outcome(Struct, frozen=True):
+    """How a run of a client ended: its exit status, None if it had to be ended, and what it wrote."""
+
+    status: int | None
+    output: str
+    errors: str = ""
+
+
+Client = Callable[[Sequence[str]], Awaitable[Outcome]]
+"""Runs a client with these arguments."""
+
+
+async def examine(client: Client) -> list[Verdict]:
+    """Put a client through all exercises. Raises what running it raises."""
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def one(exercise: Exercise) -> Verdict:
+        async with at_once:
+            return await _run(exercise, client)
+
+    return await asyncio.gather(*(one(exercise()) for exercise in EXERCISES))
+
+
+def program(command: Sequence[str], timeout: float) -> Client:
+    """Return the client that is this program, killed after `timeout` seconds. Running it may raise OSError."""
+
+    async def client(arguments: Sequence[str]) -> Outcome:
+        pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*command, *arguments, stdin=null, stdout=pipe, stderr=pipe)
+        running = asyncio.create_task(process.communicate())
+        _, late = await asyncio.wait({running}, timeout=timeout)
+        if late:
+            with suppress(ProcessLookupError):
+                process.kill()
+        output, errors = await running
+        return Outcome(
+            None if late else process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")
+        )
+
+    return client
+
+
+async def _run(exercise: Exercise, client: Client) -> Verdict:
+    runner = web.AppRunner(_app(exercise), handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        outcome = await client([exercise.program, url, SESSION, *exercise.arguments])
+    finally:
+        await runner.cleanup()
+    faults = list(dict.fromkeys(exercise.judge(outcome.status, outcome.output.split())))
+    return Verdict(exercise.name, exercise.meaning, faults, outcome.errors.strip())
+
+
+def _app(exercise: Exercise) -> web.Application:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        handshake = request.headers.get("Upgrade", "").lower() == "websocket"
+        if handshake:
+            exercise.moments.append(asyncio.get_running_loop().time())
+        if exercise.refusal is not None and len(exercise.moments) <= exercise.refusals:
+            return _refused(request, exercise.refusal)
+        if not handshake:
+            return _refused(request, ErrorCode.INVALID_MESSAGE)
+        socket = web.WebSocketResponse(protocols=(SUBPROTOCOL_JSON,), autoping=False, timeout=1.0)
+        await socket.prepare(request)
+        exercise.connections += 1
+        with suppress(ConnectionError):  # the client may leave at any moment
+            await exercise.play(Line(socket, request.transport, exercise.faults))
+        return socket
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        return _refused(request, ErrorCode.NOT_FOUND)
+
+    app = web.Application()
+    app.router.add_get(_PATHS[exercise.program], serve)
+    app.router.add_route("*", "/{path:.*}", elsewhere)
+    return app
+
+
+def _refused(request: web.Request, code: ErrorCode) -> web.Response:
+    status = code.facts.status
+    facts = {"statusCode": status, "path": request.path, "method": request.method, "code": code}
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return web.json_response({**facts, "message": f"played: {code}"}, status=status, headers=headers)
