@@ -13,7 +13,7 @@ from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, Session
-from turnwire.store.event_log import EventLog
+from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionQuery
 
 _PAGE = 50
@@ -26,10 +26,11 @@ class BackupLines:
     of its events.
     """
 
-    def __init__(self, pages: Pages, requests: Requests, log: EventLog, encode_cursor: Callable[[Place], str]) -> None:
+    def __init__(self, pages: Pages, requests: Requests, store: Store, encode_cursor: Callable[[Place], str]) -> None:
         self._pages = pages
         self._requests = requests
-        self._log = log
+        self._sessions = store.sessions  # an index may lack what was created just now
+        self._log = store.events
         self._encode_cursor = encode_cursor
 
     async def read(self, before: Place | None) -> AsyncGenerator[bytes, None]:
@@ -40,7 +41,7 @@ class BackupLines:
         count = 0
         while True:
             async with self._pages.turn():
-                page = await self._pages.stored(SessionQuery(limit=_PAGE, before=before))
+                page = await self._sessions.stored_page(SessionQuery(limit=_PAGE, before=before))
             for stored in page:
                 before = stored.started_at, stored.session_id
                 async for piece in self._line(before, importing=stored.record().is_past):

@@ -41,6 +41,7 @@ from turnwire.protocol.paging import (
     MAX_WORDS,
 )
 
+_OBJECT: Schema = {"type": "object", "additionalProperties": True}
 LIST_ERRORS = (400, 401, 403, 405, 429, 500, 503)
 READ_ERRORS = (*LIST_ERRORS, 404)
 WRITE_ERRORS = (*LIST_ERRORS, 408, 413, 415)
@@ -75,16 +76,9 @@ def paths(limits: Limits) -> Schema:
         },
         "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
         "/metrics/recent": {"get": recent()},
-        "/openapi.json": {
-            "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
-        },
+        "/openapi.json": {"get": text("readApiDocument", "This document", JSON, _OBJECT)},
         "/asyncapi.json": {
-            "get": text(
-                "readSocketsDocument",
-                "The messages of the WebSockets, as AsyncAPI",
-                JSON,
-                {"type": "object", "additionalProperties": True},
-            )
+            "get": text("readSocketsDocument", "The messages of the WebSockets, as AsyncAPI", JSON, _OBJECT)
         },
         "/docs": {"get": text("readApiReference", "API reference, for people", "text/html")},
         "/": {"get": text("readDashboard", "Dashboard, for people", "text/html")},

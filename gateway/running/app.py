@@ -185,7 +185,7 @@ class Gateway:
             app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
         )
         add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
-        backup = BackupLines(parts.pages, requests, log, lambda place: encode_cursor(*place))
+        backup = BackupLines(parts.pages, requests, parts.store, lambda place: encode_cursor(*place))
         add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))

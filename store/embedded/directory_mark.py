@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from turnwire.store.opening.format import FORMAT, newer_format
-from turnwire.version import __version__
+from turnwire.store.opening.versions import installed_version, this_version
 
 FILE_NAME: Final = "turnwire.json"
 
@@ -31,10 +30,7 @@ class DirectoryMark(Struct):
 
 def engine_version() -> str | None:
     """Return the version of the installed embedded database; None if it is not known."""
-    try:
-        return version("secantusdb")
-    except PackageNotFoundError:
-        return None
+    return installed_version("secantusdb")
 
 
 def read_mark(folder: Path) -> DirectoryMark | None:
@@ -68,7 +64,7 @@ def check_mark(folder: Path, engine: str | None) -> None:
 
 def keep_mark(folder: Path, engine: str | None) -> None:
     """Note that this Turnwire, and this engine, have opened the directory. Durable when it returns. Raises OSError."""
-    mark = DirectoryMark(FORMAT, __version__, engine)
+    mark = DirectoryMark(FORMAT, this_version(), engine)
     if read_mark(folder) == mark:
         return
     new = folder / f"{FILE_NAME}.new"

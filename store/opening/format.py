@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from turnwire.version import __version__
+from turnwire.store.opening.versions import this_version
 
 FORMAT: Final = 1
 """Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1 too."""
@@ -18,9 +18,10 @@ def newer_format(thing: str, found: int, writer: str | None) -> str | None:
     """Return why a thing of this format must not be opened, as text for people; None if it may be."""
     if found <= FORMAT:
         return None
+    here = this_version() or "(unknown)"
     by = "a newer Turnwire" if writer is None else f"Turnwire {writer}"
     return (
-        f"{thing} has format {found}, of {by}, and this is Turnwire {__version__}, which knows formats up to {FORMAT}: "
+        f"{thing} has format {found}, of {by}, and this is Turnwire {here}, which knows formats up to {FORMAT}: "
         f"install {'a newer one' if writer is None else f'{writer} or later'}, or restore a backup elsewhere"
     )
 
@@ -48,4 +49,4 @@ class FormatStore:
         if await self.read() is not None:
             return
         with suppress(DuplicateKeyError):  # another gateway was faster
-            await self._documents.insert_one({"_id": _KEY, "format": FORMAT, "writer": __version__})
+            await self._documents.insert_one({"_id": _KEY, "format": FORMAT, "writer": this_version()})

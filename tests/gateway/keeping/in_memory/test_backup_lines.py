@@ -21,7 +21,7 @@ Json = Any
 
 def lines_of(gateway: MemoryGateway) -> BackupLines:
     parts = gateway.parts
-    return BackupLines(parts.pages, parts.requests, gateway.store.events, lambda place: place[1])
+    return BackupLines(parts.pages, parts.requests, gateway.store, lambda place: place[1])
 
 
 async def backup_of(gateway: MemoryGateway, before: Place | None = None) -> list[Json]:
