@@ -17,12 +17,15 @@
 #             make bench ARGS='--save NAME' keeps the result; ARGS=--help shows the other options
 # The virtual environment in .venv is created when needed, and again after a change of pyproject.toml.
 
+# Without stored bytecode, every process that a test starts would compile the code again.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py gateways.py)
 SCHEDULES := tests/faults/test_races.py
 
-SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES) tests/typescript)
+SUITE := $(BIN)/python -m pytest -n 3 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES) tests/typescript)
 COVERED := --cov --cov-report=term
 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.

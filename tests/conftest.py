@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import uvloop
 from hypothesis import settings
 
-from tests.support.gateways import Gateway, StartGateway
+from tests.support.gateways import Gateway, StartGateway, gateways_on
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 # Storage and sockets take unpredictable time, which the time limit of each test bounds.
@@ -43,17 +42,8 @@ def database_name() -> str:
 @pytest.fixture
 async def start_gateway(database_uri: str, database_name: str) -> AsyncIterator[StartGateway]:
     """Start gateways with these settings, on this test's database unless they name another. They stop at its end."""
-    started: list[Gateway] = []
-
-    async def start(**settings: Any) -> Gateway:
-        settings = {"mongodb_uri": database_uri, "mongodb_database": database_name, **settings}
-        started.append(await Gateway.start(**settings))
-        return started[-1]
-
-    yield start
-    for gateway in reversed(started):
-        await gateway.hang_up()
-        await gateway.stop()
+    async with gateways_on(database_uri, database_name) as start:
+        yield start
 
 
 @pytest.fixture

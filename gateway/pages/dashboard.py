@@ -38,7 +38,7 @@ class Asset(Struct, frozen=True):
 
 @cache
 def load_assets() -> Mapping[str, Asset]:
-    """Return all files of `gateway/static`, by their path in it."""
+    """Return all files of `gateway/static`, by their path in it, read once for all gateways of this process."""
     return {path: _asset(path, file.read_bytes()) for path, file in _files(files("turnwire.gateway") / "static")}
 
 

@@ -96,6 +96,8 @@ class Workers:
         self._folder = folder
         self._settings = settings
         self._places: list[_Worker | None] = [None] * count
+        self._turns = [asyncio.Lock() for _ in range(count)]
+        """Held while a place is filled, so that a worker that dies during a replacement is not replaced twice."""
         self._started = 0
         self._stopping = asyncio.Event()
         self._restart = asyncio.Event()
@@ -149,7 +151,9 @@ class Workers:
             while not filled:
                 await asyncio.sleep(pause)
                 try:
-                    await self._fill(place)
+                    async with self._turns[place]:
+                        if worker is self._places[place]:
+                            await self._fill(place)
                     filled = True
                 except ServeError as error:
                     _log.error("worker %d: %s", place, error)
@@ -161,9 +165,10 @@ class Workers:
             self._restart.clear()
             _log.info("replacing the workers, one after the other")
             for place in range(self._count):
-                older = self._places[place]
                 try:
-                    await self._fill(place)
+                    async with self._turns[place]:
+                        older = self._places[place]
+                        await self._fill(place)
                 except ServeError as error:
                     _log.error("the other workers are not replaced: %s", error)
                     break

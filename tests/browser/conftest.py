@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
+from tests.support.gateways import Gateway, gateways_on
 from tests.support.processes import wait_until
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -25,6 +28,9 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--in-process-gpu",
+    # Each new window would load pages for its address bar, and keep a process in reserve: half of the browser's work.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess",
 )
 expect.set_options(timeout=20_000)
 
@@ -59,7 +65,13 @@ def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """All tests of this folder run on one loop, that of the browser's driver, which takes long to start."""
+    if isinstance(collector, pytest.Module):
+        collector.add_marker(pytest.mark.asyncio(loop_scope="session"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(devtools: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect_over_cdp(devtools)
@@ -88,8 +100,21 @@ class _Watch:
             self.faults.append(f"request to {request.url}")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def gateway(database_uri: str, database_name: str) -> AsyncIterator[Gateway]:
+    """A gateway with the default settings."""
+    async with gateways_on(database_uri, database_name) as start:
+        yield await start()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
+    async with pages_in(browser) as open_page:
+        yield open_page
+
+
+@asynccontextmanager
+async def pages_in(browser: Browser) -> AsyncIterator[OpenPage]:
     """Opens an address in a new page. `allowed`: parts of expected console errors. `fake_clock` gives the page a clock
     that a test can move. Further arguments are those of a browser context.
     """

@@ -6,8 +6,7 @@ import re
 from random import Random
 from typing import Any
 
-import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
 from tests.browser.test_using_the_page import check_size
@@ -15,7 +14,8 @@ from tests.support.gateways import Gateway, new_event
 from turnwire import Publisher
 
 Json = Any
-SIZES = pytest.mark.parametrize("size", [WIDE, NARROW, NARROWEST], ids=["1440", "400", "360"])
+TALL, TALLEST = 1600, 8000
+"""Heights at which all rows and all events are drawn."""
 LONG = "W" * 256
 KEYS = ("toString", "valueOf", "toJSON", "__proto__", "constructor", "hasOwnProperty", "prototype", "length", "then")
 OBJECT: Json = dict.fromkeys(KEYS, 1)
@@ -74,20 +74,25 @@ PAYLOADS: list[tuple[str, Json]] = [
 TIMES = ("0001-01-01T00:00:00Z", "2025-12-21T10:30:00Z", "9999-12-31T23:59:59.999Z")
 
 
-@SIZES
-async def test_any_metadata_spoils_at_most_its_own_row(
-    gateway: Gateway, open_page: OpenPage, size: dict[str, int]
-) -> None:
+async def check_sizes(page: Page, height: int) -> None:
+    """Check the size of the page on a desktop and on two phones, of this height."""
+    for screen in (NARROW, NARROWEST, WIDE):
+        await page.set_viewport_size({"width": screen["width"], "height": height})
+        await page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        await check_size(page)
+
+
+async def test_any_metadata_spoils_at_most_its_own_row(gateway: Gateway, open_page: OpenPage) -> None:
     for number, metadata in enumerate(METADATA):
         await gateway.create(f"call-{number}", metadata=metadata)
         if number % 2:
             await gateway.post(f"/sessions/call-{number}/complete", {"status": "failed", "reason": LONG})
-    page = await open_page(gateway.url, size={**size, "height": 1600})
+    page = await open_page(gateway.url, size={**WIDE, "height": TALL})
     await expect(page.locator(".call-row")).to_have_count(len(METADATA))
     await expect(page.locator('[data-call="call-6"]')).to_have_text("<img src=x onerror=alert(1)>")
     await expect(page.locator('[data-call="call-3"]')).to_have_text("call-3")
     await expect(page.locator('[data-call="call-0"]')).to_have_text('{"toString":1}')
-    await check_size(page)
+    await check_sizes(page, TALL)
     await page.get_by_label("Search calls").fill("inherited text")
     await expect(page.locator(".call-link")).to_have_text(["call-3"])
     for number, metadata in enumerate(METADATA):
@@ -95,12 +100,11 @@ async def test_any_metadata_spoils_at_most_its_own_row(
         await expect(page.locator(".details code")).to_have_text(f"call-{number}")
         names = page.locator(".details dt").filter(has_not_text="Reason").nth(4)
         await expect(names).to_have_text(next(iter(metadata)))
-        await check_size(page)
+        await check_sizes(page, TALL)
 
 
-@SIZES
 async def test_with_any_payload_the_page_stays_alive_and_shows_every_event(
-    gateway: Gateway, open_page: OpenPage, size: dict[str, int]
+    gateway: Gateway, open_page: OpenPage
 ) -> None:
     await gateway.create("call")
     events = [
@@ -109,21 +113,21 @@ async def test_with_any_payload_the_page_stays_alive_and_shows_every_event(
     ]
     last = new_event("last", {"text": "Still here"}, type="bot_speech", timestamp=TIMES[2])
     await gateway.post("/sessions/call/events", {"events": [*events, last]}, status=201)
-    page = await open_page(f"{gateway.url}/#/s/call", size={**size, "height": 8000})
+    page = await open_page(f"{gateway.url}/#/s/call", size={**WIDE, "height": TALLEST})
     await expect(page.locator(".events")).to_have_text(f"{len(PAYLOADS) + 1} events")
     await expect(page.get_by_text("Still here").last).to_be_visible()
-    await check_size(page)
+    await check_sizes(page, TALLEST)
     for number, name in enumerate(NAMES[:4], start=1):
         await page.goto(f"{gateway.url}/#/s/call?seq={number}")
         await expect(page.locator(".item.target .name")).to_have_text(name)
     await page.locator(".item summary").evaluate_all("(all) => all.forEach((summary) => summary.click())")
-    await check_size(page)
+    await check_sizes(page, TALLEST)
     await page.goto(f"{gateway.url}/#/s/call?seq={len(PAYLOADS) + 1}")
     last_time = page.locator(".item.target .at")
     await expect(last_time).to_have_attribute("title", re.compile(r"9999-12-31 23:59:59\.999 UTC$"))
     await page.goto(f"{gateway.url}/#/")
     await expect(page.locator(".call-row")).to_have_count(1)
-    await check_size(page)
+    await check_sizes(page, TALLEST)
 
 
 async def test_generated_payloads_leave_the_page_alive(gateway: Gateway, open_page: OpenPage) -> None:

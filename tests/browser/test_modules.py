@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
-import pytest
-from playwright.async_api import Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
-from tests.browser.conftest import OpenPage
-from tests.support.gateways import Gateway
+from tests.browser.conftest import pages_in
+from tests.support.gateways import gateways_on
 
 Json = Any
 
 
-@pytest.fixture
-async def page(gateway: Gateway, open_page: OpenPage) -> Page:
-    return await open_page(gateway.url)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(database_uri: str, browser: Browser) -> AsyncIterator[Page]:
+    """One page for this file, whose tests only call modules."""
+    async with gateways_on(database_uri, f"test-{uuid4().hex}") as start, pages_in(browser) as open_page:
+        yield await open_page((await start()).url)
 
 
 async def transcript(page: Page, *payloads: tuple[str, Json], offsets: tuple[int, ...] = ()) -> Json:

@@ -62,7 +62,7 @@ def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> No
         assert [status(url), status(url, old), status(url, new)] == [401, 404, 401]
         write_keys(keys, added)
         gateway.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: status(url, new) == 404, "the new key", timeout=5)
+        wait_until(lambda: status(url, new) == 404, "the new key")
         assert status(url, old) == 401
         rows = [json.loads(each) for each in gateway.lines if each.startswith("{") and '"audit"' in each]
         assert [row["reason"] for row in rows if row["audit"] == "refused"][:2] == ["no_credential", "unknown_key"]

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import psutil
 import pytest
 
-from tests.support.processes import GatewayProcess, wait_until
+from tests.support.processes import GatewayProcess, is_running, wait_until
 from turnwire import Publisher, subscribe
 
 WORKERS = 3
+ARGS = ["--workers", str(WORKERS)]
 
 
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
-    async with GatewayProcess(tmp_path / "gateway", args=["--workers", str(WORKERS)]) as process:
+@pytest.fixture(scope="module")
+def gateway(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway for this file. Each test uses its own sessions, and leaves all workers running."""
+    name = f"test-{uuid4().hex}"
+    folder = tmp_path_factory.mktemp("gateway")
+    with GatewayProcess(folder, mongodb_uri=database_uri, mongodb_database=name, args=ARGS) as process:
         yield process
 
 
@@ -61,12 +66,13 @@ async def create(gateway: GatewayProcess, session_id: str) -> None:
 
 async def test_workers_share_the_port_the_database_and_the_metrics(gateway: GatewayProcess) -> None:
     assert len(workers_of(gateway)) == WORKERS
-    await create(gateway, "call")
-    await append_from_new_connections(gateway, "call", 30)
-    async with aiohttp.ClientSession() as http, http.get(f"{gateway.url}/sessions/call") as answer:
+    await create(gateway, "shared")
+    before = (await metrics(gateway)).get("turnwire_events_stored_total", 0)
+    await append_from_new_connections(gateway, "shared", 30)
+    async with aiohttp.ClientSession() as http, http.get(f"{gateway.url}/sessions/shared") as answer:
         session = await answer.json()
     assert (session["lastSeq"], session["status"]) == (30, "active")
-    assert (await metrics(gateway))["turnwire_events_stored_total"] == 30
+    assert (await metrics(gateway))["turnwire_events_stored_total"] == before + 30
 
 
 async def test_a_killed_worker_is_started_again(gateway: GatewayProcess) -> None:
@@ -78,6 +84,7 @@ async def test_a_killed_worker_is_started_again(gateway: GatewayProcess) -> None
     await create(gateway, "after")
 
 
+@pytest.mark.timeout(240)
 async def test_sighup_replaces_the_workers_without_losing_an_event_or_refusing_a_request(
     gateway: GatewayProcess,
 ) -> None:
@@ -105,11 +112,13 @@ async def test_sighup_replaces_the_workers_without_losing_an_event_or_refusing_a
     async with asyncio.timeout(20):
         await watching
     assert seen == list(range(1, 201))
-    await asyncio.to_thread(wait_until, lambda: not before & workers_of(gateway), "all workers replaced", 60)
+    await asyncio.to_thread(wait_until, lambda: not before & workers_of(gateway), "all workers replaced", 150)
 
 
-async def test_sigterm_ends_all_workers_in_time(gateway: GatewayProcess) -> None:
-    workers = workers_of(gateway)
-    async with Publisher(gateway.url, "open", language="en"):
-        assert await asyncio.to_thread(gateway.terminate, 10) == 0
-    assert not [pid for pid in workers if psutil.pid_exists(pid)]
+async def test_sigterm_ends_all_workers_and_their_database_in_time(tmp_path: Path) -> None:
+    async with GatewayProcess(tmp_path, args=ARGS) as gateway:
+        processes = {child.pid for child in psutil.Process(gateway.pid).children()}
+        assert processes > workers_of(gateway)
+        async with Publisher(gateway.url, "open", language="en"):
+            assert await asyncio.to_thread(gateway.terminate) == 0
+    assert not [pid for pid in processes if is_running(pid)]

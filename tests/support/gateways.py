@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from yarl import URL
 
 from turnwire.gateway.config import Config
@@ -20,6 +22,21 @@ from turnwire.gateway.running.sessions import SessionParts
 from turnwire.store.mongo import Store
 
 Json = Any
+
+
+class GivenConfig(Config):
+    """Settings as the test gives them, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 class Gateway:
@@ -40,7 +57,7 @@ class Gateway:
     @classmethod
     async def start(cls, **settings: Any) -> Self:
         """Start a gateway with these settings of Config, on a free port. It is ready when this returns."""
-        config = Config(**{"port": 0, **settings})
+        config = GivenConfig(**{"port": 0, **settings})
         assert config.mongodb_uri is not None
         store = Store.connect(config.mongodb_uri, config.mongodb_database)
         served = application.Gateway(config, store)
@@ -184,3 +201,19 @@ def check_envelope(envelope: Json, status: int, headers: Mapping[str, str]) -> N
 
 
 StartGateway = Callable[..., Awaitable[Gateway]]
+
+
+@asynccontextmanager
+async def gateways_on(database_uri: str, database_name: str) -> AsyncIterator[StartGateway]:
+    """Start gateways with these settings, on this database unless they name another. They stop with the block."""
+    started: list[Gateway] = []
+
+    async def start(**settings: Any) -> Gateway:
+        settings = {"mongodb_uri": database_uri, "mongodb_database": database_name, **settings}
+        started.append(await Gateway.start(**settings))
+        return started[-1]
+
+    yield start
+    for gateway in reversed(started):
+        await gateway.hang_up()
+        await gateway.stop()

@@ -138,8 +138,9 @@ async def test_a_requested_end_survives_cancellation(gateway: Gateway, relay: Re
 
 async def test_a_timeout_around_a_publisher_drains_like_any_cancellation(gateway: Gateway) -> None:
     async def bot() -> None:
-        async with asyncio.timeout(0.2), Publisher(gateway.url, "call") as call:
+        async with asyncio.timeout(None) as limit, Publisher(gateway.url, "call") as call:
             call.post("system", {"n": 1})
+            limit.reschedule(0)  # has passed already
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
@@ -196,7 +197,7 @@ async def test_a_gateway_frozen_or_killed_during_a_call_does_not_delay_the_call(
             call.post("system", {"n": n})
             longest = max(longest, time.monotonic() - began)
             await asyncio.sleep(0)
-        assert longest < 0.1
+        assert longest < SLACK
         began = time.monotonic()
     assert time.monotonic() - began < 0.5 + SLACK
     assert len(call.unanswered()) == 500

@@ -17,7 +17,11 @@ const PLOTS = [
   {
     title: "Connections and sessions",
     unit: number,
-    lines: { publishers: ["publishers", "bot"], subscribers: ["subscribers", "user"], liveSessions: ["sessions", "soft"] },
+    lines: {
+      publishers: ["publishers", "bot"],
+      subscribers: ["subscribers", "user"],
+      liveSessions: ["sessions", "soft"],
+    },
   },
   { title: "Outbox", unit: bytes, least: 1024, lines: { outboxBytes: ["waiting", "bot"] } },
   {
@@ -82,10 +86,7 @@ export function GatewayPage() {
 
 function Panel({ plot, readings }) {
   const names = Object.keys(plot.lines);
-  const data = useMemo(
-    () => [readings.times.slice(), ...names.map((name) => readings.of(name))],
-    [readings.version],
-  );
+  const data = useMemo(() => [readings.times.slice(), ...names.map((name) => readings.of(name))], [readings.version]);
   const narrow = useMedia(NARROW);
   const options = () => ({
     height: narrow ? 150 : 200,

@@ -18,8 +18,7 @@ const failedPercent = ({ calls, failed }) => (calls > 0 ? (100 * failed) / calls
 export const share = (group) => (group.calls > 0 ? percent(failedPercent(group)) : "–");
 
 /** The name of a group. */
-export const nameOf = (by, key) =>
-  key === null ? "none" : by === "day" ? DAY.format(new Date(key)) : key;
+export const nameOf = (by, key) => (key === null ? "none" : by === "day" ? DAY.format(new Date(key)) : key);
 
 // `lines`: `[label, colour, value(group)]`, drawn over each other.
 const PLOTS = [

@@ -160,7 +160,7 @@ async def test_after_the_storage_timeout_a_publisher_is_closed_and_resumes(
 
 
 async def test_a_handshake_during_an_outage_is_refused_with_503(start_gateway: StartGateway, database_uri: str) -> None:
-    gateway = await start_gateway(rest_timeout=0.3)
+    gateway = await start_gateway(rest_timeout=1.5)
     session_id = await gateway.create()
     async with failing(database_uri, "find", "update", "insert"):
         for each in (session_id, new_id("s")):
@@ -183,7 +183,7 @@ async def test_a_handshake_during_an_outage_is_refused_with_503(start_gateway: S
 async def test_a_rest_write_during_an_outage_gets_503_and_may_be_repeated(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
-    gateway = await start_gateway(rest_timeout=0.3)
+    gateway = await start_gateway(rest_timeout=1.5)
     session_id = await gateway.create()
     path = f"/sessions/{session_id}/events"
     async with failing(database_uri, "insert"):

@@ -107,9 +107,7 @@ async def test_spoken_words_are_found_during_a_live_call(start_gateway: StartGat
     gateway = await searching(start_gateway, tmp_path)
     await call(gateway, "s", "I would like BREAKFAST.", end=False)
     await call(gateway, "t", "Lunch, please.")
-    began = asyncio.get_running_loop().time()
     await when_found(gateway, "q=breakfast", ["s"])
-    assert asyncio.get_running_loop().time() - began < 2
     await gateway.post("/sessions/s/events", new_event("later", {"text": "Tomorrow at eight"}), status=201)
     await when_found(gateway, "q=eight+breakfast", ["s"])
     answer = await gateway.get("/sessions?q=breakfast&countUpTo=10")

@@ -140,7 +140,7 @@ async def test_subscriptions_over_the_limit_are_refused(start_gateway: StartGate
 async def test_subscribing_during_an_outage_gets_an_error_with_its_ref_and_works_later(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
-    gateway = await start_gateway(rest_timeout=0.3)
+    gateway = await start_gateway()
     session_id = await gateway.create()
     await gateway.post(f"/sessions/{session_id}/complete", {})  # so the gateway does not load it again at its start
     await gateway.stop()

@@ -95,7 +95,7 @@ async def test_a_feed_shows_a_session_at_most_four_times_a_second(gateway: Gatew
 
     async def publish() -> None:
         nonlocal count
-        while loop.time() - began < 1.2:
+        while loop.time() - began < 1.2 or count < 9:
             await bot.acked(f"e{count}")
             count += 1
 
@@ -109,7 +109,6 @@ async def test_a_feed_shows_a_session_at_most_four_times_a_second(gateway: Gatew
     async with asyncio.timeout(SECONDS):
         pushes = await watch()
     await publishing
-    assert count > 8
     assert pushes <= (loop.time() - began) / 0.25 + 1
 
 
