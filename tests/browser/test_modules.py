@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 

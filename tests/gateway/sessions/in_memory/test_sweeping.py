@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from tests.support.in_memory import MemoryGateway, Seat, event, pass_time, record, send, until, virtual_now
+from tests.support.in_memory import MemoryGateway, Seat, event, itself, pass_time, record, send, until, virtual_now
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AcceptItem, BeatItem
 from turnwire.gateway.live.live_session import LiveSession
@@ -137,7 +137,7 @@ async def test_after_a_kill_no_session_names_the_commands_of_a_bot_that_has_not_
     here.start()
     await pass_time(3)
     assert ((await here.stored("away")).commands, (await here.stored("back")).commands) == (None, ["say"])
-    listed = await here.parts.pages.list_sessions(SessionQuery(limit=9))
+    listed = await here.parts.pages.list_sessions(SessionQuery(limit=9), itself)
     assert {each.session_id: each.commands for each in listed} == {"away": UNSET, "back": ["say"]}
 
 
