@@ -26,6 +26,8 @@ from turnwire.store.opening.format import FormatStore
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
+from turnwire.store.telling.endpoints import EndpointStore
+from turnwire.store.telling.progress import ProgressStore
 
 PING_SECONDS = 2.0
 INSERT_LANES = 8
@@ -99,6 +101,8 @@ class Store:
         """The metadata keys to index, unless the database is the embedded one."""
         self._has_cheap_indexes = False
         self.revocations = RevocationStore(self._db["revocations"])
+        self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
+        self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
         self.format = FormatStore(self._db, database)
         self.leases = Leases(self._db, self._condition)
 

@@ -28,6 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/sessions": BASE | {"gateway/live"},
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
+    "gateway/webhooks": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/keeping": BASE | {"gateway/live", "gateway/sessions"},
@@ -53,11 +54,14 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/telemetry",
         "gateway/finding",
         "gateway/importing",
+        "gateway/webhooks",
         "gateway/keeping",
     },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
-_USING_STORE = ("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest")
+_USING_STORE = (
+    *("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest", "webhooks"),
+)
 WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
 WITHOUT_AIOHTTP = {
     "gateway/live",

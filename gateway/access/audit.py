@@ -40,6 +40,7 @@ Happening = Literal[
     "token_minted",
     "revoked",
     "keys_changed",
+    "webhook",
 ]
 
 
@@ -127,6 +128,10 @@ class Audit:
 
     def keys_changed(self) -> None:
         self._write("keys_changed")
+
+    def webhook(self, principal: Principal, webhook_id: str, done: str) -> None:
+        """`done`: what was done to the webhook, such as added."""
+        self._write("webhook", who=principal.id, webhookId=webhook_id, done=done)
 
     def _write(self, happening: Happening, **fields: Field) -> None:
         row: dict[str, Field] = {"time": format_time(self._now()), "audit": happening}

@@ -71,6 +71,9 @@ class AccessSettings(Settings):
     hsts: int = Field(
         0, ge=0, le=63_072_000, description="Seconds for Strict-Transport-Security; 0 leaves the header out."
     )
+    webhook_allow_private: bool = Field(
+        False, description="Whether webhooks may go to private addresses and to http:// URLs."
+    )
 
     rate_events: str = Field("500/2000", description="Events of a publisher; over the rate it is not read.")
     rate_signals: str = Field("100/200", description="Signals of a publisher; over the rate the newest of a key waits.")

@@ -62,6 +62,9 @@ class TimeSettings(Settings):
     reconnect_after: float = Field(
         0.5, ge=0, le=600, description="Seconds that a client is asked to wait before it reconnects after a goaway."
     )
+    webhook_timeout: float = Field(
+        15, gt=0, le=120, description="Seconds within which a webhook's endpoint must have answered."
+    )
     max_turn: float = Field(
         0.002,
         ge=0,

@@ -40,10 +40,10 @@ class BackupLines:
         count = 0
         while True:
             async with self._pages.turn():
-                page = await self._pages.page(SessionQuery(limit=_PAGE, before=before))
-            for record in page:
-                before = record.started_at, record.session_id
-                async for piece in self._line(before, importing=record.is_past):
+                page = await self._pages.stored(SessionQuery(limit=_PAGE, before=before))
+            for stored in page:
+                before = stored.started_at, stored.session_id
+                async for piece in self._line(before, importing=stored.record().is_past):
                     yield piece
                 count += 1
             if len(page) < _PAGE:

@@ -10,6 +10,7 @@ from turnwire.gateway.openapi.examples import SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_schemas
 from turnwire.gateway.openapi.operations import parameters, paths
 from turnwire.gateway.openapi.schemas import Schema, ref, schemas
+from turnwire.gateway.openapi.telling import webhook_schemas
 from turnwire.protocol.messages import Limits
 from turnwire.version import __version__
 
@@ -24,6 +25,7 @@ _TAGS = {
     "Sessions": "A session is one conversation, identified by a `sessionId` that the client may choose.",
     "Events": "The immutable log of a session, with positions (`seq`) 1, 2, 3 … without gaps.",
     "WebSockets": "Streaming in both directions.",
+    "Webhooks": "Endpoints of other services that are told of sessions.",
     "Credentials": "Minting tokens for browsers, and revoking tokens and keys.",
     "Service": "Health, metrics and this document.",
 }
@@ -86,7 +88,9 @@ def document(limits: Limits) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths(limits),
         "components": {
-            "schemas": dict(sorted((schemas(limits) | import_schemas() | credential_schemas()).items())),
+            "schemas": dict(
+                sorted((schemas(limits) | import_schemas() | webhook_schemas() | credential_schemas()).items())
+            ),
             "securitySchemes": SECURITY_SCHEMES,
             "parameters": parameters(limits),
             "headers": _HEADERS,

@@ -25,6 +25,7 @@ from turnwire.gateway.openapi.parts import (
 )
 from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.gateway.openapi.sockets import publish, subscribe
+from turnwire.gateway.openapi.telling import webhook_paths
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
     DEFAULT_LIST_LIMIT,
@@ -68,6 +69,7 @@ def paths(limits: Limits) -> Schema:
         **import_paths(WRITE_ERRORS),
         **keeping_paths(LIST_ERRORS),
         **credential_paths(WRITE_ERRORS),
+        **webhook_paths(LIST_ERRORS, WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
         "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
         "/health/ready": {

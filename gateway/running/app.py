@@ -43,6 +43,7 @@ from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.stats import StatsRoute
 from turnwire.gateway.rest.streams import Streams
+from turnwire.gateway.rest.webhooks import WebhookRoutes
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.in_use import InUse
 from turnwire.gateway.running.periodic import Periodic, tick
@@ -55,8 +56,10 @@ from turnwire.gateway.running.routes import (
     add_service_routes,
     add_session_routes,
     add_socket_routes,
+    add_webhook_routes,
 )
 from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.running.telling import TellingParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
@@ -103,6 +106,7 @@ class Gateway:
         self.parts = SessionParts(
             config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
         )
+        self.telling = TellingParts(config, self.parts, clock)
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
         self.connections = OpenConnections()
         self._retention = self._make_retention()
@@ -180,6 +184,7 @@ class Gateway:
         add_import_routes(
             app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
         )
+        add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
         backup = BackupLines(parts.pages, requests, log, lambda place: encode_cursor(*place))
         add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
@@ -229,6 +234,7 @@ class Gateway:
 
     async def _run(self, _app: web.Application) -> AsyncIterator[None]:
         self.parts.start(self._periodic)
+        self.telling.start(self._periodic)
         self._periodic.begin(self._loop_stall.watch())
         self._periodic.begin(self.recent.watch())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
@@ -259,6 +265,7 @@ class Gateway:
     async def _stop(self) -> None:
         """End all tasks. Requests that are still open are not answered."""
         await self._periodic.stop()
+        await self.telling.stop()
         await self.parts.stop()
         if self.search is not None:
             await self.search.close()
@@ -268,6 +275,7 @@ class Gateway:
         return None if peers is None or peers.exchange is None else peers.exchange.up
 
     def _counts(self) -> Iterator[Gauge]:
+        yield from self.telling.counts()
         peers = self.parts.peers
         if peers is not None and peers.exchange is not None:
             yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent
@@ -281,6 +289,7 @@ class Gateway:
         yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
         yield "live_sessions", "Sessions held in memory.", len(live)
         yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.waiting_bytes
+        yield from self.telling.gauges()
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)
         yield "draining", "Whether the gateway is draining.", int(self.connections.draining)

@@ -18,6 +18,7 @@ from turnwire.gateway.rest.listing import ListingRoutes
 from turnwire.gateway.rest.metrics import MetricsRoute
 from turnwire.gateway.rest.sessions import SessionRoutes
 from turnwire.gateway.rest.stats import StatsRoute
+from turnwire.gateway.rest.webhooks import WebhookRoutes
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint
 
@@ -78,6 +79,19 @@ def add_import_routes(app: web.Application, imports: ImportRoute) -> None:
 
 def add_backup_routes(app: web.Application, backup: BackupRoute) -> None:
     _add_get(app.router.add_resource("/backup"), taking(backup.read_backup, "cursor"))
+
+
+def add_webhook_routes(app: web.Application, webhooks: WebhookRoutes) -> None:
+    of_all = app.router.add_resource("/webhooks")
+    of_all.add_route(hdrs.METH_POST, taking(webhooks.add))
+    _add_get(of_all, taking(webhooks.list))
+    of_one = app.router.add_resource("/webhooks/{webhookId}")
+    of_one.add_route(hdrs.METH_PATCH, taking(webhooks.amend))
+    of_one.add_route(hdrs.METH_DELETE, taking(webhooks.remove))
+    _add_get(of_one, taking(webhooks.read))
+    app.router.add_post("/webhooks/{webhookId}/rotate", taking(webhooks.rotate))
+    app.router.add_post("/webhooks/{webhookId}/test", taking(webhooks.test))
+    app.router.add_post("/webhooks/{webhookId}/replay", taking(webhooks.replay))
 
 
 def add_access_routes(app: web.Application, access: AccessRoutes) -> None:

@@ -74,7 +74,7 @@ class Pages:
         StorageUnavailable."""
         if self._widens(query):
             return await self.scan(query, show)
-        return await self.show(await self._stored(query), query, show), None
+        return await self.show(await self.stored(query), query, show), None
 
     async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
@@ -85,7 +85,7 @@ class Pages:
         found: list[T] = []
         before = query.before
         while True:
-            page = await self._stored(replace(widened, limit=size, before=before))
+            page = await self.stored(replace(widened, limit=size, before=before))
             found += await self.show(page, query, show, filtered=True)
             if len(found) >= query.limit or len(page) < size:
                 return found[: query.limit], None
@@ -94,9 +94,9 @@ class Pages:
             if loop.time() > deadline:
                 return found, before
 
-    async def _stored(self, query: SessionQuery) -> list[StoredSession]:
-        """Read a page as it is stored. With an index, no other sessions are read: the embedded database reads all that
-        have started in a window, and serves nobody else meanwhile."""
+    async def stored(self, query: SessionQuery) -> list[StoredSession]:
+        """Read a page as it is stored, in a `turn`. With an index, no other sessions are read: the embedded database
+        reads all that have started in a window, and serves nobody else meanwhile."""
         sessions = self._context.store.sessions
         ids = None if self._index is None else await self._index.ordered_page(query)
         return await (sessions.stored_page(query) if ids is None else sessions.load_stored(ids))

@@ -104,7 +104,9 @@ def test_commands_and_make_targets_in_the_documents_exist(block: Block) -> None:
     for line in block.text.splitlines():
         command = re.match(r"(?:\.venv/bin/)?turnwire (\w+)(.*?)(?:\s#.*)?$", line)
         if command:
-            known = commands.commands[command[1]]
+            known: Any = commands.commands[command[1]]
+            if isinstance(known, typer.core.TyperGroup):
+                known = known.commands[command[2].split()[0]]
             options = {name for parameter in known.params for name in (*parameter.opts, *parameter.secondary_opts)}
             assert set(re.findall(r"(?<!\S)--[\w-]+", command[2])) <= options | {"--help"}
         target = re.match(r"make ([\w-]+)", line)

@@ -18,6 +18,7 @@ from turnwire.commands.moving.options import export, import_
 from turnwire.commands.path import path
 from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 from turnwire.commands.size import size
+from turnwire.commands.webhook import webhook
 
 Prefix = Annotated[str, typer.Option(metavar="TEXT", help="A prefix for every session id of the file.")]
 
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
         app.command()(each)
     app.command("import")(import_)
     app.command()(export)
+    app.add_typer(webhook, name="webhook")
     app.command()(backup)
     app.command()(restore)
 

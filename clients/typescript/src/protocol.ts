@@ -362,6 +362,28 @@ export interface Pong {
   ref?: unknown | undefined;
 }
 
+/** Answer of `GET /metrics/recent`: readings `every_ms` apart, taken at `times_ms` (milliseconds since 1970). */
+export interface RecentMetrics {
+  everyMs: number;
+  timesMs: number[];
+  series: RecentSeries;
+}
+
+/** One value for each reading; null where nothing was acked or committed. */
+export interface RecentSeries {
+  eventsPerSecond: number[];
+  ackP50Ms: (number | null)[];
+  ackP95Ms: (number | null)[];
+  ackP99Ms: (number | null)[];
+  publishers: number[];
+  subscribers: number[];
+  liveSessions: number[];
+  outboxBytes: number[];
+  eventsPerCommit: (number | null)[];
+  commitP95: (number | null)[];
+  storageUp: number[];
+}
+
 /** A response: the `seq` of the bot's utterance, and the milliseconds from the end of the user's to its start. */
 export interface Response {
   seq: number;

@@ -79,7 +79,9 @@ class Seen(HttpProtocol):
         self.notes.append((self.heads_read, self.expects_head))
         super().data_received(data)
 
-    def reading_resumed(self) -> None: ...
+    def reading_resumed(self) -> None:
+        self.notes.append((self.heads_read, self.is_held))
+
     def ignore_input(self) -> None: ...
 
 
@@ -102,6 +104,18 @@ class SeeingRunner(Runner):
         return SeeingServer(plain, self.notes)
 
 
+class Nowhere:
+    """A parser that keeps what it is fed."""
+
+    data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None: ...
+
+
 class Served:
     """A small application behind the classes under test."""
 
@@ -111,6 +125,7 @@ class Served:
         self.ended = asyncio.Event()
         self.socket: WebSocket | None = None
         self.routed: list[bool] = []
+        self.protocol: web.RequestHandler | None = None
 
     async def start(self) -> int:
         self.app.router.add_get("/", self.answer)
@@ -121,6 +136,7 @@ class Served:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.routed.append(was_routed(request))
+        self.protocol = request.protocol
         return web.Response(text="served")
 
     async def serve_socket(self, request: web.Request) -> WebSocket:
@@ -202,6 +218,38 @@ async def test_a_socket_that_was_closed_is_left_open_until_the_other_side_has_an
         async with asyncio.timeout(10):
             await served.ended.wait()
     assert served.routed == [True]
+
+
+async def test_a_connection_that_is_held_is_not_read_whatever_the_flow_control_says(served: Served) -> None:
+    """`BaseProtocol._reading_paused`, `_pause_reading_for_buffer`, `_resume_reading_for_buffer`, `_payload_parser`.
+
+    When it fails: pass on what arrives at once, as before; many small frames then hold others up.
+    """
+    port = await served.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    while served.protocol is None:
+        await asyncio.sleep(0.001)
+    protocol = served.protocol
+    assert isinstance(protocol, HttpProtocol)
+    transport = protocol.transport
+    assert transport is not None
+    protocol._upgraded = True  # as on a WebSocket
+    protocol.hold_reading()
+    protocol.pause_reading()
+    assert (protocol.is_held, transport.is_reading()) == (True, False)
+    protocol.resume_reading()
+    assert (protocol.is_held, transport.is_reading()) == (False, False)
+    assert served.runner.notes[-1] == (1, False)
+    protocol.release_reading()
+    assert transport.is_reading()
+    fed = Nowhere()
+    protocol.use_parser(fed)
+    writer.write(b"frame")
+    while not fed.data:
+        await asyncio.sleep(0.001)
+    assert fed.data == b"frame"
+    writer.close()
 
 
 def test_the_parser_of_websockets_is_handed_over_where_it_can_be_wrapped() -> None:

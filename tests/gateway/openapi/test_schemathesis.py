@@ -14,6 +14,8 @@ from tests.support.gateways import Gateway
 ROOT = Path(__file__).resolve().parents[3]
 SOCKETS = ("publish", "subscribe")
 """Operations that answer with a WebSocket."""
+OUTWARD = "/webhooks"
+"""Routes that make the gateway connect to whatever URL the search invents."""
 
 
 @pytest.mark.property
@@ -22,6 +24,7 @@ async def test_the_api_behaves_as_its_openapi_document_says(gateway: Gateway, tm
     await gateway.create("call-0001")
     await gateway.fill("call-0001", 3)
     excluded = [argument for operation in SOCKETS for argument in ("--exclude-operation-id", operation)]
+    excluded += ["--exclude-path-regex", f"^{OUTWARD}"]
     run = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

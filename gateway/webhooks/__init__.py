@@ -1,0 +1,1 @@
+"""Webhooks: what has happened to sessions, told to other services over HTTP."""

@@ -1,0 +1,138 @@
+"""The sessions that an endpoint is to be told of, how far each has come, and how much of that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from turnwire.gateway.webhooks.discovery import discover
+from turnwire.protocol.messages import Session
+from turnwire.protocol.times import parse_time
+from turnwire.store.telling.endpoints import Endpoint
+from turnwire.store.telling.progress import Begun, ProgressStore, Told
+
+TRAIL: Final = timedelta(seconds=120)
+"""How far the written mark stays behind: clocks of gateways differ, and a creation takes time."""
+_LATE: Final = timedelta(seconds=60)
+"""How long after its grace time an ended session is kept."""
+
+
+class Known:
+    """Sessions that have not been told to their end, and those that began a moment ago.
+
+    The **mark** is a time: every session that began before it has been told to its end, or has a document of its
+    progress. So after a crash, all that is to be told follows from the mark, the documents and the sessions in the
+    store. Nothing has to be written before an event is acked.
+    """
+
+    def __init__(self, endpoint: Endpoint, store: ProgressStore, *, most: int, end_grace: float) -> None:
+        self.told: dict[str, Told] = {}
+        self.seen_until = endpoint.seen_until
+        """All sessions that began before are known, or told to their end."""
+        self.behind = True
+        """Whether there are sessions after `seen_until` that are not known yet."""
+        self._floor = endpoint.floor
+        self._mark = endpoint.seen_until
+        self._store = store
+        self._most = most
+        self._late = timedelta(seconds=end_grace) + _LATE
+        self._dirty: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
+
+    def changed(self, told: Told) -> None:
+        """Have the progress of this session written."""
+        self._dirty[told.session_id] = None
+
+    def forget(self, session_id: str) -> None:
+        """The session is no more."""
+        told = self.told.pop(session_id, None)
+        self._dirty.pop(session_id, None)
+        if told is not None and told.stored:
+            self._gone[session_id] = None
+
+    def mark(self, now: datetime) -> datetime:
+        """Return the mark. It never goes back."""
+        self._mark = max(self._mark, min(self.seen_until, now - TRAIL))
+        return self._mark
+
+    # --- which sessions ----------------------------------------------------------------------------------------------
+
+    def meet(self, session: Session, now: datetime) -> bool:
+        """Take in a session of which the feed tells. Return False if there is nothing to tell of it now."""
+        ended_at = None if session.ended_at is None else parse_time(session.ended_at)
+        if ended_at is not None and ended_at + self._late < now:
+            return False  # it was told to its end long ago
+        started_at = parse_time(session.started_at)
+        if len(self.told) >= self._most and started_at >= self.mark(now):
+            self.seen_until, self.behind = min(self.seen_until, started_at), True
+            return False
+        self._begin(session.session_id, None, started_at)
+        return True
+
+    def _begin(self, session_id: str, life: int | None, started_at: datetime) -> None:
+        self.told[session_id] = told = Told(session_id=session_id, life=life, started_at=started_at)
+        self.changed(told)
+
+    async def look(self, now: datetime, *, wants_events: bool) -> list[str]:
+        """Find sessions in the store. Return those that have something new. Raises StorageUnavailable.
+
+        Sessions that have not ended are all taken, however many they are.
+        """
+        new: list[str] = []
+        unended = await self._store.unended()
+        open_ones = {begun.session_id for begun in unended}
+        for begun in unended:
+            if self._is_new(begun, wants_events=wants_events):
+                new.append(begun.session_id)
+        new += [
+            told.session_id for told in self.told.values() if not told.ended_at and told.session_id not in open_ones
+        ]
+
+        def take(begun: Begun) -> bool:
+            if begun.session_id not in self.told and len(self.told) >= self._most:
+                return False
+            if self._is_new(begun, wants_events=wants_events):
+                new.append(begun.session_id)
+            return True
+
+        self.seen_until, whole = await discover(self._store, self.mark(now), now, take)
+        self.behind = not whole
+        return new
+
+    def _is_new(self, begun: Begun, *, wants_events: bool) -> bool:
+        """Take in a session that is found in the store. Return whether there is something to tell of it."""
+        told = self.told.get(begun.session_id)
+        if told is not None:
+            return (wants_events and begun.last_seq > told.seq) or bool(begun.ended_at and not told.ended_at)
+        if begun.imported or (begun.ended_at is not None and begun.ended_at < self._floor):
+            return False
+        self._begin(begun.session_id, begun.life, begun.started_at)
+        return True
+
+    # --- what is written ---------------------------------------------------------------------------------------------
+
+    async def write(self, key: str) -> None:
+        """Write what has changed. Raises StorageUnavailable; what is not written stays due."""
+        dirty, self._dirty = self._dirty, {}
+        gone, self._gone = self._gone, {}
+        try:
+            await self._store.save(key, [self.told[each] for each in dirty if each in self.told])
+            await self._store.remove(key, [each for each in gone if each not in self.told])
+        except BaseException:
+            self._dirty, self._gone = dirty | self._dirty, gone | self._gone
+            raise
+
+    async def settle(self, key: str, mark: datetime, now: datetime, is_idle: Callable[[str], bool]) -> None:
+        """Forget the sessions that are told to their end. The `mark` must be written already."""
+        done = [
+            session_id
+            for session_id, told in self.told.items()
+            if told.ended_at is not None
+            and told.started_at < mark
+            and told.ended_at + self._late < now
+            and is_idle(session_id)
+        ]
+        for session_id in done:
+            self.forget(session_id)
+        await self.write(key)

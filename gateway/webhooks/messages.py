@@ -1,0 +1,44 @@
+"""The messages that endpoints get, and their ids. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final
+
+from msgspec import Struct
+
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.messages import Event, Session
+from turnwire.protocol.telling.shapes import MessageData, TrialMessage, WebhookMessage
+from turnwire.protocol.times import format_time
+
+TEST: Final = "webhook.test"
+
+
+class Message(Struct, frozen=True):
+    """A message to an endpoint. Each attempt at it has the same id, after a restart and in a replay too."""
+
+    id: str
+    body: bytes
+
+
+def _id_of(webhook_id: str, session_id: str, life: int | None, place: str) -> str:
+    told = "\n".join((webhook_id, str(life), place, session_id))
+    return f"msg_{blake2b(told.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def about_session(webhook_id: str, session: Session, life: int | None, name: str, at: str) -> Message:
+    """`name`: such as session.created. `at`: when that was, a wire time."""
+    body = WebhookMessage(name, at, MessageData(session.session_id, session))
+    return Message(_id_of(webhook_id, session.session_id, life, name), JSON.encode_value(body))
+
+
+def about_event(webhook_id: str, session: Session, life: int | None, name: str, event: Event) -> Message:
+    body = WebhookMessage(name, event.timestamp, MessageData(session.session_id, session, event))
+    return Message(_id_of(webhook_id, session.session_id, life, str(event.seq)), JSON.encode_value(body))
+
+
+def trial_message(webhook_id: str, now: datetime, unique: str) -> Message:
+    body = TrialMessage(TEST, format_time(now), {"webhookId": webhook_id})
+    return Message(f"msg_{unique}", JSON.encode_value(body))

@@ -1,0 +1,1 @@
+"""Webhook endpoints, and how far each of them has been told."""
