@@ -6,7 +6,6 @@ from typing import get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
-from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.erasing import erase
 from turnwire.gateway.openapi.examples import EXAMPLES, SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_paths
@@ -25,7 +24,6 @@ from turnwire.gateway.openapi.parts import (
 )
 from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.gateway.openapi.sockets import publish, subscribe
-from turnwire.gateway.openapi.telling import webhook_paths
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
     DEFAULT_LIST_LIMIT,
@@ -68,8 +66,6 @@ def paths(limits: Limits) -> Schema:
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
         **keeping_paths(LIST_ERRORS),
-        **credential_paths(WRITE_ERRORS),
-        **webhook_paths(LIST_ERRORS, WRITE_ERRORS),
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
         "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
         "/health/ready": {
