@@ -14,12 +14,11 @@ from turnwire.gateway.openapi.parts import (
     JSON,
     answer,
     body,
-    health,
     integer,
     limit,
     operation,
     parameter,
-    recent,
+    service_paths,
     text,
 )
 from turnwire.gateway.openapi.schemas import Schema, ref
@@ -66,13 +65,7 @@ def paths(limits: Limits) -> Schema:
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
         **keeping_paths(LIST_ERRORS),
-        "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
-        "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
-        "/health/ready": {
-            "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
-        },
-        "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
-        "/metrics/recent": {"get": recent()},
+        **service_paths(),
         "/openapi.json": {
             "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
         },
