@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_schemas
+from turnwire.gateway.openapi.credentials import SECURITY, SECURITY_SCHEMES, credential_paths, credential_schemas
 from turnwire.gateway.openapi.examples import SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_schemas
-from turnwire.gateway.openapi.operations import parameters, paths
+from turnwire.gateway.openapi.operations import LIST_ERRORS, WRITE_ERRORS, parameters, paths
 from turnwire.gateway.openapi.schemas import Schema, ref, schemas
-from turnwire.gateway.openapi.telling import webhook_schemas
+from turnwire.gateway.openapi.telling import webhook_paths, webhook_schemas
 from turnwire.protocol.messages import Limits
 from turnwire.version import __version__
 
@@ -86,7 +86,7 @@ def document(limits: Limits) -> Schema:
         "servers": [{"url": ".", "description": "This gateway, relative to this document"}],
         "security": SECURITY,
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "paths": paths(limits),
+        "paths": paths(limits) | credential_paths(WRITE_ERRORS) | webhook_paths(LIST_ERRORS, WRITE_ERRORS),
         "components": {
             "schemas": dict(
                 sorted((schemas(limits) | import_schemas() | webhook_schemas() | credential_schemas()).items())

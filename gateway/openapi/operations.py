@@ -6,7 +6,6 @@ from typing import get_args
 
 from turnwire.gateway.http.media_types import NDJSON, SSE
 from turnwire.gateway.openapi.commanding import command
-from turnwire.gateway.openapi.credentials import credential_paths
 from turnwire.gateway.openapi.erasing import erase
 from turnwire.gateway.openapi.examples import EXAMPLES, SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_paths
@@ -14,17 +13,15 @@ from turnwire.gateway.openapi.parts import (
     JSON,
     answer,
     body,
-    health,
     integer,
     limit,
     operation,
     parameter,
-    recent,
+    service_paths,
     text,
 )
 from turnwire.gateway.openapi.schemas import Schema, ref
 from turnwire.gateway.openapi.sockets import publish, subscribe
-from turnwire.gateway.openapi.telling import webhook_paths
 from turnwire.protocol.messages import Limits, SessionStatus
 from turnwire.protocol.paging import (
     DEFAULT_LIST_LIMIT,
@@ -41,7 +38,6 @@ from turnwire.protocol.paging import (
     MAX_WORDS,
 )
 
-_OBJECT: Schema = {"type": "object", "additionalProperties": True}
 LIST_ERRORS = (400, 401, 403, 405, 429, 500, 503)
 READ_ERRORS = (*LIST_ERRORS, 404)
 WRITE_ERRORS = (*LIST_ERRORS, 408, 413, 415)
@@ -67,18 +63,17 @@ def paths(limits: Limits) -> Schema:
         "/sessions/{sessionId}/publish": {"parameters": one, "get": publish(READ_ERRORS)},
         "/subscribe": {"get": subscribe(LIST_ERRORS)},
         **import_paths(WRITE_ERRORS),
-        **credential_paths(WRITE_ERRORS),
-        **webhook_paths(LIST_ERRORS, WRITE_ERRORS),
-        "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
-        "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
-        "/health/ready": {
-            "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
+        **service_paths(),
+        "/openapi.json": {
+            "get": text("readApiDocument", "This document", JSON, {"type": "object", "additionalProperties": True})
         },
-        "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
-        "/metrics/recent": {"get": recent()},
-        "/openapi.json": {"get": text("readApiDocument", "This document", JSON, _OBJECT)},
         "/asyncapi.json": {
-            "get": text("readSocketsDocument", "The messages of the WebSockets, as AsyncAPI", JSON, _OBJECT)
+            "get": text(
+                "readSocketsDocument",
+                "The messages of the WebSockets, as AsyncAPI",
+                JSON,
+                {"type": "object", "additionalProperties": True},
+            )
         },
         "/docs": {"get": text("readApiReference", "API reference, for people", "text/html")},
         "/": {"get": text("readDashboard", "Dashboard, for people", "text/html")},

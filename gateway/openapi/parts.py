@@ -80,3 +80,16 @@ def recent() -> Schema:
         errors=(400, 401, 403, 405, 429, 500, 503),
         parameters=[integer("afterMs", "Only readings after this time, in milliseconds since 1970.", 0, 0)],
     )
+
+
+def service_paths() -> Schema:
+    """Return the routes that say how the gateway is."""
+    return {
+        "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
+        "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},
+        "/health/ready": {
+            "get": health("readReadiness", "Readiness", "Answers 503 without the database and while draining.")
+        },
+        "/metrics": {"get": text("readMetrics", "Prometheus metrics", "text/plain", errors=(405, 500))},
+        "/metrics/recent": {"get": recent()},
+    }
