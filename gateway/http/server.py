@@ -158,6 +158,7 @@ class _Connection(HttpProtocol):
         self._arrivals.left(self)
         self._stop_head_timer()
         super().connection_lost(exc)
+        self._frames = None  # it refers back: the two would wait for the garbage collector
 
     def data_received(self, data: bytes) -> None:
         if not self.expects_head:
