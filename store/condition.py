@@ -66,6 +66,8 @@ class DatabaseCondition:
 
     def __init__(self) -> None:
         self.troubles = 0
+        self.answered = 0
+        """Counts the operations that have succeeded."""
         self.refusals: dict[str, str] = {}
         """Operation → why the database refuses it."""
         self._told: dict[str, float] = {}
@@ -76,6 +78,7 @@ class DatabaseCondition:
             result = await answer
         except PyMongoError as error:
             raise self.trouble(operation, error) from error
+        self.answered += 1
         if self.refusals:
             self.well(operation)
         return result

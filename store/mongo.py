@@ -155,11 +155,14 @@ class Store:
         return self._condition.state() if reason is None else StorageState(False, reason)
 
     async def _answer(self) -> str | None:
-        """Return why a ping fails, or None."""
+        """Return why a ping fails; None if it succeeds, or waits its turn while the database answers others."""
+        answered = self._condition.answered
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.admin.command("ping")
-        except (PyMongoError, TimeoutError) as error:
+        except TimeoutError as error:
+            return reason_of(error) if self._condition.answered == answered else None
+        except PyMongoError as error:
             return reason_of(error)
         return None
 

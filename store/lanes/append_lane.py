@@ -174,6 +174,7 @@ class AppendLane:
     def _took(self) -> None:
         self._taken += 1
         self._fruitless = 0
+        self._condition.answered += 1
         if self._condition.refusals:
             self._condition.well(_INSERT)
 

@@ -122,6 +122,19 @@ async def test_refused_reads_are_explained_to_operators_and_not_to_clients(store
     assert (await store.state()).up
 
 
+async def test_a_busy_database_that_answers_others_before_a_ping_is_up(
+    store: Store, database_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All gateways share it: were it down to them, a balancer would leave all of them."""
+    monkeypatch.setattr("turnwire.store.mongo.PING_SECONDS", 0.3)
+    async with failing(database_uri, "ping", blockConnection=True, blockTimeMS=1_000):
+        assert not (await store.state()).up
+        asked = asyncio.create_task(store.state())
+        await asyncio.sleep(0)  # the ping is under way
+        assert await append(store, "busy", 1) == 1
+        assert (await asked).up
+
+
 async def test_a_database_that_is_away_is_down_and_not_reported_as_refusing(
     database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

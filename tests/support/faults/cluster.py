@@ -51,6 +51,7 @@ class Cluster:
             settings = {
                 "REDIS_URL": f"redis://127.0.0.1:{cluster.wire.port}",
                 "TURNWIRE_DRAIN_DELAY": str(_NOTICED_SECONDS),
+                "TURNWIRE_INSERT_LANES": "1",  # the database of the tests carries out one insert at a time
                 **(env or {}),
             }
             ports = [free_port() for _ in range(gateways)]
