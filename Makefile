@@ -25,7 +25,7 @@ BIN := $(VENV)/bin
 FAULT_RUNS := $(addprefix tests/faults/test_,processes.py clients.py machine.py network.py attacks.py gateways.py)
 SCHEDULES := tests/faults/test_races.py
 
-SUITE := $(BIN)/python -m pytest -n 3 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES) tests/typescript)
+SUITE := $(BIN)/python -m pytest -n 4 --dist worksteal $(addprefix --ignore=,$(FAULT_RUNS) $(SCHEDULES) tests/typescript)
 COVERED := --cov --cov-report=term
 
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.

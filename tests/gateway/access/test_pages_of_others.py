@@ -70,7 +70,7 @@ async def test_only_origins_in_the_setting_may_use_the_gateway(start_gateway: St
     await gateway.refused("POST", "/sessions", 403, headers={"Origin": "https://board.example.org"}, json={})
 
 
-@pytest.mark.parametrize("query", ["token=abc", "access_token=abc", "x=eyJhbGciOiJIUzI1NiJ9.e30.abc"])
+@pytest.mark.parametrize("query", ["token=twk_hidden", "access_token=twk_hidden", "x=eyJhbGciOiJIUzI1NiJ9.e30.hidden"])
 async def test_a_token_in_the_url_is_refused_and_not_repeated(
     gateway: Gateway, query: str, caplog: pytest.LogCaptureFixture
 ) -> None:
