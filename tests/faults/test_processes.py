@@ -32,7 +32,7 @@ async def test_a_database_that_freezes_and_thaws_loses_nothing(tmp_path: Path) -
 
 
 async def test_draining_two_gateways_one_after_the_other_loses_nothing(tmp_path: Path) -> None:
-    await runs.drains(tmp_path, SEED, rounds=2)
+    await runs.drains(tmp_path, SEED, rounds=2, publishers=100)
 
 
 async def test_a_thousand_clients_that_reconnect_at_once_lose_nothing(tmp_path: Path) -> None:
