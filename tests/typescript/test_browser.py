@@ -8,16 +8,25 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, async_playwright
 
-from tests.browser.conftest import browser, devtools
+from tests.browser.conftest import devtools
 from tests.support.gateways import Gateway, StartGateway
 from tests.turnwire.relay import Relay
 from tests.typescript.node import bundled
 
-__all__ = ["browser", "devtools"]
+__all__ = ["devtools"]
 
 _PAGE = "<!doctype html><title>Calls</title><link rel=icon href=data:,>"
+
+
+@pytest.fixture
+async def browser(devtools: str) -> AsyncIterator[Browser]:
+    """The browser, with a driver on the loop of the test, on which its gateway is."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(devtools)
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture
