@@ -39,7 +39,8 @@ demo: $(VENV)/installed-demo
 quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property typescript)
 
-# Excludes the fault runs, which load the machine and partly measure time.
+# Excludes the fault runs, which load the machine and partly measure time (`make faults`), and the tests of the TypeScript
+# client, which need Node (`make typescript`).
 test: $(VENV)/installed-dev browser faketime redis balancers
 	COVERAGE_CORE=sysmon $(SUITE) $$($(BIN)/python -c 'import sys; print("$(COVERED)" if sys.version_info >= (3, 12) else "")')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +16,7 @@ COUNT = 20
 _TIME = "2025-12-21T10:30:00.000Z"
 
 
-class Exercise:
+class Exercise(ABC):
     """One run of the client under test, against a gateway that plays a part."""
 
     name: ClassVar[str]
@@ -39,9 +40,9 @@ class Exercise:
         """What follows the URL and the session in the client's arguments."""
         return [str(COUNT)] if self.program == "publish" else []
 
+    @abstractmethod
     async def play(self, line: Line) -> None:
         """Play one connection, until it should end."""
-        raise NotImplementedError
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
         """Say what the client did wrong, with its exit status (None: it had to be killed) and what it printed."""

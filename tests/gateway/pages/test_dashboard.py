@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -101,6 +102,17 @@ def test_the_dashboard_names_no_other_host_and_has_no_inline_code() -> None:
 
 def test_the_dashboards_modules_are_small() -> None:
     assert [path.name for path in OURS if len(path.read_text().splitlines()) > 300] == []
+
+
+def test_vendored_files_are_what_their_note_says() -> None:
+    folder = STATIC / "vendor"
+    noted = re.findall(r"^([0-9a-f]{64})  (\S+)$", (folder / "README.md").read_text(), re.MULTILINE)
+    found = [
+        (sha256(each.read_bytes()).hexdigest(), each.name)
+        for each in folder.iterdir()
+        if each.suffix in (".js", ".css")
+    ]
+    assert sorted(found) == sorted(noted)
 
 
 def test_each_vendored_library_has_its_licence_and_its_version() -> None:

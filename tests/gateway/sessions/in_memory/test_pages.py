@@ -125,7 +125,7 @@ async def test_two_lists_are_read_at_a_time_and_the_others_in_their_order(here: 
         reading -= 1
         return found
 
-    here.store.sessions.stored_page = counted  # type: ignore[method-assign]
+    here.store.sessions.stored_page = counted  # type: ignore[method-assign]  # calls the real one, and counts
     await asyncio.gather(*(listed(here, limit=limit) for limit in range(1, 7)))
     assert (most, begun) == (2, [1, 2, 3, 4, 5, 6])
 
