@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ _PAGE = 100
 _IDS = 500
 _OVERLAP = timedelta(seconds=2)
 """How far back to look again for ended sessions: clocks of gateways differ, and a write takes time."""
+LOOK_SECONDS = 1.0
+"""Pause between two looks at what is missing."""
 _PAUSE_SECONDS = 0.02
 """Pause between two pages of sessions that are read into the search: others come first."""
 
@@ -48,8 +50,10 @@ class Search:
     works without it.
     """
 
-    def __init__(self, store: Store, path: Path, *, shared: bool) -> None:
-        """`shared`: other gateways may use the database; their sessions are taken when they begin and when they end."""
+    def __init__(self, store: Store, path: Path, *, shared: bool, settling: float = 0.0) -> None:
+        """`shared`: other gateways may use the database. Their sessions are taken when they begin, when they end, and
+        once more `settling` seconds later, when their log and their stored fields do not change any more.
+        """
         self.ready = False
         self.gathering = Gathering()
         self._store = store
@@ -64,6 +68,9 @@ class Search:
         self._unwritten: dict[str, None] = {}
         """Sessions that may be unknown to the projection, or other than it knows them."""
         self._looked_since = utc_now()
+        self._settling = timedelta(seconds=settling) + 2 * _OVERLAP
+        self._unsettled: dict[str, datetime] = {}
+        """Sessions that have ended, by the order of their ends, and when to look at each once more."""
 
     # --- asked -------------------------------------------------------------------------------------------------------
 
@@ -141,7 +148,7 @@ class Search:
                 self._warn(error)
             except StorageUnavailable:
                 pass
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _open(self) -> None:
         if self._catalog is None:
@@ -169,13 +176,18 @@ class Search:
                 raise
 
     async def _hear_of_others(self, catalog: Catalog) -> None:
-        """Sessions of other gateways: found when they have begun, and whole when they have ended."""
+        """Sessions of other gateways: found when they have begun, and whole when they have ended and settled."""
         began, since = utc_now(), self._looked_since - _OVERLAP
         async for record in self._store.sessions.between(since, began + _OVERLAP):
             await self._learn_record(catalog, record)
         ended = await self._store.sessions.ended_since(since)
         self._looked_since = began
-        self.gathering.missed |= dict.fromkeys(ended)
+        for session_id in ended:
+            self._unsettled.setdefault(session_id, began + self._settling)
+        settled = [session_id for session_id, due in self._unsettled.items() if due <= began]
+        for session_id in settled:
+            del self._unsettled[session_id]
+        self.gathering.missed |= dict.fromkeys([*ended, *settled])
 
     async def _learn_all(self, catalog: Catalog) -> None:
         """Read the sessions that the projection has as unended, then all that have started since.
@@ -216,10 +228,13 @@ class Search:
         if record is None:
             await self._write(lambda: catalog.remove([session_id]))
         else:
-            await self._learn_record(catalog, record)
+            await self._learn_record(catalog, record, whole=True)
 
-    async def _learn_record(self, catalog: Catalog, record: SessionRecord) -> None:
-        """Write the session, and the texts of events that the projection lacks, read from the log."""
+    async def _learn_record(self, catalog: Catalog, record: SessionRecord, *, whole: bool = False) -> None:
+        """Write the session, and the texts of events that the projection lacks, read from the log.
+
+        `whole`: look for events after the stored `lastSeq` even if the session has ended.
+        """
         await self._write(lambda: catalog.take([record], []))
         indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
         events = self._store.events
@@ -227,8 +242,9 @@ class Search:
             last = min(indexed + READ_WINDOW, record.last_seq)
             await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last, record.life))
             indexed = last
-        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed, record.life)):
-            await self._write_texts(catalog, tail)  # the stored lastSeq may be behind, and so may the status
+        unsure = whole or record.ended_at is None  # the stored lastSeq may be behind, and so may the status
+        if unsure and (tail := await events.head_after(record.session_id, indexed, record.life)):
+            await self._write_texts(catalog, tail)
             indexed = tail[-1].seq
         if indexed and record.status == "initiated":
             record.status = status_after_event(record.status)

@@ -160,8 +160,11 @@ class Gateway:
 
     def _make_search(self, store: Store) -> Search | None:
         config = self.config
-        wanted = config.search == "on" or (config.search == "auto" and config.mongodb_uri is None)
-        return Search(store, config.data_dir / FILE_NAME, shared=config.mongodb_uri is not None) if wanted else None
+        shared = config.mongodb_uri is not None
+        if config.search == "off" or (config.search == "auto" and shared):
+            return None
+        settling = config.end_grace + config.flush_interval
+        return Search(store, config.data_dir / FILE_NAME, shared=shared, settling=settling)
 
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
