@@ -29,6 +29,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/webhooks": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
+    "gateway/tracing": BASE | {"gateway/live", "gateway/http", "gateway/telemetry"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/keeping": BASE | {"gateway/live", "gateway/sessions"},
@@ -61,6 +62,7 @@ ROOMS: Mapping[str, set[str]] = {
 """Room → the rooms it may import. `running`, above all of them, may import any."""
 _USING_STORE = (
     *("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest", "webhooks"),
+    "tracing",
 )
 WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
 WITHOUT_AIOHTTP = {

@@ -76,6 +76,11 @@ class ServerSettings(Settings):
         "customerId,userId,callSid,bot,agent",
         description="Metadata keys for which MongoDB has an index, separated by commas.",
     )
+    tracing: Switch = Field(
+        "off",
+        description="Whether requests, commits and calls are traced by OpenTelemetry, as the OTEL_* variables say: "
+        "docs/tracing.md.",
+    )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     log_format: LogFormat = Field("auto", description="console, json, or auto: console on a terminal, else json.")
 

@@ -66,7 +66,7 @@ class LiveSession:
         self.state = SessionState(record, context.clock())
         self._holds = 0
         self._inbox = Inbox()
-        self._task = OnDemandTask(self._work)
+        self._task = OnDemandTask(self._work, context.task_context(self.state))
         if record.ended_at is not None:
             begin_grace(self.state, record.ended_at, context.end_grace)
 

@@ -182,9 +182,10 @@ class SessionState:
             self.interims = Interims()
         self.interims.keep(key, payload)
 
-    def claim(self, epoch: int, holder: str | None) -> None:
-        """Note the epoch that the store has given to a publisher of this holder here."""
+    def claim(self, epoch: int, holder: str | None, traceparent: str | None = None) -> None:
+        """Note the epoch that the store has given to a publisher of this holder here, and the trace it has named."""
         self.record.epoch, self.record.commands, self.record.holder = epoch, None, holder
+        self.record.traceparent = traceparent or self.record.traceparent
 
     def fence(self, epoch: int) -> Sender | None:
         """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
@@ -239,7 +240,7 @@ class SessionState:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         if stored.epoch >= self.record.epoch:
-            self.record.holder = stored.holder
+            self.record.holder, self.record.traceparent = stored.holder, stored.traceparent
         if stored.figures is not None:
             self.record.figures = stored.figures
         if stored.amended > self.record.amended:

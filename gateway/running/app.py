@@ -30,7 +30,6 @@ from turnwire.gateway.keeping.retention import Retention
 from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.documents import add_documents
-from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
@@ -58,8 +57,9 @@ from turnwire.gateway.running.routes import (
     add_socket_routes,
     add_webhook_routes,
 )
-from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.running.sessions import SessionParts, bus_of
 from turnwire.gateway.running.telling import TellingParts
+from turnwire.gateway.running.tracing import tracing_of
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
@@ -76,19 +76,6 @@ _SHUTDOWN_SECONDS = 1.0
 """Time for handlers to end by themselves after the drain."""
 
 
-def bus_of(config: Config) -> Bus | None:
-    """Return the bus that the settings name; None without one. Raises ConfigError for an invalid URL."""
-    url = config.bus_url
-    if url is None:
-        return None
-    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as everything else
-
-    try:
-        return RedisBus(url, f"turnwire:{config.mongodb_database}:")
-    except ValueError as error:
-        raise ConfigError(f"REDIS_URL cannot be used: {error}") from None
-
-
 class Gateway:
     """One gateway on a store. Belongs to the event loop in which it is made."""
 
@@ -103,8 +90,16 @@ class Gateway:
         self._siblings = siblings
         self.access = build_access(config, store.revocations)
         self.search = self._make_search(store)
+        self.tracing = tracing_of(config, store.events)
         self.parts = SessionParts(
-            config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
+            config,
+            store,
+            self.metrics,
+            clock,
+            bus=bus_of(config),
+            search=self.search,
+            enders=self.access.enders,
+            tracing=self.tracing,
         )
         self.telling = TellingParts(config, self.parts, clock)
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
@@ -224,8 +219,8 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
-            guard=Guard(self.access.door, self.arrivals),
-            answered=self.metrics.http.answered,
+            guard=self.tracing.guarded(Guard(self.access.door, self.arrivals)),
+            answered=self.tracing.answered(self.metrics.http.answered),
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
@@ -240,6 +235,7 @@ class Gateway:
         self.telling.start(self._periodic)
         self._periodic.begin(self._loop_stall.watch())
         self._periodic.begin(self.recent.watch())
+        self._periodic.begin(self.tracing.run())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         if self._retention is not None:
@@ -247,6 +243,7 @@ class Gateway:
         await self._rights.start(self._periodic)
         yield
         await self._stop()
+        await self.tracing.close()
         await self.probe.close()
 
     async def reload(self) -> None:
@@ -279,6 +276,7 @@ class Gateway:
 
     def _counts(self) -> Iterator[Gauge]:
         yield from self.telling.counts()
+        yield from self.tracing.counts()
         peers = self.parts.peers
         if peers is not None and peers.exchange is not None:
             yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent

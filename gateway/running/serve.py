@@ -21,6 +21,7 @@ from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.systemd import Systemd
+from turnwire.gateway.running.tracing import log_processors
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
@@ -48,7 +49,7 @@ class ServeError(Exception):
 
 def run(config: Config) -> None:
     """Serve until a signal stops it. Raises ServeError and ConfigError."""
-    configure_logging(config.log_level, config.log_format)
+    configure_logging(config.log_level, config.log_format, *log_processors(config))
     configure_audit()
     uvloop.run(serve(config))
 

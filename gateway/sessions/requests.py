@@ -36,11 +36,17 @@ T = TypeVar("T")
 
 
 class View(Struct, frozen=True):
-    """A session as it is now, whether its timestamps rise with seq, and its life, which its events share."""
+    """A session as it is now, whether its timestamps rise with seq, its life, which its events share, and when it was
+    created, which may be later than its start."""
 
     session: Session
     time_ordered: bool
     life: int | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, session: Session, record: SessionRecord) -> View:
+        return cls(session, record.time_ordered, record.life, record.created_at or record.started_at)
 
 
 class Requests:
@@ -94,9 +100,9 @@ class Requests:
             with suppress(SessionErased):
                 await self.bring_up_to_date(live)
                 record = live.state.record
-                return View(live.state.session(), record.time_ordered, record.life)
+                return View.of(live.state.session(), record)
         record = (await load(self._context.store, session_id)).record
-        return View(record.session(), record.time_ordered, record.life)
+        return View.of(record.session(), record)
 
     async def exists(self, session_id: str) -> bool:
         """Return whether the session exists. Raises StorageUnavailable."""
@@ -122,9 +128,11 @@ class Requests:
             live = self._sessions.live.get(session_id)
             created = False
             if live is None:
+                now = utc_now()
                 record = SessionRecord(
-                    session_id, language, started_at or utc_now(), status=status, metadata=metadata, life=new_life()
+                    session_id, language, started_at or now, status=status, metadata=metadata, life=new_life()
                 )
+                record.created_at = None if started_at is None else now
                 live, created = await self._sessions.create(record)
             with suppress(SessionErased):
                 if not created:

@@ -11,7 +11,7 @@ from tests.support.gateways import StartGateway, new_id
 from tests.support.redis import ClusterNode, RedisServer, Sentinel, free_port
 from tests.support.sockets import publisher, subscriber, until
 from turnwire.gateway.config import ConfigError, load_config
-from turnwire.gateway.running.app import bus_of
+from turnwire.gateway.running.sessions import bus_of
 
 RIGHTS = "+publish +subscribe +unsubscribe +client +hello &turnwire:*"
 """As listed in docs/operations.md."""
