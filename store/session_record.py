@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, field
 
 from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.times import format_time
+from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
 
 Document = dict[str, Any]
@@ -56,6 +57,10 @@ class SessionRecord(Struct):
     """Whether it is a past call whose end has not been brought in yet, so that its age does not end it."""
     holder: str | None = None
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
+    archiving: str | None = None
+    """The latest attempt to archive the session, of which objects may be in the archive; None if there was none."""
+    archive: ArchiveMark | None = None
+    """Set once its log is archived."""
 
     @property
     def is_past(self) -> bool:
@@ -76,6 +81,7 @@ class SessionRecord(Struct):
             end_reason=self.end_reason,
             figures=self.figures,
             commands=UNSET if self.commands is None else self.commands,
+            archived=UNSET if self.archive is None else True,
         )
 
 
@@ -149,6 +155,8 @@ def record_of(document: Document) -> SessionRecord:
         life=document.get("life"),
         holder=document.get("holder"),
         importing=document.get("importing", False),
+        archiving=document.get("archiving"),
+        archive=archive_mark_of(document),
     )
 
 
