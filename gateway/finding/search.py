@@ -19,6 +19,7 @@ from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
 from turnwire.protocol.times import from_millis
+from turnwire.store.archive.manifest import ArchiveDamaged
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
@@ -240,7 +241,11 @@ class Search:
         events = self._store.events
         while indexed < record.last_seq:
             last = min(indexed + READ_WINDOW, record.last_seq)
-            await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last, record.life))
+            try:
+                found = await events.read(record.session_id, indexed + 1, last, record.life)
+            except ArchiveDamaged:  # it must not keep all others from being found
+                return
+            await self._write_texts(catalog, found)
             indexed = last
         unsure = whole or record.ended_at is None  # the stored lastSeq may be behind, and so may the status
         if unsure and (tail := await events.head_after(record.session_id, indexed, record.life)):

@@ -23,6 +23,7 @@ from turnwire.gateway.live.items import (
     AcceptItem,
     AmendItem,
     AppendItem,
+    ArchiveItem,
     BeatItem,
     ClaimItem,
     CommandItem,
@@ -39,6 +40,7 @@ from turnwire.gateway.live.items import (
     SignalItem,
     reject,
 )
+from turnwire.gateway.live.log.sealing import seal
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import (
@@ -174,6 +176,8 @@ class LiveSession:
                 await claim(context, state, item)
             case EraseItem():
                 await erase(context, state, item)
+            case ArchiveItem():
+                await seal(context, state, item)
             case AbandonItem():
                 await abandon(context, state, item)
             case BeatItem():

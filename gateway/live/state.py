@@ -13,6 +13,7 @@ from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended, status_after_event
 from turnwire.protocol.talk.interims import Interims
+from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.event_documents import Mark
 from turnwire.store.sessions import SessionRecord
 
@@ -120,7 +121,8 @@ class SessionState:
             return True
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
-        changed = disordered or stored.amended > record.amended or self._differs(stored)
+        archived = stored.archive is not None and record.archive is None
+        changed = archived or disordered or stored.amended > record.amended or self._differs(stored)
         return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def _differs(self, stored: SessionRecord) -> bool:
@@ -218,6 +220,10 @@ class SessionState:
         """Set the figures that are kept of an ended session."""
         self.record.figures = figures
 
+    def archived(self, mark: ArchiveMark) -> None:
+        """Note that the store has the session marked as archived."""
+        self.record.archiving, self.record.archive = mark.attempt, mark
+
     def beat(self) -> None:
         """Raise the heartbeat, which shows other gateways that the publisher is here."""
         self.record.heartbeat += 1
@@ -246,6 +252,7 @@ class SessionState:
         if stored.amended > self.record.amended:
             self.amend(stored.metadata, stored.language, stored.amended)
         self.record.time_ordered &= stored.time_ordered
+        self.record.archiving, self.record.archive = stored.archiving, stored.archive or self.record.archive
 
     def learn_commands(self, stored: SessionRecord) -> bool:
         """Take over which commands the bot at another gateway accepts. Return whether they have changed."""

@@ -26,8 +26,6 @@ from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.keeping.backup_lines import BackupLines
-from turnwire.gateway.keeping.retention import Retention
-from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.documents import add_documents
 from turnwire.gateway.rest.access import AccessRoutes
@@ -45,6 +43,7 @@ from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.rest.webhooks import WebhookRoutes
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.in_use import InUse
+from turnwire.gateway.running.keeping import KeepingParts
 from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
@@ -104,7 +103,7 @@ class Gateway:
         self.telling = TellingParts(config, self.parts, clock)
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
         self.connections = OpenConnections()
-        self._retention = self._make_retention()
+        self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -121,23 +120,6 @@ class Gateway:
         self.metrics.connections, self.metrics.bounds_used = in_use.connections, in_use.bounds
         self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
-
-    def _make_retention(self) -> Retention | None:
-        config, parts, audit = self.config, self.parts, self.access.audit
-        if not config.retention_days:
-            return None
-        try:
-            rules = RetentionRules.read(config.retention_days, config.retention_rules)
-        except RulesFault as fault:
-            raise ConfigError(f"TURNWIRE_RETENTION_RULES: {fault}") from None
-        return Retention(
-            parts.store,
-            parts.erasing,
-            rules,
-            lambda session_id: audit.session_erased(session_id, None, forced=False),
-            interval=config.retention_interval,
-            shared=config.mongodb_uri is not None,
-        )
 
     def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
@@ -238,8 +220,7 @@ class Gateway:
         self._periodic.begin(self.tracing.run())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
-        if self._retention is not None:
-            self._periodic.begin(self._retention.run(self.parts.sessions.prepared))
+        self._keeping.start(self._periodic)
         await self._rights.start(self._periodic)
         yield
         await self._stop()
@@ -267,6 +248,7 @@ class Gateway:
         await self._periodic.stop()
         await self.telling.stop()
         await self.parts.stop()
+        self._keeping.close()
         if self.search is not None:
             await self.search.close()
 
@@ -277,6 +259,7 @@ class Gateway:
     def _counts(self) -> Iterator[Gauge]:
         yield from self.telling.counts()
         yield from self.tracing.counts()
+        yield from self._keeping.counts()
         peers = self.parts.peers
         if peers is not None and peers.exchange is not None:
             yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent
