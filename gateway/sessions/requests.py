@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import grace_left
 from turnwire.gateway.live.items import (
     AmendItem,
     AppendItem,
@@ -23,6 +24,7 @@ from turnwire.gateway.live.items import (
     Stored,
 )
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.control.commands import Command
@@ -41,6 +43,13 @@ class View(Struct, frozen=True):
     session: Session
     time_ordered: bool
     life: int | None
+    takes_events: bool
+    """Whether it has not ended, or its grace time is not over."""
+
+
+def view_of(state: SessionState) -> View:
+    """Return a session in memory as it is known here."""
+    return View(state.session(), state.record.time_ordered, state.record.life, state.takes_events)
 
 
 class Requests:
@@ -93,10 +102,10 @@ class Requests:
         if live is not None:
             with suppress(SessionErased):
                 await self.bring_up_to_date(live)
-                record = live.state.record
-                return View(live.state.session(), record.time_ordered, record.life)
+                return view_of(live.state)
         record = (await load(self._context.store, session_id)).record
-        return View(record.session(), record.time_ordered, record.life)
+        takes_events = record.ended_at is None or grace_left(record.ended_at, self._context.end_grace) > 0
+        return View(record.session(), record.time_ordered, record.life, takes_events)
 
     async def exists(self, session_id: str) -> bool:
         """Return whether the session exists. Raises StorageUnavailable."""
