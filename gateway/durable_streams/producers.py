@@ -37,6 +37,8 @@ class Writers(Struct):
     producers: dict[str, _Progress] = {}
     stream_seq: str | None = None
     """The highest `Stream-Seq`."""
+    as_of: int = 0
+    """The storage's troubles before the log was read."""
 
     def learn(self, seq: int, event_id: str) -> None:
         """Learn of the event at position `seq`, the one after `through`."""
@@ -106,8 +108,9 @@ class Producers:
         """Return the writers of a session as it is now. Raises StorageUnavailable."""
         key = (view.session.session_id, view.life)
         writers = self._known.get(key)
-        if writers is None or writers.through > view.session.last_seq:  # the log may have lost its end
-            writers = Writers()
+        troubles = self._log.troubles
+        if writers is None or writers.as_of != troubles or writers.through > view.session.last_seq:
+            writers = Writers(as_of=troubles)  # the log may have lost its end
         while writers.through < view.session.last_seq:
             last = min(writers.through + READ_WINDOW, view.session.last_seq)
             for seq, event_id, _ in await self._log.read_ids(view.session.session_id, writers.through + 1, last):

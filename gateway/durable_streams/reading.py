@@ -41,7 +41,7 @@ class _Asked(Struct, frozen=True):
         query = Query(request)
         offset = query.text("offset")
         live = query.choice("live", ("long-poll", "sse"), None)
-        cursor = query.text("cursor")
+        cursor = query.text("cursor", least=0)
         if live is not None and not query.has("offset"):
             query.refuse(f"live={live} needs an offset")
         after_seq = seq_of(offset or START)

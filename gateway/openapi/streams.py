@@ -19,12 +19,12 @@ _ITEMS: Schema = {
     }
 }
 _SWITCH: Schema = {"type": "string", "enum": ["true"]}
-_TEXT: Schema = {"type": "string"}
+_TEXT: Schema = {"type": "string", "minLength": 1}
 _NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 _NEXT_OFFSET: Schema = {"description": "The offset behind what was read or written.", "schema": _TEXT}
 _CLOSED: Schema = {"description": "Present at the end of a stream that is closed.", "schema": _SWITCH}
 _AT: Schema = {"Stream-Next-Offset": _NEXT_OFFSET, "Stream-Closed": _CLOSED}
-_CLOSES = parameter("Stream-Closed", "Close the stream afterwards: the session ends.", _SWITCH, place="header")
+_CLOSES = parameter("Stream-Closed", "With `true`, the session ends afterwards.", {"type": "string"}, place="header")
 
 
 def stream_paths(list_errors: Sequence[int], write_errors: Sequence[int]) -> Schema:
@@ -70,7 +70,7 @@ def _read(operation_id: str, errors: Sequence[int]) -> Schema:
         parameters=[
             parameter("offset", "A `Stream-Next-Offset`; or `-1`, the start, or `now`, the end.", _TEXT, example="-1"),
             parameter("live", "Wait for items: for the next ones, or for all that come.", modes),
-            parameter("cursor", "The `Stream-Cursor` of the answer before.", _TEXT),
+            parameter("cursor", "The `Stream-Cursor` of the answer before.", {"type": "string"}),
         ],
     )
 

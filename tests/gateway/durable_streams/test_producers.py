@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import cast
+
 import pytest
 
 from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
-from turnwire.gateway.durable_streams.producers import Writers
+from turnwire.gateway.durable_streams.producers import Producers, Writers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
+from turnwire.gateway.sessions.requests import View
 from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.messages import Session
+from turnwire.store.event_log import EventLog
 
 
 def having(*batches: tuple[str, int, int], others: int = 0) -> Writers:
@@ -75,3 +81,48 @@ def test_stream_seqs_rise_as_bytes_do() -> None:
         with pytest.raises(SequenceRegression) as refused:
             writers.check_order(stream_seq)
         assert refused.value.status == 409
+
+
+class Log:
+    """A log of which only the eventIds are read."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = list(ids)
+        self.troubles = 0
+        self.read = 0
+        """How many ids have been read."""
+
+    async def read_ids(self, _session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
+        self.read += last + 1 - first
+        return [(seq, self.ids[seq - 1], datetime.now(UTC)) for seq in range(first, last + 1)]
+
+    @property
+    def view(self) -> View:
+        session = Session("call", "active", "en", "2025-12-21T10:30:00.000Z", last_seq=len(self.ids))
+        return View(session, time_ordered=True, life=1, takes_events=True)
+
+
+def sent(seq: int) -> str:
+    return ItemId(index=0, count=1, batch=Batch("a", 0, seq)).text
+
+
+async def test_of_a_log_only_what_is_new_is_read() -> None:
+    log = Log("e1", sent(0), sent(1))
+    producers = Producers(cast("EventLog", log))
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "new"
+    log.ids += [sent(2), "e2"]
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "repeated"
+    assert log.read == 5
+
+
+async def test_a_log_that_may_have_lost_its_end_is_read_again() -> None:
+    log = Log(sent(0), sent(1), sent(2))
+    producers = Producers(cast("EventLog", log))
+    await producers.of(log.view)
+    del log.ids[1:]
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"
+    log.ids += [sent(1), sent(2)]
+    await producers.of(log.view)
+    log.ids[1:] = ["other", "events"]
+    log.troubles += 1
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"
