@@ -6,8 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-
 from tests.gateway.durable_streams.calls import CLOSE, Stream
 from tests.gateway.rest.test_sse import Stream as Sse
 from tests.support.gateways import Gateway, StartGateway
@@ -54,14 +52,21 @@ async def test_an_answer_that_has_not_changed_is_not_sent_again(start_gateway: S
     assert (closed.status, closed.items, closed.closed) == (200, [1], True)
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["?offset=", "?offset=1&offset=2", "?offset=0,1", "?offset=0000000009", "?live=sse", "?offset=-1&live=now"],
-)
-async def test_an_offset_or_a_way_to_read_that_there_is_not_is_refused(gateway: Gateway, query: str) -> None:
+async def test_an_offset_or_a_way_to_read_that_there_is_not_is_refused(gateway: Gateway) -> None:
     stream = Stream(gateway, "/streams/a")
     await stream.put([1])
-    assert (await stream.get(query)).status == 400
+    beyond = "offset=0000000009"
+    for query in (
+        "offset=",
+        "offset=1&offset=2",
+        "offset=0,1",
+        beyond,
+        f"{beyond}&live=sse",
+        f"{beyond}&live=long-poll",
+    ):
+        assert (await stream.get(f"?{query}")).status == 400, query
+    for query in ("live=sse", "live=long-poll", "offset=-1&live=now"):
+        assert (await stream.get(f"?{query}")).status == 400, query
 
 
 async def test_every_way_to_read_says_that_there_is_no_such_stream(gateway: Gateway) -> None:
@@ -133,14 +138,15 @@ async def test_sse_replays_follows_and_ends_with_the_stream(start_gateway: Start
     assert not gateway.followers
 
 
-@pytest.mark.parametrize("offset", ["-1", "now"])
-async def test_sse_of_a_closed_stream_ends_at_once(start_gateway: StartGateway, offset: str) -> None:
+async def test_sse_of_a_closed_stream_ends_at_once(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(end_grace=0)
     await Stream(gateway, "/streams/a").put([1, 2], Stream_Closed="true")
-    async with gateway.request("GET", f"/streams/a?offset={offset}&live=sse") as response:
-        messages = [json.loads(line[5:]) for line in (await response.text()).splitlines() if line.startswith("data:")]
-    assert messages[:-1] == ([[1, 2]] if offset == "-1" else [])
-    assert messages[-1]["streamClosed"]
+    for offset, items in (("-1", [[1, 2]]), ("now", [])):
+        async with gateway.request("GET", f"/streams/a?offset={offset}&live=sse") as response:
+            lines = (await response.text()).splitlines()
+        messages = [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")]
+        assert messages[:-1] == items
+        assert messages[-1]["streamClosed"]
 
 
 async def test_sse_ends_when_the_session_is_erased(gateway: Gateway) -> None:
@@ -180,3 +186,22 @@ async def read_until(sse: Sse, flag: str) -> tuple[list[Any], Message]:
         items += [item for each in message[:-1] for item in each["data"]]
         if message[-1]["data"].get(flag):
             return items, message[-1]["data"]
+
+
+async def test_a_stream_is_followed_at_another_gateway_up_to_its_end(start_gateway: StartGateway) -> None:
+    there, here = [await start_gateway(end_grace=0.1, poll_interval=0.02) for _ in range(2)]
+    writer, reader = Stream(there, "/streams/a"), Stream(here, "/streams/a")
+    await writer.put([1])
+    waiting = asyncio.create_task(reader.get("?offset=now&live=long-poll"))
+    async with here.request("GET", "/streams/a?offset=-1&live=sse") as response:
+        sse = Sse(response)
+        assert (await read_until(sse, "upToDate"))[0] == [1]
+        await until_followed(here, 2)
+        await writer.post([2])
+        assert (await waiting).items == [2]
+        assert (await read_until(sse, "upToDate"))[0] == [2]
+        waiting = asyncio.create_task(reader.get("?offset=now&live=long-poll"))
+        await until_followed(here, 2)
+        await writer.post(None, CLOSE)
+        assert (await waiting).closed
+        assert (await read_until(sse, "streamClosed"))[0] == []
