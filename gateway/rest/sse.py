@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams

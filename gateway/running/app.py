@@ -13,10 +13,10 @@ from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.large_answers import LargeAnswers
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.finding.search import Search
 from turnwire.gateway.finding.summing import Summing

@@ -11,7 +11,7 @@ from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.access.session_quotas import SessionQuotas
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import ClaimItem
