@@ -12,7 +12,7 @@ from turnwire.gateway.access.access import build_access
 from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
-from turnwire.gateway.config import Config, ConfigError
+from turnwire.gateway.config import Config
 from turnwire.gateway.connections.large_answers import LargeAnswers
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
@@ -31,6 +31,7 @@ from turnwire.gateway.pages.documents import add_documents
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
+from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.imports import ImportRoute
@@ -57,6 +58,7 @@ from turnwire.gateway.running.routes import (
     add_webhook_routes,
 )
 from turnwire.gateway.running.sessions import SessionParts, bus_of
+from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
 from turnwire.gateway.running.tracing import tracing_of
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
@@ -149,12 +151,12 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        access = self.access
+        access, creating = self.access, Creating(self._quotas, requests)
         streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
         sse = SseRoute(self._serving, streams, requests, self._watching)
         add_session_routes(
             app,
-            self._make_session_routes(bodies),
+            self._make_session_routes(bodies, creating),
             self._make_listing_routes(),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
@@ -167,6 +169,7 @@ class Gateway:
         add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
         backup = BackupLines(parts.pages, requests, parts.store, lambda place: encode_cursor(*place))
         add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
+        add_streams(app, config, parts, access=access, bodies=bodies, creating=creating, sse=sse)
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
@@ -183,7 +186,7 @@ class Gateway:
         listing = Listing(parts.pages, parts.store, self.search, longest_wait=config.rest_timeout)
         return ListingRoutes(config.limits, listing, Summing(parts.store, self.search))
 
-    def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
+    def _make_session_routes(self, bodies: BodyReader, creating: Creating) -> SessionRoutes:
         parts, access = self.parts, self.access
         return SessionRoutes(
             self.config.limits,
@@ -191,7 +194,7 @@ class Gateway:
             parts.requests,
             parts.store.events,
             parts.erasing,
-            quotas=self._quotas,
+            creating=creating,
             enders=access.enders,
             audit=access.audit,
         )
