@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turnwire.protocol.messages import Interruptions, SessionFigures
-from turnwire.store.search import finder as finding
-from turnwire.store.search import ordered_pages
+from turnwire.store.search import ordered_pages, scan
 from turnwire.store.search.catalog import Catalog, Said, Unended
 from turnwire.store.search.finder import Count, Finder
 from turnwire.store.search.ordered_pages import ordered_page
@@ -192,18 +191,19 @@ def test_pages_of_the_search_join_without_a_hole(
 def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "FEW", 0)
-    monkeypatch.setattr(finding, "_FIRST_WINDOW", 10)
-    monkeypatch.setattr(finding, "_LAST_WINDOW", 10)
-    records = [ended(f"s{n}", minutes=n, errors=int(n == 55)) for n in range(100)]
+    monkeypatch.setattr(scan, "MANY", 0)
+    monkeypatch.setattr(scan, "_FIRST_WINDOW", 10)
+    monkeypatch.setattr(scan, "_LAST_WINDOW", 10)
+    records = [ended(f"s{n}", minutes=n, p95=9000 if n == 55 else 900) for n in range(100)]
     catalog.take(records, [])
-    query = SessionQuery(limit=5, more=SearchFilter(has_errors=True))
+    slow = SearchFilter(min_response_p95_ms=9000)
+    query = SessionQuery(limit=5, more=slow)
     found, steps = finder.page(query, seconds=0), 0
     while not found.ids:
         assert found.stopped_at is not None
         started, session_id = found.stopped_at
         before = datetime.fromtimestamp(started / 1000, UTC), session_id
-        query = SessionQuery(limit=5, before=before, more=SearchFilter(has_errors=True))
+        query = SessionQuery(limit=5, before=before, more=slow)
         found, steps = finder.page(query, seconds=0), steps + 1
     assert (found.ids, steps) == (["s55"], 5)
     assert finder.count(query, 10, seconds=0) == Count(0, exact=False)
