@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def open_projection(path: Path) -> sqlite3.Connection:
     If the machine fails, the last writes may be lost. They are then read from the log again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _keep_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -75,6 +77,18 @@ def open_projection(path: Path) -> sqlite3.Connection:
         change = _FROM_2 if version == 2 else _dropped(connection) + _TABLES
         connection.executescript(f"BEGIN; {change} {_ORDERED_INDEXES} PRAGMA user_version = {VERSION}; COMMIT;")
     return connection
+
+
+def _keep_private(path: Path) -> None:
+    """Let nobody but the owner read what was said. Files that SQLite puts beside this one get its mode."""
+    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        if each == path or each.exists():
+            file = os.open(each, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(file).st_mode & 0o077:
+                    os.fchmod(file, 0o600)
+            finally:
+                os.close(file)
 
 
 def _dropped(connection: sqlite3.Connection) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,6 +139,34 @@ def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Ca
     assert catalog.unended() == [Unended("s", 2)]
     assert catalog.take([], [Said("s", 3, 6, "five"), Said("s", 3, 6, "five")]) == []
     assert ids(finder, words=("five",)) == ["s"]
+
+
+def test_nobody_but_its_owner_can_read_the_search_index(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.touch(0o644)  # as older versions left it
+    catalog = Catalog(path)
+    catalog.take([ended("s")], [Said("s", 1, 1, "hello")])
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert modes == {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600}
+    catalog.close()
+
+
+def test_tables_of_the_version_before_are_upgraded_without_being_filled_again(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    catalog = Catalog(path)
+    catalog.take([ended("s", errors=1)], [Said("s", 1, 1, "hello")])
+    catalog.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            DROP INDEX with_errors; DROP INDEX with_failed_tools;
+            CREATE INDEX by_tools_failed ON sessions (tools_failed) WHERE tools_failed > 0;
+            CREATE INDEX by_errors ON sessions (errors) WHERE errors > 0;
+            PRAGMA user_version = 2;
+        """)
+    connection.close()
+    finder = Finder(path)
+    assert ids(finder, has_errors=True) == ids(finder, words=("hello",)) == ["s"]
+    finder.close()
 
 
 def test_a_deleted_session_is_not_found(catalog: Catalog, finder: Finder) -> None:
