@@ -114,7 +114,10 @@ class LiveSession:
         """Note that the publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = state.interims = None
+            state.publisher = None
+            if state.interims is not None:
+                state.hush()
+                self._context.observer.silenced(state, publisher.epoch)
             state.last_active = state.last_used = self._context.clock()
             held = self._context.shared_database and not state.ended
             if held or state.commands is not None or state.record.commands is not None:

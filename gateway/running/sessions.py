@@ -118,7 +118,7 @@ class SessionParts:
                 poll_interval=config.poll_interval,
                 erased=self._erased_elsewhere,
             )
-        store.metadata_indexes = tuple(filter(None, config.metadata_indexes.split(",")))
+        store.sessions.indexes.metadata_keys = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = tracing.committed(metrics.committed)
 
     def _forget(self, state: SessionState) -> None:

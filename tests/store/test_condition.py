@@ -178,7 +178,7 @@ async def test_a_mongodb_gets_the_indexes_for_finding_past_calls(
     forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
 ) -> None:
     proxy.alter("buildInfo", lambda _, answer: answer.pop("secantusVersion"))
-    forged.metadata_indexes = ("customerId",)
+    forged.sessions.indexes.metadata_keys = ("customerId",)
     await forged.prepare()
     client: MongoClient[dict[str, Any]] = MongoClient(database_uri)
     found = client[database_name]["sessions"].index_information().values()
@@ -186,4 +186,10 @@ async def test_a_mongodb_gets_the_indexes_for_finding_past_calls(
     client.close()
     for field in ("endReason", "language", "metadata.customerId"):
         assert (field, "startedAt", "_id") in indexed
-    assert ("endedAt",) in indexed
+    for field in ("figures.errors", "figures.toolsFailed"):
+        assert ("startedAt", "_id", field) in indexed
+    assert {
+        ("endedAt",),
+        ("startedAt", "_id", "figures.errors"),
+        ("startedAt", "_id", "figures.toolsFailed"),
+    } <= indexed
