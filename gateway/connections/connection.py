@@ -16,6 +16,7 @@ from turnwire.gateway.connections.handshake import check_handshake
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.turn import Turn
+from turnwire.gateway.turns import Turns
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
@@ -38,6 +39,7 @@ class Serving(Struct, frozen=True):
     """The loop's clock."""
     frame_received: Callable[[], None]
     """Called for each frame that was read."""
+    turns: Turns
 
 
 class Connection:
@@ -68,7 +70,7 @@ class Connection:
         )
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
-        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
+        self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -139,6 +141,7 @@ class Connection:
         self.send(Error(error.code, error.message, error.retryable, ref))
 
     def answer_ping(self, ping: Ping) -> None:
+        self._turn.waste()
         self.send(Pong(ping.ref))
 
     def goaway(self, reason: str, after: float) -> None:
@@ -171,6 +174,7 @@ class Connection:
                         return
                     yield message.data
             elif message.type is WSMsgType.PING:
+                self._turn.waste()
                 if self.takes_control_frame():
                     await self._ws.pong(message.data)
             elif message.type is other:
@@ -178,16 +182,22 @@ class Connection:
                 self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
                 return
             elif message.type is WSMsgType.PONG:
+                self._turn.waste()
                 self.takes_control_frame()
             else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
             if self._turn.is_over():
-                await asyncio.sleep(0)
+                await self._wait_for_turn()
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
                 self._blocked = True
                 await self.outbox.room(_REPLIES_SHARE)
                 self._blocked = False
+
+    async def _wait_for_turn(self) -> None:
+        self.paused = True
+        await self._turn.next()
+        self.paused = False
 
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""

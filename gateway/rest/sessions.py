@@ -21,6 +21,7 @@ from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.gateway.sessions.time_orders import TimeOrders
 from turnwire.protocol.bodies import (
     AmendSession,
     CompleteSession,
@@ -64,6 +65,7 @@ class SessionRoutes:
         self._bodies = bodies
         self._requests = requests
         self._log = log
+        self._orders = TimeOrders(log)
         self._quotas = quotas
         self._enders = enders
         self._erasing = erasing
@@ -174,8 +176,10 @@ class SessionRoutes:
         if offset >= total:
             return []
         if not view.time_ordered:
-            seqs = await self._log.order_by_time(view.session.session_id, total, view.life)
-        wanted = seqs[::-1][offset : offset + limit] if descending else seqs[offset : offset + limit]
+            seqs = await self._orders.seqs(view.session.session_id, total, view.life)
+        first = max(0, total - offset - limit) if descending else offset
+        page = seqs[first : total - offset if descending else offset + limit]
+        wanted = list(reversed(page)) if descending else list(page)
         found = await self._log.read_at(view.session.session_id, wanted, view.life)
         by_seq = {event.seq: event for event in found}
         return [by_seq[seq] for seq in wanted if seq in by_seq]

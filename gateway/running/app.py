@@ -112,7 +112,7 @@ class Gateway:
         self._retention = self._make_retention()
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
+        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self.recent = Recent(self.metrics, lambda: store.seems_up)
