@@ -12,6 +12,10 @@ SLICE_SECONDS: Final = 0.002
 """Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
 
 
+BEGIN_AT_ONCE: Final = 8
+"""Requests that begin in one pass of the loop. Each takes up to 1 ms until it first waits for something."""
+
+
 class Share:
     """A share of the loop's time, which all work of a kind gets together, in the order in which it asks."""
 
@@ -39,6 +43,18 @@ class Turns:
         self.wasted = Share(clock, 4.0)
         """For what is of no use to anybody, such as messages that cannot be read: a fifth of the time."""
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._begun = 0
+
+    async def begin(self) -> None:
+        """Wait with a new request while many others begin, as when hundreds of clients come at the same moment."""
+        self._begun += 1
+        if self._begun == 1:
+            asyncio.get_running_loop().call_soon(self._begin_anew)
+        elif self._begun > BEGIN_AT_ONCE:
+            await self.next()
+
+    def _begin_anew(self) -> None:
+        self._begun = 0
 
     async def next(self, spent: float = SLICE_SECONDS / 4) -> None:
         """Wait for the next turn. `spent`: seconds that the last one took, as an estimate of the next.

@@ -17,11 +17,12 @@ from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
-from turnwire.gateway.http.body import BodyReader
+from turnwire.gateway.http.body import BodyReader, not_empty
 from turnwire.gateway.http.query import Query, session_id_of
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.gateway.sessions.time_orders import TimeOrders
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.bodies import (
     AmendSession,
     CompleteSession,
@@ -60,6 +61,7 @@ class SessionRoutes:
         quotas: SessionQuotas,
         enders: Enders,
         audit: Audit,
+        turns: Turns,
     ) -> None:
         self._limits = limits
         self._bodies = bodies
@@ -70,11 +72,14 @@ class SessionRoutes:
         self._enders = enders
         self._erasing = erasing
         self._audit = audit
+        self._turns = turns
 
     async def create_session(self, request: web.Request) -> web.Response:
         principal = principal_of(request)
         principal.require(Scope.CREATE)
-        body = await self._bodies.decode(request, CreateSession)
+        raw = not_empty(await self._bodies.read(request))
+        slices = Slices(self._turns)
+        body = JSON.decode_body(raw, CreateSession, self._limits)
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_new_session_id(session_id, self._limits)
@@ -82,6 +87,7 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        await slices.pause()  # large metadata takes some milliseconds
         started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
         if body.status not in get_args(InitialStatus):
             return await self._existing(session_id)

@@ -214,6 +214,7 @@ class Gateway:
             quotas=self._quotas,
             enders=access.enders,
             audit=access.audit,
+            turns=parts.turns,
         )
 
     def make_runner(self) -> web.AppRunner:
@@ -228,6 +229,7 @@ class Gateway:
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
+            begin=self.parts.turns.begin,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.passes import Passes
 from turnwire.gateway.connections.turn import Turn
-from turnwire.gateway.turns import SLICE_SECONDS, Share, Slices, Turns
+from turnwire.gateway.turns import BEGIN_AT_ONCE, SLICE_SECONDS, Share, Slices, Turns
 
 
 async def work(passes: Passes, turns: Turns, count: int, seconds: float) -> None:
@@ -55,6 +55,20 @@ async def test_one_who_is_gone_keeps_nobody_waiting() -> None:
     gone.cancel()
     await asyncio.wait_for(waits, 5)
     await asyncio.wait_for(turns.next(), 5)
+
+
+async def test_of_very_many_requests_at_the_same_moment_few_begin_in_each_pass() -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+
+    async def request() -> None:
+        await turns.begin()
+        passes.done()
+
+    with passes:
+        await asyncio.gather(*(request() for _ in range(200)))
+    assert passes.work.total() == 200
+    assert passes.most <= 2 * BEGIN_AT_ONCE
 
 
 async def test_a_slice_is_over_after_its_time() -> None:
