@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from msgspec import Struct
 
-from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
+from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
+from turnwire.gateway.connections.hanging_up import hang_up
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.turn import Turn
@@ -22,7 +23,6 @@ from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
-_LONGEST_POLL_SECONDS = 0.05
 _MAX_REASON_BYTES = 120
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
@@ -66,6 +66,7 @@ class Connection:
             timeout=_CLOSE_SECONDS,
             decode_text=False,
         )
+        self._wanted = WSMsgType.TEXT  # the kind of data frames that the codec reads
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
         self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
@@ -96,6 +97,7 @@ class Connection:
         self.serving.connections.check_draining()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
+        self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
         self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self.serving.connections.connections.add(self)
@@ -154,40 +156,64 @@ class Connection:
         """Return whether a ping is answered: not if there are too many of them."""
         return True
 
-    async def frames(self) -> AsyncIterator[bytes]:
-        """Yield the data frames that arrive until the connection ends. Close it for a frame of the wrong kind."""
-        wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
-        while self.closing is None:
-            message = await self._ws.receive()
-            self._close_received = message.type is WSMsgType.CLOSE
-            if self.closing is not None:
-                return
-            self._pinged_at = None
-            self._turn.begin()
-            if message.type is wanted:
-                if not (self.deaf or self.serving.connections.draining):
-                    if self.codec.text and not is_utf8(message.data):
-                        self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+    async def read(
+        self, take: Callable[[bytes], Awaitable[None] | None], pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read until the connection ends. Close it for a frame of the wrong kind.
+
+        `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
+        `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
+        """
+        try:
+            while self.closing is None:
+                message: Received | None = self._ws.received()
+                if message is None:
+                    pause()
+                    message = await self._ws.receive()
+                    self._close_received = message.type is WSMsgType.CLOSE
+                    if self.closing is not None:
                         return
-                    yield message.data
-            elif message.type is WSMsgType.PING:
-                if self.takes_control_frame():
-                    await self._ws.pong(message.data)
-            elif message.type is other:
-                kind = "text" if self.codec.text else "binary"
-                self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
-                return
-            elif message.type is WSMsgType.PONG:
-                self.takes_control_frame()
-            else:
-                self._broken = message.type is WSMsgType.ERROR
-                return
-            if self._turn.is_over():
-                await asyncio.sleep(0)
-            if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
-                self._blocked = True
-                await self.outbox.room(_REPLIES_SHARE)
-                self._blocked = False
+                    self._turn.begin()
+                self._pinged_at = None
+                if message.type is self._wanted:
+                    wait = self._take_data(message.data, take)
+                    if wait is not None:
+                        pause()
+                        await wait
+                elif not await self._take_other(message):
+                    return
+                if self._turn.is_over():
+                    pause()
+                    await asyncio.sleep(0)
+                    self._turn.begin()
+                if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                    pause()
+                    self._blocked = True
+                    await self.outbox.room(_REPLIES_SHARE)
+                    self._blocked = False
+        finally:
+            pause()
+
+    def _take_data(self, frame: bytes, take: Callable[[bytes], Awaitable[None] | None]) -> Awaitable[None] | None:
+        if self.deaf or self.serving.connections.draining:
+            return None
+        if self.codec.text and not (frame.isascii() or is_utf8(frame)):
+            self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+            return None
+        return take(frame)
+
+    async def _take_other(self, message: Received) -> bool:
+        """Handle a message that is no data frame of the right kind. Return whether to read on."""
+        if message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
+            if self.takes_control_frame() and message.type is WSMsgType.PING:
+                await self._ws.pong(message.data)
+            return True
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            kind = "text" if self.codec.text else "binary"
+            self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
+        else:
+            self._broken = message.type is WSMsgType.ERROR
+        return False
 
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""
@@ -254,22 +280,8 @@ class Connection:
         if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._hang_up()
+                    await hang_up(self.request, broken=self._broken)
         self.abort()
-
-    async def _hang_up(self) -> None:
-        """Close the transport once everything is written. Return when it is gone."""
-        transport = self.request.transport
-        if transport is None:
-            return
-        if not self._broken:
-            transport.close()
-        elif transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
-        pause = 0.0
-        while self.request.transport is not None:
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_POLL_SECONDS, pause * 2 + 0.001)
 
     async def finish(self) -> None:
         """Close the connection and wait until nothing of it is left. The handler's last step."""

@@ -18,13 +18,15 @@ class Turn:
         self._spent = self._began = 0.0
 
     def begin(self) -> None:
-        """Note that a frame is about to be handled."""
+        """Note that frames are about to be handled, after a wait."""
         self._began = self._clock()
 
     def is_over(self) -> bool:
         """Return whether the turn is over, and begin the next one if so. To be called after each frame."""
+        now = self._clock()
         self._frames += 1
-        self._spent += self._clock() - self._began
+        self._spent += now - self._began
+        self._began = now
         if 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent:
             self._frames, self._spent = 0, 0.0
             return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -26,8 +27,10 @@ from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.protocol.messages import (
     Ack,
     AckItem,
+    BadEvent,
     Complete,
     Completed,
+    EventIn,
     Nack,
     NackItem,
     Opened,
@@ -76,6 +79,10 @@ class PublisherConnection(GuestConnection):
         self._owed = 0.0
         """Seconds to leave the socket unread, to keep to the rate of events."""
         self._room: asyncio.Future[None] | None = None
+        self._gathered: list[EventIn | BadEvent] = []
+        """Events of frames that arrived together, which the session does not have yet. Empty during every await."""
+        self._gathered_bytes = 0
+        self._taken_at = 0.0
 
     # Called by the session
 
@@ -158,35 +165,62 @@ class PublisherConnection(GuestConnection):
         if self._signals is not None:
             self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
         self.send(opened)
-        async for frame in self.frames():
-            try:
-                command = self.codec.decode_publisher(frame, self.limits)
-                self.bad_in_a_row = 0
-                if type(command) is Auth:
-                    await self.renew(command.token)
-                else:
-                    self._handle(live, command, len(frame))
-            except TurnwireError as error:
-                self.refuse(error)
-            self.serving.frame_received()
-            if self._is_full:
-                await self._wait_for_room()
-            if self._owed > 0:
-                await self._wait_for_rate()
+        await self.read(partial(self._take, live), partial(self._pass_on, live))
 
-    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> None:
+    def _take(self, live: LiveSession, frame: bytes) -> Awaitable[None] | None:
+        """Handle a frame. Return what to wait for before the next one is read."""
+        self.serving.frame_received()
+        try:
+            command = self.codec.decode_publisher(frame, self.limits)
+            self.bad_in_a_row = 0
+            if type(command) is Batch:
+                self._gather(live, command.events, len(frame))
+            elif type(command) is Auth:
+                return self._renew(command.token)
+            else:
+                self._pass_on(live)
+                self._handle(live, command)
+        except TurnwireError as error:
+            self.refuse(error)
+        if self._is_full:
+            return self._wait_for_room()
+        return self._wait_for_rate() if self._owed > 0 else None
+
+    async def _renew(self, token: str) -> None:
+        try:
+            await self.renew(token)
+        except TurnwireError as error:
+            self.refuse(error)
+
+    def _gather(self, live: LiveSession, events: list[EventIn | BadEvent], size: int) -> None:
+        """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
+        if self._completing:
+            return  # after `complete` the rest is ignored, so that what waits stays bounded
+        self._in_flight += len(events)
+        self._in_flight_bytes += size
+        if self._events is not None:
+            self._owed = self._events.spend(self.serving.clock(), len(events))
+        if not self._gathered:
+            self._taken_at = self.serving.clock()
+        self._gathered += events
+        self._gathered_bytes += size
+        if len(self._gathered) >= self.limits.batch_events or self._gathered_bytes >= self.limits.frame_bytes:
+            self._pass_on(live)
+
+    def _pass_on(self, live: LiveSession) -> None:
+        """Submit the events that have been gathered."""
+        if self._gathered:
+            events, self._gathered = self._gathered, []
+            size, self._gathered_bytes = self._gathered_bytes, 0
+            live.submit(AppendItem(events, size, utc_now(), self, taken_at=self._taken_at))
+
+    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch) -> None:
         match command:
             case Ping():
                 if self.takes_command():
                     self.answer_ping(command)
             case _ if self._completing:
-                pass  # after `complete` the rest is ignored, so that what waits stays bounded
-            case Batch():
-                self._in_flight += len(command.events)
-                self._in_flight_bytes += size
-                if self._events is not None:
-                    self._owed = self._events.spend(self.serving.clock(), len(command.events))
-                live.submit(AppendItem(command.events, size, utc_now(), self, taken_at=self.serving.clock()))
+                pass
             case Signal():
                 self._signal(live, SignalItem(self, command.key, command.payload))
             case Accept():

@@ -122,19 +122,21 @@ class SubscriberConnection(GuestConnection):
 
     async def run(self) -> None:
         """Serve the socket until it closes."""
-        async for frame in self.frames():
-            try:
-                command = self.codec.decode_subscriber(frame, self.limits)
-                self.bad_in_a_row = 0
-                if type(command) is Auth:
-                    await self.renew(command.token)
-                elif self.takes_command():
-                    await self._handle(command)
-            except TooManyContainers as error:
-                self.refuse(error)
-            except TurnwireError as error:
-                self.refuse(error, self.codec.ref_of(frame, self.limits))
-            self.serving.frame_received()
+        await self.read(self._take)
+
+    async def _take(self, frame: bytes) -> None:
+        try:
+            command = self.codec.decode_subscriber(frame, self.limits)
+            self.bad_in_a_row = 0
+            if type(command) is Auth:
+                await self.renew(command.token)
+            elif self.takes_command():
+                await self._handle(command)
+        except TooManyContainers as error:
+            self.refuse(error)
+        except TurnwireError as error:
+            self.refuse(error, self.codec.ref_of(frame, self.limits))
+        self.serving.frame_received()
 
     def is_allowed(self) -> bool:
         principal = self.guest.principal
