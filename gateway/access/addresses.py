@@ -28,7 +28,7 @@ class ClientAddresses:
         """
         address = _parse_peer(peer)
         if not self._trusts(address):
-            return _counted(address)
+            return _counted_peer(peer)
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]
         for hop in reversed(hops):
             found = _parse_hop(hop)
@@ -61,6 +61,11 @@ def _parse(text: str) -> _Address | None:
 def _parse_peer(text: str) -> _Address | None:
     """Return the address of a socket. The requests of a connection all ask for the same one."""
     return _parse(text)
+
+
+@lru_cache(maxsize=1024)
+def _counted_peer(text: str) -> str:
+    return _counted(_parse_peer(text))
 
 
 def _parse_hop(text: str) -> _Address | None:
