@@ -140,7 +140,7 @@ class Collection:
         result: Deleted = await self._line.write(steps, bulk=False)
         return result
 
-    async def create_index(self, keys: object, **options: object) -> None:
+    async def create_indexes(self, indexes: object, **options: object) -> None:
         """Do nothing: reads need no index here."""
 
     def with_options(
