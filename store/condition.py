@@ -105,6 +105,14 @@ class DatabaseCondition:
             self._told.pop(reason, None)
             _log.warning("the database no longer refuses to %s", operation)
 
+    def silence(self) -> str:
+        """Return why a ping gets no answer, as text without secrets.
+
+        While the server rejects the credentials, the driver uses it only once after each heartbeat, so that most pings
+        seem to meet a database that is away.
+        """
+        return next((reason for reason in self.refusals.values() if reason.startswith(_CREDENTIALS)), AWAY)
+
     def state(self) -> StorageState:
         """Return the state of a database that answers."""
         for operation, reason in self.refusals.items():
@@ -120,11 +128,6 @@ def refusal_of(error: BaseException) -> str | None:
         known = _REASONS.get(error.code)
         return None if known is None else f"{known} ({code_name(error.details)} {error.code})"
     return None
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why the database cannot be used, as text without secrets."""
-    return refusal_of(error) or AWAY
 
 
 def code_name(details: Any) -> str:

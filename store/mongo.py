@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
-from turnwire.store.condition import DatabaseCondition, StorageState, reason_of
+from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
@@ -158,10 +158,10 @@ class Store:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.admin.command("ping")
-        except TimeoutError as error:
-            return reason_of(error) if self._condition.answered == answered else None
+        except TimeoutError:
+            return self._condition.silence() if self._condition.answered == answered else None
         except PyMongoError as error:
-            return reason_of(error)
+            return refusal_of(error) or self._condition.silence()
         return None
 
     async def format_fault(self) -> str | None:

@@ -15,6 +15,7 @@ from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy, failure
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store import condition as store_condition
+from turnwire.store import mongo as store_mongo
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.mongo import Store
 from turnwire.store.opening.server_check import unfit
@@ -138,6 +139,22 @@ async def test_refused_reads_are_explained_to_operators_and_not_to_clients(store
     assert not (await store.state()).up
     await store.sessions.page(SessionQuery(limit=1))
     assert (await store.state()).up
+
+
+async def test_wrong_credentials_are_the_reason_although_a_ping_gets_no_answer_in_time(
+    database_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver uses a server that has rejected the credentials only after its next heartbeat."""
+    monkeypatch.setattr(store_mongo, "PING_SECONDS", 0.01)
+    store = Store.connect(database_uri.replace("@", "-wrong@", 1), database_name)
+    try:
+        with pytest.raises(StorageRefused):
+            await store.prepare()
+        state = await store.state()
+        assert not state.up
+        assert "rejects the credentials" in str(state.refusal)
+    finally:
+        await store.close()
 
 
 async def test_a_busy_database_that_answers_others_before_a_ping_is_up(
