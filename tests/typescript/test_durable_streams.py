@@ -54,6 +54,7 @@ def suite_results(path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(240)
 async def test_the_gateway_passes_every_test_of_the_conformance_suite_that_applies(
     start_gateway: StartGateway, record_property: Callable[[str, object], None]
 ) -> None:
