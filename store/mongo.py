@@ -95,6 +95,7 @@ class Store:
             embedded=embedded,
             max_waiting_bytes=max_waiting_bytes,
         )
+        self.archive = self.events.archive
         self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])

@@ -8,17 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.log.durable import Durable, time_of
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionFigures
-from turnwire.protocol.times import to_millis
+from turnwire.protocol.talk.percentiles import LONG
 from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import persist
 
-LONG = 1000
-"""From this many utterances on, a pass over all of them (about 3 µs each) is made in a thread."""
 _READ_AT_END = 500
 """Events that may be read before a session ends. If more are missing, the figures are made after the end."""
 _PAUSE_FACTOR = 3
@@ -50,9 +48,9 @@ def extend_conversation(state: SessionState, durable: Durable) -> bool:
     if first > conversation.last_seq + 1:
         return False
     if last > conversation.last_seq:
-        for seq, event in durable.events:
+        for (seq, event), millis in zip(durable.events, durable.millis(), strict=True):
             try:
-                conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+                conversation.take(seq, event.type, event.payload, millis)
             except Exception:  # an append must not fail because of its figures
                 _log.exception("session %r: the figures leave out seq=%d", state.session_id, seq)
     return True
@@ -86,6 +84,13 @@ async def measured(conversation: Conversation, measure: Callable[[Conversation],
     if len(conversation) < LONG:
         return measure(conversation)
     return await asyncio.to_thread(measure, conversation.frozen())
+
+
+async def freshen(state: SessionState) -> None:
+    """Make the percentiles of a long conversation in a thread, if they are due, before the session is shown."""
+    conversation = state.conversation
+    if conversation is not None and conversation.due and not state.ended:
+        conversation.keep(await asyncio.to_thread(Conversation.percentiles, conversation.frozen()))
 
 
 async def read_window(log: EventLog, state: SessionState) -> Conversation:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 from turnwire.gateway.access.guests import Guest, Strikes
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.refusals import Refusal
-from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.connections.serving import Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import Limits
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
+T = TypeVar("T")
+
+LARGE_FRAME: Final = 128 * 1024
+"""A longer frame is decoded in a thread, which costs 0.1 ms: it may take long, and a decoder cannot pause."""
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Sent as the expiry of a credential that never expires."""
 
 
 class GuestConnection(Connection):
     """A connection with authentication and rate limits. Neither is checked for each event."""
+
+    __slots__ = ("_commands", "_control", "bad_in_a_row", "guest")
 
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
@@ -36,11 +46,18 @@ class GuestConnection(Connection):
     def is_allowed(self) -> bool:
         """Return whether the principal's current rights allow this connection and everything it is used for."""
 
+    async def decoded(self, decode: Callable[[bytes, Limits], T], frame: bytes) -> T:
+        """Return what `decode` makes of a frame. Raises TurnwireError."""
+        if len(frame) <= LARGE_FRAME:
+            return decode(frame, self.limits)
+        return await asyncio.to_thread(decode, frame, self.limits)
+
     # Bad messages
 
     def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
         """Answer a bad frame with an error, and close after too many of them in a row."""
         self.bad_in_a_row += 1
+        self._turn.waste()
         most = self._config.max_bad_messages
         self.send_error(error, ref)
         self.guest.refused(error, self.request.path)
@@ -72,6 +89,7 @@ class GuestConnection(Connection):
     def check_alive(self, now: float) -> None:
         super().check_alive(now)
         if self.guest.may_expire and self.closing is None:
+            self.look_at = 0.0  # the next time, too
             self._check_expiry()
 
     def _check_expiry(self) -> None:
@@ -99,16 +117,25 @@ class GuestConnection(Connection):
         except StorageUnavailable:
             pass  # the rights stay as they are known
         else:
+            self.look_at = 0.0
             if changed and not self.is_allowed():
                 self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
         """Continue with another token. Raises Refusal, StorageUnavailable; then the connection goes on as before."""
         await self.guest.renew(token)
+        self.look_at = 0.0
         if not self.is_allowed():
             self.close(CloseCode.FORBIDDEN, "the new token does not allow this")
         elif not self.deaf:
             self.send(Authenticated(self._expires_at()))
+
+    async def renew_or_refuse(self, token: str) -> None:
+        """Continue with another token, or say why not."""
+        try:
+            await self.renew(token)
+        except TurnwireError as error:
+            self.refuse(error)
 
     async def finish(self) -> None:
         try:

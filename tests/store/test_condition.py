@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.store.test_event_log import append
 from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy, failure
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
+from turnwire.store import condition as store_condition
+from turnwire.store.condition import DatabaseCondition
 from turnwire.store.mongo import Store
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.sessions import SessionQuery
@@ -109,6 +112,21 @@ async def test_refused_writes_are_reported_and_stored_once_the_database_is_mende
         async with asyncio.timeout(5):
             assert await waiting == 1
     assert (await forged.state()).up
+
+
+def test_a_refusal_is_logged_at_once_and_each_minute_while_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(store_condition, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    condition = DatabaseCondition()
+    for after, lines in ((0, 1), (30, 1), (29, 1), (1, 2), (59, 2), (61, 3)):
+        clock.now += after
+        condition.refused("store events", "no permission")
+        assert len(caplog.records) == lines
+    condition.well("store events")
+    condition.refused("store events", "no permission")  # a new one, whenever the last was told
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3 + ["WARNING", "ERROR"]
 
 
 async def test_refused_reads_are_explained_to_operators_and_not_to_clients(store: Store, database_uri: str) -> None:

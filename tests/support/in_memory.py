@@ -39,6 +39,7 @@ from turnwire.protocol.messages import (
     Session,
 )
 from turnwire.store import digests
+from turnwire.store.archive import marks
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
@@ -283,5 +284,5 @@ async def pass_time(seconds: float) -> None:
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
     """Digest pages that hold few events."""
-    for module in (rules, known_log, digests):
+    for module in (rules, known_log, digests, marks):
         patch.setattr(module, "DIGEST_PAGE", size)
