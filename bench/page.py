@@ -37,7 +37,7 @@ SCROLL = """async ([last, step]) => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
   for (let still = 0; still < 2000; still += 1) {
     const [before, began] = [seen.size, performance.now()];
-    for (const link of list.querySelectorAll("[data-call]")) seen.add(link.dataset.call);
+    for (const link of list.querySelectorAll('[data-call^="call-"]')) seen.add(link.dataset.call);
     if (seen.has(last)) break;
     if (seen.size > before) still = 0;
     if (!list.querySelector(".gap")) list.scrollTop += step;
@@ -102,7 +102,8 @@ async def watch(page: Page, tools: CDPSession, url: str, live: int) -> None:
     async with asyncio.TaskGroup() as bots:
         for number in range(live):
             bots.create_task(call(number))
-        await expect(page.locator(".count strong")).to_have_text(str(live), timeout=_PATIENCE_MS)
+        counted = "live => Number(document.querySelector('.count strong').textContent.replace(/\\D/g, '')) >= live"
+        await page.wait_for_function(counted, arg=live, timeout=_PATIENCE_MS)
         before, began = await figures(tools), time.perf_counter()
         await asyncio.sleep(_WATCHED)
         after, took = await figures(tools), time.perf_counter() - began

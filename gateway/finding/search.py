@@ -1,4 +1,4 @@
-"""The search of one gateway: fed after the commits, asked by REST. SQLite runs in two separate threads."""
+"""The search of one gateway: fed after the commits, asked by REST. SQLite runs in separate threads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.gathering import Gathering, text_in
+from turnwire.gateway.finding.reader import Reader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
@@ -24,7 +25,7 @@ from turnwire.store.archive.manifest import ArchiveDamaged
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
-from turnwire.store.search.finder import Count, Finder, Found
+from turnwire.store.search.finder import Count, Found
 from turnwire.store.search.ordered_pages import ordered_page as page_in_order
 from turnwire.store.search.sums import Sums, SumsQuery
 from turnwire.store.search.sums import sums as sums_of
@@ -66,9 +67,10 @@ class Search:
         self._store = store
         self._path = path
         self._catalog: Catalog | None = None
-        self._finder: Finder | None = None
         self._writing = ThreadPoolExecutor(1, "search-write")
-        self._reading = ThreadPoolExecutor(1, "search-read")
+        self._pages = Reader(path, "search-read")
+        self._sums = Reader(path, "search-sums")
+        """Of its own: sums over a month of calls take seconds."""
         self._flushed = asyncio.Lock()
         self._warned = False
         self._shared = shared
@@ -86,7 +88,7 @@ class Search:
 
     async def page(self, query: SessionQuery) -> Found:
         """Raises sqlite3.Error."""
-        return await self._read(lambda finder: finder.page(query))
+        return await self._pages.ask(lambda finder: finder.page(query))
 
     async def ordered_page(self, query: SessionQuery) -> list[str] | None:
         """Return the ids of a page of all stored sessions, in the order of the database.
@@ -99,23 +101,17 @@ class Search:
         if self._unwritten:
             return None
         try:
-            return await self._read(lambda finder: page_in_order(finder.connection, query))
+            return await self._pages.ask(lambda finder: page_in_order(finder.connection, query))
         except sqlite3.Error:
             return None
 
     async def count(self, query: SessionQuery, up_to: int) -> Count:
         """Raises sqlite3.Error."""
-        return await self._read(lambda finder: finder.count(query, up_to))
+        return await self._pages.ask(lambda finder: finder.count(query, up_to))
 
     async def sums(self, query: SumsQuery) -> Sums:
         """Raises sqlite3.Error."""
-        return await self._read(lambda finder: sums_of(finder.connection, query))
-
-    async def _read(self, ask: Callable[[Finder], T]) -> T:
-        finder = self._finder
-        if finder is None:
-            raise sqlite3.OperationalError("the search is not open")
-        return await asyncio.get_running_loop().run_in_executor(self._reading, ask, finder)
+        return await self._sums.ask(lambda finder: sums_of(finder.connection, query))
 
     # --- fed ---------------------------------------------------------------------------------------------------------
 
@@ -163,8 +159,8 @@ class Search:
     async def _open(self) -> None:
         if self._catalog is None:
             self._catalog = await self._write(lambda: Catalog(self._path))
-            loop = asyncio.get_running_loop()
-            self._finder = await loop.run_in_executor(self._reading, Finder, self._path)
+            await self._pages.open()
+            await self._sums.open()
 
     async def _keep_up(self) -> None:
         catalog = self._catalog
@@ -289,9 +285,9 @@ class Search:
         """Write what is left, and close the file."""
         await self.flush()
         self.ready = False
-        loop = asyncio.get_running_loop()
-        for executor, part in ((self._reading, self._finder), (self._writing, self._catalog)):
-            if part is not None:
-                await loop.run_in_executor(executor, part.close)
-            executor.shutdown(wait=False)
-        self._catalog = self._finder = None
+        await self._pages.close()
+        await self._sums.close()
+        if self._catalog is not None:
+            await self._write(self._catalog.close)
+            self._catalog = None
+        self._writing.shutdown(wait=False)

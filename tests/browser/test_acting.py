@@ -25,6 +25,31 @@ def token_for(scope: str, sessions: Sequence[str] = ("*",)) -> str:
     return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
 
 
+@pytest.mark.parametrize(
+    ("scope", "sessions", "pages"),
+    [
+        ("session:read session:list", ["call-*"], ["Calls", "API"]),
+        ("session:read session:list metrics", ["*"], ["Calls", "Boards", "Gateway", "API"]),
+    ],
+)
+async def test_pages_that_the_token_does_not_open_are_not_offered(
+    gateway: Gateway, open_page: OpenPage, scope: str, sessions: list[str], pages: list[str]
+) -> None:
+    page = await open_page(f"{gateway.url}/#token={token_for(scope, sessions)}")
+    await expect(page.get_by_label("Pages").get_by_role("link")).to_have_text(pages)
+
+
+async def test_a_token_that_does_not_list_calls_is_told_that_it_opens_them_by_their_links(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await gateway.create("call-1")
+    page = await open_page(f"{gateway.url}/#token={token_for('session:read', ['call-1'])}")
+    await expect(page.get_by_role("heading")).to_have_text("This token does not list calls")
+    await check_access(page)
+    await page.goto(f"{gateway.url}/#/s/call-1")
+    await expect(page.get_by_role("heading", name="call-1")).to_be_visible()
+
+
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROWEST, "dark")], ids=["1440", "360"])
 async def test_a_bot_is_whispered_to_and_ends_its_call_when_asked_from_the_page(
     gateway: Gateway, open_page: OpenPage, size: dict[str, int], scheme: str

@@ -74,4 +74,4 @@ async def test_a_board_by_bot_leads_to_the_bots_calls_and_to_those_that_failed(
 async def test_boards_are_not_offered_with_a_token_for_some_sessions(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(f"{gateway.url}/#token={token_for('session:list', ['call-*'])}")
     await expect(page.locator(".connection")).to_have_text("LIVE")
-    assert await page.get_by_label("Pages").get_by_role("link").all_inner_texts() == ["Calls", "Gateway", "API"]
+    assert await page.get_by_label("Pages").get_by_role("link").all_inner_texts() == ["Calls", "API"]

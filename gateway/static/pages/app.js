@@ -30,7 +30,7 @@ function App() {
       <nav aria-label="Pages">
         <a href=${route.calls} aria-current=${OTHERS.includes(page) ? null : "page"}>Calls</a>
         ${credential.coversAll && html`<a href="#/boards" aria-current=${page === "boards" ? "page" : null}>Boards</a>`}
-        <a href="#/gateway" aria-current=${page === "gateway" ? "page" : null}>Gateway</a>
+        ${credential.may("metrics") && html`<a href="#/gateway" aria-current=${page === "gateway" ? "page" : null}>Gateway</a>`}
         <a href="docs">API</a>
       </nav>
       <${ConnectionState} />

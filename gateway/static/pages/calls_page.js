@@ -1,16 +1,22 @@
 // The page with the list of calls: those that need attention, those that are live, those that have ended.
 
+import { credential } from "../data/credential.js";
 import { features } from "../data/features.js";
 import { wantsPast } from "../data/filter.js";
 import { listItems, liveGroups, pastItems } from "../data/list_items.js";
 import { clockOffset } from "../data/rest.js";
 import { route } from "../data/route.js";
 import { CallTable } from "../parts/call_table.js";
-import { NoCalls, NothingFound } from "../parts/empty.js";
+import { NoCalls, NothingFound, NotListed } from "../parts/empty.js";
 import { Filters } from "../parts/filters.js";
 import { html, useClock, useEffect, useObservable, useRef, useState, useTitle } from "../parts/view.js";
 
 export function CallsPage({ calls, values }) {
+  if (credential.may("session:list")) return html`<${Listed} calls=${calls} values=${values} />`;
+  return html`<main class="calls"><${NotListed} /></main>`;
+}
+
+function Listed({ calls, values }) {
   const { live, past } = calls;
   useObservable(live);
   useObservable(past);

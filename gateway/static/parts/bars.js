@@ -8,14 +8,19 @@ import { html, NARROW, useMedia, useMemo, useRef } from "./view.js";
 const MOST_BARS = 30;
 const LABEL_PX = 44;
 const CHARACTER_PX = 6.5;
+const BETWEEN_PX = 8;
 const INCREMENTS = [1, 2, 5, 10, 20, 50, 100];
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 
 const percent = (value) => `${Math.round(value * 10) / 10} %`;
 const failedPercent = ({ calls, failed }) => (calls > 0 ? (100 * failed) / calls : null);
 
-/** The share of calls that failed, as text. */
-export const share = (group) => (group.calls > 0 ? percent(failedPercent(group)) : "–");
+/** The share of calls that failed, as text. Few of many are not none. */
+export function share(group) {
+  if (group.calls === 0) return "–";
+  const failed = failedPercent(group);
+  return failed > 0 && failed < 0.1 ? "< 0.1 %" : percent(failed);
+}
 
 /** The name of a group. */
 export const nameOf = (by, key) => (key === null ? "none" : by === "day" ? DAY.format(new Date(key)) : key);
@@ -53,7 +58,7 @@ function Panel({ plot, by, groups, onOver, onPick }) {
   );
   const label = (tick, px) => {
     const group = latest.current.groups[tick];
-    return group ? lineOf(nameOf(by, group.key), Math.floor(px / CHARACTER_PX)) : "";
+    return group ? lineOf(nameOf(by, group.key), Math.floor((px - BETWEEN_PX) / CHARACTER_PX)) : "";
   };
   const options = (uPlot) => ({
     height: narrow ? 150 : 200,

@@ -38,3 +38,11 @@ export function NothingFound({ clear }) {
     <p><button type="button" onClick=${clear}>Clear the filters</button></p>
   </section>`;
 }
+
+/** For a token that reads calls and does not list them. */
+export function NotListed() {
+  return html`<section class="empty">
+    <h2>This token does not list calls</h2>
+    <p>It opens the calls that it covers, by their links.</p>
+  </section>`;
+}

@@ -11,7 +11,7 @@ const STATUSES = {
   completed: "Completed",
   failed: "Failed",
 };
-const WITHOUT = { "": "Any", bot: "Without a bot", endReason: "Without an end reason" };
+const WITHOUT = { "": "–", bot: "a bot", endReason: "an end reason" };
 const MORE = ["from", "to", "endReason", "bot", "without", "errors", "slower"];
 
 /** An input that may differ from the address while the user types into it. */
@@ -68,9 +68,9 @@ export function Filters({ values, change, languages, live, urgent }) {
         ${can("bot") && html`<label>Bot <${Typed} value=${values.bot} change=${(bot) => change({ bot })} /></label>`}
         ${
           can("without") &&
-          html`<select aria-label="Without" value=${values.without} onChange=${set("without")}>
+          html`<span class="pair"><span aria-hidden="true">Without</span> <select aria-label="Without" value=${values.without} onChange=${set("without")}>
           ${Object.entries(WITHOUT).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}
-        </select>`
+        </select></span>`
         }
         ${can("slower") && html`<label>p95 over <${Typed} type="number" min="0" step="0.1" value=${values.slower} change=${(slower) => change({ slower })} /> s</label>`}
         ${can("errors") && html`<label><input type="checkbox" checked=${Boolean(values.errors)} onChange=${(event) => change({ errors: event.currentTarget.checked ? "1" : "" })} /> with errors</label>`}

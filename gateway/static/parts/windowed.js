@@ -49,10 +49,10 @@ class Heights {
     return this.#measured.get(item.key) ?? this.estimate(item);
   }
 
-  /** Note a measured height. Returns whether it is new. */
-  measured(key, height) {
-    if (height === 0 || this.#measured.get(key) === height) return false;
-    this.#measured.set(key, height);
+  /** Note a measured height. Returns whether it is new. Nothing is kept of an item that is as high as estimated. */
+  measured(item, height) {
+    if (height === 0 || this.of(item) === height) return false;
+    this.#measured.set(item.key, height);
     return true;
   }
 }
@@ -152,7 +152,7 @@ function useMeasuring(scroller, known, heights, items, offsets, changed) {
     for (const child of element.firstElementChild.children) {
       const index = Number(child.dataset.index);
       const before = heights.of(items[index]);
-      if (!heights.measured(items[index].key, child.offsetHeight)) continue;
+      if (!heights.measured(items[index], child.offsetHeight)) continue;
       news = true;
       if (offsets[index] + before <= top) above += child.offsetHeight - before;
     }
