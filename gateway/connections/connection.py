@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
-from msgspec import Struct
 
 from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
-from turnwire.gateway.config import Config
+from turnwire.gateway.connections.closing import hang_up, retrieve
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
-from turnwire.gateway.connections.open_connections import Kind, OpenConnections
+from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
@@ -22,26 +22,40 @@ from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
-_LONGEST_POLL_SECONDS = 0.05
 _MAX_REASON_BYTES = 120
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
 _PING_FRAME = b"\x89\x00"
 
 
-class Serving(Struct, frozen=True):
-    """What all connections of a gateway share."""
-
-    config: Config
-    connections: OpenConnections
-    clock: Callable[[], float]
-    """The loop's clock."""
-    frame_received: Callable[[], None]
-    """Called for each frame that was read."""
-
-
 class Connection:
-    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it."""
+    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it.
+
+    Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_broken",
+        "_close_received",
+        "_close_when_open",
+        "_closed_with",
+        "_config",
+        "_next_ping",
+        "_outbox",
+        "_pinged_at",
+        "_turn",
+        "_unread_until_now",
+        "_ws",
+        "closing",
+        "codec",
+        "deaf",
+        "limits",
+        "look_at",
+        "paused",
+        "request",
+        "serving",
+    )
 
     kind: Kind
     patient = False
@@ -68,11 +82,13 @@ class Connection:
         )
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
-        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
+        self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
         """Whether something invalid or too large was received. The rest of the stream is not read."""
+        self.look_at = 0.0
+        """When `check_alive` has something to do. Until then it need not be called."""
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self._pinged_at: float | None = None
         self._unread_until_now = False
@@ -139,6 +155,7 @@ class Connection:
         self.send(Error(error.code, error.message, error.retryable, ref))
 
     def answer_ping(self, ping: Ping) -> None:
+        self._turn.waste()
         self.send(Pong(ping.ref))
 
     def goaway(self, reason: str, after: float) -> None:
@@ -171,6 +188,7 @@ class Connection:
                         return
                     yield message.data
             elif message.type is WSMsgType.PING:
+                self._turn.waste()
                 if self.takes_control_frame():
                     await self._ws.pong(message.data)
             elif message.type is other:
@@ -178,29 +196,31 @@ class Connection:
                 self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
                 return
             elif message.type is WSMsgType.PONG:
+                self._turn.waste()
                 self.takes_control_frame()
             else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
             if self._turn.is_over():
-                await asyncio.sleep(0)
+                await self._wait_for_turn()
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
                 self._blocked = True
                 await self.outbox.room(_REPLIES_SHARE)
                 self._blocked = False
+
+    async def _wait_for_turn(self) -> None:
+        self.paused = True
+        await self._turn.next()
+        self.paused = False
 
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""
         if self.closing is not None:
             return
         if self._pinged_at is None:
+            self.look_at = self._next_ping
             if now >= self._next_ping:
-                self._next_ping = now + self._config.ping_interval
-                self._pinged_at = now
-                self._unread_until_now = False
-                transport = self.request.transport
-                if transport is not None and not transport.is_closing():
-                    transport.write(_PING_FRAME)
+                self._ping(now)
             return
         slow = self._blocked or (self.patient and self.outbox.unread)
         if self.paused or (self._unread_until_now and not slow):
@@ -209,6 +229,15 @@ class Connection:
         allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
         if now - self._pinged_at > allowed:
             self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
+
+    def _ping(self, now: float) -> None:
+        self._next_ping = now + self._config.ping_interval
+        self._pinged_at = now
+        self._unread_until_now = False
+        self.look_at = 0.0  # until the pong has come
+        transport = self.request.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(_PING_FRAME)
 
     # --- closing -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +249,7 @@ class Connection:
             if not self._close_received:
                 self._closed_with = code
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
-            self.closing.add_done_callback(_retrieve)
+            self.closing.add_done_callback(retrieve)
 
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
@@ -254,22 +283,8 @@ class Connection:
         if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._hang_up()
+                    await hang_up(self.request, broken=self._broken)
         self.abort()
-
-    async def _hang_up(self) -> None:
-        """Close the transport once everything is written. Return when it is gone."""
-        transport = self.request.transport
-        if transport is None:
-            return
-        if not self._broken:
-            transport.close()
-        elif transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
-        pause = 0.0
-        while self.request.transport is not None:
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_POLL_SECONDS, pause * 2 + 0.001)
 
     async def finish(self) -> None:
         """Close the connection and wait until nothing of it is left. The handler's last step."""
@@ -280,8 +295,3 @@ class Connection:
             await asyncio.wait([self.closing])
         finally:
             self.serving.connections.connections.discard(self)
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()

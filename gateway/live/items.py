@@ -99,6 +99,8 @@ class ClaimItem(Struct, eq=False):
     done: asyncio.Future[Opened]
     created: bool = False
     """Whether the session was created for this publisher, with epoch 1."""
+    traceparent: str | None = None
+    """The trace of the bot that asks for it, if traces are kept."""
 
 
 class EraseItem(Struct, eq=False):

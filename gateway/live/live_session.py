@@ -68,7 +68,7 @@ class LiveSession:
         self.state = SessionState(record, context.clock())
         self._holds = 0
         self._inbox = Inbox()
-        self._task = OnDemandTask(self._work)
+        self._task = OnDemandTask(self._work, context.task_context(self.state))
         if record.ended_at is not None:
             begin_grace(self.state, record.ended_at, context.end_grace)
 
@@ -114,7 +114,10 @@ class LiveSession:
         """Note that the publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = state.interims = None
+            state.publisher = None
+            if state.interims is not None:
+                state.hush()
+                self._context.observer.silenced(state, publisher.epoch)
             state.last_active = state.last_used = self._context.clock()
             held = self._context.shared_database and not state.ended
             if held or state.commands is not None or state.record.commands is not None:

@@ -178,19 +178,29 @@ class SessionState:
             self.grace_timer.cancel()
             self.grace_timer = None
 
-    def signalled(self, key: str, payload: JsonObject) -> None:
-        """Keep a signal that a watcher who joins later must be shown."""
+    def signalled(self, key: str, payload: JsonObject, epoch: int) -> None:
+        """Keep a signal that a watcher who joins later must be shown, from the publisher of this epoch."""
+        self.hush(epoch)
         if self.interims is None:
-            self.interims = Interims()
-        self.interims.keep(key, payload)
+            self.interims = Interims(epoch)
+        if self.interims.epoch == epoch:
+            self.interims.keep(key, payload)
 
-    def claim(self, epoch: int, holder: str | None) -> None:
-        """Note the epoch that the store has given to a publisher of this holder here."""
+    def hush(self, before: int | None = None) -> None:
+        """Forget what is being said by publishers of epochs before this one, or by any."""
+        if self.interims is not None and (before is None or self.interims.epoch < before):
+            self.interims = None
+
+    def claim(self, epoch: int, holder: str | None, traceparent: str | None = None) -> None:
+        """Note the epoch that the store has given to a publisher of this holder here, and the trace it has named."""
         self.record.epoch, self.record.commands, self.record.holder = epoch, None, holder
+        self.record.traceparent = traceparent or self.record.traceparent
+        self.hush(epoch)
 
     def fence(self, epoch: int) -> Sender | None:
         """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
-        self.record.epoch, self.record.commands, self.interims = epoch, None, None
+        self.record.epoch, self.record.commands = epoch, None
+        self.hush(epoch)
         publisher, self.publisher = self.publisher, None
         return publisher
 
@@ -245,7 +255,7 @@ class SessionState:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         if stored.epoch >= self.record.epoch:
-            self.record.holder = stored.holder
+            self.record.holder, self.record.traceparent = stored.holder, stored.traceparent
         if stored.figures is not None:
             self.record.figures = stored.figures
         if stored.amended > self.record.amended:

@@ -11,17 +11,22 @@ from aiohttp import web
 from turnwire.gateway.access.guests import Guest, Strikes
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.refusals import Refusal
-from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.connections.serving import Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
+LARGE_FRAME: Final = 128 * 1024
+"""A longer frame is decoded in a thread, which costs 0.1 ms: it may take long, and a decoder cannot pause."""
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Sent as the expiry of a credential that never expires."""
 
 
 class GuestConnection(Connection):
     """A connection with authentication and rate limits. Neither is checked for each event."""
+
+    __slots__ = ("_commands", "_control", "bad_in_a_row", "guest")
 
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
@@ -41,6 +46,7 @@ class GuestConnection(Connection):
     def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
         """Answer a bad frame with an error, and close after too many of them in a row."""
         self.bad_in_a_row += 1
+        self._turn.waste()
         most = self._config.max_bad_messages
         self.send_error(error, ref)
         self.guest.refused(error, self.request.path)
@@ -72,6 +78,7 @@ class GuestConnection(Connection):
     def check_alive(self, now: float) -> None:
         super().check_alive(now)
         if self.guest.may_expire and self.closing is None:
+            self.look_at = 0.0  # the next time, too
             self._check_expiry()
 
     def _check_expiry(self) -> None:
@@ -99,12 +106,14 @@ class GuestConnection(Connection):
         except StorageUnavailable:
             pass  # the rights stay as they are known
         else:
+            self.look_at = 0.0
             if changed and not self.is_allowed():
                 self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
         """Continue with another token. Raises Refusal, StorageUnavailable; then the connection goes on as before."""
         await self.guest.renew(token)
+        self.look_at = 0.0
         if not self.is_allowed():
             self.close(CloseCode.FORBIDDEN, "the new token does not allow this")
         elif not self.deaf:

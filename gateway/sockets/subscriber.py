@@ -12,12 +12,12 @@ from msgspec import Struct
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
-from turnwire.gateway.sockets.guest_connection import GuestConnection
+from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
@@ -108,6 +108,8 @@ Lagging = SessionSubscription | FeedSubscription
 class SubscriberConnection(GuestConnection):
     """A connection that watches sessions and the feed. Owns its subscriptions."""
 
+    __slots__ = ("_asked_commands", "_lagging", "_max_subscriptions", "_pump", "_subscriptions", "parts")
+
     kind = "subscriber"
     patient = True
 
@@ -116,7 +118,8 @@ class SubscriberConnection(GuestConnection):
         self.parts = parts
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
-        self._asked_commands = AskedCommands(serving.config, parts.requests, parts.watching, send=self.send)
+        self._asked_commands: AskedCommands | None = None
+        """Made when first needed: most subscribers only watch."""
         self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
@@ -124,7 +127,10 @@ class SubscriberConnection(GuestConnection):
         """Serve the socket until it closes."""
         async for frame in self.frames():
             try:
-                command = self.codec.decode_subscriber(frame, self.limits)
+                if len(frame) <= LARGE_FRAME:
+                    command = self.codec.decode_subscriber(frame, self.limits)
+                else:
+                    command = await asyncio.to_thread(self.codec.decode_subscriber, frame, self.limits)
                 self.bad_in_a_row = 0
                 if type(command) is Auth:
                     await self.renew(command.token)
@@ -156,6 +162,9 @@ class SubscriberConnection(GuestConnection):
             case SendCommand():
                 principal = self.guest.principal
                 principal.require(Scope.COMMAND, command.session_id)
+                if self._asked_commands is None:
+                    parts = self.parts
+                    self._asked_commands = AskedCommands(self._config, parts.requests, parts.watching, send=self.send)
                 await self._asked_commands.ask(command, principal.known_as)
             case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
@@ -255,13 +264,16 @@ class SubscriberConnection(GuestConnection):
                     return
                 if not subscription.behind:
                     self._lagging.pop(subscription, None)
+                else:
+                    await self.serving.turns.next()
 
     async def finish(self) -> None:
         self._pump.cancel()
         for subscription in self._subscriptions.values():
             subscription.close()
         self._subscriptions.clear()
-        self._asked_commands.close()
+        if self._asked_commands is not None:
+            self._asked_commands.close()
         self._lagging.clear()
         await super().finish()
 
