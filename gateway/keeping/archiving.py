@@ -108,6 +108,7 @@ class Archiving:
         for key in await self._objects.keys(folder):
             if is_of_life(key, record.life) and not is_of_attempt(key, mark.attempt):
                 await self._objects.delete(key)
+        await self._objects.tidy(folder)
         await self._marks.clear(record, mark)
 
     async def _pieces(self, live: LiveSession) -> AsyncIterator[Piece]:

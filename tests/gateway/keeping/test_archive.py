@@ -111,6 +111,7 @@ async def test_an_archived_call_is_read_written_to_and_erased_as_before(
 ) -> None:
     caplog.set_level(logging.INFO, "turnwire.audit")
     await check_whole_life(start_gateway, (tmp_path / "archive").as_uri())
+    assert await asyncio.to_thread(lambda: [each for each in tmp_path.rglob("*") if "old" in each.name]) == []
     rows = [json.loads(row.message) for row in caplog.records if row.name == "turnwire.audit"]
     done = [(row["audit"], row["who"]) for row in rows if row["audit"].startswith("session_")]
     assert done == [("session_archived", "retention"), ("session_erased", "anonymous")]
