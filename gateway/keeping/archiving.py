@@ -31,8 +31,9 @@ _FRAME_BYTES: Final = 256 * 1024
 _FRAME_EVENTS: Final = 1000
 _SLICE_SECONDS: Final = 0.002
 """After this time others get a turn."""
-_PAUSE: Final = 0.01
-"""Seconds between two reads of the log: acks come first."""
+_PAUSE_FACTOR: Final = 3
+"""After each read of the log, a pause of so many times as long as it took: acks come first."""
+_LONGEST_PAUSE: Final = 1.0
 _log = logging.getLogger("turnwire.keeping")
 
 
@@ -107,6 +108,7 @@ class Archiving:
         for key in await self._objects.keys(folder):
             if is_of_life(key, record.life) and not is_of_attempt(key, mark.attempt):
                 await self._objects.delete(key)
+        await self._objects.tidy(folder)
         await self._marks.clear(record, mark)
 
     async def _pieces(self, live: LiveSession) -> AsyncIterator[Piece]:
@@ -118,10 +120,12 @@ class Archiving:
         texts: list[bytes] = []
         size = begun = 0
         while seq < last:
+            asked = time.perf_counter()
             events = await self._context.store.events.read(
                 record.session_id, seq + 1, min(seq + window, last), record.life
             )
             began, window_bytes = time.perf_counter(), 0
+            pause = min(_LONGEST_PAUSE, _PAUSE_FACTOR * (began - asked))
             for event in events:
                 texts.append(event_text(event))
                 size += len(texts[-1])
@@ -135,7 +139,7 @@ class Archiving:
                     began = time.perf_counter()
             seq += len(events)
             window = next_window(len(events), window_bytes)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
         if texts:
             yield _piece(texts, first=begun == 0)
         yield Piece(b"]}\n")

@@ -83,6 +83,7 @@ class ArchivedLog:
         for key in await objects.keys(folder):
             if is_of_life(key, life):
                 await objects.delete(key)
+        await objects.tidy(folder)
         self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == (session_id, life))
 
     async def manifest(self, session_id: str, found: ArchivedSession) -> Manifest:

@@ -109,6 +109,15 @@ class Objects:
         except ArchiveMissing:
             pass
 
+    async def tidy(self, folder: str) -> None:
+        """Remove what a killed process has left of an object that it was writing, and the folder if it is empty.
+
+        Object stores do that themselves, by a rule of the bucket.
+        """
+        if self._folder is not None:
+            with self._reported():
+                await self.work(_tidy, self._folder / folder)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -167,6 +176,14 @@ def _make_durable(folder: Path, key: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _tidy(folder: Path) -> None:
+    if folder.is_dir():
+        for unfinished in folder.glob("*#*"):
+            unfinished.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _first_line(error: BaseException) -> str:

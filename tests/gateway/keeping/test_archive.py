@@ -11,12 +11,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
 from tests.gateway.rest.test_imports import bring, ndjson, past_call
 from tests.support.gateways import Gateway, Json, StartGateway, new_event
 from tests.support.processes import running_python
 from tests.support.redis import free_port
 from tests.support.sockets import subscriber
+from turnwire.cli import app
 from turnwire.commands.verify_archive import find_faults
 from turnwire.gateway.config import ConfigError
 from turnwire.gateway.keeping.archive_check import archive_check
@@ -111,6 +113,7 @@ async def test_an_archived_call_is_read_written_to_and_erased_as_before(
 ) -> None:
     caplog.set_level(logging.INFO, "turnwire.audit")
     await check_whole_life(start_gateway, (tmp_path / "archive").as_uri())
+    assert await asyncio.to_thread(lambda: [each for each in tmp_path.rglob("*") if "old" in each.name]) == []
     rows = [json.loads(row.message) for row in caplog.records if row.name == "turnwire.audit"]
     done = [(row["audit"], row["who"]) for row in rows if row["audit"].startswith("session_")]
     assert done == [("session_archived", "retention"), ("session_erased", "anonymous")]
@@ -182,6 +185,13 @@ async def test_a_damaged_archive_is_found_and_never_shown(start_gateway: StartGa
     assert (count, len(faults)) == (1, 1)
     assert "old: " in faults[0]
     assert "digest" in faults[0]
+    told = await asyncio.to_thread(
+        CliRunner().invoke,
+        app,
+        ["verify", "--archived", "--url", gateway.url],
+        env={"TURNWIRE_ARCHIVE_URL": tmp_path.as_uri(), "COLUMNS": "1000"},
+    )
+    assert (told.exit_code, "1 archived session: 1 fault" in told.stdout) == (1, True)
     (manifest,) = await asyncio.to_thread(lambda: list(tmp_path.rglob("*.json")))
     place = json.loads(manifest.read_bytes())["frames"][1]["offset"] + 20
     line.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])

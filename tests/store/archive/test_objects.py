@@ -50,6 +50,20 @@ async def test_an_object_that_may_not_finish_is_not_there(tmp_path: Path) -> Non
     objects.close()
 
 
+async def test_what_a_killed_process_left_half_written_is_removed_with_its_folder(tmp_path: Path) -> None:
+    objects = open_objects(tmp_path.as_uri())
+    for name in ("one", "two"):
+        await objects.put(f"a/{name}/line", pieces(b"x"), fine)
+        (tmp_path / "a" / name / "line#1").write_bytes(b"half of it")
+    await objects.tidy("a/one")
+    assert [path.name for path in (tmp_path / "a" / "one").iterdir()] == ["line"]
+    await objects.delete("a/two/line")
+    await objects.tidy("a/two")
+    await objects.tidy("a/two")
+    assert not (tmp_path / "a" / "two").exists()
+    objects.close()
+
+
 async def test_an_archive_that_refuses_is_unavailable_and_the_reason_is_for_the_operator(tmp_path: Path) -> None:
     objects = open_objects((tmp_path / "archive").as_uri())
     (tmp_path / "archive").rmdir()

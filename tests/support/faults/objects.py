@@ -52,6 +52,9 @@ class MemoryObjects(Objects):
         await self._ask("delete")
         self.kept.pop(key, None)
 
+    async def tidy(self, folder: str) -> None:
+        await self._ask("tidy")
+
     def close(self) -> None:
         """There is nothing to close."""
 
