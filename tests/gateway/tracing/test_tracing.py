@@ -6,7 +6,8 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.sockets import publisher
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.tracing import is_traced, tracing_of
 from turnwire.gateway.tracing.exporting import Counted, Exporting
-from turnwire.gateway.tracing.identity import add_trace_ids
+from turnwire.gateway.tracing.identity import add_trace_ids, identity_of
 from turnwire.gateway.tracing.tracing import Tracing
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -127,26 +128,51 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     assert not [span for span in collector.spans if "health" in span.name]
 
 
+@contextmanager
+def logged_ids(logger: str) -> Iterator[list[tuple[str, str]]]:
+    """The ids of the trace and the span of each line that is logged in the block."""
+    lines: list[tuple[str, str]] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        line = add_trace_ids(None, "info", {"event": record.getMessage()})
+        lines.append((str(line.get("trace_id")), str(line.get("span_id"))))
+        return False
+
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addFilter(keep)
+    try:
+        yield lines
+    finally:
+        log.removeFilter(keep)
+        log.setLevel(level)
+
+
+async def test_what_is_logged_of_a_session_has_the_ids_of_its_call(
+    start_gateway: StartGateway, collector: Collector
+) -> None:
+    gateway = await start_gateway(tracing="on")
+    session_id = await gateway.create(metadata=TRACEPARENT)
+    record = await gateway.store.sessions.load(session_id)
+    assert record is not None
+    with logged_ids("turnwire.session") as lines:
+        async with gateway.request("DELETE", f"/sessions/{session_id}") as answer:
+            assert answer.status == 204
+    assert lines == [(TRACE, f"{identity_of(record).span_id:016x}")]
+
+
 async def test_an_error_of_the_gateway_is_logged_with_the_ids_of_the_requests_span(
     start_gateway: StartGateway, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = await start_gateway(tracing="on")
-    lines: list[tuple[str, str]] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        line = add_trace_ids(None, "error", {"event": record.getMessage()})
-        lines.append((str(line.get("trace_id")), str(line.get("span_id"))))
-        return False
 
     async def broken(_session_id: str) -> None:
         raise ValueError("broken")
 
     monkeypatch.setattr(gateway.parts.requests, "view", broken)
-    logging.getLogger("turnwire").addFilter(keep)
-    try:
+    with logged_ids("turnwire") as lines:
         await gateway.refused("GET", "/sessions/s", 500, headers=TRACEPARENT)
-    finally:
-        logging.getLogger("turnwire").removeFilter(keep)
     await flush(gateway)
     span = collector.one("GET /sessions/{session_id}")
     assert lines == [(TRACE, span.span_id.hex())]
