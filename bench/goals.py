@@ -46,6 +46,13 @@ def _depth(kind: str) -> Callable[[Figures], float]:
     return _ratio(f"history.{kind}_10000_cpu_us", f"history.{kind}_100_cpu_us")
 
 
+def _longest_stop(found: Figures) -> float:
+    stops = [value for name, value in found.items() if name.startswith("stall.") and name != "stall.nothing_ms"]
+    if not stops:
+        raise KeyError("stall")
+    return max(stops)
+
+
 GOALS = [
     Goal("ingest, 1 a frame: CPU / (sink + insert at 100)", _ingest(1), 1.3, 1.0),
     Goal("ingest, 10 a frame: CPU / (sink + insert at 100)", _ingest(10), 1.3, 0.9),
@@ -80,6 +87,7 @@ GOALS = [
         "delivery at another gateway over Redis, 200/s: beyond the ack, p99",
         _figure("across_redis_200.beyond_ack_p99_ms"), 50, 20, unit="ms",
     ),
+    Goal("longest stop beside heavy work", _longest_stop, 10, 5, unit="ms"),
     Goal(
         "an event nobody watches elsewhere: CPU with Redis / without",
         _ratio("unwatched_redis.server_us", "unwatched_polling.server_us"), 1.1, 1.03,

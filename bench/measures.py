@@ -17,6 +17,7 @@ from bench.loads.ingest import Ingest
 from bench.loads.insert import Insert
 from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
+from bench.loads.stall import Stall
 from bench.meter import Figures, Target
 from bench.processes import Processes
 from bench.scale import Scale
@@ -55,6 +56,7 @@ class Measures:
             "across": self.across,
             "workers": self.workers,
             "bot": self.bot,
+            "stall": self.stall,
         }
 
     async def close(self) -> None:
@@ -208,6 +210,23 @@ class Measures:
                 imports=scale.bot_imports,
             )
             return _grouped("bot", await self._processes.load(load))
+
+    async def stall(self) -> Figures:
+        """How long the gateway answers nobody beside what takes it long. Unused sessions leave its memory soon."""
+        async with self._processes.gateway(TURNWIRE_IDLE_EVICT="2") as (target, _):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            scale = self._scale
+            load = Stall(
+                target=target,
+                prefix=_prefix(),
+                events=scale.stall_events,
+                utterances=scale.stall_utterances,
+                changing=scale.stall_changing,
+                dashboards=scale.stall_dashboards,
+                large=scale.stall_large,
+                settle=scale.stall_settle,
+            )
+            return _grouped("stall", await self._processes.load(load))
 
     async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
         """Measure whole calls. `groups` maps the name of a group to the events in flight of a call."""

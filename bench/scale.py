@@ -39,6 +39,12 @@ class Scale(Struct, frozen=True, kw_only=True):
     bot_events: int
     bot_publishers: int
     bot_imports: int
+    stall_events: int
+    stall_utterances: int
+    stall_changing: int
+    stall_dashboards: int
+    stall_large: int
+    stall_settle: float
 
 
 FULL = Scale(
@@ -66,6 +72,12 @@ FULL = Scale(
     bot_events=20_000,
     bot_publishers=200,
     bot_imports=9,
+    stall_events=100_000,
+    stall_utterances=50_000,
+    stall_changing=5000,
+    stall_dashboards=10,
+    stall_large=100,
+    stall_settle=5.0,
 )
 """The scale of a real run, which takes a few minutes."""
 
@@ -94,5 +106,11 @@ SHORT = Scale(
     bot_events=40,
     bot_publishers=5,
     bot_imports=1,
+    stall_events=20,
+    stall_utterances=20,
+    stall_changing=4,
+    stall_dashboards=2,
+    stall_large=2,
+    stall_settle=0.0,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, field
 
 from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.times import format_time
+from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
 
 Document = dict[str, Any]
@@ -60,6 +61,10 @@ class SessionRecord(Struct):
     """When it was created, if it had begun before that; None: when it began."""
     traceparent: str | None = None
     """The trace that the last publisher which named one belongs to, as W3C Trace Context writes it."""
+    archiving: str | None = None
+    """The latest attempt to archive the session, of which objects may be in the archive; None if there was none."""
+    archive: ArchiveMark | None = None
+    """Set once its log is archived."""
 
     @property
     def is_past(self) -> bool:
@@ -80,6 +85,7 @@ class SessionRecord(Struct):
             end_reason=self.end_reason,
             figures=self.figures,
             commands=UNSET if self.commands is None else self.commands,
+            archived=UNSET if self.archive is None else True,
         )
 
 
@@ -162,6 +168,8 @@ def record_of(document: Document) -> SessionRecord:
         created_at=document.get("createdAt"),
         traceparent=document.get("traceparent"),
         importing=document.get("importing", False),
+        archiving=document.get("archiving"),
+        archive=archive_mark_of(document),
     )
 
 

@@ -16,8 +16,10 @@ from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
+from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.pages import SessionPages
+from turnwire.store.listing.query import SessionQuery
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -79,7 +81,8 @@ class SessionStore:
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
-        self._pages = SessionPages(sessions, self._condition)
+        self.indexes = SessionIndexes()
+        self._pages = SessionPages(sessions, self._condition, self.indexes)
         self._inserts = SessionInserts(sessions, self._condition, lanes)
         self._endings = Endings(sessions, self._condition, lanes)
         self.commands = SessionCommands(self._update)
@@ -205,7 +208,8 @@ class SessionStore:
         return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """Return one page. The cost depends on the page's size, not on the number of sessions."""
+        """Return one page of the sessions that meet those conditions that an index serves, as `indexes` says. The
+        cost depends on the page's size, not on the number of sessions."""
         return [each.record() for each in await self._pages.page(query)]
 
     async def stored_page(self, query: SessionQuery) -> list[StoredSession]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -55,6 +56,10 @@ class ServerSettings(Settings):
     redis_port: int = Field(6379, ge=1, le=65535, description="Port of that server, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache size of the embedded database, such as 256M or 1G.")
+    embedded_command: str | None = Field(
+        None,
+        description="Another server to run as the embedded database, with the arguments of the packaged one.",
+    )
     insert_lanes: int | None = Field(
         None,
         ge=1,
@@ -65,7 +70,7 @@ class ServerSettings(Settings):
     search: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether an index in the data folder serves search and filters; auto: only with the embedded "
-        "database.",
+        "database. That reads whole sessions for each list without it: those with much metadata hold others up.",
     )
     metadata_indexes: str = Field(
         "customerId,userId,callSid,bot,agent",
@@ -122,6 +127,18 @@ class ServerSettings(Settings):
     def _is_cache_size(cls, value: str) -> str:
         if not _CACHE_SIZE.fullmatch(value):
             raise ValueError("must be a number of mebibytes or gibibytes, such as 256M or 1G")
+        return value
+
+    @field_validator("embedded_command")
+    @classmethod
+    def _is_command(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                words = shlex.split(value)
+            except ValueError as error:
+                raise ValueError(f"must be a command, quoted as for a shell: {error}") from None
+            if not words:
+                raise ValueError("must be a command, such as /usr/local/bin/secantusd-rs")
         return value
 
     @property

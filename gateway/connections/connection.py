@@ -82,7 +82,7 @@ class Connection:
         )
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
-        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
+        self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -155,6 +155,7 @@ class Connection:
         self.send(Error(error.code, error.message, error.retryable, ref))
 
     def answer_ping(self, ping: Ping) -> None:
+        self._turn.waste()
         self.send(Pong(ping.ref))
 
     def goaway(self, reason: str, after: float) -> None:
@@ -187,6 +188,7 @@ class Connection:
                         return
                     yield message.data
             elif message.type is WSMsgType.PING:
+                self._turn.waste()
                 if self.takes_control_frame():
                     await self._ws.pong(message.data)
             elif message.type is other:
@@ -194,16 +196,22 @@ class Connection:
                 self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
                 return
             elif message.type is WSMsgType.PONG:
+                self._turn.waste()
                 self.takes_control_frame()
             else:
                 self._broken = message.type is WSMsgType.ERROR
                 return
             if self._turn.is_over():
-                await asyncio.sleep(0)
+                await self._wait_for_turn()
             if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
                 self._blocked = True
                 await self.outbox.room(_REPLIES_SHARE)
                 self._blocked = False
+
+    async def _wait_for_turn(self) -> None:
+        self.paused = True
+        await self._turn.next()
+        self.paused = False
 
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-import msgspec
-
+from turnwire.gateway.keeping.session_line import event_text, session_fields
 from turnwire.gateway.sessions.pages import Pages, Place
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import NoSuchSession
-from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, Session
 from turnwire.store.mongo import Store
 from turnwire.store.session_record import SessionRecord
@@ -63,7 +61,7 @@ class BackupLines:
         window = FIRST_WINDOW
         while seq < last:
             events = await self._read(view, seq + 1, min(seq + window, last))
-            texts = [_text(event) for event in events]
+            texts = [event_text(event) for event in events]
             piece += (b"," if seq else b"") + b",".join(texts)
             seq += len(events)
             window = next_window(len(texts), sum(map(len, texts)))
@@ -74,10 +72,8 @@ class BackupLines:
 
     def _head(self, session: Session, place: Place, marks: bytes) -> bytes:
         """The line up to its first event. It begins with the place, at which a backup can go on behind this line."""
-        session.commands = msgspec.UNSET
         at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": session.last_seq})
-        fields = one_line(JSON.encode(session))[1:-1]
-        return b'{"at":%b,%b%b,"events":[' % (at, fields, marks)
+        return b'{"at":%b,%b%b,"events":[' % (at, session_fields(session), marks)
 
     async def _read(self, view: View, first: int, last: int) -> list[Event]:
         return await self._log.read(view.session.session_id, first, last, view.life)
@@ -88,8 +84,3 @@ def _marks(record: SessionRecord) -> bytes:
     if record.is_past:
         return b',"importing":true'
     return b',"published":true' if record.epoch and record.ended_at is None else b""
-
-
-def _text(event: Event) -> bytes:
-    fields = {"type": event.type, "payload": event.payload, "timestamp": event.timestamp, "seq": event.seq}
-    return one_line(JSON.encode_value({"eventId": event.event_id, **fields}))

@@ -21,6 +21,7 @@ from turnwire.protocol.messages import (
     Session,
     SessionFigures,
 )
+from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
@@ -113,6 +114,16 @@ class EraseItem(Struct, eq=False):
     """What must hold of the session as it is stored; else it stays."""
 
 
+class ArchiveItem(Struct, eq=False):
+    """Mark the session as archived."""
+
+    mark: ArchiveMark
+    only_if: Callable[[SessionRecord], bool]
+    """What must hold of the session as it is stored."""
+    done: asyncio.Future[bool]
+    """Whether it is archived for good."""
+
+
 class AbandonItem(Struct, eq=False):
     """A request to end the session if it is over: `abandoned` by its publisher, or `expired` for lack of events."""
 
@@ -194,6 +205,7 @@ Item = (
     | EndItem
     | ClaimItem
     | EraseItem
+    | ArchiveItem
     | AbandonItem
     | BeatItem
     | RenewItem

@@ -14,13 +14,15 @@ from msgspec import UNSET
 from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
-from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
-from turnwire.gateway.http.body import BodyReader
+from turnwire.gateway.http.body import BodyReader, not_empty
 from turnwire.gateway.http.query import Query, session_id_of
+from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.gateway.sessions.time_orders import TimeOrders
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.bodies import (
     AmendSession,
     CompleteSession,
@@ -56,23 +58,28 @@ class SessionRoutes:
         log: EventLog,
         erasing: Erasing,
         *,
-        quotas: SessionQuotas,
+        creating: Creating,
         enders: Enders,
         audit: Audit,
+        turns: Turns,
     ) -> None:
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
         self._log = log
-        self._quotas = quotas
+        self._creating = creating
+        self._orders = TimeOrders(log)
         self._enders = enders
         self._erasing = erasing
         self._audit = audit
+        self._turns = turns
 
     async def create_session(self, request: web.Request) -> web.Response:
         principal = principal_of(request)
         principal.require(Scope.CREATE)
-        body = await self._bodies.decode(request, CreateSession)
+        raw = not_empty(await self._bodies.read(request))
+        slices = Slices(self._turns)
+        body = JSON.decode_body(raw, CreateSession, self._limits)
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_new_session_id(session_id, self._limits)
@@ -80,20 +87,18 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        await slices.pause()  # large metadata takes some milliseconds
         started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
         if body.status not in get_args(InitialStatus):
             return await self._existing(session_id)
-        self._quotas.check_live(principal, session_id)
-        await self._quotas.check(principal, session_id)
-        session, created = await self._requests.create(
-            session_id=session_id,
-            language=body.language,
-            metadata=body.metadata,
+        session, created = await self._creating.create(
+            principal,
+            session_id,
+            body.language,
+            body.metadata,
             status=cast("InitialStatus", body.status),
             started_at=started_at,
         )
-        if created:
-            self._quotas.created(principal, session_id)
         return json_answer(session, replayed=not created)
 
     async def _existing(self, session_id: str) -> web.Response:
@@ -174,8 +179,10 @@ class SessionRoutes:
         if offset >= total:
             return []
         if not view.time_ordered:
-            seqs = await self._log.order_by_time(view.session.session_id, total, view.life)
-        wanted = seqs[::-1][offset : offset + limit] if descending else seqs[offset : offset + limit]
+            seqs = await self._orders.seqs(view.session.session_id, total, view.life)
+        first = max(0, total - offset - limit) if descending else offset
+        page = seqs[first : total - offset if descending else offset + limit]
+        wanted = list(reversed(page)) if descending else list(page)
         found = await self._log.read_at(view.session.session_id, wanted, view.life)
         by_seq = {event.seq: event for event in found}
         return [by_seq[seq] for seq in wanted if seq in by_seq]

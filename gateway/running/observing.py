@@ -89,6 +89,10 @@ class GatewayObserver:
         if self._announcer is not None:
             self._announcer.signalled(state, key, payload)
 
+    def silenced(self, state: SessionState, epoch: int) -> None:
+        if self._announcer is not None:
+            self._announcer.silenced(state, epoch)
+
     def attention_changed(self, state: SessionState) -> None:
         if self._announcer is not None:
             self._announcer.attention_changed(state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -12,8 +11,10 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_heads import Head, heads_behind
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
 from turnwire.store.session_record import StoredSession
@@ -26,9 +27,6 @@ _AT_ONCE: Final = 2
 """Lists that are read at a time; one on the embedded database, which has one core. Each may hold a hundred sessions
 with all their metadata, as it is stored."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
-
-_SLICE_SECONDS: Final = 0.002
-"""After this time others get a turn: decoding large metadata takes long."""
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
@@ -51,16 +49,19 @@ class Pages:
     database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions, index: Index | None = None) -> None:
+    def __init__(
+        self, context: Context, sessions: LiveSessions, index: Index | None = None, turns: Turns | None = None
+    ) -> None:
         self._context = context
         self._index = index
+        self._turns = turns or Turns()
         self._sessions = sessions
-        self._turns = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
+        self._lists = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until few others read lists, and be one of them for the length of the block."""
-        async with self._turns:
+        async with self._lists:
             yield
 
     async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
@@ -72,9 +73,10 @@ class Pages:
     async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
-        if self._widens(query):
+        known = None if self._widens(query) else await self._indexed(query)
+        if known is None:
             return await self.scan(query, show)
-        return await self.show(await self.stored(query), query, show), None
+        return await self.show(known, query, show), None
 
     async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
@@ -95,11 +97,20 @@ class Pages:
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
-        """Read a page as it is stored, in a `turn`. With an index, no other sessions are read: the embedded database
-        reads all that have started in a window, and serves nobody else meanwhile."""
-        sessions = self._context.store.sessions
+        """Read a page as it is stored, in a `turn`: of the sessions that meet those conditions that an index serves.
+
+        With an `Index`, no other sessions are read: the embedded database reads all that have started in a window, and
+        serves nobody else meanwhile."""
+        known = await self._indexed(query)
+        return await self._context.store.sessions.stored_page(query) if known is None else known
+
+    async def _indexed(self, query: SessionQuery) -> list[StoredSession] | None:
+        """Read the page that the index knows. None if it cannot tell, or has sessions that have been erased."""
         ids = None if self._index is None else await self._index.ordered_page(query)
-        return await (sessions.stored_page(query) if ids is None else sessions.load_stored(ids))
+        if ids is None:
+            return None
+        found = await self._context.store.sessions.load_stored(ids)
+        return found if len(found) == len(ids) else None
 
     def _widens(self, query: SessionQuery) -> bool:
         """Whether a status that is wanted, and one that is not, may be stored alike: `active` follows from the log."""
@@ -112,17 +123,21 @@ class Pages:
         that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
         heads = await self._heads(stored)
         shown: list[T] = []
-        began = time.perf_counter()
+        slices = Slices(self._turns)
         for each in stored:
+            await self._freshen(each.session_id)
             record = self._as_known(each, heads.get(each.session_id))
             if not filtered or query.takes(record):
                 shown.append(show(self._as_now(record, query)))
                 if len(shown) == query.limit:
                     break
-            if time.perf_counter() - began > _SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
+            await slices.pause()
         return shown
+
+    async def _freshen(self, session_id: str) -> None:
+        live = self._sessions.live.get(session_id)
+        if live is not None:
+            await freshen(live.state)
 
     async def _heads(self, stored: Sequence[StoredSession]) -> Mapping[str, Head]:
         """The ends of those logs that other gateways have continued."""

@@ -16,7 +16,7 @@ from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.sockets.guest_connection import GuestConnection
+from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
 from turnwire.protocol.codec import Batch
 from turnwire.protocol.control.commands import Outcome
@@ -180,7 +180,12 @@ class PublisherConnection(GuestConnection):
         self.send(opened)
         async for frame in self.frames():
             try:
-                command = self.codec.decode_publisher(frame, self.limits)
+                if len(frame) <= LARGE_FRAME:
+                    command = self.codec.decode_publisher(frame, self.limits)
+                else:
+                    command = await asyncio.to_thread(self.codec.decode_publisher, frame, self.limits)
+                    if self.closing is not None:
+                        return
                 self.bad_in_a_row = 0
                 if type(command) is Auth:
                     await self.renew(command.token)
@@ -238,8 +243,7 @@ class PublisherConnection(GuestConnection):
         while self._is_full and self.closing is None:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
-        self.paused = False
-        self._room = None
+        self._go_on()
 
     async def _wait_for_rate(self) -> None:
         """Leave the socket unread until the publisher is within its rate of events."""
@@ -253,8 +257,12 @@ class PublisherConnection(GuestConnection):
             timer = loop.call_later(left, self._wake_reader)
             await self._room
             timer.cancel()
+        self._go_on()
+
+    def _go_on(self) -> None:
         self.paused = False
         self._room = None
+        self._turn.restart()
 
     def _wake_reader(self) -> None:
         if self._room is not None and not self._room.done():
