@@ -17,9 +17,9 @@ from tests.gateway.tracing.collector import Collector, attributes_of, collecting
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import publisher
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.running.tracing import is_traced, tracing_of
 from turnwire.gateway.tracing.exporting import Counted, Exporting
 from turnwire.gateway.tracing.identity import add_trace_ids, identity_of
+from turnwire.gateway.tracing.switch import is_traced, tracing_of
 from turnwire.gateway.tracing.tracing import Tracing
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -279,7 +279,7 @@ async def main():
     gateway = Gateway(config, store)
     runner = gateway.make_runner()
     on_path = (store.events.on_commit, runner._guard, runner._answered)
-    print([name for name in sys.modules if "opentelemetry" in name or "gateway.tracing" in name])
+    print([name for name in sys.modules if "opentelemetry" in name or "gateway.tracing." in name])
     print([type(each).__qualname__ for each in on_path], gateway.parts.context.task_context(None))
     await store.close()
 
@@ -289,4 +289,6 @@ asyncio.run(main())
 
 def test_off_nothing_of_opentelemetry_is_imported_and_nothing_stands_on_the_path_of_an_event() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "['method', 'Guard', 'method'] None"], done.stderr
+    assert done.stdout.splitlines() == ["['turnwire.gateway.tracing.switch']", "['method', 'Guard', 'method'] None"], (
+        done.stderr
+    )
