@@ -90,8 +90,6 @@ class Conversation:
         made._tools, made._usage, made._reported = self._tools.copy(), self._usage.copy(), dict(self._reported)
         return made
 
-    # --- events ------------------------------------------------------------------------------------------------------
-
     def add(self, event: Event) -> None:
         """Add the next event. Ignore one that was added before. Raises ValueError if events before it are missing."""
         self.take(event.seq, event.type, event.payload, to_millis(parse_time(event.timestamp)))
@@ -101,15 +99,18 @@ class Conversation:
 
         Ignore an event that was added before. Raises ValueError if events before it are missing.
         """
-        if seq <= self.last_seq:
-            return
         if seq != self.last_seq + 1:
+            if seq <= self.last_seq:
+                return
             raise ValueError(f"event {self.last_seq + 1} is missing before {seq}")
         self.last_seq = seq
         if self._zero is None:
             self._zero = at
-        offset = max(0, at - self._zero)
-        self._last_offset = max(self._last_offset, offset)
+        offset = at - self._zero
+        if offset > self._last_offset:
+            self._last_offset = offset
+        elif offset < 0:
+            offset = 0
         side = _SIDES.get(type)
         if side is not None:
             self._speech(seq, side, payload, offset)
@@ -182,8 +183,6 @@ class Conversation:
 
     def _error(self, _payload: JsonObject) -> None:
         self._errors += 1
-
-    # --- numbers -----------------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
         """Return all figures. Takes a few microseconds for each utterance."""
