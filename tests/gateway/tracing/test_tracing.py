@@ -104,6 +104,7 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     body = {"events": [{"eventId": "a", "type": "system", "payload": {}}]}
     await gateway.post(f"/sessions/{session_id}/events?sessionId={session_id}", body, status=201, headers=TRACEPARENT)
     await gateway.refused("GET", "/sessions/unknown", 404)
+    await gateway.refused("PROPFIND", "/sessions", 405)
     await gateway.get("/health")
     await flush(gateway)
     request, commit = collector.one("POST /sessions/{session_id}/events"), collector.one("insert events")
@@ -116,6 +117,7 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     missing = collector.one("GET /sessions/{session_id}")
     assert attributes_of(missing.attributes)["http.response.status_code"] == 404
     assert missing.trace_id != request.trace_id
+    assert attributes_of(collector.one("HTTP").attributes)["http.request.method"] == "_OTHER"
     assert attributes_of(commit.attributes) == {
         "db.system.name": "mongodb",
         "db.namespace": gateway.gateway.config.mongodb_database,
