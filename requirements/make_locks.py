@@ -1,6 +1,6 @@
 """Writes requirements/*.lock by uv: `make lock`. Options are passed on to `uv pip compile`, as in `--upgrade`.
 
-- `server.lock`: what the image installs beside Turnwire itself, which is its extra `server`
+- `server.lock`: what the image installs beside Turnwire itself, which is its extras `server` and `otel`
 - `build.lock`: what builds its wheel
 - `audit.lock`: what `make lock`, `make audit` and `make sbom` use
 
@@ -32,7 +32,7 @@ def compile_lock(name: str, source: str, wanted: str, options: list[str]) -> Non
 def main() -> None:
     options = sys.argv[1:]
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-    compile_lock("server", "pyproject.toml", "", ["--extra", "server", *options])
+    compile_lock("server", "pyproject.toml", "", ["--extra", "server", "--extra", "otel", *options])
     compile_lock("build", "-", "\n".join(build), options)
     compile_lock("audit", "-", "\n".join(TOOLS), options)
 

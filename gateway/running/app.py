@@ -60,12 +60,12 @@ from turnwire.gateway.running.routes import (
 from turnwire.gateway.running.sessions import SessionParts, bus_of
 from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
-from turnwire.gateway.running.tracing import tracing_of
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.telemetry.recent import Recent
+from turnwire.gateway.tracing.switch import tracing_of
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe

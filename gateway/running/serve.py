@@ -22,9 +22,9 @@ from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.systemd import Systemd
-from turnwire.gateway.running.tracing import log_processors
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
+from turnwire.gateway.tracing.switch import log_processors
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.server import EmbeddedDatabase
 from turnwire.store.mongo import INSERT_LANES, Store

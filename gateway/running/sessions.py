@@ -14,7 +14,6 @@ from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.peers.peers import Peers
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
-from turnwire.gateway.running.tracing import AnyTracing, Untraced
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
@@ -25,6 +24,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sessions.sweeping import Sweep
 from turnwire.gateway.sessions.tending import Tending
 from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.gateway.tracing.switch import AnyTracing, Untraced
 from turnwire.gateway.turns import Turns
 from turnwire.gateway.watching.feed import Feed
 from turnwire.store.mongo import Store

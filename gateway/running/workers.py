@@ -20,9 +20,9 @@ from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, cannot_listen, start_database, url_of
 from turnwire.gateway.running.systemd import Systemd
-from turnwire.gateway.running.tracing import log_processors
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
+from turnwire.gateway.tracing.switch import log_processors
 from turnwire.store.embedded import die_with_parent
 
 _READY_SECONDS: Final = 30.0

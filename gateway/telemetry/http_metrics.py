@@ -7,7 +7,7 @@ from aiohttp import web
 
 from turnwire.gateway.aiohttp_private import was_routed
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GONE = 499
 """Status of a request whose client left before it was answered; nginx uses it, too."""
 _UPGRADE = 101
@@ -33,7 +33,7 @@ class HttpMetrics:
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """Count a request that was answered in so many seconds. `response`: None if the client left before."""
         resource = request.match_info.route.resource if was_routed(request) else None
-        method = request.method if request.method in _METHODS else "OTHER"
+        method = request.method if request.method in METHODS else "OTHER"
         status = _GONE if response is None else response.status
         counter = self._counters.get((method, resource, status))
         if counter is None:

@@ -142,10 +142,10 @@ class CallTraces:
 
     async def _make(self, call: Span, shapes: list[SpanShape]) -> None:
         """Make the spans inside a call, a few at a time."""
-        left = [(call, shape) for shape in shapes]
+        left = deque((call, shape) for shape in shapes)
         made = 0
         while left:
-            around, shape = left.pop()
+            around, shape = left.popleft()
             span = self._tracer.start_span(
                 shape.name,
                 trace.set_span_in_context(around),
@@ -153,7 +153,7 @@ class CallTraces:
                 start_time=shape.start * _NANOS,
             )
             _finish(span, shape)
-            left += [(span, child) for child in shape.children]
+            left.extend((span, child) for child in shape.children)
             made += 1
             if made % _AT_ONCE == 0:
                 await asyncio.sleep(0)

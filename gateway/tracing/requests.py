@@ -13,7 +13,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from turnwire.gateway.aiohttp_private import was_routed
 from turnwire.gateway.http.server import Answered, Guard, Routed
-from turnwire.gateway.telemetry.http_metrics import is_long_lived, template_of
+from turnwire.gateway.telemetry.http_metrics import METHODS, is_long_lived, template_of
 
 _UNTRACED: Final = ("/health", "/metrics")
 """Paths that monitoring asks for every few seconds."""
@@ -58,11 +58,11 @@ class RequestSpans:
 
     def _begin(self, request: web.Request) -> None:
         span = self._tracer.start_span(
-            request.method,
+            _name_of(request),
             self._propagator.extract(request.headers, Context()),
             SpanKind.SERVER,
             {
-                "http.request.method": request.method,
+                "http.request.method": request.method if request.method in METHODS else "_OTHER",
                 "url.path": request.path,
                 "url.scheme": request.scheme,
                 "network.protocol.version": f"{request.version.major}.{request.version.minor}",
@@ -88,11 +88,16 @@ def _end(request: web.Request, response: web.StreamResponse | None, opened: _Ope
     span.end()
 
 
+def _name_of(request: web.Request) -> str:
+    """Return the method, or what stands for one that a client has made up."""
+    return request.method if request.method in METHODS else "HTTP"
+
+
 def _name(span: Span, request: web.Request) -> None:
     match = request.match_info
     if match.route.resource is not None:
         route = template_of(match.route.resource)
-        span.update_name(f"{request.method} {route}")
+        span.update_name(f"{_name_of(request)} {route}")
         span.set_attribute("http.route", route)
     if (session_id := match.get("session_id")) is not None:
         span.set_attribute("gen_ai.conversation.id", session_id)

@@ -58,11 +58,12 @@ def test_a_lock_has_versions_and_digests_and_nothing_else(name: str) -> None:
     assert "://" not in text
 
 
-def test_the_lock_of_the_image_is_what_the_project_asks_for() -> None:
+@pytest.mark.parametrize("extra", ["server", "otel"])
+def test_the_lock_of_the_image_is_what_the_project_asks_for(extra: str) -> None:
     versions = locked("server")
     wrong = [
         str(requirement)
-        for requirement in required("server")
+        for requirement in required(extra)
         for version in versions.get(canonicalize_name(requirement.name), ["0"])
         if not requirement.specifier.contains(version, prereleases=True)
     ]

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,9 +17,9 @@ from tests.gateway.tracing.collector import Collector, attributes_of, collecting
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import publisher
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.running.tracing import is_traced, tracing_of
 from turnwire.gateway.tracing.exporting import Counted, Exporting
-from turnwire.gateway.tracing.identity import add_trace_ids
+from turnwire.gateway.tracing.identity import add_trace_ids, identity_of
+from turnwire.gateway.tracing.switch import is_traced, tracing_of
 from turnwire.gateway.tracing.tracing import Tracing
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -103,6 +104,7 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     body = {"events": [{"eventId": "a", "type": "system", "payload": {}}]}
     await gateway.post(f"/sessions/{session_id}/events?sessionId={session_id}", body, status=201, headers=TRACEPARENT)
     await gateway.refused("GET", "/sessions/unknown", 404)
+    await gateway.refused("PROPFIND", "/sessions", 405)
     await gateway.get("/health")
     await flush(gateway)
     request, commit = collector.one("POST /sessions/{session_id}/events"), collector.one("insert events")
@@ -115,6 +117,7 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     missing = collector.one("GET /sessions/{session_id}")
     assert attributes_of(missing.attributes)["http.response.status_code"] == 404
     assert missing.trace_id != request.trace_id
+    assert attributes_of(collector.one("HTTP").attributes)["http.request.method"] == "_OTHER"
     assert attributes_of(commit.attributes) == {
         "db.system.name": "mongodb",
         "db.namespace": gateway.gateway.config.mongodb_database,
@@ -127,26 +130,51 @@ async def test_requests_and_commits_are_spans_and_requests_continue_their_client
     assert not [span for span in collector.spans if "health" in span.name]
 
 
+@contextmanager
+def logged_ids(logger: str) -> Iterator[list[tuple[str, str]]]:
+    """The ids of the trace and the span of each line that is logged in the block."""
+    lines: list[tuple[str, str]] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        line = add_trace_ids(None, "info", {"event": record.getMessage()})
+        lines.append((str(line.get("trace_id")), str(line.get("span_id"))))
+        return False
+
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addFilter(keep)
+    try:
+        yield lines
+    finally:
+        log.removeFilter(keep)
+        log.setLevel(level)
+
+
+async def test_what_is_logged_of_a_session_has_the_ids_of_its_call(
+    start_gateway: StartGateway, collector: Collector
+) -> None:
+    gateway = await start_gateway(tracing="on")
+    session_id = await gateway.create(metadata=TRACEPARENT)
+    record = await gateway.store.sessions.load(session_id)
+    assert record is not None
+    with logged_ids("turnwire.session") as lines:
+        async with gateway.request("DELETE", f"/sessions/{session_id}") as answer:
+            assert answer.status == 204
+    assert lines == [(TRACE, f"{identity_of(record).span_id:016x}")]
+
+
 async def test_an_error_of_the_gateway_is_logged_with_the_ids_of_the_requests_span(
     start_gateway: StartGateway, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = await start_gateway(tracing="on")
-    lines: list[tuple[str, str]] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        line = add_trace_ids(None, "error", {"event": record.getMessage()})
-        lines.append((str(line.get("trace_id")), str(line.get("span_id"))))
-        return False
 
     async def broken(_session_id: str) -> None:
         raise ValueError("broken")
 
     monkeypatch.setattr(gateway.parts.requests, "view", broken)
-    logging.getLogger("turnwire").addFilter(keep)
-    try:
+    with logged_ids("turnwire") as lines:
         await gateway.refused("GET", "/sessions/s", 500, headers=TRACEPARENT)
-    finally:
-        logging.getLogger("turnwire").removeFilter(keep)
     await flush(gateway)
     span = collector.one("GET /sessions/{session_id}")
     assert lines == [(TRACE, span.span_id.hex())]
@@ -253,7 +281,7 @@ async def main():
     gateway = Gateway(config, store)
     runner = gateway.make_runner()
     on_path = (store.events.on_commit, runner._guard, runner._answered)
-    print([name for name in sys.modules if "opentelemetry" in name or "gateway.tracing" in name])
+    print([name for name in sys.modules if "opentelemetry" in name or "gateway.tracing." in name])
     print([type(each).__qualname__ for each in on_path], gateway.parts.context.task_context(None))
     await store.close()
 
@@ -263,4 +291,6 @@ asyncio.run(main())
 
 def test_off_nothing_of_opentelemetry_is_imported_and_nothing_stands_on_the_path_of_an_event() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "['method', 'Guard', 'method'] None"], done.stderr
+    assert done.stdout.splitlines() == ["['turnwire.gateway.tracing.switch']", "['method', 'Guard', 'method'] None"], (
+        done.stderr
+    )
