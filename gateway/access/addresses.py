@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from turnwire.gateway.config.access import UNIX_PEER, Network
 
 _Address = IPv4Address | IPv6Address
+_REMEMBERED = 1024
+"""Sockets' addresses whose client is remembered: reading an address takes longer than the rest of the door."""
 
 
 class ClientAddresses:
@@ -18,6 +21,7 @@ class ClientAddresses:
         names = [each for each in trusted.split(",") if each]
         self._trusts_unix = UNIX_PEER in names
         self._networks: list[Network] = [ip_network(each) for each in names if each != UNIX_PEER]
+        self._find_direct = lru_cache(_REMEMBERED)(lambda peer: self._find(peer, ()))
 
     def find(self, peer: str, forwarded: Sequence[str]) -> str:
         """Return the client's address: the socket's, or the rightmost in X-Forwarded-For that is no trusted proxy.
@@ -25,6 +29,9 @@ class ClientAddresses:
         `peer`: the socket's address; `unix` or empty for a UNIX socket. `forwarded`: the header's values. Of an IPv6
         address, the /64 network is returned.
         """
+        return self._find(peer, forwarded) if forwarded else self._find_direct(peer)
+
+    def _find(self, peer: str, forwarded: Sequence[str]) -> str:
         address = _parse(peer)
         if not self._trusts(address):
             return _counted(address)

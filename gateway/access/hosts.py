@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -17,6 +18,7 @@ def is_local_bind(host: str) -> bool:
     return host.startswith(("/", "unix:")) or is_loopback(host)
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     name = host.strip("[]").lower()
     try:
