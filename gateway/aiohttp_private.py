@@ -11,9 +11,20 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
+
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+
+
+class Received(Protocol):
+    """A message that has arrived on a WebSocket."""
+
+    @property
+    def type(self) -> WSMsgType: ...
+    @property
+    def data(self) -> Any: ...
 
 
 def was_routed(request: web.Request) -> bool:
@@ -126,6 +137,21 @@ class WebSocket(web.WebSocketResponse[bool]):
 
     def _close_transport(self) -> None:
         pass
+
+    def received(self) -> Received | None:
+        """Return the next data message if it has arrived already, else None: then `receive` waits for the next message
+        of any kind. Takes a third of its time."""
+        reader = self._reader
+        if reader is None or not reader._buffer or self._closing or self._closed:
+            return None
+        if reader._buffer[0][0].type not in _DATA:
+            return None
+        try:
+            reader.read().send(None)
+        except StopIteration as read:
+            message: Received = read.value
+            return message
+        raise RuntimeError("a reader that holds a message waited for one")
 
     async def read_out(self) -> None:
         """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was

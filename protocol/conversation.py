@@ -101,15 +101,18 @@ class Conversation:
 
         Ignore an event that was added before. Raises ValueError if events before it are missing.
         """
-        if seq <= self.last_seq:
-            return
         if seq != self.last_seq + 1:
+            if seq <= self.last_seq:
+                return
             raise ValueError(f"event {self.last_seq + 1} is missing before {seq}")
         self.last_seq = seq
         if self._zero is None:
             self._zero = at
-        offset = max(0, at - self._zero)
-        self._last_offset = max(self._last_offset, offset)
+        offset = at - self._zero
+        if offset > self._last_offset:
+            self._last_offset = offset
+        elif offset < 0:
+            offset = 0
         side = _SIDES.get(type)
         if side is not None:
             self._speech(seq, side, payload, offset)

@@ -20,8 +20,7 @@ def position_key(session_id: str, seq: int) -> str:
 
 def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]], life: int | None = None) -> list[Document]:
     """Return the documents of (seq, event) pairs. Timestamps must be aware. `life` is the session's."""
-    own = {} if life is None else {"life": life}
-    return [
+    documents = [
         {
             "_id": f"{session_id}/{seq:010d}",  # position_key, inlined for speed
             "sessionId": session_id,
@@ -30,10 +29,13 @@ def event_documents(session_id: str, events: Iterable[tuple[int, EventIn]], life
             "type": event.type,
             "payload": event.payload,
             "timestamp": event.timestamp,
-            **own,
         }
         for seq, event in events
     ]
+    if life is not None:
+        for document in documents:
+            document["life"] = life
+    return documents
 
 
 def event_of(document: Document) -> Event:

@@ -1,4 +1,4 @@
-"""One publisher and many subscribers: each event is sent once all subscribers have the one before."""
+"""One publisher and many subscribers: each event is sent once all subscribers have the one before, or at a rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.events import append_frame, long_call
-from bench.meter import Figures, Meter, Target, percentile
+from bench.meter import Figures, Meter, Target, latencies_ms, percentile
 from bench.wire import Socket, client_frame
 
 _AT_ONCE = 100
@@ -25,9 +25,11 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     events: int
     in_flight: int = 1
     """The most events that may be on their way to subscribers at a time."""
+    rate: float = 0.0
+    """Events per second at most; 0 is no limit."""
 
     async def run(self) -> Figures:
-        """Return CPU per delivery, and the time from sending an event until the last subscriber has it."""
+        """Return CPU per delivery, and the times from sending an event to its ack and to its last delivery."""
         session_id = f"{self.prefix}-0"
         frames = [client_frame(append_frame([event])) for event in long_call(session_id, self.events).events]
         counts = _Counts(self.subscribers)
@@ -37,6 +39,8 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
         subscribers = await self._subscribe(session_id, counts)
         meter, spans, warm = Meter(self.target), [], len(frames) // 10
         began: deque[float] = deque()
+        sent: list[float] = []
+        first = time.perf_counter()
         for number, frame in enumerate([*frames, *[b""] * self.in_flight], start=1):
             arrived = number - self.in_flight
             if arrived > 0:
@@ -47,13 +51,18 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
             if arrived == warm:
                 meter.start()
             if frame:
+                if self.rate:
+                    await asyncio.sleep(first + number / self.rate - time.perf_counter())
                 began.append(time.perf_counter())
+                sent.append(began[-1])
                 publisher.write(frame)
         meter.stop()
         for socket in [publisher, *subscribers]:
             socket.close()
         deliveries = (len(frames) - warm) * self.subscribers
-        return {**meter.per(deliveries, "deliveries"), "all_p50_ms": percentile(spans, 0.5) * 1e3}
+        acks = [acked - sent for sent, acked in zip(sent[warm:], counts.acked_at[warm:], strict=True)]
+        figures = {**meter.per(deliveries, "deliveries"), **latencies_ms("ack", acks)}
+        return {**figures, "all_p50_ms": percentile(spans, 0.5) * 1e3}
 
     async def _subscribe(self, session_id: str, counts: _Counts) -> list[Socket]:
         command = {"type": "subscribe", "ref": "a", "sessionId": session_id}
@@ -75,12 +84,13 @@ class _Counts:
 
     def __init__(self, subscribers: int) -> None:
         self.opened = False
-        self.joined = self.acked = self.delivered = 0
+        self.joined = self.delivered = 0
+        self.acked_at: list[float] = []
         self._subscribers = subscribers
         self._event = asyncio.Event()
 
     def all_have(self, events: int) -> bool:
-        return self.acked >= events and self.delivered >= events * self._subscribers
+        return len(self.acked_at) >= events and self.delivered >= events * self._subscribers
 
     async def wait(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -89,7 +99,7 @@ class _Counts:
 
     def take_reply(self, payload: bytes) -> None:
         if payload.startswith(b'{"type":"ack"'):
-            self.acked += payload.count(b'"seq":')
+            self.acked_at += [time.perf_counter()] * payload.count(b'"seq":')
         elif payload.startswith(b'{"type":"opened"'):
             self.opened = True
         self._event.set()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
-from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
+from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.connections.closing import hang_up, retrieve
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
@@ -35,27 +35,10 @@ class Connection:
     """
 
     __slots__ = (
-        "_blocked",
-        "_broken",
-        "_close_received",
-        "_close_when_open",
-        "_closed_with",
-        "_config",
-        "_next_ping",
-        "_outbox",
-        "_pinged_at",
-        "_turn",
-        "_unread_until_now",
-        "_ws",
-        "closing",
-        "codec",
-        "deaf",
-        "limits",
-        "look_at",
-        "paused",
-        "request",
-        "serving",
-    )
+        "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_next_ping",
+        "_outbox", "_pinged_at", "_turn", "_unread_until_now", "_wanted", "_ws", "closing", "codec", "deaf", "limits",
+        "look_at", "paused", "request", "serving",
+    )  # fmt: skip
 
     kind: Kind
     patient = False
@@ -80,6 +63,7 @@ class Connection:
             timeout=_CLOSE_SECONDS,
             decode_text=False,
         )
+        self._wanted = WSMsgType.TEXT  # the kind of data frames that the codec reads
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
         self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
@@ -94,8 +78,6 @@ class Connection:
         self._unread_until_now = False
         self._blocked = False
         """Whether the gateway has stopped reading because the client does not read."""
-
-    # --- the handshake -----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Raise InvalidMessage if the request is no valid handshake, Overloaded if no connection is accepted."""
@@ -112,6 +94,7 @@ class Connection:
         self.serving.connections.check_draining()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
+        self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
         self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self.serving.connections.connections.add(self)
@@ -120,8 +103,6 @@ class Connection:
         elif self._close_when_open is not None:
             self.close(*self._close_when_open)
         return self._ws
-
-    # --- sending -----------------------------------------------------------------------------------------------------
 
     @property
     def is_open(self) -> bool:
@@ -162,8 +143,6 @@ class Connection:
         if self.closing is None:
             self.send(Goaway(reason, round(after * 1000)))
 
-    # --- receiving ---------------------------------------------------------------------------------------------------
-
     def judge_again(self) -> None:
         """Close if the client's rights, which have changed, no longer allow this connection."""
 
@@ -171,42 +150,64 @@ class Connection:
         """Return whether a ping is answered: not if there are too many of them."""
         return True
 
-    async def frames(self) -> AsyncIterator[bytes]:
-        """Yield the data frames that arrive until the connection ends. Close it for a frame of the wrong kind."""
-        wanted, other = (WSMsgType.TEXT, WSMsgType.BINARY) if self.codec.text else (WSMsgType.BINARY, WSMsgType.TEXT)
-        while self.closing is None:
-            message = await self._ws.receive()
-            self._close_received = message.type is WSMsgType.CLOSE
-            if self.closing is not None:
-                return
-            self._pinged_at = None
-            self._turn.begin()
-            if message.type is wanted:
-                if not (self.deaf or self.serving.connections.draining):
-                    if self.codec.text and not is_utf8(message.data):
-                        self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+    async def read(
+        self, take: Callable[[bytes], Awaitable[None] | None], pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read until the connection ends. Close it for a frame of the wrong kind.
+
+        `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
+        `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
+        """
+        try:
+            while self.closing is None:
+                message: Received | None = self._ws.received()
+                if message is None:
+                    pause()
+                    message = await self._ws.receive()
+                    self._close_received = message.type is WSMsgType.CLOSE
+                    if self.closing is not None:
                         return
-                    yield message.data
-            elif message.type is WSMsgType.PING:
-                self._turn.waste()
-                if self.takes_control_frame():
-                    await self._ws.pong(message.data)
-            elif message.type is other:
-                kind = "text" if self.codec.text else "binary"
-                self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
-                return
-            elif message.type is WSMsgType.PONG:
-                self._turn.waste()
-                self.takes_control_frame()
-            else:
-                self._broken = message.type is WSMsgType.ERROR
-                return
-            if self._turn.is_over():
-                await self._wait_for_turn()
-            if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
-                self._blocked = True
-                await self.outbox.room(_REPLIES_SHARE)
-                self._blocked = False
+                    self._turn.begin()
+                self._pinged_at = None
+                if message.type is self._wanted:
+                    wait = self._take_data(message.data, take)
+                    if wait is not None:
+                        pause()
+                        await wait
+                elif not await self._take_other(message):
+                    return
+                if self._turn.is_over():
+                    pause()
+                    await self._wait_for_turn()
+                if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                    pause()
+                    self._blocked = True
+                    await self.outbox.room(_REPLIES_SHARE)
+                    self._blocked = False
+        finally:
+            pause()
+
+    def _take_data(self, frame: bytes, take: Callable[[bytes], Awaitable[None] | None]) -> Awaitable[None] | None:
+        if self.deaf or self.serving.connections.draining:
+            return None
+        if self.codec.text and not (frame.isascii() or is_utf8(frame)):
+            self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
+            return None
+        return take(frame)
+
+    async def _take_other(self, message: Received) -> bool:
+        """Handle a message that is no data frame of the right kind. Return whether to read on."""
+        if message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
+            self._turn.waste()
+            if self.takes_control_frame() and message.type is WSMsgType.PING:
+                await self._ws.pong(message.data)
+            return True
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            kind = "text" if self.codec.text else "binary"
+            self.close(CloseCode.UNSUPPORTED_FRAME, f"{self.codec.subprotocol} takes {kind} frames only")
+        else:
+            self._broken = message.type is WSMsgType.ERROR
+        return False
 
     async def _wait_for_turn(self) -> None:
         self.paused = True
@@ -238,8 +239,6 @@ class Connection:
         transport = self.request.transport
         if transport is not None and not transport.is_closing():
             transport.write(_PING_FRAME)
-
-    # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
         """Close after the outbox is sent, or as soon as the handshake is done. Only the first call counts."""

@@ -19,9 +19,8 @@ class Turn:
         self._wastes = False
 
     def begin(self) -> None:
-        """Note that a frame is about to be handled."""
+        """Note that frames are about to be handled, after a wait."""
         self._began = self._turns.clock()
-        self._wastes = False
 
     def waste(self) -> None:
         """Note that this frame is of no use to anybody: a ping, or a message that cannot be read."""
@@ -30,14 +29,17 @@ class Turn:
     def restart(self) -> None:
         """Note that others have had their turn while the frame was handled."""
         self._frames, self._spent = 0, 0.0
-        self._began = self._turns.clock()
+        self.begin()
 
     def is_over(self) -> bool:
         """Return whether `next` must be awaited. To be called after each frame."""
+        now = self._turns.clock()
+        took = now - self._began
+        self._began = now
         self._frames += 1
-        took = self._turns.clock() - self._began
         self._spent += took
         if self._wastes:
+            self._wastes = False
             self._wasted += took
         return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
 
@@ -49,3 +51,4 @@ class Turn:
             await self._turns.wasted.pause(wasted)
         else:
             await self._turns.next(spent)
+        self.begin()

@@ -57,12 +57,10 @@ class Gathering:
         elif first != kept.last + 1:
             self.missed[session_id] = None
             return
-        for seq, event in durable.events:
-            kept.last = seq
-            text = text_in(event.type, event.payload)
-            if text is not None:
-                kept.texts.append(text)
-                self._chars += len(text)
+        texts = [text for _, event in durable.events if (text := text_in(event.type, event.payload)) is not None]
+        kept.texts += texts
+        kept.last = durable.last[0]
+        self._chars += sum(map(len, texts))
 
     def erased(self, session_id: str) -> None:
         """The session of this id is no more: what waits of it is not written."""

@@ -30,7 +30,7 @@ from turnwire.store.search.sums import Sums, SumsQuery
 from turnwire.store.search.sums import sums as sums_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
-FLUSH_SECONDS = 0.5
+FLUSH_SECONDS = 1.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
 _PAGE = 100
 _IDS = 50

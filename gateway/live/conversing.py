@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from turnwire.gateway.live.context import Context
-from turnwire.gateway.live.log.durable import Durable, time_of
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionFigures
 from turnwire.protocol.talk.percentiles import LONG
-from turnwire.protocol.times import to_millis
 from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import persist
 
@@ -49,9 +48,9 @@ def extend_conversation(state: SessionState, durable: Durable) -> bool:
     if first > conversation.last_seq + 1:
         return False
     if last > conversation.last_seq:
-        for seq, event in durable.events:
+        for (seq, event), millis in zip(durable.events, durable.millis(), strict=True):
             try:
-                conversation.take(seq, event.type, event.payload, to_millis(time_of(event)))
+                conversation.take(seq, event.type, event.payload, millis)
             except Exception:  # an append must not fail because of its figures
                 _log.exception("session %r: the figures leave out seq=%d", state.session_id, seq)
     return True

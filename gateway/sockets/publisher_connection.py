@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -11,11 +12,11 @@ from aiohttp import web
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
-from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
-from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
+from turnwire.gateway.live.items import AcceptItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sockets.gathered_events import GatheredEvents
 from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
 from turnwire.protocol.codec import Batch
@@ -26,8 +27,10 @@ from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.protocol.messages import (
     Ack,
     AckItem,
+    BadEvent,
     Complete,
     Completed,
+    EventIn,
     Nack,
     NackItem,
     Opened,
@@ -44,24 +47,10 @@ class PublisherConnection(GuestConnection):
     """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
 
     __slots__ = (
-        "_completing",
-        "_enders",
-        "_events",
-        "_expiring",
-        "_held_signals",
-        "_in_flight",
-        "_in_flight_bytes",
-        "_max_in_flight_bytes",
-        "_owed",
-        "_room",
-        "_signals",
-        "_waiting",
-        "epoch",
-        "finished",
-        "holder",
-        "replaced",
-        "session_id",
-    )
+        "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
+        "_in_flight_bytes", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
+        "finished", "holder", "replaced", "session_id",
+    )  # fmt: skip
 
     kind = "publisher"
 
@@ -96,6 +85,8 @@ class PublisherConnection(GuestConnection):
         self._owed = 0.0
         """Seconds to leave the socket unread, to keep to the rate of events."""
         self._room: asyncio.Future[None] | None = None
+        self._gathered = GatheredEvents(self.limits)
+        """Empty during every await."""
 
     # Called by the session
 
@@ -178,40 +169,70 @@ class PublisherConnection(GuestConnection):
         if self._signals is not None:
             self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
         self.send(opened)
-        async for frame in self.frames():
-            try:
-                if len(frame) <= LARGE_FRAME:
-                    command = self.codec.decode_publisher(frame, self.limits)
-                else:
-                    command = await asyncio.to_thread(self.codec.decode_publisher, frame, self.limits)
-                    if self.closing is not None:
-                        return
-                self.bad_in_a_row = 0
-                if type(command) is Auth:
-                    await self.renew(command.token)
-                else:
-                    self._handle(live, command, len(frame))
-            except TurnwireError as error:
-                self.refuse(error)
-            self.serving.frame_received()
-            if self._is_full:
-                await self._wait_for_room()
-            if self._owed > 0:
-                await self._wait_for_rate()
+        await self.read(partial(self._take, live), partial(self._pass_on, live))
 
-    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> None:
+    def _take(self, live: LiveSession, frame: bytes) -> Awaitable[None] | None:
+        """Handle a frame. Return what to wait for before the next one is read."""
+        self.serving.frame_received()
+        if len(frame) > LARGE_FRAME:
+            return self._take_large(live, frame)
+        try:
+            return self._follow(live, self.codec.decode_publisher(frame, self.limits), len(frame))
+        except TurnwireError as error:
+            self.refuse(error)
+            return None
+
+    async def _take_large(self, live: LiveSession, frame: bytes) -> None:
+        try:
+            command = await self.decoded(self.codec.decode_publisher, frame)
+            if self.closing is not None:
+                return
+            wait = self._follow(live, command, len(frame))
+            self._pass_on(live)
+            if wait is not None:
+                await wait
+        except TurnwireError as error:
+            self.refuse(error)
+
+    def _follow(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> Awaitable[None] | None:
+        """Carry out a message of so many bytes. Return what to wait for. Raises TurnwireError."""
+        self.bad_in_a_row = 0
+        if type(command) is Batch:
+            self._gather(live, command.events, size)
+        elif type(command) is Auth:
+            return self.renew_or_refuse(command.token)
+        else:
+            self._pass_on(live)
+            self._handle(live, command)
+        if self._is_full:
+            return self._wait_for_room()
+        return self._wait_for_rate() if self._owed > 0 else None
+
+    def _gather(self, live: LiveSession, events: list[EventIn | BadEvent], size: int) -> None:
+        """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
+        if self._completing:
+            return  # after `complete` the rest is ignored, so that what waits stays bounded
+        self._in_flight += len(events)
+        self._in_flight_bytes += size
+        now = self.serving.clock()
+        if self._events is not None:
+            self._owed = self._events.spend(now, len(events))
+        if self._gathered.add(events, size, now):
+            self._pass_on(live)
+
+    def _pass_on(self, live: LiveSession) -> None:
+        """Submit the events that have been gathered."""
+        item = self._gathered.take(self)
+        if item is not None:
+            live.submit(item)
+
+    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch) -> None:
         match command:
             case Ping():
                 if self.takes_command():
                     self.answer_ping(command)
             case _ if self._completing:
-                pass  # after `complete` the rest is ignored, so that what waits stays bounded
-            case Batch():
-                self._in_flight += len(command.events)
-                self._in_flight_bytes += size
-                if self._events is not None:
-                    self._owed = self._events.spend(self.serving.clock(), len(command.events))
-                live.submit(AppendItem(command.events, size, utc_now(), self, taken_at=self.serving.clock()))
+                pass
             case Signal():
                 self._signal(live, SignalItem(self, command.key, command.payload))
             case Accept():

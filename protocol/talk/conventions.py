@@ -31,6 +31,8 @@ def millis(value: Any) -> int | None:
     """Return a time of the call rounded to whole milliseconds, or None for a value that is no such time."""
     if value is None:
         return None
+    if type(value) is int and 0 <= value <= _LATEST_MS:  # as most are
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
         return None
     return round(value)

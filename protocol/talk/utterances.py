@@ -67,11 +67,13 @@ class Utterances:
     def _count_turns(self, new: tuple[int, int, Side]) -> None:
         """Insert into the order, and count turns again between its two neighbours, the only ones affected."""
         order, side = self._order, new[2]
-        index = bisect_left(order, new) if order and new < order[-1] else len(order)
-        before = order[index - 1][2] if index else None
-        if index < len(order):
-            after = order[index][2]
-            self._turns[after] += int(after != side) - int(after != before)
+        if not order or order[-1] < new:  # as most are
+            self._turns[side] += not order or order[-1][2] != side
+            order.append(new)
+            return
+        index = bisect_left(order, new)
+        before, after = order[index - 1][2] if index else None, order[index][2]
+        self._turns[after] += int(after != side) - int(after != before)
         self._turns[side] += int(side != before)
         order.insert(index, new)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from turnwire.protocol.messages import Event, EventIn
-from turnwire.protocol.times import format_time
+from turnwire.protocol.times import format_time, to_millis
 from turnwire.store.sessions import SessionRecord
 
 
@@ -23,10 +23,17 @@ class Durable(Struct):
     """Events that the store will never accept: eventId to reason."""
     record: SessionRecord | None = None
     """The stored session, read when another gateway's event was found."""
+    _millis: list[int] | None = None
 
     @property
     def last(self) -> tuple[int, EventIn]:
         return self.events[-1]
+
+    def millis(self) -> list[int]:
+        """Return the times of all events, in milliseconds since 1970. To be called when all events are there."""
+        if self._millis is None:
+            self._millis = _millis_of(time_of(event) for _, event in self.events)
+        return self._millis
 
     def add_found(self, found: Iterable[Event]) -> None:
         """Add events that were read from the store."""
@@ -43,6 +50,16 @@ class Durable(Struct):
 def as_received(event: Event) -> EventIn:
     """Return a stored event in the shape of a received one."""
     return EventIn(event.event_id, event.type, event.payload, datetime.fromisoformat(event.timestamp))
+
+
+def _millis_of(moments: Iterable[datetime]) -> list[int]:
+    found: list[int] = []
+    last = None
+    for moment in moments:
+        if moment is not last:  # events that arrived together share a timestamp
+            last, millis = moment, to_millis(moment)
+        found.append(millis)
+    return found
 
 
 def time_of(event: EventIn) -> datetime:

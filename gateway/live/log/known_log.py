@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from array import array
 
-from turnwire.gateway.live.log.durable import Durable, time_of
+from turnwire.gateway.live.log.durable import Durable
 from turnwire.protocol.rules import DIGEST_PAGE, Ledger
-from turnwire.protocol.times import to_millis
 from turnwire.store.digests import pack_times
 
 
@@ -44,14 +43,11 @@ class KnownLog:
         ledger = self.ledger
         if ledger is None:
             return
-        last, millis = None, 0
-        for seq, event in durable.events:
-            if seq > ledger.head:
-                ledger.learn(seq, event.event_id)
-            moment = time_of(event)
-            if moment is not last:  # events of one frame share a timestamp
-                last, millis = moment, to_millis(moment)
-            self._times.append(millis)
+        if durable.last[0] > ledger.head:  # another gateway has stored them
+            for seq, event in durable.events:
+                if seq > ledger.head:
+                    ledger.learn(seq, event.event_id)
+        self._times.extend(durable.millis())
 
     def fold(self) -> None:
         """Replace the full pages of the ledger by digests, and keep these in `full_pages` to be stored."""

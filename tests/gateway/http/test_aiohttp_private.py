@@ -220,6 +220,41 @@ async def test_a_socket_that_was_closed_is_left_open_until_the_other_side_has_an
     assert served.routed == [True]
 
 
+async def test_messages_that_have_arrived_are_taken_without_waiting(served: Served) -> None:
+    """`WebSocketResponse._reader`, `._closing`, `._closed`, `WebSocketDataQueue._buffer`.
+
+    When it fails: have `received` return None always. The gateway works without it; a frame then takes a little longer.
+    """
+    taken: list[object] = []
+
+    async def take(request: web.Request) -> WebSocket:
+        socket = WebSocket(autoping=False, decode_text=False)
+        assert socket.received() is None
+        await socket.prepare(request)
+        while len(taken) < 2:
+            if (message := socket.received()) is None:
+                await asyncio.sleep(0.001)
+            else:
+                taken.append((message.type, message.data))
+        await asyncio.sleep(0.001)
+        assert socket.received() is None  # the next one is a ping
+        taken.append((await socket.receive()).type)
+        taken.append((await socket.receive()).type)
+        served.ended.set()
+        return socket
+
+    served.app.router.add_get("/take", take)
+    port = await served.start()
+    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/take") as socket:
+        await socket.send_str("text")
+        await socket.send_bytes(b"binary")
+        await socket.ping()
+        await socket.send_str("last")
+        async with asyncio.timeout(10):
+            await served.ended.wait()
+    assert taken == [(WSMsgType.TEXT, b"text"), (WSMsgType.BINARY, b"binary"), WSMsgType.PING, WSMsgType.TEXT]
+
+
 async def test_a_connection_that_is_held_is_not_read_whatever_the_flow_control_says(served: Served) -> None:
     """`BaseProtocol._reading_paused`, `_pause_reading_for_buffer`, `_resume_reading_for_buffer`, `_payload_parser`.
 

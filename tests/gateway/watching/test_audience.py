@@ -1,0 +1,194 @@
+"""A large audience is served a slice at a time: everybody else gets a turn, and no watcher misses anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tests.support.in_memory import STARTED
+from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.watching.audience import MOST_WAITING, SLICE, Watchers, watchers_of
+from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
+from turnwire.protocol.messages import Event, JsonObject
+from turnwire.store.sessions import SessionRecord
+
+MANY = 2 * SLICE + 1
+
+
+async def nowhere(_frame: bytes) -> None:
+    """Send a frame, which no test here waits for."""
+
+
+class Listener(EventSubscription):
+    """A watcher that notes what it is given: seqs, and `session` for each picture of the session."""
+
+    def __init__(self, state: SessionState, order: list[Listener]) -> None:
+        super().__init__(Watching(None, lambda: 0.0, lambda: None), state, state.record.last_seq, outbox())  # type: ignore[arg-type]
+        self.order = order
+        self.heard: list[int | str] = []
+        self.was_behind = False
+
+    def frames(self, batch: EncodedBatch) -> Frames:
+        self.order.append(self)
+        self.heard += [event.seq for event in batch.events]
+        return [(b"", batch.last)]
+
+    def signal_frame(self, key: str, payload: JsonObject) -> bytes:
+        self.heard.append(key)
+        return b""
+
+    def session_frame(self) -> bytes:
+        self.heard.append("session")
+        return b""
+
+    def caught_up_frame(self) -> bytes:
+        return b""
+
+    def fell_behind(self) -> None:
+        self.was_behind = True
+
+    def session_erased(self) -> None:
+        self.heard.append("erased")
+
+    def break_off(self) -> None:
+        self.heard.append("broken off")
+
+
+def outbox() -> FrameOutbox:
+    return FrameOutbox(nowhere, None, 10_000_000)
+
+
+class Stage:
+    """A session that is watched by this many, and the order in which they are served."""
+
+    def __init__(self, watchers: int) -> None:
+        self.state = SessionState(SessionRecord("s", "en", STARTED), 0.0)
+        self.order: list[Listener] = []
+        self.listeners = [self.join() for _ in range(watchers)]
+
+    def join(self) -> Listener:
+        listener = Listener(self.state, self.order)
+        listener.start()
+        return listener
+
+    @property
+    def audience(self) -> Watchers:
+        assert isinstance(self.state.audience, Watchers)
+        return self.state.audience
+
+    def advance(self, count: int = 1) -> None:
+        """Move the head over so many events, as `advancing` does: in one step."""
+        first = self.state.record.last_seq + 1
+        self.state.record.last_seq += count
+        self.audience.advanced([event(seq) for seq in range(first, first + count)])
+
+    def heard(self) -> list[list[int | str]]:
+        return [listener.heard for listener in self.listeners]
+
+
+def event(seq: int) -> Event:
+    return Event(f"e{seq}", "s", "user_speech", {}, "2025-01-01T00:00:00.000Z", seq)
+
+
+async def turns(count: int) -> None:
+    """Let the loop do what is due, this many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_an_audience_of_one_slice_is_served_at_once() -> None:
+    stage = Stage(SLICE)
+    stage.advance()
+    assert stage.heard() == [[1]] * SLICE
+
+
+async def test_a_larger_audience_is_served_a_slice_at_a_time_in_order_of_arrival() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    served = [len(stage.order)]
+    for _ in range(3):
+        await turns(1)
+        served.append(len(stage.order))
+    assert served == [SLICE, 2 * SLICE, MANY, MANY]
+    assert stage.order == stage.listeners
+
+
+async def test_events_that_come_while_watchers_are_served_are_offered_together() -> None:
+    stage = Stage(MANY)
+    for _ in range(3):
+        stage.advance()
+    await turns(6)
+    assert stage.heard() == [[1, 2, 3]] * MANY
+    assert len(stage.order) == 2 * MANY
+
+
+async def test_a_watcher_that_joins_meanwhile_misses_nothing_and_sees_nothing_twice() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    late = [stage.join()]
+    stage.advance()
+    late.append(stage.join())
+    await turns(6)
+    stage.advance()
+    await turns(6)
+    assert [each.heard for each in late] == [[2, 3], [3]]
+    assert not any(each.was_behind for each in (*late, *stage.listeners))
+
+
+async def test_a_watcher_that_leaves_meanwhile_hears_no_more() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    stage.listeners[-1].close()
+    await turns(3)
+    assert stage.heard() == [[1]] * (MANY - 1) + [[]]
+    for listener in stage.listeners:
+        listener.close()
+    assert watchers_of(stage.state) == {}
+
+
+async def test_whatever_is_told_besides_events_comes_after_the_events_before_it() -> None:
+    tellings: Sequence[tuple[Callable[[Watchers], None], list[int | str]]] = (
+        (Watchers.session_changed, [1, 2, "session"]),
+        (lambda audience: audience.signalled("interim", {}), [1, 2, "interim"]),
+        (lambda audience: audience.rolled_back(1), [1, 2, "broken off"]),
+        (lambda audience: audience.rolled_back(2), [1, 2]),
+    )
+    for tell, heard in tellings:
+        stage = Stage(MANY)
+        stage.advance()
+        stage.advance()
+        tell(stage.audience)
+        assert stage.heard() == [heard] * MANY
+        await turns(6)
+        assert stage.heard() == [heard] * MANY
+
+
+async def test_nothing_that_waits_is_offered_of_a_session_that_is_no_more() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    stage.advance()
+    stage.audience.erased()
+    await turns(6)
+    assert stage.heard() == [[1, "erased"]] * SLICE + [["erased"]] * (MANY - SLICE)
+
+
+async def test_too_many_events_do_not_wait() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    stage.advance(MOST_WAITING)
+    assert [len(heard) for heard in stage.heard()] == [1] * SLICE + [0] * (MANY - SLICE)
+    stage.advance()
+    expected: list[int | str] = [*range(1, MOST_WAITING + 3)]
+    assert stage.heard() == [expected] * MANY
+
+
+async def test_others_have_their_turn_between_two_slices() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    seen: list[int] = []
+    asyncio.get_running_loop().call_soon(partial(lambda: seen.append(len(stage.order))))
+    await turns(4)
+    assert seen == [2 * SLICE]
