@@ -76,7 +76,7 @@ FULL = Scale(
     stall_utterances=50_000,
     stall_changing=5000,
     stall_dashboards=10,
-    stall_large=100,
+    stall_large=50,
     stall_settle=5.0,
 )
 """The scale of a real run, which takes a few minutes."""

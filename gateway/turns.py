@@ -16,6 +16,10 @@ BEGIN_AT_ONCE: Final = 8
 """Requests that begin in one pass of the loop. Each takes up to 1 ms until it first waits for something."""
 
 
+LONGEST_PAUSE: Final = 1.0
+"""Seconds. Whoever pauses keeps its memory."""
+
+
 class Share:
     """A share of the loop's time, which all work of a kind gets together, in the order in which it asks."""
 
@@ -24,6 +28,11 @@ class Share:
         self._clock = clock
         self._rest = rest
         self._free_at = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that a pause would be longer than LONGEST_PAUSE."""
+        return self._free_at - self._clock() > LONGEST_PAUSE
 
     async def pause(self, spent: float) -> None:
         """Leave the loop to others for what has just taken so many seconds, and for what waits already."""
@@ -41,7 +50,7 @@ class Turns:
         self.long = Share(clock, 1.0)
         """For what takes long: half of the time, so that threads and sockets get theirs."""
         self.wasted = Share(clock, 4.0)
-        """For what is of no use to anybody, such as messages that cannot be read: a fifth of the time."""
+        """For what is of no use to anybody, such as large messages that cannot be read: a fifth of the time."""
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self._begun = 0
 

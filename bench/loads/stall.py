@@ -40,19 +40,15 @@ class Stall(Struct, frozen=True, kw_only=True, tag=True):
     """Seconds until an unused session has left the memory."""
 
     async def run(self) -> Figures:
-        connections = [await HttpConnection.connect(self.target.address) for _ in range(_AT_ONCE)]
         async with heartbeat(self.target.address) as beat:
-            run = _Run(self, connections, beat)
+            run = _Run(self, beat)
             await run.all()
-        for connection in connections:
-            connection.close()
         return run.figures
 
 
 class _Run:
-    def __init__(self, load: Stall, connections: list[HttpConnection], beat: Heartbeat) -> None:
+    def __init__(self, load: Stall, beat: Heartbeat) -> None:
         self._load = load
-        self._connections = connections
         self._beat = beat
         self.figures: Figures = {}
 
@@ -70,7 +66,7 @@ class _Run:
         await self._beside("page_by_time_again", lambda: self._get(f"/sessions/{longs}?page=2"))
         await self._beside("stats", lambda: self._get(f"/sessions/{talks}/stats"))
         await self._beside("summaries_and_interruptions", lambda: self._interrupt(talks))
-        await self._beside("large_lists", lambda: self._spread([_get("/sessions?limit=100")] * 4))
+        await self._beside("large_lists", lambda: self._get("/sessions?limit=100"))
         await self._feeds()
 
     def _id(self, name: str) -> str:
@@ -83,26 +79,28 @@ class _Run:
         self.figures[f"{name}_ms"] = 1e3 * await self._beat.longest()
 
     async def _get(self, path: str) -> None:
-        await self._connections[0].ask(_get(path))
+        await self._spread([_get(path)])
 
     async def _append(self, session_id: str, events: list[Event]) -> None:
         body = msgspec.json.encode({"events": events})
-        await self._connections[0].ask(http_request("POST", f"/sessions/{session_id}/events", body))
+        await self._spread([http_request("POST", f"/sessions/{session_id}/events", body)])
 
     async def _fill(self, session_id: str, events: list[Event]) -> None:
-        await self._connections[0].ask(_create(session_id))
+        await self._spread([_create(session_id)])
         for start in range(0, len(events), _BATCH):
             await self._append(session_id, events[start : start + _BATCH])
 
     async def _spread(self, requests: list[bytes]) -> None:
-        """Send these over all connections."""
+        """Send these over some connections."""
         left = iter(requests)
 
-        async def some(connection: HttpConnection) -> None:
+        async def some() -> None:
+            connection = await HttpConnection.connect(self._load.target.address)
             for request in left:
                 await connection.ask(request)
+            connection.close()
 
-        await asyncio.gather(*map(some, self._connections))
+        await asyncio.gather(*(some() for _ in range(min(_AT_ONCE, len(requests)))))
 
     async def _interrupt(self, session_id: str) -> None:
         board = await self._board("talk", lambda _: None)

@@ -176,7 +176,7 @@ class Connection:
                         await wait
                 elif not await self._take_other(message):
                     return
-                if self._turn.is_over():
+                if self._turn.is_over() and self.closing is None:
                     pause()
                     await self._wait_for_turn()
                 if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
@@ -210,6 +210,9 @@ class Connection:
         return False
 
     async def _wait_for_turn(self) -> None:
+        if self._turn.is_last:
+            self.cut_off(CloseCode.TRY_LATER, "too many pings and messages that cannot be read; reconnect later")
+            return
         self.paused = True
         await self._turn.next()
         self.paused = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from turnwire.gateway.turns import Turns
 
 
@@ -23,7 +25,7 @@ class Turn:
         self._began = self._turns.clock()
 
     def waste(self) -> None:
-        """Note that this frame is of no use to anybody: a ping, or a message that cannot be read."""
+        """Note that this frame is of no use to anybody: a ping, or a large message that cannot be read."""
         self._wastes = True
 
     def restart(self) -> None:
@@ -43,12 +45,17 @@ class Turn:
             self._wasted += took
         return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
 
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no room for what is wasted here."""
+        return self._wasted > 0 and self._turns.wasted.is_full
+
     async def next(self) -> None:
         """Wait for the next turn: longer, if something was wasted."""
-        spent, wasted = self._spent, self._wasted
+        wasted = self._wasted
         self._frames, self._spent, self._wasted = 0, 0.0, 0.0
         if wasted:
             await self._turns.wasted.pause(wasted)
         else:
-            await self._turns.next(spent)
+            await asyncio.sleep(0)  # not longer: what has come is parsed meanwhile, and may be dropped next
         self.begin()

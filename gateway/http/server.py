@@ -189,6 +189,8 @@ class _Connection(HttpProtocol):
         if self._frames is not None:
             self._frames.forget()
             self.use_parser(DeafReader(self._frames))
+            if self.is_held:  # nobody takes any more what has come
+                self.resume_reading()
 
     def reading_resumed(self) -> None:
         if self._frames is not None:

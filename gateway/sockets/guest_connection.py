@@ -50,14 +50,17 @@ class GuestConnection(Connection):
         """Return what `decode` makes of a frame. Raises TurnwireError."""
         if len(frame) <= LARGE_FRAME:
             return decode(frame, self.limits)
-        return await asyncio.to_thread(decode, frame, self.limits)
+        try:
+            return await asyncio.to_thread(decode, frame, self.limits)
+        except TurnwireError:
+            self._turn.waste()  # small ones are bounded by their number
+            raise
 
     # Bad messages
 
     def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
         """Answer a bad frame with an error, and close after too many of them in a row."""
         self.bad_in_a_row += 1
-        self._turn.waste()
         most = self._config.max_bad_messages
         self.send_error(error, ref)
         self.guest.refused(error, self.request.path)

@@ -85,6 +85,17 @@ async def test_pings_without_end_are_answered_within_the_share_for_what_is_waste
     raw.close()
 
 
+async def test_a_connection_for_whose_pings_there_is_no_time_is_closed(gateway: Gateway) -> None:
+    share = gateway.gateway.parts.turns.wasted
+    waiting = asyncio.create_task(share.pause(1.0))  # as if others had wasted a second
+    await asyncio.sleep(0)
+    raw = await RawSocket.connect(gateway, "/subscribe")
+    await raw.write(client_frame(b"", 9) * 40)
+    assert await raw.close_code() == 1013
+    raw.close()
+    waiting.cancel()
+
+
 async def test_a_publisher_over_its_event_rate_is_not_read_and_loses_no_event(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:

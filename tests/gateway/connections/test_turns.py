@@ -117,7 +117,7 @@ async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none
         assert turn.is_over() == (number % 4 == 3)
         if number % 4 == 3:
             await turn.next()
-    assert pauses == ([0.016, 0.028] if wasted else [])
+    assert pauses == ([0.016, 0.028] if wasted else [0, 0])
 
 
 async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_none() -> None:
