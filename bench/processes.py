@@ -38,11 +38,20 @@ class BenchError(Exception):
 class Processes:
     """The starter of what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
 
-    With `share`, all measures use one gateway, which `close` stops. That is faster, but the figures are useless.
+    `embedded_command` names another server for the embedded databases than the packaged one. With `share`, all measures
+    use one gateway, which `close` stops. That is faster, but the figures are useless.
     """
 
-    def __init__(self, mongodb_uri: str | None = None, database_pid: int | None = None, *, share: bool = False) -> None:
+    def __init__(
+        self,
+        mongodb_uri: str | None = None,
+        database_pid: int | None = None,
+        *,
+        embedded_command: str | None = None,
+        share: bool = False,
+    ) -> None:
         self._mongodb_uri = mongodb_uri
+        self._embedded_command = embedded_command
         self._database_pid = database_pid
         self._share = share
         self._shared: tuple[Target, Path] | None = None
@@ -70,6 +79,8 @@ class Processes:
             database = f"bench-{uuid4().hex[:12]}"
             if self._mongodb_uri is not None:
                 environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
+            elif self._embedded_command is not None:
+                environment["TURNWIRE_EMBEDDED_COMMAND"] = self._embedded_command
             async with _server(_SERVE, data_dir, environment) as (url, pid):
                 try:
                     yield Target(url, pid, self._database_pid or _child(pid)), data_dir
@@ -85,7 +96,7 @@ class Processes:
             self._drop(name)
             return
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as directory:
-            async with EmbeddedDatabase(Path(directory)) as embedded:
+            async with EmbeddedDatabase(Path(directory), command=self._embedded_command) as embedded:
                 yield Target(embedded.uri, os.getpid(), embedded.pid), name
 
     @asynccontextmanager

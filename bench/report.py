@@ -30,13 +30,13 @@ class Report(Struct, frozen=True):
     goals: list[GoalOutcome]
 
 
-def make_report(rounds: list[Figures], mongodb_uri: str | None, *, judged: bool) -> Report:
+def make_report(rounds: list[Figures], database: str, *, judged: bool) -> Report:
     """Make a report of all rounds. Compare the figures with the goals only if `judged`."""
     names = dict.fromkeys(name for figures in rounds for name in figures)
     return Report(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=f"{os.cpu_count()} cores, {platform.machine()} {platform.system()}, Python {platform.python_version()}",
-        database="embedded (SecantusDB)" if mongodb_uri is None else "MongoDB",
+        database=database,
         versions={package: version(package) for package in _PACKAGES},
         rounds=rounds,
         medians={name: median(figures[name] for figures in rounds if name in figures) for name in names},

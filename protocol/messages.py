@@ -52,6 +52,8 @@ class Session(Shape):
     """Null if they are not stored, or not known yet."""
     commands: list[str] | UnsetType = UNSET
     """The commands that the connected bot accepts; absent while no bot that accepts any is connected."""
+    archived: bool | UnsetType = UNSET
+    """True once its events are in the archive; absent before."""
 
 
 class Event(Shape, gc=False):

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from pymongo.errors import DuplicateKeyError, WriteError
+from pymongo.errors import WriteError
 
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.condition import DatabaseCondition
@@ -33,6 +33,8 @@ class Erasure(Struct, frozen=True):
     life: int | None
     head: int
     begun_at: datetime
+    archived: bool = False
+    """Whether there may be something of it in the archive."""
 
     @property
     def key(self) -> str:
@@ -54,13 +56,14 @@ class Erasures:
 
     async def note(self, record: SessionRecord, now: datetime) -> Erasure:
         """Keep what is needed to finish the erasure. Nothing is erased yet."""
-        erasure = Erasure(record.session_id, record.life, record.last_seq, now)
+        erasure = Erasure(record.session_id, record.life, record.last_seq, now, record.archiving is not None)
         document = {
             "_id": erasure.key,
             "sessionId": erasure.session_id,
             "life": erasure.life,
             "head": erasure.head,
             "begunAt": now,
+            "archived": erasure.archived,
         }
         await self._condition.ask(_DELETE, self._insert_note(document))
         return erasure
@@ -68,22 +71,28 @@ class Erasures:
     async def _insert_note(self, document: Document) -> None:
         try:
             await self._notes.insert_one(document)
-        except DuplicateKeyError:
-            pass  # somebody else wants it as well
         except WriteError as error:
-            if error.code != 11000:  # as above, from who does not tell it apart
+            if error.code != 11000:
                 raise
+            if document["archived"]:  # somebody else wants it as well, and may not have known this
+                await self._notes.update_one({"_id": document["_id"]}, {"$set": {"archived": True}})
 
     async def notes(self) -> list[Erasure]:
         """All erasures that have not come to their end: few."""
         documents = await self._condition.ask(_DELETE, self._notes.find({}).to_list(length=None))
-        return [Erasure(each["sessionId"], each["life"], each["head"], each["begunAt"]) for each in documents]
+        return [
+            Erasure(each["sessionId"], each["life"], each["head"], each["begunAt"], each.get("archived", False))
+            for each in documents
+        ]
 
     async def mark(self, record: SessionRecord, *, whoever_publishes: bool) -> bool:
         """Hide the session from now on, for good. False when it is not as the record has it: erased since, or, unless
-        `whoever_publishes`, claimed since. Raises RefusedSession."""
-        condition = this_life(record) | ({} if whoever_publishes else {"epoch": record.epoch})
-        mark = {"status": ERASED, "life": NO_LIFE, "erasing": record.life, "lastSeq": record.last_seq}
+        `whoever_publishes`, claimed since, or begun to be archived since. Raises RefusedSession."""
+        known = {**this_life(record), "archiving": record.archiving}
+        condition = known if whoever_publishes else {**known, "epoch": record.epoch}
+        mark: Document = {"status": ERASED, "life": NO_LIFE, "erasing": record.life, "lastSeq": record.last_seq}
+        if record.archiving is not None:
+            mark["archived"] = True
         replaced = await self._condition.ask(_DELETE, self._replace(condition, {"_id": record.session_id, **mark}))
         return bool(replaced)
 
@@ -99,7 +108,8 @@ class Erasures:
         document = await self._condition.ask(_DELETE, self._sessions.find_one({"_id": session_id}))
         if document is None or not is_erased(document):
             return None
-        return Erasure(session_id, document["erasing"], document["lastSeq"], now)
+        archived = bool(document.get("archived"))
+        return Erasure(session_id, document["erasing"], document["lastSeq"], now, archived)
 
     async def is_marked(self, erasure: Erasure) -> bool | None:
         """Whether the session is hidden; None when it is gone, or was never there."""

@@ -16,7 +16,9 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import Event
+from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.protocol.times import to_millis
+from turnwire.store.archive.archived_log import ArchivedLog
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, Mark, event_documents, event_of, position_key
@@ -57,6 +59,7 @@ class EventLog:
         self._targeted = not embedded
         self._max_waiting_bytes = max_waiting_bytes
         self.digests = DigestStore(database["digests"], self._condition)
+        self.archive = ArchivedLog(database, self._condition)
         insert = OrderedInsert(database, "events")
         self._lanes = [AppendLane(insert, self, self._condition, self._committed) for _ in range(lanes)]
         self.on_commit: Callable[[int, float], None] | None = None
@@ -126,6 +129,8 @@ class EventLog:
         """Return the events at these positions, all known to be durable, in seq order. Raises as `read` does."""
         wanted = sorted(set(seqs))
         events = await self.read_present(session_id, wanted, life)
+        if len(events) < len(wanted):
+            events = await self.archive.complete(session_id, wanted, events, lambda own: life in (own, ANY_LIFE))
         _require_all(session_id, wanted, [event.seq for event in events])
         return events
 
@@ -215,7 +220,7 @@ class EventLog:
         for collection in (self._events, self._certain):
             if is_wanted(await self._condition.ask(_READ, collection.find_one(condition, IDENTITY))):
                 return True
-        return False
+        return await self.archive.holds(session_id, seq)
 
     async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
         """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""
@@ -256,6 +261,8 @@ class EventLog:
         keys = [position_key(session_id, seq) for seq in seqs]
         documents = await self._find(session_id, keys, {"seq": 1, "eventId": 1, "timestamp": 1})
         found = sorted((document["seq"], document["eventId"], document["timestamp"]) for document in documents)
+        if len(found) < len(seqs):
+            found = await self.archive.identities(session_id, seqs, found)
         _require_all(session_id, seqs, [seq for seq, _, _ in found])
         return found
 
@@ -264,8 +271,9 @@ class EventLog:
         times = array("q")
         for _, page in await self.digests.load(session_id, last_seq, life):
             times.extend(unpack_times(page))
-        rest = await self.read_ids(session_id, len(times) + 1, last_seq)
-        times.extend(to_millis(timestamp) for _, _, timestamp in rest)
+        for first in range(len(times) + 1, last_seq + 1, DIGEST_PAGE):
+            rest = await self.read_ids(session_id, first, min(first + DIGEST_PAGE - 1, last_seq))
+            times.extend(to_millis(timestamp) for _, _, timestamp in rest)
         return sorted(range(1, len(times) + 1), key=lambda seq: times[seq - 1])
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ASCENDING, ReadPreference, WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -95,11 +95,9 @@ class Store:
             embedded=embedded,
             max_waiting_bytes=max_waiting_bytes,
         )
+        self.archive = self.events.archive
         self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
         self.erasures = Erasures(self._db, self._condition)
-        self.metadata_indexes: tuple[str, ...] = ()
-        """The metadata keys to index, unless the database is the embedded one."""
-        self._has_cheap_indexes = False
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
         self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
@@ -196,21 +194,14 @@ class Store:
         admin = self._client.admin
         hello = await self._condition.ask(_USE, admin.command("hello"))
         build = await self._condition.ask(_USE, admin.command("buildInfo"))
-        self._has_cheap_indexes = "secantusVersion" not in build
+        self.sessions.indexes.many = "secantusVersion" not in build
         fault = unfit(hello, str(build.get("version"))) or await self._condition.ask(_USE, self.format.fault())
         if fault is not None:
             raise self._condition.refused(_USE, fault)
         self._condition.well(_USE)
 
     async def _make_indexes(self) -> None:
-        sessions = self._db["sessions"]
-        await sessions.create_index([("startedAt", ASCENDING), ("_id", ASCENDING)])
-        await sessions.create_index([("status", ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
-        if self._has_cheap_indexes:  # in the embedded database, each makes writes two or three times as expensive
-            for field in ("endReason", "language", *(f"metadata.{key}" for key in self.metadata_indexes)):
-                await sessions.create_index([(field, ASCENDING), ("startedAt", ASCENDING), ("_id", ASCENDING)])
-            await sessions.create_index([("endedAt", ASCENDING)])
-            await sessions.create_index([("importedAt", ASCENDING)], sparse=True)
+        await self._db["sessions"].create_indexes(self.sessions.indexes.models())
 
     async def close(self) -> None:
         await self.events.close()

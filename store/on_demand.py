@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 _log = logging.getLogger("turnwire")
 
@@ -16,10 +17,12 @@ class OnDemandTask:
     An exception from it is logged; the next `wake` starts it again.
     """
 
-    __slots__ = ("_stopped", "_task", "_work")
+    __slots__ = ("_context", "_stopped", "_task", "_work")
 
-    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[], Awaitable[None]], context: Context | None = None) -> None:
+        """`context`: that in which the task runs; None is that of whoever wakes it."""
         self._work = work
+        self._context = context
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -29,7 +32,7 @@ class OnDemandTask:
 
     def wake(self) -> None:
         if self._task is None and not self._stopped:
-            self._task = asyncio.get_running_loop().create_task(self._main())
+            self._task = asyncio.get_running_loop().create_task(self._main(), context=self._context)
 
     async def _main(self) -> None:
         try:

@@ -14,5 +14,10 @@ def covers(patterns: Sequence[str], session_id: str) -> bool:
 def ids_like(patterns: Sequence[str]) -> dict[str, Any]:
     """Return the MongoDB condition for sessions that one of the patterns covers."""
     exact = [pattern for pattern in patterns if not pattern.endswith("*")]
-    ranges = [{"_id": {"$gte": each[:-1], "$lt": f"{each[:-1]}\U0010ffff"}} for each in patterns if each.endswith("*")]
+    ranges = [ids_from(pattern[:-1]) for pattern in patterns if pattern.endswith("*")]
     return {"$or": [{"_id": {"$in": exact}}, *ranges]}
+
+
+def ids_from(prefix: str) -> dict[str, Any]:
+    """Return the MongoDB condition for sessions whose ids begin like this."""
+    return {"_id": {"$gte": prefix, "$lt": f"{prefix}\U0010ffff"}}

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, field
 
 from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.times import format_time
+from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
 
 Document = dict[str, Any]
@@ -56,6 +57,14 @@ class SessionRecord(Struct):
     """Whether it is a past call whose end has not been brought in yet, so that its age does not end it."""
     holder: str | None = None
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
+    created_at: datetime | None = None
+    """When it was created, if it had begun before that; None: when it began."""
+    traceparent: str | None = None
+    """The trace that the last publisher which named one belongs to, as W3C Trace Context writes it."""
+    archiving: str | None = None
+    """The latest attempt to archive the session, of which objects may be in the archive; None if there was none."""
+    archive: ArchiveMark | None = None
+    """Set once its log is archived."""
 
     @property
     def is_past(self) -> bool:
@@ -76,6 +85,7 @@ class SessionRecord(Struct):
             end_reason=self.end_reason,
             figures=self.figures,
             commands=UNSET if self.commands is None else self.commands,
+            archived=UNSET if self.archive is None else True,
         )
 
 
@@ -96,6 +106,11 @@ def is_erased(document: Document) -> bool:
 
 def lazy_fields(record: SessionRecord) -> Document:
     return {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at, "heartbeat": record.heartbeat}
+
+
+def traced(traceparent: str | None) -> Document:
+    """Return the field for the trace of a publisher, or no field without one."""
+    return {} if traceparent is None else {"traceparent": traceparent}
 
 
 def kept_figures(record: SessionRecord) -> Document:
@@ -125,6 +140,8 @@ def document_of(record: SessionRecord) -> Document:
         "life": record.life,
         **({} if record.holder is None else {"holder": record.holder}),
         **({"importing": True} if record.importing else {}),
+        **({} if record.created_at is None else {"createdAt": record.created_at}),
+        **traced(record.traceparent),
     }
 
 
@@ -148,7 +165,11 @@ def record_of(document: Document) -> SessionRecord:
         command_mark=mark_of(document),
         life=document.get("life"),
         holder=document.get("holder"),
+        created_at=document.get("createdAt"),
+        traceparent=document.get("traceparent"),
         importing=document.get("importing", False),
+        archiving=document.get("archiving"),
+        archive=archive_mark_of(document),
     )
 
 

@@ -16,8 +16,10 @@ from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
+from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.pages import SessionPages
+from turnwire.store.listing.query import SessionQuery
 from turnwire.store.session_commands import SessionCommands
-from turnwire.store.session_pages import SessionPages, SessionQuery
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -28,6 +30,7 @@ from turnwire.store.session_record import (
     lazy_fields,
     record_of,
     this_life,
+    traced,
 )
 from turnwire.store.session_writes import Endings, SessionInserts, refusal, write_bulk
 
@@ -78,7 +81,8 @@ class SessionStore:
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
-        self._pages = SessionPages(sessions, self._condition)
+        self.indexes = SessionIndexes()
+        self._pages = SessionPages(sessions, self._condition, self.indexes)
         self._inserts = SessionInserts(sessions, self._condition, lanes)
         self._endings = Endings(sessions, self._condition, lanes)
         self.commands = SessionCommands(self._update)
@@ -107,11 +111,11 @@ class SessionStore:
                 return record_of(document)
         raise SessionErased(record.session_id)
 
-    async def claim(self, record: SessionRecord, holder: str | None = None) -> bool:
-        """Raise the epoch by one for a publisher of `holder`. Return False if the session was claimed, has ended or was
-        erased since the record was read."""
+    async def claim(self, record: SessionRecord, holder: str | None = None, traceparent: str | None = None) -> bool:
+        """Raise the epoch by one for a publisher of `holder`, and keep the trace that it names, if any. Return False if
+        the session was claimed, has ended or was erased since the record was read."""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}
-        new = {"epoch": record.epoch + 1, "commands": None, "holder": holder}
+        new = {"epoch": record.epoch + 1, "commands": None, "holder": holder} | traced(traceparent)
         return await self._update({**this_life(record), **known}, {"$set": new})
 
     async def mark_time_disordered(self, record: SessionRecord) -> None:
@@ -151,13 +155,16 @@ class SessionStore:
         condition = {**this_life(record), "endedAt": None, **unchanged}
         return await self._endings.end(condition, change, lazy_fields(record))
 
-    async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool) -> None:
+    async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool, deserted: bool = False) -> None:
         """Store when all that is known of an imported session was brought in; it stays open.
 
-        A `whole` one is an open session like others from now on: its age ends it.
+        A `whole` one is an open session like others from now on: its age ends it. A `deserted` one has had a publisher,
+        whose absence ends it.
         """
-        change = {"importedAt": now} | ({"importing": False} if whole else {})
-        await self._update(this_life(record), {"$set": change})
+        change: Document = {"$set": {"importedAt": now} | ({"importing": False} if whole else {})}
+        if deserted:
+            change["$max"] = {"epoch": 1}
+        await self._update(this_life(record), change)
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
@@ -201,7 +208,8 @@ class SessionStore:
         return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """Return one page. The cost depends on the page's size, not on the number of sessions."""
+        """Return one page of the sessions that meet those conditions that an index serves, as `indexes` says. The
+        cost depends on the page's size, not on the number of sessions."""
         return [each.record() for each in await self._pages.page(query)]
 
     async def stored_page(self, query: SessionQuery) -> list[StoredSession]:

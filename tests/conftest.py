@@ -11,6 +11,7 @@ import uvloop
 from hypothesis import settings
 
 from tests.support.gateways import Gateway, StartGateway, gateways_on
+from tests.support.processes import EMBEDDED_COMMAND
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 # Storage and sockets take unpredictable time, which the time limit of each test bounds.
@@ -24,7 +25,7 @@ def database_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     Do not kill it: a test that needs to starts its own EmbeddedDatabase.
     """
-    database = EmbeddedDatabase(tmp_path_factory.mktemp("database"), test_commands=True)
+    database = EmbeddedDatabase(tmp_path_factory.mktemp("database"), command=EMBEDDED_COMMAND, test_commands=True)
     # The server gets its own loop, which runs only here, because no test's loop lives as long as the server.
     loop = asyncio.new_event_loop()
     loop.run_until_complete(database.start())

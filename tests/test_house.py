@@ -29,6 +29,7 @@ ROOMS: Mapping[str, set[str]] = {
     "gateway/watching": BASE | {"gateway/live", "gateway/connections"},
     "gateway/peers": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
     "gateway/webhooks": BASE | {"gateway/live", "gateway/sessions", "gateway/watching"},
+    "gateway/tracing": BASE | {"gateway/live", "gateway/http", "gateway/telemetry"},
     "gateway/finding": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/importing": BASE | {"gateway/live", "gateway/sessions"},
     "gateway/keeping": BASE | {"gateway/live", "gateway/sessions"},
@@ -57,10 +58,22 @@ ROOMS: Mapping[str, set[str]] = {
         "gateway/webhooks",
         "gateway/keeping",
     },
+    "gateway/durable_streams": BASE
+    | {
+        "gateway/access",
+        "gateway/live",
+        "gateway/sessions",
+        "gateway/watching",
+        "gateway/connections",
+        "gateway/http",
+        "gateway/rest",
+    },
 }
 """Room → the rooms it may import. `running`, above all of them, may import any."""
 _USING_STORE = (
     *("finding", "importing", "keeping", "live", "sessions", "watching", "peers", "sockets", "rest", "webhooks"),
+    "tracing",
+    "durable_streams",
 )
 WITH_STORE = {f"gateway/{room}" for room in _USING_STORE}
 WITHOUT_AIOHTTP = {

@@ -35,6 +35,8 @@ Happening = Literal[
     "session_created",
     "session_ended",
     "session_erased",
+    "session_archived",
+    "archive_failed",
     "sessions_imported",
     "takeover",
     "token_minted",
@@ -107,6 +109,13 @@ class Audit:
         """Without a principal, the gateway has erased the session, as its time was over."""
         who = "retention" if principal is None else principal.id
         self._write("session_erased", sessionId=session_id, who=who, forced=forced)
+
+    def session_archived(self, session_id: str) -> None:
+        self._write("session_archived", sessionId=session_id, who="retention")
+
+    def archive_failed(self, reason: str) -> None:
+        """Record that the archive does not answer, or is damaged; what was to be archived stays in the database."""
+        self._write("archive_failed", reason=reason)
 
     def sessions_imported(self, principal: Principal, count: int) -> None:
         self._write("sessions_imported", who=principal.id, count=count)

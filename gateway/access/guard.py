@@ -31,39 +31,42 @@ class Guard:
 
     async def __call__(self, request: web.Request, routed: Handler) -> web.StreamResponse:
         """Return the route's answer. Raises Refusal, Overloaded, and what the route raises."""
-        asked = asked_of(request)
-        principal = await self._admit(request, asked)
-        request[_ADDRESS] = self._door.address_of(asked)
+        principal = await self._admit(request, asked_of(request))
         try:
-            return await self._answer(request, asked, principal, routed)
+            full = self._find_place(request, principal)
+            request[_PRINCIPAL] = principal if full is None else Surplus.of(principal, full)
+            try:
+                return await routed(request)
+            except web.HTTPException:  # there is no such route
+                if full is not None:
+                    raise full from None
+                raise
         except Refusal as refusal:
-            self._door.audit_refusal(refusal, asked, principal)
+            self._door.audit_refusal(refusal, asked_of(request), principal)
             raise
         except Overloaded as error:
-            self._door.audit_limit(error, asked, principal)
+            self._door.audit_limit(error, asked_of(request), principal)
             raise
 
-    async def _answer(
-        self, request: web.Request, asked: Asked, principal: Principal, routed: Handler
-    ) -> web.StreamResponse:
-        """Route the request. Without a place for its connection, that only finds out whether it is refused anyway."""
-        request[_PRINCIPAL] = principal
-        opening = opening_of(asked.method, asked.path)
+    def _find_place(self, request: web.Request, principal: Principal) -> Overloaded | None:
+        """Give the request's connection a place, unless it is a probe.
+
+        Return the error if there is none: the route then only finds out whether the request is refused anyway. Raises
+        Refusal (429), and Overloaded for a page.
+        """
+        opening = opening_of(request.method, request.rel_url.path)
         if opening is Opening.PROBE:
-            return await routed(request)
+            return None
         try:
             self._arrivals.admit(request.protocol, principal)
         except Overloaded as full:
             if opening is Opening.PAGE:
                 raise
-            request[_PRINCIPAL] = Surplus.of(principal, full)
-            try:
-                return await routed(request)
-            except web.HTTPException:  # there is no such route
-                raise full from None
-        return await routed(request)
+            return full
+        return None
 
     async def _admit(self, request: web.Request, asked: Asked) -> Principal:
+        request[_ADDRESS] = self._door.address_of(asked)
         try:
             return await self._door.admit(asked)
         except Refusal as refusal:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from turnwire.gateway.access.audit import Audit
-from turnwire.gateway.access.buckets import Bucket
+from turnwire.gateway.access.buckets import Bucket, Counts
 from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.lifetimes import Due, Lifetime
 from turnwire.gateway.access.principals import Principal
@@ -17,6 +16,22 @@ from turnwire.gateway.access.refusals import Refusal, unauthenticated
 from turnwire.protocol.errors import ErrorCode, Overloaded, TurnwireError
 
 _LEAST_STRIKES: Final = 5
+
+
+class Counted:
+    """One that was counted, until the end of the block. A generator for each connection would take more memory."""
+
+    __slots__ = ("_counts", "_key")
+
+    def __init__(self, counts: Counts, key: str) -> None:
+        self._counts = counts
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._counts.leave(self._key)
 
 
 class Guest:
@@ -75,18 +90,14 @@ class Guest:
             raise refusal from None
         return self.principal
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self) -> Counted:
         """Count one connection of the principal for the length of the block. Raises Refusal (429) at the limit.
 
         It stays counted for the principal that opened it, even if `principal` is replaced.
         """
         rates, principal = self._reception.rates, self.principal
         rates.enter(principal, rates.connections, "connections")
-        try:
-            yield
-        finally:
-            rates.connections.leave(principal.id)
+        return Counted(rates.connections, principal.id)
 
     def opened(self, kind: str, session_id: str | None = None) -> None:
         """Audit that the connection was opened. `kind`: publisher, subscriber or stream."""

@@ -13,11 +13,24 @@ class KeepingSettings(Settings):
     """Settings for the retention of sessions."""
 
     retention_days: float = Field(
-        0, ge=0, le=36_500, description="Days after their end after which sessions are erased; 0 means never."
+        0,
+        ge=0,
+        le=36_500,
+        description="Days after their end after which sessions are erased, or archived; 0 means never.",
     )
     retention_interval: float = Field(
-        3600, ge=1, le=604_800, description="Seconds between two looks at sessions that are to be erased."
+        3600, ge=1, le=604_800, description="Seconds between two looks at sessions whose days are over."
     )
     retention_rules: Path | None = Field(
         None, description="File (TOML) of sessions that are kept longer, or not so long: docs/deploy/keeping.md."
+    )
+    archive_url: str | None = Field(
+        None,
+        description="Where sessions are archived instead of erased: `file:///…`, `s3://…`, `gs://…` or `az://…`.",
+    )
+    archive_cache_bytes: int = Field(
+        64 * 1024 * 1024, ge=0, le=2**40, description="Most bytes of archived events that are held in memory."
+    )
+    archive_cache_seconds: float = Field(
+        300, ge=0, le=86_400, description="Seconds for which archived events are held in memory once they are read."
     )

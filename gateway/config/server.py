@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -55,6 +56,10 @@ class ServerSettings(Settings):
     redis_port: int = Field(6379, ge=1, le=65535, description="Port of that server, with REDIS_HOST.")
     data_dir: Path = Field(Path("turnwire-data"), description="Folder of the embedded database.")
     embedded_cache: str = Field("256M", description="Cache size of the embedded database, such as 256M or 1G.")
+    embedded_command: str | None = Field(
+        None,
+        description="Another server to run as the embedded database, with the arguments of the packaged one.",
+    )
     insert_lanes: int | None = Field(
         None,
         ge=1,
@@ -70,6 +75,11 @@ class ServerSettings(Settings):
     metadata_indexes: str = Field(
         "customerId,userId,callSid,bot,agent",
         description="Metadata keys for which MongoDB has an index, separated by commas.",
+    )
+    tracing: Switch = Field(
+        "off",
+        description="Whether requests, commits and calls are traced by OpenTelemetry, as the OTEL_* variables say: "
+        "docs/tracing.md.",
     )
     log_level: LogLevel = Field("info", description="debug, info, warning or error.")
     log_format: LogFormat = Field("auto", description="console, json, or auto: console on a terminal, else json.")
@@ -117,6 +127,18 @@ class ServerSettings(Settings):
     def _is_cache_size(cls, value: str) -> str:
         if not _CACHE_SIZE.fullmatch(value):
             raise ValueError("must be a number of mebibytes or gibibytes, such as 256M or 1G")
+        return value
+
+    @field_validator("embedded_command")
+    @classmethod
+    def _is_command(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                words = shlex.split(value)
+            except ValueError as error:
+                raise ValueError(f"must be a command, quoted as for a shell: {error}") from None
+            if not words:
+                raise ValueError("must be a command, such as /usr/local/bin/secantusd-rs")
         return value
 
     @property

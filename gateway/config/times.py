@@ -58,6 +58,9 @@ class TimeSettings(Settings):
     feed_interval: float = Field(
         0.25, gt=0, le=60, description="Least seconds between two changes of one session on a feed."
     )
+    long_poll_timeout: float = Field(
+        20, gt=0, le=600, description="Longest time that a long-poll of a durable stream waits for news, in seconds."
+    )
     header_timeout: float = Field(10, gt=0, le=600, description="Seconds that a client has to send request headers.")
     reconnect_after: float = Field(
         0.5, ge=0, le=600, description="Seconds that a client is asked to wait before it reconnects after a goaway."

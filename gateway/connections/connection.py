@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
-from msgspec import Struct
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
-from turnwire.gateway.config import Config
+from turnwire.gateway.connections.closing import hang_up, retrieve
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
-from turnwire.gateway.connections.hanging_up import hang_up
-from turnwire.gateway.connections.open_connections import Kind, OpenConnections
+from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
@@ -29,19 +28,35 @@ _REPLIES_SHARE = 2.0
 _PING_FRAME = b"\x89\x00"
 
 
-class Serving(Struct, frozen=True):
-    """What all connections of a gateway share."""
-
-    config: Config
-    connections: OpenConnections
-    clock: Callable[[], float]
-    """The loop's clock."""
-    frame_received: Callable[[], None]
-    """Called for each frame that was read."""
-
-
 class Connection:
-    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it."""
+    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it.
+
+    Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_broken",
+        "_close_received",
+        "_close_when_open",
+        "_closed_with",
+        "_config",
+        "_next_ping",
+        "_outbox",
+        "_pinged_at",
+        "_turn",
+        "_unread_until_now",
+        "_wanted",
+        "_ws",
+        "closing",
+        "codec",
+        "deaf",
+        "limits",
+        "look_at",
+        "paused",
+        "request",
+        "serving",
+    )
 
     kind: Kind
     patient = False
@@ -74,6 +89,8 @@ class Connection:
         self._close_received = False
         self._broken = False
         """Whether something invalid or too large was received. The rest of the stream is not read."""
+        self.look_at = 0.0
+        """When `check_alive` has something to do. Until then it need not be called."""
         self._next_ping = self.serving.clock() + self._config.ping_interval
         self._pinged_at: float | None = None
         self._unread_until_now = False
@@ -220,13 +237,9 @@ class Connection:
         if self.closing is not None:
             return
         if self._pinged_at is None:
+            self.look_at = self._next_ping
             if now >= self._next_ping:
-                self._next_ping = now + self._config.ping_interval
-                self._pinged_at = now
-                self._unread_until_now = False
-                transport = self.request.transport
-                if transport is not None and not transport.is_closing():
-                    transport.write(_PING_FRAME)
+                self._ping(now)
             return
         slow = self._blocked or (self.patient and self.outbox.unread)
         if self.paused or (self._unread_until_now and not slow):
@@ -235,6 +248,15 @@ class Connection:
         allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
         if now - self._pinged_at > allowed:
             self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
+
+    def _ping(self, now: float) -> None:
+        self._next_ping = now + self._config.ping_interval
+        self._pinged_at = now
+        self._unread_until_now = False
+        self.look_at = 0.0  # until the pong has come
+        transport = self.request.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(_PING_FRAME)
 
     # --- closing -----------------------------------------------------------------------------------------------------
 
@@ -246,7 +268,7 @@ class Connection:
             if not self._close_received:
                 self._closed_with = code
             self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
-            self.closing.add_done_callback(_retrieve)
+            self.closing.add_done_callback(retrieve)
 
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
@@ -292,8 +314,3 @@ class Connection:
             await asyncio.wait([self.closing])
         finally:
             self.serving.connections.connections.discard(self)
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()

@@ -31,7 +31,8 @@ class Liveness:
         if now - before > _HELD_UP_TICKS * self._tick:
             return  # the gateway itself was held up: frames that have arrived are read first
         for connection in tuple(self._connections.connections):
-            connection.check_alive(now)
+            if now >= connection.look_at:
+                connection.check_alive(now)
         for follower in tuple(self._connections.followers):
             follower.check_alive(now)
         for answer in tuple(self._connections.answers):

@@ -20,6 +20,9 @@ class OpenConnection(Protocol):
     def waiting_bytes(self) -> int:
         """Bytes that wait for the other side to read."""
 
+    look_at: float
+    """When `check_alive` has something to do."""
+
     def check_alive(self, now: float) -> None: ...
     def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:

@@ -19,7 +19,12 @@ from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import from_millis
 from turnwire.store.mongo import Store
+from turnwire.store.search.finder import Found
+from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery
+
+_TRIES = 5
+"""How often a page is looked for again without the sessions in it that turned out to be erased."""
 
 
 class ListedSession(Struct, frozen=True):
@@ -75,9 +80,8 @@ class Listing:
         return await self._scan(query, count_up_to)
 
     async def _ask(self, search: Search, query: SessionQuery, count_up_to: int | None) -> Listed:
-        found = await search.page(query)
+        found, stored = await self._page_of(search, query)
         count = None if count_up_to is None else await search.count(query, count_up_to)
-        stored = await self._store.sessions.load_stored(found.ids)
         stopped = None if found.stopped_at is None else (from_millis(found.stopped_at[0]), found.stopped_at[1])
         return Listed(
             await self._pages.show(stored, query, _listed),
@@ -85,6 +89,18 @@ class Listing:
             None if count is None else SessionCount(count.value, count.exact),
             ["id", "metadata", "speech"] if query.more.words else None,
         )
+
+    async def _page_of(self, search: Search, query: SessionQuery) -> tuple[Found, list[StoredSession]]:
+        """Return what is found, and the sessions themselves. What has been erased meanwhile leaves no gap."""
+        for _ in range(_TRIES):
+            found = await search.page(query)
+            stored = await self._store.sessions.load_stored(found.ids)
+            gone = set(found.ids).difference(each.session_id for each in stored)
+            if not gone:
+                break
+            for session_id in gone:
+                await search.forget(session_id)
+        return found, stored
 
     async def _scan(self, query: SessionQuery, count_up_to: int | None) -> Listed:
         found, stopped = await self._pages.scan(query, _listed)

@@ -7,7 +7,8 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
 from turnwire.protocol.times import from_millis
+from turnwire.store.archive.manifest import ArchiveDamaged
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog, Said
@@ -31,9 +33,16 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 FLUSH_SECONDS = 1.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
 _PAGE = 100
-_IDS = 500
+_IDS = 50
+"""Sessions of which the database is asked at a time whether they are still there. The embedded one takes 0.25 ms for
+each, and serves nobody else meanwhile."""
+_REST = 9
+"""How many times as long as that took the database is then left to others."""
+_CHECK_SECONDS = 1.0
 _OVERLAP = timedelta(seconds=2)
 """How far back to look again for ended sessions: clocks of gateways differ, and a write takes time."""
+LOOK_SECONDS = 1.0
+"""Pause between two looks at what is missing."""
 _PAUSE_SECONDS = 0.02
 """Pause between two pages of sessions that are read into the search: others come first."""
 
@@ -48,8 +57,10 @@ class Search:
     works without it.
     """
 
-    def __init__(self, store: Store, path: Path, *, shared: bool) -> None:
-        """`shared`: other gateways may use the database; their sessions are taken when they begin and when they end."""
+    def __init__(self, store: Store, path: Path, *, shared: bool, settling: float = 0.0) -> None:
+        """`shared`: other gateways may use the database. Their sessions are taken when they begin, when they end, and
+        once more `settling` seconds later, when their log and their stored fields do not change any more.
+        """
         self.ready = False
         self.gathering = Gathering()
         self._store = store
@@ -64,6 +75,12 @@ class Search:
         self._unwritten: dict[str, None] = {}
         """Sessions that may be unknown to the projection, or other than it knows them."""
         self._looked_since = utc_now()
+        self._settling = timedelta(seconds=settling) + 2 * _OVERLAP
+        self._unsettled: dict[str, datetime] = {}
+        """Sessions that have ended, by the order of their ends, and when to look at each once more."""
+        self._unchecked: str | None = None
+        """The sessions behind this id are from before the start, and may have been erased without this search having
+        heard of it. None: all are known to exist."""
 
     # --- asked -------------------------------------------------------------------------------------------------------
 
@@ -141,7 +158,7 @@ class Search:
                 self._warn(error)
             except StorageUnavailable:
                 pass
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _open(self) -> None:
         if self._catalog is None:
@@ -156,6 +173,7 @@ class Search:
             self.ready = False
             await self._write(catalog.clear)
         if not self.ready:
+            self._unchecked = "" if await self._write(catalog.complete) else None
             await self._learn_all(catalog)
             self.ready = True
         if self._shared:
@@ -167,15 +185,21 @@ class Search:
             except BaseException:
                 self.gathering.missed[session_id] = None
                 raise
+        await self._forget_erased(catalog)
 
     async def _hear_of_others(self, catalog: Catalog) -> None:
-        """Sessions of other gateways: found when they have begun, and whole when they have ended."""
+        """Sessions of other gateways: found when they have begun, and whole when they have ended and settled."""
         began, since = utc_now(), self._looked_since - _OVERLAP
         async for record in self._store.sessions.between(since, began + _OVERLAP):
             await self._learn_record(catalog, record)
         ended = await self._store.sessions.ended_since(since)
         self._looked_since = began
-        self.gathering.missed |= dict.fromkeys(ended)
+        for session_id in ended:
+            self._unsettled.setdefault(session_id, began + self._settling)
+        settled = [session_id for session_id, due in self._unsettled.items() if due <= began]
+        for session_id in settled:
+            del self._unsettled[session_id]
+        self.gathering.missed |= dict.fromkeys([*ended, *settled])
 
     async def _learn_all(self, catalog: Catalog) -> None:
         """Read the sessions that the projection has as unended, then all that have started since.
@@ -184,7 +208,6 @@ class Search:
         """
         complete = await self._write(catalog.complete)
         if complete:
-            await self._forget_erased(catalog)
             for known in await self._write(catalog.unended):
                 await self._learn(catalog, known.session_id)
         newest = await self._write(catalog.newest_started) if complete else None
@@ -201,34 +224,49 @@ class Search:
         await self._write(catalog.note_complete)
 
     async def _forget_erased(self, catalog: Catalog) -> None:
-        """Other gateways, or this one before it crashed, may have erased sessions that are still known here."""
-        after = ""
-        while known := await self._write(lambda: catalog.ids_after(after, _IDS)):  # noqa: B023 -- awaited at once
-            stored = await self._store.sessions.which_exist(known)
-            gone = [session_id for session_id in known if session_id not in stored]
-            if gone:
-                await self._write(lambda: catalog.remove(gone))  # noqa: B023 -- awaited at once
-            after = known[-1]
-            await asyncio.sleep(_PAUSE_SECONDS)
+        """Go on, for a while, to look whether the sessions from before the start are still there.
+
+        Other gateways, or this one before it crashed, may have erased some. What is shown does not wait for this: a
+        session is read from the database before it is listed.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _CHECK_SECONDS
+        while (after := self._unchecked) is not None and loop.time() < until:
+            began = loop.time()
+            known = await self._write(partial(catalog.ids_after, after, _IDS))
+            there = await self._store.sessions.which_exist(known) if known else set()
+            for session_id in known:
+                if session_id not in there:
+                    await self.forget(session_id)
+            self._unchecked = known[-1] if known else None
+            await asyncio.sleep((loop.time() - began) * _REST)
 
     async def _learn(self, catalog: Catalog, session_id: str) -> None:
         record = await self._store.sessions.load(session_id)
         if record is None:
             await self._write(lambda: catalog.remove([session_id]))
         else:
-            await self._learn_record(catalog, record)
+            await self._learn_record(catalog, record, whole=True)
 
-    async def _learn_record(self, catalog: Catalog, record: SessionRecord) -> None:
-        """Write the session, and the texts of events that the projection lacks, read from the log."""
+    async def _learn_record(self, catalog: Catalog, record: SessionRecord, *, whole: bool = False) -> None:
+        """Write the session, and the texts of events that the projection lacks, read from the log.
+
+        `whole`: look for events after the stored `lastSeq` even if the session has ended.
+        """
         await self._write(lambda: catalog.take([record], []))
         indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
         events = self._store.events
         while indexed < record.last_seq:
             last = min(indexed + READ_WINDOW, record.last_seq)
-            await self._write_texts(catalog, await events.read(record.session_id, indexed + 1, last, record.life))
+            try:
+                found = await events.read(record.session_id, indexed + 1, last, record.life)
+            except ArchiveDamaged:  # it must not keep all others from being found
+                return
+            await self._write_texts(catalog, found)
             indexed = last
-        if record.ended_at is None and (tail := await events.head_after(record.session_id, indexed, record.life)):
-            await self._write_texts(catalog, tail)  # the stored lastSeq may be behind, and so may the status
+        unsure = whole or record.ended_at is None  # the stored lastSeq may be behind, and so may the status
+        if unsure and (tail := await events.head_after(record.session_id, indexed, record.life)):
+            await self._write_texts(catalog, tail)
             indexed = tail[-1].seq
         if indexed and record.status == "initiated":
             record.status = status_after_event(record.status)

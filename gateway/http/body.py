@@ -25,8 +25,8 @@ class BodyReader:
         self._limits = limits
         self._seconds = seconds
 
-    async def read(self, request: web.Request) -> bytes:
-        """Return the whole body; empty if there is none.
+    async def read(self, request: web.Request, *, any_type: bool = False) -> bytes:
+        """Return the whole body; empty if there is none. Its type is left to the caller to check with `any_type`.
 
         Raises TooLarge, InvalidMessage for a body that violates HTTP, and an HTTPException with 408 or 415.
         """
@@ -51,7 +51,7 @@ class BodyReader:
             raise InvalidMessage("the body breaks off") from error
         if len(body) > limit or (declared is not None and declared > limit):
             raise TooLarge(f"the body is over the limit of {limit} bytes")
-        if body:
+        if body and not any_type:
             _check_content_type(request)
         return bytes(body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -41,6 +42,7 @@ def has_unknown_coding(head: bytes) -> bool:
     return any(name != "chunked" for name in _names(named))
 
 
+@lru_cache(64)
 def is_host(value: str) -> bool:
     """Return whether a Host header may have this value. An empty one is valid."""
     found = _HOST.fullmatch(value)

@@ -8,13 +8,18 @@ from multidict import CIMultiDict
 
 from turnwire.gateway.aiohttp_private import was_routed
 from turnwire.gateway.config import Config
+from turnwire.gateway.http.query import STREAM_PREFIXES
 
 _MAX_AGE = 600
 """Seconds that a browser may cache a preflight."""
-_EXPOSED_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
+_EXPOSED_HEADERS = (
+    *("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    *("ETag", "Location", "Stream-Next-Offset", "Stream-Cursor", "Stream-Up-To-Date", "Stream-Closed"),
+    *("Producer-Epoch", "Producer-Seq", "Producer-Expected-Seq", "Producer-Received-Seq"),
+)
 _API_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
-_PRIVATE = ("/sessions", "/stats", "/tokens", "/import")
+_PRIVATE = ("/sessions", "/stats", "/tokens", "/import", *STREAM_PREFIXES)
 """Prefixes of paths whose answers hold conversations or credentials and must not be cached."""
 
 SECURITY_HEADERS = {

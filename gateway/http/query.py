@@ -36,6 +36,8 @@ SESSION_ID = "sessionId"
 """The parameter that gives a sessionId in the query instead of the path."""
 ELSEWHERE = "-"
 """Stands in a path for a sessionId that the query gives."""
+STREAM_PREFIXES = ("/streams/", "/v1/stream/")
+"""The paths of streams: the second one is that of other servers of the protocol."""
 
 
 def session_id_of(request: web.Request, limits: Limits) -> str:
@@ -43,10 +45,21 @@ def session_id_of(request: web.Request, limits: Limits) -> str:
 
     Proxies decode a path, and a `%2F` in it becomes a slash then. They leave the query alone.
     """
-    session_id = _decoded(request.rel_url.raw_path.split("/")[2], "path")
+    return _session_id(request, request.rel_url.raw_path.split("/")[2], limits)
+
+
+def stream_id_of(request: web.Request, limits: Limits) -> str:
+    """Return the sessionId in the path of a stream, where it may contain slashes as they are; or in its query."""
+    path = request.rel_url.raw_path
+    prefix = next(prefix for prefix in STREAM_PREFIXES if path.startswith(prefix))
+    return _session_id(request, path.removeprefix(prefix), limits)
+
+
+def _session_id(request: web.Request, in_path: str, limits: Limits) -> str:
+    session_id = _decoded(in_path, "path")
     if request.query_string and SESSION_ID in request.query:
-        in_path, session_id = session_id, _session_id_in_query(request)
-        if in_path not in (ELSEWHERE, session_id):
+        other, session_id = session_id, _session_id_in_query(request)
+        if other not in (ELSEWHERE, session_id):
             raise InvalidMessage(f"the path must have {ELSEWHERE} in place of a sessionId that the query gives")
     check_id(session_id, "sessionId", limits)
     return session_id

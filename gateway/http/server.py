@@ -89,9 +89,9 @@ class HttpRunner(Runner):
         arrivals, send_large = self._arrivals, self._send_large
         set_headers = self.app.on_response_prepare.send
 
-        async def routed(request: web.Request) -> web.StreamResponse:
+        def routed(request: web.Request) -> Awaitable[web.StreamResponse]:
             check_encoding(request)
-            return await plain.handle(request)
+            return plain.handle(request)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()

@@ -137,6 +137,14 @@ class Importer:
         finally:
             if self._sessions.live.get(call.session_id) is live:
                 self._sessions.evict(live)
+            if call.deserted:
+                await self._leave(call.session_id)
+
+    async def _leave(self, session_id: str) -> None:
+        """Leave an open call in memory as one whose publisher is gone: it ends unless one comes."""
+        self._sessions.renew(session_id)  # if somebody watches it, it has stayed in memory
+        with suppress(NoSuchSession, Overloaded, StorageUnavailable):
+            await self._sessions.open(session_id)
 
     async def _complete(
         self, live: LiveSession, call: PastCall, batches: AsyncIterator[_Batch], *, created: bool
@@ -157,7 +165,8 @@ class Importer:
             return "imported"
         whole = call.restored and not call.importing
         if created or added > 0 or (whole and record.importing):
-            await self._patiently(lambda: self._context.store.sessions.note_imported(record, utc_now(), whole=whole))
+            note = self._context.store.sessions.note_imported
+            await self._patiently(lambda: note(record, utc_now(), whole=whole, deserted=call.deserted))
         return "imported" if created or added > 0 else _compared(session, call, added)
 
     async def _end(self, call: PastCall) -> None:

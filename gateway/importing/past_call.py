@@ -35,6 +35,8 @@ class PastCall(Struct):
     """Whether it comes from a backup. It was stored as it is, and may have gone on since."""
     importing: bool = False
     """Whether it is an open call of a backup whose end was still to be imported."""
+    deserted: bool = False
+    """Whether it is an open call of a backup that a publisher had claimed: nobody publishes it any more."""
 
     @property
     def ends(self) -> bool:
@@ -73,7 +75,8 @@ def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, re
     if not has_ended(status) and not keep_open:
         status, reason = "failed", IMPORTED
     times = (started_at, status, ended_at, reason, started_at)
-    return PastCall(line.session_id, line.language, line.metadata, *times, restored, restored and line.importing)
+    marks = (restored, restored and line.importing, restored and line.published and not has_ended(status))
+    return PastCall(line.session_id, line.language, line.metadata, *times, *marks)
 
 
 def _check_end(status: SessionStatus, ended_at: datetime | None, reason: str | None) -> None:

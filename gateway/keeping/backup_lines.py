@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-import msgspec
-
+from turnwire.gateway.keeping.session_line import event_text, session_fields
 from turnwire.gateway.sessions.pages import Pages, Place
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import NoSuchSession
-from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, Session
 from turnwire.store.mongo import Store
+from turnwire.store.session_record import SessionRecord
 from turnwire.store.sessions import SessionQuery
 
 _PAGE = 50
@@ -44,25 +43,25 @@ class BackupLines:
                 page = await self._sessions.stored_page(SessionQuery(limit=_PAGE, before=before))
             for stored in page:
                 before = stored.started_at, stored.session_id
-                async for piece in self._line(before, importing=stored.record().is_past):
+                async for piece in self._line(before, _marks(stored.record())):
                     yield piece
                 count += 1
             if len(page) < _PAGE:
                 break
         yield b'{"end":{"sessions":%d}}\n' % count
 
-    async def _line(self, place: Place, *, importing: bool) -> AsyncGenerator[bytes, None]:
+    async def _line(self, place: Place, marks: bytes) -> AsyncGenerator[bytes, None]:
         """The session as it is now, with its events up to then. Nothing if it has been erased."""
         try:
             view = await self._requests.view(place[1])
         except NoSuchSession:
             return
         seq, last = 0, view.session.last_seq
-        piece = self._head(view.session, place, importing=importing)
+        piece = self._head(view.session, place, marks)
         window = FIRST_WINDOW
         while seq < last:
             events = await self._read(view, seq + 1, min(seq + window, last))
-            texts = [_text(event) for event in events]
+            texts = [event_text(event) for event in events]
             piece += (b"," if seq else b"") + b",".join(texts)
             seq += len(events)
             window = next_window(len(texts), sum(map(len, texts)))
@@ -71,18 +70,17 @@ class BackupLines:
                 piece = b""
         yield piece + b"]}\n"
 
-    def _head(self, session: Session, place: Place, *, importing: bool) -> bytes:
+    def _head(self, session: Session, place: Place, marks: bytes) -> bytes:
         """The line up to its first event. It begins with the place, at which a backup can go on behind this line."""
-        session.commands = msgspec.UNSET
         at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": session.last_seq})
-        fields = one_line(JSON.encode(session))[1:-1]
-        mark = b',"importing":true' if importing else b""
-        return b'{"at":%b,%b%b,"events":[' % (at, fields, mark)
+        return b'{"at":%b,%b%b,"events":[' % (at, session_fields(session), marks)
 
     async def _read(self, view: View, first: int, last: int) -> list[Event]:
         return await self._log.read(view.session.session_id, first, last, view.life)
 
 
-def _text(event: Event) -> bytes:
-    fields = {"type": event.type, "payload": event.payload, "timestamp": event.timestamp, "seq": event.seq}
-    return one_line(JSON.encode_value({"eventId": event.event_id, **fields}))
+def _marks(record: SessionRecord) -> bytes:
+    """What a restore must know of a session besides its fields."""
+    if record.is_past:
+        return b',"importing":true'
+    return b',"published":true' if record.epoch and record.ended_at is None else b""

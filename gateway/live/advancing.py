@@ -71,7 +71,7 @@ def signal(context: Context, state: SessionState, item: SignalItem) -> None:
     """Show a signal to all who watch, here and at other gateways, and keep it for watchers that join later."""
     if state.is_fenced(item.publisher):
         return
-    state.signalled(item.key, item.payload)
+    state.signalled(item.key, item.payload, state.record.epoch)
     if state.audience is not None:
         state.audience.signalled(item.key, item.payload)
     context.observer.signalled(state, item.key, item.payload)

@@ -61,8 +61,8 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
         holder = holder_of(context, state)
         if holder is not None and not publisher.may_take_from(holder):
             raise SessionTaken(state.session_id)
-        if await persist(lambda: sessions.claim(state.record, new), item.done):
-            state.claim(state.record.epoch + 1, new)
+        if await persist(lambda: sessions.claim(state.record, new, item.traceparent), item.done):
+            state.claim(state.record.epoch + 1, new, item.traceparent)
             publisher.took_over(holder)
             context.observer.claimed(state)
             claimed = state.record.epoch

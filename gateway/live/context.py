@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context as TaskContext
 
 from msgspec import Struct
 
 from turnwire.gateway.live.observer import Observer
+from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Limits
 from turnwire.store.mongo import Store
 
@@ -20,6 +22,11 @@ class WaitingBytes(Struct):
     @property
     def full(self) -> bool:
         return self.size >= self.most
+
+
+def of_the_waker(_state: SessionState) -> TaskContext | None:
+    """Have a session's task run in the context of whoever wakes it."""
+    return None
 
 
 class Context(Struct, frozen=True):
@@ -42,6 +49,8 @@ class Context(Struct, frozen=True):
     """Whether figures of sessions are computed and stored."""
     waiting: WaitingBytes
     observer: Observer
+    task_context: Callable[[SessionState], TaskContext | None] = of_the_waker
+    """Returns the context in which the task of a session runs; called once for each session that enters memory."""
 
     @property
     def lapse_after(self) -> float:

@@ -30,8 +30,8 @@ async def erase(context: Context, state: SessionState, item: EraseItem) -> None:
     if not _is_wanted(context, state, item):
         resolve(item.done, False)
         return
-    await persist(lambda: erasures.note(state.record, utc_now()), item.done)
     while not item.done.done():
+        await persist(lambda: erasures.note(state.record, utc_now()), item.done)
         if not _is_wanted(context, state, item):
             resolve(item.done, False)
             return

@@ -34,12 +34,17 @@ def note_end(
 
 def begin_grace(state: SessionState, ended_at: datetime, seconds: float) -> None:
     """Stop taking events `seconds` after `ended_at`. What remains of them is measured on the loop's clock."""
-    passed = (utc_now() - ended_at) / timedelta(seconds=1)
-    left = min(seconds, seconds - passed)
+    left = grace_left(ended_at, seconds)
     if left > 0:
         state.grace_timer = asyncio.get_running_loop().call_later(left, _grace_over, state)
     else:
         _grace_over(state)
+
+
+def grace_left(ended_at: datetime, seconds: float) -> float:
+    """Return how long a session that ended then still takes events, of the grace time's `seconds`."""
+    passed = (utc_now() - ended_at) / timedelta(seconds=1)
+    return min(seconds, seconds - passed)
 
 
 def _grace_over(state: SessionState) -> None:

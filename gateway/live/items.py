@@ -21,6 +21,7 @@ from turnwire.protocol.messages import (
     Session,
     SessionFigures,
 )
+from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
@@ -98,6 +99,8 @@ class ClaimItem(Struct, eq=False):
     done: asyncio.Future[Opened]
     created: bool = False
     """Whether the session was created for this publisher, with epoch 1."""
+    traceparent: str | None = None
+    """The trace of the bot that asks for it, if traces are kept."""
 
 
 class EraseItem(Struct, eq=False):
@@ -109,6 +112,16 @@ class EraseItem(Struct, eq=False):
     """Whether it is hidden for good."""
     only_if: Callable[[SessionRecord], bool] | None = None
     """What must hold of the session as it is stored; else it stays."""
+
+
+class ArchiveItem(Struct, eq=False):
+    """Mark the session as archived."""
+
+    mark: ArchiveMark
+    only_if: Callable[[SessionRecord], bool]
+    """What must hold of the session as it is stored."""
+    done: asyncio.Future[bool]
+    """Whether it is archived for good."""
 
 
 class AbandonItem(Struct, eq=False):
@@ -192,6 +205,7 @@ Item = (
     | EndItem
     | ClaimItem
     | EraseItem
+    | ArchiveItem
     | AbandonItem
     | BeatItem
     | RenewItem

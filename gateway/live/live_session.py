@@ -23,6 +23,7 @@ from turnwire.gateway.live.items import (
     AcceptItem,
     AmendItem,
     AppendItem,
+    ArchiveItem,
     BeatItem,
     ClaimItem,
     CommandItem,
@@ -39,6 +40,7 @@ from turnwire.gateway.live.items import (
     SignalItem,
     reject,
 )
+from turnwire.gateway.live.log.sealing import seal
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import (
@@ -66,7 +68,7 @@ class LiveSession:
         self.state = SessionState(record, context.clock())
         self._holds = 0
         self._inbox = Inbox()
-        self._task = OnDemandTask(self._work)
+        self._task = OnDemandTask(self._work, context.task_context(self.state))
         if record.ended_at is not None:
             begin_grace(self.state, record.ended_at, context.end_grace)
 
@@ -112,7 +114,10 @@ class LiveSession:
         """Note that the publisher's connection has ended."""
         state = self.state
         if state.publisher is publisher:
-            state.publisher = state.interims = None
+            state.publisher = None
+            if state.interims is not None:
+                state.hush()
+                self._context.observer.silenced(state, publisher.epoch)
             state.last_active = state.last_used = self._context.clock()
             held = self._context.shared_database and not state.ended
             if held or state.commands is not None or state.record.commands is not None:
@@ -174,6 +179,8 @@ class LiveSession:
                 await claim(context, state, item)
             case EraseItem():
                 await erase(context, state, item)
+            case ArchiveItem():
+                await seal(context, state, item)
             case AbandonItem():
                 await abandon(context, state, item)
             case BeatItem():

@@ -32,6 +32,9 @@ class Observer(Protocol):
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         """The session's publisher has sent a signal."""
 
+    def silenced(self, state: SessionState, epoch: int) -> None:
+        """The publisher of this epoch, which has sent signals, is gone: what it was saying is over."""
+
     def attention_changed(self, state: SessionState) -> None:
         """The session has opened or closed its list of commands (`state.commands`).
 

@@ -13,6 +13,7 @@ from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.messages import Event, FinalStatus, JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.rules import has_ended, status_after_event
 from turnwire.protocol.talk.interims import Interims
+from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.event_documents import Mark
 from turnwire.store.sessions import SessionRecord
 
@@ -120,7 +121,8 @@ class SessionState:
             return True
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
-        changed = disordered or stored.amended > record.amended or self._differs(stored)
+        archived = stored.archive is not None and record.archive is None
+        changed = archived or disordered or stored.amended > record.amended or self._differs(stored)
         return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def _differs(self, stored: SessionRecord) -> bool:
@@ -176,19 +178,29 @@ class SessionState:
             self.grace_timer.cancel()
             self.grace_timer = None
 
-    def signalled(self, key: str, payload: JsonObject) -> None:
-        """Keep a signal that a watcher who joins later must be shown."""
+    def signalled(self, key: str, payload: JsonObject, epoch: int) -> None:
+        """Keep a signal that a watcher who joins later must be shown, from the publisher of this epoch."""
+        self.hush(epoch)
         if self.interims is None:
-            self.interims = Interims()
-        self.interims.keep(key, payload)
+            self.interims = Interims(epoch)
+        if self.interims.epoch == epoch:
+            self.interims.keep(key, payload)
 
-    def claim(self, epoch: int, holder: str | None) -> None:
-        """Note the epoch that the store has given to a publisher of this holder here."""
+    def hush(self, before: int | None = None) -> None:
+        """Forget what is being said by publishers of epochs before this one, or by any."""
+        if self.interims is not None and (before is None or self.interims.epoch < before):
+            self.interims = None
+
+    def claim(self, epoch: int, holder: str | None, traceparent: str | None = None) -> None:
+        """Note the epoch that the store has given to a publisher of this holder here, and the trace it has named."""
         self.record.epoch, self.record.commands, self.record.holder = epoch, None, holder
+        self.record.traceparent = traceparent or self.record.traceparent
+        self.hush(epoch)
 
     def fence(self, epoch: int) -> Sender | None:
         """Note the newer epoch of a publisher at another gateway. Return the publisher that was here, if any."""
-        self.record.epoch, self.record.commands, self.interims = epoch, None, None
+        self.record.epoch, self.record.commands = epoch, None
+        self.hush(epoch)
         publisher, self.publisher = self.publisher, None
         return publisher
 
@@ -217,6 +229,10 @@ class SessionState:
         """Set the figures that are kept of an ended session."""
         self.record.figures = figures
 
+    def archived(self, mark: ArchiveMark) -> None:
+        """Note that the store has the session marked as archived."""
+        self.record.archiving, self.record.archive = mark.attempt, mark
+
     def beat(self) -> None:
         """Raise the heartbeat, which shows other gateways that the publisher is here."""
         self.record.heartbeat += 1
@@ -239,12 +255,13 @@ class SessionState:
             self.last_active = now
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         if stored.epoch >= self.record.epoch:
-            self.record.holder = stored.holder
+            self.record.holder, self.record.traceparent = stored.holder, stored.traceparent
         if stored.figures is not None:
             self.record.figures = stored.figures
         if stored.amended > self.record.amended:
             self.amend(stored.metadata, stored.language, stored.amended)
         self.record.time_ordered &= stored.time_ordered
+        self.record.archiving, self.record.archive = stored.archiving, stored.archive or self.record.archive
 
     def learn_commands(self, stored: SessionRecord) -> bool:
         """Take over which commands the bot at another gateway accepts. Return whether they have changed."""

@@ -10,6 +10,7 @@ from turnwire.gateway.openapi.examples import SESSION_ID, TIME
 from turnwire.gateway.openapi.importing import import_schemas
 from turnwire.gateway.openapi.operations import LIST_ERRORS, WRITE_ERRORS, parameters, paths
 from turnwire.gateway.openapi.schemas import Schema, ref, schemas
+from turnwire.gateway.openapi.streams import stream_paths
 from turnwire.gateway.openapi.telling import webhook_paths, webhook_schemas
 from turnwire.protocol.messages import Limits
 from turnwire.version import __version__
@@ -24,6 +25,7 @@ Unknown query parameters are refused with 400; unknown fields of messages are ig
 _TAGS = {
     "Sessions": "A session is one conversation, identified by a `sessionId` that the client may choose.",
     "Events": "The immutable log of a session, with positions (`seq`) 1, 2, 3 … without gaps.",
+    "Streams": "Sessions as streams of the Durable Streams protocol, in JSON mode. They ignore unknown parameters.",
     "WebSockets": "Streaming in both directions.",
     "Webhooks": "Endpoints of other services that are told of sessions.",
     "Credentials": "Minting tokens for browsers, and revoking tokens and keys.",
@@ -86,7 +88,10 @@ def document(limits: Limits) -> Schema:
         "servers": [{"url": ".", "description": "This gateway, relative to this document"}],
         "security": SECURITY,
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "paths": paths(limits) | credential_paths(WRITE_ERRORS) | webhook_paths(LIST_ERRORS, WRITE_ERRORS),
+        "paths": paths(limits)
+        | stream_paths(LIST_ERRORS, WRITE_ERRORS)
+        | credential_paths(WRITE_ERRORS)
+        | webhook_paths(LIST_ERRORS, WRITE_ERRORS),
         "components": {
             "schemas": dict(
                 sorted((schemas(limits) | import_schemas() | webhook_schemas() | credential_schemas()).items())

@@ -64,7 +64,7 @@ _LEFT_OUT = {
     "Dependencies": {"redis"},
     "Health": {"reasons"},
     "SessionList": {"count", "searchedBackTo", "searched"},
-    "Session": {"commands"},
+    "Session": {"archived", "commands"},
     "CommandAnswer": {"message"},
 }
 """Fields of answers that may be left out."""

@@ -83,3 +83,9 @@ class Announcer:
         topics = self._watching.get(state.session_id)
         if topics:
             self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))
+
+    def silenced(self, state: SessionState, epoch: int) -> None:
+        """The publisher of this epoch is gone, and what it was saying is over."""
+        topics = self._watching.get(state.session_id)
+        if topics:
+            self._post.silence(topics, state.session_id, epoch)

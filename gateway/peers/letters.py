@@ -66,6 +66,8 @@ class Letter(Struct, omit_defaults=True):
     erased: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     """Sessions whose metadata, language or commands are new."""
+    silences: dict[str, int] = field(default_factory=dict)
+    """sessionId → the epoch of a publisher that is gone. Comes before the signals of its successor."""
     signals: list[SignalNews] = field(default_factory=list)
     feed: list[SessionNews] = field(default_factory=list)
 

@@ -46,6 +46,7 @@ class News:
         if self._readers.count(letter):
             self._post.ask(letter.sender)
             self._poller.look_soon()
+            self.hush()
         if letter.wants is not None:
             self._wanted(letter.sender, letter.wants)
         if letter.asks:
@@ -54,6 +55,10 @@ class News:
         self._changed(letter)
         for session_id in letter.erased:
             self._erased(session_id)
+        for session_id, epoch in letter.silences.items():
+            live = self._live.get(session_id)
+            if live is not None:
+                live.state.hush(epoch + 1)
         for signal in letter.signals:
             self._signalled(signal)
         if letter.feed:
@@ -101,9 +106,16 @@ class News:
     def _signalled(self, signal: SignalNews) -> None:
         live: LiveSession | None = self._live.get(signal.session_id)
         if live is not None and live.state.audience is not None and signal.epoch >= live.state.record.epoch:
-            live.state.signalled(signal.key, signal.payload)
+            live.state.signalled(signal.key, signal.payload, signal.epoch)
             live.state.audience.signalled(signal.key, signal.payload)
+
+    def hush(self) -> None:
+        """Forget what bots at other gateways are saying: what has not come may have been that they are gone."""
+        for live in self._live.values():
+            if live.state.publisher is None:
+                live.state.hush()
 
     def _left(self, name: str) -> None:
         self._readers.forget(name)
+        self.hush()
         self._feed.readers_changed()

@@ -60,7 +60,7 @@ class Peers:
             is_told=self.is_up,
             erased=erased,
         )
-        news = News(
+        self._news = News(
             sessions=sessions,
             post=self._post,
             readers=self._readers,
@@ -71,7 +71,7 @@ class Peers:
             erased=erased,
         )
         if bus is not None:
-            self.exchange = Exchange(bus, self._post, news.read, self._turned)
+            self.exchange = Exchange(bus, self._post, self._news.read, self._turned)
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield the work to run for as long as the gateway runs."""
@@ -81,7 +81,8 @@ class Peers:
 
     async def tick(self) -> None:
         """Forget silent gateways and report what this one wants. To be called several times a second."""
-        self._readers.forget_silent()
+        if self._readers.forget_silent():
+            self._news.hush()
         self._feed_news.readers_changed()
         self._feed_news.tell_wants()
 
@@ -116,3 +117,5 @@ class Peers:
         self._poller.look_soon()
         if up:
             self._post.introduce()
+        else:
+            self._news.hush()

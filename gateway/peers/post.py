@@ -30,6 +30,7 @@ class _Draft(Struct):
     ends: dict[str, None] = field(default_factory=dict)
     erased: dict[str, None] = field(default_factory=dict)
     changes: dict[str, None] = field(default_factory=dict)
+    silences: dict[str, int] = field(default_factory=dict)
     signals: dict[tuple[str, str], SignalNews] = field(default_factory=dict)
     feed: dict[str, SessionNews] = field(default_factory=dict)
     feed_wants_changed: bool = False
@@ -88,6 +89,14 @@ class Post:
                 del signals[next(iter(signals))]
                 self.dropped += 1
             signals[key] = signal
+
+    def silence(self, topics: Iterable[str], session_id: str, epoch: int) -> None:
+        """The publisher of this epoch is gone. Its signals that wait are not sent any more."""
+        for topic in topics:
+            draft = self._draft(topic)
+            draft.silences[session_id] = epoch
+            for key in [key for key in draft.signals if key[0] == session_id]:
+                del draft.signals[key]
 
     def session(self, topic: str, news: SessionNews) -> None:
         feed, session_id = self._draft(topic).feed, news.session.session_id
@@ -156,6 +165,7 @@ class Post:
             ends=list(draft.ends),
             erased=list(draft.erased),
             changes=list(draft.changes),
+            silences=draft.silences,
             signals=list(draft.signals.values()),
             feed=feed[:MAX_FEED],
         )

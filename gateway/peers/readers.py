@@ -91,8 +91,10 @@ class Readers:
             for session_id in tuple(reader.watched):
                 self._leave(name, reader, session_id)
 
-    def forget_silent(self) -> None:
-        """Remove the gateways from which no letter has come for a while."""
+    def forget_silent(self) -> bool:
+        """Remove the gateways from which no letter has come for a while. Return whether there were any."""
         earliest = self._clock() - _SILENT_SECONDS
-        for name in [name for name, each in self._readers.items() if each.heard_at < earliest]:
+        silent = [name for name, each in self._readers.items() if each.heard_at < earliest]
+        for name in silent:
             self.forget(name)
+        return bool(silent)

@@ -14,11 +14,11 @@ from msgspec import UNSET
 from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
-from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
 from turnwire.gateway.http.body import BodyReader
 from turnwire.gateway.http.query import Query, session_id_of
+from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.bodies import (
@@ -56,7 +56,7 @@ class SessionRoutes:
         log: EventLog,
         erasing: Erasing,
         *,
-        quotas: SessionQuotas,
+        creating: Creating,
         enders: Enders,
         audit: Audit,
     ) -> None:
@@ -64,7 +64,7 @@ class SessionRoutes:
         self._bodies = bodies
         self._requests = requests
         self._log = log
-        self._quotas = quotas
+        self._creating = creating
         self._enders = enders
         self._erasing = erasing
         self._audit = audit
@@ -83,17 +83,14 @@ class SessionRoutes:
         started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
         if body.status not in get_args(InitialStatus):
             return await self._existing(session_id)
-        self._quotas.check_live(principal, session_id)
-        await self._quotas.check(principal, session_id)
-        session, created = await self._requests.create(
-            session_id=session_id,
-            language=body.language,
-            metadata=body.metadata,
+        session, created = await self._creating.create(
+            principal,
+            session_id,
+            body.language,
+            body.metadata,
             status=cast("InitialStatus", body.status),
             started_at=started_at,
         )
-        if created:
-            self._quotas.created(principal, session_id)
         return json_answer(session, replayed=not created)
 
     async def _existing(self, session_id: str) -> web.Response:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 
-from turnwire.gateway.connections.connection import Serving
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.http.media_types import SSE
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams
@@ -20,7 +22,7 @@ from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import JsonObject
 
-_COMMENT_SECONDS = 15.0
+COMMENT_SECONDS = 15.0
 """Pause between two comments. They keep proxies from closing an idle connection, and reveal a dead one."""
 _RETRY_SECONDS = 0.2
 
@@ -48,6 +50,19 @@ class SseFollower(EventSubscription):
     def caught_up_frame(self) -> bytes:
         return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
 
+    def begin(self, reconnect_after: float) -> None:
+        """Put what the client is sent first; it is asked to wait so many seconds before it reconnects."""
+        self.outbox.put(b"retry: %d\n\n" % round(reconnect_after * 1000))
+        self.outbox.put(self.session_frame())
+
+    @property
+    def patience(self) -> float:
+        """Seconds without news after which `keep_alive` is due."""
+        return COMMENT_SECONDS
+
+    def keep_alive(self) -> None:
+        self.outbox.put(b": still here\n\n", key="comment")
+
     def fell_behind(self) -> None:
         self.wake.set()
 
@@ -69,28 +84,40 @@ class SseFollower(EventSubscription):
         self.wake.set()
 
 
+MakeFollower = Callable[[Watching, SessionState, int, FrameOutbox], SseFollower]
+
+
 class SseRoute:
     """`GET /sessions/{id}/events` with `Accept: text/event-stream`."""
 
     def __init__(self, serving: Serving, streams: Streams, requests: Requests, watching: Watching) -> None:
-        self._streams = streams
+        self.streams = streams
         self._requests = requests
         self._serving = serving
-        self._watching = watching
+        self.watching = watching
 
-    async def follow(self, request: web.Request, session_id: str, after_seq: int) -> web.StreamResponse:
+    async def follow(
+        self,
+        request: web.Request,
+        session_id: str,
+        after_seq: int | None,
+        make_follower: MakeFollower = SseFollower,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> web.StreamResponse:
         """Answer with the session's events after `after_seq`, and follow it until the client or the gateway leaves.
 
+        None means its last event. `headers` are added to the answer, or replace those of the same name.
         Raises NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
         """
         live = await self._requests.open(session_id)
         state = live.state
         last_seq = state.record.last_seq
+        after_seq = last_seq if after_seq is None else after_seq
         if after_seq > last_seq:
             raise InvalidMessage(f"the cursor {after_seq} is beyond the session's lastSeq, which is {last_seq}")
         config = self._serving.config
         response = web.StreamResponse(
-            headers={"Content-Type": SSE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            headers={"Content-Type": SSE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"} | dict(headers)
         )
 
         async def write(frame: bytes) -> None:
@@ -101,13 +128,12 @@ class SseRoute:
                 follower.end()
                 raise ConnectionResetError("the client is gone, or has stopped reading") from None
 
-        follower = SseFollower(self._watching, state, after_seq, FrameOutbox(write, None, config.max_outbox_bytes))
-        with self._streams.begun(request, session_id, follower.end, follower.outbox):
+        follower = make_follower(self.watching, state, after_seq, FrameOutbox(write, None, config.max_outbox_bytes))
+        with self.streams.begun(request, session_id, follower.end, follower.outbox):
             join(state, follower)  # keeps the session in memory; nothing is sent before `start`
             try:
                 await response.prepare(request)
-                follower.outbox.put(b"retry: %d\n\n" % round(config.reconnect_after * 1000))
-                follower.outbox.put(follower.session_frame())
+                follower.begin(config.reconnect_after)
                 follower.start()
                 await _serve(request, follower)
             finally:
@@ -120,12 +146,12 @@ async def _serve(request: web.Request, follower: SseFollower) -> None:
     outbox = follower.outbox
     while not follower.over:
         try:
-            async with asyncio.timeout(_COMMENT_SECONDS):
+            async with asyncio.timeout(follower.patience):
                 await follower.wake.wait()
         except TimeoutError:
             if request.transport is None or request.transport.is_closing():
                 return
-            outbox.put(b": still here\n\n", key="comment")
+            follower.keep_alive()
             continue
         follower.wake.clear()
         while follower.behind and not follower.over:

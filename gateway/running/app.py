@@ -12,11 +12,11 @@ from turnwire.gateway.access.access import build_access
 from turnwire.gateway.access.arrivals import Arrivals
 from turnwire.gateway.access.guard import Guard
 from turnwire.gateway.access.session_quotas import SessionQuotas
-from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.config import Config
 from turnwire.gateway.connections.large_answers import LargeAnswers
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.finding.search import Search
 from turnwire.gateway.finding.summing import Summing
@@ -26,14 +26,12 @@ from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.keeping.backup_lines import BackupLines
-from turnwire.gateway.keeping.retention import Retention
-from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
 from turnwire.gateway.pages.dashboard import add_dashboard
 from turnwire.gateway.pages.documents import add_documents
-from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
+from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.rest.events import EventRoutes
 from turnwire.gateway.rest.health import HealthRoutes
 from turnwire.gateway.rest.imports import ImportRoute
@@ -46,6 +44,7 @@ from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.rest.webhooks import WebhookRoutes
 from turnwire.gateway.running import drain
 from turnwire.gateway.running.in_use import InUse
+from turnwire.gateway.running.keeping import KeepingParts
 from turnwire.gateway.running.periodic import Periodic, tick
 from turnwire.gateway.running.rights import RightsWatch
 from turnwire.gateway.running.routes import (
@@ -58,8 +57,10 @@ from turnwire.gateway.running.routes import (
     add_socket_routes,
     add_webhook_routes,
 )
-from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.running.sessions import SessionParts, bus_of
+from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
+from turnwire.gateway.running.tracing import tracing_of
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
@@ -76,19 +77,6 @@ _SHUTDOWN_SECONDS = 1.0
 """Time for handlers to end by themselves after the drain."""
 
 
-def bus_of(config: Config) -> Bus | None:
-    """Return the bus that the settings name; None without one. Raises ConfigError for an invalid URL."""
-    url = config.bus_url
-    if url is None:
-        return None
-    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as everything else
-
-    try:
-        return RedisBus(url, f"turnwire:{config.mongodb_database}:")
-    except ValueError as error:
-        raise ConfigError(f"REDIS_URL cannot be used: {error}") from None
-
-
 class Gateway:
     """One gateway on a store. Belongs to the event loop in which it is made."""
 
@@ -103,13 +91,21 @@ class Gateway:
         self._siblings = siblings
         self.access = build_access(config, store.revocations)
         self.search = self._make_search(store)
+        self.tracing = tracing_of(config, store.events)
         self.parts = SessionParts(
-            config, store, self.metrics, clock, bus=bus_of(config), search=self.search, enders=self.access.enders
+            config,
+            store,
+            self.metrics,
+            clock,
+            bus=bus_of(config),
+            search=self.search,
+            enders=self.access.enders,
+            tracing=self.tracing,
         )
         self.telling = TellingParts(config, self.parts, clock)
         self.arrivals = Arrivals(config, self.access.rates, required=self.access.mode.required)
         self.connections = OpenConnections()
-        self._retention = self._make_retention()
+        self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
         self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
@@ -127,23 +123,6 @@ class Gateway:
         self._loop_stall = LoopStall(self.metrics.registry, clock)
         self.app = self._make_app()
 
-    def _make_retention(self) -> Retention | None:
-        config, parts, audit = self.config, self.parts, self.access.audit
-        if not config.retention_days:
-            return None
-        try:
-            rules = RetentionRules.read(config.retention_days, config.retention_rules)
-        except RulesFault as fault:
-            raise ConfigError(f"TURNWIRE_RETENTION_RULES: {fault}") from None
-        return Retention(
-            parts.store,
-            parts.erasing,
-            rules,
-            lambda session_id: audit.session_erased(session_id, None, forced=False),
-            interval=config.retention_interval,
-            shared=config.mongodb_uri is not None,
-        )
-
     def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
         return SessionQuotas(
@@ -160,8 +139,11 @@ class Gateway:
 
     def _make_search(self, store: Store) -> Search | None:
         config = self.config
-        wanted = config.search == "on" or (config.search == "auto" and config.mongodb_uri is None)
-        return Search(store, config.data_dir / FILE_NAME, shared=config.mongodb_uri is not None) if wanted else None
+        shared = config.mongodb_uri is not None
+        if config.search == "off" or (config.search == "auto" and shared):
+            return None
+        settling = config.end_grace + config.flush_interval
+        return Search(store, config.data_dir / FILE_NAME, shared=shared, settling=settling)
 
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
@@ -169,12 +151,12 @@ class Gateway:
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
         bodies = BodyReader(limits, config.header_timeout)
-        access = self.access
+        access, creating = self.access, Creating(self._quotas, requests)
         streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
         sse = SseRoute(self._serving, streams, requests, self._watching)
         add_session_routes(
             app,
-            self._make_session_routes(bodies),
+            self._make_session_routes(bodies, creating),
             self._make_listing_routes(),
             EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
             StatsRoute(limits, sessions, requests, log),
@@ -187,6 +169,7 @@ class Gateway:
         add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
         backup = BackupLines(parts.pages, requests, parts.store, lambda place: encode_cursor(*place))
         add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
+        add_streams(app, config, parts, access=access, bodies=bodies, creating=creating, sse=sse)
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
         add_access_routes(app, AccessRoutes(access, bodies))
@@ -203,7 +186,7 @@ class Gateway:
         listing = Listing(parts.pages, parts.store, self.search, longest_wait=config.rest_timeout)
         return ListingRoutes(config.limits, listing, Summing(parts.store, self.search))
 
-    def _make_session_routes(self, bodies: BodyReader) -> SessionRoutes:
+    def _make_session_routes(self, bodies: BodyReader, creating: Creating) -> SessionRoutes:
         parts, access = self.parts, self.access
         return SessionRoutes(
             self.config.limits,
@@ -211,7 +194,7 @@ class Gateway:
             parts.requests,
             parts.store.events,
             parts.erasing,
-            quotas=self._quotas,
+            creating=creating,
             enders=access.enders,
             audit=access.audit,
         )
@@ -221,8 +204,8 @@ class Gateway:
         config = self.config
         return HttpRunner(
             self.app,
-            guard=Guard(self.access.door, self.arrivals),
-            answered=self.metrics.http.answered,
+            guard=self.tracing.guarded(Guard(self.access.door, self.arrivals)),
+            answered=self.tracing.answered(self.metrics.http.answered),
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
@@ -237,13 +220,14 @@ class Gateway:
         self.telling.start(self._periodic)
         self._periodic.begin(self._loop_stall.watch())
         self._periodic.begin(self.recent.watch())
+        self._periodic.begin(self.tracing.run())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
         self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
-        if self._retention is not None:
-            self._periodic.begin(self._retention.run(self.parts.sessions.prepared))
+        self._keeping.start(self._periodic)
         await self._rights.start(self._periodic)
         yield
         await self._stop()
+        await self.tracing.close()
         await self.probe.close()
 
     async def reload(self) -> None:
@@ -267,6 +251,7 @@ class Gateway:
         await self._periodic.stop()
         await self.telling.stop()
         await self.parts.stop()
+        self._keeping.close()
         if self.search is not None:
             await self.search.close()
 
@@ -276,6 +261,8 @@ class Gateway:
 
     def _counts(self) -> Iterator[Gauge]:
         yield from self.telling.counts()
+        yield from self.tracing.counts()
+        yield from self._keeping.counts()
         peers = self.parts.peers
         if peers is not None and peers.exchange is not None:
             yield "bus_messages_sent", "Messages sent to other gateways.", peers.exchange.sent

@@ -31,8 +31,10 @@ class GatewayObserver:
         announcer: Announcer | None,
         enders: Enders | None,
         forget: Callable[[SessionState], None],
+        call_ended: Callable[[SessionState], None],
     ) -> None:
-        """`announcer`: None if no other gateway uses the database. `forget` takes a session out of memory."""
+        """`announcer`: None if no other gateway uses the database. `forget` takes a session out of memory.
+        `call_ended` traces a call."""
         self._lazy_fields = lazy_fields
         self._figures = figures
         self._search = search
@@ -41,6 +43,7 @@ class GatewayObserver:
         self._announcer = announcer
         self._enders = enders
         self._forget = forget
+        self._call_ended = call_ended
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         self._feed.advanced(state, durable)
@@ -78,12 +81,17 @@ class GatewayObserver:
         if record.is_past:  # the import is audited as a whole
             return
         self._metrics.calls.ended(record.status, record.end_reason, record.figures)
+        self._call_ended(state)
         if self._enders is not None:
             self._enders.report_end(state.session_id, record.status, record.end_reason)
 
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
         if self._announcer is not None:
             self._announcer.signalled(state, key, payload)
+
+    def silenced(self, state: SessionState, epoch: int) -> None:
+        if self._announcer is not None:
+            self._announcer.silenced(state, epoch)
 
     def attention_changed(self, state: SessionState) -> None:
         if self._announcer is not None:

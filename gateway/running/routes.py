@@ -7,7 +7,9 @@ from functools import wraps
 
 from aiohttp import hdrs, web
 
-from turnwire.gateway.http.query import METADATA, SESSION_ID, refuse_unknown
+from turnwire.gateway.durable_streams.reading import StreamReading
+from turnwire.gateway.durable_streams.writing import StreamWriting
+from turnwire.gateway.http.query import METADATA, SESSION_ID, STREAM_PREFIXES, refuse_unknown
 from turnwire.gateway.rest.access import AccessRoutes
 from turnwire.gateway.rest.backup import BackupRoute
 from turnwire.gateway.rest.commands import CommandRoutes
@@ -67,6 +69,17 @@ def add_session_routes(
     _add_get(app.router.add_resource(f"/sessions/{_ID}/stats"), taking(stats.read_stats, SESSION_ID))
     app.router.add_post(f"/sessions/{_ID}/complete", taking(sessions.complete_session, SESSION_ID))
     _add_get(app.router.add_resource("/stats"), taking(listing.read_sums, *_SUMS))
+
+
+def add_stream_routes(app: web.Application, reading: StreamReading, writing: StreamWriting) -> None:
+    """Parameters that are not known are ignored, as the protocol says."""
+    for prefix in STREAM_PREFIXES:
+        stream = app.router.add_resource(prefix + "{session_id:.*}")
+        stream.add_route(hdrs.METH_HEAD, reading.head)
+        stream.add_route(hdrs.METH_GET, reading.read)
+        stream.add_route(hdrs.METH_PUT, writing.create)
+        stream.add_route(hdrs.METH_POST, writing.append)
+        stream.add_route(hdrs.METH_DELETE, writing.remove)
 
 
 def add_command_routes(app: web.Application, commands: CommandRoutes) -> None:

@@ -21,9 +21,11 @@ from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.app import Gateway
 from turnwire.gateway.running.systemd import Systemd
+from turnwire.gateway.running.tracing import log_processors
 from turnwire.gateway.running.worker_member import Member
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
-from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
+from turnwire.store.embedded.faults import EmbeddedDatabaseError
+from turnwire.store.embedded.server import EmbeddedDatabase
 from turnwire.store.mongo import INSERT_LANES, Store
 from turnwire.store.probe import StorageProbe
 
@@ -47,7 +49,7 @@ class ServeError(Exception):
 
 def run(config: Config) -> None:
     """Serve until a signal stops it. Raises ServeError and ConfigError."""
-    configure_logging(config.log_level, config.log_format)
+    configure_logging(config.log_level, config.log_format, *log_processors(config))
     configure_audit()
     uvloop.run(serve(config))
 
@@ -230,7 +232,7 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServeError:
 
 async def start_database(config: Config) -> EmbeddedDatabase:
     """Start the embedded database. Return it once it is ready. Raises ServeError."""
-    database = EmbeddedDatabase(config.data_dir, cache_size=config.embedded_cache)
+    database = EmbeddedDatabase(config.data_dir, command=config.embedded_command, cache_size=config.embedded_cache)
     try:
         await database.start()
     except EmbeddedDatabaseError as error:

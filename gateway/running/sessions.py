@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from turnwire.gateway.access.enders import Enders
-from turnwire.gateway.config import Config
+from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.finding.search import FLUSH_SECONDS, Search
 from turnwire.gateway.live.context import Context, WaitingBytes
 from turnwire.gateway.live.items import FiguresItem
@@ -14,6 +14,7 @@ from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.peers.peers import Peers
 from turnwire.gateway.running.observing import GatewayObserver
 from turnwire.gateway.running.periodic import Periodic, tick
+from turnwire.gateway.running.tracing import AnyTracing, Untraced
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
@@ -33,6 +34,19 @@ _SWEEP_ALONE_SECONDS = 3600.0
 """The same without other gateways, where only sessions without a publisher can be overlooked."""
 
 
+def bus_of(config: Config) -> Bus | None:
+    """Return the bus that the settings name; None without one. Raises ConfigError for an invalid URL."""
+    url = config.bus_url
+    if url is None:
+        return None
+    from turnwire.gateway.peers.redis_bus import RedisBus  # noqa: PLC0415 - takes as long to import as everything else
+
+    try:
+        return RedisBus(url, f"turnwire:{config.mongodb_database}:")
+    except ValueError as error:
+        raise ConfigError(f"REDIS_URL cannot be used: {error}") from None
+
+
 class SessionParts:
     """All parts that sessions need, made from a store, a clock and settings. They can run without a server."""
 
@@ -46,8 +60,10 @@ class SessionParts:
         bus: Bus | None = None,
         search: Search | None = None,
         enders: Enders | None = None,
+        tracing: AnyTracing | None = None,
     ) -> None:
         self._config = config
+        tracing = tracing or Untraced()
         self.search = search
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead, shared=config.mongodb_uri is not None)
@@ -76,7 +92,9 @@ class SessionParts:
                 announcer=announcer,
                 enders=enders,
                 forget=self._forget,
+                call_ended=tracing.call_ended,
             ),
+            task_context=tracing.task_context,
         )
         self.sessions = LiveSessions(
             self.context,
@@ -100,8 +118,8 @@ class SessionParts:
                 poll_interval=config.poll_interval,
                 erased=self._erased_elsewhere,
             )
-        store.metadata_indexes = tuple(filter(None, config.metadata_indexes.split(",")))
-        store.events.on_commit = metrics.committed
+        store.sessions.indexes.metadata_keys = tuple(filter(None, config.metadata_indexes.split(",")))
+        store.events.on_commit = tracing.committed(metrics.committed)
 
     def _forget(self, state: SessionState) -> None:
         self.sessions.remove(state)

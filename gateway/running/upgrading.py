@@ -6,7 +6,7 @@ from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.serve import ServeError, start_database
 from turnwire.gateway.telemetry.logs import hide_password
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.store.embedded.directory_mark import DirectoryMark, NewerDirectory, read_mark
+from turnwire.store.embedded.directory_mark import DirectoryMark, DirectoryRefused, read_mark
 from turnwire.store.mongo import Store
 from turnwire.store.opening.format import FORMAT
 
@@ -20,7 +20,7 @@ async def upgrade(config: Config) -> list[str]:
         raise ServeError(f"there is no data directory {folder}; name it with --data-dir")
     try:
         before = read_mark(folder)
-    except NewerDirectory as error:
+    except DirectoryRefused as error:
         raise ServeError(str(error)) from None
     database = await start_database(config)
     try:

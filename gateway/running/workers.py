@@ -20,6 +20,7 @@ from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, cannot_listen, start_database, url_of
 from turnwire.gateway.running.systemd import Systemd
+from turnwire.gateway.running.tracing import log_processors
 from turnwire.gateway.running.worker_member import FOLDER, NAME, READY
 from turnwire.gateway.telemetry.logs import configure_logging
 from turnwire.store.embedded import die_with_parent
@@ -38,7 +39,7 @@ _log = logging.getLogger("turnwire.workers")
 
 def run_workers(config: Config, count: int) -> None:
     """Serve with `count` processes until a signal stops them. Raises ServeError, ConfigError."""
-    configure_logging(config.log_level, config.log_format)
+    configure_logging(config.log_level, config.log_format, *log_processors(config))
     uvloop.run(_serve(config, count))
 
 

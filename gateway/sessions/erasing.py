@@ -13,6 +13,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import EraseItem
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import NoSuchSession, SessionErased
+from turnwire.store.archive.objects import ArchiveUnavailable
 from turnwire.store.erasures import Erasure
 from turnwire.store.session_record import SessionRecord
 from turnwire.store.waiting import persist, storage_deadline
@@ -90,9 +91,14 @@ class Erasing:
     async def _remove(self, erasure: Erasure) -> None:
         await persist(lambda: self._erasures.erase_log(erasure))
         await self._forget_texts(erasure.session_id)
+        await persist(lambda: self._erase_archive(erasure))
         await persist(lambda: self._erasures.free(erasure))
-        if not self._context.shared_database:
+        if not self._context.shared_database and not erasure.archived:
             await persist(lambda: self._erasures.forget(erasure))
+
+    async def _erase_archive(self, erasure: Erasure) -> None:
+        if erasure.archived:
+            await self._context.store.archive.erase(erasure.session_id, erasure.life)
 
     async def tend(self) -> None:
         """Finish what was begun, here or by a gateway that is no more. Raises StorageUnavailable."""
@@ -100,11 +106,21 @@ class Erasing:
             is_marked = await self._erasures.is_marked(erasure)
             if is_marked:
                 _log.info("session %r: its erasure is finished", erasure.session_id)
-                await self._removal(erasure)
+                removal = self._removal(erasure)
+                if not erasure.archived:  # else it may take until the archive is back
+                    await removal
             elif utc_now() - erasure.begun_at >= _LATE:
-                if is_marked is None:  # else it was never hidden, and nobody was told that it would be
-                    await self._erasures.erase_log(erasure)
-                await self._erasures.forget(erasure)
+                await self._forget(erasure, was_hidden=is_marked is None)
+
+    async def _forget(self, erasure: Erasure, *, was_hidden: bool) -> None:
+        """Forget an erasure, after a second look at what may have come late, unless the archive does not answer."""
+        if was_hidden:  # else nobody was told that it would be erased
+            await self._erasures.erase_log(erasure)
+            try:
+                await self._erase_archive(erasure)
+            except ArchiveUnavailable:
+                return
+        await self._erasures.forget(erasure)
 
     async def run(self, prepared: asyncio.Event) -> None:
         """As long as the gateway lives: at its start, and then now and again."""

@@ -144,7 +144,9 @@ class LiveSessions:
             if await self._context.store.sessions.create(record):
                 return await self._created(record, as_of), True
 
-    async def open_or_create(self, session_id: str, language: str, holder: str) -> tuple[LiveSession, bool]:
+    async def open_or_create(
+        self, session_id: str, language: str, holder: str, traceparent: str | None = None
+    ) -> tuple[LiveSession, bool]:
         """Open the session of a publisher that gives a language, or create it with epoch 1, claimed for this publisher.
 
         Return the session and whether it was created. Creation is tried before loading, because most sessions are
@@ -155,7 +157,7 @@ class LiveSessions:
                 return await self.open(session_id), False
             except NoSuchSession:
                 pass
-        record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life())
+        record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life(), traceparent=traceparent)
         if self._context.shared_database:
             record.holder = holder
         return await self.create(record)

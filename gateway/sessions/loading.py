@@ -53,7 +53,7 @@ async def _behind_the_stored_head(store: Store, record: SessionRecord) -> list[E
     One query tells both, as a position that nobody holds would be a hole in the log once the next one is taken.
     """
     session_id, seq = record.session_id, record.last_seq
-    if not seq:
+    if not seq or (record.archive is not None and record.archive.events == seq):  # archived logs lose no end
         return await store.events.head_after(session_id, 0, record.life)
     found = await store.events.head_after(session_id, seq - 1, record.life, width=2)
     if found:

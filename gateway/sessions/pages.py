@@ -72,9 +72,10 @@ class Pages:
     async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
-        if self._widens(query):
+        known = None if self._widens(query) else await self._indexed(query)
+        if known is None:
             return await self.scan(query, show)
-        return await self.show(await self.stored(query), query, show), None
+        return await self.show(known, query, show), None
 
     async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
@@ -95,11 +96,20 @@ class Pages:
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
-        """Read a page as it is stored, in a `turn`. With an index, no other sessions are read: the embedded database
-        reads all that have started in a window, and serves nobody else meanwhile."""
-        sessions = self._context.store.sessions
+        """Read a page as it is stored, in a `turn`: of the sessions that meet those conditions that an index serves.
+
+        With an `Index`, no other sessions are read: the embedded database reads all that have started in a window, and
+        serves nobody else meanwhile."""
+        known = await self._indexed(query)
+        return await self._context.store.sessions.stored_page(query) if known is None else known
+
+    async def _indexed(self, query: SessionQuery) -> list[StoredSession] | None:
+        """Read the page that the index knows. None if it cannot tell, or has sessions that have been erased."""
         ids = None if self._index is None else await self._index.ordered_page(query)
-        return await (sessions.stored_page(query) if ids is None else sessions.load_stored(ids))
+        if ids is None:
+            return None
+        found = await self._context.store.sessions.load_stored(ids)
+        return found if len(found) == len(ids) else None
 
     def _widens(self, query: SessionQuery) -> bool:
         """Whether a status that is wanted, and one that is not, may be stored alike: `active` follows from the log."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.grace import grace_left
 from turnwire.gateway.live.items import (
     AmendItem,
     AppendItem,
@@ -23,6 +24,7 @@ from turnwire.gateway.live.items import (
     Stored,
 )
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.loading import load
 from turnwire.protocol.control.commands import Command
@@ -36,11 +38,25 @@ T = TypeVar("T")
 
 
 class View(Struct, frozen=True):
-    """A session as it is now, whether its timestamps rise with seq, and its life, which its events share."""
+    """A session as it is now, whether its timestamps rise with seq, its life, which its events share, and when it was
+    created, which may be later than its start."""
 
     session: Session
     time_ordered: bool
     life: int | None
+    created_at: datetime
+    takes_events: bool
+    """Whether it has not ended, or its grace time is not over."""
+
+    @classmethod
+    def of(cls, session: Session, record: SessionRecord, *, takes_events: bool) -> View:
+        created_at = record.created_at or record.started_at
+        return cls(session, record.time_ordered, record.life, created_at, takes_events)
+
+
+def view_of(state: SessionState) -> View:
+    """Return a session in memory as it is known here."""
+    return View.of(state.session(), state.record, takes_events=state.takes_events)
 
 
 class Requests:
@@ -93,10 +109,10 @@ class Requests:
         if live is not None:
             with suppress(SessionErased):
                 await self.bring_up_to_date(live)
-                record = live.state.record
-                return View(live.state.session(), record.time_ordered, record.life)
+                return view_of(live.state)
         record = (await load(self._context.store, session_id)).record
-        return View(record.session(), record.time_ordered, record.life)
+        takes_events = record.ended_at is None or grace_left(record.ended_at, self._context.end_grace) > 0
+        return View.of(record.session(), record, takes_events=takes_events)
 
     async def exists(self, session_id: str) -> bool:
         """Return whether the session exists. Raises StorageUnavailable."""
@@ -122,9 +138,11 @@ class Requests:
             live = self._sessions.live.get(session_id)
             created = False
             if live is None:
+                now = utc_now()
                 record = SessionRecord(
-                    session_id, language, started_at or utc_now(), status=status, metadata=metadata, life=new_life()
+                    session_id, language, started_at or now, status=status, metadata=metadata, life=new_life()
                 )
+                record.created_at = None if started_at is None else now
                 live, created = await self._sessions.create(record)
             with suppress(SessionErased):
                 if not created:

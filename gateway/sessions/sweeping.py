@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -110,12 +109,23 @@ class Sweep:
 
     async def tend(self) -> None:
         """End the sessions that are over, and take those into memory whose bot is gone with its gateway."""
+        if not self._context.shared_database:
+            self._note_no_change()
         today = utc_now()
         for reason in _REASONS:
             over = [seen for seen in self._seen.values() if seen.is_over(reason, self._context, today, self._looked)]
             await asyncio.gather(*(self._end(seen, reason, today) for seen in over))
         left = [seen for seen in self._seen.values() if seen.is_unattended(self._context, self._looked)]
         await asyncio.gather(*map(self._attend, left))
+
+    def _note_no_change(self) -> None:
+        """Without other gateways, nobody has changed the signs since they were read. While the storage was away, no bot
+        could come back, so the wait starts again."""
+        self._looked = self._context.clock()
+        if self._blind:
+            self._blind = False
+            for seen in self._seen.values():
+                seen.since = self._looked
 
     async def _attend(self, seen: _Seen) -> None:
         """Have the session's commands forgotten by who tends the sessions in memory."""
@@ -139,6 +149,10 @@ class Sweep:
     async def _open(self, session_id: str) -> LiveSession | None:
         """Open the session; return None if it is gone, memory is full or the store is away."""
         async with self._gate:
-            with suppress(NoSuchSession, Overloaded, StorageUnavailable):
+            try:
                 return await self._sessions.open(session_id)
+            except StorageUnavailable:
+                self._blind = True
+            except (NoSuchSession, Overloaded):
+                pass
         return None

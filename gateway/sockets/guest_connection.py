@@ -11,7 +11,8 @@ from aiohttp import web
 from turnwire.gateway.access.guests import Guest, Strikes
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.refusals import Refusal
-from turnwire.gateway.connections.connection import Connection, Serving
+from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.connections.serving import Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
@@ -22,6 +23,8 @@ _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 class GuestConnection(Connection):
     """A connection with authentication and rate limits. Neither is checked for each event."""
+
+    __slots__ = ("_commands", "_control", "bad_in_a_row", "guest")
 
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
@@ -72,6 +75,7 @@ class GuestConnection(Connection):
     def check_alive(self, now: float) -> None:
         super().check_alive(now)
         if self.guest.may_expire and self.closing is None:
+            self.look_at = 0.0  # the next time, too
             self._check_expiry()
 
     def _check_expiry(self) -> None:
@@ -99,12 +103,14 @@ class GuestConnection(Connection):
         except StorageUnavailable:
             pass  # the rights stay as they are known
         else:
+            self.look_at = 0.0
             if changed and not self.is_allowed():
                 self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
         """Continue with another token. Raises Refusal, StorageUnavailable; then the connection goes on as before."""
         await self.guest.renew(token)
+        self.look_at = 0.0
         if not self.is_allowed():
             self.close(CloseCode.FORBIDDEN, "the new token does not allow this")
         elif not self.deaf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.access.session_quotas import SessionQuotas
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.http.query import session_id_of
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import ClaimItem
@@ -24,6 +25,9 @@ from turnwire.protocol.paging import language_fault
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_new_session_id
 from turnwire.store.waiting import storage_deadline
+
+_TRACEPARENT: Final = "traceparent"
+_LONGEST_TRACEPARENT: Final = 128
 
 
 class PublisherEndpoint:
@@ -61,7 +65,7 @@ class PublisherEndpoint:
         try:
             async with storage_deadline(self._serving.config.rest_timeout):
                 live, created = await self._open(request, connection.session_id, guest)
-                while (first := await _claimed(live, connection, created=created)) is None:
+                while (first := await _claimed(live, connection, self._trace_of(request), created=created)) is None:
                     live, created = await self._open(request, connection.session_id, guest)
             response = await connection.open()
             self._record_opening(connection, guest)
@@ -84,10 +88,17 @@ class PublisherEndpoint:
             raise InvalidMessage(fault)
         check_new_session_id(session_id, self._serving.config.limits)
         await self._quotas.check(guest.principal, session_id)
-        live, created = await self._sessions.open_or_create(session_id, language, guest.principal.id)
+        live, created = await self._sessions.open_or_create(
+            session_id, language, guest.principal.id, self._trace_of(request)
+        )
         if created:
             self._quotas.created(guest.principal, session_id)
         return live, created
+
+    def _trace_of(self, request: web.Request) -> str | None:
+        """Return the trace that the bot names, if this gateway keeps traces."""
+        given = request.headers.get(_TRACEPARENT) if self._serving.config.tracing == "on" else None
+        return given if given is not None and len(given) <= _LONGEST_TRACEPARENT else None
 
     def _record_opening(self, connection: PublisherConnection, guest: Guest) -> None:
         guest.opened("publisher", connection.session_id)
@@ -96,10 +107,12 @@ class PublisherEndpoint:
             self._access.audit.takeover(connection.session_id, guest.principal, connection.replaced)
 
 
-async def _claimed(live: LiveSession, connection: PublisherConnection, *, created: bool) -> Opened | None:
+async def _claimed(
+    live: LiveSession, connection: PublisherConnection, traceparent: str | None, *, created: bool
+) -> Opened | None:
     """The first message of the connection that has got the session; None when that turned out to be erased."""
     opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
-    live.submit(ClaimItem(connection, opened, created))
+    live.submit(ClaimItem(connection, opened, created, traceparent))
     try:
         return await opened
     except SessionErased:

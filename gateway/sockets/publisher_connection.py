@@ -13,7 +13,7 @@ from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.clock import utc_now
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
@@ -45,6 +45,26 @@ from turnwire.protocol.token_messages import Auth
 
 class PublisherConnection(GuestConnection):
     """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
+
+    __slots__ = (
+        "_completing",
+        "_enders",
+        "_events",
+        "_expiring",
+        "_held_signals",
+        "_in_flight",
+        "_in_flight_bytes",
+        "_max_in_flight_bytes",
+        "_owed",
+        "_room",
+        "_signals",
+        "_waiting",
+        "epoch",
+        "finished",
+        "holder",
+        "replaced",
+        "session_id",
+    )
 
     kind = "publisher"
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.guard import guest_of
 from turnwire.gateway.access.guests import Guest
-from turnwire.gateway.connections.connection import Serving
+from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
@@ -108,6 +108,8 @@ Lagging = SessionSubscription | FeedSubscription
 class SubscriberConnection(GuestConnection):
     """A connection that watches sessions and the feed. Owns its subscriptions."""
 
+    __slots__ = ("_asked_commands", "_lagging", "_max_subscriptions", "_pump", "_subscriptions", "parts")
+
     kind = "subscriber"
     patient = True
 
@@ -116,7 +118,8 @@ class SubscriberConnection(GuestConnection):
         self.parts = parts
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
-        self._asked_commands = AskedCommands(serving.config, parts.requests, parts.watching, send=self.send)
+        self._asked_commands: AskedCommands | None = None
+        """Made when first needed: most subscribers only watch."""
         self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
@@ -158,6 +161,9 @@ class SubscriberConnection(GuestConnection):
             case SendCommand():
                 principal = self.guest.principal
                 principal.require(Scope.COMMAND, command.session_id)
+                if self._asked_commands is None:
+                    parts = self.parts
+                    self._asked_commands = AskedCommands(self._config, parts.requests, parts.watching, send=self.send)
                 await self._asked_commands.ask(command, principal.known_as)
             case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
@@ -263,7 +269,8 @@ class SubscriberConnection(GuestConnection):
         for subscription in self._subscriptions.values():
             subscription.close()
         self._subscriptions.clear()
-        self._asked_commands.close()
+        if self._asked_commands is not None:
+            self._asked_commands.close()
         self._lagging.clear()
         await super().finish()
 

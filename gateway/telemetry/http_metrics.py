@@ -37,23 +37,24 @@ class HttpMetrics:
         status = _GONE if response is None else response.status
         counter = self._counters.get((method, resource, status))
         if counter is None:
-            counter = self._requests.labels(method, _template(resource), str(status))
+            counter = self._requests.labels(method, template_of(resource), str(status))
             self._counters[method, resource, status] = counter
         counter.inc()
-        if response is None or _is_long_lived(response):
+        if response is None or is_long_lived(response):
             return
         timer = self._timers.get((method, resource))
         if timer is None:
-            timer = self._request_seconds.labels(method, _template(resource))
+            timer = self._request_seconds.labels(method, template_of(resource))
             self._timers[method, resource] = timer
         timer.observe(seconds)
 
 
-def _template(resource: web.AbstractResource | None) -> str:
+def template_of(resource: web.AbstractResource | None) -> str:
+    """Return the route that a request matched, such as `/sessions/{session_id}`."""
     return "unmatched" if resource is None else resource.canonical
 
 
-def _is_long_lived(response: web.StreamResponse) -> bool:
+def is_long_lived(response: web.StreamResponse) -> bool:
     """Return whether the response was a WebSocket or an event stream."""
     return not isinstance(response, web.Response) and (
         response.status == _UPGRADE or response.content_type == "text/event-stream"

@@ -28,14 +28,15 @@ _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7
 }
 
 
-def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
-    """Send all logging of this process to standard error. May be called again."""
+def configure_logging(level: LogLevel, log_format: LogFormat, *adding: Processor) -> None:
+    """Send all logging of this process to standard error. May be called again. `adding`: what adds to each record."""
     terminal = sys.stderr.isatty()
     as_json = log_format == "json" or (log_format == "auto" and not terminal)
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
+        *adding,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

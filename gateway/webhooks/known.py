@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from turnwire.gateway.webhooks.discovery import discover
+from turnwire.gateway.webhooks.discovery import FIRST_SPAN, discover
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import parse_time
 from turnwire.store.telling.endpoints import Endpoint
@@ -32,6 +32,8 @@ class Known:
         """All sessions that began before are known, or told to their end."""
         self.behind = True
         """Whether there are sessions after `seen_until` that are not known yet."""
+        self.searching: timedelta | None = None
+        """If the search for them was stopped only because it takes long: the length of its next window."""
         self._floor = endpoint.floor
         self._mark = endpoint.seen_until
         self._store = store
@@ -96,7 +98,8 @@ class Known:
                 new.append(begun.session_id)
             return True
 
-        self.seen_until, whole = await discover(self._store, self.mark(now), now, take)
+        span = self.searching or FIRST_SPAN
+        self.seen_until, whole, self.searching = await discover(self._store, self.mark(now), now, take, span)
         self.behind = not whole
         return new
 

@@ -24,7 +24,7 @@ from turnwire.protocol.times import format_time, parse_time
 from turnwire.store.telling.endpoints import Endpoint, EndpointStore, Report, Secret
 from turnwire.store.telling.progress import ProgressStore
 
-LONGEST_CALL: Final = timedelta(hours=24)
+LONGEST_CALL: Final = timedelta(days=30)
 """A replay finds calls that began up to so long before the time from which they are told."""
 MAX_DESCRIPTION_CHARS: Final = 256
 _MAX_SECRETS: Final = 4

@@ -210,7 +210,7 @@ class Round:
     async def _look(self) -> None:
         """Find the sessions that are not known. Without other gateways, the feed tells of all that begin after that."""
         now = self._parts.clock()
-        due = now - self._looked_at >= _LOOK_SECONDS
+        due = self._known.searching is not None or now - self._looked_at >= _LOOK_SECONDS
         if due and (self._parts.shared or self._known.behind):
             for session_id in await self._known.look(utc_now(), wants_events=self._choice.wants_events):
                 self._wake(session_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -78,7 +79,7 @@ class _Turn:
 
     async def begin(self) -> None:
         if not self._told.created:
-            await self._tell_life(CREATED, self._view.session.started_at)
+            await self._tell_life(CREATED, self._view.session.started_at, self._view.created_at)
             self._told.created = True
             self._telling.note(self._told)
 
@@ -112,18 +113,18 @@ class _Turn:
     async def end(self) -> None:
         session = self._view.session
         if session.ended_at is not None and self._told.ended_at is None:
-            await self._tell_life(f"session.{session.status}", session.ended_at)
+            await self._tell_life(f"session.{session.status}", session.ended_at, parse_time(session.ended_at))
             self._told.ended_at = parse_time(session.ended_at)
             self._telling.note(self._told)
 
-    async def _tell_life(self, name: str, at: str) -> None:
-        floor = self._endpoint.floor
-        if self._choice.takes(name) and parse_time(at) >= floor:
+    async def _tell_life(self, name: str, at: str, happened: datetime) -> None:
+        """`at`: the time that the message shows. `happened`: when it happened here, which may be later."""
+        if self._choice.takes(name) and happened >= self._endpoint.floor:
             message = about_session(self._endpoint.webhook_id, self._view.session, self._view.life, name, at)
             await self._telling.send(self._endpoint, self._told, message)
 
     def _is_old(self, timestamp: str) -> bool:
-        """Whether it happened before the time from which the endpoint is told. All that belongs to a session that has
-        begun since is new, whatever the clock of its bot says."""
+        """Whether it happened before the time from which the endpoint is told. All that belongs to a session that was
+        created since is new, whatever the clock of its bot says."""
         floor = self._endpoint.floor
-        return self._told.started_at < floor and parse_time(timestamp) < floor
+        return self._view.created_at < floor and parse_time(timestamp) < floor

@@ -26,6 +26,8 @@ class PastSession(Shape):
     metadata: OrNull[JsonObject] = field(default_factory=dict)
     importing: bool = False
     """In a line of a backup: whether it was an open past call, whose end was still to be imported."""
+    published: bool = False
+    """In a line of a backup: whether it was an open session that a publisher had claimed."""
 
     def __post_init__(self) -> None:
         self.metadata = self.metadata or {}

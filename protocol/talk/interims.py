@@ -23,9 +23,11 @@ class Interims:
     only at the moment they arrive.
     """
 
-    __slots__ = ("kept",)
+    __slots__ = ("epoch", "kept")
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: int) -> None:
+        """`epoch`: of the publisher whose signals these are."""
+        self.epoch = epoch
         self.kept: dict[str, JsonObject] = {}
 
     def keep(self, key: str, payload: JsonObject) -> None:

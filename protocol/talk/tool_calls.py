@@ -32,7 +32,7 @@ class ToolCalls:
 
     def take(self, payload: JsonObject) -> None:
         """Count `tool.started`, or one of the four ends. A cancelled call has not failed."""
-        key, event = _key(payload), payload["event"]
+        key, event = tool_key(payload), payload["event"]
         if event == "tool.started":
             if key in self._early:
                 self._early.remove(key)
@@ -53,7 +53,7 @@ class ToolCalls:
         self.failed += event in _FAILURES
 
 
-def _key(payload: JsonObject) -> str:
+def tool_key(payload: JsonObject) -> str:
     """Return what distinguishes a tool call from others that run at the same time."""
     for field in ("callId", "name"):
         value = payload.get(field)

@@ -53,6 +53,11 @@ class DataDirectory:
             os.close(self._lock)
             self._lock = None
 
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database that has been ready once."""
+        return self.database.exists() and not self._unfinished.exists()
+
     def begin(self) -> bool:
         """Return whether the database is new: `finish` must be called when it is ready. Remove an unfinished one.
 

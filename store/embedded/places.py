@@ -1,25 +1,15 @@
-"""Where the embedded database is found: its program, and a port for it."""
+"""Where the embedded database listens."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import secrets
-import shutil
 import socket
-import sys
-import sysconfig
-from pathlib import Path
 from typing import Final
 
+HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
-
-
-def find_program() -> str | None:
-    """The path of the server's program; None where it is not installed."""
-    places = [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
-    return shutil.which("secantusd-py", path=os.pathsep.join(places))
 
 
 def free_port(host: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, Protocol, TypeVar
 
 from turnwire.store.on_demand import OnDemandTask
@@ -43,7 +44,7 @@ class GroupCommit(Generic[S]):
         self._longest_pause = longest_pause
         self._worthy = worthy
         self._waiting: deque[S] = deque()
-        self._task = OnDemandTask(self._run)
+        self._task = OnDemandTask(self._run, Context())  # it works for all, not for whoever submits first
         self._closed = False
         self.weight = 0
         """The weight of everything that waits or is in flight."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from turnwire.protocol.times import from_millis, to_millis
-from turnwire.store.search.finder import Row, Scan
+from turnwire.store.search.scan import Row, Scan
 from turnwire.store.search.tables import first_ordinal
 from turnwire.store.sessions import SessionQuery
 

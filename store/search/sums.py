@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -75,37 +76,62 @@ def key_of(query: SumsQuery, started_at: datetime, language: str, end_reason: st
 
 def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
     """Sum up rows by group: groups of time in order of time, others by their number of calls. An empty key is none."""
-    by_key: dict[Any, list[Row]] = defaultdict(list)
-    everything = []
-    for row in rows:
-        by_key[row[0] or None].append(row)
-        everything.append(row)
-    groups = [_group(key, members) for key, members in by_key.items()]
+    by_key: dict[Any, _Group] = defaultdict(_Group)
+    for key, *row in rows:
+        by_key[key or None].add(*row)
+    total = _Group()
+    for group in by_key.values():
+        total.join(group)
+    groups = [group.shown(key) for key, group in by_key.items()]
     if group_by in ("day", "hour"):
         groups.sort(key=lambda group: group.key or "")
         most = len(groups)
     else:
         groups.sort(key=lambda group: (-group.calls, group.key or ""))
         most = MAX_GROUPS
-    return Sums(groups[:most], _group(None, everything), max(0, len(groups) - most))
+    return Sums(groups[:most], total.shown(None), max(0, len(groups) - most))
 
 
-def _group(key: str | None, rows: list[Row]) -> SessionGroup:
-    columns: Any = list(zip(*rows, strict=True)) or [()] * 9
-    _, status, talk, p50, p95, missed, interruptions, tools_failed, errors = columns
-    return SessionGroup(
-        key=key,
-        calls=len(rows),
-        failed=status.count("failed"),
-        talk_ms=_sum(talk),
-        response_p50_ms=percentile(sorted(each for each in p50 if each is not None), 0.5),
-        response_p95_ms=percentile(sorted(each for each in p95 if each is not None), 0.95),
-        missed=_sum(missed),
-        interruptions=_sum(interruptions),
-        tools_failed=_sum(tools_failed),
-        errors=_sum(errors),
-    )
+class _Group:
+    """The sums of a group, which may have a million sessions: of each no more is kept than its two percentiles."""
 
+    __slots__ = ("calls", "counts", "failed", "p50", "p95")
 
-def _sum(values: Iterable[int | None]) -> int:
-    return sum(value for value in values if value is not None)
+    def __init__(self) -> None:
+        self.calls = self.failed = 0
+        self.counts = [0] * 5
+        """Talk time, missed, interruptions, failed tools, errors."""
+        self.p50, self.p95 = array("q"), array("q")
+
+    def add(self, status: str, talk: int | None, p50: int | None, p95: int | None, *counts: int | None) -> None:
+        self.calls += 1
+        self.failed += status == "failed"
+        if p50 is not None:
+            self.p50.append(p50)
+        if p95 is not None:
+            self.p95.append(p95)
+        for at, count in enumerate((talk, *counts)):
+            if count:
+                self.counts[at] += count
+
+    def join(self, other: _Group) -> None:
+        self.calls += other.calls
+        self.failed += other.failed
+        self.p50 += other.p50
+        self.p95 += other.p95
+        self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+
+    def shown(self, key: str | None) -> SessionGroup:
+        talk, missed, interruptions, tools_failed, errors = self.counts
+        return SessionGroup(
+            key=key,
+            calls=self.calls,
+            failed=self.failed,
+            talk_ms=talk,
+            response_p50_ms=percentile(sorted(self.p50), 0.5),
+            response_p95_ms=percentile(sorted(self.p95), 0.95),
+            missed=missed,
+            interruptions=interruptions,
+            tools_failed=tools_failed,
+            errors=errors,
+        )

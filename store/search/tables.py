@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
-"""The version of the tables. A projection of another version is dropped and filled again."""
+VERSION = 3
+"""The version of the tables. A projection of another version is dropped and filled again, unless it can be upgraded."""
 FILE_NAME = "search.sqlite3"
 
 _SAME_MOMENT_BITS = 8
@@ -44,8 +45,6 @@ CREATE INDEX by_status ON sessions (status);
 CREATE INDEX by_duration ON sessions (duration) WHERE duration IS NOT NULL;
 CREATE INDEX by_p95 ON sessions (p95) WHERE p95 IS NOT NULL;
 CREATE INDEX by_interruptions ON sessions (interruptions) WHERE interruptions > 0;
-CREATE INDEX by_tools_failed ON sessions (tools_failed) WHERE tools_failed > 0;
-CREATE INDEX by_errors ON sessions (errors) WHERE errors > 0;
 CREATE INDEX unended ON sessions (ordinal) WHERE ended IS NULL;
 CREATE TABLE metadata (
     key TEXT NOT NULL, value TEXT NOT NULL, ordinal INTEGER NOT NULL, PRIMARY KEY (key, value, ordinal)
@@ -55,6 +54,12 @@ CREATE VIRTUAL TABLE said USING fts5 (text, content='', detail=none, tokenize="u
 CREATE TABLE texts (rowid INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
+_ORDERED_INDEXES = """
+CREATE INDEX with_failed_tools ON sessions (ordinal) WHERE tools_failed > 0;
+CREATE INDEX with_errors ON sessions (ordinal) WHERE errors > 0;
+"""
+"""Indexes of those sessions that have any, in their order."""
+_FROM_2 = "DROP INDEX by_tools_failed; DROP INDEX by_errors;"
 
 
 def open_projection(path: Path) -> sqlite3.Connection:
@@ -63,13 +68,27 @@ def open_projection(path: Path) -> sqlite3.Connection:
     If the machine fails, the last writes may be lost. They are then read from the log again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _keep_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
-        connection.executescript(_dropped(connection) + _TABLES + f"PRAGMA user_version = {VERSION};")
+        change = _FROM_2 if version == 2 else _dropped(connection) + _TABLES
+        connection.executescript(f"BEGIN; {change} {_ORDERED_INDEXES} PRAGMA user_version = {VERSION}; COMMIT;")
     return connection
+
+
+def _keep_private(path: Path) -> None:
+    """Let nobody but the owner read what was said. Files that SQLite puts beside this one get its mode."""
+    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        if each == path or each.exists():
+            file = os.open(each, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(file).st_mode & 0o077:
+                    os.fchmod(file, 0o600)
+            finally:
+                os.close(file)
 
 
 def _dropped(connection: sqlite3.Connection) -> str:
@@ -90,8 +109,17 @@ def first_ordinal(started_ms: int) -> int:
     return max(0, started_ms - _ZERO_MS) << _SAME_MOMENT_BITS
 
 
+def started_of(ordinal: int) -> int:
+    """Return about when a session of this ordinal started, in milliseconds since 1970."""
+    return (ordinal >> _SAME_MOMENT_BITS) + _ZERO_MS
+
+
 def text_rowid(ordinal: int, chunk: int) -> int:
     return (ordinal << _CHUNK_BITS) + chunk
+
+
+def ordinal_of_text(rowid: int) -> int:
+    return rowid >> _CHUNK_BITS
 
 
 def text_rowid_of(ordinal: str) -> str:

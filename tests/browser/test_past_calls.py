@@ -224,7 +224,9 @@ async def test_a_list_of_past_calls_that_could_not_be_read_is_requested_again(
         else:
             await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
 
-    await page.add_init_script("addEventListener('click', () => { window.clicked = true; }, true);")
+    await page.add_init_script(
+        "addEventListener('click', (event) => { window.clicked ||= event.target.closest('button') !== null; }, true);"
+    )
     await page.route("**/sessions?*", refuse_until_the_click)
     await page.goto(gateway.url)
     await expect(page.get_by_role("alert")).to_have_text("no storage")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.runs import keeping
 from tests.faults.runs import process as runs
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e]
@@ -33,6 +34,10 @@ async def test_a_database_that_freezes_and_thaws_loses_nothing(tmp_path: Path) -
 
 async def test_draining_two_gateways_one_after_the_other_loses_nothing(tmp_path: Path) -> None:
     await runs.drains(tmp_path, SEED, rounds=2, publishers=100)
+
+
+async def test_killing_the_gateway_while_it_archives_leaves_every_call_readable(tmp_path: Path) -> None:
+    await keeping.archive_kills(tmp_path, SEED, kills=3)
 
 
 async def test_a_thousand_clients_that_reconnect_at_once_lose_nothing(tmp_path: Path) -> None:

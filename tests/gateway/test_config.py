@@ -103,6 +103,8 @@ def test_settings_cannot_be_changed() -> None:
         ("TURNWIRE_PING_INTERVAL", "nan", "TURNWIRE_PING_INTERVAL: must be"),
         ("TURNWIRE_LOG_LEVEL", "loud", "TURNWIRE_LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error'"),
         ("TURNWIRE_EMBEDDED_CACHE", "big", "TURNWIRE_EMBEDDED_CACHE: must be a number of mebibytes or gibibytes"),
+        ("TURNWIRE_EMBEDDED_COMMAND", "it's", "TURNWIRE_EMBEDDED_COMMAND: must be a command, quoted as for a shell"),
+        ("TURNWIRE_EMBEDDED_COMMAND", " ", "TURNWIRE_EMBEDDED_COMMAND: must be a command, such as"),
         ("TURNWIRE_ALLOWED_ORIGINS", "https://a.example, b", "TURNWIRE_ALLOWED_ORIGINS: 'b' is not an origin"),
         ("TURNWIRE_ALLOWED_ORIGINS", "null", "TURNWIRE_ALLOWED_ORIGINS: 'null' is not an origin"),
         ("TURNWIRE_ALLOWED_ORIGINS", "*", "TURNWIRE_ALLOWED_ORIGINS: '*' is not an origin"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.store.test_event_log import append
 from tests.support.failpoints import failing
 from tests.support.forging_proxy import ForgingProxy, failure
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
+from turnwire.store import condition as store_condition
+from turnwire.store.condition import DatabaseCondition
 from turnwire.store.mongo import Store
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.sessions import SessionQuery
@@ -111,6 +114,21 @@ async def test_refused_writes_are_reported_and_stored_once_the_database_is_mende
     assert (await forged.state()).up
 
 
+def test_a_refusal_is_logged_at_once_and_each_minute_while_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(store_condition, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    condition = DatabaseCondition()
+    for after, lines in ((0, 1), (30, 1), (29, 1), (1, 2), (59, 2), (61, 3)):
+        clock.now += after
+        condition.refused("store events", "no permission")
+        assert len(caplog.records) == lines
+    condition.well("store events")
+    condition.refused("store events", "no permission")  # a new one, whenever the last was told
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3 + ["WARNING", "ERROR"]
+
+
 async def test_refused_reads_are_explained_to_operators_and_not_to_clients(store: Store, database_uri: str) -> None:
     async with failing(database_uri, "find", errorCode=13):
         with pytest.raises(StorageRefused) as refused:
@@ -160,7 +178,7 @@ async def test_a_mongodb_gets_the_indexes_for_finding_past_calls(
     forged: Store, proxy: ForgingProxy, database_uri: str, database_name: str
 ) -> None:
     proxy.alter("buildInfo", lambda _, answer: answer.pop("secantusVersion"))
-    forged.metadata_indexes = ("customerId",)
+    forged.sessions.indexes.metadata_keys = ("customerId",)
     await forged.prepare()
     client: MongoClient[dict[str, Any]] = MongoClient(database_uri)
     found = client[database_name]["sessions"].index_information().values()
@@ -168,4 +186,10 @@ async def test_a_mongodb_gets_the_indexes_for_finding_past_calls(
     client.close()
     for field in ("endReason", "language", "metadata.customerId"):
         assert (field, "startedAt", "_id") in indexed
-    assert ("endedAt",) in indexed
+    for field in ("figures.errors", "figures.toolsFailed"):
+        assert ("startedAt", "_id", field) in indexed
+    assert {
+        ("endedAt",),
+        ("startedAt", "_id", "figures.errors"),
+        ("startedAt", "_id", "figures.toolsFailed"),
+    } <= indexed

@@ -18,7 +18,8 @@ from pymongo.errors import OperationFailure
 
 from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store.embedded import die_with_parent
-from turnwire.store.embedded.server import EmbeddedDatabase, EmbeddedDatabaseError
+from turnwire.store.embedded.faults import EmbeddedDatabaseError
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 pytestmark = pytest.mark.e2e
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turnwire.protocol.messages import Interruptions, SessionFigures
-from turnwire.store.search import finder as finding
-from turnwire.store.search import ordered_pages
+from turnwire.store.search import ordered_pages, scan
 from turnwire.store.search.catalog import Catalog, Said, Unended
 from turnwire.store.search.finder import Count, Finder
 from turnwire.store.search.ordered_pages import ordered_page
@@ -140,6 +141,34 @@ def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Ca
     assert ids(finder, words=("five",)) == ["s"]
 
 
+def test_nobody_but_its_owner_can_read_the_search_index(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.touch(0o644)  # as older versions left it
+    catalog = Catalog(path)
+    catalog.take([ended("s")], [Said("s", 1, 1, "hello")])
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert modes == {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600}
+    catalog.close()
+
+
+def test_tables_of_the_version_before_are_upgraded_without_being_filled_again(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    catalog = Catalog(path)
+    catalog.take([ended("s", errors=1)], [Said("s", 1, 1, "hello")])
+    catalog.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            DROP INDEX with_errors; DROP INDEX with_failed_tools;
+            CREATE INDEX by_tools_failed ON sessions (tools_failed) WHERE tools_failed > 0;
+            CREATE INDEX by_errors ON sessions (errors) WHERE errors > 0;
+            PRAGMA user_version = 2;
+        """)
+    connection.close()
+    finder = Finder(path)
+    assert ids(finder, has_errors=True) == ids(finder, words=("hello",)) == ["s"]
+    finder.close()
+
+
 def test_a_deleted_session_is_not_found(catalog: Catalog, finder: Finder) -> None:
     catalog.take([ended("s", metadata={"a": "b"})], [Said("s", 1, 1, "hello")])
     catalog.remove(["s", "never"])
@@ -192,18 +221,19 @@ def test_pages_of_the_search_join_without_a_hole(
 def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
     catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "FEW", 0)
-    monkeypatch.setattr(finding, "_FIRST_WINDOW", 10)
-    monkeypatch.setattr(finding, "_LAST_WINDOW", 10)
-    records = [ended(f"s{n}", minutes=n, errors=int(n == 55)) for n in range(100)]
+    monkeypatch.setattr(scan, "MANY", 0)
+    monkeypatch.setattr(scan, "_FIRST_WINDOW", 10)
+    monkeypatch.setattr(scan, "_LAST_WINDOW", 10)
+    records = [ended(f"s{n}", minutes=n, p95=9000 if n == 55 else 900) for n in range(100)]
     catalog.take(records, [])
-    query = SessionQuery(limit=5, more=SearchFilter(has_errors=True))
+    slow = SearchFilter(min_response_p95_ms=9000)
+    query = SessionQuery(limit=5, more=slow)
     found, steps = finder.page(query, seconds=0), 0
     while not found.ids:
         assert found.stopped_at is not None
         started, session_id = found.stopped_at
         before = datetime.fromtimestamp(started / 1000, UTC), session_id
-        query = SessionQuery(limit=5, before=before, more=SearchFilter(has_errors=True))
+        query = SessionQuery(limit=5, before=before, more=slow)
         found, steps = finder.page(query, seconds=0), steps + 1
     assert (found.ids, steps) == (["s55"], 5)
     assert finder.count(query, 10, seconds=0) == Count(0, exact=False)

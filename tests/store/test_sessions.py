@@ -238,7 +238,6 @@ async def test_any_page_equals_a_slice_of_the_sorted_list(store: Store) -> None:
         SessionQuery,
         limit=st.integers(1, 130),
         status=st.lists(st.sampled_from(STATUSES), max_size=2, unique=True),
-        language=st.sampled_from([None, "en", "fr"]),
         started_after=some,
         started_before=some,
         before=st.none() | st.sampled_from(records).map(key) | st.tuples(st.sampled_from(moments), st.just("s05")),

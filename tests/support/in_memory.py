@@ -19,6 +19,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.log import known_log
+from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sessions import erasing as removing
@@ -38,6 +39,7 @@ from turnwire.protocol.messages import (
     Session,
 )
 from turnwire.store import digests
+from turnwire.store.archive import marks
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
@@ -142,12 +144,14 @@ class Crowd:
 class MemoryGateway:
     """All parts of a gateway that know no sockets. It shares the database with others of its kind, unless `alone`."""
 
-    def __init__(self, database: MemoryDatabase, *, alone: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, database: MemoryDatabase, *, alone: bool = False, bus: Bus | None = None, **settings: Any
+    ) -> None:
         self.config = Config(**{"mongodb_uri": None if alone else "mongodb://model", **settings})
         self.database = database
         self.line = Line(database, 0.0)
         self.store = Store(self.line, "model")
-        self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time)
+        self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time, bus=bus)
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
         """(method, arguments) of every call of the observer."""
@@ -280,5 +284,5 @@ async def pass_time(seconds: float) -> None:
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
     """Digest pages that hold few events."""
-    for module in (rules, known_log, digests):
+    for module in (rules, known_log, digests, marks):
         patch.setattr(module, "DIGEST_PAGE", size)

@@ -22,6 +22,8 @@ from turnwire.gateway.config import Config, environment_name
 ROOT: Final = Path(__file__).resolve().parents[2]
 _READY: Final = re.compile(r"turnwire listening on (http://[^\s\"]+)")
 _POLL_SECONDS: Final = 0.02
+EMBEDDED_COMMAND: Final = os.environ.get("TURNWIRE_TEST_EMBEDDED_COMMAND")
+"""Another server for the databases of a run of tests; None is the packaged one."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -92,6 +94,8 @@ class GatewayProcess:
         """Everything it has written to standard output and error, over all its starts."""
         self._ready_timeout = ready_timeout
         self._env = {"TURNWIRE_LOG_FORMAT": "console", "TURNWIRE_DATA_DIR": str(data_dir), **(env or {})}
+        if EMBEDDED_COMMAND is not None:
+            self._env.setdefault("TURNWIRE_EMBEDDED_COMMAND", EMBEDDED_COMMAND)
         if mongodb_uri is not None:
             self._env["MONGODB_URI"] = mongodb_uri
         if mongodb_database is not None:

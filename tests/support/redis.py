@@ -90,6 +90,21 @@ class RedisServer:
         self.kill()
 
 
+class ClusterNode(RedisServer):
+    """A node of a Redis cluster, alone until it `meets` another. It holds no slots, and needs none to pass messages."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._bus_port = free_port()
+
+    def options(self) -> list[str]:
+        config = ("--cluster-enabled", "yes", "--cluster-config-file", f"nodes-{self.port}.conf")
+        return [*super().options(), *config, "--cluster-port", str(self._bus_port)]
+
+    def meets(self, other: ClusterNode) -> None:
+        self.command("CLUSTER", "MEET", "127.0.0.1", str(other.port), str(other._bus_port))
+
+
 class Sentinel(RedisServer):
     """A real Sentinel, alone, that watches a Redis, and makes one of its replicas the master when that has died."""
 

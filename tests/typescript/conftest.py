@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 
 from tests.support.gateways import Gateway
 from tests.turnwire.relay import Relay
 from tests.typescript.node import Node
+
+PRINTED: Final = "printed"
+"""The name of a property whose value is printed at the end of the run: processes of pytest-xdist print nothing."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == PRINTED and report.when == "call":
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture

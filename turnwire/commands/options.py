@@ -121,6 +121,7 @@ def verify(
     session: Annotated[str | None, typer.Argument(metavar="SESSION", help="A session id.")] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Verify all sessions.")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="Verify what is archived of all sessions.")] = False,
     expect: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recorded conversations that the sessions must hold, in order.")
     ] = None,
@@ -137,6 +138,8 @@ def verify(
         turnwire verify --all
     What a replay has streamed, event by event against its file:
         turnwire verify --expect calls.ndjson.gz
+    What retention has archived, byte by byte, with TURNWIRE_ARCHIVE_URL as the gateways have it:
+        turnwire verify --archived
 
     Exits with status 1 if there is a fault. A timestamp before that of the previous event is only noted: clocks may go
     back.
@@ -145,8 +148,13 @@ def verify(
     from turnwire.commands.replay import load_calls  # noqa: PLC0415
     from turnwire.commands.verify import verify  # noqa: PLC0415
 
+    if archived:
+        if session is not None or every or expect is not None:
+            raise typer.BadParameter("--archived stands alone")
+        _verify_archived(url)
+        return
     if (session is not None) + every > 1 or (session is None and not every and expect is None):
-        raise typer.BadParameter("give a SESSION, or --all, or --expect FILE")
+        raise typer.BadParameter("give a SESSION, or --all, or --expect FILE, or --archived")
     expected = [] if expect is None else load_calls(expect, calls, prefix)
     if session is not None:
         if expect is not None and session not in {call.session_id for call in expected}:
@@ -154,6 +162,20 @@ def verify(
         expected = [call for call in expected if call.session_id == session]
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
     if not verify(url, ids, expected):
+        raise typer.Exit(1)
+
+
+def _verify_archived(url: str) -> None:
+    from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
+    from turnwire.commands.verify_archive import verify_archived  # noqa: PLC0415
+    from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- these need the extra `archive`
+    from turnwire.gateway.running.archive_check import archive_check  # noqa: PLC0415
+
+    try:
+        check = archive_check(load_config())
+    except ConfigError as error:
+        raise fail(f"wrong setting: {error}") from None
+    if not verify_archived(url, check):
         raise typer.Exit(1)
 
 

@@ -426,6 +426,7 @@ export interface Session {
   endReason: string | null;
   figures: SessionFigures | null;
   commands?: string[] | undefined;
+  archived?: boolean | undefined;
 }
 
 /** The number of sessions that match the filters, over all pages. A lower bound unless `exact`. */
@@ -480,6 +481,7 @@ export interface SessionHistory {
   endReason: string | null;
   figures: SessionFigures | null;
   commands?: string[] | undefined;
+  archived?: boolean | undefined;
   events: HistoryEvent[];
   pagination: PagePagination | OffsetPagination;
 }

@@ -22,6 +22,9 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/sessions/a1/stats", None, "session:read"),
     ("POST", "/sessions/a1/events", {"eventId": "e", "type": "system", "payload": {}}, "session:publish"),
     ("POST", "/sessions/a1/complete", {}, "session:complete"),
+    ("GET", "/streams/a1", None, "session:read"),
+    ("POST", "/streams/a1", {"text": "a value"}, "session:publish"),
+    ("DELETE", "/streams/a1", None, "session:delete"),
     ("POST", "/tokens", {"sub": "browser", "scope": "", "sessions": []}, "token:mint"),
     ("GET", "/metrics", None, "metrics"),
     ("GET", "/metrics/recent", None, "metrics"),
@@ -44,7 +47,7 @@ async def test_each_route_requires_its_scope_and_accepts_no_other(
     refused = await guarded.refused(method, path, 403, headers=allowed(others), **arguments)
     assert scope in refused["message"]
     async with guarded.request(method, path, headers=allowed(scope), **arguments) as response:
-        assert response.status in (200, 201), await response.text()
+        assert response.status in (200, 201, 204), await response.text()
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), [each for each in ROUTES if "a1" in str(each)])

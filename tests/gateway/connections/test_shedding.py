@@ -19,6 +19,7 @@ class Reader:
 
     kind: Kind = "subscriber"
     closing: asyncio.Task[None] | None = None
+    look_at = 0.0
 
     def __init__(self, waiting_bytes: int) -> None:
         self.waiting_bytes = waiting_bytes

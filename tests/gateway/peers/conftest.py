@@ -48,13 +48,13 @@ def start_peers(start_gateway: StartGateway, redis: RedisServer) -> StartPeers:
         settings = {"redis_url": redis.url, **POLLS_NEVER, **settings}
         gateways = list(await asyncio.gather(*(start_gateway(**settings) for _ in range(count))))
         await until(lambda: all(map(is_up, gateways)), "the bus")
-        await until(lambda: all(_knows(gateway, count - 1) for gateway in gateways), "that they know each other")
+        await until(lambda: all(knows(gateway, count - 1) for gateway in gateways), "that they know each other")
         return gateways
 
     return start
 
 
-def _knows(gateway: Gateway, count: int) -> bool:
+def knows(gateway: Gateway, count: int) -> bool:
     peers = gateway.parts.peers
     return peers is not None and len(peers.names) == count
 

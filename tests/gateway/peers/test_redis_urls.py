@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.peers.conftest import StartPeers, is_up
-from tests.support.gateways import StartGateway
-from tests.support.redis import RedisServer, Sentinel, free_port
-from tests.support.sockets import until
+from tests.gateway.peers.conftest import POLLS_NEVER, StartPeers, is_up, knows
+from tests.support.gateways import StartGateway, new_id
+from tests.support.redis import ClusterNode, RedisServer, Sentinel, free_port
+from tests.support.sockets import publisher, subscriber, until
 from turnwire.gateway.config import ConfigError, load_config
-from turnwire.gateway.running.app import bus_of
+from turnwire.gateway.running.sessions import bus_of
 
 RIGHTS = "+publish +subscribe +unsubscribe +client +hello &turnwire:*"
 """As listed in docs/operations.md."""
@@ -63,6 +63,20 @@ async def test_the_master_that_sentinel_names_and_the_next_one_when_it_dies(
         redis.kill()
         await until(lambda: not any(map(is_up, gateways)), "that they notice")
         await until(lambda: all(map(is_up, gateways)), "that they find the new master")
+
+
+async def test_gateways_at_two_nodes_of_a_redis_cluster_hear_each_other(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    with ClusterNode(tmp_path) as first, ClusterNode(tmp_path) as second:
+        first.meets(second)
+        here, there = [await start_gateway(redis_url=node.url, **POLLS_NEVER) for node in (first, second)]
+        await until(lambda: knows(here, 1) and knows(there, 1), "that they know each other")
+        session_id = new_id("s")
+        bot, board = await publisher(here, session_id), await subscriber(there)
+        await board.subscribe(session_id, 0)
+        await bot.acked("a")
+        assert [event["eventId"] for event in await board.events(1)] == ["a"]
 
 
 async def test_sentinel_and_redis_with_passwords(

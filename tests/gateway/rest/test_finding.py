@@ -12,7 +12,9 @@ import pytest
 
 from tests.support.gateways import Gateway, StartGateway, new_event
 from turnwire.gateway.sessions import pages
+from turnwire.store.search.catalog import Catalog
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
+from turnwire.store.sessions import SessionRecord
 
 Json = Any
 
@@ -148,6 +150,22 @@ async def test_sessions_that_ended_at_another_gateway_are_found(start_gateway: S
     gateway, other = await searching(start_gateway, tmp_path), await start_gateway()
     await call(other, "s", "breakfast")
     await when_found(gateway, "q=breakfast", ["s"])
+
+
+async def test_a_session_that_only_the_search_index_still_has_leaves_no_gap_in_a_page(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    gateway = await searching(start_gateway, tmp_path)
+    for n in range(3):
+        await call(gateway, f"call-{n}")
+        await asyncio.sleep(0.002)
+    await when_found(gateway, "idPrefix=call", ["call-2", "call-1", "call-0"])
+    catalog = Catalog(tmp_path / FILE_NAME)
+    catalog.take([SessionRecord("call-gone", "en", datetime.now(UTC))], [])
+    catalog.close()
+    page = await gateway.get("/sessions?idPrefix=call&limit=2")
+    assert [session["sessionId"] for session in page["sessions"]] == ["call-2", "call-1"]
+    assert await found(gateway, f"idPrefix=call&limit=2&cursor={page['nextCursor']}") == ["call-0"]
 
 
 async def test_a_patched_session_is_found_by_its_new_values(start_gateway: StartGateway, tmp_path: Path) -> None:

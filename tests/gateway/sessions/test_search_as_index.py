@@ -8,9 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+from msgspec.structs import replace
+
 from turnwire.gateway.finding.search import Search
 from turnwire.gateway.live.state import SessionState
 from turnwire.store.mongo import Store
+from turnwire.store.search.catalog import Catalog
 from turnwire.store.search.tables import FILE_NAME
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
@@ -41,6 +44,37 @@ async def test_it_knows_a_session_as_soon_as_that_is_created(tmp_path: Path) -> 
     for number in range(3):
         search.gathering.changed(cast("SessionState", State(number)))
         assert await search.ordered_page(SessionQuery(limit=1)) == [f"s{number}"]
+    running.cancel()
+    await search.close()
+
+
+async def test_it_is_ready_before_it_knows_whether_all_old_sessions_are_still_there(tmp_path: Path) -> None:
+    """A million sessions are looked at for a long time. Those that are gone are then forgotten."""
+    catalog = Catalog(tmp_path / FILE_NAME)
+    started = [State(number).record for number in range(3)]
+    catalog.take([replace(each, status="completed", ended_at=each.started_at) for each in started], [])
+    catalog.note_complete()
+    catalog.close()
+    looks, asked = asyncio.Event(), asyncio.Event()
+
+    async def which_exist(_ids: list[str]) -> set[str]:
+        asked.set()
+        await looks.wait()
+        return {"s0", "s2"}
+
+    async def load(_session_id: str) -> None:
+        return None
+
+    sessions = SimpleNamespace(page=no_sessions, which_exist=which_exist, load=load)
+    search = Search(cast("Store", SimpleNamespace(sessions=sessions)), tmp_path / FILE_NAME, shared=False)
+    prepared = asyncio.Event()
+    prepared.set()
+    running = asyncio.create_task(search.run(prepared))
+    await asked.wait()
+    assert search.ready
+    looks.set()
+    while await search.ordered_page(SessionQuery(limit=9)) != ["s2", "s0"]:
+        await asyncio.sleep(0.001)
     running.cancel()
     await search.close()
 

@@ -181,6 +181,7 @@ class Cursor:
         self._codec = codec_options
         self._order: Sequence[tuple[str, int]] = ()
         self._limit = 0
+        self._read = False
 
     def sort(self, order: Sequence[tuple[str, int]]) -> Self:
         self._order = order
@@ -194,13 +195,18 @@ class Cursor:
         return self
 
     async def to_list(self, length: int | None) -> list[Document]:
+        """Return all that match, whatever the length; then nothing."""
+
         def look() -> list[Document]:
             found = matching(self._line.database.majority[self._name], self._condition)
             for field, direction in reversed(self._order):
                 found.sort(key=lambda document: document[field], reverse=direction < 0)
             return [dict(document) for document in found[: self._limit or None]]
 
+        if self._read:
+            return []
         found: list[Document] = await self._line.read(look)
+        self._read = True
         if self._codec.document_class is RawBSONDocument:
             return [cast(Document, RawBSONDocument(bson.encode(each), self._codec)) for each in found]
         return found

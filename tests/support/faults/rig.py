@@ -13,7 +13,7 @@ from typing import Self
 import psutil
 
 from tests.support.load.client import Target
-from tests.support.processes import GatewayProcess
+from tests.support.processes import EMBEDDED_COMMAND, GatewayProcess
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 MIB = 1024 * 1024
@@ -38,7 +38,7 @@ async def eventually(condition: Callable[[], bool], what: str, timeout: float = 
 
 def database_in(directory: Path, *, test_commands: bool = False) -> EmbeddedDatabase:
     """A separate database server. After a kill it is started again on the same port and directory."""
-    return EmbeddedDatabase(directory, cache_size="128M", test_commands=test_commands)
+    return EmbeddedDatabase(directory, command=EMBEDDED_COMMAND, cache_size="128M", test_commands=test_commands)
 
 
 def gateway_on(

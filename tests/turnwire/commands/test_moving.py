@@ -20,7 +20,7 @@ from yarl import URL
 from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
 from tests.support.processes import ROOT
 from turnwire.cli import app
-from turnwire.commands.moving import sending
+from turnwire.commands.moving import import_progress, sending
 from turnwire.commands.moving.old_database import EVENTS, SESSIONS
 from turnwire.errors import Unreachable
 
@@ -215,3 +215,29 @@ async def test_a_database_must_be_named(gateway: Gateway) -> None:
     result = await turnwire(gateway, "import", "mongodb://127.0.0.1:1/")
     assert result.exit_code == 1
     assert "name the database, as in mongodb://host/conversation-service" in result.output
+
+
+async def test_an_import_from_a_database_goes_on_where_it_was_killed_and_takes_what_has_come_since(
+    gateway: Gateway, old_database: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_progress, "WRITE_SECONDS", 0)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    uri, database = old_database
+    await database[SESSIONS].insert_many([old_session(f"c{n}", status="active", endedAt=None) for n in range(4)])
+    await database[EVENTS].insert_many([old_event(f"c{n}", "e1", n, payload={}) for n in range(4)])
+    reached = import_progress.ImportProgress.reached
+
+    def kill(self: Any, told: Any) -> None:
+        reached(self, told)
+        if told.line == 2:
+            raise RuntimeError("killed")
+
+    monkeypatch.setattr(import_progress.ImportProgress, "reached", kill)
+    assert (await turnwire(gateway, "import", uri, "--keep-open")).exit_code == 1
+    monkeypatch.setattr(import_progress.ImportProgress, "reached", reached)
+    await database[EVENTS].insert_one(old_event("c0", "e2", 5, payload={}))
+    result = await turnwire(gateway, "import", uri, "--keep-open")
+    assert result.exit_code == 0, result.output
+    assert "goes on after line 2" in result.output
+    logs = [(await gateway.get(f"/sessions/c{n}/events"))["events"] for n in range(4)]
+    assert [[each["eventId"] for each in log] for log in logs] == [["e1", "e2"], ["e1"], ["e1"], ["e1"]]

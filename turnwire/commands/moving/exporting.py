@@ -51,7 +51,7 @@ async def _sessions(client: Client, ids: Sequence[str], filter: SessionFilter) -
 
 async def _write(client: Client, session: Session, file: IO[bytes]) -> None:
     """Write one line: the session as it is listed, and its events up to then."""
-    session.commands = msgspec.UNSET
+    session.commands = session.archived = msgspec.UNSET
     file.write(JSON.encode(session).removesuffix(b"}") + b',"events":[')
     if session.last_seq:
         async with aclosing(client.export(session.session_id)) as events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import sys
 import tempfile
@@ -19,9 +20,11 @@ _CHUNK = 64 * 1024
 class LineFile:
     """The lines of a file. They can be read several times."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, identity: str | None = None) -> None:
         self._file = file
         self.name = name
+        self.identity = identity
+        """What names the file, and changes when it does; None if no other command can read it."""
 
     @classmethod
     def open(cls, path: Path) -> LineFile:
@@ -31,7 +34,9 @@ class LineFile:
             shutil.copyfileobj(sys.stdin.buffer, kept)
             return cls(kept, "standard input")
         try:
-            return cls(path.open("rb"), str(path))
+            file = path.open("rb")
+            found = os.fstat(file.fileno())
+            return cls(file, str(path), f"{path.resolve()}\0{found.st_size}\0{found.st_mtime_ns}")
         except OSError as error:
             raise fail(f"cannot read {path}: {error.strerror}") from None
 

@@ -52,6 +52,7 @@ class OldDatabase:
         except (PyMongoError, ValueError) as error:
             raise fail(f"name the database, as in mongodb://host/conversation-service: {error}") from None
         self.name = f"the database {self._database.name}"
+        self.identity = uri
 
     async def chunks(self, after: int) -> AsyncIterator[bytes]:
         """Read the sessions as lines, in pieces, without the first `after` of them."""

@@ -21,6 +21,9 @@ def import_(
     keep_open: Annotated[
         bool, typer.Option("--keep-open", help="Leave calls open that never ended, instead of ending them as failed.")
     ] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Do not go on where an earlier import was stopped.")
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -33,12 +36,13 @@ def import_(
         turnwire import calls.ndjson.gz
 
     The gateway ends calls that never ended as failed, with the reason imported. After the last call it compares all of
-    them. It can be stopped and run again at any time: what is stored is left as it is, and what differs is reported.
+    them. It can be stopped, or killed, and run again at any time: it goes on where it was, what is stored is left as it
+    is, and what differs is reported.
     Exits with status 1 if a call is not stored as it was. Needs the scope admin.
     """
     from turnwire.commands.moving.importing import import_calls  # noqa: PLC0415 -- --help need not wait for it
 
-    if not import_calls(url, token, source, keep_open=keep_open):
+    if not import_calls(url, token, source, keep_open=keep_open, from_start=from_start):
         raise typer.Exit(1)
 
 

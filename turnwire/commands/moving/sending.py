@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.progress import Progress
 
 from turnwire.commands.console import times
+from turnwire.commands.moving.import_progress import ImportProgress, Reached
 from turnwire.errors import Unreachable
 from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.rest.requests import Rest, decoded
@@ -48,23 +49,27 @@ class Pass:
         keep_open: bool = False,
         restore: bool = False,
         total: int | None = None,
+        kept: ImportProgress | None = None,
     ) -> None:
-        """`total`: how many calls there are, if it is known."""
-        self.results: Counter[str] = Counter()
-        self.events = 0
-        self.bad: set[int] = set()
+        """`total`: how many calls there are, if it is known. `kept`: where to go on, and where to say how far it has
+        come."""
+        self._kept = kept
+        begun = Reached() if kept is None else kept.begun
+        self.results: Counter[str] = Counter(begun.results)
+        self.events = begun.events
+        self.bad = set(begun.bad)
         """The lines that are not stored as they are given."""
-        self.shown: list[str] = []
+        self.shown = list(begun.shown)
         self._rest = rest
         self._source = source
         self._progress = progress
         done = "restored" if restore else "imported"
-        self._bar = progress.add_task(f"calls {'compared' if verify else done}", total=total)
+        self._bar = progress.add_task(f"calls {'compared' if verify else done}", total=total, completed=begun.line)
         given = {"keepOpen": keep_open, "verify": verify, "restore": restore}
         query = [(name, "true") for name, value in given.items() if value]
         self._url = rest.address.http("import", query=query)
         self._good = ("unchanged", "ahead") if verify else ("imported", "unchanged", "ahead")
-        self._answered = 0
+        self._answered = begun.line
         """The last line that has been answered."""
 
     async def run(self, known_bad: set[int] | None = None) -> Pass:
@@ -97,6 +102,11 @@ class Pass:
                 self._progress.advance(self._bar)
                 if self._answered not in known_bad:
                     self._take(outcome)
+                if self._kept is not None:
+                    self._kept.reached(self._reached())
+
+    def _reached(self) -> Reached:
+        return Reached(self._answered, dict(self.results), self.events, sorted(self.bad), self.shown)
 
     def _take(self, outcome: ImportOutcome) -> None:
         self.results[outcome.result] += 1

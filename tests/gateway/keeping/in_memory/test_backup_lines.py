@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.in_memory import STARTED, MemoryGateway, Seat, event, memory_database, send
+from tests.support.in_memory import STARTED, Crowd, MemoryGateway, Seat, event, memory_database, pass_time, send
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.importing.importer import Importer
 from turnwire.gateway.importing.lines import Lines
@@ -230,5 +230,48 @@ async def test_an_open_past_call_whose_end_is_still_to_be_imported_stays_one(joi
     try:
         assert await restored(other, [line]) == ["imported"]
         assert (await other.stored("s")).importing
+    finally:
+        await other.stop()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_a_restored_call_that_somebody_published_ends_as_abandoned_and_another_one_stays_open(
+    here: MemoryGateway, alone: bool
+) -> None:
+    await here.claim(await here.create("published", event("e1")))
+    await here.create("by REST", event("e1"))
+    lines = await backup_of(here)
+    assert {line["sessionId"]: line.get("published", False) for line in lines} == {"published": True, "by REST": False}
+    other = other_gateway(alone=alone, search="off")
+    other.start()
+    try:
+        assert await restored(other, lines) == ["imported", "imported"]
+        await pass_time(other.config.abandon_after - 30)
+        assert (await other.requests.view("published")).session.status == "active"
+        await pass_time(60)
+        ended = (await other.requests.view("published")).session
+        assert (ended.status, ended.end_reason) == ("failed", "abandoned")
+        assert (await other.requests.view("by REST")).session.status == "active"
+        assert await restored(other, lines, verify=True) == ["ahead", "unchanged"]
+    finally:
+        await other.stop()
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_bot_that_comes_back_goes_on_with_its_restored_call(here: MemoryGateway, watched: bool) -> None:
+    await here.claim(await here.create("s", event("e1")))
+    lines = await backup_of(here)
+    other = other_gateway(alone=True, search="off")
+    other.start()
+    try:
+        await restored(other, lines)
+        live = await other.open("s")
+        if watched:
+            live.state.audience = Crowd()
+            assert await restored(other, lines) == ["unchanged"]
+        seat = await other.claim(live)
+        await pass_time(other.config.abandon_after + 60)
+        send(live, seat, event("e1"), event("e2"))
+        assert await seat.heard(2) == [1, 2]
     finally:
         await other.stop()

@@ -169,7 +169,7 @@ async def test_it_looks_again_and_again_also_after_trouble(
     here = join(alone=True)
     await ended(here, "s", 0)
     made, erased = keeping(here, today)
-    page, fails = here.store.sessions.page, [True, True]
+    page, fails = here.store.sessions.stored_page, [True, True]
 
     async def failing(query: Any) -> Any:
         if fails:
@@ -177,7 +177,7 @@ async def test_it_looks_again_and_again_also_after_trouble(
             raise StorageUnavailable if fails else ValueError
         return await page(query)
 
-    monkeypatch.setattr(here.store.sessions, "page", failing)
+    monkeypatch.setattr(here.store.sessions, "stored_page", failing)
     running = asyncio.create_task(made.run(here.sessions.prepared))
     await pass_time(7300)
     assert not fails

@@ -154,13 +154,22 @@ async def test_with_an_index_only_the_sessions_of_the_page_are_read(join: StartM
     alone = join(alone=True)
     for number in range(4):
         await alone.create(f"s{number}")
-    index = Known(["s3", "gone", "s1"])
+    index = Known(["s3", "s1"])
     listed_by_it = pages.Pages(alone.parts.context, alone.parts.sessions, index)
-    found = await listed_by_it.list_sessions(SessionQuery(limit=3), itself)
+    found = await listed_by_it.list_sessions(SessionQuery(limit=2), itself)
     assert [each.session_id for each in found] == ["s3", "s1"]
     index.ids = None
     found = await listed_by_it.list_sessions(SessionQuery(limit=3), itself)
     assert [each.session_id for each in found] == ["s3", "s2", "s1"]
+
+
+async def test_a_page_has_no_gap_where_its_index_has_a_session_that_was_erased(join: StartMemory) -> None:
+    alone = join(alone=True)
+    for number in range(3):
+        await alone.create(f"s{number}")
+    indexed = pages.Pages(alone.context, alone.sessions, Known(["s2", "gone", "s1"]))
+    query = SessionQuery(limit=3)
+    assert [each.session_id for each in await indexed.list_sessions(query, itself)] == ["s2", "s1", "s0"]
 
 
 async def test_large_sessions_are_read_one_or_two_at_a_time(join: StartMemory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AcceptItem, BeatItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.sweeping import Sweep
+from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.sessions import SessionQuery
 
 QUICK: dict[str, Any] = {"abandon_after": 10.0, "expire_after": 0}
@@ -116,6 +117,53 @@ async def test_full_memory_only_delays_an_abandonment(join: StartMemory) -> None
     blocking.release(seat)
     await look_and_tend(sweep, 3)
     assert (await here.stored()).end_reason == "abandoned"
+
+
+async def left_by_a_restart(join: StartMemory) -> MemoryGateway:
+    """A gateway that is alone. Before it was restarted in order, somebody published the session."""
+    gone = join(alone=True, search="off", **QUICK)
+    await gone.claim(await gone.create("s", event("a")))
+    await gone.parts.lazy_fields.flush()
+    await gone.parts.stop()
+    return join(alone=True, search="off", **QUICK)
+
+
+async def test_after_a_restart_a_session_to_which_no_bot_comes_back_ends_after_its_time(join: StartMemory) -> None:
+    here = await left_by_a_restart(join)
+    here.start()
+    await pass_time(9)
+    assert (await here.stored()).ended_at is None
+    await pass_time(5)
+    assert ((await here.stored()).end_reason, (await here.stored()).status) == ("abandoned", "failed")
+
+
+async def test_after_a_restart_a_bot_that_comes_back_keeps_its_session(join: StartMemory) -> None:
+    here = await left_by_a_restart(join)
+    here.start()
+    await pass_time(5)
+    await here.claim(await here.open())
+    await pass_time(60)
+    assert (await here.stored()).ended_at is None
+
+
+async def test_without_other_gateways_the_time_in_which_the_storage_is_away_does_not_count(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await left_by_a_restart(join)
+    here.start()
+    await pass_time(5)
+    open_ = here.sessions.open
+    monkeypatch.setattr(here.sessions, "open", unavailable)
+    await pass_time(8)
+    monkeypatch.setattr(here.sessions, "open", open_)
+    await pass_time(6)
+    assert (await here.stored()).ended_at is None
+    await pass_time(15)
+    assert (await here.stored()).end_reason == "abandoned"
+
+
+async def unavailable(_session_id: str) -> LiveSession:
+    raise StorageUnavailable
 
 
 # --- commands of a bot whose gateway was killed ----------------------------------------------------------------------

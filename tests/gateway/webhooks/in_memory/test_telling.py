@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import EventIn
 from turnwire.protocol.telling.shapes import AmendWebhook, NewWebhook
 from turnwire.protocol.times import format_time
+from turnwire.store.telling.progress import Begun
 
 Json = Any
 _ALL = ["session.created", "e1", "e2", "session.completed"]
@@ -235,6 +236,64 @@ async def test_a_replay_sends_all_since_a_time_again_with_the_same_ids(tell: Tel
     await until(lambda: receiver.told("late") == _ALL)
     await pass_time(100)
     assert [message_id for message_id, _ in receiver.taken] == [message_id for message_id, _ in before[4:]]
+
+
+async def long_call(gateway: MemoryGateway, session_id: str, days: int) -> LiveSession:
+    """A call that began so many days ago, with one event."""
+    new = record(session_id)
+    new.started_at = virtual_now() - timedelta(days=days)
+    live, _ = await gateway.sessions.create(new)
+    await gateway.append(live, event("e1"))
+    return live
+
+
+async def test_a_replay_finds_what_has_happened_in_calls_that_began_days_before(tell: Tell, receiver: Receiver) -> None:
+    here, teller = tell()
+    live = await long_call(here, "long", 20)
+    await pass_time(10)
+    since = format_time(virtual_now())
+    await here.append(live, event("e2"))
+    await here.end(live)
+    await teller.add("*")
+    await pass_time(200)
+    assert receiver.taken == []
+    await teller.registry.replay("hook", since)
+    await until(lambda: receiver.told("long") == ["e2", "session.completed"])
+
+
+async def test_a_search_that_takes_long_tells_what_it_has_found_meanwhile(
+    tell: Tell, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, teller = tell()
+    since = format_time(virtual_now())
+    for name, days in (("early", 25), ("late", 1)):
+        await here.end(await long_call(here, name, days))
+    await teller.add("session.completed")
+    begun = here.store.webhook_progress.begun
+
+    async def slow(since: datetime, before: datetime) -> list[Begun]:
+        await pass_time(0.5)
+        return await begun(since, before)
+
+    monkeypatch.setattr(here.store.webhook_progress, "begun", slow)
+    await teller.registry.replay("hook", since)
+    await until(lambda: receiver.told("early") == ["session.completed"])
+    assert receiver.told("late") == []
+    await until(lambda: receiver.told("late") == ["session.completed"])
+
+
+async def test_a_session_that_began_before_the_endpoint_was_added_and_is_created_now_is_new(
+    tell: Tell, receiver: Receiver
+) -> None:
+    here, teller = tell()
+    await pass_time(3600)
+    await teller.add("*")
+    began = virtual_now() - timedelta(seconds=1800)
+    await here.requests.create(session_id="s", language="en", metadata={}, status="initiated", started_at=began)
+    at = EventIn("e1", "user_speech", {}, began)
+    await here.append(await here.open("s"), at)
+    await until(lambda: receiver.told() == ["session.created", "e1"])
+    assert receiver.taken[0][1]["timestamp"] == format_time(began)
 
 
 async def test_an_erased_session_is_not_told_of_any_more(

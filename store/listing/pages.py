@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import Struct, field
-
-from turnwire.protocol.messages import SessionStatus
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.session_filter import SearchFilter, values_written
-from turnwire.store.session_patterns import covers, ids_like
+from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.query import SessionQuery
 from turnwire.store.session_record import Document, SessionRecord, StoredSession, StoredSessions
 
-_MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _FIRST_SPAN = timedelta(seconds=2)
 _SPAN_GROWTH = 8
 _AT_ONCE = 500
@@ -31,68 +25,24 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_SPAN = timedelta(days=365 * 100)
 
 
-class SessionQuery(Struct, frozen=True, kw_only=True):
-    """A query for a page of sessions, newest first by (startedAt, sessionId). Time bounds are exclusive."""
-
-    limit: int
-    status: Sequence[SessionStatus] = ()
-    """Match any of these; empty matches all."""
-    language: str | None = None
-    started_after: datetime | None = None
-    started_before: datetime | None = None
-    before: tuple[datetime, str] | None = None
-    """The (startedAt, sessionId) of the last session of the previous page."""
-    patterns: Sequence[str] | None = None
-    """Match only sessions that one of these covers; None matches all."""
-    ascending: bool = False
-    """Whether to list the oldest session first."""
-    more: SearchFilter = field(default_factory=SearchFilter)
-
-    def matches(self, record: SessionRecord) -> bool:
-        """Return whether a session matches the status, language, end reason and patterns."""
-        same = self.more.end_reason in (None, record.end_reason or "") and self.language in (None, record.language)
-        covered = self.patterns is None or covers(self.patterns, record.session_id)
-        return same and covered and (not self.status or record.status in self.status)
-
-    def takes(self, record: SessionRecord) -> bool:
-        """Return whether a session meets all conditions except those on time and on what was said."""
-        ended = record.ended_at
-        duration = None if ended is None else (ended - record.started_at) // _MILLISECOND
-        return self.matches(record) and self.more.takes(record.session_id, record.metadata, duration, record.figures)
-
-    def spans(self, moment: datetime) -> bool:
-        """Return whether `moment` is within the time bounds."""
-        after, before = self.started_after, self.started_before
-        return (after is None or moment > after) and (before is None or moment < before)
-
-
 class SessionPages:
     """Reads of pages, in either order. Methods raise StorageUnavailable."""
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition) -> None:
+    def __init__(self, sessions: Any, condition: DatabaseCondition, indexes: SessionIndexes) -> None:
         self._sessions = StoredSessions(sessions)
+        self._indexes = indexes
         self._condition = condition
         self._at_once = _FIRST_AT_ONCE
         """How many sessions are read by their ids at a time, by the size of the last ones."""
 
     async def page(self, query: SessionQuery) -> list[StoredSession]:
-        """Return one page. The cost depends on the page's size, not on the number of sessions.
+        """Return one page of the sessions that meet those conditions that an index serves; the others remain to be
+        looked at. The cost depends on the page's size, not on the number of sessions.
 
         Reads windows of startedAt backwards, each wider than the last, until the page is full: the embedded database
         reads every match of a query before it applies a limit.
         """
-        condition: Document = {}
-        if query.status:
-            condition["status"] = query.status[0] if len(query.status) == 1 else {"$in": list(query.status)}
-        if query.language is not None:
-            condition["language"] = query.language
-        if query.more.end_reason is not None:
-            condition["endReason"] = query.more.end_reason or None
-        for key, value in query.more.metadata:
-            if value and _PLAIN_KEY.fullmatch(key):  # MongoDB reads a dot in a key as a path
-                condition[f"metadata.{key}"] = {"$in": values_written(value)}
-        if query.patterns is not None:
-            condition |= ids_like(query.patterns)
+        condition = self._indexes.condition(query)
         if query.ascending:
             return await self._page_upwards(condition, query)
         found: list[StoredSession] = []

@@ -1,0 +1,21 @@
+"""What all connections of a gateway share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from turnwire.gateway.config import Config
+from turnwire.gateway.connections.open_connections import OpenConnections
+
+
+class Serving(Struct, frozen=True):
+    """Settings, the set of all connections, and what is told of each frame."""
+
+    config: Config
+    connections: OpenConnections
+    clock: Callable[[], float]
+    """The loop's clock."""
+    frame_received: Callable[[], None]
+    """Called for each frame that was read."""

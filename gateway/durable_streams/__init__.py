@@ -1,0 +1,1 @@
+"""The Durable Streams protocol, in JSON mode: a session is a stream, and each event an item of it."""

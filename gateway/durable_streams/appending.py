@@ -1,0 +1,122 @@
+"""Appends items to a stream, each request of a producer once, and closes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import uuid_utils
+from aiohttp import web
+
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.durable_streams.asked import Writing, check_type
+from turnwire.gateway.durable_streams.item_ids import ItemId
+from turnwire.gateway.durable_streams.items import read_items
+from turnwire.gateway.durable_streams.offsets import offset_of
+from turnwire.gateway.durable_streams.producers import Producers, Writers
+from turnwire.gateway.durable_streams.refusals import (
+    CLOSED,
+    NEXT_OFFSET,
+    PRODUCER_EPOCH,
+    PRODUCER_SEQ,
+    TRUE,
+    SequenceGap,
+    StreamClosed,
+)
+from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.protocol.errors import InvalidMessage, SessionHasEnded
+from turnwire.protocol.messages import Event, EventIn, Limits
+
+
+class Appending:
+    """Judges one request of a stream after the other, where that matters, and carries it out."""
+
+    def __init__(self, limits: Limits, requests: Requests, storing: Storing, producers: Producers) -> None:
+        self._limits = limits
+        self._requests = requests
+        self._storing = storing
+        self._producers = producers
+
+    async def append(self, request: web.Request, session_id: str, principal: Principal, body: bytes) -> web.Response:
+        """Answer an append. Raises InvalidMessage, StreamClosed, StaleEpoch, SequenceGap, SequenceRegression, and what
+        `Requests.append` does."""
+        writing = Writing.of(request)
+        if not body and not writing.closes:
+            raise InvalidMessage(f"the body is empty; without {CLOSED} it must hold an item")
+        if not writing.is_ordered:
+            return await self._write(request, session_id, principal, body, writing)
+        async with self._producers.one_by_one(session_id):
+            return await self._write(request, session_id, principal, body, writing)
+
+    async def _write(
+        self, request: web.Request, session_id: str, principal: Principal, body: bytes, writing: Writing
+    ) -> web.Response:
+        view = await self._requests.view(session_id)
+        writers = await self._producers.of(view) if writing.is_ordered else Writers()
+        repeated = _judge(view, writers, writing) == "repeated"
+        if not repeated and not view.takes_events and body:
+            raise StreamClosed(session_id, view.session.last_seq)
+        last_seq = view.session.last_seq
+        if body and not repeated:
+            check_type(request)
+            if writing.stream_seq is not None:
+                writers.check_order(writing.stream_seq)
+            last_seq = await self._store(session_id, body, writing, writers)
+        if writing.closes:
+            await self._storing.end(session_id, principal)
+        return _answer(writing, writers, last_seq, is_new=bool(body) and not repeated, takes_events=view.takes_events)
+
+    async def _store(self, session_id: str, body: bytes, writing: Writing, writers: Writers) -> int:
+        """Return the seq of the last item."""
+        events = self._events(body, writing)
+        try:
+            stored = await self._storing.append(session_id, events, len(body))
+        except SessionHasEnded:
+            raise StreamClosed(session_id, (await self._requests.view(session_id)).session.last_seq) from None
+        _learn(writers, stored)
+        return stored[-1].seq
+
+    def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
+        def new_id(index: int, count: int) -> str:
+            if not writing.is_ordered:
+                return str(uuid_utils.uuid7())
+            return ItemId(index=index, count=count, batch=writing.batch, stream_seq=writing.stream_seq).text
+
+        longest = len(new_id(self._limits.frame_bytes, self._limits.frame_bytes))
+        if longest > self._limits.id_chars:
+            raise InvalidMessage(
+                f"Producer-Id and Stream-Seq are too long: an eventId of them has {longest} characters, over the limit "
+                f"of {self._limits.id_chars}"
+            )
+        events = read_items(body, new_id, self._limits, may_name=not writing.is_ordered)
+        if not events:
+            raise InvalidMessage("the array is empty; it must hold an item")
+        return events
+
+
+def _judge(view: View, writers: Writers, writing: Writing) -> Literal["new", "repeated"]:
+    if writing.batch is None:
+        return "new"
+    try:
+        return writers.judge(writing.batch)
+    except SequenceGap:
+        if view.takes_events:
+            raise
+        raise StreamClosed(view.session.session_id, view.session.last_seq) from None
+
+
+def _learn(writers: Writers, stored: list[Event]) -> None:
+    """Learn of the stored events at once, if no others came between; else they are read from the log."""
+    for event in stored:
+        if event.seq == writers.through + 1:
+            writers.learn(event.seq, event.event_id)
+
+
+def _answer(writing: Writing, writers: Writers, last_seq: int, *, is_new: bool, takes_events: bool) -> web.Response:
+    headers = {NEXT_OFFSET: offset_of(last_seq)}
+    if writing.closes or not takes_events:
+        headers[CLOSED] = TRUE
+    if writing.batch is not None:
+        headers[PRODUCER_EPOCH] = str(writing.batch.epoch)
+        headers[PRODUCER_SEQ] = str(writers.newest(writing.batch))
+    return web.Response(status=200 if is_new and writing.batch is not None else 204, headers=headers)

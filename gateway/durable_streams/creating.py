@@ -1,0 +1,91 @@
+"""Creates a stream: a session, with the language that `Content-Language` gives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.durable_streams.asked import check_creatable, closes, is_json
+from turnwire.gateway.durable_streams.item_ids import ItemId
+from turnwire.gateway.durable_streams.items import read_items
+from turnwire.gateway.durable_streams.offsets import offset_of
+from turnwire.gateway.durable_streams.refusals import CLOSED, NEXT_OFFSET, TRUE, conflict
+from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.http.media_types import JSON_TYPE
+from turnwire.gateway.rest.creating import Creating
+from turnwire.gateway.sessions.requests import Requests
+from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.messages import EventIn, Limits
+from turnwire.protocol.paging import language_fault
+from turnwire.protocol.rules import check_new_session_id
+
+_NO_LANGUAGE: Final = "und"
+
+
+class StreamCreating:
+    """Answers PUT."""
+
+    def __init__(self, limits: Limits, requests: Requests, creating: Creating, storing: Storing) -> None:
+        self._limits = limits
+        self._requests = requests
+        self._creating = creating
+        self._storing = storing
+
+    async def create(self, request: web.Request, session_id: str, principal: Principal, body: bytes) -> web.Response:
+        """Answer a creation. Raises InvalidMessage (400, 409), an HTTPException (415), and what `Creating.create` and
+        `Requests.append` do."""
+        check_new_session_id(session_id, self._limits)
+        check_creatable(request)
+        language = _language(request)
+        if hdrs.CONTENT_TYPE in request.headers and not is_json(request):
+            raise await self._wrong_type(session_id)
+        events = self._first_events(body)
+        session, created = await self._creating.create(principal, session_id, language or _NO_LANGUAGE, {})
+        if not created:
+            return await self._existing(request, session_id, language)
+        last_seq = session.last_seq
+        if events:
+            last_seq = (await self._storing.append(session_id, events, len(body)))[-1].seq
+        if closes(request):
+            await self._storing.end(session_id, principal)
+        return _answer(201, last_seq, closed=closes(request), location=str(request.url.with_query(None)))
+
+    def _first_events(self, body: bytes) -> list[EventIn]:
+        def new_id(index: int, count: int) -> str:
+            return ItemId(index=index, count=count).text
+
+        return read_items(body, new_id, self._limits, may_name=True) if body else []
+
+    async def _wrong_type(self, session_id: str) -> Exception:
+        if await self._requests.exists(session_id):
+            return conflict(f"the stream exists, as {JSON_TYPE}")
+        return web.HTTPUnsupportedMediaType(text=f"streams are {JSON_TYPE} in UTF-8, and nothing else")
+
+    async def _existing(self, request: web.Request, session_id: str, language: str | None) -> web.Response:
+        """Answer the creation of a stream that exists: its items stay as they are."""
+        view = await self._requests.view(session_id)
+        closed = not view.takes_events
+        if closed != closes(request):
+            raise conflict(f"the stream exists, and is {'closed' if closed else 'open'}")
+        if language not in (None, view.session.language):
+            raise conflict(f"the stream exists, with the language {view.session.language!r}")
+        return _answer(200, view.session.last_seq, closed=closed)
+
+
+def _language(request: web.Request) -> str | None:
+    language = request.headers.get(hdrs.CONTENT_LANGUAGE)
+    fault = None if language is None else language_fault(language)
+    if fault is not None:
+        raise InvalidMessage(f"{hdrs.CONTENT_LANGUAGE}: {fault}")
+    return language
+
+
+def _answer(status: int, last_seq: int, *, closed: bool, location: str | None = None) -> web.Response:
+    headers = {hdrs.CONTENT_TYPE: JSON_TYPE, NEXT_OFFSET: offset_of(last_seq)}
+    if closed:
+        headers[CLOSED] = TRUE
+    if location is not None:
+        headers[hdrs.LOCATION] = location
+    return web.Response(status=status, headers=headers)

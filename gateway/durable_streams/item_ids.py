@@ -1,0 +1,51 @@
+"""The eventIds of items: they say which request of which producer an item came with, so that the log remembers it."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+from msgspec import Struct
+
+_PREFIX: Final = "ds"
+_PARTS: Final = 6
+
+
+class Batch(Struct, frozen=True):
+    """One request of a producer: its `seq`-th in this epoch."""
+
+    producer: str
+    epoch: int
+    seq: int
+
+
+class ItemId(Struct, frozen=True, kw_only=True):
+    """What the eventId of an item says: its index in its request, how many items that has, and who sent it."""
+
+    index: int
+    count: int
+    batch: Batch | None = None
+    stream_seq: str | None = None
+    """The writer's `Stream-Seq`."""
+
+    @property
+    def text(self) -> str:
+        batch = self.batch
+        sender = "::" if batch is None else f"{quote(batch.producer, safe='')}:{batch.epoch}:{batch.seq}"
+        return f"{_PREFIX}:{self.index}/{self.count}:{sender}:{quote(self.stream_seq or '', safe='')}"
+
+    @classmethod
+    def read(cls, event_id: str) -> ItemId | None:
+        """Return what an eventId says; None for one of an event that did not come with a producer or a `Stream-Seq`."""
+        if not event_id.startswith(f"{_PREFIX}:"):
+            return None
+        parts = event_id.split(":")
+        if len(parts) != _PARTS:
+            return None
+        _, place, producer, epoch, seq, stream_seq = parts
+        index, _, count = place.partition("/")
+        try:
+            batch = Batch(unquote(producer), int(epoch), int(seq)) if producer else None
+            return cls(index=int(index), count=int(count), batch=batch, stream_seq=unquote(stream_seq) or None)
+        except ValueError:
+            return None

@@ -1,0 +1,91 @@
+"""Items of a stream: events, as history pages show them, and any other JSON values, which system events carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import Raw
+
+from turnwire.protocol.bodies import HistoryEvent
+from turnwire.protocol.codec import JSON
+from turnwire.protocol.errors import MalformedEvent, TooLarge, TurnwireError
+from turnwire.protocol.messages import BadEvent, Event, EventIn, EventType, Limits
+from turnwire.protocol.rules import check_event
+
+VALUE: Final = "streamItem"
+"""The only key in the payload of a system event that carries a value which is no event."""
+_EVENT_ID: Final = "eventId"
+_TYPES: Final = frozenset(msgspec.json.encode(name) for name in get_args(EventType))
+
+NewId = Callable[[int, int], str]
+"""Returns the eventId of an item, given its index in the request, and how many there are."""
+
+
+def read_items(body: bytes, new_id: NewId, limits: Limits, *, may_name: bool) -> list[EventIn]:
+    """Return the events of a body: a JSON value, or an array of several. An empty array has none.
+
+    An event without an `eventId` gets a new one; so does every one unless items `may_name` their own.
+    Raises InvalidJson, InvalidMessage, MalformedEvent, TooLarge.
+    """
+    raws = _raw_items(body, limits)
+    events, bad = [], []
+    for index, raw in enumerate(raws):
+        try:
+            events.append(_read(raw, new_id(index, len(raws)), limits, may_name=may_name))
+        except TurnwireError as error:
+            bad.append((error, f"item {index}: {error.message}"))
+    if bad:
+        raise TurnwireError(bad[0][0].code, bad[0][1], [text for _, text in bad])
+    return events
+
+
+def _raw_items(body: bytes, limits: Limits) -> Sequence[Raw]:
+    body = body.strip(b" \t\r\n")
+    if body.startswith(b"["):
+        return JSON.decode_body(body, list[Raw], limits)
+    JSON.decode_body(body, Any, limits)  # an object with a fault may not be read further
+    return [Raw(body)]
+
+
+def _read(raw: Raw, new_id: str, limits: Limits, *, may_name: bool) -> EventIn:
+    text = bytes(raw)
+    if text.startswith(b"{"):
+        fields = JSON.decode_body(text, dict[str, Raw], limits)
+        if _is_event(fields):
+            return _event(fields, new_id, limits, may_name=may_name)
+    if len(text) > limits.event_bytes:
+        raise TooLarge(f"it has {len(text)} bytes, over the limit of {limits.event_bytes}")
+    event = EventIn(new_id, "system", {VALUE: JSON.decode_body(text, Any, limits)})
+    check_event(event, limits)
+    return event
+
+
+def _is_event(fields: Mapping[str, Raw]) -> bool:
+    """Return whether an object is meant as an event. One that is, but is wrong, must not be taken for a value."""
+    return "type" in fields and ("payload" in fields or bytes(fields["type"]) in _TYPES)
+
+
+def _event(fields: dict[str, Raw], new_id: str, limits: Limits, *, may_name: bool) -> EventIn:
+    if _EVENT_ID not in fields:
+        fields = {**fields, _EVENT_ID: Raw(msgspec.json.encode(new_id))}
+    elif not may_name:
+        raise MalformedEvent(f"with a producer, {_EVENT_ID} is made of the producer and must be left out")
+    event = JSON.decode_new_event(msgspec.json.encode(fields), limits)
+    if isinstance(event, BadEvent):
+        raise TurnwireError(event.code, event.message)
+    return event
+
+
+def item_of(event: Event) -> bytes:
+    """Return the event as an item of its stream, in JSON."""
+    payload = event.payload
+    if event.type == "system" and len(payload) == 1 and VALUE in payload:
+        return JSON.encode_value(payload[VALUE])
+    return JSON.encode(HistoryEvent(event.event_id, event.type, payload, event.timestamp, event.seq))
+
+
+def items_of(events: Sequence[Event]) -> bytes:
+    """Return the events as a JSON array of items."""
+    return b"[" + b",".join(map(item_of, events)) + b"]"

@@ -1,0 +1,122 @@
+"""The producers of a stream: how far each one is, according to the eventIds in the log, and what it may send next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+from weakref import WeakValueDictionary
+
+from msgspec import Struct
+
+from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
+from turnwire.gateway.sessions.requests import View
+from turnwire.protocol.errors import InvalidMessage
+from turnwire.store.event_log import READ_WINDOW, EventLog
+
+_MOST_STREAMS: Final = 1000
+"""Streams whose producers are kept in memory. Those of others are read from the log again."""
+
+
+class _Progress(Struct):
+    """The newest request of a producer that has items in the log."""
+
+    epoch: int
+    seq: int
+    is_whole: bool
+    """Whether all items of the request are in the log: a crash may have come between."""
+
+
+class Writers(Struct):
+    """What the first `through` events of a log say of those who wrote them."""
+
+    through: int = 0
+    producers: dict[str, _Progress] = {}
+    stream_seq: str | None = None
+    """The highest `Stream-Seq`."""
+    as_of: int = 0
+    """The storage's troubles before the log was read."""
+
+    def learn(self, seq: int, event_id: str) -> None:
+        """Learn of the event at position `seq`, the one after `through`."""
+        self.through = seq
+        item = ItemId.read(event_id)
+        if item is None:
+            return
+        if item.batch is not None:
+            self._learn_batch(item.batch, is_last=item.index + 1 == item.count)
+        if item.stream_seq is not None and (self.stream_seq is None or is_behind(item.stream_seq, self.stream_seq)):
+            self.stream_seq = item.stream_seq
+
+    def _learn_batch(self, batch: Batch, *, is_last: bool) -> None:
+        known = self.producers.get(batch.producer)
+        if known is None or (batch.epoch, batch.seq) >= (known.epoch, known.seq):
+            self.producers[batch.producer] = _Progress(batch.epoch, batch.seq, is_last)
+
+    def judge(self, batch: Batch) -> Literal["new", "repeated"]:
+        """Return whether a request is to be stored, or has been. One that was stored in part is new.
+
+        Raises StaleEpoch, SequenceGap, and InvalidMessage for an epoch that does not begin with 0.
+        """
+        known = self.producers.get(batch.producer)
+        if known is not None and batch.epoch < known.epoch:
+            raise StaleEpoch(batch.producer, known.epoch)
+        if known is None or batch.epoch > known.epoch:
+            if batch.seq != 0 and known is not None:
+                raise InvalidMessage(f"epoch {batch.epoch} of a producer begins with seq 0, not {batch.seq}")
+            expected, is_whole = 0, True
+        else:
+            expected, is_whole = known.seq + 1, known.is_whole
+        if batch.seq > expected:
+            raise SequenceGap(batch.producer, expected, batch.seq)
+        return "new" if batch.seq == expected or (batch.seq == expected - 1 and not is_whole) else "repeated"
+
+    def check_order(self, stream_seq: str) -> None:
+        """Raise SequenceRegression unless this `Stream-Seq` is behind all others."""
+        if self.stream_seq is not None and not is_behind(stream_seq, self.stream_seq):
+            raise SequenceRegression(self.stream_seq, stream_seq)
+
+    def newest(self, batch: Batch) -> int:
+        """Return the highest seq of the request's producer in its epoch."""
+        known = self.producers.get(batch.producer)
+        return batch.seq if known is None or known.epoch != batch.epoch else max(known.seq, batch.seq)
+
+
+def is_behind(stream_seq: str, other: str) -> bool:
+    return stream_seq.encode() > other.encode()
+
+
+class Producers:
+    """The writers of the streams that were written to last. Belongs to the event loop in which it is made."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._known: OrderedDict[tuple[str, int | None], Writers] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def one_by_one(self, session_id: str) -> AsyncIterator[None]:
+        """Let no other request be judged before what this one stores is in the log."""
+        lock = self._locks.setdefault(session_id, asyncio.Lock())
+        async with lock:
+            yield
+
+    async def of(self, view: View) -> Writers:
+        """Return the writers of a session as it is now. Raises StorageUnavailable."""
+        key = (view.session.session_id, view.life)
+        writers = self._known.get(key)
+        troubles = self._log.troubles
+        if writers is None or writers.as_of != troubles or writers.through > view.session.last_seq:
+            writers = Writers(as_of=troubles)  # the log may have lost its end
+        while writers.through < view.session.last_seq:
+            last = min(writers.through + READ_WINDOW, view.session.last_seq)
+            for seq, event_id, _ in await self._log.read_ids(view.session.session_id, writers.through + 1, last):
+                writers.learn(seq, event_id)
+        self._known[key] = writers
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST_STREAMS:
+            self._known.popitem(last=False)
+        return writers

@@ -1,0 +1,46 @@
+"""The wiring of durable streams."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from turnwire.gateway.access.access import Access
+from turnwire.gateway.config import Config
+from turnwire.gateway.durable_streams.appending import Appending
+from turnwire.gateway.durable_streams.creating import StreamCreating
+from turnwire.gateway.durable_streams.producers import Producers
+from turnwire.gateway.durable_streams.reading import StreamReading
+from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.durable_streams.waiting import LongPolling
+from turnwire.gateway.durable_streams.writing import StreamWriting
+from turnwire.gateway.http.body import BodyReader
+from turnwire.gateway.rest.creating import Creating
+from turnwire.gateway.rest.sse import SseRoute
+from turnwire.gateway.running.routes import add_stream_routes
+from turnwire.gateway.running.sessions import SessionParts
+
+
+def add_streams(
+    app: web.Application,
+    config: Config,
+    parts: SessionParts,
+    *,
+    access: Access,
+    bodies: BodyReader,
+    creating: Creating,
+    sse: SseRoute,
+) -> None:
+    """Add the routes of durable streams."""
+    limits, requests, log = config.limits, parts.requests, parts.store.events
+    storing = Storing(limits, requests, access.enders)
+    writing = StreamWriting(
+        limits,
+        bodies,
+        Appending(limits, requests, storing, Producers(log)),
+        StreamCreating(limits, requests, creating, storing),
+        requests=requests,
+        erasing=parts.erasing,
+        audit=access.audit,
+    )
+    long_polling = LongPolling(sse.streams, requests, sse.watching, config.long_poll_timeout)
+    add_stream_routes(app, StreamReading(limits, requests, log, sse, long_polling), writing)

@@ -1,0 +1,142 @@
+"""Sending spans to a collector, in a thread of their own: OpenTelemetry's SDK, set up by the OTEL_* variables."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from turnwire.gateway.config import ConfigError
+from turnwire.version import __version__
+
+_CLOSE_SECONDS: Final = 1.0
+"""Longest time that a stop waits for what is still to be sent."""
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_log = logging.getLogger("turnwire.tracing")
+
+
+class Ids(RandomIdGenerator):
+    """Makes random ids, except for a span whose ids are known before."""
+
+    def __init__(self) -> None:
+        self._trace_id: int | None = None
+        self._span_id: int | None = None
+
+    def give(self, trace_id: int, span_id: int) -> None:
+        """Have the next span get these ids. The trace's is that of its parent if it has one."""
+        self._trace_id, self._span_id = trace_id, span_id
+
+    def generate_trace_id(self) -> int:
+        given, self._trace_id = self._trace_id, None
+        return super().generate_trace_id() if given is None else given
+
+    def generate_span_id(self) -> int:
+        given, self._span_id, self._trace_id = self._span_id, None, None
+        return super().generate_span_id() if given is None else given
+
+
+class Counted(SpanExporter):
+    """Passes spans on, counts them, and logs once when they do not arrive, and once when they do again."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self.sent = 0
+        self.lost = 0
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        failed = result is not SpanExportResult.SUCCESS
+        if failed:
+            self.lost += len(spans)
+        else:
+            self.sent += len(spans)
+        if failed and not self._failing:
+            _log.warning("spans do not reach the collector; they are dropped while that lasts")
+        elif self._failing and not failed:
+            _log.info("spans reach the collector again")
+        self._failing = failed
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+class Exporting:
+    """The provider of a gateway's spans, and the exporter behind it."""
+
+    def __init__(self, exporter: SpanExporter | None = None) -> None:
+        """`exporter`: by default that of the OTEL_* variables. Raises ConfigError for those that cannot be followed."""
+        self.ids = Ids()
+        self._exporter = Counted(_exporter_of_environment() if exporter is None else exporter)
+        self._provider = TracerProvider(resource=_resource(), id_generator=self.ids, shutdown_on_exit=False)
+        self.tracer = self._provider.get_tracer("turnwire", __version__)
+        # A collector that is away is reported by `Counted`; the exporter itself would log every attempt.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        try:
+            self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        except ValueError as error:
+            raise ConfigError(f"OTEL_BSP_*: {error}") from None
+
+    def counts(self) -> Iterator[tuple[str, str, int]]:
+        yield "trace_spans_sent", "Spans that a collector has taken.", self._exporter.sent
+        yield "trace_spans_lost", "Spans that could not be sent to a collector.", self._exporter.lost
+
+    def flush(self) -> None:
+        """Send all spans that have ended. Blocks."""
+        self._provider.force_flush()
+
+    async def close(self) -> None:
+        """Send what is still to be sent, for a second at most. A collector that does not answer is left."""
+        loop = asyncio.get_running_loop()
+        closed = loop.create_future()
+
+        def close() -> None:
+            self._provider.shutdown()
+            with suppress(RuntimeError):  # the loop may be gone by now
+                loop.call_soon_threadsafe(_resolve, closed)
+
+        # The threads of the loop's executor are waited for at the end of the process; a daemon is not.
+        threading.Thread(target=close, name="close tracing", daemon=True).start()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await closed
+        except TimeoutError:
+            self._exporter.shutdown()
+
+
+def _resolve(closed: asyncio.Future[None]) -> None:
+    if not closed.done():
+        closed.set_result(None)
+
+
+def _exporter_of_environment() -> SpanExporter:
+    wanted = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
+    if wanted != "otlp":
+        raise ConfigError(f"OTEL_TRACES_EXPORTER: must be otlp or none (given: {wanted[:100]!r})")
+    for name in _PROTOCOLS:
+        protocol = os.environ.get(name) or "http/protobuf"
+        if protocol != "http/protobuf":
+            raise ConfigError(f"{name}: must be http/protobuf (given: {protocol[:100]!r})")
+    return OTLPSpanExporter()
+
+
+def _resource() -> Resource:
+    """Return what the OTEL_* variables say of this process. Its service is `turnwire` unless they name one."""
+    found = Resource.create()
+    unnamed = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    own = Resource({SERVICE_NAME: "turnwire"} if unnamed else {})
+    return Resource({SERVICE_VERSION: __version__}).merge(found).merge(own)

@@ -1,0 +1,34 @@
+"""The shapes of spans, before any of them is made. Times are in milliseconds since 1970."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+Value = str | int | float | bool
+
+
+class Mark(Struct):
+    """Something that happened at one moment of a span."""
+
+    name: str
+    at: int
+    attributes: dict[str, Value]
+
+
+class SpanShape(Struct):
+    """A span to be made, with those inside it."""
+
+    name: str
+    start: int
+    end: int
+    attributes: dict[str, Value] = field(default_factory=dict)
+    error: str | None = None
+    """The class of the error with which it ended; None for a good end."""
+    message: str | None = None
+    """What is said of the error."""
+    marks: list[Mark] = field(default_factory=list)
+    children: list[SpanShape] = field(default_factory=list)
+
+    def count(self) -> int:
+        """Return the number of spans, this one included."""
+        return 1 + sum(child.count() for child in self.children)

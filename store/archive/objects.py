@@ -1,0 +1,174 @@
+"""An object store, by `obstore`: files, S3, Google Cloud Storage or Azure. Names no type of `obstore`, an extra."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from turnwire.protocol.errors import StorageUnavailable
+
+SCHEMES: Final = ("file", "s3", "gs", "az")
+INSTALL: Final = "it needs obstore and zstandard; install them with: pip install 'turnwire[archive]'"
+_THREADS: Final = 2
+_PART_BYTES: Final = 8 * 1024 * 1024
+"""Objects up to this size are sent in one request, larger ones in parts of this size."""
+_RETRY: Final[dict[str, Any]] = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+_CLIENT: Final = {"timeout": "30s", "connect_timeout": "5s"}
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+"""Environment variables of `obstore` that name a server. Without TLS, it has to be told that this is meant."""
+
+T = TypeVar("T")
+Bytes = bytes
+
+
+class ArchiveUnavailable(StorageUnavailable):
+    """The archive does not answer, or refuses. `reason` is for the operator; clients are not told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the archive is away; try again")
+        self.reason = reason
+
+
+class ArchiveMissing(ArchiveUnavailable):
+    """The archive answers that it has no such object."""
+
+
+class Objects:
+    """Reads and writes objects by their keys. All methods raise ArchiveUnavailable.
+
+    Requests run on threads of `obstore`; what takes long by itself (`work`) runs on two threads of its own.
+    """
+
+    def __init__(self, store: Any, folder: Path | None = None) -> None:
+        """`folder`: where a store of files keeps them."""
+        import obstore  # noqa: PLC0415 -- an extra
+
+        self._obstore: Any = obstore
+        self._store = store
+        self._folder = folder
+        self._errors = (obstore.exceptions.BaseError, OSError, ValueError)
+        self._threads = ThreadPoolExecutor(_THREADS, "archive")
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function that takes long on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    async def put(self, key: str, parts: AsyncIterator[bytes], may_finish: Callable[[], Any]) -> None:
+        """Write an object, which is there as a whole or not at all.
+
+        `may_finish` is awaited before it appears, and raises an error if it must not any more.
+        """
+        with self._reported():
+            writer = self._obstore.open_writer_async(self._store, key, buffer_size=_PART_BYTES, max_concurrency=1)
+        async for part in parts:
+            with self._reported():
+                await writer.write(part)
+        await may_finish()
+        with self._reported():
+            await writer.close()
+        if self._folder is not None:
+            with self._reported():
+                await self.work(_make_durable, self._folder, key)
+
+    async def read(self, key: str) -> Bytes:
+        """Return a whole, small object. Raises ArchiveMissing."""
+        with self._reported():
+            found = await self._obstore.get_async(self._store, key)
+            return bytes(await found.bytes_async())
+
+    async def read_range(self, key: str, offset: int, length: int) -> Bytes:
+        """Return a part of an object; less at its end. Raises ArchiveMissing."""
+        with self._reported():
+            return bytes(await self._obstore.get_range_async(self._store, key, start=offset, length=length))
+
+    async def size(self, key: str) -> int:
+        """Return the bytes of an object. Raises ArchiveMissing."""
+        with self._reported():
+            return int((await self._obstore.head_async(self._store, key))["size"])
+
+    async def keys(self, folder: str) -> list[str]:
+        """Return the keys of the objects in a folder."""
+        found: list[str] = []
+        with self._reported():
+            async for chunk in self._obstore.list(self._store, folder):
+                found += [each["path"] for each in chunk]
+        return found
+
+    async def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        try:
+            with self._reported():
+                await self._obstore.delete_async(self._store, key)
+        except ArchiveMissing:
+            pass
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def _reported(self) -> Any:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise ArchiveMissing(_first_line(error)) from error
+        except self._errors as error:
+            raise ArchiveUnavailable(_first_line(error)) from error
+
+
+def open_objects(url: str) -> Objects:
+    """Return the object store of a URL. Raises ValueError, with a text for people, if it cannot be used."""
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        raise ValueError(f"it must begin with one of {', '.join(f'{each}://' for each in SCHEMES)}")
+    try:
+        import obstore.store  # noqa: F401, PLC0415 -- an extra
+        import zstandard  # noqa: F401, PLC0415
+    except ImportError:
+        raise ValueError(INSTALL) from None
+    if scheme == "file":
+        return _files(url)
+    from obstore.store import from_url  # noqa: PLC0415
+
+    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
+    options: dict[str, Any] = {"client_options": {**_CLIENT, "allow_http": plain}, "retry_config": _RETRY}
+    try:
+        return Objects(from_url(url, **options))
+    except Exception as error:  # whatever a provider's settings in the environment lack
+        raise ValueError(_first_line(error)) from None
+
+
+def _files(url: str) -> Objects:
+    from obstore.store import LocalStore  # noqa: PLC0415
+
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ValueError("a folder is named by its whole path, as in file:///var/lib/turnwire/archive")
+    folder = Path(unquote(parts.path))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Objects(LocalStore(folder), folder)
+    except (OSError, ValueError) as error:
+        raise ValueError(_first_line(error)) from None
+
+
+def _make_durable(folder: Path, key: str) -> None:
+    """Have a new file, and the folders that lead to it, outlast a loss of power."""
+    path = folder / key
+    for each in (path, *path.relative_to(folder).parents):
+        descriptor = os.open(folder / each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

@@ -1,0 +1,76 @@
+"""The indexes of the session documents, and what the database is asked for because it has them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pymongo import ASCENDING, IndexModel
+
+from turnwire.store.listing.query import SessionQuery
+from turnwire.store.session_filter import SearchFilter, values_written
+from turnwire.store.session_patterns import ids_from, ids_like
+from turnwire.store.session_record import Document
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ORDER = ("startedAt", "_id")
+"""The order of lists. Indexes that end in it give a page without reading all matches."""
+_ANY = ("figures.errors", "figures.toolsFailed")
+"""Figures that few sessions have above zero: an index of these sessions alone, in the order of lists."""
+
+
+class SessionIndexes:
+    """Which indexes there are. A condition that none of them serves must not be put to the database: it would read
+    every session of a window."""
+
+    def __init__(self) -> None:
+        self.metadata_keys: tuple[str, ...] = ()
+        self.many = False
+        """Whether there are those for finding past calls. In the embedded database, each makes writes two or three
+        times as expensive."""
+
+    def models(self) -> list[IndexModel]:
+        """Return all indexes, for `create_indexes`."""
+        fields = [_ORDER, ("status", *_ORDER)]
+        if not self.many:
+            return [_index(*each) for each in fields]
+        names = "endReason", "language", *(f"metadata.{key}" for key in self.metadata_keys)
+        fields += [(name, *_ORDER) for name in names]
+        some = [_index(*_ORDER, name, partialFilterExpression={name: {"$gt": 0}}) for name in _ANY]
+        return [*(_index(*each) for each in fields), *some, _index("endedAt"), _index("importedAt", sparse=True)]
+
+    def condition(self, query: SessionQuery) -> Document:
+        """Return what the database is asked for: those conditions on a session, other than time, that indexes serve."""
+        found: Document = {}
+        if query.status:
+            found["status"] = query.status[0] if len(query.status) == 1 else {"$in": list(query.status)}
+        if not self.many:
+            return found
+        more = query.more
+        if query.language is not None:
+            found["language"] = query.language
+        if more.end_reason is not None:
+            found["endReason"] = more.end_reason or None
+        if query.patterns is not None:
+            found |= ids_like(query.patterns)
+        if more.id_prefix is not None:
+            found |= ids_from(more.id_prefix)
+        return found | self._metadata(more) | _figures(more)
+
+    def _metadata(self, more: SearchFilter) -> Document:
+        """MongoDB reads a dot in a key as a path: such a key has no index."""
+        given = [(key, value) for key, value in more.metadata if value and key in self.metadata_keys]
+        return {f"metadata.{key}": {"$in": values_written(value)} for key, value in given if _PLAIN_KEY.fullmatch(key)}
+
+
+def _figures(more: SearchFilter) -> Document:
+    found: Document = {}
+    if more.has_errors:
+        found["figures.errors"] = {"$gt": 0}
+    if more.tools_failed:
+        found["figures.toolsFailed"] = {"$gte": more.tools_failed}
+    return found
+
+
+def _index(*fields: str, **options: Any) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], **options)

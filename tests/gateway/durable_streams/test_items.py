@@ -1,0 +1,116 @@
+"""Items of a stream: what becomes of JSON values, and the ids that producers' items get."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.items import items_of, read_items
+from turnwire.gateway.durable_streams.offsets import next_cursor, offset_of, seq_of
+from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.messages import Event, Limits
+
+EVENT = {"type": "user_speech", "payload": {"text": "Hello!"}}
+SHOWN = {"eventId": "e0", **EVENT, "timestamp": "2025-12-21T10:30:00.000Z", "seq": 1}
+
+
+def stored(body: Any, *, may_name: bool = True) -> list[Event]:
+    """Return the items of a body as the events that the store would hold."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    events = read_items(text, lambda index, _: f"e{index}", Limits(), may_name=may_name)
+    time = "2025-12-21T10:30:00.000Z"
+    return [Event(e.event_id, "call", e.type, e.payload, time, seq) for seq, e in enumerate(events, 1)]
+
+
+def read_back(body: Any) -> Any:
+    return json.loads(items_of(stored(body)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 1.5, "text", None, True, {}, {"k": "v"}, {"type": "added", "key": 1}, [[1, 2], [3]], {"payload": {}}],
+)
+def test_a_value_that_is_no_event_comes_back_as_it_is(value: Any) -> None:
+    assert read_back([value, value]) == [value, value]
+
+
+def test_a_value_is_an_item_and_an_array_several() -> None:
+    assert read_back("one") == ["one"]
+    assert read_back([[1, 2], [3]]) == [[1, 2], [3]]
+    assert read_back(b" [ ] ") == []
+
+
+def test_an_event_comes_back_as_a_history_page_shows_it() -> None:
+    assert read_back(EVENT) == [SHOWN]
+    assert read_back({**EVENT, "eventId": "mine"})[0]["eventId"] == "mine"
+
+
+def test_the_system_event_of_a_value_is_read_as_that_value() -> None:
+    assert read_back({"type": "system", "payload": {"streamItem": [1]}}) == [[1]]
+    both = {"type": "system", "payload": {"streamItem": 1, "more": 2}}
+    assert read_back(both)[0]["payload"] == both["payload"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"type": "user_speech"}, "payload"),
+        ({"type": "shouting", "payload": {}}, "type"),
+        ({"type": "system", "payload": 1}, "payload"),
+        ([EVENT, {"type": "system", "payload": {"$ref": 1, "$id": 2}}], "item 1"),
+        ({"big": 2**70}, "64 bits"),
+        (b'{"a": ', "decoded"),
+        (b"[1, 2", "decoded"),
+        (b"NaN", "decoded"),
+        (b'"\xff"', "Unicode"),
+        ("x" * 200_000, "over the limit"),
+    ],
+)
+def test_what_is_meant_as_an_event_or_cannot_be_stored_is_refused(body: Any, told: str) -> None:
+    with pytest.raises(TurnwireError, match=told) as refused:
+        stored(body)
+    assert refused.value.status in (400, 413)
+
+
+def test_with_a_producer_events_have_no_ids_of_their_own() -> None:
+    with pytest.raises(TurnwireError, match="eventId"):
+        stored({**EVENT, "eventId": "mine"}, may_name=False)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ItemId(index=0, count=1, batch=Batch("bot", 0, 0)),
+        ItemId(index=4, count=9, batch=Batch("a/b:c %é", 3, 2**53 - 1), stream_seq="0:9"),
+        ItemId(index=0, count=2, stream_seq="a b"),
+        ItemId(index=0, count=2),
+    ],
+)
+def test_the_id_of_an_item_says_who_sent_it(item: ItemId) -> None:
+    assert ItemId.read(item.text) == item
+
+
+@pytest.mark.parametrize("event_id", ["e1", "ds:", "ds:0/1:bot:x:0:", "ds:::::", "ds:0/1:bot:0:0::", "019ab-7"])
+def test_an_id_of_another_form_says_nothing(event_id: str) -> None:
+    assert ItemId.read(event_id) is None
+
+
+def test_offsets_are_ordered_as_texts_are() -> None:
+    seqs = [0, 1, 9, 10, 99, 1_000_000]
+    assert [seq_of(offset_of(seq)) for seq in seqs] == seqs
+    assert sorted(map(offset_of, seqs)) == [offset_of(seq) for seq in seqs]
+    assert seq_of("-1") == 0
+    assert [seq_of(text) for text in ("", "now", "1", "0,1", "-2", "00000000001", "\u0660" * 10)] == [None] * 7
+
+
+def test_a_cursor_never_stands_still() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    current = next_cursor(None, now)
+    assert next_cursor("0", now) == next_cursor("nonsense", now) == current
+    assert int(next_cursor(current, now)) > int(current)
+    assert int(next_cursor(str(int(current) + 5), now)) > int(current) + 5
+    assert int(next_cursor(None, now + timedelta(seconds=20))) == int(current) + 1

@@ -1,0 +1,128 @@
+"""What the eventIds in a log say of its producers, and which request of one comes next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.producers import Producers, Writers
+from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
+from turnwire.gateway.sessions.requests import View
+from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.messages import Session
+from turnwire.store.event_log import EventLog
+
+
+def having(*batches: tuple[str, int, int], others: int = 0) -> Writers:
+    """Return the writers of a log with one item of each batch, after events that came otherwise."""
+    writers = Writers()
+    ids = [f"e{n}" for n in range(others)]
+    ids += [ItemId(index=0, count=1, batch=Batch(*batch)).text for batch in batches]
+    for seq, event_id in enumerate(ids, 1):
+        writers.learn(seq, event_id)
+    return writers
+
+
+def test_a_producer_goes_on_where_its_items_end() -> None:
+    writers = having(("a", 0, 0), ("b", 0, 0), ("a", 0, 1), others=3)
+    assert writers.judge(Batch("a", 0, 2)) == "new"
+    assert writers.judge(Batch("b", 0, 1)) == "new"
+    assert writers.judge(Batch("new", 7, 0)) == "new"
+
+
+def test_what_is_in_the_log_is_repeated() -> None:
+    writers = having(("a", 0, 0), ("a", 0, 1))
+    assert writers.judge(Batch("a", 0, 0)) == writers.judge(Batch("a", 0, 1)) == "repeated"
+    assert writers.newest(Batch("a", 0, 0)) == 1
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(("a", 0, 3), 2), (("b", 0, 1), 0)])
+def test_a_gap_is_refused(batch: tuple[str, int, int], expected: int) -> None:
+    with pytest.raises(SequenceGap) as refused:
+        having(("a", 0, 0), ("a", 0, 1)).judge(Batch(*batch))
+    assert refused.value.status == 409
+    assert refused.value.headers == {"Producer-Expected-Seq": str(expected), "Producer-Received-Seq": str(batch[2])}
+
+
+def test_a_newer_epoch_fences_the_older_one() -> None:
+    writers = having(("a", 0, 0), ("a", 0, 1))
+    assert writers.judge(Batch("a", 4, 0)) == "new"
+    writers.learn(3, ItemId(index=0, count=1, batch=Batch("a", 4, 0)).text)
+    with pytest.raises(StaleEpoch) as refused:
+        writers.judge(Batch("a", 3, 0))
+    assert (refused.value.status, refused.value.headers) == (403, {"Producer-Epoch": "4"})
+    assert writers.judge(Batch("a", 4, 1)) == "new"
+
+
+def test_an_epoch_begins_with_0() -> None:
+    with pytest.raises(InvalidMessage):
+        having(("a", 0, 0)).judge(Batch("a", 1, 1))
+
+
+def test_a_request_of_which_only_a_part_was_stored_is_stored_again() -> None:
+    writers = Writers()
+    batch = Batch("a", 0, 0)
+    writers.learn(1, ItemId(index=0, count=2, batch=batch).text)
+    assert writers.judge(batch) == "new"
+    writers.learn(2, ItemId(index=1, count=2, batch=batch).text)
+    assert writers.judge(batch) == "repeated"
+
+
+def test_stream_seqs_rise_as_bytes_do() -> None:
+    writers = Writers()
+    writers.check_order("anything")
+    writers.learn(1, ItemId(index=0, count=1, stream_seq="09").text)
+    writers.check_order("10")
+    writers.check_order("a")
+    for stream_seq in ("09", "0", "08z"):
+        with pytest.raises(SequenceRegression) as refused:
+            writers.check_order(stream_seq)
+        assert refused.value.status == 409
+
+
+class Log:
+    """A log of which only the eventIds are read."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = list(ids)
+        self.troubles = 0
+        self.read = 0
+        """How many ids have been read."""
+
+    async def read_ids(self, _session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
+        self.read += last + 1 - first
+        return [(seq, self.ids[seq - 1], datetime.now(UTC)) for seq in range(first, last + 1)]
+
+    @property
+    def view(self) -> View:
+        session = Session("call", "active", "en", "2025-12-21T10:30:00.000Z", last_seq=len(self.ids))
+        return View(session, time_ordered=True, life=1, takes_events=True)
+
+
+def sent(seq: int) -> str:
+    return ItemId(index=0, count=1, batch=Batch("a", 0, seq)).text
+
+
+async def test_of_a_log_only_what_is_new_is_read() -> None:
+    log = Log("e1", sent(0), sent(1))
+    producers = Producers(cast("EventLog", log))
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "new"
+    log.ids += [sent(2), "e2"]
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "repeated"
+    assert log.read == 5
+
+
+async def test_a_log_that_may_have_lost_its_end_is_read_again() -> None:
+    log = Log(sent(0), sent(1), sent(2))
+    producers = Producers(cast("EventLog", log))
+    await producers.of(log.view)
+    del log.ids[1:]
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"
+    log.ids += [sent(1), sent(2)]
+    await producers.of(log.view)
+    log.ids[1:] = ["other", "events"]
+    log.troubles += 1
+    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"

@@ -1,0 +1,109 @@
+"""The search of a gateway that shares its database: what it finds of sessions that other gateways have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults.line import Line
+from tests.support.in_memory import STARTED, MemoryGateway, event, memory_database, set_wall_clock
+from turnwire.gateway.finding import search as searching
+from turnwire.gateway.finding.search import Search
+from turnwire.store.mongo import Store
+from turnwire.store.search.tables import FILE_NAME
+from turnwire.store.session_filter import SearchFilter, words_of
+from turnwire.store.sessions import SessionQuery
+
+SETTLING = 30.0
+
+
+class Clock:
+    """The wall clock of all gateways."""
+
+    def __init__(self) -> None:
+        self.now = STARTED
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    set_wall_clock(monkeypatch, clock)
+    monkeypatch.setattr(searching, "utc_now", clock)
+    monkeypatch.setattr(searching, "LOOK_SECONDS", 0.001)
+    return clock
+
+
+@pytest.fixture
+async def there(clock: Clock) -> AsyncIterator[MemoryGateway]:
+    """Another gateway, without a search."""
+    gateway = MemoryGateway(memory_database())
+    yield gateway
+    await gateway.stop()
+
+
+@pytest.fixture
+async def search(there: MemoryGateway, tmp_path: Path) -> AsyncIterator[Search]:
+    """The search here, which knew all sessions when the other gateway had none."""
+    store, prepared = Store(Line(there.database, 0.0), "model"), asyncio.Event()
+    search = Search(store, tmp_path / FILE_NAME, shared=True, settling=SETTLING)
+    prepared.set()
+    running = asyncio.create_task(search.run(prepared))
+    while not search.ready:
+        await asyncio.sleep(0.001)
+    yield search
+    running.cancel()
+    await search.close()
+    await store.close()
+
+
+async def finds(search: Search, said: str, expected: Sequence[str]) -> None:
+    """Wait until the search finds these sessions by these words."""
+    query = SessionQuery(limit=10, more=SearchFilter(words=tuple(words_of(said))))
+    async with asyncio.timeout(10):
+        while (await search.page(query)).ids != list(expected):
+            await asyncio.sleep(0.001)
+
+
+async def test_a_session_is_found_once_it_has_begun_and_its_words_once_it_has_ended(
+    there: MemoryGateway, search: Search
+) -> None:
+    live = await there.create("s", event("e1", {"text": "porridge"}))
+    await finds(search, "s", ["s"])
+    await there.append(live, event("e2", {"text": "marmalade"}))
+    await there.end(live)
+    await finds(search, "porridge marmalade", ["s"])
+
+
+async def test_what_is_said_in_the_time_of_grace_is_found_when_that_is_over(
+    there: MemoryGateway, search: Search, clock: Clock
+) -> None:
+    live, later = await there.create("s"), await there.create("later")
+    await there.end(live)
+    clock.forward(10)
+    await there.append(later, event("e1", {"text": "porridge"}))
+    await there.end(later)
+    await finds(search, "porridge", ["later"])  # so it looks for sessions that have just ended, and no further back
+    await there.append(live, event("late", {"text": "marmalade"}))
+    clock.forward(2 * SETTLING)
+    await finds(search, "marmalade", ["s"])
+
+
+async def test_a_session_that_is_found_no_more_in_the_database_is_forgotten(
+    there: MemoryGateway, search: Search
+) -> None:
+    live = await there.create("s", event("e1", {"text": "porridge"}))
+    await there.end(live)
+    await finds(search, "porridge", ["s"])
+    there.database.forget("sessions", lambda document: document["_id"] == "s")
+    search.gathering.erased("s")  # as the news of other gateways' erasures do
+    await finds(search, "porridge", [])
