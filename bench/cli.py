@@ -37,6 +37,7 @@ class Measure(StrEnum):
     ACROSS = "across"
     WORKERS = "workers"
     BOT = "bot"
+    STALL = "stall"
 
 
 @app.command()

@@ -61,21 +61,22 @@ class Processes:
         await self._open.aclose()
 
     @asynccontextmanager
-    async def gateway(self) -> AsyncIterator[tuple[Target, Path]]:
-        """Start a gateway on a fresh database. Yield it with its data directory."""
+    async def gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
+        """Start a gateway on a fresh database. Yield it with its data directory. `settings`: environment variables,
+        which one that is shared ignores."""
         if self._share:
             if self._shared is None:
                 self._shared = await self._open.enter_async_context(self._fresh_gateway())
             yield self._shared
             return
-        async with self._fresh_gateway() as fresh:
+        async with self._fresh_gateway(**settings) as fresh:
             yield fresh
 
     @asynccontextmanager
-    async def _fresh_gateway(self) -> AsyncIterator[tuple[Target, Path]]:
+    async def _fresh_gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
             data_dir = Path(name)
-            environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console"}
+            environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console", **settings}
             database = f"bench-{uuid4().hex[:12]}"
             if self._mongodb_uri is not None:
                 environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}

@@ -23,6 +23,10 @@ class Scale(Struct, frozen=True, kw_only=True):
     live_warm_up: float
     fanout: dict[int, int]
     """Subscribers → events."""
+    fanout_paced: int
+    """Events of a fan-out at a rate."""
+    beside_seconds: float
+    """How long other publishers send beside a fan-out."""
     idle: list[int]
     idle_publishers: int
     idle_seconds: float
@@ -39,6 +43,12 @@ class Scale(Struct, frozen=True, kw_only=True):
     bot_events: int
     bot_publishers: int
     bot_imports: int
+    stall_events: int
+    stall_utterances: int
+    stall_changing: int
+    stall_dashboards: int
+    stall_large: int
+    stall_settle: float
 
 
 FULL = Scale(
@@ -52,6 +62,8 @@ FULL = Scale(
     live_seconds=20.0,
     live_warm_up=8.0,
     fanout={100: 1500, 1000: 300},
+    fanout_paced=250,
+    beside_seconds=2.0,
     idle=[2000, 8000],
     idle_publishers=1000,
     idle_seconds=3.0,
@@ -66,6 +78,12 @@ FULL = Scale(
     bot_events=20_000,
     bot_publishers=200,
     bot_imports=9,
+    stall_events=100_000,
+    stall_utterances=50_000,
+    stall_changing=5000,
+    stall_dashboards=10,
+    stall_large=100,
+    stall_settle=5.0,
 )
 """The scale of a real run, which takes a few minutes."""
 
@@ -80,6 +98,8 @@ SHORT = Scale(
     live_seconds=0.4,
     live_warm_up=0.0,
     fanout={20: 10},
+    fanout_paced=10,
+    beside_seconds=0.1,
     idle=[50, 100],
     idle_publishers=20,
     idle_seconds=0.1,
@@ -94,5 +114,11 @@ SHORT = Scale(
     bot_events=40,
     bot_publishers=5,
     bot_imports=1,
+    stall_events=20,
+    stall_utterances=20,
+    stall_changing=4,
+    stall_dashboards=2,
+    stall_large=2,
+    stall_settle=0.0,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

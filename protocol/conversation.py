@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from turnwire.protocol.figures import Figures, Tools, Turns, percentile, responses_of, yields_of
+from turnwire.protocol.figures import Figures, Tools, Turns, responses_of, yields_of
 from turnwire.protocol.messages import (
     Event,
     EventType,
@@ -21,6 +21,7 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, shortened, shown_of, spoken, turn_of
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
+from turnwire.protocol.talk.percentiles import LONG, Percentiles, percentiles_of
 from turnwire.protocol.talk.tool_calls import ToolCalls
 from turnwire.protocol.talk.usage import UsageSums
 from turnwire.protocol.talk.utterances import OTHER, Side, Utterance, Utterances
@@ -28,8 +29,6 @@ from turnwire.protocol.times import parse_time, to_millis
 
 LOOK_BACK = 100
 """How many of the last utterances a summary searches for the last response."""
-KEPT_SHARE = 8
-"""The percentiles of a running conversation are computed again once one utterance in this many has changed."""
 _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
 
 
@@ -42,7 +41,6 @@ class Conversation:
 
     __slots__ = (
         "_announced",
-        "_brief",
         "_changes",
         "_errors",
         "_interruptions",
@@ -50,6 +48,7 @@ class Conversation:
         "_last_response",
         "_line",
         "_marked",
+        "_percentiles",
         "_reported",
         "_tools",
         "_usage",
@@ -73,10 +72,9 @@ class Conversation:
         self._reported: dict[int, int] = {}
         self._tools = ToolCalls()
         self._usage = UsageSums()
-        self._errors = 0
-        self._changes = 0
+        self._errors = self._changes = 0
         self._last_response: tuple[int, int | None] = (0, None)
-        self._brief: tuple[int, int | None, int | None, int] = (0, None, None, 0)
+        self._percentiles = Percentiles()
 
     def __len__(self) -> int:
         """Return the number of utterances that are speech; asides do not count."""
@@ -88,9 +86,8 @@ class Conversation:
         for name in self.__slots__:
             setattr(made, name, getattr(self, name))
         made._utterances = self._utterances.copy()
-        made._announced, made._reported = Counter(self._announced), dict(self._reported)
-        made._tools, made._usage = self._tools.copy(), self._usage.copy()
-        made._interruptions = Counter(self._interruptions)
+        made._announced, made._interruptions = Counter(self._announced), Counter(self._interruptions)
+        made._tools, made._usage, made._reported = self._tools.copy(), self._usage.copy(), dict(self._reported)
         return made
 
     # --- events ------------------------------------------------------------------------------------------------------
@@ -217,28 +214,36 @@ class Conversation:
 
     def final(self) -> SessionFigures:
         """Return what is stored of a conversation that has ended. Costs as much as `figures`."""
-        all_ = self.figures()
-        return self._few(all_.responses.p50_ms, all_.responses.p95_ms, all_.responses.missed, all_)
+        made = self.figures()
+        return self._few(Percentiles(0, made.responses.p50_ms, made.responses.p95_ms, made.responses.missed), made)
 
     def brief(self) -> SessionFigures:
-        """Return the same of a running conversation. Percentiles and `missed` may lag by an eighth of it."""
-        made, p50, p95, missed = self._brief
-        if self._changes - made >= max(1, len(self._utterances) // KEPT_SHARE):
-            said = self._utterances
-            self.visited += len(said)
-            each, missed = answers(said.all_heard("user"), said.all_heard("bot"), self._reported)
-            ordered = sorted(response.ms for response in each)
-            p50, p95 = percentile(ordered, 0.5), percentile(ordered, 0.95)
-            self._brief = self._changes, p50, p95, missed
-        return self._few(p50, p95, missed, None)
+        """Return the same of a running conversation. Percentiles may lag by an eighth of it, or by a half if long."""
+        if self._percentiles.are_overdue(self._changes, len(self)):
+            self._percentiles = self.percentiles()
+        return self._few(self._percentiles, None)
 
-    def _few(self, p50: int | None, p95: int | None, missed: int, figures: Figures | None) -> SessionFigures:
+    @property
+    def due(self) -> bool:
+        """Whether a long conversation should have its percentiles made, of a frozen copy in another thread."""
+        return len(self) >= LONG and self._percentiles.are_due(self._changes, len(self))
+
+    def percentiles(self) -> Percentiles:
+        """Make the percentiles. Takes a few microseconds for each utterance."""
+        self.visited += len(said := self._utterances)
+        return percentiles_of(answers(said.all_heard("user"), said.all_heard("bot"), self._reported), self._changes)
+
+    def keep(self, made: Percentiles) -> None:
+        """Use these percentiles, made of a copy, unless newer ones are known."""
+        self._percentiles = max(self._percentiles, made, key=lambda each: each.changes)
+
+    def _few(self, made: Percentiles, figures: Figures | None) -> SessionFigures:
         duration = max(self._last_offset, self._utterances.latest_end) if figures is None else figures.duration_ms
         return SessionFigures(
             turns=self._turns().total,
-            response_p50_ms=p50,
-            response_p95_ms=p95,
-            missed=missed,
+            response_p50_ms=made.p50_ms,
+            response_p95_ms=made.p95_ms,
+            missed=made.missed,
             interruptions=self._interruption_counts(),
             tools_failed=self._tools.failed,
             errors=self._errors,

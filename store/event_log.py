@@ -266,15 +266,15 @@ class EventLog:
         _require_all(session_id, seqs, [seq for seq, _, _ in found])
         return found
 
-    async def order_by_time(self, session_id: str, last_seq: int, life: int | None = None) -> list[int]:
-        """Return the seqs 1…last_seq, ordered by timestamp, then seq. Raises as `read` does."""
+    async def times(self, session_id: str, last_seq: int, life: int | None = None) -> array[int]:
+        """Return the timestamps of positions 1…last_seq in milliseconds since 1970. Raises as `read` does."""
         times = array("q")
         for _, page in await self.digests.load(session_id, last_seq, life):
             times.extend(unpack_times(page))
         for first in range(len(times) + 1, last_seq + 1, DIGEST_PAGE):
             rest = await self.read_ids(session_id, first, min(first + DIGEST_PAGE - 1, last_seq))
             times.extend(to_millis(timestamp) for _, _, timestamp in rest)
-        return sorted(range(1, len(times) + 1), key=lambda seq: times[seq - 1])
+        return times
 
     async def close(self) -> None:
         """Stop writing, and cancel the appends that are not done."""

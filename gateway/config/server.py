@@ -70,7 +70,7 @@ class ServerSettings(Settings):
     search: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether an index in the data folder serves search and filters; auto: only with the embedded "
-        "database.",
+        "database. That reads whole sessions for each list without it: those with much metadata hold others up.",
     )
     metadata_indexes: str = Field(
         "customerId,userId,callSid,bot,agent",

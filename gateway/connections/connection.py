@@ -10,15 +10,16 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.connections.closing import hang_up, retrieve
-from turnwire.gateway.connections.frames import is_utf8, server_frame
+from turnwire.gateway.connections.frames import is_utf8
 from turnwire.gateway.connections.handshake import check_handshake
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.output import Output
 from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.connections.turn import Turn
-from turnwire.protocol.codec import CODECS, JSON, Codec
-from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
-from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
+from turnwire.protocol.codec import CODECS, JSON
+from turnwire.protocol.errors import CloseCode, InvalidMessage
+from turnwire.protocol.messages import Goaway, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
@@ -28,7 +29,7 @@ _REPLIES_SHARE = 2.0
 _PING_FRAME = b"\x89\x00"
 
 
-class Connection:
+class Connection(Output):
     """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it.
 
     Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
@@ -42,14 +43,12 @@ class Connection:
         "_closed_with",
         "_config",
         "_next_ping",
-        "_outbox",
         "_pinged_at",
         "_turn",
         "_unread_until_now",
         "_wanted",
         "_ws",
         "closing",
-        "codec",
         "deaf",
         "limits",
         "look_at",
@@ -63,10 +62,10 @@ class Connection:
     """Whether a missing pong is tolerated longer while the other side has unread frames."""
 
     def __init__(self, request: web.Request, serving: Serving) -> None:
+        super().__init__()
         self.request = request
         self.serving = serving
         self.limits = serving.config.limits
-        self.codec: Codec = JSON
         self.paused = False
         """Whether the gateway has stopped reading for its own reasons. Silence then says nothing about the client."""
         self.closing: asyncio.Task[None] | None = None
@@ -82,9 +81,8 @@ class Connection:
             decode_text=False,
         )
         self._wanted = WSMsgType.TEXT  # the kind of data frames that the codec reads
-        self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
-        self._turn = Turn(serving.clock, serving.config.max_frames_per_turn, serving.config.max_turn)
+        self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
         self._close_received = False
         self._broken = False
@@ -126,38 +124,12 @@ class Connection:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the handshake was done. Stays True after closing."""
-        return self._outbox is not None
-
-    @property
-    def outbox(self) -> FrameOutbox:
-        assert self._outbox is not None, "the connection is not open yet"
-        return self._outbox
-
-    @property
-    def waiting_bytes(self) -> int:
-        return self.outbox.size
-
     async def _drain(self, frame: bytes) -> None:
         head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
         await self._ws.send_frame(frame[head:], WSMsgType(frame[0] & 0x0F))
 
-    def send(self, message: Message) -> None:
-        """Put a message into the outbox."""
-        self.outbox.put(self.framed(message))
-
-    def framed(self, message: Message) -> bytes:
-        return self.frame(self.codec.encode(message))
-
-    def frame(self, payload: bytes) -> bytes:
-        return server_frame(payload, text=self.codec.text)
-
-    def send_error(self, error: TurnwireError, ref: str | None = None) -> None:
-        self.send(Error(error.code, error.message, error.retryable, ref))
-
     def answer_ping(self, ping: Ping) -> None:
+        self._turn.waste()
         self.send(Pong(ping.ref))
 
     def goaway(self, reason: str, after: float) -> None:
@@ -201,8 +173,7 @@ class Connection:
                     return
                 if self._turn.is_over():
                     pause()
-                    await asyncio.sleep(0)
-                    self._turn.begin()
+                    await self._wait_for_turn()
                 if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
                     pause()
                     self._blocked = True
@@ -222,6 +193,7 @@ class Connection:
     async def _take_other(self, message: Received) -> bool:
         """Handle a message that is no data frame of the right kind. Return whether to read on."""
         if message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
+            self._turn.waste()
             if self.takes_control_frame() and message.type is WSMsgType.PING:
                 await self._ws.pong(message.data)
             return True
@@ -231,6 +203,11 @@ class Connection:
         else:
             self._broken = message.type is WSMsgType.ERROR
         return False
+
+    async def _wait_for_turn(self) -> None:
+        self.paused = True
+        await self._turn.next()
+        self.paused = False
 
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.turns import Turns
 
 
 class Serving(Struct, frozen=True):
@@ -19,3 +20,4 @@ class Serving(Struct, frozen=True):
     """The loop's clock."""
     frame_received: Callable[[], None]
     """Called for each frame that was read."""
+    turns: Turns

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from turnwire.gateway.turns import Turns
 
 
 class Turn:
     """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit."""
 
-    __slots__ = ("_began", "_clock", "_frames", "_most_frames", "_most_seconds", "_spent")
+    __slots__ = ("_began", "_frames", "_most_frames", "_most_seconds", "_spent", "_turns", "_wasted", "_wastes")
 
-    def __init__(self, clock: Callable[[], float], most_frames: int, most_seconds: float) -> None:
-        self._clock = clock
+    def __init__(self, turns: Turns, most_frames: int, most_seconds: float) -> None:
+        self._turns = turns
         self._most_frames = most_frames
         self._most_seconds = most_seconds
         self._frames = 0
-        self._spent = self._began = 0.0
+        self._spent = self._wasted = self._began = 0.0
+        self._wastes = False
 
     def begin(self) -> None:
         """Note that frames are about to be handled, after a wait."""
-        self._began = self._clock()
+        self._began = self._turns.clock()
+
+    def waste(self) -> None:
+        """Note that this frame is of no use to anybody: a ping, or a message that cannot be read."""
+        self._wastes = True
+
+    def restart(self) -> None:
+        """Note that others have had their turn while the frame was handled."""
+        self._frames, self._spent = 0, 0.0
+        self._began = self._turns.clock()
 
     def is_over(self) -> bool:
-        """Return whether the turn is over, and begin the next one if so. To be called after each frame."""
-        now = self._clock()
+        """Return whether `next` must be awaited. To be called after each frame."""
         self._frames += 1
-        self._spent += now - self._began
-        self._began = now
-        if 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent:
-            self._frames, self._spent = 0, 0.0
-            return True
-        return False
+        now = self._turns.clock()
+        took, self._began = now - self._began, now
+        self._spent += took
+        if self._wastes:
+            self._wasted += took
+            self._wastes = False
+        return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
+
+    async def next(self) -> None:
+        """Wait for the next turn: longer, if something was wasted."""
+        spent, wasted = self._spent, self._wasted
+        self._frames, self._spent, self._wasted = 0, 0.0, 0.0
+        if wasted:
+            await self._turns.wasted.pause(wasted)
+        else:
+            await self._turns.next(spent)
+        self.begin()

@@ -34,6 +34,7 @@ Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+Begin = Callable[[], Awaitable[None]]
 
 
 class Arrivals(Protocol):
@@ -56,7 +57,8 @@ class HttpRunner(Runner):
     - `retry_after`: seconds after which a refused client may try again,
     - `max_id_chars`: the request line has room for a percent-encoded id of this length,
     - `arrivals`: told of each connection when it comes and when it is gone,
-    - `send_large`: sends an answer if it is large; any other is sent afterwards.
+    - `send_large`: sends an answer if it is large; any other is sent afterwards,
+    - `begin`: waits until a request may begin.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class HttpRunner(Runner):
         max_id_chars: int,
         arrivals: Arrivals,
         send_large: SendLarge,
+        begin: Begin,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
@@ -83,10 +86,11 @@ class HttpRunner(Runner):
         self._retry_after = retry_after
         self._arrivals = arrivals
         self._send_large = send_large
+        self._begin = begin
 
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
-        arrivals, send_large = self._arrivals, self._send_large
+        arrivals, send_large, begin = self._arrivals, self._send_large, self._begin
         set_headers = self.app.on_response_prepare.send
 
         def routed(request: web.Request) -> Awaitable[web.StreamResponse]:
@@ -99,6 +103,7 @@ class HttpRunner(Runner):
             try:
                 try:
                     check_framing(request)
+                    await begin()
                     response = await guard(request, routed)
                 except UnknownCoding as error:
                     response = answer_to_error(request, error, retry_after=retry_after)

@@ -13,11 +13,10 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.conversation import Conversation
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionFigures
+from turnwire.protocol.talk.percentiles import LONG
 from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import persist
 
-LONG = 1000
-"""From this many utterances on, a pass over all of them (about 3 µs each) is made in a thread."""
 _READ_AT_END = 500
 """Events that may be read before a session ends. If more are missing, the figures are made after the end."""
 _PAUSE_FACTOR = 3
@@ -85,6 +84,13 @@ async def measured(conversation: Conversation, measure: Callable[[Conversation],
     if len(conversation) < LONG:
         return measure(conversation)
     return await asyncio.to_thread(measure, conversation.frozen())
+
+
+async def freshen(state: SessionState) -> None:
+    """Make the percentiles of a long conversation in a thread, if they are due, before the session is shown."""
+    conversation = state.conversation
+    if conversation is not None and conversation.due and not state.ended:
+        conversation.keep(await asyncio.to_thread(Conversation.percentiles, conversation.frozen()))
 
 
 async def read_window(log: EventLog, state: SessionState) -> Conversation:

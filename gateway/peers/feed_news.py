@@ -9,13 +9,13 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.letters import SessionNews
 from turnwire.gateway.peers.post import Post
 from turnwire.gateway.peers.readers import Readers
+from turnwire.gateway.peers.reported import ReportedSessions
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.watching.feed import Change, Feed
+from turnwire.gateway.turns import Slices
+from turnwire.gateway.watching.feed import Change, Feed, FeedListener
 from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT
 from turnwire.protocol.messages import Session, SessionStatus, Summary
-
-MAX_KNOWN = 20_000
-"""Most sessions elsewhere that are remembered. Those reported longest ago are dropped first."""
+from turnwire.store.on_demand import OnDemandTask
 
 
 def _age(change: Change) -> tuple[bool, int, int]:
@@ -35,10 +35,13 @@ class FeedNews:
         self._live = sessions.live
         self._post = post
         self._readers = readers
-        self._known: dict[str, Change] = {}
+        self._known = ReportedSessions()
         self._informed: set[str] = set()
         """The gateways that have been sent the sessions that run here."""
         self._summarises = False
+        self._arrived: dict[str, tuple[Change, set[SessionStatus]]] = {}
+        """What other gateways have reported and nobody has been told here: sessionId → (change, statuses)."""
+        self._delivery = OnDemandTask(self._deliver)
         self._pending: list[tuple[Change, set[SessionStatus]]] = []
         feed.elsewhere = self._known.get
         feed.listed = self._listed
@@ -95,7 +98,8 @@ class FeedNews:
 
     def erased(self, session_id: str) -> None:
         """Other gateways are told by the one that has erased it, or look by themselves."""
-        self._known.pop(session_id, None)
+        self._known.drop(session_id)
+        self._arrived.pop(session_id, None)
         self._pending = [each for each in self._pending if each[0].session.session_id != session_id]
 
     def push(self) -> None:
@@ -107,27 +111,48 @@ class FeedNews:
     # --- what has changed elsewhere ----------------------------------------------------------------------------------
 
     def deliver(self, news: Iterable[SessionNews]) -> None:
-        """Offer those changes that are new to the feeds here."""
-        listeners = self._feed.subscriptions - {self}
+        """Have those changes that are new offered to the feeds here, soon."""
         for each in news:
-            change = Change(each.session, each.summary)
-            if not self._is_new(change):
-                continue
-            statuses = {*each.statuses, each.session.status}
-            if (known := self._known.pop(each.session.session_id, None)) is not None:
-                statuses.add(known.session.status)
-            self._remember(change)
-            for listener in listeners:
-                listener.offer(change, statuses)
-        for listener in listeners:
-            listener.push()
+            change, statuses = Change(each.session, each.summary), {*each.statuses, each.session.status}
+            before = self._arrived.pop(each.session.session_id, None)
+            if before is not None:
+                change, statuses = max(change, before[0], key=_age), before[1] | statuses
+            self._arrived[each.session.session_id] = change, statuses
+        self._delivery.wake()
+
+    async def _deliver(self) -> None:
+        slices = Slices(self._feed.turns)
+        while self._arrived:
+            for session_id in tuple(self._arrived):
+                if (arrived := self._arrived.pop(session_id, None)) is not None:
+                    self._offer(*arrived)
+                    await slices.pause()
+            for listener in self._listeners:
+                listener.push()
+                await slices.pause()
+
+    @property
+    def _listeners(self) -> list[FeedListener]:
+        return [each for each in self._feed.subscriptions if each is not self]
+
+    def _offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+        if not self._is_new(change):
+            return
+        if (known := self._known.get(change.session.session_id)) is not None:
+            statuses.add(known.session.status)
+        self._known.keep(change)
+        for listener in self._listeners:
+            listener.offer(change, statuses)
+
+    async def stop(self) -> None:
+        """Deliver nothing more."""
+        await self._delivery.stop()
 
     def _listed(self, session: Session) -> None:
         """Remember a stored session, which a feed here has been sent."""
         change = Change(session)
         if self._is_new(change):
-            self._known.pop(session.session_id, None)
-            self._remember(change)
+            self._known.keep(change)
 
     def _is_new(self, change: Change) -> bool:
         session_id = change.session.session_id
@@ -140,15 +165,10 @@ class FeedNews:
         same = (known.session, known.summary) == (change.session, change.summary)
         return _age(change) >= _age(known) and not same
 
-    def _remember(self, change: Change) -> None:
-        if len(self._known) >= MAX_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[change.session.session_id] = change
-
     @property
     def going_on(self) -> list[str]:
         """The sessions published at other gateways that are not known to have ended."""
-        going_on = [session_id for session_id, each in self._known.items() if each.session.ended_at is None]
+        going_on = [session.session_id for session in self._known if session.ended_at is None]
         return [session_id for session_id in going_on if not self._is_published_here(session_id)]
 
     def _is_published_here(self, session_id: str) -> bool:

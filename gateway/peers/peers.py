@@ -87,8 +87,9 @@ class Peers:
         self._feed_news.tell_wants()
 
     async def stop(self) -> None:
-        """Stop reading from the database."""
+        """Stop reading from the database, and telling the feeds."""
         await self._catch_up.stop()
+        await self._feed_news.stop()
 
     def watch_changed(self, state: SessionState) -> None:
         """Report that somebody has started or stopped watching this session here."""

@@ -16,11 +16,13 @@ from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guard import principal_of
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.http.answers import json_answer
-from turnwire.gateway.http.body import BodyReader
+from turnwire.gateway.http.body import BodyReader, not_empty
 from turnwire.gateway.http.query import Query, session_id_of
 from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.gateway.sessions.requests import Requests, View
+from turnwire.gateway.sessions.time_orders import TimeOrders
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.bodies import (
     AmendSession,
     CompleteSession,
@@ -59,20 +61,25 @@ class SessionRoutes:
         creating: Creating,
         enders: Enders,
         audit: Audit,
+        turns: Turns,
     ) -> None:
         self._limits = limits
         self._bodies = bodies
         self._requests = requests
         self._log = log
         self._creating = creating
+        self._orders = TimeOrders(log)
         self._enders = enders
         self._erasing = erasing
         self._audit = audit
+        self._turns = turns
 
     async def create_session(self, request: web.Request) -> web.Response:
         principal = principal_of(request)
         principal.require(Scope.CREATE)
-        body = await self._bodies.decode(request, CreateSession)
+        raw = not_empty(await self._bodies.read(request))
+        slices = Slices(self._turns)
+        body = JSON.decode_body(raw, CreateSession, self._limits)
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_new_session_id(session_id, self._limits)
@@ -80,6 +87,7 @@ class SessionRoutes:
         if fault is not None:
             raise InvalidMessage(fault)
         check_metadata(body.metadata, self._limits)
+        await slices.pause()  # large metadata takes some milliseconds
         started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
         if body.status not in get_args(InitialStatus):
             return await self._existing(session_id)
@@ -171,8 +179,10 @@ class SessionRoutes:
         if offset >= total:
             return []
         if not view.time_ordered:
-            seqs = await self._log.order_by_time(view.session.session_id, total, view.life)
-        wanted = seqs[::-1][offset : offset + limit] if descending else seqs[offset : offset + limit]
+            seqs = await self._orders.seqs(view.session.session_id, total, view.life)
+        first = max(0, total - offset - limit) if descending else offset
+        page = seqs[first : total - offset if descending else offset + limit]
+        wanted = list(reversed(page)) if descending else list(page)
         found = await self._log.read_at(view.session.session_id, wanted, view.life)
         by_seq = {event.seq: event for event in found}
         return [by_seq[seq] for seq in wanted if seq in by_seq]

@@ -108,7 +108,7 @@ class Gateway:
         self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received)
+        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self.recent = Recent(self.metrics, lambda: store.seems_up)
@@ -197,6 +197,7 @@ class Gateway:
             creating=creating,
             enders=access.enders,
             audit=access.audit,
+            turns=parts.turns,
         )
 
     def make_runner(self) -> web.AppRunner:
@@ -211,6 +212,7 @@ class Gateway:
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
+            begin=self.parts.turns.begin,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )

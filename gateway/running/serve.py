@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -34,6 +35,9 @@ _STOP_SECONDS: Final = 9.5
 """Longest duration of a stop, drain included: supervisors kill a process after ten seconds."""
 _DATABASE_STOP_SECONDS: Final = 0.3
 """Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
+_SWITCH_SECONDS: Final = 0.001
+"""After this time a thread gives the interpreter to another that waits. A commit needs it five times, for each step of
+the driver; by Python's default, a busy loop would keep it 5 ms each time."""
 _PING_SECONDS: Final = 0.2
 """How long a sign of life waits for the database's answer to a ping."""
 _STUCK_SECONDS: Final = 60.0
@@ -93,6 +97,7 @@ async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] |
     try:
         url = await process.start()
         _calm_collector()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         process.report_ready(url)
         if on_ready is not None:
             on_ready(url)

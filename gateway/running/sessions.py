@@ -25,6 +25,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sessions.sweeping import Sweep
 from turnwire.gateway.sessions.tending import Tending
 from turnwire.gateway.telemetry.metrics import Metrics
+from turnwire.gateway.turns import Turns
 from turnwire.gateway.watching.feed import Feed
 from turnwire.store.mongo import Store
 
@@ -68,7 +69,8 @@ class SessionParts:
         self.store = store
         self.lazy_fields = LazyFields(store, self._stored_is_ahead, shared=config.mongodb_uri is not None)
         self.figures = FiguresReader(store.events, self._give_figures)
-        self.feed = Feed(store.events, self._find)
+        self.turns = Turns()
+        self.feed = Feed(store.events, self._find, self.turns)
         self.peers = None if config.mongodb_uri is None else Peers(clock)
         announcer = None if self.peers is None else self.peers.announcer
         self.context = Context(
@@ -103,7 +105,7 @@ class SessionParts:
             rest_timeout=config.rest_timeout,
         )
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
-        self.pages = Pages(self.context, self.sessions, search)
+        self.pages = Pages(self.context, self.sessions, search, self.turns)
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -12,8 +11,10 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 from msgspec.structs import replace
 
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_heads import Head, heads_behind
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
 from turnwire.store.session_record import StoredSession
@@ -26,9 +27,6 @@ _AT_ONCE: Final = 2
 """Lists that are read at a time; one on the embedded database, which has one core. Each may hold a hundred sessions
 with all their metadata, as it is stored."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
-
-_SLICE_SECONDS: Final = 0.002
-"""After this time others get a turn: decoding large metadata takes long."""
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
@@ -51,16 +49,19 @@ class Pages:
     database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions, index: Index | None = None) -> None:
+    def __init__(
+        self, context: Context, sessions: LiveSessions, index: Index | None = None, turns: Turns | None = None
+    ) -> None:
         self._context = context
         self._index = index
+        self._turns = turns or Turns()
         self._sessions = sessions
-        self._turns = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
+        self._lists = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until few others read lists, and be one of them for the length of the block."""
-        async with self._turns:
+        async with self._lists:
             yield
 
     async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
@@ -122,17 +123,21 @@ class Pages:
         that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
         heads = await self._heads(stored)
         shown: list[T] = []
-        began = time.perf_counter()
+        slices = Slices(self._turns)
         for each in stored:
+            await self._freshen(each.session_id)
             record = self._as_known(each, heads.get(each.session_id))
             if not filtered or query.takes(record):
                 shown.append(show(self._as_now(record, query)))
                 if len(shown) == query.limit:
                     break
-            if time.perf_counter() - began > _SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = time.perf_counter()
+            await slices.pause()
         return shown
+
+    async def _freshen(self, session_id: str) -> None:
+        live = self._sessions.live.get(session_id)
+        if live is not None:
+            await freshen(live.state)
 
     async def _heads(self, stored: Sequence[StoredSession]) -> Mapping[str, Head]:
         """The ends of those logs that other gateways have continued."""

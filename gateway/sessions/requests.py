@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
+from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.live.grace import grace_left
 from turnwire.gateway.live.items import (
     AmendItem,
@@ -108,6 +109,7 @@ class Requests:
         live = self._sessions.live.get(session_id)
         if live is not None:
             with suppress(SessionErased):
+                await freshen(live.state)
                 await self.bring_up_to_date(live)
                 return view_of(live.state)
         record = (await load(self._context.store, session_id)).record

@@ -17,6 +17,8 @@ from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, T
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
 
+LARGE_FRAME: Final = 128 * 1024
+"""A longer frame is decoded in a thread, which costs 0.1 ms: it may take long, and a decoder cannot pause."""
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Sent as the expiry of a credential that never expires."""
 
@@ -44,6 +46,7 @@ class GuestConnection(Connection):
     def refuse(self, error: TurnwireError, ref: str | None = None) -> None:
         """Answer a bad frame with an error, and close after too many of them in a row."""
         self.bad_in_a_row += 1
+        self._turn.waste()
         most = self._config.max_bad_messages
         self.send_error(error, ref)
         self.guest.refused(error, self.request.path)

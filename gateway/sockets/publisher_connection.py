@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -17,13 +16,14 @@ from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.sockets.guest_connection import GuestConnection
+from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
+from turnwire.gateway.sockets.reading_pause import ReadingPause
+from turnwire.gateway.sockets.replies import frames_of, reply_frames
 from turnwire.protocol.codec import Batch
 from turnwire.protocol.control.commands import Outcome
 from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
 from turnwire.protocol.errors import CloseCode, TurnwireError
-from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.protocol.messages import (
     Ack,
     AckItem,
@@ -31,7 +31,6 @@ from turnwire.protocol.messages import (
     Complete,
     Completed,
     EventIn,
-    Nack,
     NackItem,
     Opened,
     Ping,
@@ -51,13 +50,16 @@ class PublisherConnection(GuestConnection):
         "_enders",
         "_events",
         "_expiring",
+        "_gathered",
+        "_gathered_bytes",
         "_held_signals",
         "_in_flight",
         "_in_flight_bytes",
         "_max_in_flight_bytes",
         "_owed",
-        "_room",
+        "_pause",
         "_signals",
+        "_taken_at",
         "_waiting",
         "epoch",
         "finished",
@@ -93,16 +95,14 @@ class PublisherConnection(GuestConnection):
         self._completing = False
         self._expiring = False
         """Whether the credential has expired, and the connection closes once nothing is in flight."""
-        self._in_flight = 0
-        self._in_flight_bytes = 0
+        self._in_flight = self._in_flight_bytes = 0
         self._max_in_flight_bytes = 2 * self.limits.frame_bytes
         self._owed = 0.0
         """Seconds to leave the socket unread, to keep to the rate of events."""
-        self._room: asyncio.Future[None] | None = None
+        self._pause = ReadingPause()
         self._gathered: list[EventIn | BadEvent] = []
         """Events of frames that arrived together, which the session does not have yet. Empty during every await."""
-        self._gathered_bytes = 0
-        self._taken_at = 0.0
+        self._gathered_bytes, self._taken_at = 0, 0.0
 
     # Called by the session
 
@@ -115,36 +115,21 @@ class PublisherConnection(GuestConnection):
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """Send acks and nacks in the order of the events, one message for each run of either kind."""
         self._release(len(replies), weight)
-        start = 0
-        while start < len(replies):
-            kind = type(replies[start])
-            end = start + 1
-            while end < len(replies) and type(replies[end]) is kind:
-                end += 1
-            self._answer(Ack if kind is AckItem else Nack, list(replies[start:end]))
-            start = end
+        for frame in reply_frames(replies, self.framed):
+            self.outbox.put(frame)
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """Send acks."""
         self._release(len(acks), weight)
-        self._answer(Ack, acks)
-
-    def _answer(self, kind: Callable[[list[Any]], Ack | Nack], replies: list[Any]) -> None:
-        """Send replies of one kind in one message, or in several if their ids or reasons are long."""
-        frame = self.framed(kind(replies))
-        if len(frame) <= FRAME_BYTES or len(replies) == 1:
+        for frame in frames_of(Ack, acks, self.framed):
             self.outbox.put(frame)
-            return
-        half = len(replies) // 2
-        self._answer(kind, replies[:half])
-        self._answer(kind, replies[half:])
 
     def _release(self, count: int, weight: int) -> None:
         self._in_flight -= count
         self._in_flight_bytes -= weight
         if self._expiring and self._in_flight == 0:
             self._close_expired()
-        self._wake_reader()
+        self._pause.wake()
 
     def commanded(self, command: CommandPush) -> None:
         """Send a command to the bot."""
@@ -190,21 +175,37 @@ class PublisherConnection(GuestConnection):
     def _take(self, live: LiveSession, frame: bytes) -> Awaitable[None] | None:
         """Handle a frame. Return what to wait for before the next one is read."""
         self.serving.frame_received()
+        if len(frame) > LARGE_FRAME:
+            return self._take_large(live, frame)
         try:
-            command = self.codec.decode_publisher(frame, self.limits)
-            self.bad_in_a_row = 0
-            if type(command) is Batch:
-                self._gather(live, command.events, len(frame))
-            elif type(command) is Auth:
-                return self._renew(command.token)
-            else:
-                self._pass_on(live)
-                self._handle(live, command)
+            return self._carry_out(live, self.codec.decode_publisher(frame, self.limits), len(frame))
         except TurnwireError as error:
             self.refuse(error)
-        if self._is_full:
-            return self._wait_for_room()
-        return self._wait_for_rate() if self._owed > 0 else None
+            return None
+
+    async def _take_large(self, live: LiveSession, frame: bytes) -> None:
+        try:
+            command = await asyncio.to_thread(self.codec.decode_publisher, frame, self.limits)
+            wait = None if self.closing is not None else self._carry_out(live, command, len(frame))
+        except TurnwireError as error:
+            self.refuse(error)
+            return
+        self._pass_on(live)
+        if wait is not None:
+            await wait
+
+    def _carry_out(
+        self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int
+    ) -> Awaitable[None] | None:
+        self.bad_in_a_row = 0
+        if type(command) is Batch:
+            self._gather(live, command.events, size)
+        elif type(command) is Auth:
+            return self._renew(command.token)
+        else:
+            self._pass_on(live)
+            self._handle(live, command)
+        return self._wait() if self._is_full or self._owed > 0 else None
 
     async def _renew(self, token: str) -> None:
         try:
@@ -266,37 +267,27 @@ class PublisherConnection(GuestConnection):
             return True
         return self._in_flight > 0 and self._waiting.full
 
-    async def _wait_for_room(self) -> None:
-        """Leave the socket unread until there is room, so that TCP slows the client down."""
+    async def _wait(self) -> None:
+        """Leave the socket unread until there is room, so that TCP slows the client down, and the rate is kept."""
         self.paused = True
         while self._is_full and self.closing is None:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
+            await self._pause.wait()
+        if self._owed > 0:
+            await self._wait_for_rate()
         self.paused = False
-        self._room = None
+        self._turn.restart()
 
     async def _wait_for_rate(self) -> None:
-        """Leave the socket unread until the publisher is within its rate of events."""
         self.guest.limited("events")
         loop = asyncio.get_running_loop()
         until = loop.time() + self._owed
         self._owed = 0.0
-        self.paused = True
         while (left := until - loop.time()) > 0 and self.closing is None:
-            self._room = loop.create_future()
-            timer = loop.call_later(left, self._wake_reader)
-            await self._room
-            timer.cancel()
-        self.paused = False
-        self._room = None
-
-    def _wake_reader(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+            await self._pause.wait(left)
 
     def close(self, code: int, reason: str) -> None:
         super().close(code, reason)
-        self._wake_reader()
+        self._pause.wake()
 
     async def finish(self) -> None:
         if self._held_signals is not None:

@@ -17,7 +17,7 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
-from turnwire.gateway.sockets.guest_connection import GuestConnection
+from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
@@ -129,7 +129,10 @@ class SubscriberConnection(GuestConnection):
 
     async def _take(self, frame: bytes) -> None:
         try:
-            command = self.codec.decode_subscriber(frame, self.limits)
+            if len(frame) <= LARGE_FRAME:
+                command = self.codec.decode_subscriber(frame, self.limits)
+            else:
+                command = await asyncio.to_thread(self.codec.decode_subscriber, frame, self.limits)
             self.bad_in_a_row = 0
             if type(command) is Auth:
                 await self.renew(command.token)
@@ -263,6 +266,8 @@ class SubscriberConnection(GuestConnection):
                     return
                 if not subscription.behind:
                     self._lagging.pop(subscription, None)
+                else:
+                    await self.serving.turns.next()
 
     async def finish(self) -> None:
         self._pump.cancel()

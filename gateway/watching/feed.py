@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from turnwire.gateway.connections.frames import server_frame
+from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.gateway.watching.summaries import Summaries
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import Session, SessionStatus, Summary
@@ -48,7 +50,7 @@ class FeedListener(Protocol):
         """The session is no more, nor is anything that was offered of it."""
 
     def push(self) -> None:
-        """All changes of this tick have been offered."""
+        """All changes of this tick have been offered. Sends some of them, and the rest by its own task."""
 
 
 class Feed:
@@ -57,9 +59,10 @@ class Feed:
     Owned by the task that calls `tick`.
     """
 
-    def __init__(self, log: EventLog, find: Callable[[str], SessionState | None]) -> None:
+    def __init__(self, log: EventLog, find: Callable[[str], SessionState | None], turns: Turns | None = None) -> None:
         """`find` returns a session that is in memory."""
         self.find = find
+        self.turns = turns or Turns()
         self.elsewhere: Callable[[str], Change | None] = lambda _: None
         """Returns what another gateway has reported of a session; None if nothing."""
         self.listed: Callable[[Session], None] = lambda _: None
@@ -102,16 +105,25 @@ class Feed:
         self.summaries.advanced(state, durable)
 
     async def tick(self) -> None:
-        """Offer everything that has changed since the last tick to the subscribers."""
+        """Offer everything that has changed since the last tick to the subscribers, a little at a time."""
+        slices = Slices(self.turns)
         erased, self._erased = self._erased, {}
-        for subscription in self.subscriptions:
-            for session_id in erased:
+        for session_id in erased:
+            for subscription in self.subscriptions:
                 subscription.erased(session_id)
+            await slices.pause()
         changes, self._changed = self._changed, {}
         for state, statuses in changes.items():
-            change = Change(state.session(), self.summaries.of(state) if self.summaries.listeners else None)
-            statuses.add(state.record.status)
-            for subscription in self.subscriptions:
-                subscription.offer(change, statuses)
-        for subscription in self.subscriptions:
+            await freshen(state)
+            if not state.erased:
+                self._offer(state, statuses)
+                await slices.pause()
+        for subscription in tuple(self.subscriptions):
             subscription.push()
+            await slices.pause()
+
+    def _offer(self, state: SessionState, statuses: set[SessionStatus]) -> None:
+        change = Change(state.session(), self.summaries.of(state) if self.summaries.listeners else None)
+        statuses.add(state.record.status)
+        for subscription in self.subscriptions:
+            subscription.offer(change, statuses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from msgspec import Struct
@@ -19,6 +20,8 @@ from turnwire.store.sessions import SessionQuery
 
 MAX_SNAPSHOT = 500
 """Most sessions in the snapshot that a feed begins with."""
+CHANGES_AT_ONCE = 100
+"""Changes that are put into the outbox at once. The rest follows when other connections have had their turn."""
 _FIRST_PAGE = 20
 _PAGE_BYTES = 256 * 1024
 """About the size of the sessions that are read at a time: few of them if their metadata is large."""
@@ -189,13 +192,14 @@ class FeedSubscription:
         return b"" if of == (self, session_id) else frame
 
     def push(self) -> None:
-        """Put what is pending into the outbox while it has room."""
+        """Put some of what is pending into the outbox while it has room. The rest is for `catch_up`."""
         if not self._ready or self._closed:
             return
         outbox = self._sink.outbox
         self._push_snapshot()
-        while self._is_listed and self._pending and outbox.has_room:
-            session_id = next(iter(self._pending))
+        for session_id in tuple(islice(self._pending, CHANGES_AT_ONCE)) if self._is_listed else ():
+            if not outbox.has_room:
+                break
             change = self._pending.pop(session_id)
             if change is None:
                 self._sink.send(Erased(self.ref, session_id))
@@ -239,7 +243,7 @@ class FeedSubscription:
         self._sink.lags(self)
 
     async def catch_up(self) -> None:
-        """Continue after the outbox was full. To be called when it has room, until `behind` stays False.
+        """Continue with what is left. To be called when the outbox has room, until `behind` stays False.
 
         Raises StorageUnavailable.
         """

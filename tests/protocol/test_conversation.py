@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.protocol.conversations import BEGAN, Said, bot, read, system, user
-from turnwire.protocol.conversation import KEPT_SHARE, LOOK_BACK, Conversation
+from turnwire.protocol.conversation import LOOK_BACK, Conversation
 from turnwire.protocol.messages import Event, LastLine
 from turnwire.protocol.talk.conventions import LINE_CHARS
+from turnwire.protocol.talk.percentiles import KEPT_SHARE, LONG
 
 
 def test_a_conversation_without_events_has_figures() -> None:
@@ -151,3 +152,32 @@ def test_a_conversation_ignores_a_repeated_event_and_refuses_a_gap() -> None:
         conversation.take(3, "user_speech", {}, BEGAN)
     conversation.add(Event("e", "s", "bot_speech", {}, "2025-12-21T10:30:02.000Z", 2))
     assert conversation.last_seq == 2
+
+
+def test_the_short_figures_of_a_very_long_call_do_not_visit_all_its_utterances_if_made_elsewhere() -> None:
+    conversation = long_call(LONG)
+    conversation.brief()
+    visited = conversation.visited
+    for number in range(LONG, 2 * LONG):
+        start = number * 10_000
+        for type, payload in (user(start, start + 1000), bot(start + 1700, start + 9000)):
+            conversation.take(conversation.last_seq + 1, type, payload, BEGAN)
+        if conversation.due:
+            frozen = conversation.frozen()
+            made = frozen.percentiles()
+            assert frozen.visited > visited
+            conversation.keep(made)
+            conversation.keep(made._replace(changes=made.changes - 1, missed=-1))  # an older one, come late
+        assert conversation.brief().missed == 0
+    assert conversation.visited == visited
+    assert (conversation.brief().response_p50_ms, conversation.brief().response_p95_ms) == (500, 700)
+
+
+def test_without_that_they_are_made_each_time_it_has_doubled() -> None:
+    conversation, events = Conversation(), 8 * LONG
+    for seq in range(1, events + 1):
+        side = user if seq % 2 else bot
+        conversation.take(seq, *side(seq * 1000, seq * 1000 + 500), BEGAN)
+        if seq >= LONG:
+            conversation.brief()
+    assert conversation.visited <= 4 * events

@@ -12,6 +12,7 @@ from tests.support.failpoints import failing
 from tests.support.proxy import DatabaseProxy
 from turnwire.protocol.errors import LogHole, StorageUnavailable
 from turnwire.protocol.messages import EventIn
+from turnwire.protocol.times import to_millis
 from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
 
@@ -195,7 +196,7 @@ async def test_a_missing_event_that_must_exist_is_reported_as_a_hole(store: Stor
     with pytest.raises(LogHole):
         await events.read("s", 5, 7)
     with pytest.raises(LogHole):
-        await events.order_by_time("s", 6)
+        await events.times("s", 6)
     assert [event.seq for event in await events.read("s", 5, 6)] == [5, 6]
     assert await events.read("s", 7, 6) == []
 
@@ -233,15 +234,16 @@ async def test_event_ids_are_read_in_order(store: Store) -> None:
     assert found[0][2] == START + timedelta(seconds=3)
 
 
-async def test_the_order_by_time_breaks_ties_by_seq(store: Store) -> None:
-    times = [5, 3, 5, 1, 3, 3, 9, 0]
-    batch = documents("s", 1, len(times))
-    for document, seconds in zip(batch, times, strict=True):
-        document["timestamp"] = START + timedelta(seconds=seconds)
+async def test_the_times_of_events_are_told_by_position(store: Store) -> None:
+    seconds = [5, 3, 5, 1, 3, 3, 9, 0]
+    batch = documents("s", 1, len(seconds))
+    for document, second in zip(batch, seconds, strict=True):
+        document["timestamp"] = START + timedelta(seconds=second)
     await store.events.append("s", batch, 10)
-    assert await store.events.order_by_time("s", len(times)) == [8, 4, 2, 5, 6, 1, 3, 7]
-    assert await store.events.order_by_time("s", 3) == [2, 1, 3]
-    assert await store.events.order_by_time("s", 0) == []
+    expected = [to_millis(START) + 1000 * second for second in seconds]
+    assert list(await store.events.times("s", len(seconds))) == expected
+    assert list(await store.events.times("s", 3)) == expected[:3]
+    assert list(await store.events.times("s", 0)) == []
 
 
 async def test_reads_raise_when_the_database_is_away(store: Store, database_uri: str) -> None:
@@ -251,7 +253,7 @@ async def test_reads_raise_when_the_database_is_away(store: Store, database_uri:
         with pytest.raises(StorageUnavailable):
             await store.events.head_after("s", 0)
         with pytest.raises(StorageUnavailable):
-            await store.events.order_by_time("s", 5)
+            await store.events.times("s", 5)
 
 
 async def test_closing_the_log_cancels_appends_not_known_to_be_stored(database_uri: str, database_name: str) -> None:

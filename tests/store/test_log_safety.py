@@ -115,7 +115,7 @@ async def test_every_query_of_events_and_digests_names_the_session(watched: tupl
     assert await append(store, "s", 60, 1) == 0
     await store.events.read("s", 1, 60)
     await store.events.head_after("s", 0)
-    await store.events.order_by_time("s", 60)
+    await store.events.times("s", 60)
     await store.events.head_until("s", 61)
     await store.events.digests.save("s", 0, b"", b"")
     assert await store.events.digests.load("s", 1000)

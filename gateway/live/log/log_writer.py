@@ -31,6 +31,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     ledger, times = Ledger(), array("q")
     for ids, _ in await persist(lambda: store.events.digests.load(session_id, head, life)):
         ledger.add_digests(ids)
+        await asyncio.sleep(0)  # a page takes a fifth of a millisecond, and a long log has a thousand
     while ledger.head < head:
         first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
         for seq, event_id, timestamp in await persist(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.access.wired import allowed, start_guarded
-from tests.support.gateways import StartGateway
+from tests.support.gateways import Gateway, StartGateway
 from tests.support.sockets import RawSocket, client_frame, publisher, subscriber
 from turnwire.protocol.rights import Scope
 
@@ -63,6 +63,25 @@ async def test_control_frames_over_the_rate_close_the_connection(start_gateway: 
     raw = await RawSocket.connect(gateway, "/subscribe", Authorization=allowed(EVERYTHING)["Authorization"])
     await raw.write(client_frame(b"", 9) * 200)
     assert await raw.close_code() == 4429
+    raw.close()
+
+
+@pytest.mark.parametrize("frame", [client_frame(b"", 9), client_frame(b'{"type":"ping"}')], ids=["control", "message"])
+async def test_pings_without_end_are_answered_within_the_share_for_what_is_wasted(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, frame: bytes
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(spent: float) -> None:
+        pauses.append(spent)
+
+    monkeypatch.setattr(gateway.gateway.parts.turns.wasted, "pause", pause)
+    raw = await RawSocket.connect(gateway, "/subscribe")
+    await raw.write(frame * 1000)
+    for _ in range(1000):
+        await raw.frame()
+    assert len(pauses) >= 1000 // 32
+    assert min(pauses) > 0
     raw.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.watching.feed import Change, Feed
-from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT, FeedSubscription
+from turnwire.gateway.watching.feed_subscription import CHANGES_AT_ONCE, MAX_SNAPSHOT, FeedSubscription
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.limits import Limits
@@ -51,6 +51,8 @@ class Board:
 
     async def _drain(self, frame: bytes) -> None:
         await self.reading.wait()
+        if self.codec.text:
+            frame = frame[frame.index(b"{") :]  # a change is a frame already
         self.read.append(msgspec.json.decode(frame) if self.codec.text else msgspec.msgpack.decode(frame))
 
     def frame(self, payload: bytes) -> bytes:
@@ -200,3 +202,29 @@ async def test_a_feed_that_is_closed_while_a_page_is_read_sends_nothing_more(boa
     await catching_up
     assert (len(board.queries), len(board.read), board.lagging) == (pages + 1, count, False)
     assert not board.outbox.unread
+
+
+async def test_of_very_many_changes_some_are_sent_at_once_and_the_rest_in_order_as_its_turn_comes(
+    boards: list[Board],
+) -> None:
+    board = Board(0, 0)
+    boards.append(board)
+    board.reading.set()
+    await board.start()
+    await board.go_on()
+    for number in range(2500):
+        board.subscription.offer(Change(session(number, 10)), {"active"})
+    board.subscription.push()
+    await board.outbox.flushed()
+    await asyncio.sleep(0)
+    windows = 1
+    assert len(board.read) == 2 + CHANGES_AT_ONCE
+    while board.lagging:
+        board.lagging = False
+        await board.subscription.catch_up()
+        await board.outbox.flushed()
+        windows += 1
+    await asyncio.sleep(0)
+    assert windows == 2500 / CHANGES_AT_ONCE
+    told = [message["session"]["sessionId"] for message in board.read if message["type"] == "session"]
+    assert told == [f"s{number:04}" for number in range(2500)]

@@ -57,6 +57,24 @@ async def test_a_loaded_ledger_knows_full_pages_by_digest_and_the_rest_by_id(
     assert live.state.log.full_pages == []
 
 
+async def test_others_have_a_turn_after_each_page_of_a_long_ledger(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink_pages(monkeypatch, 4)
+    await here.create("s", *events(*(f"e{n}" for n in range(1, 41))))
+    await here.parts.lazy_fields.flush()
+    add, told = Ledger.add_digests, list[str]()
+
+    def counted(ledger: Ledger, packed: bytes) -> None:
+        told.append("page")
+        asyncio.get_running_loop().call_soon(told.append, "others")
+        add(ledger, packed)
+
+    monkeypatch.setattr(Ledger, "add_digests", counted)
+    await state_at(here, last_seq=40)
+    assert told == ["page", "others"] * 10
+
+
 async def test_missing_digest_pages_are_rebuilt_from_the_log(
     here: MemoryGateway, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

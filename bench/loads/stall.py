@@ -1,0 +1,191 @@
+"""What takes a gateway long, one after the other, beside a heartbeat that tells how long it answers nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import msgspec
+from msgspec import Struct
+
+from bench.events import Event
+from bench.heartbeat import Heartbeat, heartbeat
+from bench.meter import Figures, Target
+from bench.wire import HttpConnection, Socket, client_frame, http_request
+
+_BATCH = 500
+_AT_ONCE = 32
+_AFTER_SECONDS = 0.5
+"""For what a request has started, and what goes on when it is answered."""
+_INTERRUPTIONS = 500
+_METADATA: dict[str, object] = {"items": [{"a": [number]} for number in range(4000)]}
+"""60 KB of text."""
+
+
+class Stall(Struct, frozen=True, kw_only=True, tag=True):
+    """Figures are the longest answers to the heartbeat, in milliseconds, beside each kind of work."""
+
+    target: Target
+    prefix: str
+    events: int
+    """Of the long session, whose times go backwards."""
+    utterances: int
+    changing: int
+    """Sessions that change at once, on so many `dashboards`."""
+    dashboards: int
+    large: int
+    """Sessions with 60 KB of metadata each."""
+    settle: float
+    """Seconds until an unused session has left the memory."""
+
+    async def run(self) -> Figures:
+        connections = [await HttpConnection.connect(self.target.address) for _ in range(_AT_ONCE)]
+        async with heartbeat(self.target.address) as beat:
+            run = _Run(self, connections, beat)
+            await run.all()
+        for connection in connections:
+            connection.close()
+        return run.figures
+
+
+class _Run:
+    def __init__(self, load: Stall, connections: list[HttpConnection], beat: Heartbeat) -> None:
+        self._load = load
+        self._connections = connections
+        self._beat = beat
+        self.figures: Figures = {}
+
+    async def all(self) -> None:
+        load, longs, talks = self._load, self._id("long"), self._id("talk")
+        await self._fill(longs, _disordered(longs, load.events))
+        await self._fill(talks, _talk(talks, load.utterances))
+        await self._spread(
+            [_create(self._id(f"large-{number}"), _METADATA) for number in range(load.large)],
+        )
+        await self._beside("nothing", lambda: asyncio.sleep(_AFTER_SECONDS))
+        await asyncio.sleep(load.settle)
+        await self._beside("reopen", lambda: self._append(longs, [_event(longs, load.events + 1, {})]))
+        await self._beside("page_by_time", lambda: self._get(f"/sessions/{longs}"))
+        await self._beside("page_by_time_again", lambda: self._get(f"/sessions/{longs}?page=2"))
+        await self._beside("stats", lambda: self._get(f"/sessions/{talks}/stats"))
+        await self._beside("summaries_and_interruptions", lambda: self._interrupt(talks))
+        await self._beside("large_lists", lambda: self._spread([_get("/sessions?limit=100")] * 4))
+        await self._feeds()
+
+    def _id(self, name: str) -> str:
+        return f"{self._load.prefix}-{name}"
+
+    async def _beside(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        await self._beat.longest()
+        await work()
+        await asyncio.sleep(_AFTER_SECONDS)
+        self.figures[f"{name}_ms"] = 1e3 * await self._beat.longest()
+
+    async def _get(self, path: str) -> None:
+        await self._connections[0].ask(_get(path))
+
+    async def _append(self, session_id: str, events: list[Event]) -> None:
+        body = msgspec.json.encode({"events": events})
+        await self._connections[0].ask(http_request("POST", f"/sessions/{session_id}/events", body))
+
+    async def _fill(self, session_id: str, events: list[Event]) -> None:
+        await self._connections[0].ask(_create(session_id))
+        for start in range(0, len(events), _BATCH):
+            await self._append(session_id, events[start : start + _BATCH])
+
+    async def _spread(self, requests: list[bytes]) -> None:
+        """Send these over all connections."""
+        left = iter(requests)
+
+        async def some(connection: HttpConnection) -> None:
+            for request in left:
+                await connection.ask(request)
+
+        await asyncio.gather(*map(some, self._connections))
+
+    async def _interrupt(self, session_id: str) -> None:
+        board = await self._board("talk", lambda _: None)
+        payloads = [{"event": "interruption", "by": "user", "atMs": 4000 * each} for each in range(_INTERRUPTIONS)]
+        events = [_event(session_id, -each, payload, "system") for each, payload in enumerate(payloads)]
+        await self._append(session_id, events)
+        await asyncio.sleep(_AFTER_SECONDS)
+        board.close()
+
+    async def _feeds(self) -> None:
+        """Change many sessions at once, before many dashboards."""
+        load = self._load
+        ids = [self._id(f"live-{number}") for number in range(load.changing)]
+        await self._spread([_create(each) for each in ids])
+        seen, wanted = [0], load.changing * load.dashboards
+        all_seen = asyncio.Event()
+
+        def see(frame: bytes) -> None:
+            seen[0] += b'"lastSeq":1' in frame
+            if seen[0] == wanted:
+                all_seen.set()
+
+        boards = [await self._board(f"b{number}", see) for number in range(load.dashboards)]
+        requests = [
+            http_request("POST", f"/sessions/{each}/events", msgspec.json.encode(_event(each, 1, {}))) for each in ids
+        ]
+
+        async def change() -> None:
+            await self._spread(requests)
+            await all_seen.wait()
+
+        await self._beside("feeds", change)
+        for board in boards:
+            board.close()
+
+    async def _board(self, ref: str, see: Callable[[bytes], None]) -> Socket:
+        """Open a dashboard, and wait until it has its list."""
+        listed = asyncio.Event()
+
+        def on_frame(frame: bytes) -> None:
+            if frame.startswith(b'{"type":"sessions"'):
+                listed.set()
+            elif listed.is_set():
+                see(frame)
+
+        board = await Socket.connect(self._load.target.address, "/subscribe", on_frame)
+        command = {"type": "subscribe", "ref": ref, "feed": "sessions", "summaries": True, "status": ["active"]}
+        board.write(client_frame(msgspec.json.encode(command)))
+        await listed.wait()
+        return board
+
+
+def _get(path: str) -> bytes:
+    return http_request("GET", path)
+
+
+def _create(session_id: str, metadata: dict[str, object] | None = None) -> bytes:
+    body = {"sessionId": session_id, "language": "en", "metadata": metadata or {}}
+    return http_request("POST", "/sessions", msgspec.json.encode(body))
+
+
+def _event(session_id: str, number: int, payload: dict[str, object], kind: str = "user_speech") -> Event:
+    return {"eventId": f"{session_id}-{number}", "type": kind, "payload": payload}
+
+
+def _disordered(session_id: str, count: int) -> list[Event]:
+    chance = Random(session_id)
+    return [
+        {
+            **_event(session_id, number, {"n": number}, "system"),
+            "timestamp": f"2025-01-01T{chance.randrange(24):02}:{chance.randrange(60):02}:{chance.randrange(60):02}Z",
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+def _talk(session_id: str, count: int) -> list[Event]:
+    return [
+        _event(
+            session_id,
+            number,
+            {"text": "Good morning.", "startedMs": number * 2000, "endedMs": number * 2000 + 1500},
+            "user_speech" if number % 2 else "bot_speech",
+        )
+        for number in range(1, count + 1)
+    ]

@@ -1,0 +1,96 @@
+"""Shares of the event loop, for work that can wait: acks cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+SLICE_SECONDS: Final = 0.002
+"""Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
+
+
+BEGIN_AT_ONCE: Final = 8
+"""Requests that begin in one pass of the loop. Each takes up to 1 ms until it first waits for something."""
+
+
+class Share:
+    """A share of the loop's time, which all work of a kind gets together, in the order in which it asks."""
+
+    def __init__(self, clock: Callable[[], float], rest: float) -> None:
+        """`rest`: for how many seconds the others have the loop to themselves for each second of such work."""
+        self._clock = clock
+        self._rest = rest
+        self._free_at = 0.0
+
+    async def pause(self, spent: float) -> None:
+        """Leave the loop to others for what has just taken so many seconds, and for what waits already."""
+        now = self._clock()
+        self._free_at = max(now, self._free_at) + spent * self._rest
+        await asyncio.sleep(self._free_at - now)
+
+
+class Turns:
+    """Lets work that has used up its turn go on. Shared by all that can wait in a gateway."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
+        self.clock = clock
+        self.long = Share(clock, 1.0)
+        """For what takes long: half of the time, so that threads and sockets get theirs."""
+        self.wasted = Share(clock, 4.0)
+        """For what is of no use to anybody, such as messages that cannot be read: a fifth of the time."""
+        self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._begun = 0
+
+    async def begin(self) -> None:
+        """Wait with a new request while many others begin, as when hundreds of clients come at the same moment."""
+        self._begun += 1
+        if self._begun == 1:
+            asyncio.get_running_loop().call_soon(self._begin_anew)
+        elif self._begun > BEGIN_AT_ONCE:
+            await self.next()
+
+    def _begin_anew(self) -> None:
+        self._begun = 0
+
+    async def next(self, spent: float = SLICE_SECONDS / 4) -> None:
+        """Wait for the next turn. `spent`: seconds that the last one took, as an estimate of the next.
+
+        In each pass of the loop, work of about SLICE_SECONDS is let through, in the order in which it asked.
+        """
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((turn, spent))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._let_through)
+        await turn
+
+    def _let_through(self) -> None:
+        left = SLICE_SECONDS
+        while self._waiting and left > 0:
+            turn, spent = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                left -= spent
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._let_through)
+
+
+class Slices:
+    """The slices of one piece of work that takes long."""
+
+    __slots__ = ("_began", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._began = turns.clock()
+
+    async def pause(self) -> None:
+        """Let others go first if the slice is over. To be called after each small step."""
+        spent = self._turns.clock() - self._began
+        if spent > SLICE_SECONDS:
+            await self._turns.long.pause(spent)
+            self._began = self._turns.clock()

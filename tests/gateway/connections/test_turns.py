@@ -1,0 +1,146 @@
+"""Work that can wait gets little of the event loop, however much of it there is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.passes import Passes
+from turnwire.gateway.connections.turn import Turn
+from turnwire.gateway.turns import BEGIN_AT_ONCE, SLICE_SECONDS, Share, Slices, Turns
+
+
+async def work(passes: Passes, turns: Turns, count: int, seconds: float) -> None:
+    for _ in range(count):
+        passes.done(seconds)
+        await turns.next(seconds)
+
+
+async def test_of_much_work_one_slice_is_done_in_each_pass() -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+    with passes:
+        await asyncio.gather(*(work(passes, turns, 5, SLICE_SECONDS) for _ in range(20)))
+    del passes.work[min(passes.work)]  # all begin in the same pass
+    assert passes.most == 1
+    assert passes.work.total() == 20 * 4
+
+
+async def test_short_turns_share_a_pass() -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+    with passes:
+        await asyncio.gather(*(work(passes, turns, 4, SLICE_SECONDS / 5) for _ in range(20)))
+    del passes.work[min(passes.work)]
+    assert 4 <= passes.most <= 6
+
+
+async def test_everybody_gets_a_turn_before_anybody_gets_the_next() -> None:
+    turns, order = Turns(), list[int]()
+
+    async def take(number: int) -> None:
+        for _ in range(3):
+            await turns.next(SLICE_SECONDS)
+            order.append(number)
+
+    await asyncio.gather(*(take(number) for number in range(4)))
+    assert order == [0, 1, 2, 3] * 3
+
+
+async def test_one_who_is_gone_keeps_nobody_waiting() -> None:
+    turns = Turns()
+    gone, waits = (asyncio.create_task(turns.next(SLICE_SECONDS)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait_for(waits, 5)
+    await asyncio.wait_for(turns.next(), 5)
+
+
+async def test_of_very_many_requests_at_the_same_moment_few_begin_in_each_pass() -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+
+    async def request() -> None:
+        await turns.begin()
+        passes.done()
+
+    with passes:
+        await asyncio.gather(*(request() for _ in range(200)))
+    assert passes.work.total() == 200
+    assert passes.most <= 2 * BEGIN_AT_ONCE
+
+
+async def test_a_slice_is_over_after_its_time() -> None:
+    passes = Passes()
+    slices = Slices(Turns(passes.clock))
+    with passes:
+        for _ in range(100):
+            passes.done(SLICE_SECONDS / 8)
+            await slices.pause()
+    assert 8 <= passes.most <= 10
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of all pauses, which are not made."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(round(seconds, 6))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return made
+
+
+async def test_all_work_of_a_kind_gets_its_share_together_one_after_the_other(pauses: list[float]) -> None:
+    passes = Passes()
+    share = Share(passes.clock, 4.0)
+    for _ in range(3):
+        await share.pause(0.001)
+    passes.now += 1.0
+    await share.pause(0.002)
+    assert pauses == [0.004, 0.008, 0.012, 0.008]
+
+
+@pytest.mark.parametrize("wasted", [False, True])
+async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none(
+    pauses: list[float], *, wasted: bool
+) -> None:
+    passes = Passes()
+    turn = Turn(Turns(passes.clock), 4, 1.0)
+    for number in range(8):
+        turn.begin()
+        if wasted:
+            turn.waste()
+        passes.done(0.001)
+        assert turn.is_over() == (number % 4 == 3)
+        if number % 4 == 3:
+            await turn.next()
+    assert pauses == ([0.016, 0.028] if wasted else [])
+
+
+async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_none() -> None:
+    passes = Passes()
+
+    def frames_of(most_frames: int, most_seconds: float) -> int:
+        turn = Turn(Turns(passes.clock), most_frames, most_seconds)
+        for number in range(1, 1000):
+            turn.begin()
+            passes.done(0.001)
+            if turn.is_over():
+                return number
+        return 0
+
+    assert [frames_of(32, 0.0), frames_of(32, 0.0025), frames_of(0, 0.0025), frames_of(0, 0.0)] == [32, 3, 3, 0]
+
+
+async def test_a_turn_begins_anew_when_others_had_theirs_meanwhile() -> None:
+    passes = Passes()
+    turn = Turn(Turns(passes.clock), 3, 0.01)
+    for _ in range(10):
+        turn.begin()
+        passes.done(1.0)  # waiting for room, for instance
+        turn.restart()
+        passes.done(0.001)
+        assert not turn.is_over()
