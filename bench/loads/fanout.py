@@ -29,7 +29,7 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     """Events per second at most; 0 is no limit."""
 
     async def run(self) -> Figures:
-        """Return CPU per delivery, and how long an event takes to its ack and to all subscribers."""
+        """Return CPU per delivery, and the times from sending an event to its ack and to its last delivery."""
         session_id = f"{self.prefix}-0"
         frames = [client_frame(append_frame([event])) for event in long_call(session_id, self.events).events]
         counts = _Counts(self.subscribers)

@@ -9,8 +9,6 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from turnwire.gateway.config.access import UNIX_PEER, Network
 
 _Address = IPv4Address | IPv6Address
-_REMEMBERED = 1024
-"""Sockets' addresses whose client is remembered: reading an address takes longer than the rest of the door."""
 
 
 class ClientAddresses:
@@ -21,7 +19,6 @@ class ClientAddresses:
         names = [each for each in trusted.split(",") if each]
         self._trusts_unix = UNIX_PEER in names
         self._networks: list[Network] = [ip_network(each) for each in names if each != UNIX_PEER]
-        self._find_direct = lru_cache(_REMEMBERED)(lambda peer: self._find(peer, ()))
 
     def find(self, peer: str, forwarded: Sequence[str]) -> str:
         """Return the client's address: the socket's, or the rightmost in X-Forwarded-For that is no trusted proxy.
@@ -29,12 +26,9 @@ class ClientAddresses:
         `peer`: the socket's address; `unix` or empty for a UNIX socket. `forwarded`: the header's values. Of an IPv6
         address, the /64 network is returned.
         """
-        return self._find(peer, forwarded) if forwarded else self._find_direct(peer)
-
-    def _find(self, peer: str, forwarded: Sequence[str]) -> str:
-        address = _parse(peer)
+        address = _parse_peer(peer)
         if not self._trusts(address):
-            return _counted(address)
+            return _counted_peer(peer)
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]
         for hop in reversed(hops):
             found = _parse_hop(hop)
@@ -47,7 +41,7 @@ class ClientAddresses:
 
     def is_proxy(self, peer: str) -> bool:
         """Return whether the socket's address is that of a trusted proxy."""
-        return self._trusts(_parse(peer))
+        return self._trusts(_parse_peer(peer))
 
     def _trusts(self, address: _Address | None) -> bool:
         if address is None:
@@ -61,6 +55,17 @@ def _parse(text: str) -> _Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=1024)
+def _parse_peer(text: str) -> _Address | None:
+    """Return the address of a socket. The requests of a connection all ask for the same one."""
+    return _parse(text)
+
+
+@lru_cache(maxsize=1024)
+def _counted_peer(text: str) -> str:
+    return _counted(_parse_peer(text))
 
 
 def _parse_hop(text: str) -> _Address | None:

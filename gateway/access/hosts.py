@@ -18,7 +18,7 @@ def is_local_bind(host: str) -> bool:
     return host.startswith(("/", "unix:")) or is_loopback(host)
 
 
-@lru_cache(64)
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     name = host.strip("[]").lower()
     try:

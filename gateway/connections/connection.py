@@ -10,16 +10,15 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.connections.closing import hang_up, retrieve
-from turnwire.gateway.connections.frames import is_utf8
+from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
-from turnwire.gateway.connections.output import Output
 from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.connections.turn import Turn
-from turnwire.protocol.codec import CODECS, JSON
-from turnwire.protocol.errors import CloseCode, InvalidMessage
-from turnwire.protocol.messages import Goaway, Ping, Pong
+from turnwire.protocol.codec import CODECS, JSON, Codec
+from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
+from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
@@ -29,43 +28,27 @@ _REPLIES_SHARE = 2.0
 _PING_FRAME = b"\x89\x00"
 
 
-class Connection(Output):
+class Connection:
     """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it.
 
     Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
     """
 
     __slots__ = (
-        "_blocked",
-        "_broken",
-        "_close_received",
-        "_close_when_open",
-        "_closed_with",
-        "_config",
-        "_next_ping",
-        "_pinged_at",
-        "_turn",
-        "_unread_until_now",
-        "_wanted",
-        "_ws",
-        "closing",
-        "deaf",
-        "limits",
-        "look_at",
-        "paused",
-        "request",
-        "serving",
-    )
+        "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_next_ping",
+        "_outbox", "_pinged_at", "_turn", "_unread_until_now", "_wanted", "_ws", "closing", "codec", "deaf", "limits",
+        "look_at", "paused", "request", "serving",
+    )  # fmt: skip
 
     kind: Kind
     patient = False
     """Whether a missing pong is tolerated longer while the other side has unread frames."""
 
     def __init__(self, request: web.Request, serving: Serving) -> None:
-        super().__init__()
         self.request = request
         self.serving = serving
         self.limits = serving.config.limits
+        self.codec: Codec = JSON
         self.paused = False
         """Whether the gateway has stopped reading for its own reasons. Silence then says nothing about the client."""
         self.closing: asyncio.Task[None] | None = None
@@ -81,6 +64,7 @@ class Connection(Output):
             decode_text=False,
         )
         self._wanted = WSMsgType.TEXT  # the kind of data frames that the codec reads
+        self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
         self._turn = Turn(serving.turns, serving.config.max_frames_per_turn, serving.config.max_turn)
         self._close_when_open: tuple[int, str] | None = None
@@ -94,8 +78,6 @@ class Connection(Output):
         self._unread_until_now = False
         self._blocked = False
         """Whether the gateway has stopped reading because the client does not read."""
-
-    # --- the handshake -----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Raise InvalidMessage if the request is no valid handshake, Overloaded if no connection is accepted."""
@@ -122,11 +104,36 @@ class Connection(Output):
             self.close(*self._close_when_open)
         return self._ws
 
-    # --- sending -----------------------------------------------------------------------------------------------------
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake was done. Stays True after closing."""
+        return self._outbox is not None
+
+    @property
+    def outbox(self) -> FrameOutbox:
+        assert self._outbox is not None, "the connection is not open yet"
+        return self._outbox
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self.outbox.size
 
     async def _drain(self, frame: bytes) -> None:
         head = 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
         await self._ws.send_frame(frame[head:], WSMsgType(frame[0] & 0x0F))
+
+    def send(self, message: Message) -> None:
+        """Put a message into the outbox."""
+        self.outbox.put(self.framed(message))
+
+    def framed(self, message: Message) -> bytes:
+        return self.frame(self.codec.encode(message))
+
+    def frame(self, payload: bytes) -> bytes:
+        return server_frame(payload, text=self.codec.text)
+
+    def send_error(self, error: TurnwireError, ref: str | None = None) -> None:
+        self.send(Error(error.code, error.message, error.retryable, ref))
 
     def answer_ping(self, ping: Ping) -> None:
         self._turn.waste()
@@ -135,8 +142,6 @@ class Connection(Output):
     def goaway(self, reason: str, after: float) -> None:
         if self.closing is None:
             self.send(Goaway(reason, round(after * 1000)))
-
-    # --- receiving ---------------------------------------------------------------------------------------------------
 
     def judge_again(self) -> None:
         """Close if the client's rights, which have changed, no longer allow this connection."""
@@ -234,8 +239,6 @@ class Connection(Output):
         transport = self.request.transport
         if transport is not None and not transport.is_closing():
             transport.write(_PING_FRAME)
-
-    # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
         """Close after the outbox is sent, or as soon as the handshake is done. Only the first call counts."""

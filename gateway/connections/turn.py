@@ -29,17 +29,18 @@ class Turn:
     def restart(self) -> None:
         """Note that others have had their turn while the frame was handled."""
         self._frames, self._spent = 0, 0.0
-        self._began = self._turns.clock()
+        self.begin()
 
     def is_over(self) -> bool:
         """Return whether `next` must be awaited. To be called after each frame."""
-        self._frames += 1
         now = self._turns.clock()
-        took, self._began = now - self._began, now
+        took = now - self._began
+        self._began = now
+        self._frames += 1
         self._spent += took
         if self._wastes:
-            self._wasted += took
             self._wastes = False
+            self._wasted += took
         return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
 
     async def next(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -14,8 +16,11 @@ from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.connections.connection import Connection
 from turnwire.gateway.connections.serving import Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
+from turnwire.protocol.messages import Limits
 from turnwire.protocol.times import format_time
 from turnwire.protocol.token_messages import Authenticated, Expiring
+
+T = TypeVar("T")
 
 LARGE_FRAME: Final = 128 * 1024
 """A longer frame is decoded in a thread, which costs 0.1 ms: it may take long, and a decoder cannot pause."""
@@ -40,6 +45,12 @@ class GuestConnection(Connection):
     @abstractmethod
     def is_allowed(self) -> bool:
         """Return whether the principal's current rights allow this connection and everything it is used for."""
+
+    async def decoded(self, decode: Callable[[bytes, Limits], T], frame: bytes) -> T:
+        """Return what `decode` makes of a frame. Raises TurnwireError."""
+        if len(frame) <= LARGE_FRAME:
+            return decode(frame, self.limits)
+        return await asyncio.to_thread(decode, frame, self.limits)
 
     # Bad messages
 
@@ -118,6 +129,13 @@ class GuestConnection(Connection):
             self.close(CloseCode.FORBIDDEN, "the new token does not allow this")
         elif not self.deaf:
             self.send(Authenticated(self._expires_at()))
+
+    async def renew_or_refuse(self, token: str) -> None:
+        """Continue with another token, or say why not."""
+        try:
+            await self.renew(token)
+        except TurnwireError as error:
+            self.refuse(error)
 
     async def finish(self) -> None:
         try:

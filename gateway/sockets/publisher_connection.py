@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
-from turnwire.gateway.clock import utc_now
 from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
-from turnwire.gateway.live.items import AcceptItem, AppendItem, EndItem, OutcomeItem, SignalItem
+from turnwire.gateway.live.items import AcceptItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sockets.gathered_events import GatheredEvents
 from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
-from turnwire.gateway.sockets.reading_pause import ReadingPause
-from turnwire.gateway.sockets.replies import frames_of, reply_frames
 from turnwire.protocol.codec import Batch
 from turnwire.protocol.control.commands import Outcome
 from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
 from turnwire.protocol.errors import CloseCode, TurnwireError
+from turnwire.protocol.limits import FRAME_BYTES
 from turnwire.protocol.messages import (
     Ack,
     AckItem,
@@ -31,6 +31,7 @@ from turnwire.protocol.messages import (
     Complete,
     Completed,
     EventIn,
+    Nack,
     NackItem,
     Opened,
     Ping,
@@ -46,27 +47,10 @@ class PublisherConnection(GuestConnection):
     """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
 
     __slots__ = (
-        "_completing",
-        "_enders",
-        "_events",
-        "_expiring",
-        "_gathered",
-        "_gathered_bytes",
-        "_held_signals",
-        "_in_flight",
-        "_in_flight_bytes",
-        "_max_in_flight_bytes",
-        "_owed",
-        "_pause",
-        "_signals",
-        "_taken_at",
-        "_waiting",
-        "epoch",
-        "finished",
-        "holder",
-        "replaced",
-        "session_id",
-    )
+        "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
+        "_in_flight_bytes", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
+        "finished", "holder", "replaced", "session_id",
+    )  # fmt: skip
 
     kind = "publisher"
 
@@ -95,14 +79,14 @@ class PublisherConnection(GuestConnection):
         self._completing = False
         self._expiring = False
         """Whether the credential has expired, and the connection closes once nothing is in flight."""
-        self._in_flight = self._in_flight_bytes = 0
+        self._in_flight = 0
+        self._in_flight_bytes = 0
         self._max_in_flight_bytes = 2 * self.limits.frame_bytes
         self._owed = 0.0
         """Seconds to leave the socket unread, to keep to the rate of events."""
-        self._pause = ReadingPause()
-        self._gathered: list[EventIn | BadEvent] = []
-        """Events of frames that arrived together, which the session does not have yet. Empty during every await."""
-        self._gathered_bytes, self._taken_at = 0, 0.0
+        self._room: asyncio.Future[None] | None = None
+        self._gathered = GatheredEvents(self.limits)
+        """Empty during every await."""
 
     # Called by the session
 
@@ -115,21 +99,36 @@ class PublisherConnection(GuestConnection):
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """Send acks and nacks in the order of the events, one message for each run of either kind."""
         self._release(len(replies), weight)
-        for frame in reply_frames(replies, self.framed):
-            self.outbox.put(frame)
+        start = 0
+        while start < len(replies):
+            kind = type(replies[start])
+            end = start + 1
+            while end < len(replies) and type(replies[end]) is kind:
+                end += 1
+            self._answer(Ack if kind is AckItem else Nack, list(replies[start:end]))
+            start = end
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """Send acks."""
         self._release(len(acks), weight)
-        for frame in frames_of(Ack, acks, self.framed):
+        self._answer(Ack, acks)
+
+    def _answer(self, kind: Callable[[list[Any]], Ack | Nack], replies: list[Any]) -> None:
+        """Send replies of one kind in one message, or in several if their ids or reasons are long."""
+        frame = self.framed(kind(replies))
+        if len(frame) <= FRAME_BYTES or len(replies) == 1:
             self.outbox.put(frame)
+            return
+        half = len(replies) // 2
+        self._answer(kind, replies[:half])
+        self._answer(kind, replies[half:])
 
     def _release(self, count: int, weight: int) -> None:
         self._in_flight -= count
         self._in_flight_bytes -= weight
         if self._expiring and self._in_flight == 0:
             self._close_expired()
-        self._pause.wake()
+        self._wake_reader()
 
     def commanded(self, command: CommandPush) -> None:
         """Send a command to the bot."""
@@ -178,40 +177,34 @@ class PublisherConnection(GuestConnection):
         if len(frame) > LARGE_FRAME:
             return self._take_large(live, frame)
         try:
-            return self._carry_out(live, self.codec.decode_publisher(frame, self.limits), len(frame))
+            return self._follow(live, self.codec.decode_publisher(frame, self.limits), len(frame))
         except TurnwireError as error:
             self.refuse(error)
             return None
 
     async def _take_large(self, live: LiveSession, frame: bytes) -> None:
         try:
-            command = await asyncio.to_thread(self.codec.decode_publisher, frame, self.limits)
-            wait = None if self.closing is not None else self._carry_out(live, command, len(frame))
+            command = await self.decoded(self.codec.decode_publisher, frame)
+            if self.closing is not None:
+                return
+            wait = self._follow(live, command, len(frame))
+            self._pass_on(live)
+            if wait is not None:
+                await wait
         except TurnwireError as error:
             self.refuse(error)
-            return
-        self._pass_on(live)
-        if wait is not None:
-            await wait
 
-    def _carry_out(
-        self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int
-    ) -> Awaitable[None] | None:
+    def _follow(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> Awaitable[None] | None:
+        """Carry out a message of so many bytes. Return what to wait for. Raises TurnwireError."""
         self.bad_in_a_row = 0
         if type(command) is Batch:
             self._gather(live, command.events, size)
         elif type(command) is Auth:
-            return self._renew(command.token)
+            return self.renew_or_refuse(command.token)
         else:
             self._pass_on(live)
             self._handle(live, command)
         return self._wait() if self._is_full or self._owed > 0 else None
-
-    async def _renew(self, token: str) -> None:
-        try:
-            await self.renew(token)
-        except TurnwireError as error:
-            self.refuse(error)
 
     def _gather(self, live: LiveSession, events: list[EventIn | BadEvent], size: int) -> None:
         """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
@@ -219,21 +212,17 @@ class PublisherConnection(GuestConnection):
             return  # after `complete` the rest is ignored, so that what waits stays bounded
         self._in_flight += len(events)
         self._in_flight_bytes += size
+        now = self.serving.clock()
         if self._events is not None:
-            self._owed = self._events.spend(self.serving.clock(), len(events))
-        if not self._gathered:
-            self._taken_at = self.serving.clock()
-        self._gathered += events
-        self._gathered_bytes += size
-        if len(self._gathered) >= self.limits.batch_events or self._gathered_bytes >= self.limits.frame_bytes:
+            self._owed = self._events.spend(now, len(events))
+        if self._gathered.add(events, size, now):
             self._pass_on(live)
 
     def _pass_on(self, live: LiveSession) -> None:
         """Submit the events that have been gathered."""
-        if self._gathered:
-            events, self._gathered = self._gathered, []
-            size, self._gathered_bytes = self._gathered_bytes, 0
-            live.submit(AppendItem(events, size, utc_now(), self, taken_at=self._taken_at))
+        item = self._gathered.take(self)
+        if item is not None:
+            live.submit(item)
 
     def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch) -> None:
         match command:
@@ -271,10 +260,12 @@ class PublisherConnection(GuestConnection):
         """Leave the socket unread until there is room, so that TCP slows the client down, and the rate is kept."""
         self.paused = True
         while self._is_full and self.closing is None:
-            await self._pause.wait()
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
         if self._owed > 0:
             await self._wait_for_rate()
         self.paused = False
+        self._room = None
         self._turn.restart()
 
     async def _wait_for_rate(self) -> None:
@@ -283,11 +274,18 @@ class PublisherConnection(GuestConnection):
         until = loop.time() + self._owed
         self._owed = 0.0
         while (left := until - loop.time()) > 0 and self.closing is None:
-            await self._pause.wait(left)
+            self._room = loop.create_future()
+            timer = loop.call_later(left, self._wake_reader)
+            await self._room
+            timer.cancel()
+
+    def _wake_reader(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def close(self, code: int, reason: str) -> None:
         super().close(code, reason)
-        self._pause.wake()
+        self._wake_reader()
 
     async def finish(self) -> None:
         if self._held_signals is not None:

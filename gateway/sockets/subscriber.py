@@ -17,7 +17,7 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.pages import Pages
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.sockets.asked_commands import AskedCommands, check_ref
-from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
+from turnwire.gateway.sockets.guest_connection import GuestConnection
 from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.feed import Feed
 from turnwire.gateway.watching.feed_subscription import FeedSubscription
@@ -119,7 +119,6 @@ class SubscriberConnection(GuestConnection):
         self._max_subscriptions = serving.config.max_subscriptions
         self._subscriptions: dict[str, Lagging] = {}
         self._asked_commands: AskedCommands | None = None
-        """Made when first needed: most subscribers only watch."""
         self._lagging: dict[Lagging, None] = {}
         self._pump = OnDemandTask(self._catch_up)
 
@@ -129,10 +128,7 @@ class SubscriberConnection(GuestConnection):
 
     async def _take(self, frame: bytes) -> None:
         try:
-            if len(frame) <= LARGE_FRAME:
-                command = self.codec.decode_subscriber(frame, self.limits)
-            else:
-                command = await asyncio.to_thread(self.codec.decode_subscriber, frame, self.limits)
+            command = await self.decoded(self.codec.decode_subscriber, frame)
             self.bad_in_a_row = 0
             if type(command) is Auth:
                 await self.renew(command.token)

@@ -169,7 +169,7 @@ def _verify_archived(url: str) -> None:
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
     from turnwire.commands.verify_archive import verify_archived  # noqa: PLC0415
     from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- these need the extra `archive`
-    from turnwire.gateway.running.archive_check import archive_check  # noqa: PLC0415
+    from turnwire.gateway.keeping.archive_check import archive_check  # noqa: PLC0415
 
     try:
         check = archive_check(load_config())

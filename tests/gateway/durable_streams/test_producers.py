@@ -99,7 +99,7 @@ class Log:
     @property
     def view(self) -> View:
         session = Session("call", "active", "en", "2025-12-21T10:30:00.000Z", last_seq=len(self.ids))
-        return View(session, time_ordered=True, life=1, takes_events=True)
+        return View(session, time_ordered=True, life=1, created_at=datetime.now(UTC), takes_events=True)
 
 
 def sent(seq: int) -> str:

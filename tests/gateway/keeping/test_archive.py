@@ -19,7 +19,7 @@ from tests.support.redis import free_port
 from tests.support.sockets import subscriber
 from turnwire.commands.verify_archive import find_faults
 from turnwire.gateway.config import ConfigError
-from turnwire.gateway.running.archive_check import archive_check
+from turnwire.gateway.keeping.archive_check import archive_check
 
 CALL = past_call("old", *(f"Nummer {number}, bitte… 🥐" for number in range(1, 8)), metadata={"customerId": "c-1"})
 PATHS = (

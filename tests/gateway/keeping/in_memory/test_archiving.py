@@ -25,6 +25,7 @@ from turnwire.gateway.keeping import archiving
 from turnwire.gateway.keeping.archiving import ArchiveCounts, Archiving
 from turnwire.gateway.keeping.retention import Retention
 from turnwire.gateway.keeping.retention_rules import RetentionRules
+from turnwire.gateway.sessions.time_orders import TimeOrders
 from turnwire.protocol.errors import SessionErased, SessionHasEnded, StorageUnavailable
 from turnwire.store.archive import marks
 from turnwire.store.archive.checking import check_session
@@ -127,7 +128,7 @@ async def test_an_archived_session_is_read_as_before_and_has_left_the_log(
         assert await log.read("s", 1, 7) == before
         assert await log.read_at("s", [7, 2]) == [before[1], before[6]]
         assert [each[0] for each in await log.read_ids("s", 3, 6)] == [3, 4, 5, 6]
-        assert (await log.order_by_time("s", 7))[:2] == [4, 1]
+        assert list((await TimeOrders(log).seqs("s", 7, None))[:2]) == [4, 1]
         assert await log.head_after("s", 7) == []
         view = await gateway.requests.view("s")
         assert view.session.archived is True

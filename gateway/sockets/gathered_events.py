@@ -1,0 +1,36 @@
+"""Events of frames that have arrived together: a session takes them as one append."""
+
+from __future__ import annotations
+
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.live.items import AppendItem
+from turnwire.gateway.live.parties import Sender
+from turnwire.protocol.messages import BadEvent, EventIn, Limits
+
+
+class GatheredEvents:
+    """The events that one connection has sent, and its session does not have yet."""
+
+    __slots__ = ("_bytes", "_events", "_limits", "_taken_at")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._events: list[EventIn | BadEvent] = []
+        self._bytes = 0
+        self._taken_at = 0.0
+
+    def add(self, events: list[EventIn | BadEvent], size: int, now: float) -> bool:
+        """Add the events of a frame of so many bytes. Return whether an append can take no more."""
+        if not self._events:
+            self._taken_at = now
+        self._events += events
+        self._bytes += size
+        return len(self._events) >= self._limits.batch_events or self._bytes >= self._limits.frame_bytes
+
+    def take(self, sender: Sender) -> AppendItem | None:
+        """Return all of them as an append of this sender; None if there are none. Forget them."""
+        if not self._events:
+            return None
+        events, self._events = self._events, []
+        size, self._bytes = self._bytes, 0
+        return AppendItem(events, size, utc_now(), sender, taken_at=self._taken_at)
