@@ -90,8 +90,6 @@ class Conversation:
         made._tools, made._usage, made._reported = self._tools.copy(), self._usage.copy(), dict(self._reported)
         return made
 
-    # --- events ------------------------------------------------------------------------------------------------------
-
     def add(self, event: Event) -> None:
         """Add the next event. Ignore one that was added before. Raises ValueError if events before it are missing."""
         self.take(event.seq, event.type, event.payload, to_millis(parse_time(event.timestamp)))
@@ -185,8 +183,6 @@ class Conversation:
 
     def _error(self, _payload: JsonObject) -> None:
         self._errors += 1
-
-    # --- numbers -----------------------------------------------------------------------------------------------------
 
     def figures(self) -> Figures:
         """Return all figures. Takes a few microseconds for each utterance."""
