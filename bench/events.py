@@ -56,11 +56,24 @@ def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> CallScript:
 
 
 def long_call(session_id: str, count: int) -> CallScript:
-    """Make a call of any length, with turns only."""
+    """Make a call of any length, with turns only. They repeat, later in the call each time."""
     call = made_up_call(session_id, min(count, 200) + 2)
     turns = call.events[1:-1]
-    events = [{**turns[number % len(turns)], "eventId": f"{session_id}-{number + 1:06}"} for number in range(count)]
+    length = max(event["payload"].get("endedMs", 0) for event in turns) + 550
+    events = [
+        {
+            **_later(turns[number % len(turns)], number // len(turns) * length),
+            "eventId": f"{session_id}-{number + 1:06}",
+        }
+        for number in range(count)
+    ]
     return CallScript(session_id, "en", events)
+
+
+def _later(event: Event, by: int) -> Event:
+    """Return the event, as many milliseconds later in the call."""
+    times = {name: event["payload"][name] + by for name in ("startedMs", "endedMs") if name in event["payload"]}
+    return {**event, "payload": {**event["payload"], **times}}
 
 
 def recorded_calls(path: Path, prefix: str, most: int | None = None) -> Iterator[CallScript]:

@@ -25,6 +25,8 @@ from bench.scale import Scale
 _NONE = Target("", 0)
 _STREAMED = 4
 """Events in flight of a publisher that does not wait until all have got the one before."""
+_FANOUT_RATE = 50.0
+"""Events per second of a fan-out that is not as fast as it can be."""
 _MEET_SECONDS = 2.0
 """For gateways to hear of each other."""
 _EVENT_EVERY = 4.0
@@ -125,7 +127,22 @@ class Measures:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 figures |= await self._fan_out(f"fanout_{subscribers}", alone, target)
                 figures |= await self._fan_out(f"fanout_{subscribers}_streamed", streamed, target)
+                paced = structs.replace(streamed, rate=_FANOUT_RATE, events=self._scale.fanout_paced)
+                figures |= await self._fan_out(f"fanout_{subscribers}_paced", paced, target)
+                if subscribers == max(self._scale.fanout):
+                    figures |= await self._beside(f"beside_{subscribers}", streamed, target)
         return figures
+
+    async def _beside(self, group: str, fanout: Fanout, target: Target) -> Figures:
+        """The acks of other publishers while subscribers are served as fast as they take it."""
+        seconds = self._scale.beside_seconds
+        others = Paced(target=target, prefix=_prefix(), rate=_FANOUT_RATE, seconds=seconds, sessions=10, watched=False)
+        longer = structs.replace(fanout, events=fanout.events * 2)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._fan_out(group, longer, target))
+            await asyncio.sleep(seconds)  # for all to have subscribed
+            found = await self._processes.load(others)
+        return _grouped(group, {name: value for name, value in found.items() if name.startswith("ack_")})
 
     async def _fan_out(self, group: str, load: Fanout, target: Target) -> Figures:
         return _grouped(group, await self._processes.load(structs.replace(load, target=target, prefix=_prefix())))

@@ -23,6 +23,10 @@ class Scale(Struct, frozen=True, kw_only=True):
     live_warm_up: float
     fanout: dict[int, int]
     """Subscribers → events."""
+    fanout_paced: int
+    """Events of a fan-out at a rate."""
+    beside_seconds: float
+    """How long other publishers send beside a fan-out."""
     idle: list[int]
     idle_publishers: int
     idle_seconds: float
@@ -58,6 +62,8 @@ FULL = Scale(
     live_seconds=20.0,
     live_warm_up=8.0,
     fanout={100: 1500, 1000: 300},
+    fanout_paced=250,
+    beside_seconds=2.0,
     idle=[2000, 8000],
     idle_publishers=1000,
     idle_seconds=3.0,
@@ -92,6 +98,8 @@ SHORT = Scale(
     live_seconds=0.4,
     live_warm_up=0.0,
     fanout={20: 10},
+    fanout_paced=10,
+    beside_seconds=0.1,
     idle=[50, 100],
     idle_publishers=20,
     idle_seconds=0.1,

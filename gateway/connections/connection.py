@@ -158,6 +158,7 @@ class Connection:
         `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
         `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
         """
+        self._turn.begin()  # frames may have come with the handshake
         try:
             while self.closing is None:
                 message: Received | None = self._ws.received()

@@ -204,9 +204,7 @@ class PublisherConnection(GuestConnection):
         else:
             self._pass_on(live)
             self._handle(live, command)
-        if self._is_full:
-            return self._wait_for_room()
-        return self._wait_for_rate() if self._owed > 0 else None
+        return self._wait() if self._is_full or self._owed > 0 else None
 
     def _gather(self, live: LiveSession, events: list[EventIn | BadEvent], size: int) -> None:
         """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
@@ -258,32 +256,28 @@ class PublisherConnection(GuestConnection):
             return True
         return self._in_flight > 0 and self._waiting.full
 
-    async def _wait_for_room(self) -> None:
-        """Leave the socket unread until there is room, so that TCP slows the client down."""
+    async def _wait(self) -> None:
+        """Leave the socket unread until there is room, so that TCP slows the client down, and the rate is kept."""
         self.paused = True
         while self._is_full and self.closing is None:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
-        self._go_on()
+        if self._owed > 0:
+            await self._wait_for_rate()
+        self.paused = False
+        self._room = None
+        self._turn.restart()
 
     async def _wait_for_rate(self) -> None:
-        """Leave the socket unread until the publisher is within its rate of events."""
         self.guest.limited("events")
         loop = asyncio.get_running_loop()
         until = loop.time() + self._owed
         self._owed = 0.0
-        self.paused = True
         while (left := until - loop.time()) > 0 and self.closing is None:
             self._room = loop.create_future()
             timer = loop.call_later(left, self._wake_reader)
             await self._room
             timer.cancel()
-        self._go_on()
-
-    def _go_on(self) -> None:
-        self.paused = False
-        self._room = None
-        self._turn.restart()
 
     def _wake_reader(self) -> None:
         if self._room is not None and not self._room.done():

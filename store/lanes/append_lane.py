@@ -20,10 +20,6 @@ from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document
 from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
-_LONGEST_PAUSE = 0.002
-"""Seconds between two small commits that follow upon each other."""
-_WORTHY = 8 * 1024
-"""Bytes of a commit before and after which there is no pause: some 16 events."""
 _TRIES = 5
 """After so many, a document with an unknown fault is refused if others were taken meanwhile."""
 _LOOKS = 5
@@ -65,9 +61,7 @@ class AppendLane:
         self._reader = reader
         self._condition = condition
         self._on_commit = on_commit
-        self._lane: GroupCommit[PendingAppend] = GroupCommit(
-            self._commit, max_weight=MAX_COMMIT_BYTES, longest_pause=_LONGEST_PAUSE, worthy=_WORTHY
-        )
+        self._lane: GroupCommit[PendingAppend] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
         """The number of inserts that stored something."""

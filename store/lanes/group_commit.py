@@ -24,25 +24,14 @@ S = TypeVar("S", bound=Submission)
 class GroupCommit(Generic[S]):
     """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
-    With nothing in flight, a submission is committed at once. Under load, batches grow by themselves. Between small
-    batches that follow upon each other, there may be a pause: each commit has a price, whatever is in it. A submission
-    that nobody waits for any more is dropped. The queue's owner is a task that runs while the queue holds something.
+    There is no timer: with nothing in flight, a submission is committed at once. Under load, batches grow by
+    themselves. A submission that nobody waits for any more is dropped. The queue's owner is a task that runs while the
+    queue holds something.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[Sequence[S]], Awaitable[None]],
-        *,
-        max_weight: int,
-        longest_pause: float = 0.0,
-        worthy: int = 0,
-    ) -> None:
-        """A pause lasts as long as the commit before it, at most `longest_pause` seconds. There is none if that commit
-        had at least the weight `worthy`, or as much waits for the next one."""
+    def __init__(self, commit: Callable[[Sequence[S]], Awaitable[None]], *, max_weight: int) -> None:
         self._commit = commit
         self._max_weight = max_weight
-        self._longest_pause = longest_pause
-        self._worthy = worthy
         self._waiting: deque[S] = deque()
         self._task = OnDemandTask(self._run, Context())  # it works for all, not for whoever submits first
         self._closed = False
@@ -58,13 +47,10 @@ class GroupCommit(Generic[S]):
         self._task.wake()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        pause = 0.0
         while self._waiting:
             # Give the callers just answered a chance to submit again before the next batch is cut.
-            await asyncio.sleep(pause)
-            batch, began = self._cut(), loop.time()
-            weight = sum(submission.weight for submission in batch)
+            await asyncio.sleep(0)
+            batch = self._cut()
             try:
                 await self._commit(batch)
             except Exception as error:
@@ -76,12 +62,7 @@ class GroupCommit(Generic[S]):
                     submission.done.cancel()
                 raise
             finally:
-                self.weight -= weight
-            pause = self._pause_after(weight, loop.time() - began)
-
-    def _pause_after(self, weight: int, seconds: float) -> float:
-        """Return how long to wait before the next commit, after one of this weight that took so long."""
-        return 0.0 if max(weight, self.weight) >= self._worthy else min(seconds, self._longest_pause)
+                self.weight -= sum(submission.weight for submission in batch)
 
     def _cut(self) -> list[S]:
         batch: list[S] = []

@@ -16,7 +16,10 @@ from tests.support.processes import ROOT, clean_environment
 
 pytestmark = pytest.mark.e2e
 
-FANOUT = ("fanout_floor_{}", "fanout_floor_{}_streamed", "fanout_storing_floor_{}", "fanout_{}", "fanout_{}_streamed")
+FANOUT = (
+    *("fanout_floor_{}", "fanout_floor_{}_streamed", "fanout_storing_floor_{}"),
+    *("fanout_{}", "fanout_{}_streamed", "fanout_{}_paced", "beside_{}"),
+)
 GROUPS = {
     "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "idle_floor", "idle", "idle_publishers",
     "live", "across_redis_200", "unwatched_redis", "workers_2_1", "workers_2_10",

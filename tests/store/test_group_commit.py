@@ -20,11 +20,11 @@ class Work:
 class Disk:
     """Notes the batches, and completes each when the test says so."""
 
-    def __init__(self, max_weight: int = 10, **pausing: float) -> None:
+    def __init__(self, max_weight: int = 10) -> None:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        self.lane: GroupCommit[Work] = GroupCommit(self._write, max_weight=max_weight, **pausing)  # type: ignore[arg-type]
+        self.lane: GroupCommit[Work] = GroupCommit(self._write, max_weight=max_weight)
 
     async def _write(self, batch: Sequence[Work]) -> None:
         self.batches.append([work.name for work in batch])
@@ -117,34 +117,3 @@ async def test_closing_a_group_commit_cancels_running_waiting_and_later_items() 
     disk.submit(third)
     assert [work.done.cancelled() for work in (first, second, third)] == [True, True, True]
     assert disk.batches == [["first"]]
-
-
-async def test_only_small_batches_that_follow_upon_each_other_have_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    turn = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await turn(0)
-
-    disk = Disk(max_weight=100, longest_pause=0.002, worthy=10)
-    monkeypatch.setattr("turnwire.store.lanes.group_commit.asyncio.sleep", sleep)
-
-    async def pause_between(first: int, second: int) -> float:
-        """Return the pause between two batches of these weights. The lane is idle before."""
-        pauses.clear()
-        begun_before = len(disk.batches)
-        works = [Work("first", first), Work("second", second)]
-        disk.submit(works[0])
-        while len(disk.batches) == begun_before:
-            await turn(0)
-        disk.submit(works[1])
-        await turn(0.003)  # a commit takes time
-        disk.gate.release()
-        disk.gate.release()
-        await asyncio.gather(*(work.done for work in works))
-        before, between = pauses
-        assert before == 0
-        return between
-
-    assert [await pause_between(*weights) for weights in ((1, 1), (10, 1), (1, 10), (9, 9))] == [0.002, 0, 0, 0.002]
