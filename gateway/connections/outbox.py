@@ -43,7 +43,7 @@ class FrameOutbox:
         self._frames: deque[_Entry] | None = None
         """Made when first needed: an empty deque takes 760 bytes, and most connections never queue."""
         self._replaceable: dict[object, _Entry] = {}
-        self._task = OnDemandTask(self._run)
+        self._task = OnDemandTask()
         self._waiters: list[asyncio.Future[None]] = []
         self.closed = False
         self.max_bytes = max_bytes
@@ -119,7 +119,7 @@ class FrameOutbox:
             self._frames = deque()
         self._frames.append(entry)
         self.size += len(frame)
-        self._task.wake()
+        self._task.wake(self._run)
 
     async def _run(self) -> None:
         try:
@@ -163,5 +163,10 @@ class FrameOutbox:
         self._frames = None
         self._replaceable.clear()
         self.size = 0
+        self._drain = _drop  # the connection owns the outbox: it would be freed by the garbage collector alone
         self._task.cancel()
         self._release()
+
+
+async def _drop(frame: bytes) -> None:
+    """Take the place of the drain of an outbox that is closed."""

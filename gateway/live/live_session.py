@@ -68,7 +68,7 @@ class LiveSession:
         self.state = SessionState(record, context.clock())
         self._holds = 0
         self._inbox = Inbox()
-        self._task = OnDemandTask(self._work, context.task_context(self.state))
+        self._task = OnDemandTask(context.task_context(self.state))
         if record.ended_at is not None:
             begin_grace(self.state, record.ended_at, context.end_grace)
 
@@ -108,7 +108,7 @@ class LiveSession:
         self._inbox.put(item)
         if isinstance(item, AppendItem):
             self._context.waiting.size += item.weight
-        self._task.wake()
+        self._task.wake(self._work)
 
     def release(self, publisher: Sender) -> None:
         """Note that the publisher's connection has ended."""

@@ -61,7 +61,7 @@ class CatchUp:
         self._learn = learn
         self._spans: dict[LiveSession, _Span] = {}
         self._records: dict[str, None] = {}
-        self._task = OnDemandTask(self._read)
+        self._task = OnDemandTask()
 
     def to_head(self, live: LiveSession, seq: int) -> None:
         """Read the session's log up to this seq, its reported head."""
@@ -77,13 +77,13 @@ class CatchUp:
         span = self._spans.get(live)
         if span is None:
             span = self._spans[live] = _Span(live.state.record.last_seq + 1)
-        self._task.wake()
+        self._task.wake(self._read)
         return span
 
     def reload(self, session_id: str) -> None:
         """Read the stored session, which another gateway is reported to have claimed or ended."""
         self._records[session_id] = None
-        self._task.wake()
+        self._task.wake(self._read)
 
     async def _read(self) -> None:
         while self._records or self._spans:

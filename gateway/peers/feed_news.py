@@ -41,7 +41,7 @@ class FeedNews:
         self._summarises = False
         self._arrived: dict[str, tuple[Change, set[SessionStatus]]] = {}
         """What other gateways have reported and nobody has been told here: sessionId → (change, statuses)."""
-        self._delivery = OnDemandTask(self._deliver)
+        self._delivery = OnDemandTask()
         self._pending: list[tuple[Change, set[SessionStatus]]] = []
         feed.elsewhere = self._known.get
         feed.listed = self._listed
@@ -118,7 +118,7 @@ class FeedNews:
             if before is not None:
                 change, statuses = max(change, before[0], key=_age), before[1] | statuses
             self._arrived[each.session.session_id] = change, statuses
-        self._delivery.wake()
+        self._delivery.wake(self._deliver)
 
     async def _deliver(self) -> None:
         slices = Slices(self._feed.turns)

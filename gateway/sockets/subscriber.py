@@ -120,7 +120,7 @@ class SubscriberConnection(GuestConnection):
         self._subscriptions: dict[str, Lagging] = {}
         self._asked_commands: AskedCommands | None = None
         self._lagging: dict[Lagging, None] = {}
-        self._pump = OnDemandTask(self._catch_up)
+        self._pump = OnDemandTask()
 
     async def run(self) -> None:
         """Serve the socket until it closes."""
@@ -233,7 +233,7 @@ class SubscriberConnection(GuestConnection):
     def lags(self, subscription: Lagging) -> None:
         """Call `catch_up` of this subscription, which has more to send than there is room for, when there is room."""
         self._lagging[subscription] = None
-        self._pump.wake()
+        self._pump.wake(self._catch_up)
 
     def give_up(self, subscription: SessionSubscription, reason: TurnwireError) -> None:
         """Drop a subscription because of what has become of its session, and tell the client."""

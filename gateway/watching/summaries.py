@@ -28,7 +28,7 @@ class Summaries:
         self.listeners = 0
         """Number of feed subscriptions that want summaries."""
         self._behind: dict[SessionState, None] = {}
-        self._reader = OnDemandTask(self._read)
+        self._reader = OnDemandTask()
 
     def listen(self) -> None:
         """Count a feed subscription that wants summaries."""
@@ -40,7 +40,7 @@ class Summaries:
         if not self.listeners:
             self._behind.clear()
             self._reader.cancel()
-            self._reader = OnDemandTask(self._read)
+            self._reader = OnDemandTask()
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         """Add events that have become durable to the conversation, or have the missing ones read first."""
@@ -64,7 +64,7 @@ class Summaries:
 
     def _read_later(self, state: SessionState) -> None:
         self._behind[state] = None
-        self._reader.wake()
+        self._reader.wake(self._read)
 
     async def _read(self) -> None:
         while self._behind:

@@ -33,7 +33,7 @@ class GroupCommit(Generic[S]):
         self._commit = commit
         self._max_weight = max_weight
         self._waiting: deque[S] = deque()
-        self._task = OnDemandTask(self._run, Context())  # it works for all, not for whoever submits first
+        self._task = OnDemandTask(Context())  # it works for all, not for whoever submits first
         self._closed = False
         self.weight = 0
         """The weight of everything that waits or is in flight."""
@@ -44,7 +44,7 @@ class GroupCommit(Generic[S]):
             return
         self._waiting.append(submission)
         self.weight += submission.weight
-        self._task.wake()
+        self._task.wake(self._run)
 
     async def _run(self) -> None:
         while self._waiting:
