@@ -11,7 +11,7 @@ from tests.support.prefix_proxy import prefix_proxy
 from turnwire.gateway.openapi.document import document
 from turnwire.protocol.messages import Limits
 
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 
 async def test_the_reference_has_every_operation_and_sends_requests_below_a_prefix(
