@@ -18,7 +18,7 @@ async def test_the_reference_has_every_operation_and_sends_requests_below_a_pref
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     await gateway.create("call-0001", metadata={"bot": "Ada"})
-    token = token_for("session:read", "session:list")
+    token = token_for("session:read session:list")
     async with prefix_proxy("/voice", gateway.port) as url:
         page = await open_page(f"{url}/#token={token}")  # the dashboard's token is the reference's, too
         await page.get_by_role("link", name="API", exact=True).click()
