@@ -78,6 +78,7 @@ async def stream(
     complete: bool = True,
     interim: bool = False,
     codec: Literal["json", "msgpack"] = "json",
+    token: str | None = None,
     give_up_after: float | None = None,
     on_ack: Callable[[Acked], None] | None = None,
     http: aiohttp.ClientSession | None = None,
@@ -104,6 +105,7 @@ async def stream(
                 recording.language,
                 metadata=recording.metadata or None,
                 codec=codec,
+                token=token,
                 give_up_after=give_up_after,
                 on_ack=acked,
                 on_nack=report.nacks.append,
@@ -115,23 +117,16 @@ async def stream(
                 if complete:
                     report.session = await call.complete(reason=recording.end_reason)
         except SessionEnded as ended:
-            await _look_up(url, report, ended, acked, shared)
+            await _look_up(Client(url, token=token, http=shared), report, ended, acked)
         except ClientError as error:
             report.error = error
     return report
 
 
-async def _look_up(
-    url: str,
-    report: CallReport,
-    ended: SessionEnded,
-    acked: Callable[[Acked], None],
-    http: aiohttp.ClientSession,
-) -> None:
+async def _look_up(client: Client, report: CallReport, ended: SessionEnded, acked: Callable[[Acked], None]) -> None:
     """Find out which events of the recording an ended session has."""
     answered = report.acked | {nack.event_id for nack in report.nacks}
     left = {event.event_id: event for event in report.recording.events if event.event_id not in answered}
-    client = Client(url, http=http)
     samples = len(report.latencies)
     try:
         report.session = await client.get(report.recording.session_id)

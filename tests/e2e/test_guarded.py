@@ -70,6 +70,28 @@ def test_sighup_admits_a_new_key_and_refuses_a_removed_one(tmp_path: Path) -> No
         assert new not in gateway.output
 
 
+def test_every_command_of_a_client_takes_its_token_from_the_environment(tmp_path: Path) -> None:
+    key, line = make_key("bots", "session:create session:publish session:complete session:read session:list")
+    calls = tmp_path / "calls.ndjson"
+    event = {"eventId": "e1", "type": "user_speech", "payload": {"text": "hello"}, "offsetMs": 0}
+    calls.write_text(json.dumps({"sessionId": "call", "language": "en", "events": [event]}))
+    env = {"TURNWIRE_API_KEYS_FILE": str(write_keys(tmp_path / "keys", line))}
+    with GatewayProcess(tmp_path / "data", env=env) as gateway:
+
+        def said(*command: str, **more: str) -> tuple[str, int]:
+            settings = {"TURNWIRE_URL": gateway.url, **more}
+            with running_python("-m", "turnwire", *command, env=settings, stderr=subprocess.STDOUT) as process:
+                return str(process.communicate(timeout=30)[0]), process.returncode
+
+        commands = (["replay", str(calls), "--speed", "0"], ["tail", "call"], ["verify", "--all"], ["verify", "call"])
+        for command in commands:
+            text, code = said(*command, TURNWIRE_TOKEN=key)
+            assert (code, "hello" in text) == (0, command[0] == "tail"), text
+        text, code = said("verify", "--all")
+        assert code != 0
+        assert "TURNWIRE_TOKEN" in text
+
+
 def test_revocations_survive_a_restart(tmp_path: Path) -> None:
     admin, line = make_key("root", "admin")
     other, second = make_key("other", "session:list")

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from turnwire.client import Client
 from turnwire.errors import ClientError, NotAllowed, Refused, Unreachable
+from turnwire.protocol.errors import ErrorCode
 
 T = TypeVar("T")
 
@@ -38,7 +39,9 @@ def run(main: Coroutine[None, None, T]) -> T:
     try:
         return uvloop.run(main)
     except ClientError as error:
-        raise fail(str(error)) from None
+        unknown = isinstance(error, NotAllowed) and error.code is ErrorCode.UNAUTHENTICATED
+        hint = "; give a credential with --token or in TURNWIRE_TOKEN" if unknown else ""
+        raise fail(f"{error}{hint}") from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 

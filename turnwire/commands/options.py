@@ -59,6 +59,7 @@ def replay(
     prefix: Prefix = "",
     encoding: Annotated[Encoding, typer.Option(help="The encoding of frames.")] = Encoding.JSON,
     url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Stream recorded conversations through publishers, each event at its time.
 
@@ -86,6 +87,7 @@ def replay(
         complete=complete,
         interim=interim,
         codec=encoding.value,
+        token=token,
     )
     if not replay(load_calls(file, calls, prefix), options):
         raise typer.Exit(1)
@@ -98,6 +100,7 @@ def tail(
     status: Annotated[list[Status] | None, typer.Option(help="Only sessions of this status; may be repeated.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event or change.")] = False,
     url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Follow one session as a transcript, until it ends, or all sessions, until Ctrl-C.
 
@@ -112,9 +115,9 @@ def tail(
     from turnwire.commands import tail as command_tail  # noqa: PLC0415 -- --help need not wait for it
 
     if session is not None:
-        command_tail.tail_session(url, session, after_seq, as_json=json)
+        command_tail.tail_session(url, session, after_seq, token=token, as_json=json)
     else:
-        command_tail.tail_feed(url, [item.value for item in status or []], as_json=json)
+        command_tail.tail_feed(url, [item.value for item in status or []], token=token, as_json=json)
 
 
 def verify(
@@ -128,6 +131,7 @@ def verify(
     calls: Annotated[int | None, typer.Option(min=1, help="The number of calls to use of the file.  [all]")] = None,
     prefix: Prefix = "",
     url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Read logs and report whether they are whole: no event missing or doubled, and plausible times.
 
@@ -151,7 +155,7 @@ def verify(
     if archived:
         if session is not None or every or expect is not None:
             raise typer.BadParameter("--archived stands alone")
-        _verify_archived(url)
+        _verify_archived(url, token)
         return
     if (session is not None) + every > 1 or (session is None and not every and expect is None):
         raise typer.BadParameter("give a SESSION, or --all, or --expect FILE, or --archived")
@@ -161,11 +165,11 @@ def verify(
             raise fail(f"there is no session {session!r} in {expect}")
         expected = [call for call in expected if call.session_id == session]
     ids = [session] if session is not None else None if every else [call.session_id for call in expected]
-    if not verify(url, ids, expected):
+    if not verify(url, ids, expected, token):
         raise typer.Exit(1)
 
 
-def _verify_archived(url: str) -> None:
+def _verify_archived(url: str, token: str | None) -> None:
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
     from turnwire.commands.verify_archive import verify_archived  # noqa: PLC0415
     from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- these need the extra `archive`
@@ -175,7 +179,7 @@ def _verify_archived(url: str) -> None:
         check = archive_check(load_config())
     except ConfigError as error:
         raise fail(f"wrong setting: {error}") from None
-    if not verify_archived(url, check):
+    if not verify_archived(url, check, token):
         raise typer.Exit(1)
 
 

@@ -37,6 +37,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     complete: bool
     interim: bool
     codec: Literal["json", "msgpack"]
+    token: str | None = None
 
 
 def load_calls(file: Path, calls: int | None, prefix: str) -> list[Recording]:
@@ -73,7 +74,7 @@ def replay(calls: Sequence[Recording], options: ReplayOptions) -> bool:
 async def _replay(
     calls: Sequence[Recording], options: ReplayOptions, console: Console
 ) -> tuple[list[CallReport], float]:
-    async with Client(options.url) as client:
+    async with Client(options.url, token=options.token) as client:
         await check_gateway(client)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -113,6 +114,7 @@ class _Replay:
             complete=self._options.complete,
             interim=self._options.interim,
             codec=self._options.codec,
+            token=self._options.token,
             give_up_after=GIVE_UP_AFTER,
             on_ack=self._count_ack,
             http=http,

@@ -37,31 +37,31 @@ _SIDE = re.compile(r"(user)|(bot|agent|assistant)", re.IGNORECASE)
 _COLORS = {"active": "green", "initiated": "yellow", "completed": "bright_black", "failed": "red"}
 
 
-def tail_session(url: str, session_id: str, after_seq: int, *, as_json: bool) -> None:
+def tail_session(url: str, session_id: str, after_seq: int, *, token: str | None, as_json: bool) -> None:
     """Print the events of a session until it has ended."""
-    run(_tail_session(url, session_id, after_seq, as_json))
+    run(_tail_session(url, session_id, after_seq, token, as_json))
 
 
-def tail_feed(url: str, status: Sequence[SessionStatus], *, as_json: bool) -> None:
+def tail_feed(url: str, status: Sequence[SessionStatus], *, token: str | None, as_json: bool) -> None:
     """Show the sessions until interrupted."""
-    run(_tail_feed(url, status, as_json))
+    run(_tail_feed(url, status, token, as_json))
 
 
 # --- one session -----------------------------------------------------------------------------------------------------
 
 
-async def _tail_session(url: str, session_id: str, after_seq: int, as_json: bool) -> None:
-    async with Client(url) as client:
+async def _tail_session(url: str, session_id: str, after_seq: int, token: str | None, as_json: bool) -> None:
+    async with Client(url, token=token) as client:
         await check_gateway(client)
     console = output()
     if as_json:
-        async with aclosing(aiter(subscribe(url, session_id, after_seq, until_ended=True))) as events:
+        async with aclosing(aiter(subscribe(url, session_id, after_seq, until_ended=True, token=token))) as events:
             async for event in events:
                 console.out(one_line(JSON.encode(event)).decode(), highlight=False)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
         interim = _Interim(live if console.is_terminal else None)
-        subscription = subscribe(url, session_id, after_seq, until_ended=True, on_signal=interim.take)
+        subscription = subscribe(url, session_id, after_seq, until_ended=True, token=token, on_signal=interim.take)
         async with aclosing(aiter(subscription)) as events:
             async for event in events:
                 interim.settle(event)
@@ -159,11 +159,11 @@ def _end_line(subscription: Subscription) -> Text:
 # --- all sessions ----------------------------------------------------------------------------------------------------
 
 
-async def _tail_feed(url: str, status: Sequence[SessionStatus], as_json: bool) -> None:
-    async with Client(url) as client:
+async def _tail_feed(url: str, status: Sequence[SessionStatus], token: str | None, as_json: bool) -> None:
+    async with Client(url, token=token) as client:
         await check_gateway(client)
     console = output()
-    async with aclosing(follow_sessions(url, status)) as sessions:
+    async with aclosing(follow_sessions(url, status, token=token)) as sessions:
         if as_json:
             async for session in sessions:
                 console.out(one_line(JSON.encode_value(session)).decode(), highlight=False)

@@ -125,13 +125,15 @@ class LogCheck:
             self.findings.faults.append(f"seq {event.seq}, {event.event_id!r}, is not what was recorded")
 
 
-def verify(url: str, session_ids: Sequence[str] | None, expected: Sequence[Recording]) -> bool:
+def verify(
+    url: str, session_ids: Sequence[str] | None, expected: Sequence[Recording], token: str | None = None
+) -> bool:
     """Check these sessions, or all for None, and print the findings. Return whether there was no fault.
 
     The expected sessions must be as recorded. If all sessions are checked, the expected ones must be among them.
     """
     console = output()
-    findings = run(_verify(url, session_ids, {call.session_id: call for call in expected}))
+    findings = run(_verify(url, session_ids, {call.session_id: call for call in expected}, token))
     for line in _report(findings):
         console.print(printable(line))
     return not any(found.faults for found in findings)
@@ -157,8 +159,10 @@ def _report(findings: Sequence[Findings]) -> list[str]:
     return lines
 
 
-async def _verify(url: str, ids: Sequence[str] | None, expected: Mapping[str, Recording]) -> list[Findings]:
-    async with Client(url) as client:
+async def _verify(
+    url: str, ids: Sequence[str] | None, expected: Mapping[str, Recording], token: str | None
+) -> list[Findings]:
+    async with Client(url, token=token) as client:
         await check_gateway(client)
         if ids is None:
             there = [session.session_id async for session in client.list()]

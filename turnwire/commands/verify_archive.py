@@ -15,10 +15,10 @@ Check = Callable[[str, int], Awaitable[list[str]]]
 """(sessionId, number of events) → what is wrong with what is archived of the session, as text for people."""
 
 
-def verify_archived(url: str, check: Check) -> bool:
+def verify_archived(url: str, check: Check, token: str | None) -> bool:
     """Check every archived session, and print the findings. Return whether there was no fault."""
     console = output()
-    sessions, faults = run(find_faults(url, check))
+    sessions, faults = run(find_faults(url, check, token))
     for line in faults[:MOST_SHOWN]:
         console.print(printable(line))
     if len(faults) > MOST_SHOWN:
@@ -27,9 +27,9 @@ def verify_archived(url: str, check: Check) -> bool:
     return not faults
 
 
-async def find_faults(url: str, check: Check) -> tuple[int, list[str]]:
+async def find_faults(url: str, check: Check, token: str | None = None) -> tuple[int, list[str]]:
     """Return the number of archived sessions, and what is wrong with them."""
-    async with Client(url) as client:
+    async with Client(url, token=token) as client:
         await check_gateway(client)
         archived = [(each.session_id, each.last_seq) async for each in client.list() if _is_archived(each)]
         faults: list[str] = []
