@@ -21,8 +21,8 @@ from turnwire.store.event_documents import position_key
 from turnwire.store.session_record import ERASED, NO_LIFE, Document, SessionRecord, is_erased, this_life
 from turnwire.store.session_writes import refusal
 
-SLICE: Final = 200
-"""Documents that one write removes."""
+SLICE: Final = 20
+"""Documents that one write removes. The embedded database takes about 0.4 ms for each, and stores nothing meanwhile."""
 _DELETE: Final = "erase sessions"
 
 
