@@ -11,8 +11,10 @@ from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
 
 SLICE: Final = 1000
-"""Watchers that are served before others get a turn: about five milliseconds. Smaller slices make no ack faster, and cost
-a fifth of a delivery, because fewer events go together into a frame."""
+"""Watchers that are served before others get a turn: about five milliseconds.
+
+Smaller slices make no ack faster, and cost a fifth of a delivery, because fewer events go together into a frame.
+"""
 MOST_WAITING: Final = 500
 """Events that wait for watchers to be served. Beyond, all watchers are served without a pause, which slows everybody
 down: the events cannot come faster than the watchers get them."""
