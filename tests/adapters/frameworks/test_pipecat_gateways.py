@@ -24,6 +24,9 @@ from tests.adapters.page_code import run_page
 from turnwire import Client
 from turnwire.adapters.pipecat import attach, setup_file
 
+PIECES = 40
+"""Of the audio of an answer: 16 words of 100 ms, in pieces of 40 ms. After fewer, a turn cuts the last word off."""
+
 
 async def talk(bot: Bot, *turns: Any) -> None:
     """Ask the bot once for each of the turns, and call each of them in the middle of the answer."""
@@ -33,7 +36,7 @@ async def talk(bot: Bot, *turns: Any) -> None:
             await bot.user_says("Are you open?")
             await until(lambda: len(bot.speaker.written) > before + 10)  # noqa: B023 -- awaited in this round
             turn()
-            await until(lambda: len(bot.speaker.written) >= before + 37)  # noqa: B023
+            await until(lambda: len(bot.speaker.written) >= before + PIECES)  # noqa: B023
 
 
 async def test_a_pipecat_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:
@@ -55,7 +58,7 @@ async def test_a_gateway_that_is_down_costs_the_call_nothing(nowhere: str, caplo
     async with bot:
         assert time.monotonic() - began < 1
         await bot.user_says("Are you open?")
-        await until(lambda: len(bot.speaker.written) >= 37)
+        await until(lambda: len(bot.speaker.written) >= PIECES)
         leaving = time.monotonic()
     assert time.monotonic() - leaving < 2.5
     assert call.pending == len(call.unanswered()) > 0
@@ -90,7 +93,7 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
         await bot.user_says("Are you open?")
         await until(lambda: len(bot.speaker.written) > 10)
         act()
-        await until(lambda: len(bot.speaker.written) >= 37)
+        await until(lambda: len(bot.speaker.written) >= PIECES)
     assert call is None or call.dropped == 0
     return Pacing.of(bot.speaker.written)
 
