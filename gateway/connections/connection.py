@@ -34,7 +34,7 @@ class Connection:
     Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
     """
 
-    __slots__ = (
+    __slots__ = (  # several a line: a line for each would hide the class
         "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_next_ping",
         "_outbox", "_pinged_at", "_turn", "_unread_until_now", "_wanted", "_ws", "closing", "codec", "deaf", "limits",
         "look_at", "paused", "request", "serving",

@@ -153,7 +153,7 @@ class Search:
             except (sqlite3.Error, OSError) as error:
                 self._warn(error)
             except StorageUnavailable:
-                pass
+                pass  # /health tells of it; the next look goes on
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _open(self) -> None:

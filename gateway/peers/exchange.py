@@ -121,7 +121,7 @@ class Exchange:
                     self._post.leave()
                     await self._bus.publish([(letter.topic, encode(letter)) for letter in self._post.take()])
         except (BusAway, TimeoutError):
-            pass
+            pass  # the others notice the silence
         self.up = self._post.open = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):

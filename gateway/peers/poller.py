@@ -76,7 +76,7 @@ class Poller:
                 async with asyncio.timeout(self._interval):
                     await self._soon.wait()
             except TimeoutError:
-                pass
+                pass  # nothing came up before the next round
             self._round += 1
             missed = self._soon.is_set() or self._sure_as_of != self._store.events.troubles
             if missed or not self._is_told() or self._round % _ROUNDS == 0:

@@ -42,7 +42,7 @@ async def _repeat(pause: float, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except StorageUnavailable:
-            pass
+            pass  # /health tells of it; the next round tries again
         except Exception:
             _log.exception("unexpected error in %s", work)
 

@@ -156,7 +156,7 @@ class LiveSessions:
             try:
                 return await self.open(session_id), False
             except NoSuchSession:
-                pass
+                pass  # it has just been erased, and is created below
         record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life(), traceparent=traceparent)
         if self._context.shared_database:
             record.holder = holder

@@ -154,5 +154,5 @@ class Sweep:
             except StorageUnavailable:
                 self._blind = True
             except (NoSuchSession, Overloaded):
-                pass
+                pass  # there is nothing to end, or the next look finds it again
         return None

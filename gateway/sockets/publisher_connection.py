@@ -46,7 +46,7 @@ from turnwire.protocol.token_messages import Auth
 class PublisherConnection(GuestConnection):
     """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
 
-    __slots__ = (
+    __slots__ = (  # several a line: a line for each would hide the class
         "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
         "_in_flight_bytes", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
         "finished", "holder", "replaced", "session_id",
@@ -230,7 +230,7 @@ class PublisherConnection(GuestConnection):
                 if self.takes_command():
                     self.answer_ping(command)
             case _ if self._completing:
-                pass
+                pass  # after `complete` the rest is ignored
             case Signal():
                 self._signal(live, SignalItem(self, command.key, command.payload))
             case Accept():

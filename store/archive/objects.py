@@ -107,7 +107,7 @@ class Objects:
             with self._reported():
                 await self._obstore.delete_async(self._store, key)
         except ArchiveMissing:
-            pass
+            pass  # as it should be afterwards
 
     async def tidy(self, folder: str) -> None:
         """Remove what a killed process has left of an object that it was writing, and the folder if it is empty.
@@ -137,13 +137,13 @@ def open_objects(url: str) -> Objects:
     if scheme not in SCHEMES:
         raise ValueError(f"it must begin with one of {', '.join(f'{each}://' for each in SCHEMES)}")
     try:
-        import obstore.store  # noqa: F401, PLC0415 -- an extra
-        import zstandard  # noqa: F401, PLC0415
+        import obstore.store  # noqa: F401, PLC0415 -- an extra, which is only looked for here
+        import zstandard  # noqa: F401, PLC0415 -- the same
     except ImportError:
         raise ValueError(INSTALL) from None
     if scheme == "file":
         return _files(url)
-    from obstore.store import from_url  # noqa: PLC0415
+    from obstore.store import from_url  # noqa: PLC0415 -- an extra
 
     plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
     options: dict[str, Any] = {"client_options": {**_CLIENT, "allow_http": plain}, "retry_config": _RETRY}
@@ -154,7 +154,7 @@ def open_objects(url: str) -> Objects:
 
 
 def _files(url: str) -> Objects:
-    from obstore.store import LocalStore  # noqa: PLC0415
+    from obstore.store import LocalStore  # noqa: PLC0415 -- an extra
 
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):

@@ -36,7 +36,7 @@ async def talk(bot: Bot, *turns: Any) -> None:
             await bot.user_says("Are you open?")
             await until(lambda: len(bot.speaker.written) > before + 10)  # noqa: B023 -- awaited in this round
             turn()
-            await until(lambda: len(bot.speaker.written) >= before + PIECES)  # noqa: B023
+            await until(lambda: len(bot.speaker.written) >= before + PIECES)  # noqa: B023 -- the same
 
 
 async def test_a_pipecat_call_reaches_the_gateway_complete_and_ended(gateway: Gateway, session_id: str) -> None:

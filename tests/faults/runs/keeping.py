@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -34,7 +35,7 @@ async def archive_kills(directory: Path, seed: int, *, kills: int, calls: int = 
     async with gateway:
         for _ in range(kills):
             count = _objects(folder)
-            await eventually(lambda count=count: _objects(folder) > count, "a new object", _LONGEST_SECONDS)  # type: ignore[misc]
+            await eventually(partial(_has_more, folder, count), "a new object", _LONGEST_SECONDS)
             await asyncio.sleep(random.uniform(0, 0.1))
             await kill(gateway)
             objects.append(_objects(folder))
@@ -69,6 +70,10 @@ def _texts(number: int) -> list[str]:
 
 def _objects(folder: Path) -> int:
     return sum(1 for _ in folder.rglob("*.zst"))
+
+
+def _has_more(folder: Path, count: int) -> bool:
+    return _objects(folder) > count
 
 
 async def _bring(gateway: GatewayProcess, body: bytes) -> None:

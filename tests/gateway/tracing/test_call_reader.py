@@ -27,7 +27,7 @@ class Call:
             language="en",
             started_at=format_time(STARTED),
             ended_at=format_time(STARTED + timedelta(milliseconds=ended)),
-            **given,  # type: ignore[arg-type]
+            **given,  # type: ignore[arg-type]  # of several types
         )
         self._reader = CallReader(session, texts=texts)
         self._seq = 0

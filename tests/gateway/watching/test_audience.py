@@ -26,7 +26,8 @@ class Listener(EventSubscription):
     """A watcher that notes what it is given: seqs, and `session` for each picture of the session."""
 
     def __init__(self, state: SessionState, order: list[Listener]) -> None:
-        super().__init__(Watching(None, lambda: 0.0, lambda: None), state, state.record.last_seq, outbox())  # type: ignore[arg-type]
+        watching = Watching(None, lambda: 0.0, lambda: None)  # type: ignore[arg-type]  # the store is not asked
+        super().__init__(watching, state, state.record.last_seq, outbox())
         self.order = order
         self.heard: list[int | str] = []
         self.was_behind = False
