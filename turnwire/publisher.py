@@ -98,6 +98,7 @@ class Publisher:
                 codec=self._codec,
                 language=language,
                 metadata=metadata,
+                needed=wait,
             )
         self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
         self._life = PublisherLife(self._call, self._delivery, self._codec, http)
@@ -133,7 +134,7 @@ class Publisher:
     def start(self) -> None:
         """Start without waiting for the gateway, as entering with `wait=False` does. `aclose` must follow.
 
-        Needs a running event loop. Raises SpoolError if the spool cannot be used, and PublisherClosed the second time.
+        Needs a running event loop. Raises SpoolError for a spool in use or another call's, PublisherClosed if repeated.
         """
         self._life.start()
         self._intake.begin()

@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from turnwire.errors import SpoolError
@@ -37,10 +38,14 @@ REWRITE_SHARE = 8
 """The least ratio of useless to useful bytes for replacing, which bounds the cost for each event."""
 
 
+class DiskFails(SpoolError):
+    """The system refused to open, write or replace the file: the disk is full, read-only, or fails."""
+
+
 class SpoolFile:
     """The stored events of one owner, in the order added. They leave from the front. One process has the file open.
 
-    All methods but `left` raise SpoolError if the disk fails, and then leave the file's content as it was.
+    All methods but `left` raise DiskFails if the disk fails, and then leave the file's content as it was.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class SpoolFile:
         self._left = 0
         self._torn = False
         """Whether a failed write may have left bytes after the end."""
+        self._misses_answers = False
+        """Whether the last answer could not be recorded, which is logged once."""
 
     def open(self) -> Recovered:
         """Lock the file, creating it if necessary, and read it. Only `replace` writes its owner.
@@ -70,7 +77,9 @@ class SpoolFile:
                 self._keep_aside(found.damaged)
         except (OSError, *UNDECODABLE) as error:
             self.release()
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
+            of_disk = isinstance(error, OSError) and error.errno != errno.EBUSY
+            kind = DiskFails if of_disk else SpoolError
+            raise kind(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
         except BaseException:
             self.release()
             raise
@@ -98,7 +107,7 @@ class SpoolFile:
         try:
             self._append(event_record(event))
         except OSError as error:
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
+            raise DiskFails(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
         self.live += size_of(event)
 
     def left(self, events: Iterable[bytes]) -> None:
@@ -112,8 +121,11 @@ class SpoolFile:
             if self.live == 0 and self._end - empty > self._slack:
                 os.ftruncate(self._file, empty)
                 self._end, self._left = empty, 0
+            self._misses_answers = False
         except OSError as error:
-            log.warning("spool %r: an answer could not be recorded: %s", str(self.path), _reason(error))
+            if not self._misses_answers:
+                log.warning("spool %r: answers cannot be recorded: %s", str(self.path), _reason(error))
+            self._misses_answers = True
 
     @property
     def is_wasteful(self) -> bool:
@@ -133,7 +145,9 @@ class SpoolFile:
         except OSError as error:
             if file >= 0:
                 os.close(file)
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be replaced: {_reason(error)}") from None
+                with suppress(OSError):
+                    beside.unlink()
+            raise DiskFails(f"the spool {str(self.path)!r} cannot be replaced: {_reason(error)}") from None
         os.close(self._file)
         self._file, self._end, self._left, self._torn = file, end, 0, False
         self.live = sum(map(len, records))
