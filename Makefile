@@ -246,12 +246,13 @@ $(addprefix pace-,$(ADAPTERS)): pace-%: .venv-adapters/%/installed $(VENV)/insta
 	@touch $@
 
 .venv-adapters/%/installed: .venv-adapters/wheel/made
-	@echo 'Installing the framework of the $* adapter, with Turnwire beside it. This takes several minutes.'
+	@echo 'Installing the framework of the $* adapter, with Turnwire beside it. This takes a minute.'
 	@rm -rf .venv-adapters/$*
 	@$(BIN)/python -m venv --without-pip .venv-adapters/$*
 	@$(BIN)/python -m pip --python .venv-adapters/$*/bin/python install --quiet --disable-pip-version-check --no-compile \
 	  $(IN_$*) 'pytest>=9.2,<10' 'pytest-asyncio>=1.5,<2' 'pytest-timeout>=2.4,<3' 'pytest-xdist>=3.8,<4'
 	@$(BIN)/python -m pip --python .venv-adapters/$*/bin/python check
+	@$(IN_ADAPTER) --collect-only -q >/dev/null # compiles what is imported, once for all processes
 	@touch $@
 
 # Makes clients of /openapi.json and reads /asyncapi.json, with the tools that people use, in an environment of their own.
