@@ -74,10 +74,6 @@ class Publisher:
         that keeps unanswered events beyond this process: a start sends its events first. `http` supplies headers, TLS
         and proxies, and stays open. Raises ValueError for a wrong argument.
         """
-        if not session_id:
-            raise ValueError("the session id must not be empty")
-        if metadata is not None and language is None:
-            raise ValueError("metadata is for a new session, which needs a language")
         if drain_timeout < 0:
             raise ValueError(f"drain_timeout must be 0 or more seconds, not {drain_timeout}")
         TokenSource(token)

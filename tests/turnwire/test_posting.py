@@ -92,7 +92,7 @@ async def test_posts_beyond_the_outbox_are_dropped_counted_and_logged_once(
     told = [record.message for record in caplog.records if "drops events" in record.message]
     assert len(told) == 1
     assert "10 wait already" in told[0]
-    assert "10 events without an answer, 5 dropped" in caplog.text
+    assert "10 events without an answer (only `unanswered()` has them), 5 dropped" in caplog.text
 
 
 async def test_posts_beyond_the_outbox_go_to_the_spool(

@@ -37,7 +37,7 @@ class Outbox:
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
-            raise ValueError(f"the capacity must be 1 or more, not {capacity}")
+            raise ValueError(f"max_outbox must be 1 or more, not {capacity}")
         self.capacity = capacity
         self._flying: deque[Entry] = deque()
         self._waiting: deque[Entry] = deque()

@@ -38,14 +38,10 @@ REWRITE_SHARE = 8
 """The least ratio of useless to useful bytes for replacing, which bounds the cost for each event."""
 
 
-class DiskFails(SpoolError):
-    """The system refused to open, write or replace the file: the disk is full, read-only, or fails."""
-
-
 class SpoolFile:
     """The stored events of one owner, in the order added. They leave from the front. One process has the file open.
 
-    All methods but `left` raise DiskFails if the disk fails, and then leave the file's content as it was.
+    All methods but `left` raise SpoolError if the disk fails, and then leave the file's content as it was.
     """
 
     def __init__(
@@ -78,8 +74,8 @@ class SpoolFile:
         except (OSError, *UNDECODABLE) as error:
             self.release()
             of_disk = isinstance(error, OSError) and error.errno != errno.EBUSY
-            kind = DiskFails if of_disk else SpoolError
-            raise kind(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
+            text = f"the spool {str(self.path)!r} cannot be used: {_reason(error)}"
+            raise SpoolError(text, of_disk=of_disk) from None
         except BaseException:
             self.release()
             raise
@@ -107,7 +103,7 @@ class SpoolFile:
         try:
             self._append(event_record(event))
         except OSError as error:
-            raise DiskFails(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
+            raise self._disk_fails("written", error) from None
         self.live += size_of(event)
 
     def left(self, events: Iterable[bytes]) -> None:
@@ -147,7 +143,7 @@ class SpoolFile:
                 os.close(file)
                 with suppress(OSError):
                     beside.unlink()
-            raise DiskFails(f"the spool {str(self.path)!r} cannot be replaced: {_reason(error)}") from None
+            raise self._disk_fails("replaced", error) from None
         os.close(self._file)
         self._file, self._end, self._left, self._torn = file, end, 0, False
         self.live = sum(map(len, records))
@@ -157,13 +153,16 @@ class SpoolFile:
         if self._file < 0:
             return
         try:
-            if self._end > 0 and self.live == 0:
+            if self.live == 0 and (self._end > 0 or os.fstat(self._file).st_size == 0):
                 self.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("spool %r is empty but cannot be removed: %s", str(self.path), _reason(error))
         finally:
             os.close(self._file)
             self._file = -1
+
+    def _disk_fails(self, what: str, error: OSError) -> SpoolError:
+        return SpoolError(f"the spool {str(self.path)!r} cannot be {what}: {_reason(error)}", of_disk=True)
 
     def _append(self, record: bytes) -> None:
         if self._torn:

@@ -14,7 +14,7 @@ from turnwire.protocol.codec import CODECS, Codec
 from turnwire.protocol.messages import EventIn, JsonObject, Limits, Shape
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.publishing.outbox import Entry, Outbox
-from turnwire.publishing.spool_file import DiskFails, SpoolFile
+from turnwire.publishing.spool_file import SpoolFile
 from turnwire.publishing.spool_records import SpoolOwner, recover
 
 log = logging.getLogger("turnwire")
@@ -66,8 +66,8 @@ class SpooledOutbox(Outbox):
         """Open the file. Raises SpoolError if it is in use, of another call or no spool, or if the disk fails."""
         try:
             self._open()
-        except DiskFails as error:
-            if self._needed:
+        except SpoolError as error:
+            if self._needed or not error.of_disk:
                 raise
             self._unopened = str(error)
             self._tell_trouble(error)
@@ -95,7 +95,7 @@ class SpooledOutbox(Outbox):
         """Queue an event. Raises OverflowError or SpoolError, and then queues nothing."""
         self._check_room()
         if self._unopened is not None:
-            raise DiskFails(self._unopened)
+            raise SpoolError(self._unopened, of_disk=True)
         self._file.add(entry.data)
         super().add(entry)
         if self._in_trouble:
@@ -107,7 +107,7 @@ class SpooledOutbox(Outbox):
         """Queue an event, in memory alone if the disk fails. Raises OverflowError if there is no room."""
         try:
             self.add(entry)
-        except DiskFails as error:
+        except SpoolError as error:
             if self.is_full:
                 raise OverflowError(f"{error}, and {len(self)} events wait in memory already") from None
             if not self._in_trouble:
@@ -115,7 +115,7 @@ class SpooledOutbox(Outbox):
             entry.in_memory_only = True
             super().add(entry)
 
-    def _tell_trouble(self, error: DiskFails) -> None:
+    def _tell_trouble(self, error: SpoolError) -> None:
         self._in_trouble = True
         log.warning("%s; events are only in memory, and lost if this process is killed", error)
 
