@@ -96,7 +96,7 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
         self.archive = self.events.archive
-        self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
+        self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes, packs=embedded)
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)

@@ -16,10 +16,11 @@ from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.indexes import CHANGES, SessionIndexes
 from turnwire.store.listing.pages import SessionPages
 from turnwire.store.listing.query import SessionQuery
 from turnwire.store.session_commands import SessionCommands
+from turnwire.store.session_metadata import stored_metadata
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -76,8 +77,12 @@ class SessionStore:
     Writes raise RefusedSession if the database will never accept the change, as when a validator forbids it.
     """
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
-        """`lanes` is the number of concurrent inserts, and of concurrent ends."""
+    def __init__(
+        self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1, packs: bool = False
+    ) -> None:
+        """`lanes` is the number of concurrent inserts, and of concurrent ends. `packs`: large metadata is stored as
+        JSON, for a database that decodes what it reads."""
+        self._packs = packs
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
@@ -89,7 +94,7 @@ class SessionStore:
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. Return False, and change nothing, if the id exists already or is being erased."""
-        return await self._inserts.create(document_of(record))
+        return await self._inserts.create(document_of(record, packs=self._packs))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
@@ -166,10 +171,11 @@ class SessionStore:
             change["$max"] = {"epoch": 1}
         await self._update(this_life(record), change)
 
-    async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
+    async def amend(self, record: SessionRecord, metadata: JsonObject, language: str, now: datetime) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
         known = {**this_life(record), "amended": record.amended or None}
-        change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
+        stored = stored_metadata(metadata, packs=self._packs)
+        change = {"metadata": stored, "language": language, "amended": record.amended + 1, "amendedAt": now}
         return await self._update(known, {"$set": change})
 
     async def _update(self, condition: Document, change: Document) -> bool:
@@ -220,10 +226,13 @@ class SessionStore:
         """Iterate over the sessions that started between these two times, both exclusive, in no order."""
         return self._pages.between(after, before)
 
-    async def ended_since(self, moment: datetime) -> list[str]:
-        """Return the ids of the sessions that ended, or were imported, at `moment` or later."""
+    async def changed_since(self, moment: datetime, kinds: Sequence[str] = CHANGES) -> list[str]:
+        """Return the ids of the sessions with a change of one of these kinds at `moment` or later.
+
+        Needs the indexes of `indexes.changes`: without them, the database reads every session.
+        """
         ids: list[str] = []
-        for name in ("endedAt", "importedAt"):
+        for name in kinds:
             found = self._sessions.find({name: {"$gte": moment}}, {"_id": 1}).to_list(length=None)
             ids += [document["_id"] for document in await self._condition.ask(_READ, found)]
         return list(dict.fromkeys(ids))

@@ -9,8 +9,11 @@ from pymongo.errors import DuplicateKeyError
 
 from turnwire.store.opening.versions import this_version
 
-FORMAT: Final = 1
-"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1 too."""
+FORMAT: Final = 2
+"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1.
+
+2: the embedded database holds large metadata as JSON.
+"""
 _KEY: Final = "format"
 
 
