@@ -8,6 +8,8 @@ from contextlib import aclosing
 from typing import Literal
 
 import aiohttp
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from turnwire.address import Address
 from turnwire.client import Client
@@ -145,9 +147,14 @@ class _Feed:
             self._gone[session_id] = session
             if len(self._gone) > REMEMBERED:
                 del self._gone[next(iter(self._gone))]
-        if session != before:
+        if before is None or not _is_the_same(session, before):
             self.pending[session_id] = session
             self.changed.set()
+
+
+def _is_the_same(session: Session, known: Session) -> bool:
+    """Return whether nothing has changed but the time for which the session has been quiet."""
+    return replace(session, quiet_ms=UNSET) == replace(known, quiet_ms=UNSET)
 
 
 def _is_older(session: Session, known: Session) -> bool:
