@@ -188,10 +188,10 @@ class Measures:
             return figures | _grouped("rest", await self._processes.load(load))
 
     async def across(self) -> Figures:
-        """A publisher at one gateway, its subscriber at another; and what events cost that nobody watches there."""
+        """Publishers at one of three gateways, subscribers at the others; and the cost of events not watched there."""
         figures: Figures = {}
         for how in self._scale.across:
-            async with self._processes.cluster(2, redis=how == "redis") as (here, there):
+            async with self._processes.cluster(3, redis=how == "redis") as (here, *there):
                 await asyncio.sleep(_MEET_SECONDS)
                 for rate in self._scale.paced_rates:
                     seconds = self._scale.paced_seconds

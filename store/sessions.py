@@ -121,6 +121,10 @@ class SessionStore:
         new = {"epoch": record.epoch + 1, "commands": None, "holder": holder} | traced(traceparent)
         return await self._update({**this_life(record), **known}, {"$set": new})
 
+    async def finish_creation(self, session_id: str, creation: str) -> None:
+        """Store that all that belongs to the session's creation by this request is stored."""
+        await self._update({"_id": session_id, "creation": creation}, {"$set": {"creation": None}})
+
     async def mark_time_disordered(self, record: SessionRecord) -> None:
         """Store that timestamps do not rise with seq, before the first event of which this is true."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
