@@ -23,6 +23,20 @@ async def test_a_database_without_a_format_gets_the_present_one(store: Store) ->
     assert await store.format_fault() is None
 
 
+@pytest.mark.parametrize(("embedded", "kept"), [(True, FORMAT), (False, 1)])
+async def test_the_format_of_an_older_database_is_raised_only_where_older_gateways_would_misread_it(
+    database_uri: str, database_name: str, *, embedded: bool, kept: int
+) -> None:
+    async with AsyncMongoClient[dict[str, object]](database_uri) as client:
+        await client[database_name]["turnwire"].insert_one({"_id": "format", "format": 1, "writer": "0.1.0"})
+    store = Store.connect(database_uri, database_name, embedded=embedded)
+    try:
+        await store.prepare()
+        assert await store.stored_format() == kept
+    finally:
+        await store.close()
+
+
 async def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(database_uri: str, database_name: str) -> None:
     async with AsyncMongoClient[dict[str, object]](database_uri) as client:
         database = client[database_name]
