@@ -11,18 +11,14 @@ import pytest
 from tests.support.in_memory import MemoryGateway, events, shrink_pages
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.live.log import log_writer
-from turnwire.gateway.sessions import log_tails
 from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.store.digests import LogTail, tail_key
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of 8 events, and tails from 3 on."""
+    """Pages of 8 events, and tails from 2 on."""
     shrink_pages(monkeypatch, 8)
-    for module in (log_tails, log_writer):
-        monkeypatch.setattr(module, "MIN_TAIL", 3)
 
 
 def named(numbers: Iterable[int]) -> list[str]:
@@ -119,7 +115,7 @@ def replace_tail(tail: LogTail, **fields: Any) -> LogTail:
 
 async def test_nothing_is_handed_over_that_is_short_over_or_in_doubt(here: MemoryGateway) -> None:
     short, over, doubtful = [
-        await here.create(name, *events(*named(range(count)))) for name, count in (("a", 2), ("b", 5), ("c", 5))
+        await here.create(name, *events(*named(range(count)))) for name, count in (("a", 1), ("b", 5), ("c", 5))
     ]
     await here.end(over)
     doubtful.state.log.as_of -= 1
