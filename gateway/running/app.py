@@ -60,6 +60,7 @@ from turnwire.gateway.running.routes import (
 from turnwire.gateway.running.sessions import SessionParts, bus_of
 from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
+from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
 from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
@@ -245,7 +246,14 @@ class Gateway:
         """Close all connections in order, as on SIGTERM."""
         parts = self.parts
         back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
-        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
+        await drain.drain(
+            self.connections,
+            parts.sessions,
+            parts.lazy_fields,
+            LogTails(parts.store, parts.sessions),
+            seconds=self.config.drain_timeout,
+            back=back,
+        )
         await self._stop()
 
     async def _stop(self) -> None:
