@@ -24,6 +24,7 @@ from turnwire.store.event_log import EventLog
 from turnwire.store.leases import Leases
 from turnwire.store.opening.format import FormatStore
 from turnwire.store.opening.server_check import unfit
+from turnwire.store.retention import RetentionStore
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
 from turnwire.store.telling.endpoints import EndpointStore
@@ -96,7 +97,10 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
         self.archive = self.events.archive
-        self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
+        self.retention = RetentionStore(self._db, self._condition)
+        self.sessions = SessionStore(
+            self._db["sessions"], self._condition, lanes=insert_lanes, changing=self.retention.changing
+        )
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)

@@ -59,6 +59,8 @@ class SessionRecord(Struct):
     """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
     created_at: datetime | None = None
     """When it was created, if it had begun before that; None: when it began."""
+    creation: str | None = None
+    """The request that created it, while the events or the end that belong to its creation are not stored yet."""
     traceparent: str | None = None
     """The trace that the last publisher which named one belongs to, as W3C Trace Context writes it."""
     archiving: str | None = None
@@ -141,6 +143,7 @@ def document_of(record: SessionRecord) -> Document:
         **({} if record.holder is None else {"holder": record.holder}),
         **({"importing": True} if record.importing else {}),
         **({} if record.created_at is None else {"createdAt": record.created_at}),
+        **({} if record.creation is None else {"creation": record.creation}),
         **traced(record.traceparent),
     }
 
@@ -166,6 +169,7 @@ def record_of(document: Document) -> SessionRecord:
         life=document.get("life"),
         holder=document.get("holder"),
         created_at=document.get("createdAt"),
+        creation=document.get("creation"),
         traceparent=document.get("traceparent"),
         importing=document.get("importing", False),
         archiving=document.get("archiving"),

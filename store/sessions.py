@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -39,6 +39,7 @@ MAX_UPDATES = 100
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
 _UPDATE = "update sessions"
+_Changing = Callable[[SessionRecord], Awaitable[None]]
 
 __all__ = ["MAX_UPDATES", "SessionQuery", "SessionRecord", "SessionStore", "UnendedSession"]
 
@@ -76,11 +77,13 @@ class SessionStore:
     Writes raise RefusedSession if the database will never accept the change, as when a validator forbids it.
     """
 
-    def __init__(self, sessions: Any, condition: DatabaseCondition | None = None, *, lanes: int = 1) -> None:
-        """`lanes` is the number of concurrent inserts, and of concurrent ends."""
+    def __init__(self, sessions: Any, condition: DatabaseCondition, *, lanes: int, changing: _Changing) -> None:
+        """`lanes` is the number of concurrent inserts, and of concurrent ends. `changing` is awaited before a session
+        ends, or is amended after its end."""
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
-        self._condition = condition or DatabaseCondition()
+        self._condition = condition
+        self._changing = changing
         self.indexes = SessionIndexes()
         self._pages = SessionPages(sessions, self._condition, self.indexes)
         self._inserts = SessionInserts(sessions, self._condition, lanes)
@@ -118,6 +121,10 @@ class SessionStore:
         new = {"epoch": record.epoch + 1, "commands": None, "holder": holder} | traced(traceparent)
         return await self._update({**this_life(record), **known}, {"$set": new})
 
+    async def finish_creation(self, session_id: str, creation: str) -> None:
+        """Store that all that belongs to the session's creation by this request is stored."""
+        await self._update({"_id": session_id, "creation": creation}, {"$set": {"creation": None}})
+
     async def mark_time_disordered(self, record: SessionRecord) -> None:
         """Store that timestamps do not rise with seq, before the first event of which this is true."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
@@ -153,6 +160,7 @@ class SessionStore:
         imported = {} if imported_at is None else {"importing": False, "importedAt": imported_at}
         change = {**end, "durationMs": duration, **kept_figures(record), **imported}
         condition = {**this_life(record), "endedAt": None, **unchanged}
+        await self._changing(record)
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool, deserted: bool = False) -> None:
@@ -168,6 +176,8 @@ class SessionStore:
 
     async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
+        if record.ended_at is not None:
+            await self._changing(record)
         known = {**this_life(record), "amended": record.amended or None}
         change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
         return await self._update(known, {"$set": change})
