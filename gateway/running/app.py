@@ -61,7 +61,8 @@ from turnwire.gateway.running.sessions import SessionParts, bus_of
 from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
-from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
+from turnwire.gateway.sockets.subscriber import SubscriberEndpoint
+from turnwire.gateway.sockets.subscriber_connection import SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.telemetry.recent import Recent
