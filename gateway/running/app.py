@@ -109,7 +109,8 @@ class Gateway:
         self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received, self.parts.turns)
+        received = self.metrics.frame_received
+        self._serving = Serving(config, config.limits, self.connections, clock, received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self.recent = Recent(self.metrics, lambda: store.seems_up)

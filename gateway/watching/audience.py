@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from turnwire.gateway.live.parties import Storing
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
@@ -35,11 +36,24 @@ class Watchers:
     become durable meanwhile wait, and are then offered together. Whatever else there is to tell is told at once, after
     all events before it. A watcher that joins at the head meanwhile leaves what it is offered up to there.
 
-    A large audience whose events come faster than it is served rests after each round for as long as the round took.
-    Acks are fast meanwhile, and more events go together into a frame, which is what a delivery costs.
+    Acks go first: while anybody waits for one, slices get half of the time. A large audience whose events come faster
+    than it is served also rests after each round for as long as the round took. Then more events go together into a
+    frame, and a frame is what a delivery costs.
     """
 
-    __slots__ = ("_batch", "_clock", "_is_due", "_rest", "_rests", "_spent", "_waiting", "_was_left", "watchers")
+    __slots__ = (
+        "_batch",
+        "_clock",
+        "_is_due",
+        "_owed",
+        "_rest",
+        "_rests",
+        "_spent",
+        "_storing",
+        "_waiting",
+        "_was_left",
+        "watchers",
+    )
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
@@ -57,6 +71,9 @@ class Watchers:
         """Whether the loop is about to call `_go_on`."""
         self._spent = 0.0
         """Seconds that it took to offer `_batch`."""
+        self._owed = 0.0
+        """Seconds that others get before the next slice if anybody waits for an ack."""
+        self._storing: Storing | None = None
         self._rests = False
         """Whether a rest is due after `_batch`: its events came while the one before was offered."""
 
@@ -65,8 +82,9 @@ class Watchers:
         self.watchers.pop(watcher, None)
         self._was_left = True
 
-    def advanced(self, events: Sequence[Event]) -> None:
+    def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         self._waiting += events
+        self._storing = storing
         if not self._is_due:
             self._go_on()
         elif len(self._waiting) > MOST_WAITING:
@@ -75,15 +93,28 @@ class Watchers:
     def _go_on(self) -> None:
         """Offer events to a slice of the watchers. If more are to be served, do so after others had their turn."""
         self._is_due = False
+        if self._owed and self._storing is not None and self._storing.size > 0:
+            pause, self._owed = self._owed, 0.0
+            self._go_on_later(pause)
+            return
         began = self._clock()
         self._serve_slice()
-        self._spent += self._clock() - began
+        took = self._clock() - began
+        self._spent += took
+        self._owed = took if self._rest else 0.0
         if self._rest:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._go_on_later()
         elif self._waiting or self._rests:
-            self._is_due, self._rests = True, False
-            asyncio.get_running_loop().call_later(self._spent, self._go_on)
+            self._rests = False
+            self._go_on_later(self._spent)
+
+    def _go_on_later(self, pause: float = 0.0) -> None:
+        self._is_due = True
+        loop = asyncio.get_running_loop()
+        if pause:
+            loop.call_later(pause, self._go_on)
+        else:
+            loop.call_soon(self._go_on)
 
     def _serve_slice(self) -> None:
         if self._was_left:

@@ -9,6 +9,7 @@ from functools import partial
 from tests.support.in_memory import STARTED
 from tests.support.passes import Passes
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import MOST_WAITING, SLICE, Watchers, watchers_of
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
@@ -73,6 +74,7 @@ class Stage:
         self.state = SessionState(SessionRecord("s", "en", STARTED), 0.0)
         self.order: list[Listener] = []
         self.passes = Passes()
+        self.storing = WaitingBytes(0)
         self.state.audience = Watchers(self.passes.clock)
         self.listeners = [self.join() for _ in range(watchers)]
 
@@ -90,7 +92,7 @@ class Stage:
         """Move the head over so many events, as `advancing` does: in one step."""
         first = self.state.record.last_seq + 1
         self.state.record.last_seq += count
-        self.audience.advanced([event(seq) for seq in range(first, first + count)])
+        self.audience.advanced([event(seq) for seq in range(first, first + count)], self.storing)
 
     def heard(self) -> list[list[int | str]]:
         return [listener.heard for listener in self.listeners]
@@ -167,6 +169,28 @@ async def test_a_large_audience_is_served_at_once_if_events_come_one_at_a_time()
         stage.advance()
         await turns(3)
         assert stage.heard() == [[*range(1, seq + 1)]] * MANY
+
+
+async def test_slices_get_half_of_the_time_while_anybody_waits_for_an_ack() -> None:
+    stage = Stage(MANY)
+    stage.storing.size = 1
+    stage.advance()
+    await turns(3)
+    assert len(stage.order) == SLICE
+    await asyncio.sleep(round_seconds(SLICE) * 1.1)
+    assert len(stage.order) == 2 * SLICE
+    stage.storing.size = 0
+    await asyncio.sleep(round_seconds(SLICE) * 1.1)
+    assert stage.heard() == [[1]] * MANY
+
+
+async def test_the_slices_of_an_event_that_comes_alone_follow_each_other() -> None:
+    stage = Stage(MANY)
+    stage.storing.size = 1  # the event itself counts until its append is done
+    stage.advance()
+    stage.storing.size = 0
+    await turns(3)
+    assert stage.heard() == [[1]] * MANY
 
 
 async def test_an_audience_of_one_slice_never_rests() -> None:
