@@ -8,6 +8,7 @@
 # make fuzz   search for bytes that break a decoder, and for requests that break the API; half an hour
 #             make fuzz ARGS='--seconds 60' gives that time to each of the three searches
 # make generators  make clients of the gateway's documents with the generators that people use, and try them
+# make adapters  test the adapters inside the voice frameworks and SDKs that they are for; two minutes
 # make typescript  check and test the TypeScript client: its types, its size, and against a gateway, in Node and a browser
 # make audit  look up known vulnerabilities of everything the image installs
 # make sbom   write the image's bill of materials (CycloneDX) to sbom.cdx.json
@@ -203,33 +204,55 @@ promtool: .promtool/promtool
 	fi
 
 # Tests each adapter against its framework, in an environment with Turnwire installed beside it, as users have it. The
-# first run downloads about 1.5 GB from the package index, kept in .venv-adapters.
+# first run downloads about 500 MB from the package index; 1.5 GB of it stays in .venv-adapters. The calls of the tests take
+# their time and little CPU, so the frameworks run side by side. What measures the pace of audio runs alone after them.
 ADAPTERS := pipecat livekit openai vendors
-IN_pipecat := '.[pipecat]'
-IN_livekit := '.[livekit]'
-IN_openai := . openai openai-agents
-IN_vendors := . deepgram-sdk retell-sdk vapi-server-sdk
+IN_pipecat = $(TURNWIRE)[pipecat]
+IN_livekit = $(TURNWIRE)[livekit]
+IN_openai = $(TURNWIRE) openai openai-agents
+IN_vendors = $(TURNWIRE) deepgram-sdk retell-sdk vapi-server-sdk
+TURNWIRE = $$(echo .venv-adapters/wheel/*.whl)
 TESTS_pipecat := test_pipecat.py test_pipecat_commands.py test_pipecat_gateways.py
 TESTS_livekit := test_livekit.py test_livekit_commands.py test_livekit_gateways.py
 TESTS_openai := test_openai.py
 TESTS_vendors := test_vendors.py
+PACED_ADAPTERS := pipecat livekit
+IN_ADAPTER = LOGURU_LEVEL=CRITICAL TURNWIRE_GATEWAY_PYTHON=$(CURDIR)/$(BIN)/python .venv-adapters/$*/bin/python -m pytest \
+  -c tests/adapters/frameworks/pytest.ini --rootdir . --confcutdir tests/adapters/frameworks \
+  $(addprefix tests/adapters/frameworks/,$(TESTS_$*))
 
-.PHONY: adapters $(addprefix adapters-,$(ADAPTERS))
+.PHONY: adapters adapters-installed $(foreach way,adapters calls pace,$(addprefix $(way)-,$(ADAPTERS)))
 
-adapters: $(addprefix adapters-,$(ADAPTERS))
+adapters: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory -j 2 adapters-installed
+	@$(MAKE) --no-print-directory -j 4 -O $(addprefix calls-,$(ADAPTERS))
+	@$(MAKE) --no-print-directory -j 1 $(addprefix pace-,$(PACED_ADAPTERS))
 
+adapters-installed: $(foreach name,$(ADAPTERS),.venv-adapters/$(name)/installed)
+
+# One framework alone.
 $(addprefix adapters-,$(ADAPTERS)): adapters-%: .venv-adapters/%/installed $(VENV)/installed-dev
-	@.venv-adapters/$*/bin/python -m pip check
-	LOGURU_LEVEL=CRITICAL TURNWIRE_GATEWAY_PYTHON=$(CURDIR)/$(BIN)/python .venv-adapters/$*/bin/python -m pytest \
-	  -c tests/adapters/frameworks/pytest.ini --rootdir . --confcutdir tests/adapters/frameworks \
-	  $(addprefix tests/adapters/frameworks/,$(TESTS_$*))
+	$(IN_ADAPTER)
 
-.venv-adapters/%/installed: pyproject.toml $(VENV)/made
-	@echo 'Installing the framework of the $* adapter, with Turnwire beside it. This takes several minutes.'
+$(addprefix calls-,$(ADAPTERS)): calls-%: .venv-adapters/%/installed $(VENV)/installed-dev
+	$(IN_ADAPTER) -m 'not pacing' $(if $(word 2,$(TESTS_$*)),-n $(words $(TESTS_$*)) --dist loadfile)
+
+$(addprefix pace-,$(ADAPTERS)): pace-%: .venv-adapters/%/installed $(VENV)/installed-dev
+	$(IN_ADAPTER) -m pacing
+
+.venv-adapters/wheel/made: pyproject.toml $(VENV)/installed-dev
+	@rm -rf .venv-adapters/wheel
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w .venv-adapters/wheel .
+	@touch $@
+
+.venv-adapters/%/installed: .venv-adapters/wheel/made
+	@echo 'Installing the framework of the $* adapter, with Turnwire beside it. This takes a minute.'
 	@rm -rf .venv-adapters/$*
-	@$(BIN)/python -m venv .venv-adapters/$*
-	@.venv-adapters/$*/bin/python -m pip install --quiet --disable-pip-version-check \
-	  $(IN_$*) 'pytest>=9.2,<10' 'pytest-asyncio>=1.5,<2' 'pytest-timeout>=2.4,<3'
+	@$(BIN)/python -m venv --without-pip .venv-adapters/$*
+	@$(BIN)/python -m pip --python .venv-adapters/$*/bin/python install --quiet --disable-pip-version-check --no-compile \
+	  $(IN_$*) 'pytest>=9.2,<10' 'pytest-asyncio>=1.5,<2' 'pytest-timeout>=2.4,<3' 'pytest-xdist>=3.8,<4'
+	@$(BIN)/python -m pip --python .venv-adapters/$*/bin/python check
+	@$(IN_ADAPTER) --collect-only -q >/dev/null # compiles what is imported, once for all processes
 	@touch $@
 
 # Makes clients of /openapi.json and reads /asyncapi.json, with the tools that people use, in an environment of their own.

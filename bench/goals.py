@@ -97,6 +97,7 @@ GOALS = [
         "delivery at another gateway over Redis, 200/s: beyond the ack, p99",
         _figure("across_redis_200.beyond_ack_p99_ms"), 50, 20, unit="ms",
     ),
+    Goal("an event with a key: CPU / without", _ratio("access_key.server_us", "access_open.server_us"), 1.03, 1.01),
     Goal("longest stop beside heavy work", _longest_stop, 10, 5, unit="ms"),
     Goal(
         "an event nobody watches elsewhere: CPU with Redis / without",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from statistics import median
 from uuid import uuid4
 
 from msgspec import structs
@@ -59,6 +60,7 @@ class Measures:
             "workers": self.workers,
             "bot": self.bot,
             "stall": self.stall,
+            "access": self.access,
         }
 
     async def close(self) -> None:
@@ -186,10 +188,10 @@ class Measures:
             return figures | _grouped("rest", await self._processes.load(load))
 
     async def across(self) -> Figures:
-        """A publisher at one gateway, its subscriber at another; and what events cost that nobody watches there."""
+        """Publishers at one of three gateways, subscribers at the others; and the cost of events not watched there."""
         figures: Figures = {}
         for how in self._scale.across:
-            async with self._processes.cluster(2, redis=how == "redis") as (here, there):
+            async with self._processes.cluster(3, redis=how == "redis") as (here, *there):
                 await asyncio.sleep(_MEET_SECONDS)
                 for rate in self._scale.paced_rates:
                     seconds = self._scale.paced_seconds
@@ -244,6 +246,31 @@ class Measures:
                 settle=scale.stall_settle,
             )
             return _grouped("stall", await self._processes.load(load))
+
+    async def access(self) -> Figures:
+        """The same events with an API key and without one, by turns, since their costs are close to each other."""
+        loads = {"access_open": self._ingest_open, "access_key": self._ingest_with_key}
+        found: dict[str, list[Figures]] = {group: [] for group in loads}
+        for _ in range(self._scale.access_turns):
+            for group, load in loads.items():
+                found[group].append(await load())
+        figures: Figures = {}
+        for group, turns in found.items():
+            figures |= _grouped(group, {name: median(turn[name] for turn in turns) for name in turns[0]})
+        return figures
+
+    async def _ingest_open(self) -> Figures:
+        async with self._processes.gateway() as (target, _):
+            return await self._ingest_into(target)
+
+    async def _ingest_with_key(self) -> Figures:
+        async with self._processes.guarded_gateway() as target:
+            return await self._ingest_into(target)
+
+    async def _ingest_into(self, target: Target) -> Figures:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        events = self._scale.ingest_events[1]
+        return await self._processes.load(Ingest(target=target, prefix=_prefix(), events=events, per_frame=1))
 
     async def _calls(self, groups: dict[str, int], calls: int, file: Path | None) -> Figures:
         """Measure whole calls. `groups` maps the name of a group to the events in flight of a call."""

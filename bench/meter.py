@@ -24,6 +24,8 @@ class Target(Struct, frozen=True):
     """Process id, where it is a process of this machine."""
     workers: tuple[int, ...] = ()
     """Process ids of those that serve, where that is not `server` alone."""
+    key: str = ""
+    """The API key with which to come, if the server wants one."""
 
     @property
     def address(self) -> tuple[str, int]:

@@ -16,12 +16,14 @@ from uuid import uuid4
 import msgspec
 import psutil
 import pymongo
+from msgspec.structs import replace
 
 from bench.floors import READY
 from bench.load import SECONDS, Load
 from bench.meter import Figures, Target
 from bench.redis_server import NoRedis, redis_server
 from turnwire.gateway.config import Config, environment_name
+from turnwire.protocol.rights import KeyLine, Scope, new_key, secret_digest
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +73,15 @@ class Processes:
             return
         async with self._fresh_gateway(**settings) as fresh:
             yield fresh
+
+    @asynccontextmanager
+    async def guarded_gateway(self) -> AsyncIterator[Target]:
+        """Start a gateway on a fresh database that asks for an API key. Yield it with such a key."""
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
+            file = Path(name, "keys.ndjson")
+            key = _write_key(file)
+            async with self._fresh_gateway(TURNWIRE_API_KEYS_FILE=str(file)) as (target, _):
+                yield replace(target, key=key)
 
     @asynccontextmanager
     async def _fresh_gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
@@ -244,3 +255,12 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
     except TimeoutError:
         process.kill()
         process.wait()
+
+
+def _write_key(file: Path) -> str:
+    """Write a key file with one API key for everything, and return the key."""
+    key = new_key("bench")
+    line = KeyLine("bench", secret_digest(key.rpartition("_")[2]), " ".join(Scope), ["*"])
+    file.write_bytes(msgspec.json.encode(line))
+    file.chmod(0o600)  # the gateway refuses a file that others may read
+    return key

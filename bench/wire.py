@@ -39,13 +39,16 @@ class Socket(asyncio.Protocol):
         self._code = 1006
 
     @classmethod
-    async def connect(cls, address: tuple[str, int], path: str, on_frame: Callable[[bytes], None]) -> Self:
-        """Connect, and wait for the handshake. Raises ConnectionError if it is refused."""
+    async def connect(
+        cls, address: tuple[str, int], path: str, on_frame: Callable[[bytes], None], *, key: str = ""
+    ) -> Self:
+        """Connect, with an API key if one is given, and wait for the handshake. Raises ConnectionError if refused."""
+        authorization = f"Authorization: Bearer {key}\r\n" if key else ""
         socket = cls(on_frame)
         await asyncio.get_running_loop().create_connection(lambda: socket, *address)
         socket.write(
             f"GET {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n{authorization}\r\n".encode()
         )
         await socket._upgraded
         return socket

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
+from msgspec.msgpack import Ext
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
@@ -195,5 +196,8 @@ def _in_words(found: re.Match[str]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What kind of value a decoder has made; what is none of JSON's comes from MessagePack."""
-    return _KINDS_OF.get(type(value), "an extension value")
+    """What kind of value a decoder has made, or a bot has given; what a decoder makes beyond JSON's is an extension."""
+    known = _KINDS_OF.get(type(value))
+    if known is not None:
+        return known
+    return _WANTED["ext"] if isinstance(value, Ext) else f"a value of the type {type(value).__name__}"

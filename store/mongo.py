@@ -21,7 +21,8 @@ from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
-from turnwire.store.leases import Leases
+from turnwire.store.keeping.leases import Leases
+from turnwire.store.keeping.retention import RetentionStore
 from turnwire.store.opening.format import FormatStore
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.revocations import RevocationStore
@@ -96,12 +97,19 @@ class Store:
             max_waiting_bytes=max_waiting_bytes,
         )
         self.archive = self.events.archive
-        self.sessions = SessionStore(self._db["sessions"], self._condition, lanes=insert_lanes)
+        self.retention = RetentionStore(self._db, self._condition)
+        self.sessions = SessionStore(
+            self._db["sessions"],
+            self._condition,
+            lanes=insert_lanes,
+            packs=embedded,
+            changing=self.retention.changing,
+        )
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
         self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
-        self.format = FormatStore(self._db, database)
+        self.format = FormatStore(self._db, database, raises=embedded)
         self.leases = Leases(self._db, self._condition)
 
     @classmethod

@@ -35,8 +35,12 @@ class InvalidEvent(ClientError, ValueError):
 class SpoolError(ClientError):
     """The file of a publisher's unsent events is unusable: locked, of another call, not a spool, or the disk fails.
 
-    If `send` raises this, the event was not queued.
+    If `send` raises this, the event was not queued. `of_disk` tells a disk that is full, read-only or fails.
     """
+
+    def __init__(self, message: str, *, of_disk: bool = False) -> None:
+        super().__init__(message)
+        self.of_disk = of_disk
 
 
 class PublisherClosed(ClientError):
@@ -137,7 +141,7 @@ def final_close(close_code: int, reason: str = "") -> Refused | None:
     if facts is None:
         return None
     code, meaning = facts
-    said = f": {reason}" if reason else ""
+    said = f": {reason}" if reason and reason != meaning else ""
     return refusal(f"{meaning} (close code {close_code}{said})", code, close=close_code)
 
 

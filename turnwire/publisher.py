@@ -74,10 +74,6 @@ class Publisher:
         that keeps unanswered events beyond this process: a start sends its events first. `http` supplies headers, TLS
         and proxies, and stays open. Raises ValueError for a wrong argument.
         """
-        if not session_id:
-            raise ValueError("the session id must not be empty")
-        if metadata is not None and language is None:
-            raise ValueError("metadata is for a new session, which needs a language")
         if drain_timeout < 0:
             raise ValueError(f"drain_timeout must be 0 or more seconds, not {drain_timeout}")
         TokenSource(token)
@@ -98,6 +94,7 @@ class Publisher:
                 codec=self._codec,
                 language=language,
                 metadata=metadata,
+                needed=wait,
             )
         self._delivery = Delivery(self._codec, outbox, on_ack, on_nack)
         self._life = PublisherLife(self._call, self._delivery, self._codec, http)
@@ -133,7 +130,7 @@ class Publisher:
     def start(self) -> None:
         """Start without waiting for the gateway, as entering with `wait=False` does. `aclose` must follow.
 
-        Needs a running event loop. Raises SpoolError if the spool cannot be used, and PublisherClosed the second time.
+        Needs a running event loop. Raises SpoolError for a spool in use or another call's, PublisherClosed if repeated.
         """
         self._life.start()
         self._intake.begin()

@@ -83,8 +83,8 @@ class _Publisher:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> None:
-        path = f"/sessions/{self._session_id}/publish?language=en"
-        self.socket = await Socket.connect(self._load.target.address, path, self._take)
+        path, target = f"/sessions/{self._session_id}/publish?language=en", self._load.target
+        self.socket = await Socket.connect(target.address, path, self._take, key=target.key)
         await self._opened
 
     def pump(self) -> None:

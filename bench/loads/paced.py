@@ -24,8 +24,8 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
     watched: bool = True
     warm_up: float = 0.0
     """Seconds of the same load that are not measured."""
-    watched_at: Target | None = None
-    """Another gateway, where the subscribers are."""
+    watched_at: list[Target] = []
+    """Other gateways, among which the subscribers are divided. Without any, they are at `target`."""
 
     async def run(self) -> Figures:
         """Return the latencies from sending to the ack, and from the ack to the subscriber if there is one."""
@@ -71,6 +71,7 @@ class _Session:
 
     def __init__(self, load: Paced, number: int) -> None:
         self._load = load
+        self._watched_at = load.watched_at[number % len(load.watched_at)] if load.watched_at else load.target
         self._session_id = f"{load.prefix}-{number}"
         total = load.rate * (load.seconds + load.warm_up)
         call = long_call(self._session_id, round(total / min(load.sessions, total)) + 50)
@@ -88,8 +89,7 @@ class _Session:
         await self._until_ready(1)
         if not self._load.watched:
             return
-        watched_at = (self._load.watched_at or self._load.target).address
-        self._subscriber = await Socket.connect(watched_at, "/subscribe", self._take_push)
+        self._subscriber = await Socket.connect(self._watched_at.address, "/subscribe", self._take_push)
         command = {"type": "subscribe", "ref": "a", "sessionId": self._session_id}
         self._subscriber.write(client_frame(msgspec.json.encode(command)))
         await self._until_ready(2)

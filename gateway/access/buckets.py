@@ -43,9 +43,10 @@ class Bucket:
 
         For events, which are delayed but never dropped.
         """
-        self._fill(now)
-        self._level -= count
-        return -self._level / self.rate.per_second if self._level < 0 else 0.0
+        if now != self._at:  # frames that arrive together are taken at the same time
+            self._fill(now)
+        level = self._level = self._level - count
+        return -level / self.rate.per_second if level < 0 else 0.0
 
     def wait(self, now: float, count: int = 1) -> float:
         """Return the seconds until `count` tokens can be taken."""

@@ -65,8 +65,8 @@ class AccessSettings(Settings):
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas; "
-        "unix for a UNIX socket.",
+        description="Addresses or networks of proxies whose X-Forwarded-For, -Proto and -Prefix are trusted, "
+        "separated by commas; unix for a UNIX socket.",
     )
     hsts: int = Field(
         0, ge=0, le=63_072_000, description="Seconds for Strict-Transport-Security; 0 leaves the header out."

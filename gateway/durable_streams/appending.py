@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import uuid_utils
@@ -12,7 +13,7 @@ from turnwire.gateway.durable_streams.asked import Writing, check_type
 from turnwire.gateway.durable_streams.item_ids import ItemId
 from turnwire.gateway.durable_streams.items import read_items
 from turnwire.gateway.durable_streams.offsets import offset_of
-from turnwire.gateway.durable_streams.producers import Producers, Writers
+from turnwire.gateway.durable_streams.producers import AlreadyStored, Producers, Writers
 from turnwire.gateway.durable_streams.refusals import (
     CLOSED,
     NEXT_OFFSET,
@@ -25,7 +26,8 @@ from turnwire.gateway.durable_streams.refusals import (
 from turnwire.gateway.durable_streams.storing import Storing
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.errors import InvalidMessage, SessionHasEnded
-from turnwire.protocol.messages import Event, EventIn, Limits
+from turnwire.protocol.messages import EventIn, Limits
+from turnwire.store.session_record import SessionRecord
 
 
 class Appending:
@@ -52,29 +54,46 @@ class Appending:
         self, request: web.Request, session_id: str, principal: Principal, body: bytes, writing: Writing
     ) -> web.Response:
         view = await self._requests.view(session_id)
-        writers = await self._producers.of(view) if writing.is_ordered else Writers()
+        writers = await self._writers(view) if writing.is_ordered else Writers()
         repeated = _judge(view, writers, writing) == "repeated"
         if not repeated and not view.takes_events and body:
             raise StreamClosed(session_id, view.session.last_seq)
         last_seq = view.session.last_seq
         if body and not repeated:
             check_type(request)
-            if writing.stream_seq is not None:
-                writers.check_order(writing.stream_seq)
-            last_seq = await self._store(session_id, body, writing, writers)
+            _check_order(writers, writing)
+            try:
+                last_seq = await self._store(session_id, body, writing, writers)
+            except AlreadyStored:
+                return await self._write(request, session_id, principal, body, writing)
         if writing.closes:
             await self._storing.end(session_id, principal)
         return _answer(writing, writers, last_seq, is_new=bool(body) and not repeated, takes_events=view.takes_events)
 
+    async def _writers(self, view: View) -> Writers:
+        return await self._producers.of(view.session.session_id, view.life, view.session.last_seq)
+
     async def _store(self, session_id: str, body: bytes, writing: Writing, writers: Writers) -> int:
         """Return the seq of the last item."""
         events = self._events(body, writing)
+        condition = partial(self._check, writing) if writing.is_ordered else None
         try:
-            stored = await self._storing.append(session_id, events, len(body))
+            stored = await self._storing.append(session_id, events, len(body), condition)
         except SessionHasEnded:
             raise StreamClosed(session_id, (await self._requests.view(session_id)).session.last_seq) from None
-        _learn(writers, stored)
+        for event in stored:  # if others came between, these are read from the log
+            writers.learn(event.seq, event.event_id)
         return stored[-1].seq
+
+    async def _check(self, writing: Writing, record: SessionRecord) -> None:
+        """Judge the request again by all that its items are to stand behind: another gateway may have been first.
+
+        Raises AlreadyStored too.
+        """
+        writers = await self._producers.of(record.session_id, record.life, record.last_seq)
+        if writing.batch is not None and writers.judge(writing.batch) == "repeated":
+            raise AlreadyStored
+        _check_order(writers, writing)
 
     def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
         def new_id(index: int, count: int) -> str:
@@ -105,11 +124,9 @@ def _judge(view: View, writers: Writers, writing: Writing) -> Literal["new", "re
         raise StreamClosed(view.session.session_id, view.session.last_seq) from None
 
 
-def _learn(writers: Writers, stored: list[Event]) -> None:
-    """Learn of the stored events at once, if no others came between; else they are read from the log."""
-    for event in stored:
-        if event.seq == writers.through + 1:
-            writers.learn(event.seq, event.event_id)
+def _check_order(writers: Writers, writing: Writing) -> None:
+    if writing.stream_seq is not None:
+        writers.check_order(writing.stream_seq)
 
 
 def _answer(writing: Writing, writers: Writers, last_seq: int, *, is_new: bool, takes_events: bool) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -10,6 +11,7 @@ from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import check_creatable, closes, is_json
 from turnwire.gateway.durable_streams.item_ids import ItemId
 from turnwire.gateway.durable_streams.items import read_items
+from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.refusals import CLOSED, NEXT_OFFSET, TRUE, conflict
 from turnwire.gateway.durable_streams.storing import Storing
@@ -20,6 +22,7 @@ from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import EventIn, Limits
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.rules import check_new_session_id
+from turnwire.store.sessions import SessionStore
 
 _NO_LANGUAGE: Final = "und"
 
@@ -27,14 +30,26 @@ _NO_LANGUAGE: Final = "und"
 class StreamCreating:
     """Answers PUT."""
 
-    def __init__(self, limits: Limits, requests: Requests, creating: Creating, storing: Storing) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        requests: Requests,
+        sessions: SessionStore,
+        *,
+        creating: Creating,
+        storing: Storing,
+        locations: Locations,
+    ) -> None:
         self._limits = limits
         self._requests = requests
+        self._sessions = sessions
         self._creating = creating
         self._storing = storing
+        self._locations = locations
 
     async def create(self, request: web.Request, session_id: str, principal: Principal, body: bytes) -> web.Response:
-        """Answer a creation. Raises InvalidMessage (400, 409), an HTTPException (415), and what `Creating.create` and
+        """Answer a creation. One that was cut off before all of it was stored is completed when it is repeated, through
+        whichever gateway. Raises InvalidMessage (400, 409), an HTTPException (415), and what `Creating.create` and
         `Requests.append` do."""
         check_new_session_id(session_id, self._limits)
         check_creatable(request)
@@ -42,15 +57,26 @@ class StreamCreating:
         if hdrs.CONTENT_TYPE in request.headers and not is_json(request):
             raise await self._wrong_type(session_id)
         events = self._first_events(body)
-        session, created = await self._creating.create(principal, session_id, language or _NO_LANGUAGE, {})
-        if not created:
+        new = language or _NO_LANGUAGE
+        more = _creation(body, new, closes=closes(request)) if events or closes(request) else None
+        session, created = await self._creating.create(principal, session_id, new, {}, creation=more)
+        if not (created or await self._was_cut_off(session_id, more)):
             return await self._existing(request, session_id, language)
         last_seq = session.last_seq
         if events:
             last_seq = (await self._storing.append(session_id, events, len(body)))[-1].seq
         if closes(request):
             await self._storing.end(session_id, principal)
-        return _answer(201, last_seq, closed=closes(request), location=str(request.url.with_query(None)))
+        if more is not None:
+            await self._sessions.finish_creation(session_id, more)
+        return _answer(201, last_seq, closed=closes(request), location=self._locations.of(request))
+
+    async def _was_cut_off(self, session_id: str, creation: str | None) -> bool:
+        """Return whether the session was created by the same request, of which more was to be stored."""
+        if creation is None:
+            return False
+        stored = await self._sessions.load(session_id)
+        return stored is not None and stored.creation == creation
 
     def _first_events(self, body: bytes) -> list[EventIn]:
         def new_id(index: int, count: int) -> str:
@@ -72,6 +98,11 @@ class StreamCreating:
         if language not in (None, view.session.language):
             raise conflict(f"the stream exists, with the language {view.session.language!r}")
         return _answer(200, view.session.last_seq, closed=closed)
+
+
+def _creation(body: bytes, language: str, *, closes: bool) -> str:
+    """Return what stands for all requests that create the same."""
+    return blake2b(b"\0".join([language.encode(), b"closes" if closes else b"", body]), digest_size=16).hexdigest()
 
 
 def _language(request: web.Request) -> str | None:

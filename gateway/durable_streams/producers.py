@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
-from turnwire.gateway.sessions.requests import View
-from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
 from turnwire.store.event_log import READ_WINDOW, EventLog
+from turnwire.store.waiting import storage_deadline
 
 _MOST_STREAMS: Final = 1000
 """Streams whose producers are kept in memory. Those of others are read from the log again."""
@@ -37,19 +37,27 @@ class Writers(Struct):
     producers: dict[str, _Progress] = {}
     stream_seq: str | None = None
     """The highest `Stream-Seq`."""
+    is_whole: bool = True
+    """Whether all items of its request are in the log."""
     as_of: int = 0
     """The storage's troubles before the log was read."""
 
     def learn(self, seq: int, event_id: str) -> None:
-        """Learn of the event at position `seq`, the one after `through`."""
+        """Learn of the event at position `seq`, unless it is known or one before it is not."""
+        if seq != self.through + 1:
+            return
         self.through = seq
         item = ItemId.read(event_id)
         if item is None:
             return
+        is_last = item.index + 1 == item.count
         if item.batch is not None:
-            self._learn_batch(item.batch, is_last=item.index + 1 == item.count)
-        if item.stream_seq is not None and (self.stream_seq is None or is_behind(item.stream_seq, self.stream_seq)):
-            self.stream_seq = item.stream_seq
+            self._learn_batch(item.batch, is_last=is_last)
+        if item.stream_seq is not None and not self._is_before(item.stream_seq):
+            self.stream_seq, self.is_whole = item.stream_seq, is_last
+
+    def _is_before(self, stream_seq: str) -> bool:
+        return self.stream_seq is not None and is_behind(self.stream_seq, stream_seq)
 
     def _learn_batch(self, batch: Batch, *, is_last: bool) -> None:
         known = self.producers.get(batch.producer)
@@ -57,7 +65,8 @@ class Writers(Struct):
             self.producers[batch.producer] = _Progress(batch.epoch, batch.seq, is_last)
 
     def judge(self, batch: Batch) -> Literal["new", "repeated"]:
-        """Return whether a request is to be stored, or has been. One that was stored in part is new.
+        """Return whether a request is to be stored, or has been. One that was stored in part is new, and comes before
+        the next one.
 
         Raises StaleEpoch, SequenceGap, and InvalidMessage for an epoch that does not begin with 0.
         """
@@ -67,16 +76,19 @@ class Writers(Struct):
         if known is None or batch.epoch > known.epoch:
             if batch.seq != 0 and known is not None:
                 raise InvalidMessage(f"epoch {batch.epoch} of a producer begins with seq 0, not {batch.seq}")
-            expected, is_whole = 0, True
+            expected = 0
         else:
-            expected, is_whole = known.seq + 1, known.is_whole
+            expected = known.seq + known.is_whole
         if batch.seq > expected:
             raise SequenceGap(batch.producer, expected, batch.seq)
-        return "new" if batch.seq == expected or (batch.seq == expected - 1 and not is_whole) else "repeated"
+        return "new" if batch.seq == expected else "repeated"
 
     def check_order(self, stream_seq: str) -> None:
-        """Raise SequenceRegression unless this `Stream-Seq` is behind all others."""
-        if self.stream_seq is not None and not is_behind(stream_seq, self.stream_seq):
+        """Raise SequenceRegression unless this `Stream-Seq` is behind all others, or the last one, of which only a part
+        was stored."""
+        if self.stream_seq is None or is_behind(stream_seq, self.stream_seq):
+            return
+        if self.is_whole or stream_seq != self.stream_seq:
             raise SequenceRegression(self.stream_seq, stream_seq)
 
     def newest(self, batch: Batch) -> int:
@@ -89,31 +101,47 @@ def is_behind(stream_seq: str, other: str) -> bool:
     return stream_seq.encode() > other.encode()
 
 
+class AlreadyStored(TurnwireError):
+    """The request has been stored, by now."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.EVENT_CONFLICT, "the request is stored already")
+
+
 class Producers:
     """The writers of the streams that were written to last. Belongs to the event loop in which it is made."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, *, patience: float) -> None:
+        """A request waits at most `patience` seconds for its turn."""
         self._log = log
+        self._patience = patience
         self._known: OrderedDict[tuple[str, int | None], Writers] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def one_by_one(self, session_id: str) -> AsyncIterator[None]:
-        """Let no other request be judged before what this one stores is in the log."""
-        lock = self._locks.setdefault(session_id, asyncio.Lock())
-        async with lock:
-            yield
+        """Let no other request be judged here before what this one stores is in the log.
 
-    async def of(self, view: View) -> Writers:
-        """Return the writers of a session as it is now. Raises StorageUnavailable."""
-        key = (view.session.session_id, view.life)
+        Requests come in turn, in the order in which they came. Raises StorageUnavailable when the turn does not come.
+        """
+        lock = self._locks.setdefault(session_id, asyncio.Lock())
+        async with storage_deadline(self._patience):
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def of(self, session_id: str, life: int | None, last_seq: int) -> Writers:
+        """Return the writers of a session whose log ends there. Raises StorageUnavailable."""
+        key = (session_id, life)
         writers = self._known.get(key)
         troubles = self._log.troubles
-        if writers is None or writers.as_of != troubles or writers.through > view.session.last_seq:
+        if writers is None or writers.as_of != troubles or writers.through > last_seq:
             writers = Writers(as_of=troubles)  # the log may have lost its end
-        while writers.through < view.session.last_seq:
-            last = min(writers.through + READ_WINDOW, view.session.last_seq)
-            for seq, event_id, _ in await self._log.read_ids(view.session.session_id, writers.through + 1, last):
+        while writers.through < last_seq:
+            last = min(writers.through + READ_WINDOW, last_seq)
+            for seq, event_id, _ in await self._log.read_ids(session_id, writers.through + 1, last):
                 writers.learn(seq, event_id)
         self._known[key] = writers
         self._known.move_to_end(key)

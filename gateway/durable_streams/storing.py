@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.principals import Principal
+from turnwire.gateway.live.items import Condition
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.messages import Event, EventIn, Limits
 
@@ -18,16 +19,18 @@ class Storing:
         self._requests = requests
         self._enders = enders
 
-    async def append(self, session_id: str, events: Sequence[EventIn], size: int) -> list[Event]:
+    async def append(
+        self, session_id: str, events: Sequence[EventIn], size: int, condition: Condition | None = None
+    ) -> list[Event]:
         """Store the events, which came as `size` bytes. Return them as stored.
 
-        More than an append may hold are stored as several, so that an error may come after some of them.
-        Raises what `Requests.append` does.
+        More than an append may hold are stored as several, so that an error may come after some of them. The condition
+        is asked about each. Raises what `Requests.append` does.
         """
         stored: list[Event] = []
         for start in range(0, len(events), self._most):
             part = events[start : start + self._most]
-            answers = await self._requests.append(session_id, part, size * len(part) // len(events))
+            answers = await self._requests.append(session_id, part, size * len(part) // len(events), condition)
             stored += [answer.event for answer in answers]
         return stored
 

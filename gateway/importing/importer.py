@@ -20,11 +20,19 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
-from turnwire.protocol.errors import MalformedEvent, NoSuchSession, Overloaded, StorageUnavailable, TurnwireError
+from turnwire.protocol.errors import (
+    InvalidMessage,
+    MalformedEvent,
+    NoSuchSession,
+    Overloaded,
+    StorageUnavailable,
+    TurnwireError,
+)
 from turnwire.protocol.messages import EventIn, FinalStatus, Session, Shape
 from turnwire.protocol.past_calls.lines import ImportOutcome, ImportResult
 from turnwire.protocol.past_calls.times import NO_FUTURE
 from turnwire.protocol.rules import has_ended
+from turnwire.store.archive.manifest import ArchiveDamaged
 from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.session_record import SessionRecord, new_life
 from turnwire.store.waiting import pause_after
@@ -43,6 +51,8 @@ class _Batch(Struct):
 
 class _Named(Shape):
     session_id: str | None = None
+    unreadable: str | None = None
+    """In a line of a backup: why the gateway could not read the session."""
 
 
 class _Progress(Struct):
@@ -82,16 +92,20 @@ class Importer:
         progress = _Progress(line.number)
         if isinstance(line, BadLine):
             return progress.outcome("refused", line.error)
+        named = _Named()
         with suppress(msgspec.DecodeError):
-            progress.session_id = msgspec.json.decode(line.head, type=_Named).session_id
+            named = msgspec.json.decode(line.head, type=_Named)
+        progress.session_id = named.session_id
         try:
+            if restore and named.unreadable is not None:
+                raise InvalidMessage(f"it was not readable when the backup was made: {named.unreadable}")
             now = NO_FUTURE if restore else utc_now()
             call = read_call(line.head, self._context.limits, now, keep_open=keep_open or restore, restored=restore)
             async with self._turns.setdefault(call.session_id, asyncio.Lock()):
                 batches = await self._batches(line, call, progress)
                 result = await (self._verify(call, batches) if verify else self._store(call, batches))
-        except Differs as difference:
-            return progress.outcome("different", difference)
+        except (Differs, ArchiveDamaged) as difference:
+            return progress.outcome("different", Differs(str(difference)))
         except NoSuchSession as error:
             return progress.outcome("missing" if verify else "failed", error)
         except TurnwireError as error:
@@ -228,8 +242,8 @@ class Importer:
         while True:
             try:
                 return await work()
-            except (StorageUnavailable, Overloaded):
-                if self._context.clock() >= end:
+            except (StorageUnavailable, Overloaded) as error:
+                if isinstance(error, ArchiveDamaged) or self._context.clock() >= end:
                     raise
             await asyncio.sleep(pause_after(attempt))
             attempt += 1

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator, Callable
 from turnwire.gateway.keeping.session_line import event_text, session_fields
 from turnwire.gateway.sessions.pages import Pages, Place
 from turnwire.gateway.sessions.requests import Requests, View
-from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
+from turnwire.gateway.sessions.windows import FIRST_WINDOW, MAX_WINDOW, next_window
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import NoSuchSession
+from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, Session
+from turnwire.store.archive.manifest import ArchiveDamaged
 from turnwire.store.mongo import Store
 from turnwire.store.session_record import SessionRecord
 from turnwire.store.sessions import SessionQuery
@@ -56,6 +58,9 @@ class BackupLines:
             view = await self._requests.view(place[1])
         except NoSuchSession:
             return
+        if view.session.archived is True and (damage := await self._damage(view)) is not None:
+            yield self._unreadable(view.session, place, damage)
+            return
         seq, last = 0, view.session.last_seq
         piece = self._head(view.session, place, marks)
         window = FIRST_WINDOW
@@ -70,6 +75,20 @@ class BackupLines:
                 piece = b""
         yield piece + b"]}\n"
 
+    async def _damage(self, view: View) -> ArchiveDamaged | None:
+        """Read all events of an archived session. One that is damaged must not keep all others out of the backup."""
+        try:
+            for first in range(1, view.session.last_seq + 1, MAX_WINDOW):
+                await self._read(view, first, min(first + MAX_WINDOW - 1, view.session.last_seq))
+        except ArchiveDamaged as damage:
+            return damage
+        return None
+
+    def _unreadable(self, session: Session, place: Place, damage: ArchiveDamaged) -> bytes:
+        """The line of a session that cannot be restored from this backup."""
+        at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": 0})
+        return b'{"at":%b,"unreadable":%b,%b}\n' % (at, _text(str(damage)), session_fields(session))
+
     def _head(self, session: Session, place: Place, marks: bytes) -> bytes:
         """The line up to its first event. It begins with the place, at which a backup can go on behind this line."""
         at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": session.last_seq})
@@ -77,6 +96,10 @@ class BackupLines:
 
     async def _read(self, view: View, first: int, last: int) -> list[Event]:
         return await self._log.read(view.session.session_id, first, last, view.life)
+
+
+def _text(text: str) -> bytes:
+    return one_line(JSON.encode_value(text))
 
 
 def _marks(record: SessionRecord) -> bytes:

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid4
+
+from msgspec.structs import replace
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.keeping.archiving import Archiving
 from turnwire.gateway.keeping.retention_rules import RetentionRules
+from turnwire.gateway.keeping.shared_work import SharedWork
 from turnwire.gateway.sessions.erasing import Erasing
-from turnwire.gateway.sessions.pages import Place
 from turnwire.protocol.errors import LogHole, PublisherConnected, TurnwireError
 from turnwire.store.archive.objects import ArchiveUnavailable
+from turnwire.store.keeping.retention import Note, RetentionMark
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _PAGE: Final = 50
 _PAUSE: Final = 0.02
-"""Seconds between two sessions: acks come first."""
-_SHORTEST_LEASE: Final = 60.0
-_MILLISECOND: Final = timedelta(milliseconds=1)
+"""Seconds between two sessions that leave: acks come first."""
 _PAGE_PAUSE: Final = 0.02
-"""Seconds between two pages: many sessions may stay, as archived ones do."""
+"""Seconds between two pages: sessions may stay, as archived ones do."""
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_OVERLAP: Final = timedelta(minutes=10)
+"""Clocks of gateways differ, and a change of a session takes a while from its note to its write."""
+_WALK_AFTER: Final = timedelta(days=30)
+"""After this time a look walks through all sessions: somebody may have changed some in the database itself."""
 _log = logging.getLogger("turnwire.keeping")
 
 
 class Retention:
     """Looks now and again for sessions whose time is over. One of all gateways does it, by a lease in the store.
 
-    Sessions are found by the index of their starts, in windows, and erased by computed keys, as one that somebody asks
-    to erase. With an archive they are archived instead, and stay in lists. Owned by the task that calls `run`.
+    A look costs what it finds, not what is kept: it reads, by the index of their starts, the sessions whose start has
+    passed one of the times of the rules since the last look, and those that are noted. Noted are those that are not
+    over yet then, and those that end or are amended later. Only the first look by a set of rules walks through all.
+
+    Sessions are erased by computed keys, as one that somebody asks to erase. With an archive they are archived instead,
+    and stay in lists. Owned by the task that calls `run`.
     """
 
     def __init__(
@@ -45,15 +54,16 @@ class Retention:
         erased: Callable[[str], None],
         *,
         interval: float,
-        shared: bool,
+        shared: SharedWork | None,
         now: Callable[[], datetime] = utc_now,
         archive: Archiving | None = None,
         failed: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        """`erased` is told the id of each session that has been erased or archived. `shared`: other gateways use the
-        database. `failed` is told why a session could not be archived.
+        """`erased` is told the id of each session that has been erased or archived. `shared`: which of several gateways
+        looks; None without others. `failed` is told why a session could not be archived.
         """
         self._store = store
+        self._marks = store.retention
         self._erasing = erasing
         self._rules = rules
         self._erased = erased
@@ -62,53 +72,113 @@ class Retention:
         self._now = now
         self._archive = archive
         self._failed = failed
-        self._holder = uuid4().hex
+        self._marks.watch(rules.times[0] - _OVERLAP, now)
 
     async def run(self, prepared: asyncio.Event) -> None:
         """As long as the gateway lives."""
         await prepared.wait()
         while True:
+            pause = self._interval
             try:
-                count = await self.look()
-                if count:
-                    done = "erased" if self._archive is None else "archived"
-                    _log.info("%d sessions were %s, as their time was over", count, done)
+                if self._shared is None:
+                    await self._look_and_tell()
+                else:
+                    pause = await self._shared.attend(self._look_and_tell)
             except TurnwireError as error:
                 _log.warning("retention goes on in %.0f s: %s", self._interval, error)
             except Exception:
                 _log.exception("unexpected error in retention")
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(pause)
+
+    async def _look_and_tell(self) -> None:
+        count = await self.look()
+        if count:
+            done = "erased" if self._archive is None else "archived"
+            _log.info("%d sessions were %s, as their time was over", count, done)
 
     async def look(self) -> int:
         """Let go what is due, and return how many sessions that were. Raises StorageUnavailable.
 
-        Ends early, with what is left as it was, if the archive is away.
+        Ends early, with what is left as it was, if the archive is away: the next look begins there.
         """
+        now = self._now()
+        mark = await self._marks.mark()
+        if mark is None or mark.rules != self._rules.digest or now - mark.walked_at >= _WALK_AFTER:
+            mark, queries = RetentionMark(self._rules.digest, now, now), self._all(now)
+        else:
+            mark, queries = replace(mark, settled=now), self._since(mark.settled, now)
+        count = await self._take_notes(await self._marks.notes(), now)
+        for query in queries:
+            count += await self._take_pages(query, now)
+        await self._marks.keep(mark)
+        return count
+
+    # --- which sessions ----------------------------------------------------------------------------------------------
+
+    def _all(self, now: datetime) -> list[SessionQuery]:
+        """Return a query for all sessions that may be due."""
+        before = now - self._rules.times[0] + _MILLISECOND
+        return [SessionQuery(limit=_PAGE, status=("completed", "failed"), started_before=before)]
+
+    def _since(self, last: datetime, now: datetime) -> list[SessionQuery]:
+        """Return queries for the sessions that may have become due since the last look."""
+        bands = [(last - each - _MILLISECOND, now - each + _MILLISECOND) for each in self._rules.times]
+        return [SessionQuery(limit=_PAGE, started_after=after, started_before=before) for after, before in bands]
+
+    async def _take_pages(self, query: SessionQuery, now: datetime) -> int:
+        """Let go what is due of the sessions of a query, and note what no later look would find."""
         count = 0
-        before: Place | None = None
-        newest = self._now() - self._rules.shortest + _MILLISECOND
-        while await self._has_lease():
-            page = await self._store.sessions.stored_page(
-                SessionQuery(limit=_PAGE, status=("completed", "failed"), started_before=newest, before=before)
-            )
+        while page := await self._store.sessions.stored_page(query):
             for stored in page:
                 record = stored.record()
-                if self._is_due(record):
-                    count += await self._let_go(record)
-                    await asyncio.sleep(_PAUSE)
-                else:
-                    await asyncio.sleep(0)  # to decode large metadata takes milliseconds
+                if await self._examine(record, now):
+                    count += 1
+                elif self._is_overlooked(record, now):
+                    await self._marks.note(record.session_id, now)
             if len(page) < _PAGE:
                 break
             await asyncio.sleep(_PAGE_PAUSE)
-            before = page[-1].started_at, page[-1].session_id
+            query = replace(query, before=(page[-1].started_at, page[-1].session_id))
         return count
 
-    def _is_due(self, record: SessionRecord) -> bool:
+    async def _take_notes(self, notes: Sequence[Note], now: datetime) -> int:
+        """Let go what is due of the noted sessions, and drop the notes that are not needed any more.
+
+        A note that is hardly older than the look stays: the change that it was made for may not be stored yet.
+        """
+        count = 0
+        for start in range(0, len(notes), _PAGE):
+            unneeded = {note.session_id for note in notes[start : start + _PAGE]}
+            for stored in await self._store.sessions.load_stored(sorted(unneeded)):
+                record = stored.record()
+                if await self._examine(record, now):
+                    count += 1
+                elif self._is_overlooked(record, now):
+                    unneeded.discard(record.session_id)
+            await self._marks.drop(sorted(unneeded), now - _OVERLAP)
+        return count
+
+    # --- letting go --------------------------------------------------------------------------------------------------
+
+    async def _examine(self, record: SessionRecord, now: datetime) -> bool:
+        """Let the session go if it is due. Return whether it has left."""
+        if not self._is_due(record, now):
+            await asyncio.sleep(0)  # to decode large metadata takes milliseconds
+            return False
+        gone = await self._let_go(record)
+        await asyncio.sleep(_PAUSE)
+        return gone
+
+    def _is_overlooked(self, record: SessionRecord, now: datetime) -> bool:
+        """Return whether the session is still to leave, though no later look will read it for its start."""
+        return not self._is_archived(record) and self._rules.is_late(record, now)
+
+    def _is_due(self, record: SessionRecord, now: datetime) -> bool:
         """Return whether the session is to leave. What is archived stays, unless it is still in the database too."""
-        mark = record.archive
-        archived = mark is not None and (mark.cleared or self._archive is None)
-        return not archived and self._rules.is_due(record, self._now())
+        return not self._is_archived(record) and self._rules.is_due(record, now)
+
+    def _is_archived(self, record: SessionRecord) -> bool:
+        return record.archive is not None and (record.archive.cleared or self._archive is None)
 
     async def _let_go(self, record: SessionRecord) -> bool:
         """Return whether the session has left."""
@@ -133,16 +203,10 @@ class Retention:
         gone = False
         with suppress(PublisherConnected):  # it has just ended, and is to be kept for hardly any time
             gone = await self._erasing.erase(
-                record.session_id, force=False, only_if=lambda now: now.life == record.life and self._is_due(now)
+                record.session_id,
+                force=False,
+                only_if=lambda now: now.life == record.life and self._is_due(now, self._now()),
             )
         if gone:
             self._erased(record.session_id)
         return gone
-
-    async def _has_lease(self) -> bool:
-        """Return whether this gateway is the one that erases, for now."""
-        if not self._shared:
-            return True
-        seconds = max(_SHORTEST_LEASE, self._interval / 2)
-        now = self._now()
-        return await self._store.leases.take("retention", self._holder, now, now + timedelta(seconds=seconds))

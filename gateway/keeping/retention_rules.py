@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,8 +43,11 @@ class RetentionRules:
     def __init__(self, days: float, rules: list[_Rule]) -> None:
         self._days = days
         self._rules = rules
-        self.shortest = timedelta(days=min([days, *(rule.days for rule in rules if rule.days is not None)]))
-        """Every session is kept at least so long."""
+        found = {days, *(rule.days for rule in rules if rule.days is not None)}
+        self.times = [timedelta(days=each) for each in sorted(found)]
+        """How long sessions are kept, the shortest time first, apart from those that are kept for ever."""
+        self.digest = hashlib.sha256(msgspec.json.encode([days, rules])).hexdigest()
+        """Tells these rules from others."""
 
     @classmethod
     def read(cls, days: float, path: Path | None) -> RetentionRules:
@@ -64,6 +68,10 @@ class RetentionRules:
     def is_due(self, record: SessionRecord, now: datetime) -> bool:
         """Return whether the session has ended so long ago that it is to be erased."""
         return record.ended_at is not None and now - record.ended_at >= self._kept_for(record)
+
+    def is_late(self, record: SessionRecord, now: datetime) -> bool:
+        """Return whether the session has ended, and would be due by now if it had ended when it began."""
+        return record.ended_at is not None and now - record.started_at >= self._kept_for(record)
 
     def _kept_for(self, record: SessionRecord) -> timedelta:
         for rule in self._rules:

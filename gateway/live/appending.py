@@ -21,19 +21,27 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     """Write the events of these appends to the log and answer their senders.
 
     Appends of a fenced publisher, which is closed, and of a REST client that no longer waits are dropped.
+
+    An append with a condition comes alone. Its events are stored directly behind the log that the condition was asked
+    about: what the condition allows holds across gateways, because a position can be taken once.
     """
+    condition = appends[0].condition
     if is_stale(context, state):
         await refresh(context, state)
     elif context.shared_database and any(each.publisher is None for each in appends):
         await verify(context, state)  # a publisher has been told which session it has; REST means the one there is now
     while appends := [each for each in appends if _is_wanted(state, each)]:
+        if condition is not None:
+            await condition(state.record)
         ledger = await log_writer.load_ledger(context.store, state)
         round_ = await _decide(context, state, ledger, appends)
         if round_ is None:
             continue
         weight = sum(each.weight for each in appends)
         try:
-            durable = await log_writer.commit(context.store, state, ledger, weight, context.clock)
+            durable = await log_writer.commit(
+                context.store, state, ledger, weight, context.clock, behind_head=condition is not None
+            )
         except LogRolledBack:
             await roll_back(context, state)
             continue
@@ -46,6 +54,8 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
             adopt_end(context, state, durable.record)
             if durable.record.epoch > state.record.epoch:
                 fence(context, state, durable.record.epoch)
+                continue
+            if condition is not None and durable.foreign:
                 continue
             answer(events)
         _tell(context, state, round_, appends[0])

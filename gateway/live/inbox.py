@@ -63,7 +63,10 @@ class Inbox:
             raise Overloaded("too many requests wait for this session; try again")
 
     def take(self) -> Item | list[AppendItem]:
-        """Remove and return the next item, or all appends before the next other item, within the bounds of a round."""
+        """Remove and return the next item, or all appends before the next other item, within the bounds of a round.
+
+        An append with a condition is a round of its own: it depends on what the one before it stores.
+        """
         item = self._items.popleft()
         if isinstance(item, SignalItem):
             del self._signals[item.key]
@@ -74,7 +77,7 @@ class Inbox:
         while self._items and isinstance(following := self._items[0], AppendItem):
             events += len(following.events)
             weight += following.weight
-            if events > MAX_ROUND_EVENTS or weight > MAX_ROUND_BYTES:
+            if events > MAX_ROUND_EVENTS or weight > MAX_ROUND_BYTES or item.condition or following.condition:
                 break
             self._items.popleft()
             appends.append(following)

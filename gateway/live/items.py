@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,8 @@ from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
+Condition = Callable[[SessionRecord], Awaitable[object]]
+"""What must hold of the log, whose head is in the record, for events to come next. What it raises refuses them."""
 
 
 def is_answered(done: asyncio.Future[Any] | None) -> bool:
@@ -70,6 +72,8 @@ class AppendItem(Struct, eq=False):
     """The answer to a REST client, which has no publisher."""
     taken_at: float = 0.0
     """When the append was read from its publisher's socket, on the loop's clock."""
+    condition: Condition | None = None
+    """Asked before each attempt to store the events. Only a REST client may have one."""
 
 
 class SignalItem(Struct, eq=False):

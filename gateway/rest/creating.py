@@ -26,15 +26,22 @@ class Creating:
         *,
         status: InitialStatus = "initiated",
         started_at: datetime | None = None,
+        creation: str | None = None,
     ) -> tuple[Session, bool]:
-        """Create the session, unless it exists. Return it as it is now, and whether it was created.
+        """Create the session, unless it exists, as `Requests.create` does. Return it as it is now, and whether it was
+        created.
 
         Raises Refusal (429), StorageUnavailable, Overloaded.
         """
         self._quotas.check_live(principal, session_id)
         await self._quotas.check(principal, session_id)
         session, created = await self._requests.create(
-            session_id=session_id, language=language, metadata=metadata, status=status, started_at=started_at
+            session_id=session_id,
+            language=language,
+            metadata=metadata,
+            status=status,
+            started_at=started_at,
+            creation=creation,
         )
         if created:
             self._quotas.created(principal, session_id)

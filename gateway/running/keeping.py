@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
 from turnwire.gateway.access.audit import Audit
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.keeping.archiving import ArchiveCounts, Archiving
 from turnwire.gateway.keeping.retention import Retention
 from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
+from turnwire.gateway.keeping.shared_work import SharedWork
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.telemetry.metrics import Gauge
 from turnwire.store.archive.objects import Objects, open_objects
+from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.keeping")
 
@@ -56,10 +60,14 @@ class KeepingParts:
             rules,
             self._gone,
             interval=config.retention_interval,
-            shared=config.mongodb_uri is not None,
+            shared=None if config.mongodb_uri is None else self._shared_work(config.retention_interval),
             archive=None if objects is None else Archiving(parts.context, parts.sessions, objects, counts),
             failed=self._failed,
         )
+
+    def _shared_work(self, interval: float) -> SharedWork:
+        parts = self._parts
+        return SharedWork(parts.store.leases, "retention", interval, clock=parts.context.clock, now=utc_now)
 
     def _gone(self, session_id: str) -> None:
         if self._objects is None:
@@ -78,8 +86,13 @@ class KeepingParts:
         _log.warning("session %r: its archived events cannot be read: %s", session_id, _reason_of(error))
 
     def start(self, periodic: Periodic) -> None:
-        if self._retention is not None:
-            periodic.begin(self._retention.run(self._parts.sessions.prepared))
+        prepared = self._parts.sessions.prepared
+        periodic.begin(self._forget_mark(prepared) if self._retention is None else self._retention.run(prepared))
+
+    async def _forget_mark(self, prepared: asyncio.Event) -> None:
+        """Without retention, nobody notes what it would have to look at."""
+        await prepared.wait()
+        await persist(self._parts.store.retention.forget_mark)
 
     def close(self) -> None:
         if self._objects is not None:

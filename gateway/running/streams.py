@@ -5,9 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from turnwire.gateway.access.access import Access
+from turnwire.gateway.access.addresses import ClientAddresses
 from turnwire.gateway.config import Config
 from turnwire.gateway.durable_streams.appending import Appending
 from turnwire.gateway.durable_streams.creating import StreamCreating
+from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.reading import StreamReading
 from turnwire.gateway.durable_streams.storing import Storing
@@ -36,8 +38,15 @@ def add_streams(
     writing = StreamWriting(
         limits,
         bodies,
-        Appending(limits, requests, storing, Producers(log)),
-        StreamCreating(limits, requests, creating, storing),
+        Appending(limits, requests, storing, Producers(log, patience=config.rest_timeout)),
+        StreamCreating(
+            limits,
+            requests,
+            parts.store.sessions,
+            creating=creating,
+            storing=storing,
+            locations=Locations(ClientAddresses(config.trusted_proxies)),
+        ),
         requests=requests,
         erasing=parts.erasing,
         audit=access.audit,

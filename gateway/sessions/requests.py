@@ -19,6 +19,7 @@ from turnwire.gateway.live.items import (
     AppendItem,
     CommandItem,
     CommandProgress,
+    Condition,
     EndItem,
     Item,
     RenewItem,
@@ -133,10 +134,12 @@ class Requests:
         metadata: JsonObject,
         status: InitialStatus,
         started_at: datetime | None = None,
+        creation: str | None = None,
     ) -> tuple[Session, bool]:
         """Create the session, unless it exists. Return it as it is now, and whether it was created.
 
-        It starts now unless `started_at` is given.
+        It starts now unless `started_at` is given. `creation` stands for the request, if more than the session belongs
+        to it: it is kept until `SessionStore.finish_creation`.
         """
         while True:
             live = self._sessions.live.get(session_id)
@@ -147,23 +150,27 @@ class Requests:
                     session_id, language, started_at or now, status=status, metadata=metadata, life=new_life()
                 )
                 record.created_at = None if started_at is None else now
+                record.creation = creation
                 live, created = await self._sessions.create(record)
             with suppress(SessionErased):
                 if not created:
                     await self.bring_up_to_date(live)
                 return live.state.session(), created
 
-    async def append(self, session_id: str, events: Sequence[EventIn], weight: int) -> list[Stored]:
+    async def append(
+        self, session_id: str, events: Sequence[EventIn], weight: int, condition: Condition | None = None
+    ) -> list[Stored]:
         """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
 
-        Raises NoSuchSession, SessionHasEnded, Overloaded, and StorageUnavailable, after which the events may or may not
-        be stored.
+        With a `condition`, which must raise TurnwireErrors only, other events may come in between these, but not
+        without its being asked again. Raises NoSuchSession, SessionHasEnded, Overloaded, what the condition raises, and
+        StorageUnavailable, after which the events may or may not be stored.
         """
-
-        def make(done: asyncio.Future[list[Stored]]) -> AppendItem:
-            return AppendItem(events, weight, utc_now(), done=done)
-
-        return await self._ask(session_id, make, self._check_room)
+        return await self._ask(
+            session_id,
+            lambda done: AppendItem(events, weight, utc_now(), done=done, condition=condition),
+            check=self._check_room,
+        )
 
     def _check_room(self, live: LiveSession) -> None:
         if live.waiting_events > self._most_waiting or live.waiting_bytes > self._most_waiting_bytes:

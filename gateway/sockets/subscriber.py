@@ -247,6 +247,7 @@ class SubscriberConnection(GuestConnection):
         while self._lagging:
             for subscription in tuple(self._lagging):
                 await self.outbox.room()
+                await self.serving.turns.next()  # room can come to many subscribers in the same pass of the loop
                 if self.closing is not None:
                     self._lagging.clear()
                     return
@@ -262,8 +263,6 @@ class SubscriberConnection(GuestConnection):
                     return
                 if not subscription.behind:
                     self._lagging.pop(subscription, None)
-                else:
-                    await self.serving.turns.next()
 
     async def finish(self) -> None:
         self._pump.cancel()

@@ -21,7 +21,14 @@ _PART_BYTES: Final = 8 * 1024 * 1024
 """Objects up to this size are sent in one request, larger ones in parts of this size."""
 _RETRY: Final[dict[str, Any]] = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 _CLIENT: Final = {"timeout": "30s", "connect_timeout": "5s"}
-_ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_ENDPOINTS: Final = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 """Environment variables of `obstore` that name a server. Without TLS, it has to be told that this is meant."""
 
 T = TypeVar("T")

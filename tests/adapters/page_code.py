@@ -13,18 +13,21 @@ PAGES = Path(__file__).resolve().parents[2] / "docs/adapters"
 
 def blocks_of(page: str) -> list[str]:
     """The Python blocks of a page, by its name without `.md`."""
+    return _blocks(page, "python")
+
+
+def _blocks(page: str, language: str) -> list[str]:
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-async def run_page(page: str, **names: Any) -> dict[str, Any]:
-    """Run the first block of a page with these names defined. Returns all names after it.
+async def run_page(page: str, *, block: int = 0, **names: Any) -> dict[str, Any]:
+    """Run a block of a page with these names defined. Returns all names after it.
 
     `gateway` replaces the URL that the pages show.
     """
-    block, *_ = blocks_of(page)
     code = compile(
-        block.replace("http://localhost:3000", str(names.pop("gateway", "http://localhost:3000"))),
+        blocks_of(page)[block].replace("http://localhost:3000", str(names.pop("gateway", "http://localhost:3000"))),
         f"{page}.md",
         "exec",
         ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
@@ -33,3 +36,9 @@ async def run_page(page: str, **names: Any) -> dict[str, Any]:
     if inspect.isawaitable(result):
         await result
     return names
+
+
+def shell_line_of(page: str) -> str:
+    """The one command line of a page."""
+    (line,) = _blocks(page, "sh")
+    return line.strip()

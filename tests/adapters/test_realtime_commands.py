@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.adapters import openai_script as script
+from tests.adapters.page_code import run_page
 from tests.adapters.recorder import Recorder
 from turnwire.adapters import deliver
 from turnwire.adapters.openai_realtime import RealtimeMapper, speak_for
@@ -173,3 +174,23 @@ async def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(CommandRefused, match="interrupt"):
         await line.told.asked("say", text="Listen.", interruptible=False)
     assert line.sent == []
+
+
+async def test_the_code_in_openai_realtime_md_has_commands_carried_out() -> None:
+    sent: list[dict[str, Any]] = []
+
+    class Connection:
+        async def send(self, event: dict[str, Any]) -> None:
+            sent.append(event)
+
+    async def hang_up(reason: str) -> None:
+        sent.append({"hung up": reason})
+
+    told = Recorder()
+    await run_page(
+        "openai-realtime", block=1, call=told, mapper=RealtimeMapper(), connection=Connection(), hang_up=hang_up
+    )
+    await told.asked("whisper", text="offer 10 %")
+    await told.asked("end", reason="shift over")
+    assert sent[0]["item"]["content"][0]["text"] == "offer 10 %"
+    assert sent[1] == {"hung up": "shift over"}

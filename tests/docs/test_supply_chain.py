@@ -58,7 +58,7 @@ def test_a_lock_has_versions_and_digests_and_nothing_else(name: str) -> None:
     assert "://" not in text
 
 
-@pytest.mark.parametrize("extra", ["server", "otel"])
+@pytest.mark.parametrize("extra", ["server", "otel", "archive"])
 def test_the_lock_of_the_image_is_what_the_project_asks_for(extra: str) -> None:
     versions = locked("server")
     wrong = [

@@ -44,6 +44,7 @@ RUNS: dict[str, Run] = {
     "redis-fails": lambda path, seed: runs_gateways.redis_fails(path, seed, rounds=3),
     "takeovers-across": lambda path, seed: runs_gateways.takeovers_across(path, seed, seconds=30.0),
     "rolling-restart": runs_gateways.rolling_restart,
+    "rolling-restart-nginx": lambda path, seed: runs_gateways.rolling_restart(path, seed, proxy="nginx.conf"),
     "full-disk": lambda path, seed: runs_machine.full_disk(path, seed, seconds=10.0),
 }
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
-from turnwire.gateway.live import advancing, claiming, ending, erasing, grace, instructing
+from turnwire.gateway.live import advancing, amending, claiming, ending, erasing, grace, instructing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
@@ -272,8 +272,8 @@ def virtual_now() -> datetime:
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
     """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
-    modules = (advancing, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests, sweeping)
-    for module in (*modules, tending):
+    modules = (advancing, amending, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests)
+    for module in (*modules, sweeping, tending):
         patch.setattr(module, "utc_now", now)
 
 

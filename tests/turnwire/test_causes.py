@@ -99,9 +99,28 @@ async def test_a_refused_handshake_raises_with_the_gateways_own_message(gateway:
     assert (raised.value.status, raised.value.code) == (400, "invalid_message")
 
 
-async def test_a_server_that_is_not_a_gateway_is_named_as_the_cause(gateway: Gateway) -> None:
-    with pytest.raises(errors.Refused, match="HTTP 404"):
+async def test_a_wrong_path_is_named_as_the_cause(gateway: Gateway) -> None:
+    with pytest.raises(errors.Refused, match="there is no route /elsewhere/sessions/call/publish"):
         await publish(f"{gateway.url}/elsewhere")
+
+
+async def test_a_server_that_is_no_gateway_is_named_as_the_cause() -> None:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    with pytest.raises(errors.Refused) as raised:
+        await publish(url)
+    assert str(raised.value) == (
+        f"{url} refused the connection (HTTP 404): this is not the answer of a Turnwire gateway"
+    )
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("use", [publish, ask])
+async def test_http_to_a_port_that_speaks_tls_is_named_as_the_cause(untrusted: str, use: Use) -> None:
+    with pytest.raises(errors.Unreachable, match="without an answer, as a port for https:// does"):
+        await use(untrusted.replace("https:", "http:"))
 
 
 def test_an_unknown_error_code_does_not_hide_the_gateways_text() -> None:

@@ -92,7 +92,7 @@ async def test_posts_beyond_the_outbox_are_dropped_counted_and_logged_once(
     told = [record.message for record in caplog.records if "drops events" in record.message]
     assert len(told) == 1
     assert "10 wait already" in told[0]
-    assert "10 events without an answer, 5 dropped" in caplog.text
+    assert "10 events without an answer (only `unanswered()` has them), 5 dropped" in caplog.text
 
 
 async def test_posts_beyond_the_outbox_go_to_the_spool(
@@ -114,22 +114,6 @@ async def test_posts_beyond_the_outbox_go_to_the_spool(
     async with Publisher(relay.url, "call", max_outbox=10, spool=spool):
         pass
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == list(range(500))
-
-
-async def test_a_full_disk_does_not_make_post_raise(
-    nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    call = Publisher(nowhere, "call", spool=tmp_path / "spool", drain_timeout=0)
-    call.start()
-    with monkeypatch.context() as patch:
-        patch.setattr("turnwire.publishing.spool_file._write", full)
-        call.post("system", {})
-    assert (call.dropped, call.pending) == (1, 0)
-    assert "no space left on device" in caplog.text
-    await call.aclose()
 
 
 async def test_post_raises_only_for_a_bad_payload_and_at_once(nowhere: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 from typing import Any
 
@@ -167,11 +168,22 @@ async def test_an_unknown_session_raises_if_language_is_none(gateway: Gateway) -
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"url": "nowhere"}, {"session_id": ""}, {"codec": "xml"}, {"max_outbox": 0}, {"language": None, "metadata": {}}],
+    ("arguments", "said"),
+    [
+        ({"url": "nowhere"}, "'nowhere' is not the URL of a gateway, such as http://localhost:3000"),
+        ({"url": None}, "None is not the URL of a gateway, such as http://localhost:3000"),
+        ({"session_id": ""}, "the session id must not be empty"),
+        ({"codec": "xml"}, "the codec must be one of json, msgpack, not 'xml'"),
+        ({"max_outbox": 0}, "max_outbox must be 1 or more, not 0"),
+        ({"drain_timeout": -1}, "drain_timeout must be 0 or more seconds, not -1"),
+        ({"language": ""}, "the language must have 1 to 64 characters, not 0"),
+        ({"language": None, "metadata": {}}, "metadata is for a new session, which needs a language"),
+        ({"metadata": ["bot"]}, "metadata must be a dict, not a list"),
+        ({"token": "a\n"}, "a token must consist of visible ASCII characters, without spaces and line breaks"),
+    ],
 )
-def test_wrong_arguments_of_a_publisher_raise_at_once(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - each says something of its own
+def test_wrong_arguments_of_a_publisher_raise_at_once(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
         Publisher(**{"url": "http://localhost", "session_id": "s", **arguments})
 
 

@@ -70,7 +70,10 @@ class DeepgramMapper:
         }
 
     def events(self, message: Any) -> list[Mapped]:
-        """Map a message from Deepgram. Never raises for an unknown message."""
+        """Map a message from Deepgram. Never raises."""
+        return self._collected.of(self._received, message)
+
+    def _received(self, message: Any) -> None:
         now = self._clock()
         if isinstance(message, bytes | bytearray | memoryview):
             self._audio(len(message), now)
@@ -78,23 +81,26 @@ class DeepgramMapper:
             step = self._steps.get(str(field(message, "type")))
             if step is not None:
                 step(message, now)
-        return self._collected.take()
 
     def sent(self, message: Any) -> list[Mapped]:
-        """Map a message to Deepgram: the response to a function call ends that call."""
+        """Map a message to Deepgram: the response to a function call ends that call. Never raises."""
+        return self._collected.of(self._sent, message)
+
+    def _sent(self, message: Any) -> None:
         if field(message, "type") == "FunctionCallResponse":
             self._function_done(message, self._clock())
-        return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
         """Return the last events, after the connection has ended."""
+        return self._collected.of(self._close, reason)
+
+    def _close(self, reason: str) -> None:
         now = self._clock()
         self._tell_bot(now, cut_by="hangup" if now < self._planned_end else None)
         for call_id, (name, started) in self._running.items():
             self._end("tool.cancelled", call_id, name, started, now)
         self._running.clear()
         self._notes.note("call.ended", reason=reason, event_id="call.ended")
-        return self._collected.take()
 
     def _id(self) -> str:
         self._count += 1

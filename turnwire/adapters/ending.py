@@ -15,8 +15,8 @@ def begin(publisher: CallTarget) -> None:
     """Start the publisher. If it cannot start, log why: the call goes on, but its events are lost."""
     try:
         publisher.start()
-    except ClientError:
-        log.exception("%s is not published", publisher.session_id)
+    except ClientError as error:
+        log.error("the call %s is not published: %s", publisher.session_id, error)
 
 
 async def end(publisher: CallTarget, status: FinalStatus, reason: str) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from turnwire.adapters.target import Target
+from turnwire.errors import ClientError
 from turnwire.protocol.messages import EventIn, EventType, JsonObject
 from turnwire.protocol.times import parse_time
+
+log = logging.getLogger("turnwire")
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -24,12 +29,19 @@ Mapped = EventIn | Hint
 
 
 def deliver(call: Target, items: Iterable[Mapped]) -> None:
-    """Pass the results of a mapper to a publisher, without waiting."""
+    """Pass the results of a mapper to a publisher, without waiting. What it refuses is logged: the call goes on."""
     for item in items:
-        if isinstance(item, Hint):
-            call.hint(item.key, item.payload)
-        else:
-            call.post(item.type, item.payload, event_id=item.event_id, timestamp=item.timestamp)
+        try:
+            _deliver(call, item)
+        except ClientError as error:
+            log.warning("an event was not queued: %s", error)
+
+
+def _deliver(call: Target, item: Mapped) -> None:
+    if isinstance(item, Hint):
+        call.hint(item.key, item.payload)
+    else:
+        call.post(item.type, item.payload, event_id=item.event_id, timestamp=item.timestamp)
 
 
 def stable_id(*parts: object) -> str:
@@ -47,6 +59,20 @@ class Collected:
 
     def __init__(self) -> None:
         self._items: list[Mapped] = []
+        self._stumbled = False
+
+    def of(self, step: Callable[..., None], *arguments: Any) -> list[Mapped]:
+        """Run a mapper's step, and return what it posts.
+
+        A message that it cannot read is logged and passed over: whatever a vendor sends, the call goes on.
+        """
+        try:
+            step(*arguments)
+        except Exception:
+            level = logging.DEBUG if self._stumbled else logging.ERROR
+            log.log(level, "a message was not recorded, or not all of it: %.300r", arguments[0], exc_info=True)
+            self._stumbled = True
+        return self.take()
 
     def post(
         self,

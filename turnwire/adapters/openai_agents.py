@@ -77,7 +77,13 @@ class Listener:
             log.exception("a %s of the model was not recorded", type(event).__name__)
 
     def __call__(self, event: Any) -> None:
-        """Map an event of the session: a handoff or a tripped guardrail."""
+        """Map an event of the session: a handoff or a tripped guardrail. Never raises."""
+        try:
+            self._session_event(event)
+        except Exception:  # it would end the user's loop
+            log.exception("a %s of the session was not recorded", type(event).__name__)
+
+    def _session_event(self, event: Any) -> None:
         kind = field(event, "type")
         if kind == "handoff":
             facts = {"from": field(event, "from_agent", "name"), "to": field(event, "to_agent", "name")}

@@ -45,14 +45,19 @@ class TwilioMapper:
         }
 
     def events(self, message: Message) -> list[Mapped]:
-        """Map a message from Twilio. Never raises for an unknown message."""
+        """Map a message from Twilio. Never raises."""
+        return self._collected.of(self._received, message)
+
+    def _received(self, message: Message) -> None:
         step = self._steps.get(str(message.get("type")))
         if step is not None:
             step(message)
-        return self._collected.take()
 
     def sent(self, message: Message) -> list[Mapped]:
-        """Map a message to Twilio: text for the bot to speak, digits, or a handoff."""
+        """Map a message to Twilio: text for the bot to speak, digits, or a handoff. Never raises."""
+        return self._collected.of(self._sent, message)
+
+    def _sent(self, message: Message) -> None:
         kind = message.get("type")
         if kind == "text":
             self._token(str(message.get("token") or ""), last=bool(message.get("last")))
@@ -61,16 +66,17 @@ class TwilioMapper:
         elif kind == "end" and message.get("handoffData"):
             data = decoded(message["handoffData"])
             self._notes.note("handoff", to="twilio", data=data, event_id=self._id())
-        return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
         """Return the last events, after the connection has ended."""
+        return self._collected.of(self._close, reason)
+
+    def _close(self, reason: str) -> None:
         if self._prompt:
             self._user_said(self._prompt, None)
         if self._tokens.strip():
             self._bot_said()
         self._notes.note("call.ended", reason=reason, event_id="call.ended")
-        return self._collected.take()
 
     def _id(self) -> str:
         self._count += 1

@@ -6,6 +6,13 @@ import os
 import ssl
 
 import aiohttp
+from yarl import URL
+
+
+def shown(url: URL) -> str:
+    """Return the origin of a URL as its user gives it: as http, also for a WebSocket."""
+    scheme = {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme)
+    return str(url.origin().with_scheme(scheme))
 
 
 def tls_fault(error: BaseException) -> str | None:
@@ -44,6 +51,8 @@ def what_broke(error: BaseException) -> str:
     """Return a connection's error as text. Callers add the address."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "there is no host of that name"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer, as a port for https:// does to http://"
     inner = getattr(error, "os_error", None) or error
     if isinstance(inner, ssl.SSLError):  # its errno comes from OpenSSL, not from the system
         return f"TLS failed: {_reason(inner)}"

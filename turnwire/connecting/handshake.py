@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from turnwire.connecting.answers import said
-from turnwire.connecting.causes import what_broke
+from turnwire.connecting.causes import shown, what_broke
 from turnwire.errors import Refused, refusal
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode
@@ -51,14 +51,14 @@ async def refused_handshake(
     """Return the error for a refused handshake. If final, ask again: aiohttp drops the text of the first answer."""
     status = error.status
     if status >= 500 or status in _RETRIED:
-        return Lost(f"{url.origin()} answered HTTP {status}", retry_after(error.headers))
+        return Lost(f"{shown(url)} answered HTTP {status}", retry_after(error.headers))
     try:
         async with asyncio.timeout(TIMEOUT):
             return await _asked_again(http, url, codec, headers)
     except TimeoutError:
-        return refusal(f"{url.origin()} refused the connection with HTTP {status}", _CODES.get(status), status=status)
+        return refusal(f"{shown(url)} refused the connection with HTTP {status}", _CODES.get(status), status=status)
     except (OSError, aiohttp.ClientError) as broken:
-        return Lost(f"{url.origin()} refused the connection with HTTP {status}, then: {what_broke(broken)}")
+        return Lost(f"{shown(url)} refused the connection with HTTP {status}, then: {what_broke(broken)}")
 
 
 async def _asked_again(
@@ -75,12 +75,12 @@ async def _asked_again(
     try:
         status = response.status
         if status < 400 or status >= 500 or status in _RETRIED:
-            return Lost(f"{url.origin()} refused the connection, but no longer did a moment later")
-        text, code = said(await response.read(), f"HTTP {status} {response.reason}")
+            return Lost(f"{shown(url)} refused the connection, but no longer did a moment later")
+        text, code = said(await response.read(), "this is not the answer of a Turnwire gateway")
     finally:
         response.close()
     code = code or _CODES.get(status)
-    return refusal(f"{url.origin()} refused the connection (HTTP {status}): {text}", code, status=status)
+    return refusal(f"{shown(url)} refused the connection (HTTP {status}): {text}", code, status=status)
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType
 from yarl import URL
 
 from turnwire.connecting.backoff import Backoff
-from turnwire.connecting.causes import tls_fault, what_broke
+from turnwire.connecting.causes import shown, tls_fault, what_broke
 from turnwire.connecting.handshake import Lost, refused_handshake
 from turnwire.connecting.tokens import TokenSource
 from turnwire.errors import Refused, TokenError, final_close
@@ -167,7 +167,7 @@ async def open_link(http: aiohttp.ClientSession, url: URL, codec: Codec, token: 
     link = Link(socket, codec, token)
     try:
         if socket.protocol != codec.subprotocol:
-            raise Refused(f"{url.origin()} does not speak {codec.subprotocol}: is it a Turnwire gateway?")
+            raise Refused(f"{shown(url)} does not speak {codec.subprotocol}: is it a Turnwire gateway?")
         yield link
     finally:
         await link.end()
@@ -211,10 +211,10 @@ async def _connected(
     except aiohttp.WSServerHandshakeError as error:
         refused = error
     except TimeoutError:
-        raise Lost(f"{url.origin()} did not answer within {HANDSHAKE_TIMEOUT:g} s") from None
+        raise Lost(f"{shown(url)} did not answer within {HANDSHAKE_TIMEOUT:g} s") from None
     except (OSError, aiohttp.ClientError) as error:
         fault = tls_fault(error)
         if fault is not None:
-            raise Refused(f"cannot connect to {url.origin()}: {fault}") from None
-        raise Lost(f"cannot connect to {url.origin()}: {what_broke(error)}") from None
+            raise Refused(f"cannot connect to {shown(url)}: {fault}") from None
+        raise Lost(f"cannot connect to {shown(url)}: {what_broke(error)}") from None
     raise await refused_handshake(http, url, refused, codec, headers)

@@ -53,5 +53,5 @@ def _check(token: object) -> str:
     if not isinstance(token, str):
         raise ValueError(f"a token must be a text, not a {type(token).__name__}")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("a token must consist of visible ASCII characters, without spaces")
+        raise ValueError("a token must consist of visible ASCII characters, without spaces and line breaks")
     return token

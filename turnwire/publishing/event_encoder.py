@@ -62,12 +62,14 @@ class EventEncoder:
         if timestamp is None:
             self._last_stamp = max(self._last_stamp, datetime.now(UTC))
             return format_time(self._last_stamp)
+        if not isinstance(timestamp, datetime | str):
+            raise InvalidEvent(f"a timestamp must be a datetime or an ISO-8601 text, not {timestamp!r}")
         try:
             moment = parse_time(timestamp) if isinstance(timestamp, str) else timestamp
             if moment.tzinfo is None:
                 raise ValueError("it has no UTC offset")
             return format_time(to_utc(moment))
-        except (ValueError, OverflowError, AttributeError) as error:
+        except (ValueError, OverflowError) as error:
             raise InvalidEvent(f"the timestamp {timestamp!r} cannot be used: {error}") from None
 
     def _encoded(self, message: Shape, payload: JsonObject, limits: EventLimits) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from turnwire.errors import PublisherClosed, SpoolError
+from turnwire.errors import PublisherClosed
 from turnwire.publishing.delivery import Delivery
 from turnwire.publishing.life import PublisherLife
 from turnwire.publishing.outbox import Entry
@@ -32,8 +33,8 @@ class Intake:
         obstacle = self._obstacle()
         if obstacle is None:
             try:
-                self._take(entry)
-            except SpoolError as error:
+                self._take(entry, self._delivery.outbox.add_anyhow)
+            except OverflowError as error:
                 obstacle = str(error)
         if obstacle is not None:
             self._delivery.dropped += 1
@@ -48,7 +49,7 @@ class Intake:
             if outbox.is_full:
                 await self._life.until(lambda: not outbox.is_full)
                 self.check()
-            self._take(entry)
+            self._take(entry, outbox.add)
 
     async def answered(self) -> None:
         """Wait until every event queued so far has its answer."""
@@ -61,8 +62,8 @@ class Intake:
         if self._delivery.ending is not None:
             raise PublisherClosed("the session has been asked to end and accepts nothing more from this publisher")
 
-    def _take(self, entry: Entry) -> None:
-        self._delivery.outbox.add(entry)
+    def _take(self, entry: Entry, add: Callable[[Entry], None]) -> None:
+        add(entry)
         self._taken += 1
         self._life.work()
 

@@ -171,7 +171,7 @@ class PublisherLife:
         left = len(delivery.outbox)
         if left:
             kept = delivery.outbox.kept_in
-            where = "" if kept is None else f" (kept in {kept})"
+            where = " (only `unanswered()` has them)" if kept is None else f" (kept in {kept})"
             facts.append(f"{left} event{'s' * (left != 1)} without an answer{where}")
         if delivery.dropped:
             facts.append(f"{delivery.dropped} dropped")

@@ -19,6 +19,8 @@ class Entry(Struct):
     data: bytes
     first_sent: float | None = None
     """The time of its first sending, on the sender's clock; None before."""
+    in_memory_only: bool = False
+    """Whether the outbox has a file, and the file could not take the event."""
 
 
 class OutOfStep(Exception):
@@ -35,7 +37,7 @@ class Outbox:
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
-            raise ValueError(f"the capacity must be 1 or more, not {capacity}")
+            raise ValueError(f"max_outbox must be 1 or more, not {capacity}")
         self.capacity = capacity
         self._flying: deque[Entry] = deque()
         self._waiting: deque[Entry] = deque()
@@ -75,6 +77,10 @@ class Outbox:
         """Queue an event. Raises OverflowError if there is no room."""
         self._check_room()
         self._waiting.append(entry)
+
+    def add_anyhow(self, entry: Entry) -> None:
+        """Queue an event, in memory if its file cannot take it. Raises OverflowError if there is no room."""
+        self.add(entry)
 
     def _check_room(self) -> None:
         if not self.has_room:

@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from turnwire.errors import SpoolError
@@ -57,6 +58,8 @@ class SpoolFile:
         self._left = 0
         self._torn = False
         """Whether a failed write may have left bytes after the end."""
+        self._misses_answers = False
+        """Whether the last answer could not be recorded, which is logged once."""
 
     def open(self) -> Recovered:
         """Lock the file, creating it if necessary, and read it. Only `replace` writes its owner.
@@ -70,7 +73,9 @@ class SpoolFile:
                 self._keep_aside(found.damaged)
         except (OSError, *UNDECODABLE) as error:
             self.release()
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be used: {_reason(error)}") from None
+            of_disk = isinstance(error, OSError) and error.errno != errno.EBUSY
+            text = f"the spool {str(self.path)!r} cannot be used: {_reason(error)}"
+            raise SpoolError(text, of_disk=of_disk) from None
         except BaseException:
             self.release()
             raise
@@ -98,7 +103,7 @@ class SpoolFile:
         try:
             self._append(event_record(event))
         except OSError as error:
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be written: {_reason(error)}") from None
+            raise self._disk_fails("written", error) from None
         self.live += size_of(event)
 
     def left(self, events: Iterable[bytes]) -> None:
@@ -112,8 +117,11 @@ class SpoolFile:
             if self.live == 0 and self._end - empty > self._slack:
                 os.ftruncate(self._file, empty)
                 self._end, self._left = empty, 0
+            self._misses_answers = False
         except OSError as error:
-            log.warning("spool %r: an answer could not be recorded: %s", str(self.path), _reason(error))
+            if not self._misses_answers:
+                log.warning("spool %r: answers cannot be recorded: %s", str(self.path), _reason(error))
+            self._misses_answers = True
 
     @property
     def is_wasteful(self) -> bool:
@@ -133,7 +141,9 @@ class SpoolFile:
         except OSError as error:
             if file >= 0:
                 os.close(file)
-            raise SpoolError(f"the spool {str(self.path)!r} cannot be replaced: {_reason(error)}") from None
+                with suppress(OSError):
+                    beside.unlink()
+            raise self._disk_fails("replaced", error) from None
         os.close(self._file)
         self._file, self._end, self._left, self._torn = file, end, 0, False
         self.live = sum(map(len, records))
@@ -143,13 +153,16 @@ class SpoolFile:
         if self._file < 0:
             return
         try:
-            if self._end > 0 and self.live == 0:
+            if self.live == 0 and (self._end > 0 or os.fstat(self._file).st_size == 0):
                 self.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("spool %r is empty but cannot be removed: %s", str(self.path), _reason(error))
         finally:
             os.close(self._file)
             self._file = -1
+
+    def _disk_fails(self, what: str, error: OSError) -> SpoolError:
+        return SpoolError(f"the spool {str(self.path)!r} cannot be {what}: {_reason(error)}", of_disk=True)
 
     def _append(self, record: bytes) -> None:
         if self._torn:

@@ -26,7 +26,8 @@ MAX_SPOOL = 256 * 1024 * 1024
 class SpooledOutbox(Outbox):
     """An Outbox whose entries are in a file from `add` until they leave. Open it before use, and release it after.
 
-    The events in the file at opening come first, even if they exceed `capacity`.
+    The events in the file at opening come first, even if they exceed `capacity`. While the disk fails, `add_anyhow`
+    queues in memory instead; what is in memory alone is written once the disk works again.
     """
 
     def __init__(
@@ -39,11 +40,18 @@ class SpooledOutbox(Outbox):
         codec: Codec,
         language: str | None = None,
         metadata: JsonObject | None = None,
+        needed: bool = True,
     ) -> None:
+        """With `needed=False`, a disk that fails at opening is logged, and everything is in memory alone."""
         super().__init__(capacity)
         self._codec = codec
         self._owner = SpoolOwner(gateway, session_id, codec.subprotocol, language, metadata)
         self._file = SpoolFile(path, self._owner)
+        self._needed = needed
+        self._unopened: str | None = None
+        """Why the file could not be opened."""
+        self._in_trouble = False
+        """Whether the last event that was queued is in memory alone."""
 
     @property
     def has_room(self) -> bool:
@@ -52,10 +60,19 @@ class SpooledOutbox(Outbox):
 
     @property
     def kept_in(self) -> str | None:
-        return str(self._file.path)
+        return None if self._in_trouble else str(self._file.path)
 
     def open(self) -> None:
-        """Open the file. Raises SpoolError if it is in use, holds events of another call, or is no spool."""
+        """Open the file. Raises SpoolError if it is in use, of another call or no spool, or if the disk fails."""
+        try:
+            self._open()
+        except SpoolError as error:
+            if self._needed or not error.of_disk:
+                raise
+            self._unopened = str(error)
+            self._tell_trouble(error)
+
+    def _open(self) -> None:
         found = self._file.open()
         try:
             if found.events and found.owner is not None:
@@ -77,8 +94,30 @@ class SpooledOutbox(Outbox):
     def add(self, entry: Entry) -> None:
         """Queue an event. Raises OverflowError or SpoolError, and then queues nothing."""
         self._check_room()
+        if self._unopened is not None:
+            raise SpoolError(self._unopened, of_disk=True)
         self._file.add(entry.data)
         super().add(entry)
+        if self._in_trouble:
+            self._in_trouble = False
+            log.warning("the spool %r can be written again", self.kept_in)
+            self._write_anew()
+
+    def add_anyhow(self, entry: Entry) -> None:
+        """Queue an event, in memory alone if the disk fails. Raises OverflowError if there is no room."""
+        try:
+            self.add(entry)
+        except SpoolError as error:
+            if self.is_full:
+                raise OverflowError(f"{error}, and {len(self)} events wait in memory already") from None
+            if not self._in_trouble:
+                self._tell_trouble(error)
+            entry.in_memory_only = True
+            super().add(entry)
+
+    def _tell_trouble(self, error: SpoolError) -> None:
+        self._in_trouble = True
+        log.warning("%s; events are only in memory, and lost if this process is killed", error)
 
     def answered(self, event_id: str | None, seq: int | None = None) -> Entry:
         entry = super().answered(event_id, seq)
@@ -98,16 +137,23 @@ class SpooledOutbox(Outbox):
         return taken
 
     def _note_left(self, entries: Iterable[Entry]) -> None:
-        self._file.left(entry.data for entry in entries)
+        in_file = [entry.data for entry in entries if not entry.in_memory_only]
+        if in_file:
+            self._file.left(in_file)
         if self._file.is_wasteful:
             self._write_anew()
 
     def _write_anew(self) -> None:
         """Replace the file's content. A failure is harmless: the next process sends some events again."""
+        if self._unopened is not None:
+            return
         try:
             self._file.replace(entry.data for entry in self)
         except SpoolError as error:
             log.warning("%s", error)
+            return
+        for entry in self:
+            entry.in_memory_only = False
 
     def _check_owner(self, found: SpoolOwner, events: int) -> None:
         ours = (self._owner.session_id, self._owner.gateway)

@@ -52,11 +52,20 @@ async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int
     return {event.seq: event for event in await persist(lambda: store.events.read_at(session_id, seqs))}
 
 
-async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int, clock: Callable[[], float]) -> Durable:
+async def commit(
+    store: Store,
+    state: SessionState,
+    ledger: Ledger,
+    weight: int,
+    clock: Callable[[], float],
+    *,
+    behind_head: bool = False,
+) -> Durable:
     """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
     When a newer publisher has stored events meanwhile, the rest of the pending events is dropped, and `Durable.record`
-    has the newer epoch. Raises LogRolledBack if the head is no longer in the log.
+    has the newer epoch. If they must stand directly `behind_head`, they are dropped whoever has stored events. Raises
+    LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
     unsure = False
@@ -85,7 +94,8 @@ async def commit(store: Store, state: SessionState, ledger: Ledger, weight: int,
             unsure = False
         if durable.record is not None:
             state.learn(durable.record, clock())
-        if durable.record is not None and durable.record.epoch > state.record.epoch:
+        superseded = durable.record is not None and durable.record.epoch > state.record.epoch
+        if superseded or (behind_head and durable.foreign):
             ledger.forget_pending()
             break
     return durable

@@ -202,7 +202,9 @@ class Bot:
         word_times: bool = True,
         tools: list[Any] | None = None,
         model: ScriptedModel | None = None,
+        last_words_within: float = 0.05,
     ) -> None:
+        """The session waits `last_words_within` seconds at its close for a transcript; LiveKit's default is 2."""
         self.ear = ScriptedEar()
         self.speaker = Loudspeaker()
         self.session: AgentSession[None] = AgentSession(
@@ -214,6 +216,7 @@ class Bot:
             user_away_timeout=None,
             conn_options=SessionConnectOptions(max_unrecoverable_errors=0),
             aec_warmup_duration=None,
+            session_close_transcript_timeout=last_words_within,
             turn_handling={
                 "turn_detection": "stt",
                 "endpointing": {"min_delay": 0.05, "max_delay": 0.1},

@@ -65,7 +65,7 @@ async def test_binding_without_a_gateway_url_raises(monkeypatch: pytest.MonkeyPa
 async def test_a_gateway_that_is_down_costs_the_call_nothing(
     nowhere: str, session_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bot = Bot([ANSWER])
+    bot = Bot([ANSWER], last_words_within=2)
     call = bind(bot.session, bot.ctx, nowhere, session_id=session_id, drain_timeout=0.5)
     began = time.monotonic()
     async with bot:
@@ -113,6 +113,7 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
     return Pacing.of(ticks)
 
 
+@pytest.mark.pacing
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

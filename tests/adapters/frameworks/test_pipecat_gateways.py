@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 
@@ -20,7 +21,7 @@ from tests.adapters.frameworks.pacing import Pacing, check_evenness, runs_withou
 from tests.adapters.frameworks.pipecat_bot import Bot, ScriptedModel
 from tests.adapters.frameworks.scripted_call import ANSWER, nothing, texts
 from tests.adapters.frameworks.waiting import until
-from tests.adapters.page_code import run_page
+from tests.adapters.page_code import run_page, shell_line_of
 from turnwire import Client
 from turnwire.adapters.pipecat import attach, setup_file
 
@@ -98,6 +99,7 @@ async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:
     return Pacing.of(bot.speaker.written)
 
 
+@pytest.mark.pacing
 async def test_audio_flows_as_evenly_as_without_turnwire(
     gateway: Gateway, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,22 +122,19 @@ asyncio.run(main())
 """
 
 
-async def run_bot(tmp_path: Path, **environment: str) -> str:
-    """A bot whose code knows nothing of Turnwire. Returns what it logged."""
+async def run_bot(tmp_path: Path, url: str = "", **environment: str) -> str:
+    """A bot whose code knows nothing of Turnwire, run by the command line of the page. Returns what it logged."""
     path = tmp_path / "bot.py"
     path.write_text(BOT)
-    setup = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "turnwire", "path", "pipecat", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    file, _ = await setup.communicate()
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(path),
+        "sh",
+        "-c",
+        shell_line_of("pipecat").replace("http://localhost:3000", url),
         cwd=tmp_path,
         env={
             **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
-            "PIPECAT_SETUP_FILES": file.decode().strip(),
             "LOGURU_LEVEL": "INFO",
             **environment,
         },
@@ -150,7 +149,7 @@ async def run_bot(tmp_path: Path, **environment: str) -> str:
 async def test_a_bot_is_published_without_a_line_of_code(gateway: Gateway, tmp_path: Path) -> None:
     await run_bot(
         tmp_path,
-        TURNWIRE_URL=gateway.url,
+        gateway.url,
         TURNWIRE_SESSION_ID="CA123",
         TURNWIRE_METADATA='{"bot": "tables"}',
         TURNWIRE_LANGUAGE="en",
@@ -163,7 +162,7 @@ async def test_a_bot_is_published_without_a_line_of_code(gateway: Gateway, tmp_p
 
 
 async def test_a_call_without_a_session_id_gets_one_and_logs_it(gateway: Gateway, tmp_path: Path) -> None:
-    output = await run_bot(tmp_path, TURNWIRE_URL=gateway.url)
+    output = await run_bot(tmp_path, gateway.url)
     found = re.search(r"this call is session (\S+) of", output)
     assert found is not None, output
     assert found[1][14] == "7"
@@ -208,3 +207,31 @@ async def test_each_call_of_a_process_gets_its_own_session_and_bridged_workers_g
     first, second = given
     assert first == "CA1"
     assert second[14] == "7"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "TURNWIRE_URL",
+            "localhost:3000",
+            "'localhost:3000' is not the URL of a gateway, such as http://localhost:3000",
+        ),
+        (
+            "TURNWIRE_TOKEN",
+            "two words",
+            "a token must consist of visible ASCII characters, without spaces and line breaks",
+        ),
+    ],
+)
+async def test_a_wrong_variable_costs_a_call_nothing_but_its_log(
+    nowhere: str, variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNWIRE_URL", nowhere)
+    monkeypatch.setenv(variable, value)
+    logged: list[str] = []
+    sink = logger.add(lambda message: logged.append(str(message)), level="ERROR")
+    await setup_file.setup_pipeline_worker(Bot([]).worker)
+    logger.remove(sink)
+    (line,) = logged
+    assert f"Turnwire: this call is not published: {said}" in line

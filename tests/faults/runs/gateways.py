@@ -107,17 +107,20 @@ async def redis_fails(directory: Path, seed: int, *, rounds: int = 1, publishers
         await cluster.bus_is("up")
         await fleet.all_acked(since=0.0)
         began = now()
+        gaps: dict[str, float] = {}
         for _ in range(rounds):
             for fail in (_redis_killed, _redis_stopped, _redis_emptied, _redis_cut, _redis_half_open):
+                since, kind = now(), fail.__name__.removeprefix("_redis_")
                 await fail(cluster)
                 await cluster.bus_is("up")
-        slowest = max(fleet.latencies(since=began))
-        gap = max(longest_pause(each.received_at, began) for each in fleet.subscribers)
+                gap = max(longest_pause(each.received_at, since) for each in fleet.subscribers)
+                gaps[f"pause_{kind}_s"] = max(gap, gaps.get(f"pause_{kind}_s", 0.0))
+        slowest, gap = max(fleet.latencies(since=began)), max(gaps.values())
         await fleet.settle()
         assert slowest < 2.0 + pace.behind(since=began), f"an ack took {slowest:.2f} s"
         allowed = FALL_BACK_SECONDS + 2.0 + pace.behind(since=began)
         assert gap < allowed, f"a subscriber heard nothing for {gap:.2f} s"
-        report("redis-fails", seed, rounds=rounds, slowest_ack_s=slowest, longest_pause_s=gap, **fleet.figures())
+        report("redis-fails", seed, rounds=rounds, slowest_ack_s=slowest, **gaps, **fleet.figures())
 
 
 async def _redis_killed(cluster: Cluster) -> None:
@@ -178,10 +181,12 @@ async def takeovers_across(directory: Path, seed: int, *, seconds: float, publis
         report("takeovers-across", seed, seconds=seconds, **fleet.figures())
 
 
-async def rolling_restart(directory: Path, seed: int, *, rate: float = 1000, publishers: int = 60) -> None:
+async def rolling_restart(
+    directory: Path, seed: int, *, rate: float = 1000, publishers: int = 60, proxy: str = "haproxy.cfg"
+) -> None:
     """All three are replaced, one after the other, under load: no call is refused, and nobody pauses for long."""
     async with (
-        Cluster.running(directory) as cluster,
+        Cluster.running(directory, proxy=proxy) as cluster,
         Fleet(
             cluster.target,
             seed,

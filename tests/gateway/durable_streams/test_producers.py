@@ -10,9 +10,7 @@ import pytest
 from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
 from turnwire.gateway.durable_streams.producers import Producers, Writers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
-from turnwire.gateway.sessions.requests import View
-from turnwire.protocol.errors import InvalidMessage
-from turnwire.protocol.messages import Session
+from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.store.event_log import EventLog
 
 
@@ -71,6 +69,32 @@ def test_a_request_of_which_only_a_part_was_stored_is_stored_again() -> None:
     assert writers.judge(batch) == "repeated"
 
 
+def test_the_rest_of_a_request_comes_before_the_next_one() -> None:
+    writers = Writers()
+    writers.learn(1, ItemId(index=0, count=2, batch=Batch("a", 0, 0)).text)
+    with pytest.raises(SequenceGap) as refused:
+        writers.judge(Batch("a", 0, 1))
+    assert refused.value.headers["Producer-Expected-Seq"] == "0"
+    writers.learn(2, ItemId(index=1, count=2, batch=Batch("a", 0, 0)).text)
+    assert writers.judge(Batch("a", 0, 1)) == "new"
+
+
+def test_the_rest_of_a_request_has_its_stream_seq() -> None:
+    writers = Writers()
+    writers.learn(1, ItemId(index=0, count=2, stream_seq="1").text)
+    writers.check_order("1")
+    writers.learn(2, ItemId(index=1, count=2, stream_seq="1").text)
+    with pytest.raises(SequenceRegression):
+        writers.check_order("1")
+
+
+def test_what_is_learned_again_changes_nothing() -> None:
+    writers = having(("a", 0, 0), ("a", 0, 1))
+    writers.learn(1, "another")
+    writers.learn(9, ItemId(index=0, count=1, batch=Batch("a", 5, 0)).text)
+    assert (writers.through, writers.judge(Batch("a", 0, 2))) == (2, "new")
+
+
 def test_stream_seqs_rise_as_bytes_do() -> None:
     writers = Writers()
     writers.check_order("anything")
@@ -96,10 +120,8 @@ class Log:
         self.read += last + 1 - first
         return [(seq, self.ids[seq - 1], datetime.now(UTC)) for seq in range(first, last + 1)]
 
-    @property
-    def view(self) -> View:
-        session = Session("call", "active", "en", "2025-12-21T10:30:00.000Z", last_seq=len(self.ids))
-        return View(session, time_ordered=True, life=1, created_at=datetime.now(UTC), takes_events=True)
+    async def judged(self, producers: Producers, seq: int) -> str:
+        return (await producers.of("call", 1, len(self.ids))).judge(Batch("a", 0, seq))
 
 
 def sent(seq: int) -> str:
@@ -108,21 +130,31 @@ def sent(seq: int) -> str:
 
 async def test_of_a_log_only_what_is_new_is_read() -> None:
     log = Log("e1", sent(0), sent(1))
-    producers = Producers(cast("EventLog", log))
-    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "new"
+    producers = Producers(cast("EventLog", log), patience=1)
+    assert await log.judged(producers, 2) == "new"
     log.ids += [sent(2), "e2"]
-    assert (await producers.of(log.view)).judge(Batch("a", 0, 2)) == "repeated"
+    assert await log.judged(producers, 2) == "repeated"
     assert log.read == 5
 
 
 async def test_a_log_that_may_have_lost_its_end_is_read_again() -> None:
     log = Log(sent(0), sent(1), sent(2))
-    producers = Producers(cast("EventLog", log))
-    await producers.of(log.view)
+    producers = Producers(cast("EventLog", log), patience=1)
+    await log.judged(producers, 3)
     del log.ids[1:]
-    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"
+    assert await log.judged(producers, 1) == "new"
     log.ids += [sent(1), sent(2)]
-    await producers.of(log.view)
+    await log.judged(producers, 3)
     log.ids[1:] = ["other", "events"]
     log.troubles += 1
-    assert (await producers.of(log.view)).judge(Batch("a", 0, 1)) == "new"
+    assert await log.judged(producers, 1) == "new"
+
+
+async def test_a_request_whose_turn_does_not_come_is_given_up() -> None:
+    producers = Producers(cast("EventLog", Log()), patience=0)
+    async with producers.one_by_one("call"):
+        with pytest.raises(StorageUnavailable):
+            async with producers.one_by_one("call"):
+                pass
+    async with producers.one_by_one("other"):
+        pass

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.access.wired import allowed, start_guarded
 from tests.gateway.durable_streams.calls import CLOSE, Stream, sending
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import Socket, publish_path
+from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.rights import Scope
 
 EVENT = {"type": "bot_speech", "payload": {"text": "Hello!"}}
@@ -160,6 +163,47 @@ async def test_a_stream_can_be_created_whole(start_gateway: StartGateway) -> Non
     assert (await stream.put([EVENT], Stream_Closed="true")).closed
     assert (await stream.head()).closed
     assert (await gateway.get("/sessions/a"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("cut", ["append", "complete"])
+@pytest.mark.parametrize("batch", [500, 2])
+async def test_a_creation_that_was_cut_off_is_completed_when_it_is_repeated_elsewhere(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch, cut: str, batch: int
+) -> None:
+    here, there = [await start_gateway(end_grace=0, max_batch_events=batch) for _ in range(2)]
+    items: list[object] = [EVENT, "two", 3]
+    whole = getattr(here.parts.requests, cut)
+
+    async def cut_off(session_id: str, *arguments: object) -> object:
+        if cut == "append" and batch < len(items) and not here.live[session_id].state.record.last_seq:
+            return await whole(session_id, *arguments)
+        raise StorageUnavailable
+
+    monkeypatch.setattr(here.parts.requests, cut, cut_off)
+    assert (await Stream(here, "/streams/a").put(items, Stream_Closed="true")).status == 503
+    other = await Stream(there, "/streams/a").put([*items, "more"], Stream_Closed="true")
+    assert other.status == 409, "the stream of another request, which is open"
+    stream = Stream(there, "/streams/a")
+    repeated = await stream.put(items, Stream_Closed="true")
+    assert (repeated.status, repeated.closed) == (201, True)
+    read = (await stream.get()).items
+    assert [read[0]["payload"], *read[1:]] == [EVENT["payload"], "two", 3]
+    for gateway in (here, there):
+        assert (await Stream(gateway, "/streams/a").put(items, Stream_Closed="true")).status == 200
+    assert len((await stream.get()).items) == 3
+
+
+async def test_where_a_stream_is_follows_from_what_a_trusted_proxy_says(start_gateway: StartGateway) -> None:
+    behind = {"X_Forwarded_Proto": "http, https", "X_Forwarded_Prefix": "/turnwire/", "Host": "calls.example:8443"}
+    for trusted, headers, found in (
+        ("127.0.0.1", {}, "{url}/streams/a%2Fb/1"),
+        ("127.0.0.1", behind, "https://calls.example:8443/turnwire/streams/a%2Fb/1"),
+        ("127.0.0.1", {**behind, "X_Forwarded_Proto": "gopher", "X_Forwarded_Prefix": "x"}, "{host}/streams/a%2Fb/1"),
+        ("10.0.0.0/8", behind, "{host}/streams/a%2Fb/1"),
+    ):
+        gateway = await start_gateway(trusted_proxies=trusted, allowed_hosts="*", mongodb_database=new_id("t"))
+        created = await Stream(gateway, "/streams/a%2Fb/1?x=1").put(**headers)
+        assert created.headers["Location"] == found.format(url=gateway.url, host="http://calls.example:8443")
 
 
 async def test_a_session_that_has_ended_takes_items_until_its_grace_is_over(start_gateway: StartGateway) -> None:

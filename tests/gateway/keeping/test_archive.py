@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.gateway.rest.test_imports import bring, ndjson, past_call
-from tests.support.gateways import Gateway, Json, StartGateway, new_event
+from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_id
 from tests.support.processes import running_python
 from tests.support.redis import free_port
 from tests.support.sockets import subscriber
@@ -78,6 +78,14 @@ async def everything(gateway: Gateway) -> list[Json]:
     ]
 
 
+async def backed_up(gateway: Gateway) -> list[str]:
+    """The ids of the events that a backup has."""
+    async with gateway.request("GET", "/backup") as response:
+        line, end = [json.loads(each) for each in (await response.text()).splitlines()]
+    assert (line["sessionId"], end) == ("old", {"end": {"sessions": 1}})
+    return [each["eventId"] for each in line["events"]]
+
+
 async def until_archived(gateway: Gateway, session_id: str = "old") -> None:
     async with asyncio.timeout(20):
         while not (await gateway.get(f"/sessions/{session_id}?limit=1")).get("archived"):
@@ -89,13 +97,15 @@ async def until_archived(gateway: Gateway, session_id: str = "old") -> None:
 
 async def check_whole_life(start_gateway: StartGateway, url: str) -> None:
     """A call that is imported, archived, read and written to, and erased."""
-    here = await start_gateway()
+    database = new_id("archived")
+    here = await start_gateway(mongodb_database=database)
     await bring(here, ndjson(CALL))
     before = await everything(here)
     await here.stop()
-    there = await start_gateway(retention_days=30, retention_interval=1, archive_url=url)
+    there = await start_gateway(mongodb_database=database, retention_days=30, retention_interval=1, archive_url=url)
     await until_archived(there)
     assert await everything(there) == before
+    assert await backed_up(there) == [each["eventId"] for each in CALL["events"]]
     late = {"json": {"events": [new_event("e99")]}}
     assert (await there.refused("POST", "/sessions/old/events", 409, **late))["code"] == "session_ended"
     assert [each["result"] for each in await bring(there, ndjson(CALL), "?verify=true")] == ["unchanged"]
@@ -106,6 +116,7 @@ async def check_whole_life(start_gateway: StartGateway, url: str) -> None:
     objects = there.store.archive.objects
     assert objects is not None
     assert await objects.keys("sessions") == []
+    await there.stop()
 
 
 async def test_an_archived_call_is_read_written_to_and_erased_as_before(
@@ -120,14 +131,20 @@ async def test_an_archived_call_is_read_written_to_and_erased_as_before(
 
 
 @pytest.fixture
-def s3_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A server of S3's protocol, as the environment tells the gateway."""
+def object_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server of S3's protocol, as the environment tells the gateway.
+
+    The one that Google Cloud Storage is asked by is S3's, apart from credentials: by this token the server takes it so.
+    """
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "anybody",
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_REGION": "us-east-1",
+        "GOOGLE_BASE_URL": url,
+        "GOOGLE_BEARER_TOKEN": "anybody/20250101/us-east-1/s3/aws4_request",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -147,9 +164,10 @@ async def make_bucket(port: int, name: str) -> None:
 
 
 @pytest.mark.e2e
-async def test_an_archive_on_s3_is_as_good(start_gateway: StartGateway, s3_port: int) -> None:
-    await make_bucket(s3_port, "calls")
-    await check_whole_life(start_gateway, "s3://calls/of/ours")
+async def test_an_archive_on_an_object_store_is_as_good(start_gateway: StartGateway, object_server: int) -> None:
+    for scheme in ("s3", "gs"):
+        await make_bucket(object_server, f"calls{scheme}")
+        await check_whole_life(start_gateway, f"{scheme}://calls{scheme}/of/ours")
 
 
 async def test_while_the_archive_is_away_calls_stay_and_that_is_said(
@@ -197,6 +215,13 @@ async def test_a_damaged_archive_is_found_and_never_shown(start_gateway: StartGa
     line.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     envelope = await gateway.refused("GET", "/sessions/old/events", 503)
     assert envelope["message"] == "the archive of session 'old' is damaged"
+    file = tmp_path / "backup"
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["backup", str(file), "--url", gateway.url])
+    assert (told.exit_code, "0 sessions with 0 events" in told.stdout) == (1, True)
+    assert "not in it: 1 archived session whose archive is damaged" in told.stderr
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["restore", str(file), "--url", gateway.url])
+    assert told.exit_code == 1
+    assert "refused: it was not readable when the backup was made: the archive of session 'old'" in told.stdout
 
 
 @pytest.mark.parametrize("url", ["ftp://host/calls", "file://calls"])

@@ -48,7 +48,7 @@ async def stream_a_call(http: aiohttp.ClientSession, url: str) -> None:
 async def test_each_sample_configuration_serves_sockets_streams_and_rest_over_tls_under_a_prefix(
     start_peers: StartPeers, tmp_path: Path, certificate: tuple[Path, Path], name: str
 ) -> None:
-    ports = [gateway.port for gateway in await start_peers(2)]
+    ports = [gateway.port for gateway in await start_peers(2, trusted_proxies="127.0.0.1")]
     balancer = Balancer(tmp_path, ports, certificate)
     trusted = ssl.create_default_context(cafile=certificate[1])
     async with running(balancer, name), aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as http:
@@ -59,6 +59,9 @@ async def test_each_sample_configuration_serves_sockets_streams_and_rest_over_tl
                     assert response.status == 200
                 async with http.get(URL(f"{url}/sessions/-?sessionId=a%2Fb", encoded=True)) as response:
                     assert (await response.json())["sessionId"] == "a/b"
+                stream = f"{url}/streams/{new_id('s')}"
+                async with http.put(stream) as response:
+                    assert (response.status, response.headers["Location"]) == (201, stream)
 
 
 @pytest.mark.parametrize(("name", "drain_delay"), [("nginx.conf", 0), ("haproxy.cfg", 0), ("Caddyfile", 2)], ids=str)

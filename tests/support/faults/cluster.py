@@ -1,4 +1,4 @@
-"""Several gateways on one database, with Redis between them and HAProxy before them, all of which may be broken."""
+"""Several gateways on one database, with Redis between them and a balancer before them, all of which may be broken."""
 
 from __future__ import annotations
 
@@ -38,9 +38,16 @@ class Cluster:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, directory: Path, gateways: int = 3, *, database: str | None = None, env: Mapping[str, str] | None = None
+        cls,
+        directory: Path,
+        gateways: int = 3,
+        *,
+        database: str | None = None,
+        env: Mapping[str, str] | None = None,
+        proxy: str = "haproxy.cfg",
     ) -> AsyncIterator[Cluster]:
-        """`database` is the URI of one that others own; without it there is a fresh one."""
+        """`database` is the URI of one that others own; without it there is a fresh one. `proxy` is the balancer's
+        sample."""
         cluster = cls(directory)
         async with AsyncExitStack() as started:
             started.enter_context(cluster.redis)
@@ -61,7 +68,7 @@ class Cluster:
             ]
             await asyncio.gather(*(started.enter_async_context(each) for each in cluster.gateways))
             balancer = Balancer(directory, ports)
-            await started.enter_async_context(running(balancer, "haproxy.cfg"))
+            await started.enter_async_context(running(balancer, proxy))
             cluster.target.url = balancer.urls()[0].replace("localhost", "127.0.0.1")
             yield cluster
 

@@ -19,6 +19,7 @@ Steps = Generator[None, None, Any]
 DUPLICATE_KEY = 11000
 INVALID = 121
 CODEC: CodecOptions[Any] = CodecOptions(tz_aware=True, tzinfo=UTC)
+_BY_SESSION = ("events", "digests")
 _REFUSED = {"code": INVALID, "errmsg": "Document failed validation"}
 
 
@@ -130,6 +131,8 @@ class Collection:
         return result
 
     async def delete_many(self, condition: Document) -> Deleted:
+        _check_shard(self._name, condition)
+
         def steps() -> Steps:
             found = matching(self._primary, condition)
             for document in found:
@@ -165,6 +168,11 @@ class Collection:
         return Cursor(self._line, self._name, condition, self.codec_options)
 
 
+def _check_shard(name: str, condition: Document) -> None:
+    """A router asks one shard only if the condition names the session, and no index but `_id` serves it."""
+    assert name not in _BY_SESSION or {"_id", "sessionId"} <= condition.keys(), f"{name}: {condition}"
+
+
 class Matched:
     def __init__(self, count: int) -> None:
         self.matched_count = count
@@ -177,6 +185,7 @@ class Deleted:
 
 class Cursor:
     def __init__(self, line: Server, name: str, condition: Document, codec_options: CodecOptions[Any]) -> None:
+        _check_shard(name, condition)
         self._line, self._name, self._condition = line, name, condition
         self._codec = codec_options
         self._order: Sequence[tuple[str, int]] = ()

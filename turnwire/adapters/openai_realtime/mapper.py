@@ -56,17 +56,22 @@ class RealtimeMapper:
         self._steps = self._table()
 
     def events(self, event: Any) -> list[Mapped]:
-        """Map a server event; most map to nothing. Never raises for an unknown event."""
+        """Map a server event; most map to nothing. Never raises."""
+        return self._collected.of(self._event, event)
+
+    def _event(self, event: Any) -> None:
         now = self._clock()
         step = self._steps.get(str(field(event, "type")))
         if self._answers.last is not None and self._answers.played_out(now):
             self._notes.state("bot", "listening", event_id=f"{self._id(event)}:quiet")
         if step is not None:
             step(event, now)
-        return self._collected.take()
 
     def close(self, reason: str = "ended") -> list[Mapped]:
         """Return the last events, after the connection has ended."""
+        return self._collected.of(self._close, reason)
+
+    def _close(self, reason: str) -> None:
         if not self._is_over:
             self._is_over = True
             for item_id, heard in self._heard.items():
@@ -74,7 +79,6 @@ class RealtimeMapper:
                     self._user_said(item_id, heard, heard.text)
             self._tools.call_over(self._clock())
             self._notes.note("call.ended", reason=reason, event_id="call.ended")
-        return self._collected.take()
 
     # What commands need to know
 

@@ -34,14 +34,12 @@ async def setup_pipeline_worker(worker: Any) -> None:
     session_id = _session_id()
     token = os.environ.get("TURNWIRE_TOKEN")
     options: dict[str, Any] = {"token": token} if token else {}
-    attach(
-        worker,
-        url,
-        session_id,
-        language=os.environ.get("TURNWIRE_LANGUAGE") or "und",
-        metadata=_metadata(),
-        **options,
-    )
+    language = os.environ.get("TURNWIRE_LANGUAGE") or "und"
+    try:
+        attach(worker, url, session_id, language=language, metadata=_metadata(), **options)
+    except ValueError as error:  # a variable is wrong: that is no reason to refuse the call
+        logger.error(f"Turnwire: this call is not published: {error}")
+        return
     logger.info(f"Turnwire: this call is session {session_id} of {url}")
 
 

@@ -44,8 +44,14 @@ async def _backup(url: str, token: str | None, path: Path, *, resume: bool) -> N
         raise fail(f"cannot write {path}: {error.strerror}") from None
     finally:
         await rest.close()
-    found = f"{times(writer.tally.sessions, 'session')} with {times(writer.tally.events, 'event')}"
+    tally = writer.tally
+    found = f"{times(tally.sessions - tally.unreadable, 'session')} with {times(tally.events, 'event')}"
     console.print(printable(f"{path}: {found} in {size:,} bytes; what was acked before {writer.begun_at} is in it"))
+    if tally.unreadable:
+        raise fail(
+            f"not in it: {times(tally.unreadable, 'archived session')} whose archive is damaged; the gateway's log, "
+            "and turnwire verify --archived, name them"
+        )
 
 
 class _Reading:

@@ -20,6 +20,8 @@ _CHUNK: Final = 64 * 1024
 _HEAD: Final = 32 * 1024
 """How much of a line is looked at to tell what it is."""
 _SESSION: Final = re.compile(rb'\{"at":\{"cursor":"([^"\\]+)","count":(\d+)\}')
+_UNREADABLE: Final = b',"unreadable":'
+"""What comes next in the line of a session of which the gateway could not read the events."""
 _GZIP: Final = 31
 """What zlib calls its format with a gzip header."""
 
@@ -53,7 +55,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.begin: Begin | None = None
-        self.sessions = self.events = 0
+        self.sessions = self.events = self.unreadable = 0
         self.cursor: str | None = None
         """Where the last whole session stands."""
         self.end: End | None = None
@@ -65,11 +67,13 @@ class Tally:
         self._count = 0
         """The events of that session."""
         self._place: str | None = None
+        self._is_unreadable = False
 
     def copy(self) -> Tally:
         """Return the same, as it is now. To be called between two lines."""
         other = Tally()
         other.begin, other.sessions, other.events = self.begin, self.sessions, self.events
+        other.unreadable = self.unreadable
         other.cursor, other.end, other._sha = self.cursor, self.end, self._sha.copy()
         return other
 
@@ -108,6 +112,7 @@ class Tally:
             self._head = b""
             if self._place is not None:
                 self.sessions, self.events, self.cursor = self.sessions + 1, self.events + self._count, self._place
+                self.unreadable += self._is_unreadable
         yield part
 
     def _is_last(self, head: bytes) -> bool:
@@ -118,7 +123,7 @@ class Tally:
         self._place = None if found is None else found[1].decode()
         self.line = 0 if found is None else self.sessions + 1
         if found is not None and self.begin is not None:
-            self._count = int(found[2])
+            self._count, self._is_unreadable = int(found[2]), head.startswith(_UNREADABLE, found.end())
             return False
         try:
             if self.begin is None:

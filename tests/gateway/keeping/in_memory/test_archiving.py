@@ -67,7 +67,7 @@ def keeping(
         RetentionRules.read(days, None),
         gone.append,
         interval=3600,
-        shared=gateway.parts.peers is not None,
+        shared=None,
         now=lambda: STARTED + timedelta(days=100),
         archive=attach(gateway, objects),
         failed=failed.append,
@@ -369,7 +369,7 @@ async def test_without_the_setting_what_is_archived_stays_and_cannot_be_read(
         RetentionRules.read(1, None),
         lambda _: None,
         interval=3600,
-        shared=True,
+        shared=None,
         now=lambda: STARTED + timedelta(days=100),
     )
     assert await made.look() == 0

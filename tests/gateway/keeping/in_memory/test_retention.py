@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from tests.support.faults.database import MemoryDatabase
-from tests.support.in_memory import STARTED, MemoryGateway, event, pass_time, until
+from tests.support.in_memory import STARTED, MemoryGateway, event, pass_time, until, virtual_now
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.keeping.retention import Retention
 from turnwire.gateway.keeping.retention_rules import RetentionRules, RulesFault
+from turnwire.gateway.keeping.shared_work import SharedWork
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import FinalStatus
+from turnwire.store.session_record import SessionRecord
 
 DAY = timedelta(days=1)
 
@@ -49,8 +51,15 @@ def keeping(
     erased: list[str] = []
     kept_by = by or RetentionRules.read(30, None)
     parts = gateway.parts
+    shared = SharedWork(gateway.store.leases, "retention", 3600, clock=asyncio.get_running_loop().time, now=virtual_now)
     made = Retention(
-        gateway.store, parts.erasing, kept_by, erased.append, interval=3600, shared=parts.peers is not None, now=today
+        gateway.store,
+        parts.erasing,
+        kept_by,
+        erased.append,
+        interval=3600,
+        shared=None if parts.peers is None else shared,
+        now=today,
     )
     return made, erased
 
@@ -113,19 +122,19 @@ async def test_exceptions_by_status_and_metadata_are_kept_as_long_as_they_say(
         assert set(erased) == gone, day
 
 
-async def test_one_gateway_of_many_does_it_and_another_when_that_one_is_gone(
+async def test_of_many_gateways_one_looks_and_another_one_soon_after_it_was_killed(
     here: MemoryGateway, there: MemoryGateway, today: Days
 ) -> None:
-    first, second = keeping(here, today)[0], keeping(there, today)[0]
     today.days = 40
-    assert await first.look() == 0
-    await ended(here, "s", 0)
-    assert await second.look() == 0
-    assert await here.log() == ["e"]
-    today.days += 1
-    assert await second.look() == 1
-    assert await first.look() == 0
-    assert await here.log() == []
+    first, second = keeping(here, today), keeping(there, today)
+    running = [asyncio.create_task(made.run(here.sessions.prepared)) for made, _ in (first, second)]
+    await pass_time(10)
+    for number in range(10):
+        await ended(here, f"s{number}", 0)
+    await pass_time(3600)
+    assert sorted(first[1] + second[1]) == [f"s{number}" for number in range(10)]
+    for task in running:
+        task.cancel()
 
 
 async def test_a_session_that_is_put_on_hold_at_the_last_moment_is_kept(
@@ -185,6 +194,146 @@ async def test_it_looks_again_and_again_also_after_trouble(
     await pass_time(3600)
     await until(lambda: erased == ["s"])
     running.cancel()
+
+
+# --- what a look reads ----------------------------------------------------------------------------------------------
+
+
+class Reads:
+    """Counts the sessions that looks read."""
+
+    def __init__(self, gateway: MemoryGateway, patch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        for name in ("stored_page", "load_stored"):
+            patch.setattr(gateway.store.sessions, name, self._counted(getattr(gateway.store.sessions, name)))
+
+    def _counted(self, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        async def counted(asked: Any) -> Any:
+            found = await read(asked)
+            self.count += len(found)
+            return found
+
+        return counted
+
+
+async def past(gateway: MemoryGateway, session_id: str, day: float, **fields: Any) -> None:
+    """A session that began, and ended, so many days after STARTED."""
+    moment = STARTED + day * DAY
+    live, _ = await gateway.sessions.create(SessionRecord(session_id, "en", moment, **fields))
+    await gateway.requests.complete(session_id, "completed", None, moment)
+    gateway.sessions.evict(live)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> RetentionRules:
+    """All is kept for 30 days, what is on hold for ever, that of one tenant for 60 days."""
+    return rules(
+        tmp_path,
+        """
+        [[keep]]
+        metadata = { hold = true }
+
+        [[keep]]
+        metadata = { tenant = "a" }
+        days = 60
+        """,
+    )
+
+
+async def test_a_look_reads_what_may_have_become_due_since_the_last_one_and_not_what_is_kept(
+    here: MemoryGateway, today: Days, held: RetentionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(120):
+        await past(here, f"s{day}", day, metadata={"hold": day % 2 == 0})
+    made, erased = keeping(here, today, held)
+    today.days = 100
+    assert await made.look() == 35
+    reads = Reads(here, monkeypatch)
+    assert (await made.look(), reads.count) == (0, 2)  # which began just then
+    today.days = 105
+    assert (await made.look(), sorted(erased[35:])) == (3, ["s71", "s73", "s75"])
+    assert reads.count < 15
+
+
+async def test_a_session_that_ended_later_than_it_began_leaves_when_its_time_is_over(
+    here: MemoryGateway, today: Days, held: RetentionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended(here, "long", 3)
+    live = await here.create("longer", event("e"))
+    made, erased = keeping(here, today, held)
+    for day in (10, 31, 32):
+        today.days = day
+        assert await made.look() == 0
+    today.days = 33
+    assert (await made.look(), erased) == (1, ["long"])
+    today.days = 100
+    await made.look()
+    await here.requests.complete("longer", "completed", None, STARTED + 100 * DAY)
+    here.sessions.evict(live)
+    today.days = 129
+    assert await made.look() == 0
+    today.days = 130
+    assert (await made.look(), erased[1:]) == (1, ["longer"])
+    reads = Reads(here, monkeypatch)
+    today.days = 131
+    assert (await made.look(), reads.count) == (0, 0)
+
+
+async def test_what_is_taken_off_hold_and_what_is_brought_in_leaves_with_the_next_look(
+    here: MemoryGateway, there: MemoryGateway, today: Days, held: RetentionRules
+) -> None:
+    await past(here, "held", 0, metadata={"hold": True})
+    await past(here, "tenant", 45, metadata={"tenant": "a"})
+    made, erased = keeping(here, today, held)
+    keeping(there, today, held)
+    today.days = 100
+    assert await made.look() == 0
+    await there.requests.amend("held", {"hold": None}, None)
+    await there.requests.amend("tenant", {"tenant": None}, None)
+    await past(there, "brought in", 1)
+    assert (await made.look(), sorted(erased)) == (3, ["brought in", "held", "tenant"])
+
+
+async def test_a_change_that_is_stored_only_after_a_look_has_seen_its_note_is_not_lost(
+    here: MemoryGateway, today: Days, held: RetentionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await past(here, "held", 0, metadata={"hold": True})
+    made, erased = keeping(here, today, held)
+    today.days = 100
+    await made.look()
+    noted = here.store.retention.changing
+
+    async def look_first(record: SessionRecord) -> None:
+        await noted(record)
+        await made.look()
+
+    monkeypatch.setattr(here.store.sessions, "_changing", look_first)
+    await here.requests.amend("held", {"hold": None}, None)
+    assert erased == []
+    assert (await made.look(), erased) == (1, ["held"])
+
+
+@pytest.mark.parametrize("change", ["other rules", "off meanwhile", "a month"])
+async def test_a_look_walks_through_all_by_other_rules_after_a_time_without_retention_and_each_month(
+    here: MemoryGateway, today: Days, held: RetentionRules, database: MemoryDatabase, change: str
+) -> None:
+    await past(here, "held", 0, metadata={"hold": True})
+    made, _ = keeping(here, today, held)
+    today.days = 100
+    await made.look()
+    if change == "other rules":
+        made, erased = keeping(here, today)
+    else:
+        document = database.primary["sessions"]["held"]
+        database.put("sessions", {**document, "metadata": {}})
+        await database.replicate()
+        made, erased = keeping(here, today, held)
+    if change == "off meanwhile":
+        await here.store.retention.forget_mark()
+    if change == "a month":
+        assert await made.look() == 0
+        today.days += 31
+    assert (await made.look(), erased) == (1, ["held"])
 
 
 @pytest.mark.parametrize(

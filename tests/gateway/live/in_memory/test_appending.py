@@ -23,6 +23,7 @@ from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import AppendItem
 from turnwire.protocol.errors import CloseCode, ErrorCode, MalformedEvent, SessionHasEnded, TurnwireError
 from turnwire.protocol.messages import BadEvent
+from turnwire.store.session_record import SessionRecord
 
 BAD = BadEvent("bad", ErrorCode.INVALID_EVENT, "no payload")
 
@@ -99,6 +100,28 @@ async def test_an_event_stored_by_another_gateway_is_answered_as_a_duplicate(
     again = await there.append(elsewhere, event("a", {"n": 1}), event("new"))
     assert [(each.event, each.duplicate) for each in again[:1]] == [(first[0].event, True)]
     assert (again[1].event.seq, again[1].duplicate) == (3, False)
+
+
+async def test_a_condition_is_asked_about_the_log_that_the_events_come_behind(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    live = await here.create("s", event("a"))
+    elsewhere = await there.open()
+    asked: list[int] = []
+
+    async def condition(known: SessionRecord) -> None:
+        asked.append(known.last_seq)
+        if len(asked) < 3:  # they are stored while it is being answered
+            await there.append(elsewhere, *events(f"b{len(asked)}", f"c{len(asked)}"))
+        if known.last_seq > 5:
+            raise SessionHasEnded("s", None)
+
+    stored = await here.requests.append("s", events("d", "e"), 10, condition)
+    assert (asked, [each.event.seq for each in stored]) == ([1, 3, 5], [6, 7])
+    with pytest.raises(SessionHasEnded):
+        await here.requests.append("s", [event("f")], 10, condition)
+    assert live.state.record.last_seq == 7
+    assert await here.log() == ["a", "b1", "c1", "b2", "c2", "d", "e"]
 
 
 async def test_a_refused_event_fails_only_its_own_answer(here: MemoryGateway, database: MemoryDatabase) -> None:

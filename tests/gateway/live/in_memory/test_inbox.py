@@ -10,6 +10,7 @@ from tests.support.in_memory import STARTED, Seat, events
 from turnwire.gateway.live.inbox import MAX_OTHERS, MAX_ROUND_BYTES, MAX_ROUND_EVENTS, MAX_SIGNAL_KEYS, Inbox
 from turnwire.gateway.live.items import AppendItem, BeatItem, ClaimItem, RenewItem, SignalItem
 from turnwire.protocol.errors import Overloaded
+from turnwire.store.session_record import SessionRecord
 
 SEAT = Seat(1)
 
@@ -46,6 +47,19 @@ def test_a_round_has_no_more_bytes_than_its_bound_unless_it_is_a_single_append()
     for item in (small, big, last):
         inbox.put(item)
     assert [inbox.take() for _ in range(3)] == [[small], [big], [last]]
+
+
+def test_an_append_with_a_condition_is_a_round_of_its_own() -> None:
+    async def condition(_: SessionRecord) -> None:
+        """Holds always."""
+
+    inbox = Inbox()
+    items = [append(name) for name in "abcde"]
+    items[1].condition = items[2].condition = condition
+    for item in items:
+        inbox.put(item)
+    assert [inbox.take() for _ in range(4)] == [[items[0]], [items[1]], [items[2]], items[3:]]
+    assert (inbox.waiting, inbox.waiting_bytes) == (0, 0)
 
 
 def test_the_inbox_counts_events_and_bytes_until_they_are_taken() -> None:

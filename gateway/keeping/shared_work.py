@@ -1,0 +1,114 @@
+"""Work that one of all gateways does, every so often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.keeping.leases import Lease, Leases
+
+LEASE_SECONDS: Final = 60.0
+"""A gateway that has not renewed its lease for so long has lost it to whoever wants it."""
+RENEW_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 20.0
+"""Pause between two looks at the lease of another gateway."""
+_log = logging.getLogger("turnwire.keeping")
+
+
+class SharedWork:
+    """One kind of work, as one gateway sees it. Owned by the task that calls `attend`.
+
+    The work must be safe to do twice: a gateway that hangs may go on for a moment after another one has begun.
+    """
+
+    def __init__(
+        self, leases: Leases, name: str, interval: float, *, clock: Callable[[], float], now: Callable[[], datetime]
+    ) -> None:
+        """`interval`: seconds from one end of the work to its next beginning. `clock` is the loop's."""
+        self._leases = leases
+        self._name = name
+        self._interval = interval
+        self._clock = clock
+        self._now = now
+        self._holder = uuid4().hex
+        self._seen, self._since = Lease(), clock()
+        """The lease at the last look, and since when it stands still."""
+        self._asked = False
+
+    async def attend(self, work: Callable[[], Awaitable[None]]) -> float:
+        """Do the work if it is time, and no other gateway does it. Return after how many seconds to ask again.
+
+        The first time that it is asked, it is time. Raises StorageUnavailable, and what the work raises.
+        """
+        pause = min(LOOK_SECONDS, self._interval)
+        lease = await self._leases.read(self._name)
+        wait = self._wait_for(lease)
+        self._asked = True
+        if wait > 0:
+            return min(pause, wait)
+        held = await self._leases.take(self._name, lease, self._holder)
+        if held is not None:
+            await self._do(held, work)
+        return pause
+
+    def _wait_for(self, lease: Lease) -> float:
+        """Return how many seconds are left until the work may be done here."""
+        now = self._clock()
+        if lease != self._seen:
+            self._seen, self._since = lease, now
+        if lease.holder is not None and lease.holder != self._holder:
+            return self._since + LEASE_SECONDS - now
+        if lease.holder is not None or lease.done_at is None or not self._asked:
+            return 0.0
+        left = self._interval - (self._now() - lease.done_at).total_seconds()
+        return left if left <= self._interval else 0.0  # a clock was wrong
+
+    async def _do(self, held: Lease, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, and renew the lease meanwhile. Stop when another gateway has it."""
+        working = asyncio.ensure_future(work())
+        renewing = asyncio.create_task(self._renew(held, working))
+        try:
+            await asyncio.wait([working, renewing])
+        except asyncio.CancelledError:  # the gateway stops: another one goes on once the lease has run out
+            working.cancel()
+            renewing.cancel()
+            await asyncio.gather(working, renewing, return_exceptions=True)
+            raise
+        if working.cancelled():
+            _log.warning("another gateway goes on with %s", self._name)
+            return
+        with suppress(StorageUnavailable):  # else it runs out
+            await self._leases.give_back(self._name, renewing.result(), self._now())
+        working.result()
+
+    async def _renew(self, held: Lease, working: asyncio.Future[None]) -> Lease:
+        """Renew the lease until the work is done, and return it. Cancel the work if the lease is lost."""
+        since = self._clock()
+        while True:
+            await asyncio.wait([working], timeout=RENEW_SECONDS)
+            if working.done():
+                return held
+            began = self._clock()
+            with suppress(StorageUnavailable):
+                renewed = await self._renewed(held)
+                if renewed is None:
+                    break
+                held, since = renewed, began
+            if self._clock() - since >= LEASE_SECONDS:
+                break
+        working.cancel()
+        return held
+
+    async def _renewed(self, held: Lease) -> Lease | None:
+        """Return the lease as it is held from now on; None if it is lost."""
+        renewed = await self._leases.take(self._name, held, self._holder)
+        if renewed is None:  # unless the last renewal did reach the database, though its answer was lost
+            found = await self._leases.read(self._name)
+            return found if found.holder == self._holder else None
+        return renewed
