@@ -214,7 +214,7 @@ class Gateway:
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
-            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
+            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
             begin=self.parts.turns.begin,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
