@@ -18,8 +18,8 @@ from turnwire.gateway.keeping.shared_work import SharedWork
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.protocol.errors import LogHole, PublisherConnected, TurnwireError
 from turnwire.store.archive.objects import ArchiveUnavailable
+from turnwire.store.keeping.retention import Note, RetentionMark
 from turnwire.store.mongo import Store
-from turnwire.store.retention import Note, RetentionMark
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _PAGE: Final = 50
