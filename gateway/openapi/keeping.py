@@ -17,7 +17,8 @@ def keeping_paths(errors: Sequence[int]) -> Schema:
         "readBackup",
         "Back up all sessions",
         f"All sessions with their events, as NDJSON: a line for each, newest first, in the form of an import; at the "
-        f'end a line `{{"end": …}}`. Needs `{Scope.ADMIN}`. Whatever was acknowledged before the request is in it.',
+        f'end a line `{{"end": …}}`. Needs `{Scope.ADMIN}`. Whatever was acknowledged before the request is in it. '
+        f"A session whose archive is damaged has `unreadable`, which says so, in place of `events`.",
         tag="Sessions",
         answers={
             "200": {

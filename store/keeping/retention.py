@@ -81,9 +81,7 @@ class RetentionStore:
 
 
 async def _put(collection: Any, key: str, fields: Document) -> None:
-    """Store these fields, whether the document exists or not."""
-    if (await collection.update_one({"_id": key}, {"$set": fields})).matched_count:
-        return
+    """Store these fields, whether the document exists or not. Most notes are of sessions that have none."""
     try:
         await collection.insert_one({"_id": key, **fields})
     except WriteError as error:
