@@ -54,6 +54,9 @@ class Session(Shape):
     """The commands that the connected bot accepts; absent while no bot that accepts any is connected."""
     archived: bool | UnsetType = UNSET
     """True once its events are in the archive; absent before."""
+    quiet_ms: int | UnsetType = UNSET
+    """In the snapshots of feeds: for how long nothing of a live session has arrived, in milliseconds by
+    the gateway's clock. Absent if the gateway that answers cannot tell."""
 
 
 class Event(Shape, gc=False):

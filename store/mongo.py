@@ -21,10 +21,10 @@ from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
 from turnwire.store.driver_events import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
-from turnwire.store.leases import Leases
-from turnwire.store.opening.format import FormatStore
+from turnwire.store.keeping.leases import Leases
+from turnwire.store.keeping.retention import RetentionStore
+from turnwire.store.opening.format import PACKED, FormatStore
 from turnwire.store.opening.server_check import unfit
-from turnwire.store.retention import RetentionStore
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
 from turnwire.store.telling.endpoints import EndpointStore
@@ -99,13 +99,16 @@ class Store:
         self.archive = self.events.archive
         self.retention = RetentionStore(self._db, self._condition)
         self.sessions = SessionStore(
-            self._db["sessions"], self._condition, lanes=insert_lanes, changing=self.retention.changing
+            self._db["sessions"],
+            self._condition,
+            lanes=insert_lanes,
+            changing=self.retention.changing,
         )
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
         self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
-        self.format = FormatStore(self._db, database)
+        self.format = FormatStore(self._db, database, raises=embedded)
         self.leases = Leases(self._db, self._condition)
 
     @classmethod
@@ -188,7 +191,8 @@ class Store:
         try:
             await self._check_server()
             await self._condition.ask("make the indexes of sessions", self._make_indexes())
-            await self._condition.ask("store its format", self.format.keep())
+            stored_format = await self._condition.ask("store its format", self.format.keep())
+            self.sessions.packs = not self.sessions.indexes.many and stored_format >= PACKED
         except StorageUnavailable as error:
             self._unprepared = error.reason if isinstance(error, StorageRefused) else str(error)
             raise

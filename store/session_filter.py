@@ -59,6 +59,11 @@ class SearchFilter(Struct, frozen=True, kw_only=True):
         return duration_ms is not None and self._takes_duration(duration_ms) and self._takes_figures(seen)
 
     @property
+    def wants_metadata(self) -> bool:
+        """Whether `takes` looks at the metadata."""
+        return bool(self.metadata or self.words)
+
+    @property
     def wants_end(self) -> bool:
         """Whether only ended sessions can match."""
         return self.wants_figures or self.min_duration_ms is not None or self.max_duration_ms is not None

@@ -16,6 +16,7 @@ from turnwire.protocol.messages import JsonObject, Session, SessionFigures, Sess
 from turnwire.protocol.times import format_time
 from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
+from turnwire.store.session_metadata import as_json, metadata_in, stored_metadata
 
 Document = dict[str, Any]
 ERASED = "erased"
@@ -23,6 +24,7 @@ ERASED = "erased"
 NO_LIFE = 0
 """The life of such a document, which no write to a session matches."""
 _MAX_LIFE = 2**31 - 1
+_PACKED_IS_LIGHTER = 8
 
 
 class SessionRecord(Struct):
@@ -127,14 +129,15 @@ def _figures(stored: Document | None) -> SessionFigures | None:
         return None
 
 
-def document_of(record: SessionRecord) -> Document:
+def document_of(record: SessionRecord, *, packs: bool = False) -> Document:
+    """Return the document. `packs`: with large metadata as JSON."""
     return {
         "_id": record.session_id,
         "status": record.status,
         "language": record.language,
         "startedAt": record.started_at,
         "endedAt": record.ended_at,
-        "metadata": record.metadata,
+        "metadata": stored_metadata(record.metadata, packs=packs),
         **lazy_fields(record),
         "endReason": record.end_reason,
         "epoch": record.epoch,
@@ -155,7 +158,7 @@ def record_of(document: Document) -> SessionRecord:
         started_at=document["startedAt"],
         status=document["status"],
         ended_at=document["endedAt"],
-        metadata=document["metadata"],
+        metadata=metadata_in(document["metadata"]),
         last_seq=document["lastSeq"],
         last_event_at=document["lastEventAt"],
         end_reason=document["endReason"],
@@ -187,14 +190,20 @@ class StoredSession(Struct, frozen=True):
     session_id: str
     started_at: datetime
     last_seq: int
-    size: int
-    """Bytes of the stored document."""
+    weight: int
+    """What reading it costs a database that decodes documents, in bytes of a document of small values."""
     _document: RawBSONDocument
     _codec: CodecOptions[Document]
 
-    def record(self) -> SessionRecord:
-        """Decode the session. Returns another object each time."""
-        return record_of(decode(self._document.raw, self._codec))
+    def record(self, *, for_json: bool = False) -> SessionRecord:
+        """Decode the session. Returns another object each time.
+
+        `for_json`: metadata that is stored as JSON is not decoded. It is a msgspec.Raw then, for an encoder of JSON.
+        """
+        document = decode(self._document.raw, self._codec)
+        if for_json:
+            document["metadata"] = as_json(document["metadata"])
+        return record_of(document)
 
 
 class StoredSessions:
@@ -215,7 +224,7 @@ class StoredSessions:
             document["_id"],
             document["startedAt"],
             document["lastSeq"],
-            len(document.raw),
+            _weight(document),
             document,
             self._codec,
         )
@@ -223,3 +232,8 @@ class StoredSessions:
     def by_id(self, documents: list[RawBSONDocument]) -> dict[str, StoredSession]:
         """Return the sessions by their ids, without those that are being erased."""
         return {each["_id"]: self.of(each) for each in documents if each["status"] != ERASED}
+
+
+def _weight(document: RawBSONDocument) -> int:
+    size = len(document.raw)
+    return size // _PACKED_IS_LIGHTER if type(document["metadata"]) is bytes else size

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from msgspec import Struct
 from pymongo import UpdateOne
 from pymongo.errors import WriteError
 from pymongo.read_concern import ReadConcern
@@ -16,10 +15,11 @@ from turnwire.protocol.errors import SessionErased, StorageUnavailable
 from turnwire.protocol.messages import FinalStatus, JsonObject
 from turnwire.protocol.rules import has_ended
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.indexes import CHANGES, SessionIndexes
 from turnwire.store.listing.pages import SessionPages
 from turnwire.store.listing.query import SessionQuery
 from turnwire.store.session_commands import SessionCommands
+from turnwire.store.session_metadata import stored_metadata
 from turnwire.store.session_record import (
     Document,
     SessionRecord,
@@ -33,6 +33,7 @@ from turnwire.store.session_record import (
     traced,
 )
 from turnwire.store.session_writes import Endings, SessionInserts, refusal, write_bulk
+from turnwire.store.unended import UnendedSession
 
 MAX_UPDATES = 100
 """The most lazy updates in one bulk."""
@@ -41,33 +42,7 @@ _READ = "read sessions"
 _UPDATE = "update sessions"
 _Changing = Callable[[SessionRecord], Awaitable[None]]
 
-__all__ = ["MAX_UPDATES", "SessionQuery", "SessionRecord", "SessionStore", "UnendedSession"]
-
-
-class UnendedSession(Struct, frozen=True):
-    """The signs of life of a session that has not ended."""
-
-    session_id: str
-    epoch: int
-    heartbeat: int
-    last_seq: int
-    latest: datetime
-    """The session's start, or the timestamp of its last event, whichever is later."""
-    importing: bool = False
-    """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
-    takes_commands: bool = False
-    """Whether a publisher has said that it accepts commands, and has not been seen to leave."""
-
-    @property
-    def signs(self) -> tuple[int, int, int]:
-        """Values that change whenever a publisher claims or holds the session, or an event is stored."""
-        return self.epoch, self.heartbeat, self.last_seq
-
-    @classmethod
-    def of(cls, record: SessionRecord) -> UnendedSession:
-        latest = max(record.started_at, record.last_event_at or record.started_at)
-        signs = record.session_id, record.epoch, record.heartbeat, record.last_seq
-        return cls(*signs, latest, record.importing, record.commands is not None)
+__all__ = ["MAX_UPDATES", "SessionQuery", "SessionRecord", "SessionStore"]
 
 
 class SessionStore:
@@ -80,6 +55,8 @@ class SessionStore:
     def __init__(self, sessions: Any, condition: DatabaseCondition, *, lanes: int, changing: _Changing) -> None:
         """`lanes` is the number of concurrent inserts, and of concurrent ends. `changing` is awaited before a session
         ends, or is amended after its end."""
+        self.packs = False
+        """Whether large metadata is stored as JSON, for a database that decodes what it reads."""
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition
@@ -92,7 +69,7 @@ class SessionStore:
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. Return False, and change nothing, if the id exists already or is being erased."""
-        return await self._inserts.create(document_of(record))
+        return await self._inserts.create(document_of(record, packs=self.packs))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
@@ -174,12 +151,13 @@ class SessionStore:
             change["$max"] = {"epoch": 1}
         await self._update(this_life(record), change)
 
-    async def amend(self, record: SessionRecord, metadata: JsonObject, language: str) -> bool:
+    async def amend(self, record: SessionRecord, metadata: JsonObject, language: str, now: datetime) -> bool:
         """Change metadata and language. Return False if the session was amended since the record was read."""
         if record.ended_at is not None:
             await self._changing(record)
         known = {**this_life(record), "amended": record.amended or None}
-        change = {"metadata": metadata, "language": language, "amended": record.amended + 1}
+        stored = stored_metadata(metadata, packs=self.packs)
+        change = {"metadata": stored, "language": language, "amended": record.amended + 1, "amendedAt": now}
         return await self._update(known, {"$set": change})
 
     async def _update(self, condition: Document, change: Document) -> bool:
@@ -230,10 +208,13 @@ class SessionStore:
         """Iterate over the sessions that started between these two times, both exclusive, in no order."""
         return self._pages.between(after, before)
 
-    async def ended_since(self, moment: datetime) -> list[str]:
-        """Return the ids of the sessions that ended, or were imported, at `moment` or later."""
+    async def changed_since(self, moment: datetime, kinds: Sequence[str] = CHANGES) -> list[str]:
+        """Return the ids of the sessions with a change of one of these kinds at `moment` or later.
+
+        Needs the indexes of `indexes.changes`: without them, the database reads every session.
+        """
         ids: list[str] = []
-        for name in ("endedAt", "importedAt"):
+        for name in kinds:
             found = self._sessions.find({name: {"$gte": moment}}, {"_id": 1}).to_list(length=None)
             ids += [document["_id"] for document in await self._condition.ask(_READ, found)]
         return list(dict.fromkeys(ids))

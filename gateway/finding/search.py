@@ -7,15 +7,15 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.gathering import Gathering, text_in
+from turnwire.gateway.finding.others import OVERLAP, OtherGateways
 from turnwire.gateway.finding.reader import Reader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import Event
@@ -40,8 +40,6 @@ each, and serves nobody else meanwhile."""
 _REST = 9
 """How many times as long as that took the database is then left to others."""
 _CHECK_SECONDS = 1.0
-_OVERLAP = timedelta(seconds=2)
-"""How far back to look again for ended sessions: clocks of gateways differ, and a write takes time."""
 LOOK_SECONDS = 1.0
 """Pause between two looks at what is missing."""
 _PAUSE_SECONDS = 0.02
@@ -59,8 +57,8 @@ class Search:
     """
 
     def __init__(self, store: Store, path: Path, *, shared: bool, settling: float = 0.0) -> None:
-        """`shared`: other gateways may use the database. Their sessions are taken when they begin, when they end, and
-        once more `settling` seconds later, when their log and their stored fields do not change any more.
+        """`shared`: other gateways may use the database. Their sessions are taken when they begin, are amended and end,
+        and once more `settling` seconds later, when their log and their stored fields do not change any more.
         """
         self.ready = False
         self.gathering = Gathering()
@@ -73,13 +71,9 @@ class Search:
         """Of its own: sums over a month of calls take seconds."""
         self._flushed = asyncio.Lock()
         self._warned = False
-        self._shared = shared
+        self._others = OtherGateways(store, settling) if shared else None
         self._unwritten: dict[str, None] = {}
         """Sessions that may be unknown to the projection, or other than it knows them."""
-        self._looked_since = utc_now()
-        self._settling = timedelta(seconds=settling) + 2 * _OVERLAP
-        self._unsettled: dict[str, datetime] = {}
-        """Sessions that have ended, by the order of their ends, and when to look at each once more."""
         self._unchecked: str | None = None
         """The sessions behind this id are from before the start, and may have been erased without this search having
         heard of it. None: all are known to exist."""
@@ -95,7 +89,7 @@ class Search:
 
         None if this is not the place to ask: other gateways may have sessions, or the projection lacks some.
         """
-        if self._shared or not self.ready:
+        if self._others is not None or not self.ready:
             return None
         await self.flush()
         if self._unwritten:
@@ -171,9 +165,10 @@ class Search:
         if not self.ready:
             self._unchecked = "" if await self._write(catalog.complete) else None
             await self._learn_all(catalog)
+            if self._others is not None:
+                await self._catch_up(catalog, self._others)
             self.ready = True
-        if self._shared:
-            await self._hear_of_others(catalog)
+        looked = None if self._others is None else await self._hear_of(catalog, self._others)
         for session_id in self.gathering.take_missed():
             try:
                 await self._learn(catalog, session_id)
@@ -181,21 +176,24 @@ class Search:
             except BaseException:
                 self.gathering.missed[session_id] = None
                 raise
+        if looked is not None:
+            await self._write(partial(catalog.note_looked, looked))
         await self._forget_erased(catalog)
 
-    async def _hear_of_others(self, catalog: Catalog) -> None:
-        """Sessions of other gateways: found when they have begun, and whole when they have ended and settled."""
-        began, since = utc_now(), self._looked_since - _OVERLAP
-        async for record in self._store.sessions.between(since, began + _OVERLAP):
-            await self._learn_record(catalog, record)
-        ended = await self._store.sessions.ended_since(since)
-        self._looked_since = began
-        for session_id in ended:
-            self._unsettled.setdefault(session_id, began + self._settling)
-        settled = [session_id for session_id, due in self._unsettled.items() if due <= began]
-        for session_id in settled:
-            del self._unsettled[session_id]
-        self.gathering.missed |= dict.fromkeys([*ended, *settled])
+    async def _catch_up(self, catalog: Catalog, others: OtherGateways) -> None:
+        """Have those read again that were amended while this gateway was away."""
+        looked = await self._write(catalog.looked)
+        if looked is None:
+            await self._write(partial(catalog.note_looked, others.looked_at))
+        else:
+            self.gathering.missed |= dict.fromkeys(await others.amended_since(looked))
+
+    async def _hear_of(self, catalog: Catalog, others: OtherGateways) -> datetime | None:
+        """Sessions of other gateways: found when they have begun or been amended, and whole when they have ended and
+        settled. Return when this look was, unless it has found nothing that has changed."""
+        changed = await others.look(partial(self._learn_record, catalog))
+        self.gathering.missed |= dict.fromkeys(changed)
+        return others.looked_at if changed else None
 
     async def _learn_all(self, catalog: Catalog) -> None:
         """Read the sessions that the projection has as unended, then all that have started since.
@@ -207,7 +205,7 @@ class Search:
             for known in await self._write(catalog.unended):
                 await self._learn(catalog, known.session_id)
         newest = await self._write(catalog.newest_started) if complete else None
-        since = None if newest is None else from_millis(newest) - _OVERLAP
+        since = None if newest is None else from_millis(newest) - OVERLAP
         query = SessionQuery(limit=_PAGE, started_after=since)
         while page := await self._store.sessions.page(query):
             for record in page:

@@ -18,8 +18,8 @@ from turnwire.gateway.keeping.shared_work import SharedWork
 from turnwire.gateway.sessions.erasing import Erasing
 from turnwire.protocol.errors import LogHole, PublisherConnected, TurnwireError
 from turnwire.store.archive.objects import ArchiveUnavailable
+from turnwire.store.keeping.retention import Note, RetentionMark
 from turnwire.store.mongo import Store
-from turnwire.store.retention import Note, RetentionMark
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _PAGE: Final = 50
@@ -94,7 +94,7 @@ class Retention:
         count = await self.look()
         if count:
             done = "erased" if self._archive is None else "archived"
-            _log.info("%d sessions were %s, as their time was over", count, done)
+            _log.info("sessions %s, as their time was over: %d", done, count)
 
     async def look(self) -> int:
         """Let go what is due, and return how many sessions that were. Raises StorageUnavailable.

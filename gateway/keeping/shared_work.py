@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.store.leases import Lease, Leases
+from turnwire.store.keeping.leases import Lease, Leases
 
 LEASE_SECONDS: Final = 60.0
 """A gateway that has not renewed its lease for so long has lost it to whoever wants it."""

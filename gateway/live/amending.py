@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.advancing import report_amendment
 from turnwire.gateway.live.catching_up import learn
 from turnwire.gateway.live.context import Context
@@ -25,7 +26,8 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
         metadata = record.metadata if item.metadata is None else merged(record.metadata, item.metadata)
         language = item.language or record.language
         check_metadata(metadata, context.limits)
-        if await persist(lambda m=metadata, n=language: sessions.amend(record, m, n), wanted=item.done):  # type: ignore[misc]
+        now = utc_now()
+        if await persist(lambda m=metadata, n=language, t=now: sessions.amend(record, m, n, t), wanted=item.done):  # type: ignore[misc]
             state.amend(metadata, language, record.amended + 1)
             report_amendment(context, state)
             break

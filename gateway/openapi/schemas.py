@@ -64,7 +64,7 @@ _LEFT_OUT = {
     "Dependencies": {"redis"},
     "Health": {"reasons"},
     "SessionList": {"count", "searchedBackTo", "searched"},
-    "Session": {"archived", "commands"},
+    "Session": {"archived", "commands", "quietMs"},
     "CommandAnswer": {"message"},
 }
 """Fields of answers that may be left out."""

@@ -106,6 +106,7 @@ class SessionParts:
         )
         self.requests = Requests(self.context, self.sessions, rest_timeout=config.rest_timeout)
         self.pages = Pages(self.context, self.sessions, search, self.turns)
+        self.feed.quiet_ms = self.pages.quiet_ms
         self._tending = Tending(
             self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
         )
@@ -120,6 +121,7 @@ class SessionParts:
                 poll_interval=config.poll_interval,
                 erased=self._erased_elsewhere,
             )
+        store.sessions.indexes.changes = search is not None and self.peers is not None
         store.sessions.indexes.metadata_keys = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = tracing.committed(metrics.committed)
 

@@ -8,7 +8,6 @@ from turnwire.gateway.telemetry.logs import hide_password
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.embedded.directory_mark import DirectoryMark, DirectoryRefused, read_mark
 from turnwire.store.mongo import Store
-from turnwire.store.opening.format import FORMAT
 
 
 async def upgrade(config: Config) -> list[str]:
@@ -40,11 +39,12 @@ async def _upgrade_database(uri: str, config: Config, *, embedded: bool) -> str:
             raise ServeError(fault)
         before = await store.stored_format()
         await store.prepare()
+        after = await store.stored_format()
     except StorageUnavailable as error:
         raise ServeError(f"the database cannot be used: {(await store.state()).reason or error}") from None
     finally:
         await store.close()
-    return f"the database {config.mongodb_database}: format {FORMAT}, before: {before or 'none, as of 0.1.0'}"
+    return f"the database {config.mongodb_database}: format {after}, before: {before or 'none, as of 0.1.0'}"
 
 
 def _said(mark: DirectoryMark | None) -> str:

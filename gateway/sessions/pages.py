@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
+from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.sessions.live_sessions import LiveSessions
@@ -17,6 +18,7 @@ from turnwire.gateway.sessions.log_heads import Head, heads_behind
 from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
+from turnwire.protocol.times import parse_time, to_millis
 from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
@@ -30,7 +32,8 @@ _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
-"""What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller."""
+"""What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller. With
+`for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
 
@@ -64,21 +67,22 @@ class Pages:
         async with self._lists:
             yield
 
-    async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
+    async def list_sessions(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> list[T]:
         """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
+        for_json = for_json and not self._context.shared_database  # other gateways are told of these sessions
         async with self.turn():
-            sessions, _ = await self.find(query, show)
+            sessions, _ = await self.find(query, show, for_json=for_json)
             return sessions
 
-    async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
+    async def find(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
         """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
         known = None if self._widens(query) else await self._indexed(query)
         if known is None:
-            return await self.scan(query, show)
-        return await self.show(known, query, show), None
+            return await self.scan(query, show, for_json=for_json)
+        return await self.show(known, query, show, for_json=for_json), None
 
-    async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
+    async def scan(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
         """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SCAN_SECONDS
@@ -88,7 +92,7 @@ class Pages:
         before = query.before
         while True:
             page = await self.stored(replace(widened, limit=size, before=before))
-            found += await self.show(page, query, show, filtered=True)
+            found += await self.show(page, query, show, filtered=True, for_json=for_json)
             if len(found) >= query.limit or len(page) < size:
                 return found[: query.limit], None
             before = page[-1].started_at, page[-1].session_id
@@ -117,16 +121,23 @@ class Pages:
         return len(set(_UNENDED).intersection(query.status)) == 1
 
     async def show(
-        self, stored: Sequence[StoredSession], query: SessionQuery, show: Show[T], *, filtered: bool = False
+        self,
+        stored: Sequence[StoredSession],
+        query: SessionQuery,
+        show: Show[T],
+        *,
+        filtered: bool = False,
+        for_json: bool = False,
     ) -> list[T]:
         """What `show` makes of these sessions as they are now, at most `query.limit`; with `filtered`, only of those
         that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
         heads = await self._heads(stored)
+        for_json = for_json and not (filtered and query.more.wants_metadata)
         shown: list[T] = []
         slices = Slices(self._turns)
         for each in stored:
             await self._freshen(each.session_id)
-            record = self._as_known(each, heads.get(each.session_id))
+            record = self._as_known(each.record(for_json=for_json), heads.get(each.session_id))
             if not filtered or query.takes(record):
                 shown.append(show(self._as_now(record, query)))
                 if len(shown) == query.limit:
@@ -150,9 +161,8 @@ class Pages:
         live = self._sessions.live.get(session_id)
         return 0 if live is None else live.state.record.last_seq
 
-    def _as_known(self, stored: StoredSession, head: Head | None) -> SessionRecord:
+    def _as_known(self, record: SessionRecord, head: Head | None) -> SessionRecord:
         """The stored session with what this gateway and the log know of it."""
-        record = stored.record()
         live = self._sessions.live.get(record.session_id)
         if live is not None and live.state.record.last_seq > record.last_seq:
             record.last_seq, record.last_event_at = live.state.record.last_seq, live.state.record.last_event_at
@@ -169,3 +179,18 @@ class Pages:
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
             return record.session()
         return live.state.session()
+
+    def quiet_ms(self, session: Session) -> int | None:
+        """Return for how long nothing of a listed session has arrived; None if it has ended, or if another gateway may
+        know better.
+
+        Of a session that is not in memory any more, its last timestamp tells, which may be by its bot's clock.
+        """
+        live = self._sessions.live.get(session.session_id)
+        if session.ended_at is not None:
+            return None
+        if live is not None and live.state.record.last_seq == session.last_seq:
+            return max(0, int((self._context.clock() - live.state.last_event_seen) * 1000))
+        if session.last_event_at is None or self._context.shared_database:
+            return None
+        return max(0, to_millis(utc_now()) - to_millis(parse_time(session.last_event_at)))

@@ -14,7 +14,7 @@ from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
-from turnwire.store.sessions import UnendedSession
+from turnwire.store.unended import UnendedSession
 
 _AT_ONCE = 8
 

@@ -67,6 +67,8 @@ class Feed:
         """Returns what another gateway has reported of a session; None if nothing."""
         self.listed: Callable[[Session], None] = lambda _: None
         """Called with each session that a subscription begins with."""
+        self.quiet_ms: Callable[[Session], int | None] = lambda _: None
+        """Returns for how long nothing of a session has arrived; None if that is not known here."""
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}

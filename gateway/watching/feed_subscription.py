@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -57,8 +57,14 @@ class _Listed(Struct, frozen=True):
     ended: bool
 
 
-ListSessions = Callable[[SessionQuery, Callable[[Session], _Listed]], Awaitable[list[_Listed]]]
-"""Reads a page, and returns what the function makes of each session."""
+class ListSessions(Protocol):
+    async def __call__(
+        self, query: SessionQuery, show: Callable[[Session], _Listed], *, for_json: bool
+    ) -> list[_Listed]:
+        """Read a page, and return what the function makes of each session.
+
+        `for_json`: metadata may be a msgspec.Raw, which an encoder of JSON copies. Raises StorageUnavailable.
+        """
 
 
 class _Part:
@@ -147,7 +153,7 @@ class FeedSubscription:
         """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
         size = 0
         while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
-            page = await self._list_sessions(query, self._list)
+            page = await self._list_sessions(query, self._list, for_json=self._sink.codec.text)
             if self._closed:
                 return
             page_bytes = sum(len(each.encoded) for each in page)
@@ -158,7 +164,8 @@ class FeedSubscription:
     def _list(self, session: Session) -> _Listed:
         self._feed.listed(session)
         newest = self._feed.newest(session)
-        encoded = self._sink.codec.encode_value(newest)
+        quiet = self._feed.quiet_ms(newest)
+        encoded = self._sink.codec.encode_value(newest if quiet is None else replace(newest, quiet_ms=quiet))
         return _Listed(session.session_id, session.started_at, encoded, has_ended(newest.status))
 
     def _turn_page(self, query: SessionQuery, page: Sequence[_Listed], size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel
 
@@ -15,6 +15,8 @@ from turnwire.store.session_record import Document
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ORDER = ("startedAt", "_id")
 """The order of lists. Indexes that end in it give a page without reading all matches."""
+CHANGES: Final = ("endedAt", "importedAt", "amendedAt")
+"""When a session has changed so that a search index of another gateway must read it again."""
 _ANY = ("figures.errors", "figures.toolsFailed")
 """Figures that few sessions have above zero: an index of these sessions alone, in the order of lists."""
 
@@ -28,16 +30,20 @@ class SessionIndexes:
         self.many = False
         """Whether there are those for finding past calls. In the embedded database, each makes writes two or three
         times as expensive."""
+        self.changes = False
+        """Whether there are those of CHANGES in the embedded database, too: one of several gateways on it asks by them
+        for its search index."""
 
     def models(self) -> list[IndexModel]:
         """Return all indexes, for `create_indexes`."""
-        fields = [_ORDER, ("status", *_ORDER)]
+        fields: list[tuple[str, ...]] = [_ORDER, ("status", *_ORDER)]
+        changes = [_index(name, sparse=name != "endedAt") for name in CHANGES]
         if not self.many:
-            return [_index(*each) for each in fields]
+            return [*(_index(*each) for each in fields), *(changes if self.changes else ())]
         names = "endReason", "language", *(f"metadata.{key}" for key in self.metadata_keys)
         fields += [(name, *_ORDER) for name in names]
         some = [_index(*_ORDER, name, partialFilterExpression={name: {"$gt": 0}}) for name in _ANY]
-        return [*(_index(*each) for each in fields), *some, _index("endedAt"), _index("importedAt", sparse=True)]
+        return [*(_index(*each) for each in fields), *some, *changes]
 
     def condition(self, query: SessionQuery) -> Document:
         """Return what the database is asked for: those conditions on a session, other than time, that indexes serve."""

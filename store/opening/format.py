@@ -9,8 +9,13 @@ from pymongo.errors import DuplicateKeyError
 
 from turnwire.store.opening.versions import this_version
 
-FORMAT: Final = 1
-"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1 too."""
+FORMAT: Final = 2
+"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1.
+
+2: the embedded database holds large metadata as JSON.
+"""
+PACKED: Final = 2
+"""From this format on, large metadata may be JSON."""
 _KEY: Final = "format"
 
 
@@ -29,8 +34,10 @@ def newer_format(thing: str, found: int, writer: str | None) -> str | None:
 class FormatStore:
     """The format's document, in a collection of its own. Methods raise the driver's errors."""
 
-    def __init__(self, database: Any, name: str) -> None:
-        """`name` is that of the database."""
+    def __init__(self, database: Any, name: str, *, raises: bool) -> None:
+        """`name` is that of the database. `raises`: what is stored from now on is of the present format; without it, a
+        database keeps the one that it has, so that older gateways may go on with it, too."""
+        self._raises = raises
         self._documents = database["turnwire"]
         self._name = f"the database {name}"
 
@@ -44,9 +51,15 @@ class FormatStore:
         found = await self._documents.find_one({"_id": _KEY})
         return None if found is None else newer_format(self._name, int(found["format"]), found.get("writer"))
 
-    async def keep(self) -> None:
-        """Store the format, where there is none. It never goes back."""
-        if await self.read() is not None:
-            return
-        with suppress(DuplicateKeyError):  # another gateway was faster
-            await self._documents.insert_one({"_id": _KEY, "format": FORMAT, "writer": this_version()})
+    async def keep(self) -> int:
+        """Store the format, where there is none or it is to be raised. It never goes back. Return it."""
+        found = await self.read()
+        present = {"format": FORMAT, "writer": this_version()}
+        if found is None:
+            with suppress(DuplicateKeyError):  # another gateway was faster
+                await self._documents.insert_one({"_id": _KEY, **present})
+        elif found < FORMAT and self._raises:
+            await self._documents.update_one({"_id": _KEY, "format": {"$lt": FORMAT}}, {"$set": present})
+        else:
+            return found
+        return FORMAT

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from turnwire.protocol.times import to_millis
+from turnwire.protocol.times import from_millis, to_millis
 from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_projection, text_rowid
 from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
@@ -82,6 +82,14 @@ class Catalog:
     def complete(self) -> bool:
         """Return whether the projection has once been filled with all sessions."""
         return self._one("SELECT value FROM state WHERE name = 'complete'") is not None
+
+    def looked(self) -> datetime | None:
+        """Return when other gateways' changes were looked at last, as far as that was noted."""
+        row = self._one("SELECT value FROM state WHERE name = 'looked'")
+        return None if row is None else from_millis(int(row[0]))
+
+    def note_looked(self, moment: datetime) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO state VALUES ('looked', ?)", (str(to_millis(moment)),))
 
     def note_complete(self) -> None:
         self._connection.execute("INSERT OR REPLACE INTO state VALUES ('complete', 'yes')")

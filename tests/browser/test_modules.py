@@ -201,3 +201,19 @@ async def test_the_address_can_name_any_session_event_moment_and_filter(page: Pa
             "status": "failed",
         }
         assert [other["page"] for other in others] == ["calls", "calls", "gateway"]
+
+
+async def test_a_call_that_was_quiet_before_the_page_was_opened_is_stalled_from_the_start(page: Page) -> None:
+    script = """async (quietMs) => {
+      const { makeRow, updateRow } = await import("./static/data/calls.js");
+      const { attention } = await import("./static/data/attention.js");
+      const session = { sessionId: "s", lastSeq: 2, endedAt: null, metadata: {}, figures: null };
+      const lastLine = { seq: 2, side: "user" };
+      const asked = { throughSeq: 2, lastLine, toolsRunning: 0, interruptions: { byUser: 0 } };
+      const row = makeRow({ ...session, quietMs }, asked);
+      const before = attention(row, Date.now()).map((reason) => reason.kind);
+      updateRow(row, { ...session, lastSeq: 3 }, asked);
+      return [before, attention(row, Date.now())];
+    }"""
+    assert await page.evaluate(script, 10_000) == [["stalled"], []]
+    assert await page.evaluate(script, None) == [[], []]

@@ -18,6 +18,7 @@ from turnwire.gateway.config import Config
 from turnwire.gateway.running.serve import ServeError, start_database
 from turnwire.gateway.running.upgrading import upgrade
 from turnwire.store.embedded.server import EmbeddedDatabase
+from turnwire.store.opening.format import FORMAT
 from turnwire.version import __version__
 
 pytestmark = pytest.mark.e2e
@@ -45,10 +46,12 @@ async def test_the_data_directory_of_0_1_0_is_upgraded_and_goes_on(tmp_path: Pat
     folder = tmp_path / "data"
     await store_as_0_1_0(folder)
     directory, database = await upgrade(Config(data_dir=folder))
-    assert directory.startswith(f"the data directory {folder}: format 1, Turnwire {__version__}, database engine ")
+    assert directory.startswith(
+        f"the data directory {folder}: format {FORMAT}, Turnwire {__version__}, database engine "
+    )
     assert directory.endswith("before: no format, as of 0.1.0")
-    assert database == "the database turnwire: format 1, before: none, as of 0.1.0"
-    assert json.loads((folder / "turnwire.json").read_text())["format"] == 1
+    assert database == f"the database turnwire: format {FORMAT}, before: none, as of 0.1.0"
+    assert json.loads((folder / "turnwire.json").read_text())["format"] == FORMAT
     async with EmbeddedDatabase(folder) as embedded:
         gateway = await Gateway.start(mongodb_uri=embedded.uri, expire_after=0)
         try:
@@ -61,10 +64,10 @@ async def test_the_data_directory_of_0_1_0_is_upgraded_and_goes_on(tmp_path: Pat
 
 async def test_the_data_directory_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
-    (tmp_path / "turnwire.json").write_text('{"format":2,"turnwire":"7.1.0"}')
+    (tmp_path / "turnwire.json").write_text(f'{{"format":{FORMAT + 1},"turnwire":"7.1.0"}}')
     result = await asyncio.to_thread(CliRunner().invoke, app, ["upgrade", "--data-dir", str(tmp_path)])
-    assert (result.exit_code, "has format 2, of Turnwire 7.1.0" in result.output) == (1, True)
-    with pytest.raises(ServeError, match=r"has format 2, of Turnwire 7\.1\.0"):
+    assert (result.exit_code, f"has format {FORMAT + 1}, of Turnwire 7.1.0" in result.output) == (1, True)
+    with pytest.raises(ServeError, match=rf"has format {FORMAT + 1}, of Turnwire 7\.1\.0"):
         await start_database(Config(data_dir=tmp_path))
     assert not os.listdir(tmp_path / "db")
 

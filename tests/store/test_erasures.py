@@ -47,7 +47,7 @@ async def test_a_marked_session_is_hidden_from_every_read_and_takes_no_write(sto
     assert not await store.sessions.create(record())
     assert not await store.sessions.claim(known)
     assert not await store.sessions.end(known, "failed", NOW, None)
-    assert not await store.sessions.amend(known, {"a": 1}, "de")
+    assert not await store.sessions.amend(known, {"a": 1}, "de", NOW)
     assert await store.sessions.save_lazy_fields([known]) == {"s": None}
     with pytest.raises(SessionErased):
         await store.sessions.reload(known)

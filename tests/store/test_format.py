@@ -13,24 +13,39 @@ from turnwire.protocol.errors import StorageRefused
 from turnwire.store.embedded.directory_mark import DirectoryMark, DirectoryRefused, check_mark, keep_mark, read_mark
 from turnwire.store.embedded.program import PACKAGED, Engine
 from turnwire.store.mongo import Store
+from turnwire.store.opening.format import FORMAT
 from turnwire.version import __version__
 
 
 async def test_a_database_without_a_format_gets_the_present_one(store: Store) -> None:
-    assert await store.format.read() == 1
+    assert await store.format.read() == FORMAT
     await store.format.keep()
     assert await store.format_fault() is None
+
+
+@pytest.mark.parametrize(("embedded", "kept"), [(True, FORMAT), (False, 1)])
+async def test_the_format_of_an_older_database_is_raised_only_where_older_gateways_would_misread_it(
+    database_uri: str, database_name: str, *, embedded: bool, kept: int
+) -> None:
+    async with AsyncMongoClient[dict[str, object]](database_uri) as client:
+        await client[database_name]["turnwire"].insert_one({"_id": "format", "format": 1, "writer": "0.1.0"})
+    store = Store.connect(database_uri, database_name, embedded=embedded)
+    try:
+        await store.prepare()
+        assert await store.stored_format() == kept
+    finally:
+        await store.close()
 
 
 async def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(database_uri: str, database_name: str) -> None:
     async with AsyncMongoClient[dict[str, object]](database_uri) as client:
         database = client[database_name]
-        await database["turnwire"].insert_one({"_id": "format", "format": 2, "writer": "7.1.0"})
+        await database["turnwire"].insert_one({"_id": "format", "format": FORMAT + 1, "writer": "7.1.0"})
         store = Store.connect(database_uri, database_name)
         try:
             with pytest.raises(StorageRefused) as refused:
                 await store.prepare()
-            assert "format 2, of Turnwire 7.1.0" in refused.value.reason
+            assert f"format {FORMAT + 1}, of Turnwire 7.1.0" in refused.value.reason
             assert "install 7.1.0 or later" in str(await store.format_fault())
             assert not (await store.state()).up
         finally:
@@ -50,16 +65,19 @@ def marked(folder: Path, **mark: object) -> Path:
 def test_a_directory_without_a_mark_is_opened_and_gets_one(tmp_path: Path) -> None:
     check_mark(tmp_path, packaged("0.7.0b3"))
     keep_mark(tmp_path, packaged("0.7.0b3"))
-    assert read_mark(tmp_path) == DirectoryMark(1, __version__, "0.7.0b3")
+    assert read_mark(tmp_path) == DirectoryMark(FORMAT, __version__, "0.7.0b3")
     check_mark(tmp_path, packaged("0.7.0b3"))
     keep_mark(tmp_path, packaged("0.10.0"))
-    assert read_mark(tmp_path) == DirectoryMark(1, __version__, "0.10.0")
+    assert read_mark(tmp_path) == DirectoryMark(FORMAT, __version__, "0.10.0")
 
 
 @pytest.mark.parametrize(
     ("mark", "said"),
     [
-        ({"format": 2, "turnwire": "7.1.0"}, ["format 2", "7.1.0 or later", "formats up to 1"]),
+        (
+            {"format": FORMAT + 1, "turnwire": "7.1.0"},
+            [f"format {FORMAT + 1}", "7.1.0 or later", f"formats up to {FORMAT}"],
+        ),
         ({"format": 9}, ["a newer Turnwire"]),
         ({"format": 1, "turnwire": "0.1.0", "database": "0.10.0"}, ["0.10.0", "0.7.0b3 is installed"]),
         ({"format": "one"}, ["cannot be read"]),

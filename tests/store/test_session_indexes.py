@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from turnwire.store.listing.indexes import SessionIndexes
+from turnwire.store.listing.indexes import CHANGES, SessionIndexes
 from turnwire.store.session_filter import SearchFilter
 from turnwire.store.sessions import SessionQuery
 
@@ -59,6 +59,12 @@ def test_the_embedded_database_is_asked_by_status_alone() -> None:
     asked = [indexes(many=False).condition(query(**fields)) for fields in FILTERS]
     assert [each for each in asked if each] == [{"status": "failed"}, {"status": {"$in": ["initiated", "active"]}}]
     assert keys(indexes(many=False)) == [("startedAt", "_id"), ("status", "startedAt", "_id")]
+
+
+def test_a_search_index_beside_others_asks_by_indexes_of_the_embedded_database_too() -> None:
+    made = indexes(many=False)
+    made.changes = True
+    assert keys(made)[2:] == [(name,) for name in CHANGES]
 
 
 def test_a_mongodb_is_asked_by_all_that_it_has_indexes_for() -> None:

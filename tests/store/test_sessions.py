@@ -16,7 +16,8 @@ from tests.support.failpoints import failing
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionStatus
 from turnwire.store.mongo import Store
-from turnwire.store.sessions import SessionQuery, SessionRecord, UnendedSession
+from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.unended import UnendedSession
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, 123000, UTC)
 STATUSES: list[SessionStatus] = ["initiated", "active", "completed", "failed"]

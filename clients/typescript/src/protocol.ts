@@ -427,6 +427,7 @@ export interface Session {
   figures: SessionFigures | null;
   commands?: string[] | undefined;
   archived?: boolean | undefined;
+  quietMs?: number | undefined;
 }
 
 /** The number of sessions that match the filters, over all pages. A lower bound unless `exact`. */
@@ -482,6 +483,7 @@ export interface SessionHistory {
   figures: SessionFigures | null;
   commands?: string[] | undefined;
   archived?: boolean | undefined;
+  quietMs?: number | undefined;
   events: HistoryEvent[];
   pagination: PagePagination | OffsetPagination;
 }

@@ -2,17 +2,20 @@
 import { field, lineOf, textOf, wordOf } from "./values.js";
 
 export function makeRow(session, summary = figuresOf(session)) {
-  return { session, summary, haystack: null, heardAt: Date.now(), botState: null, askedAt: null };
+  return { session, summary, haystack: null, heardAt: heardAt(session), botState: null, askedAt: null };
 }
 
 /** Update a row with a session and a summary from the gateway, unless they are older than what is known. */
 export function updateRow(row, session, summary) {
-  if (session.lastSeq > row.session.lastSeq) row.heardAt = Date.now();
+  if (session.lastSeq > row.session.lastSeq) row.heardAt = heardAt(session);
   if (!isOlder(session, row.session)) row.session = session;
   if (summary && summary.throughSeq >= (row.summary?.throughSeq ?? 0)) row.summary = summary;
   row.summary = figuresOf(row.session) ?? row.summary;
   row.haystack = null;
 }
+
+/** When the last event of a session that has just been received reached its gateway, on this browser's clock. */
+const heardAt = ({ quietMs }) => Date.now() - (quietMs ?? 0);
 
 function isOlder(session, known) {
   return session.lastSeq < known.lastSeq || (known.endedAt !== null && session.endedAt === null);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.faults.line import Line
 from tests.support.in_memory import STARTED, MemoryGateway, event, memory_database, set_wall_clock
+from turnwire.gateway.finding import others
 from turnwire.gateway.finding import search as searching
 from turnwire.gateway.finding.search import Search
 from turnwire.store.mongo import Store
@@ -38,7 +40,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     set_wall_clock(monkeypatch, clock)
-    monkeypatch.setattr(searching, "utc_now", clock)
+    monkeypatch.setattr(others, "utc_now", clock)
     monkeypatch.setattr(searching, "LOOK_SECONDS", 0.001)
     return clock
 
@@ -51,11 +53,11 @@ async def there(clock: Clock) -> AsyncIterator[MemoryGateway]:
     await gateway.stop()
 
 
-@pytest.fixture
-async def search(there: MemoryGateway, tmp_path: Path) -> AsyncIterator[Search]:
-    """The search here, which knew all sessions when the other gateway had none."""
+@asynccontextmanager
+async def searching_of(there: MemoryGateway, folder: Path) -> AsyncIterator[Search]:
+    """The search of a gateway beside that one, which runs and knows all sessions that there were."""
     store, prepared = Store(Line(there.database, 0.0), "model"), asyncio.Event()
-    search = Search(store, tmp_path / FILE_NAME, shared=True, settling=SETTLING)
+    search = Search(store, folder / FILE_NAME, shared=True, settling=SETTLING)
     prepared.set()
     running = asyncio.create_task(search.run(prepared))
     while not search.ready:
@@ -64,6 +66,13 @@ async def search(there: MemoryGateway, tmp_path: Path) -> AsyncIterator[Search]:
     running.cancel()
     await search.close()
     await store.close()
+
+
+@pytest.fixture
+async def search(there: MemoryGateway, tmp_path: Path) -> AsyncIterator[Search]:
+    """The search here, which knew all sessions when the other gateway had none."""
+    async with searching_of(there, tmp_path) as search:
+        yield search
 
 
 async def finds(search: Search, said: str, expected: Sequence[str]) -> None:
@@ -107,3 +116,27 @@ async def test_a_session_that_is_found_no_more_in_the_database_is_forgotten(
     there.database.forget("sessions", lambda document: document["_id"] == "s")
     search.gathering.erased("s")  # as the news of other gateways' erasures do
     await finds(search, "porridge", [])
+
+
+async def test_a_session_that_is_amended_elsewhere_after_its_end_is_found_by_what_it_says_now(
+    there: MemoryGateway, search: Search, clock: Clock
+) -> None:
+    live = await there.create("s", event("e1", {"text": "porridge"}))
+    await there.end(live)
+    await finds(search, "porridge", ["s"])
+    clock.forward(10 * SETTLING)
+    await there.requests.amend("s", {"outcome": "marmalade"}, None)
+    await finds(search, "marmalade", ["s"])
+
+
+async def test_a_session_that_was_amended_while_the_search_was_away_is_found_by_what_it_says_now(
+    there: MemoryGateway, clock: Clock, tmp_path: Path
+) -> None:
+    async with searching_of(there, tmp_path) as search:
+        await there.end(await there.create("s", event("e1", {"text": "porridge"})))
+        await finds(search, "porridge", ["s"])
+    clock.forward(10 * SETTLING)
+    await there.requests.amend("s", {"outcome": "marmalade"}, None)
+    clock.forward(10 * SETTLING)
+    async with searching_of(there, tmp_path) as search:
+        await finds(search, "marmalade", ["s"])

@@ -64,7 +64,8 @@ class Board:
     def lags(self, subscription: FeedSubscription) -> None:
         self.lagging = True
 
-    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T]) -> list[T]:
+    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T], *, for_json: bool) -> list[T]:
+        assert for_json is self.codec.text
         self.queries.append(query)
         await asyncio.sleep(0)
         if self.away:

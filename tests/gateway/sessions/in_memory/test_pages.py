@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.faults.collection import Collection, Cursor
 from tests.support.faults.database import Document
-from tests.support.in_memory import Crowd, MemoryGateway, event, events, itself, pass_time
+from tests.support.in_memory import STARTED, Crowd, MemoryGateway, event, events, itself, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.sessions import pages
@@ -91,6 +91,23 @@ async def test_a_list_that_takes_too_long_says_how_far_it_came(
     monkeypatch.setattr(pages, "SCAN_SECONDS", 0.0)
     found, stopped = await there.parts.pages.find(SessionQuery(limit=2, status=("active",)), itself)
     assert (found, stopped and stopped[1]) == ([], "s2")
+
+
+async def test_a_list_tells_for_how_long_nothing_has_arrived_by_the_gateways_clock(join: StartMemory) -> None:
+    alone = join(alone=True)
+    live = await alone.create("s", event("a", at=10**9))  # by the bot's clock
+    await pass_time(3600)
+    (session,) = (await listed(alone)).values()
+    assert 3_600_000 <= (alone.parts.pages.quiet_ms(session) or 0) < 3_700_000
+    await alone.end(live)
+    assert alone.parts.pages.quiet_ms((await listed(alone))["s"]) is None
+
+
+async def test_how_long_a_session_of_another_gateway_was_quiet_is_not_guessed(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
+    await here.create("s", event("a"))
+    assert there.parts.pages.quiet_ms((await listed(there))["s"]) is None
 
 
 async def test_an_event_in_the_time_of_grace_is_seen_in_lists(here: MemoryGateway, there: MemoryGateway) -> None:
@@ -177,7 +194,7 @@ async def test_large_sessions_are_read_one_or_two_at_a_time(join: StartMemory, m
     for number in range(12):
         live = await alone.create(f"s{number:02}")
         live.state.record.metadata = {"text": "x" * 40_000}
-        await alone.store.sessions.amend(live.state.record, live.state.record.metadata, "en")
+        await alone.store.sessions.amend(live.state.record, live.state.record.metadata, "en", STARTED)
     asked: list[int] = []
     find = Collection.find
 

@@ -1,0 +1,45 @@
+"""What other gateways have made of sessions, as far as the search must know it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from turnwire.gateway.clock import utc_now
+from turnwire.store.mongo import Store
+from turnwire.store.sessions import SessionRecord
+
+OVERLAP = timedelta(seconds=2)
+"""How far back to look again for what has changed: clocks of gateways differ, and a write takes time."""
+
+
+class OtherGateways:
+    """Looks at the database for sessions that have begun, ended or been amended elsewhere."""
+
+    def __init__(self, store: Store, settling: float) -> None:
+        """`settling`: seconds after its end in which the log and the stored fields of a session still change."""
+        self._store = store
+        self._settling = timedelta(seconds=settling) + 2 * OVERLAP
+        self._unsettled: dict[str, datetime] = {}
+        """Sessions that have changed, in this order, and when to look at each once more."""
+        self.looked_at = utc_now()
+        """The last look. What comes later is found by the next one."""
+
+    async def look(self, begun: Callable[[SessionRecord], Awaitable[None]]) -> list[str]:
+        """Call `begun` with each session that has begun since the last look. Return the ids of those to be read again:
+        they have changed since, or have settled. Raises StorageUnavailable."""
+        now, since = utc_now(), self.looked_at - OVERLAP
+        async for record in self._store.sessions.between(since, now + OVERLAP):
+            await begun(record)
+        changed = await self._store.sessions.changed_since(since)
+        self.looked_at = now
+        for session_id in changed:
+            self._unsettled.setdefault(session_id, now + self._settling)
+        settled = [session_id for session_id, due in self._unsettled.items() if due <= now]
+        for session_id in settled:
+            del self._unsettled[session_id]
+        return [*changed, *settled]
+
+    async def amended_since(self, moment: datetime) -> list[str]:
+        """Return the ids of the sessions that were amended after a look at this moment. Raises StorageUnavailable."""
+        return await self._store.sessions.changed_since(moment - OVERLAP, ["amendedAt"])

@@ -1,0 +1,35 @@
+"""The signs of life of sessions that have not ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from turnwire.store.session_record import SessionRecord
+
+
+class UnendedSession(Struct, frozen=True):
+    """The signs of life of a session that has not ended."""
+
+    session_id: str
+    epoch: int
+    heartbeat: int
+    last_seq: int
+    latest: datetime
+    """The session's start, or the timestamp of its last event, whichever is later."""
+    importing: bool = False
+    """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
+    takes_commands: bool = False
+    """Whether a publisher has said that it accepts commands, and has not been seen to leave."""
+
+    @property
+    def signs(self) -> tuple[int, int, int]:
+        """Values that change whenever a publisher claims or holds the session, or an event is stored."""
+        return self.epoch, self.heartbeat, self.last_seq
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> UnendedSession:
+        latest = max(record.started_at, record.last_event_at or record.started_at)
+        signs = record.session_id, record.epoch, record.heartbeat, record.last_seq
+        return cls(*signs, latest, record.importing, record.commands is not None)
