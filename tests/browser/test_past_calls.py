@@ -61,6 +61,11 @@ async def test_scrolling_reaches_the_oldest_call_and_comes_back_without_a_hole(
     assert set(up) == every
     await expect(page.locator(".group h2.recent")).to_have_text("Recent 1,500")
     assert await page.locator(".call-row").count() < 80
+    await page.locator('[data-call="call-1499"]').press("End")
+    await expect(page.locator('[data-call="call-0000"]')).to_be_focused()
+    await page.get_by_role("button", name="Newest").click()
+    await expect(page.locator('[data-call="call-1499"]')).to_be_focused()
+    await expect(page.get_by_role("button", name="Newest")).to_have_count(0)
 
 
 async def test_filters_apply_to_all_calls_and_are_kept_in_the_address(gateway: Gateway, open_page: OpenPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -131,6 +132,16 @@ async def test_a_connection_that_is_waiting_can_be_told_to_connect_at_once(
     assert await node.run("return gateway.retryAt;") is None
 
 
+async def test_a_proxy_without_a_gateway_is_asked_again(node: Node) -> None:
+    code = """
+        class Refused { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} }
+        options = { WebSocket: Refused, fetch: async () => new Response('no such service', { status: 404 }) };
+        url = 'http://127.0.0.1:9';
+    """
+    await node.run(code + OPEN + "follow('call'); await until(() => gateway.retryAt);")
+    assert await node.run("return states;") == ["connecting"]
+
+
 async def test_a_refused_connection_ends_every_subscription_and_a_later_one_connects_again(
     start_gateway: StartGateway, node: Node, tmp_path: Path
 ) -> None:
@@ -168,8 +179,8 @@ async def test_a_loop_over_a_feed_that_has_failed_goes_on_where_the_feed_was(
 
 
 async def test_more_sessions_than_a_feed_begins_with_are_read_by_rest(gateway: Gateway, node: Node) -> None:
-    for number in range(503):
-        await gateway.create(f"call-{number:03}", startedAt=f"2026-01-01T10:00:00.{number:03}Z")
+    began = "2026-01-01T10:00:00"
+    await asyncio.gather(*(gateway.create(f"call-{n:03}", startedAt=f"{began}.{n:03}Z") for n in range(503)))
     await node.run(OPEN + "watch({ status: ['initiated'], newest: 502 });", url=gateway.url, options={})
     await node.run("await until(() => seen.length === 502);")
     assert await node.run("return seen.slice(500).map(([id]) => id);") == ["call-002", "call-001"]

@@ -1,4 +1,5 @@
 // The list of calls as a table with keyboard navigation. Only rows in view are drawn.
+import { oldestFirst } from "../data/calls.js";
 import { CallRow, Columns } from "./call_row.js";
 import { html, NARROW, useEffect, useMedia, useRef, useState } from "./view.js";
 import { WindowedList } from "./windowed.js";
@@ -9,6 +10,8 @@ const height = (row) => (item) => (item.kind === "heading" ? HEADING : item.kind
 const wideHeight = height(ROW.wide);
 const narrowHeight = height(ROW.narrow);
 const PAGES_SEARCHED_AT_ONCE = 10;
+/** How far down the list offers a way back to its top. */
+const FAR_PX = 3000;
 
 // The focused call; remembered while another page is shown.
 let focused = null;
@@ -21,6 +24,11 @@ export function CallTable({ calls, items, now }) {
   const [target, setTarget] = useState(null);
   const table = useRef(null);
   const tabStop = placeOf(focused) >= 0 ? focused : items[places[0]]?.row.session.sessionId;
+
+  const { isFar, goToEnd } = useEnds(table, items, {
+    depart: () => setTarget(null), // the list would go back to it
+    arrive: (end) => goTo(end === "Home" ? 0 : places.length - 1),
+  });
 
   const focus = () =>
     table.current.querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
@@ -48,12 +56,12 @@ export function CallTable({ calls, items, now }) {
       ArrowUp: at - 1,
       PageDown: at + page,
       PageUp: at - page,
-      Home: 0,
-      End: places.length - 1,
     };
-    if (!Object.hasOwn(moves, event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Home" || event.key === "End") goToEnd(event.key);
+    else if (Object.hasOwn(moves, event.key)) goTo(moves[event.key]);
+    else return;
     event.preventDefault();
-    goTo(moves[event.key]);
   }
 
   const onFocus = (sessionId) => {
@@ -67,11 +75,52 @@ export function CallTable({ calls, items, now }) {
     const focusable = item.row.session.sessionId === tabStop;
     return html`<${CallRow} past=${past} row=${item.row} now=${now} narrow=${narrow} focusable=${focusable} onFocus=${onFocus} />`;
   };
-  return html`<div class="call-table" role="table" aria-label="Calls" aria-rowcount=${past.atEnd ? places.length : -1} ref=${table} onKeyDown=${onKeyDown}>
-    <${Columns} />
-    <${WindowedList} class="call-scroller" role="presentation" inner=${{ role: "rowgroup" }} items=${items}
-      renderItem=${renderItem} estimate=${narrow ? narrowHeight : wideHeight} target=${target} />
+  return html`<div class="call-list">
+    <div class="call-table" role="table" aria-label="Calls" aria-rowcount=${past.atEnd ? places.length : -1} ref=${table} onKeyDown=${onKeyDown}>
+      <${Columns} />
+      <${WindowedList} class="call-scroller" role="presentation" inner=${{ role: "rowgroup" }} items=${items}
+        renderItem=${renderItem} estimate=${narrow ? narrowHeight : wideHeight} target=${target} />
+    </div>
+    ${isFar && html`<button type="button" class="to-top" onClick=${() => goToEnd("Home")}>↑ ${calls.filter.compare === oldestFirst ? "Oldest" : "Newest"}</button>`}
   </div>`;
+}
+
+/**
+ * The ways to both ends of the list, "Home" and "End". `arrive(end)` is called as soon as its calls are in memory, and before
+ * that `depart()` if they must be read first. Returns `{isFar, goToEnd}`: whether the top is far away, and a function that
+ * takes the end.
+ */
+function useEnds(table, items, { depart, arrive }) {
+  const [isFar, setFar] = useState(false);
+  const wanted = useRef(null);
+  const scroller = () => table.current.querySelector(".call-scroller");
+  useEffect(() => {
+    const list = scroller();
+    const look = () => {
+      const left = { Home: list.scrollTop, End: list.scrollHeight - list.scrollTop - list.clientHeight };
+      setFar(left.Home > FAR_PX);
+      if (left[wanted.current] > FAR_PX) wanted.current = null; // the user has scrolled away
+    };
+    list.addEventListener("scroll", look, { passive: true });
+    return () => list.removeEventListener("scroll", look);
+  }, []);
+  useEffect(() => {
+    if (wanted.current !== null && isThere(items, wanted.current)) goToEnd(wanted.current);
+  });
+  function goToEnd(end) {
+    const there = isThere(items, end);
+    wanted.current = there ? null : end;
+    if (there) return arrive(end);
+    depart();
+    scroller().scrollTop = end === "Home" ? 0 : scroller().scrollHeight;
+  }
+  return { isFar, goToEnd };
+}
+
+/** Whether the calls at this end of the list are in memory. */
+function isThere(items, end) {
+  const inOrder = end === "Home" ? items : items.toReversed();
+  return inOrder.find(({ kind }) => kind === "call" || kind === "gap")?.kind === "call";
 }
 
 function Heading({ item }) {

@@ -1,6 +1,6 @@
 // Keeping one connection to a gateway up, for any number of subscriptions.
 
-import { Lost, refusal, Stopped } from "../errors.ts";
+import { Lost, refusal, SessionNotFound, Stopped } from "../errors.ts";
 import type { ErrorMessage, SubscriberPush } from "../protocol.ts";
 import { Address } from "./address.ts";
 import { Backoff } from "./backoff.ts";
@@ -151,7 +151,10 @@ export class SharedLink {
       onStale: (isStale) => this.#become(isStale ? "stale" : "live"),
     };
     const receive = (message: ServerMessage, _: Link, size: number) => this.#received(message as SubscriberPush, size);
-    const link = await openLink(this.#environment, this.#url, stop.signal, receive, vigilance);
+    const link = await openLink(this.#environment, this.#url, stop.signal, receive, vigilance).catch((error) => {
+      // A proxy without a gateway behind it may answer 404. No session is asked for here.
+      throw this.#keeping && error instanceof SessionNotFound ? new Lost(error.message) : error;
+    });
     if (stop.signal.aborted) throw new Stopped();
     this.#link = link;
     this.heardAt = now();

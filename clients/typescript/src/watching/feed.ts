@@ -232,7 +232,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     const wanted = !status?.length || status.includes(session.status);
     (wanted && !hasEnded(session) ? this.#live : this.#gone).set(sessionId, known);
     if (this.#gone.size > REMEMBERED) this.#gone.delete([...this.#gone.keys()][0] as string);
-    if (before?.session.lastSeq === session.lastSeq && JSON.stringify(known) === JSON.stringify(before)) return;
+    if (before?.session.lastSeq === session.lastSeq && textOf(known) === textOf(before)) return;
     this.#pending.set(sessionId, session);
     this.#changed.wake();
   }
@@ -248,6 +248,11 @@ export class SessionFeed implements AsyncIterable<Session> {
 
 function summaryIn({ summaries }: SessionsPush, { sessionId }: Session): Summary | undefined {
   return summaries && Object.hasOwn(summaries, sessionId) ? summaries[sessionId] : undefined;
+}
+
+/** Return what tells two states apart. How long a session has been quiet is no state. */
+function textOf({ session, summary }: Known): string {
+  return JSON.stringify([{ ...session, quietMs: 0 }, summary]);
 }
 
 function hasEnded(session: Session): boolean {
