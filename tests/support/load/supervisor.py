@@ -60,7 +60,7 @@ class Supervisor:
 
     async def _ask(self, body: bytes) -> CommandAnswer | None:
         """None when it was not answered, and may be asked again. Raises AssertionError for what should not be said."""
-        url = f"{self._target.url}/sessions/{self._history.session_id}/commands"
+        url = f"{self._target.choose().url}/sessions/{self._history.session_id}/commands"
         try:
             async with asyncio.timeout(30), self._http.post(url, data=body, headers=_HEADERS) as response:
                 content = await response.read()
