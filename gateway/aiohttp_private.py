@@ -105,6 +105,8 @@ class HttpProtocol(web.RequestHandler):
         self._resume_reading_for_buffer()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
+        if not self._reading_paused and not self._buffer_paused:
+            return  # aiohttp calls this for every body that is read, and parses once more although nothing has come
         super().resume_reading(resume_parser)
         self.reading_resumed()
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 SLICE_SECONDS: Final = 0.002
 """Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
-
-
-BEGIN_AT_ONCE: Final = 8
-"""Requests that begin in one pass of the loop. Each takes up to 1 ms until it first waits for something."""
 
 
 LONGEST_PAUSE: Final = 1.0
@@ -52,18 +48,23 @@ class Turns:
         self.wasted = Share(clock, 4.0)
         """For what is of no use to anybody, such as large messages that cannot be read: a fifth of the time."""
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
-        self._begun = 0
+        self._began_at: float | None = None
+        """When the first request of this pass of the loop began; None before it."""
 
-    async def begin(self) -> None:
-        """Wait with a new request while many others begin, as when hundreds of clients come at the same moment."""
-        self._begun += 1
-        if self._begun == 1:
+    def begin(self) -> Awaitable[None] | None:
+        """Return what a new request must wait for before it begins; None if it may begin at once.
+
+        When hundreds of clients come at the same moment, requests begin until the first of them was SLICE_SECONDS ago.
+        Each takes 0.05 to 1 ms until it first waits for something.
+        """
+        now = self.clock()
+        if self._began_at is None:
+            self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
-        elif self._begun > BEGIN_AT_ONCE:
-            await self.next()
+        return None if now - self._began_at <= SLICE_SECONDS else self.next()
 
     def _begin_anew(self) -> None:
-        self._begun = 0
+        self._began_at = None
 
     async def next(self, spent: float = SLICE_SECONDS / 4) -> None:
         """Wait for the next turn. `spent`: seconds that the last one took, as an estimate of the next.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from turnwire.protocol.errors import LogHole, StorageUnavailable
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _HOLES = 10
+_EARLY = 0.001
+"""Seconds by which a timer may fire too early: uvloop counts in milliseconds."""
 _TOO_LATE = "the storage did not answer in time; try again"
 
 
@@ -26,18 +29,41 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
         raise StorageUnavailable(_TOO_LATE) from None
 
 
-async def result_within(future: asyncio.Future[T], seconds: float) -> T:
-    """Await the future's result. Raises StorageUnavailable if it takes longer. Cheaper than `storage_deadline`."""
-    timer = future.get_loop().call_later(seconds, _expire, future)
-    try:
-        return await future
-    finally:
-        timer.cancel()
+class Deadlines:
+    """The deadlines of many futures, with one timer for all of them. One for each would take longer to set and cancel
+    than most answers take to await."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ends: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = math.inf
 
-def _expire(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(StorageUnavailable(_TOO_LATE))
+    async def result(self, future: asyncio.Future[T], end: float) -> T:
+        """Await the future's result. Raises StorageUnavailable if there is none at `end`, on the loop's clock."""
+        self._ends[future] = end
+        if end < self._fires_at:
+            self._set_timer(end)
+        try:
+            return await future
+        finally:
+            del self._ends[future]
+
+    def _set_timer(self, end: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(end, self._expire)
+        self._fires_at = end
+
+    def _expire(self) -> None:
+        self._timer, self._fires_at = None, math.inf
+        now = self._loop.time() + _EARLY
+        for future, end in self._ends.items():
+            if end <= now and not future.done():
+                future.set_exception(StorageUnavailable(_TOO_LATE))
+        later = [end for end in self._ends.values() if end > now]
+        if later:
+            self._set_timer(min(later))
 
 
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from turnwire.gateway.access.asked import Asked
+
+_FETCH_SITE = istr("Sec-Fetch-Site")
 
 
 def asked_of(request: web.BaseRequest) -> Asked:
     """Return the parts of the request that the door checks."""
-    headers = request.headers
+    headers, url = request.headers, request.rel_url
+    is_upgrade = hdrs.UPGRADE in headers
     return Asked(
         method=request.method,
-        path=request.rel_url.path,
+        path=url.path,
         hosts=headers.getall(hdrs.HOST, ()),
         peer=peer_of(request.transport),
         origins=headers.getall(hdrs.ORIGIN, ()),
-        fetch_site=headers.get("Sec-Fetch-Site"),
+        fetch_site=headers.get(_FETCH_SITE),
         forwarded=headers.getall(hdrs.X_FORWARDED_FOR, ()),
         authorizations=headers.getall(hdrs.AUTHORIZATION, ()),
         protocols=headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ()),
-        query=tuple(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
-        is_upgrade=hdrs.UPGRADE in headers,
-        is_handshake=hdrs.UPGRADE in headers and _is_socket(request.rel_url.raw_path),
+        query=tuple(url.query.items()) if url.raw_query_string else (),
+        is_upgrade=is_upgrade,
+        is_handshake=is_upgrade and _is_socket(url.raw_path),
     )
 
 

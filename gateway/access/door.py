@@ -73,10 +73,16 @@ class Door:
 
         Raises Refusal, already audited, and StorageUnavailable as `Credentials.authenticate`.
         """
-        address = self.address_of(asked)
         opening = opening_of(asked.method, asked.path)
+        if opening is Opening.PROBE:
+            return ANONYMOUS
         try:
-            return await self._admit(asked, opening, address)
+            self._check_host(asked)
+            self._check_origin(asked)
+            check_query(asked)
+            if opening is Opening.PAGE or self._credentials is None:
+                return ANONYMOUS
+            return await self._recognize(asked, self._credentials)
         except Refusal as refusal:
             self.audit_refusal(refusal, asked, None)
             raise
@@ -94,19 +100,6 @@ class Door:
     def allows_origin(self, asked: Asked) -> bool:
         """Return whether the page that sent the request may read the answer; False if no page sent it."""
         return len(asked.origins) == 1 and self._origins.allow(asked.origins[0], _only_host(asked))
-
-    async def _admit(self, asked: Asked, opening: Opening, address: str) -> Principal:
-        if opening is Opening.PROBE:
-            return ANONYMOUS
-        self._check_host(asked)
-        self._check_origin(asked)
-        check_query(asked)
-        if opening is Opening.PAGE or self._credentials is None:
-            return ANONYMOUS
-        principal = await self._authenticate(asked, address, self._credentials)
-        if not asked.is_handshake:
-            self._rates.check_request(principal)
-        return principal
 
     def _check_host(self, asked: Asked) -> None:
         try:
@@ -130,21 +123,25 @@ class Door:
         elif asked.fetch_site == "cross-site":
             raise forbidden("cross_site", "pages of other sites may not use the gateway")
 
-    async def _authenticate(self, asked: Asked, address: str, credentials: Credentials) -> Principal:
+    async def _recognize(self, asked: Asked, credentials: Credentials) -> Principal:
         try:
             credential = credential_of(asked)
             if credential is None:
                 raise no_credential()
             if not credentials.is_cheap(credential):
-                self._rates.check_logins(address)
-            return await credentials.authenticate(credential)
+                self._rates.check_logins(self.address_of(asked))
+            principal = await credentials.authenticate(credential)
         except Refusal as refusal:
             if refusal.code is ErrorCode.UNAUTHENTICATED:
-                self._count_failure(asked, address, failed=refusal.reason != "no_credential")
+                self._count_failure(asked, failed=refusal.reason != "no_credential")
             raise
+        if not asked.is_handshake:
+            self._rates.check_request(principal)
+        return principal
 
-    def _count_failure(self, asked: Asked, address: str, *, failed: bool) -> None:
+    def _count_failure(self, asked: Asked, *, failed: bool) -> None:
         """Count a 401. Raises Refusal (429) instead if there were too many of them."""
+        address = self.address_of(asked)
         if failed and (too_many := self._rates.failed_login(address)) is not None:
             raise too_many from None
         if asked.is_handshake:

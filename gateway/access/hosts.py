@@ -37,13 +37,19 @@ class Hosts:
 
     def allow(self, host: str) -> bool:
         """Return whether the header's value, with or without a port, is allowed. Raises ValueError if it is no host."""
-        found = _HOST.fullmatch(host)
-        if found is None:
+        name = _name_in(host)
+        if name is None:
             raise ValueError("no host")
-        name = found[1].lower().removesuffix(".")
         if not self._names:
             return is_loopback(name) or name.strip("[]") == self._bound_to.strip("[]")
         return ANY in self._names or name in self._names or host.lower() in self._names
+
+
+@lru_cache(maxsize=256)
+def _name_in(host: str) -> str | None:
+    """Return the name in a Host header, in lower case; None if it is no host. A client's requests all have the same."""
+    found = _HOST.fullmatch(host)
+    return None if found is None else found[1].lower().removesuffix(".")
 
 
 class Origins:

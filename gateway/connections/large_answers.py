@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -48,11 +49,14 @@ class LargeAnswers:
         self._connections = connections
         self._patience = patience
 
-    async def send(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Send the answer if it is large. Returns when its reader has read most of it, or is gone."""
-        transport = request.transport
-        if transport is None or request.method == hdrs.METH_HEAD or not _is_large(response):
-            return
+    def sending(self, request: web.Request, response: web.StreamResponse) -> Awaitable[None] | None:
+        """Return what sends the answer, and is done when its reader has read most of it, or is gone; None if the answer
+        is not large."""
+        if not _is_large(response) or request.method == hdrs.METH_HEAD or request.transport is None:
+            return None
+        return self._send(request, response, request.transport)
+
+    async def _send(self, request: web.Request, response: web.StreamResponse, transport: asyncio.Transport) -> None:
         try:
             await response.prepare(request)
             answer = LargeAnswer(transport, self._patience)

@@ -15,5 +15,4 @@ _JSON_REPLAYED = CIMultiDict({**_JSON, **REPLAYED})
 
 
 def json_answer(shape: Shape, *, status: int = 200, replayed: bool = False) -> web.Response:
-    headers = (_JSON_REPLAYED if replayed else _JSON).copy()
-    return web.Response(status=status, body=JSON.encode(shape), headers=headers)
+    return web.Response(status=status, body=JSON.encode(shape), headers=_JSON_REPLAYED if replayed else _JSON)

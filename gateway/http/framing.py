@@ -26,13 +26,15 @@ class UnknownCoding(TurnwireError):
 
 def check_framing(request: web.BaseRequest) -> None:
     """Raise UnknownCoding, or InvalidMessage for an invalid Host."""
-    codings = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
-    if codings and _names(",".join(codings)) != ["chunked"]:
+    headers = request.headers
+    if hdrs.TRANSFER_ENCODING in headers and _names(",".join(headers.getall(hdrs.TRANSFER_ENCODING))) != ["chunked"]:
         raise UnknownCoding
-    hosts = request.headers.getall(hdrs.HOST, ())
-    if len(hosts) > 1 or not all(map(is_host, hosts)):
+    hosts = headers.getall(hdrs.HOST, None)
+    if hosts is None:
+        return
+    if len(hosts) > 1 or not is_host(hosts[0]):
         raise InvalidMessage("a request must have one Host, which is a name or an address")
-    if hosts and not request.raw_path.startswith(("/", "*")) and not _is_of(hosts[0], request.raw_path):
+    if not request.raw_path.startswith(("/", "*")) and not _is_of(hosts[0], request.raw_path):
         raise InvalidMessage("the Host must be the one in the request's target")
 
 

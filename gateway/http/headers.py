@@ -38,17 +38,18 @@ SECURITY_HEADERS = {
 }
 """Headers of an answer unless it is a page, which sets its own policies. Resources may be embedded by any origin: CORS
 decides who may call."""
-_PREPARED = CIMultiDict(SECURITY_HEADERS)
+_SERVER: dict[str, str] = {hdrs.SERVER: "turnwire"}
+_PREPARED = CIMultiDict({**SECURITY_HEADERS, **_SERVER})
 
 
 def set_security_headers(response: web.StreamResponse) -> None:
     headers = response.headers
-    if hdrs.CONTENT_SECURITY_POLICY in headers:  # a page, which sets some itself
-        for name, value in SECURITY_HEADERS.items():
-            headers.setdefault(name, value)
-    else:
-        headers.extend(_PREPARED)
-    headers[hdrs.SERVER] = "turnwire"
+    if hdrs.CONTENT_SECURITY_POLICY not in headers:
+        headers.update(_PREPARED)
+        return
+    for name, value in SECURITY_HEADERS.items():  # of a page, which sets some itself
+        headers.setdefault(name, value)
+    headers.update(_SERVER)
 
 
 def add_headers(app: web.Application, config: Config) -> None:
@@ -72,15 +73,15 @@ def add_headers(app: web.Application, config: Config) -> None:
 
     async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
         if response.status == _UPGRADE:
-            response.headers[hdrs.SERVER] = "turnwire"
+            response.headers.update(_SERVER)
             return
         set_security_headers(response)
+        headers = response.headers
         if config.hsts:
-            response.headers["Strict-Transport-Security"] = f"max-age={config.hsts}"
+            headers["Strict-Transport-Security"] = f"max-age={config.hsts}"
         if request.rel_url.raw_path.startswith(_PRIVATE):
-            response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-        if hdrs.VARY not in response.headers:
-            response.headers[hdrs.VARY] = hdrs.ORIGIN
+            headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        headers.setdefault(hdrs.VARY, hdrs.ORIGIN)
         if hdrs.ORIGIN in request.headers:
             if was_routed(request):
                 await set_cors_headers(request, response)

@@ -33,8 +33,8 @@ _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
-SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
-Begin = Callable[[], Awaitable[None]]
+SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None] | None]
+Begin = Callable[[], Awaitable[None] | None]
 
 
 class Arrivals(Protocol):
@@ -57,8 +57,8 @@ class HttpRunner(Runner):
     - `retry_after`: seconds after which a refused client may try again,
     - `max_id_chars`: the request line has room for a percent-encoded id of this length,
     - `arrivals`: told of each connection when it comes and when it is gone,
-    - `send_large`: sends an answer if it is large; any other is sent afterwards,
-    - `begin`: waits until a request may begin.
+    - `send_large`: returns what sends an answer that is large, and None for any other, which is sent afterwards,
+    - `begin`: returns what a request waits for before it begins, if for anything.
     """
 
     def __init__(
@@ -103,7 +103,8 @@ class HttpRunner(Runner):
             try:
                 try:
                     check_framing(request)
-                    await begin()
+                    if (turn := begin()) is not None:
+                        await turn
                     response = await guard(request, routed)
                 except UnknownCoding as error:
                     response = answer_to_error(request, error, retry_after=retry_after)
@@ -115,7 +116,8 @@ class HttpRunner(Runner):
                         await set_headers(request, response)
                 if not arrivals.has_place(request.protocol):
                     response.force_close()
-                await send_large(request, response)
+                if (sending := send_large(request, response)) is not None:
+                    await sending
                 return response
             finally:
                 answered(request, response, time.perf_counter() - started)

@@ -62,7 +62,8 @@ from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
 from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
-from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
+from turnwire.gateway.sockets.subscriber import SubscriberEndpoint
+from turnwire.gateway.sockets.subscriber_connection import SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.telemetry.recent import Recent
@@ -109,7 +110,8 @@ class Gateway:
         self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received, self.parts.turns)
+        received = self.metrics.frame_received
+        self._serving = Serving(config, config.limits, self.connections, clock, received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self.recent = Recent(self.metrics, lambda: store.seems_up)
@@ -212,7 +214,7 @@ class Gateway:
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
-            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).send,
+            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
             begin=self.parts.turns.begin,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,

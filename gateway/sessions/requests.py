@@ -34,7 +34,7 @@ from turnwire.protocol.errors import NoSuchSession, Overloaded, SessionErased
 from turnwire.protocol.messages import EventIn, FinalStatus, InitialStatus, JsonObject, Session
 from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
-from turnwire.store.waiting import result_within, storage_deadline
+from turnwire.store.waiting import Deadlines, storage_deadline
 
 T = TypeVar("T")
 
@@ -62,13 +62,15 @@ def view_of(state: SessionState) -> View:
 
 
 class Requests:
-    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Holds no state."""
+    """Answers requests within `rest_timeout` seconds, or raises StorageUnavailable. Holds only their deadlines."""
 
     def __init__(self, context: Context, sessions: LiveSessions, *, rest_timeout: float) -> None:
         self._context = context
         self._sessions = sessions
         self._rest_timeout = rest_timeout
         self._clock: Callable[[], float] = context.clock
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop)
         self._most_waiting = 4 * max(context.limits.in_flight, context.limits.batch_events)
         self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
@@ -84,7 +86,7 @@ class Requests:
             if await self._is_behind(live):
                 done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 live.submit(RenewItem(done))
-                await result_within(done, self._rest_timeout)
+                await self._deadlines.result(done, self._clock() + self._rest_timeout)
 
     async def _is_behind(self, live: LiveSession) -> bool:
         try:
@@ -202,22 +204,22 @@ class Requests:
         self,
         session_id: str,
         make: Callable[[asyncio.Future[T]], Item],
-        check: Callable[[LiveSession], None] = lambda _: None,
+        check: Callable[[LiveSession], None] | None = None,
     ) -> T:
         """What the session's task answers to an item. The session is the one there is now: where one that was erased at
         another gateway was still in memory, the new one of its id is asked."""
         end = self._clock() + self._rest_timeout
         while True:
-            live = await self._open_in_time(session_id)
-            check(live)
-            done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            live = self._sessions.live.get(session_id) or await self._open_in_time(session_id)
+            if check is not None:
+                check(live)
+            done: asyncio.Future[T] = self._loop.create_future()
             live.submit(make(done))
-            with suppress(SessionErased):
-                return await result_within(done, end - self._clock())
+            try:
+                return await self._deadlines.result(done, end)
+            except SessionErased:
+                continue
 
     async def _open_in_time(self, session_id: str) -> LiveSession:
-        live = self._sessions.live.get(session_id)
-        if live is None:
-            async with storage_deadline(self._rest_timeout):
-                live = await self._sessions.open(session_id)
-        return live
+        async with storage_deadline(self._rest_timeout):
+            return await self._sessions.open(session_id)

@@ -2,51 +2,69 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 import prometheus_client
 from aiohttp import web
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from turnwire.gateway.aiohttp_private import was_routed
+from turnwire.gateway.telemetry.histogram import Histogram
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GONE = 499
 """Status of a request whose client left before it was answered; nginx uses it, too."""
 _UPGRADE = 101
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 
-class HttpMetrics:
-    """Counts and times HTTP requests by method, route and status."""
+class _Answers:
+    """The answers to the requests of one method to one route."""
+
+    __slots__ = ("by_status", "seconds")
+
+    def __init__(self) -> None:
+        self.by_status: Counter[int] = Counter()
+        self.seconds = Histogram(_BOUNDS)
+
+
+class HttpMetrics(Collector):
+    """Counts and times HTTP requests by method, route and status. Belongs to the event loop."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
-        self._requests = prometheus_client.Counter(
-            "turnwire_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=registry
-        )
-        self._request_seconds = prometheus_client.Histogram(
-            "turnwire_http_request_seconds",
-            "Seconds from an HTTP request to its answer; WebSockets and event streams are left out.",
-            ["method", "route"],
-            registry=registry,
-        )
-        # Series are kept here by their labels: the package takes longer to look one up than to count.
-        self._counters: dict[tuple[str, web.AbstractResource | None, int], prometheus_client.Counter] = {}
-        self._timers: dict[tuple[str, web.AbstractResource | None], prometheus_client.Histogram] = {}
+        self._answers: dict[tuple[str, str], _Answers] = {}
+        registry.register(self)
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """Count a request that was answered in so many seconds. `response`: None if the client left before."""
-        resource = request.match_info.route.resource if was_routed(request) else None
         method = request.method if request.method in METHODS else "OTHER"
-        status = _GONE if response is None else response.status
-        counter = self._counters.get((method, resource, status))
-        if counter is None:
-            counter = self._requests.labels(method, template_of(resource), str(status))
-            self._counters[method, resource, status] = counter
-        counter.inc()
-        if response is None or is_long_lived(response):
-            return
-        timer = self._timers.get((method, resource))
-        if timer is None:
-            timer = self._request_seconds.labels(method, template_of(resource))
-            self._timers[method, resource] = timer
-        timer.observe(seconds)
+        route = template_of(request.match_info.route.resource if was_routed(request) else None)
+        answers = self._answers.get((method, route))
+        if answers is None:
+            answers = self._answers[method, route] = _Answers()
+        answers.by_status[_GONE if response is None else response.status] += 1
+        if response is not None and not is_long_lived(response):
+            answers.seconds.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        counts = CounterMetricFamily(
+            "turnwire_http_requests", "HTTP requests answered.", labels=["method", "route", "status"]
+        )
+        times = HistogramMetricFamily(
+            "turnwire_http_request_seconds",
+            "Seconds from an HTTP request to its answer; WebSockets and event streams are left out.",
+            labels=["method", "route"],
+        )
+        for route, answers in self._answers.items():
+            for status, count in answers.by_status.items():
+                counts.add_metric([*route, str(status)], count)
+            if any(answers.seconds.counts):
+                answers.seconds.expose(times, route)
+        yield counts
+        yield times
 
 
 def template_of(resource: web.AbstractResource | None) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import Final
 
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from turnwire.gateway.telemetry.call_metrics import CallMetrics
+from turnwire.gateway.telemetry.histogram import Histogram
 from turnwire.gateway.telemetry.http_metrics import HttpMetrics
 from turnwire.protocol.errors import ErrorCode
 
@@ -50,21 +50,9 @@ class Metrics:
         self.log_rollbacks = 0
         self.subscriber_switches = 0
         self.frames_received = 0
-        self._commit_seconds = prometheus_client.Histogram(
-            "turnwire_commit_seconds",
-            "Seconds that a commit of events took.",
-            buckets=ACK_BOUNDS,
-            registry=self.registry,
-        )
-        self._ack_seconds = prometheus_client.Histogram(
-            "turnwire_ack_seconds",
-            "Seconds from the receipt of a publisher's events to their ack; the longest of those acked together.",
-            buckets=ACK_BOUNDS,
-            registry=self.registry,
-        )
-        self._commit_events = prometheus_client.Histogram(
-            "turnwire_commit_events", "Number of events in one commit.", buckets=COMMIT_BOUNDS, registry=self.registry
-        )
+        self.commit_seconds = Histogram(ACK_BOUNDS)
+        self.commit_events = Histogram(COMMIT_BOUNDS)
+        self.ack_seconds = Histogram(ACK_BOUNDS)
         self.http = HttpMetrics(self.registry)
         self.calls = CallMetrics(self.registry)
         self.registry.register(_AtScrape(self))
@@ -73,19 +61,11 @@ class Metrics:
 
     def committed(self, events: int, seconds: float) -> None:
         self.events_stored += events
-        self._commit_seconds.observe(seconds)
-        self._commit_events.observe(events)
+        self.commit_seconds.observe(seconds)
+        self.commit_events.observe(events)
 
     def acked(self, seconds: float) -> None:
-        self._ack_seconds.observe(seconds)
-
-    def ack_counts(self) -> list[int]:
-        """Return how many acks fell into each bucket of ACK_BOUNDS, and beyond the last."""
-        return _counts(self._ack_seconds)
-
-    def commit_counts(self) -> list[int]:
-        """Return how many commits fell into each bucket of COMMIT_BOUNDS, and beyond the last."""
-        return _counts(self._commit_events)
+        self.ack_seconds.observe(seconds)
 
     def duplicates(self, count: int) -> None:
         self.events_duplicate += count
@@ -101,12 +81,6 @@ class Metrics:
 
     def frame_received(self) -> None:
         self.frames_received += 1
-
-
-def _counts(histogram: prometheus_client.Histogram) -> list[int]:
-    samples = next(iter(histogram.collect())).samples
-    cumulative = [int(sample.value) for sample in samples if sample.name.endswith("_bucket")]
-    return [after - before for before, after in pairwise((0, *cumulative))]
 
 
 class _AtScrape(Collector):
@@ -129,6 +103,15 @@ class _AtScrape(Collector):
             *metrics.counts(),
         ):  # fmt: skip
             yield CounterMetricFamily(f"turnwire_{name}", text, value=count)
+        for name, text, histogram in (
+            ("commit_seconds", "Seconds that a commit of events took.", metrics.commit_seconds),
+            ("ack_seconds", "Seconds from the receipt of a publisher's events to their ack; the longest of those acked "
+             "together.", metrics.ack_seconds),
+            ("commit_events", "Number of events in one commit.", metrics.commit_events),
+        ):  # fmt: skip
+            family = HistogramMetricFamily(f"turnwire_{name}", text)
+            histogram.expose(family)
+            yield family
         nacks = CounterMetricFamily("turnwire_nacks", "Events refused, by code.", labels=["code"])
         for code, count in metrics.nacks.items():
             nacks.add_metric([code], count)

@@ -57,7 +57,7 @@ class Recent:
         """`is_up` returns whether the database answers."""
         self._metrics = metrics
         self._is_up = is_up
-        self._before = (0, metrics.ack_counts(), metrics.commit_counts())
+        self._before = _counted(metrics)
         self.readings: deque[Reading] = deque(maxlen=_KEPT)
 
     async def watch(self) -> Never:
@@ -68,7 +68,7 @@ class Recent:
 
     def _take(self, at: int) -> None:
         metrics = self._metrics
-        now = (metrics.events_stored, metrics.ack_counts(), metrics.commit_counts())
+        now = _counted(metrics)
         (stored, acks, commits), self._before = self._before, now
         gauges = {name: value for name, _, value in metrics.gauges()}
         reading = Reading(
@@ -83,6 +83,11 @@ class Recent:
             self._is_up(),
         )
         self.readings.append(reading)
+
+
+def _counted(metrics: Metrics) -> tuple[int, list[int], list[int]]:
+    """Return the events stored so far, and the acks and commits by bucket."""
+    return metrics.events_stored, metrics.ack_seconds.counts.copy(), metrics.commit_events.counts.copy()
 
 
 def _grown(before: Sequence[int], now: Sequence[int]) -> list[int]:

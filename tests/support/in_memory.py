@@ -19,6 +19,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.log import known_log, log_writer
+from turnwire.gateway.live.parties import Storing
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
@@ -125,7 +126,7 @@ class Crowd:
         self.changes = 0
         self.was_erased = False
 
-    def advanced(self, events: Sequence[Event]) -> None:
+    def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         self.events += events
 
     def signalled(self, key: str, payload: JsonObject) -> None:

@@ -1,0 +1,52 @@
+"""Waiting for the storage: many deadlines with one timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.support.faults.clock import VirtualTimeLoop
+from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.waiting import Deadlines
+
+
+def play(story: Callable[[Deadlines], Awaitable[None]]) -> None:
+    """Run it in virtual time."""
+
+    async def main() -> None:
+        await story(Deadlines(asyncio.get_running_loop()))
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+
+
+async def failed_at(deadlines: Deadlines, end: float) -> float:
+    loop = asyncio.get_running_loop()
+    with pytest.raises(StorageUnavailable):
+        await deadlines.result(loop.create_future(), end)
+    return round(loop.time(), 2)
+
+
+def test_each_waits_until_its_own_deadline_in_whichever_order_they_come() -> None:
+    async def story(deadlines: Deadlines) -> None:
+        ends = [5.0, 2.0, 8.0, 2.0, 7.0]
+        assert await asyncio.gather(*(failed_at(deadlines, end) for end in ends)) == ends
+        assert await failed_at(deadlines, 9.0) == 9.0
+
+    play(story)
+
+
+def test_who_is_answered_in_time_or_gives_up_keeps_no_other_from_its_deadline() -> None:
+    async def story(deadlines: Deadlines) -> None:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[str] = loop.create_future()
+        loop.call_at(0.5, answered.set_result, "stored")
+        gone = asyncio.create_task(failed_at(deadlines, 1.0))
+        late = asyncio.create_task(failed_at(deadlines, 3.0))
+        assert await deadlines.result(answered, 1.0) == "stored"
+        gone.cancel()
+        assert await late == 3.0
+
+    play(story)
