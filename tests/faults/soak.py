@@ -56,6 +56,8 @@ class Soak:
             progress.cancel()
         took = now() - self._began
         wrong = [*self._world.tally.violations, *await self._reread()]
+        if not self._world.tally.carried_out:
+            wrong.append("no command was carried out: was one ever asked for?")
         self._report(took, wrong)
         return wrong
 

@@ -123,10 +123,10 @@ async def redis_fails(directory: Path, seed: int, *, rounds: int = 1, publishers
                 gaps[f"pause_{kind}_s"] = max(gap, gaps.get(f"pause_{kind}_s", 0.0))
         slowest, gap = max(fleet.latencies(since=began)), max(gaps.values())
         await fleet.settle()
+        report("redis-fails", seed, rounds=rounds, slowest_ack_s=slowest, **gaps, **fleet.figures())
         assert slowest < 2.0 + pace.behind(since=began), f"an ack took {slowest:.2f} s"
         allowed = FALL_BACK_SECONDS + 2.0 + pace.behind(since=began)
         assert gap < allowed, f"a subscriber heard nothing for {gap:.2f} s"
-        report("redis-fails", seed, rounds=rounds, slowest_ack_s=slowest, **gaps, **fleet.figures())
 
 
 async def _redis_killed(cluster: Cluster) -> None:

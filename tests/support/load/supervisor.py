@@ -19,6 +19,7 @@ TTL_SECONDS = (1.0, 15.0)
 _HEADERS = {"Content-Type": "application/json"}
 _NOT_NOW = {409, 429, 502, 503}
 """409 is said when no bot is connected."""
+_UNKNOWN = {502, 503}
 _PAUSE_SECONDS = 0.2
 
 
@@ -48,8 +49,9 @@ class Supervisor:
         asked = CommandAsked(command_id, content_of(COMMAND, payload), time.time() + ttl)
         self._history.asked.append(asked)
         body = JSON.encode(CommandIn(command_id, COMMAND, payload, ttl_ms=int(ttl * 1000)))
-        while not (asked.answered_at is None and self._over.is_set()):
-            answer = await self._ask(body)
+        is_open = False
+        while is_open or asked.answered_at is not None or not self._over.is_set():
+            answer, is_open = await self._ask(body)
             if answer is not None:
                 asked.answered_at = asked.answered_at or time.time()
                 final = answer.state not in ("requested", "accepted")
@@ -58,13 +60,16 @@ class Supervisor:
                     return
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _ask(self, body: bytes) -> CommandAnswer | None:
-        """None when it was not answered, and may be asked again. Raises AssertionError for what should not be said."""
-        url = f"{self._target.url}/sessions/{self._history.session_id}/commands"
+    async def _ask(self, body: bytes) -> tuple[CommandAnswer | None, bool]:
+        """Return None when it was not answered, and may be asked again; and whether it may be in the log by now, and so
+        come to an end there. Raises AssertionError for what should not be said."""
+        url = f"{self._target.choose().url}/sessions/{self._history.session_id}/commands"
         try:
             async with asyncio.timeout(30), self._http.post(url, data=body, headers=_HEADERS) as response:
                 content = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError):
-            return None
+            return None, True
         assert response.status in {202, *_NOT_NOW}, f"{response.status} {content[:300]!r}"
-        return msgspec.json.decode(content, type=CommandAnswer) if response.status == 202 else None
+        if response.status != 202:
+            return None, response.status in _UNKNOWN
+        return msgspec.json.decode(content, type=CommandAnswer), True
