@@ -263,6 +263,15 @@ class Ledger:
         """Drop all pending events. They may or may not be stored: only the log can tell."""
         self._pending.clear()
 
+    @property
+    def tail_length(self) -> int:
+        """The number of ids that are known exactly."""
+        return len(self._exact)
+
+    def tail(self) -> tuple[int, list[str]]:
+        """Return the first position after those that are known by digest alone, and the ids from there to the head."""
+        return self.head - len(self._exact) + 1, list(self._exact)
+
     def fold(self) -> list[bytes]:
         """Replace full pages of exact ids by digests. Return the packed pages, in order, each of DIGEST_PAGE ids.
 

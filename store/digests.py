@@ -1,13 +1,15 @@
-"""Digests of long logs: one small document for each page of positions, written once and never changed."""
+"""What is stored beside logs so that they need not be read event by event: digests of long ones, one small document for
+each page of positions, and what a gateway that leaves knows of the rest."""
 
 from __future__ import annotations
 
 import logging
 from array import array
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from pymongo.errors import WriteError
+from msgspec import Struct
+from pymongo.errors import BulkWriteError, WriteError
 
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.condition import DatabaseCondition
@@ -15,6 +17,23 @@ from turnwire.store.lanes.write_errors import Fault, fault_of, reason_in
 
 _PAGES_AT_ONCE = 50
 _log = logging.getLogger("turnwire.store")
+
+
+MIN_TAIL: Final = 100
+"""The fewest events for which a tail is worth a query."""
+
+
+class LogTail(Struct, frozen=True):
+    """The eventIds and times of consecutive events, from position `first` on."""
+
+    first: int
+    ids: Sequence[str]
+    times: array[int]
+    """Milliseconds since 1970."""
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.ids) - 1
 
 
 class DigestStore:
@@ -56,6 +75,7 @@ class DigestStore:
         """Remove the pages that say something of positions after `last_seq`: a log once went to `known`, and has lost
         its end since."""
         keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
+        keys.append(tail_key(session_id))
         for start in range(0, len(keys), _PAGES_AT_ONCE):
             condition = {"_id": {"$in": keys[start : start + _PAGES_AT_ONCE]}, "sessionId": session_id}
             await self._condition.ask("delete from digests", self._digests.delete_many(condition))
@@ -79,6 +99,46 @@ class DigestStore:
                 break
             pages.append(found[key])
         return pages
+
+    async def save_tails(self, tails: Sequence[tuple[str, int | None, LogTail]]) -> None:
+        """Store the tails of these few sessions (sessionId, life, tail), each in the place of an older one.
+
+        They are not needed: whatever cannot be stored is left out.
+        """
+        documents = [_tail_document(*each) for each in tails]
+        older = {name: {"$in": [each[name] for each in documents]} for name in ("_id", "sessionId")}
+        await self._condition.ask("delete from digests", self._digests.delete_many(older))
+        await self._condition.ask("insert into digests", self._insert_tails(documents))
+
+    async def _insert_tails(self, documents: Sequence[dict[str, Any]]) -> None:
+        try:
+            await self._digests.insert_many(documents, ordered=False)
+        except BulkWriteError as error:  # another gateway that leaves has been faster, or a validator forbids it
+            _log.info("tails that were not stored: %d", len(error.details.get("writeErrors", ())))
+
+    async def load_tail(self, session_id: str, life: int | None) -> LogTail | None:
+        """Return the tail that was stored last. The log may have lost its end since: whether it still holds the last
+        event of the tail must be seen before the tail is used."""
+        key = {"_id": tail_key(session_id), "sessionId": session_id}
+        found = await self._condition.ask("read digests", self._digests.find_one(key))
+        if found is None or found.get("life") != life:
+            return None
+        return LogTail(found["first"], found["eventIds"], unpack_times(found["times"]))
+
+
+def tail_key(session_id: str) -> str:
+    return f"{session_id}/tail"
+
+
+def _tail_document(session_id: str, life: int | None, tail: LogTail) -> dict[str, Any]:
+    return {
+        "_id": tail_key(session_id),
+        "sessionId": session_id,
+        "life": life,
+        "first": tail.first,
+        "eventIds": list(tail.ids),
+        "times": pack_times(tail.times),
+    }
 
 
 def digest_key(session_id: str, page: int) -> str:

@@ -16,7 +16,7 @@ from pymongo.errors import WriteError
 
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.digests import digest_key
+from turnwire.store.digests import digest_key, tail_key
 from turnwire.store.event_documents import position_key
 from turnwire.store.session_record import ERASED, NO_LIFE, Document, SessionRecord, is_erased, this_life
 from turnwire.store.session_writes import refusal
@@ -128,6 +128,8 @@ class Erasures:
         await self._sweep(self._events, erasure, lambda at: position_key(session_id, at + 1), erasure.head)
         pages = erasure.head // DIGEST_PAGE
         await self._sweep(self._digests, erasure, lambda at: digest_key(session_id, at), pages)
+        tail = {"_id": tail_key(session_id), "sessionId": session_id, "life": erasure.life}
+        await self._condition.ask(_DELETE, self._digests.delete_many(tail))
 
     async def _sweep(self, collection: Any, erasure: Erasure, key: Callable[[int], str], count: int) -> None:
         """Remove the documents number 0 to count-1, and all that follow without a gap."""

@@ -23,7 +23,7 @@ from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
-from turnwire.store.opening.format import FormatStore
+from turnwire.store.opening.format import PACKED, FormatStore
 from turnwire.store.opening.server_check import unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
@@ -102,7 +102,6 @@ class Store:
             self._db["sessions"],
             self._condition,
             lanes=insert_lanes,
-            packs=embedded,
             changing=self.retention.changing,
         )
         self.erasures = Erasures(self._db, self._condition)
@@ -192,7 +191,8 @@ class Store:
         try:
             await self._check_server()
             await self._condition.ask("make the indexes of sessions", self._make_indexes())
-            await self._condition.ask("store its format", self.format.keep())
+            stored_format = await self._condition.ask("store its format", self.format.keep())
+            self.sessions.packs = not self.sessions.indexes.many and stored_format >= PACKED
         except StorageUnavailable as error:
             self._unprepared = error.reason if isinstance(error, StorageRefused) else str(error)
             raise

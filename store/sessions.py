@@ -52,13 +52,11 @@ class SessionStore:
     Writes raise RefusedSession if the database will never accept the change, as when a validator forbids it.
     """
 
-    def __init__(
-        self, sessions: Any, condition: DatabaseCondition, *, lanes: int, packs: bool, changing: _Changing
-    ) -> None:
-        """`lanes` is the number of concurrent inserts, and of concurrent ends. `packs`: large metadata is stored as
-        JSON, for a database that decodes what it reads. `changing` is awaited before a session ends, or is amended
-        after its end."""
-        self._packs = packs
+    def __init__(self, sessions: Any, condition: DatabaseCondition, *, lanes: int, changing: _Changing) -> None:
+        """`lanes` is the number of concurrent inserts, and of concurrent ends. `changing` is awaited before a session
+        ends, or is amended after its end."""
+        self.packs = False
+        """Whether large metadata is stored as JSON, for a database that decodes what it reads."""
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition
@@ -71,7 +69,7 @@ class SessionStore:
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. Return False, and change nothing, if the id exists already or is being erased."""
-        return await self._inserts.create(document_of(record, packs=self._packs))
+        return await self._inserts.create(document_of(record, packs=self.packs))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
@@ -158,7 +156,7 @@ class SessionStore:
         if record.ended_at is not None:
             await self._changing(record)
         known = {**this_life(record), "amended": record.amended or None}
-        stored = stored_metadata(metadata, packs=self._packs)
+        stored = stored_metadata(metadata, packs=self.packs)
         change = {"metadata": stored, "language": language, "amended": record.amended + 1, "amendedAt": now}
         return await self._update(known, {"$set": change})
 

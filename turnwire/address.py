@@ -20,8 +20,10 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             base = URL(url)
-        except (TypeError, ValueError) as error:  # such as None, from an environment without the variable
-            raise ValueError(f"{url!r} is not the URL of a gateway, such as http://localhost:3000: {error}") from None
+        except TypeError:  # None, for example, from an environment without the variable
+            raise ValueError(f"{url!r} is not the URL of a gateway, such as http://localhost:3000") from None
+        except ValueError as error:
+            raise ValueError(f"{url!r} is not a URL: {error}") from None
         if base.scheme not in _HTTP or not base.host:
             raise ValueError(f"{url!r} is not the URL of a gateway, such as http://localhost:3000")
         if base.query_string or base.fragment:

@@ -47,7 +47,7 @@ class Connection:
     def __init__(self, request: web.Request, serving: Serving) -> None:
         self.request = request
         self.serving = serving
-        self.limits = serving.config.limits
+        self.limits = serving.limits
         self.codec: Codec = JSON
         self.paused = False
         """Whether the gateway has stopped reading for its own reasons. Silence then says nothing about the client."""

@@ -40,11 +40,12 @@ class FrameOutbox:
         is None."""
         self._drain = drain
         self._transport = transport
+        # Most connections never queue: what is only needed for that, some 1,100 bytes, is made then.
         self._frames: deque[_Entry] | None = None
-        """Made when first needed: an empty deque takes 760 bytes, and most connections never queue."""
-        self._replaceable: dict[object, _Entry] = {}
-        self._task = OnDemandTask()
-        self._waiters: list[asyncio.Future[None]] = []
+        """None while no frame waits and the drain task does not run."""
+        self._replaceable: dict[object, _Entry] | None = None
+        self._task: OnDemandTask | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self.closed = False
         self.max_bytes = max_bytes
         self.size = 0
@@ -63,21 +64,23 @@ class FrameOutbox:
     @property
     def unread(self) -> bool:
         """Whether there are frames that the other side has not read yet."""
-        return self._task.running or (self._transport is not None and self._transport.get_write_buffer_size() > 0)
+        if self._frames is not None:
+            return True
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def put(self, frame: bytes, key: object = None, of: object = None) -> None:
         """Send `frame` after those put before. With a `key`, drop a frame with the same key that is still queued.
 
         `of`: what the frame tells of, for `revise`.
         """
-        if not self._send_at_once(frame):
+        if not self._send_at_once(frame) and not self.closed:
             self._queue(frame, key, of)
 
     def offer(self, frame: bytes, of: object = None) -> bool:
         """Put `frame` if there is room for one of `frame_bytes`. Return whether it was put."""
-        if self._send_at_once(frame):
+        if self._send_at_once(frame) or self.closed:
             return True
-        if self._task.running and not self.has_room:
+        if self._frames is not None and not self.has_room:
             return False
         self._queue(frame, None, of)
         return True
@@ -96,11 +99,11 @@ class FrameOutbox:
         self.revise(lambda each, frame: b"" if each is of else frame)
 
     def _send_at_once(self, frame: bytes) -> bool:
-        """Write the frame to the transport if that is possible now. Return False if it must be queued instead."""
+        """Write the frame to the transport if that is possible now. Return whether nothing is left to do."""
         transport = self._transport
-        if transport is None or self._task.running:
-            return self.closed
-        if self.closed or transport.is_closing():
+        if transport is None or self._frames is not None or self.closed:
+            return False
+        if transport.is_closing():
             return True
         if transport.get_write_buffer_size() >= _DIRECT_BYTES:
             return False
@@ -110,16 +113,23 @@ class FrameOutbox:
     def _queue(self, frame: bytes, key: object, of: object) -> None:
         entry = _Entry(frame, of)
         if key is not None:
-            older = self._replaceable.get(key)
-            if older is not None:
-                self.size -= len(older.frame)
-                older.frame = b""
-            self._replaceable[key] = entry
+            self._replace(key, entry)
         if self._frames is None:
             self._frames = deque()
         self._frames.append(entry)
         self.size += len(frame)
+        if self._task is None:
+            self._task = OnDemandTask()
         self._task.wake(self._run)
+
+    def _replace(self, key: object, entry: _Entry) -> None:
+        if self._replaceable is None:
+            self._replaceable = {}
+        older = self._replaceable.get(key)
+        if older is not None:
+            self.size -= len(older.frame)
+            older.frame = b""
+        self._replaceable[key] = entry
 
     async def _run(self) -> None:
         try:
@@ -133,14 +143,14 @@ class FrameOutbox:
                     await self._drain(frame)
         except (ConnectionError, RuntimeError):  # the socket is gone; its reader sees that too
             self.close()
-        self._replaceable.clear()
+        self._frames = self._replaceable = None
         self._release()
 
     def _release(self) -> None:
-        for waiter in self._waiters:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
-        self._waiters.clear()
 
     async def room(self, at_most: float = 0.5) -> None:
         """Wait until at most this share of the bound is queued, or the outbox is closed."""
@@ -154,17 +164,17 @@ class FrameOutbox:
 
     async def _changed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters = [*(self._waiters or ()), waiter]
         await waiter
 
     def close(self) -> None:
         """Drop all queued frames, and those that are put from now on."""
         self.closed = True
-        self._frames = None
-        self._replaceable.clear()
+        self._frames = self._replaceable = None
         self.size = 0
         self._drain = _drop  # the connection owns the outbox: it would be freed by the garbage collector alone
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
         self._release()
 
 

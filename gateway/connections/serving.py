@@ -9,12 +9,15 @@ from msgspec import Struct
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.turns import Turns
+from turnwire.protocol.messages import Limits
 
 
 class Serving(Struct, frozen=True):
     """Settings, the set of all connections, and what is told of each frame."""
 
     config: Config
+    limits: Limits
+    """Those of `config`, made once: each connection keeps them."""
     connections: OpenConnections
     clock: Callable[[], float]
     """The loop's clock."""

@@ -94,7 +94,7 @@ class Retention:
         count = await self.look()
         if count:
             done = "erased" if self._archive is None else "archived"
-            _log.info("%d sessions were %s, as their time was over", count, done)
+            _log.info("sessions %s, as their time was over: %d", done, count)
 
     async def look(self) -> int:
         """Let go what is due, and return how many sessions that were. Raises StorageUnavailable.

@@ -44,7 +44,7 @@ def advance(
     if state.commands is not None:
         deliver(state, state.commands.learn(event for _, event in durable.events))
     if state.audience is not None:
-        state.audience.advanced(events)
+        state.audience.advanced(events, context.waiting)
     report_change(context, state, before)
     return events
 

@@ -25,8 +25,10 @@ class Inbox:
     __slots__ = ("_items", "_others", "_signals", "waiting", "waiting_bytes")
 
     def __init__(self) -> None:
-        self._items: deque[Item] = deque()
-        self._signals: dict[str, SignalItem] = {}
+        self._items: deque[Item] | None = None
+        """None while nothing waits: an empty deque takes 760 bytes, and most sessions are idle at most times."""
+        self._signals: dict[str, SignalItem] | None = None
+        """Those among the items, by their keys; None while there are none."""
         self.waiting = 0
         """Events in the inbox."""
         self.waiting_bytes = 0
@@ -39,23 +41,31 @@ class Inbox:
 
     def put(self, item: Item) -> None:
         if isinstance(item, SignalItem):
-            older = self._signals.pop(item.key, None)
-            if older is None and len(self._signals) >= MAX_SIGNAL_KEYS:
-                older = self._signals.pop(next(iter(self._signals)))
-            if older is not None:
-                self._items.remove(older)
-            self._signals[item.key] = item
+            self._replace(item)
         elif isinstance(item, AppendItem):
             self.waiting += len(item.events)
             self.waiting_bytes += item.weight
         else:
             self._make_room()
             self._others += 1
+        if self._items is None:
+            self._items = deque()
         self._items.append(item)
+
+    def _replace(self, item: SignalItem) -> None:
+        """Keep the signal as the newest of its key, and drop the older one."""
+        if self._signals is None:
+            self._signals = {}
+        older = self._signals.pop(item.key, None)
+        if older is None and len(self._signals) >= MAX_SIGNAL_KEYS:
+            older = self._signals.pop(next(iter(self._signals)))
+        if older is not None and self._items is not None:
+            self._items.remove(older)
+        self._signals[item.key] = item
 
     def _make_room(self) -> None:
         """Drop the items whose answer nobody waits for, if the inbox is full. Raises Overloaded if it stays full."""
-        if self._others < MAX_OTHERS:
+        if self._others < MAX_OTHERS or self._items is None:
             return
         self._items = deque(item for item in self._items if not _is_dead(item))
         self._others = sum(not isinstance(item, AppendItem | SignalItem) for item in self._items)
@@ -65,21 +75,32 @@ class Inbox:
     def take(self) -> Item | list[AppendItem]:
         """Remove and return the next item, or all appends before the next other item, within the bounds of a round.
 
-        An append with a condition is a round of its own: it depends on what the one before it stores.
+        An append with a condition is a round of its own: it depends on what the one before it stores. Raises IndexError
+        if there is none.
         """
-        item = self._items.popleft()
+        if self._items is None:
+            raise IndexError("nothing waits")
+        taken = self._take(self._items)
+        if not self._items:
+            self._items = self._signals = None
+        return taken
+
+    def _take(self, items: deque[Item]) -> Item | list[AppendItem]:
+        item = items.popleft()
         if isinstance(item, SignalItem):
-            del self._signals[item.key]
+            if self._signals is not None:
+                del self._signals[item.key]
+            return item
         if not isinstance(item, AppendItem):
-            self._others -= not isinstance(item, SignalItem)
+            self._others -= 1
             return item
         appends, events, weight = [item], len(item.events), item.weight
-        while self._items and isinstance(following := self._items[0], AppendItem):
+        while items and isinstance(following := items[0], AppendItem):
             events += len(following.events)
             weight += following.weight
             if events > MAX_ROUND_EVENTS or weight > MAX_ROUND_BYTES or item.condition or following.condition:
                 break
-            self._items.popleft()
+            items.popleft()
             appends.append(following)
         self.waiting -= sum(len(append.events) for append in appends)
         self.waiting_bytes -= sum(append.weight for append in appends)
@@ -87,9 +108,8 @@ class Inbox:
 
     def clear(self) -> list[Item]:
         """Remove and return all items."""
-        items = list(self._items)
-        self._items.clear()
-        self._signals.clear()
+        items = list(self._items or ())
+        self._items = self._signals = None
         self.waiting = self.waiting_bytes = self._others = 0
         return items
 

@@ -47,10 +47,17 @@ class Sender(Protocol):
         """Close the publisher's connection."""
 
 
+class Storing(Protocol):
+    """What waits for the storage, over all sessions."""
+
+    size: int
+    """In bytes. While it is above 0, somebody waits for an ack."""
+
+
 class Audience(Protocol):
     """Those who watch one session."""
 
-    def advanced(self, events: Sequence[Event]) -> None:
+    def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         """The head has moved over these events. Called in the same step as the move, without an await in between."""
 
     def signalled(self, key: str, payload: JsonObject) -> None:

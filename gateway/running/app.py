@@ -60,8 +60,10 @@ from turnwire.gateway.running.routes import (
 from turnwire.gateway.running.sessions import SessionParts, bus_of
 from turnwire.gateway.running.streams import add_streams
 from turnwire.gateway.running.telling import TellingParts
+from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.gateway.sockets.publisher import PublisherEndpoint
-from turnwire.gateway.sockets.subscriber import SubscriberEndpoint, SubscriberParts
+from turnwire.gateway.sockets.subscriber import SubscriberEndpoint
+from turnwire.gateway.sockets.subscriber_connection import SubscriberParts
 from turnwire.gateway.telemetry.loop_stall import LoopStall
 from turnwire.gateway.telemetry.metrics import Gauge, Metrics
 from turnwire.gateway.telemetry.recent import Recent
@@ -108,7 +110,8 @@ class Gateway:
         self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        self._serving = Serving(config, self.connections, clock, self.metrics.frame_received, self.parts.turns)
+        received = self.metrics.frame_received
+        self._serving = Serving(config, config.limits, self.connections, clock, received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)
         self.recent = Recent(self.metrics, lambda: store.seems_up)
@@ -245,7 +248,14 @@ class Gateway:
         """Close all connections in order, as on SIGTERM."""
         parts = self.parts
         back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
-        await drain.drain(self.connections, parts.sessions, parts.lazy_fields, self.config.drain_timeout, back)
+        await drain.drain(
+            self.connections,
+            parts.sessions,
+            parts.lazy_fields,
+            LogTails(parts.store, parts.sessions),
+            seconds=self.config.drain_timeout,
+            back=back,
+        )
         await self._stop()
 
     async def _stop(self) -> None:

@@ -10,12 +10,15 @@ from msgspec import Struct
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.protocol.errors import CloseCode
 from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
 """The part of the time that is reserved for the closing handshakes."""
+_TAILS_SECONDS = 1.0
+"""The part that writing down the ends of logs may take. Clients wait for it, and are served sooner elsewhere."""
 _POLL_SECONDS = 0.01
 
 
@@ -28,7 +31,13 @@ class Return(Struct, frozen=True):
 
 
 async def drain(
-    connections: OpenConnections, sessions: LiveSessions, lazy_fields: LazyFields, seconds: float, back: Return
+    connections: OpenConnections,
+    sessions: LiveSessions,
+    lazy_fields: LazyFields,
+    tails: LogTails,
+    *,
+    seconds: float,
+    back: Return,
 ) -> None:
     """Send goaway, finish what is in flight, close all connections with 1012, and write the lazy fields meanwhile.
 
@@ -45,6 +54,7 @@ async def drain(
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
             while sessions.at_work:
                 await asyncio.sleep(_POLL_SECONDS)
+            await tails.save(_TAILS_SECONDS)
     except TimeoutError:
         _log.warning("some events could not be stored in time; they stay unacked")
     writing = loop.create_task(_write_out(lazy_fields))

@@ -33,8 +33,7 @@ _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
 """What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller. With
-`for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies; not where other gateways are told of
-the session."""
+`for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
 
@@ -70,6 +69,7 @@ class Pages:
 
     async def list_sessions(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> list[T]:
         """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
+        for_json = for_json and not self._context.shared_database  # other gateways are told of these sessions
         async with self.turn():
             sessions, _ = await self.find(query, show, for_json=for_json)
             return sessions
@@ -132,7 +132,7 @@ class Pages:
         """What `show` makes of these sessions as they are now, at most `query.limit`; with `filtered`, only of those
         that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
         heads = await self._heads(stored)
-        for_json = for_json and not (self._context.shared_database or (filtered and query.more.wants_metadata))
+        for_json = for_json and not (filtered and query.more.wants_metadata)
         shown: list[T] = []
         slices = Slices(self._turns)
         for each in stored:

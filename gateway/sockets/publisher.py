@@ -9,7 +9,6 @@ from aiohttp import web
 
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.guard import guest_of
-from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.connections.serving import Serving
@@ -44,11 +43,18 @@ class PublisherEndpoint:
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """Claim the session, then serve the socket."""
-        session_id = session_id_of(request, self._serving.config.limits)
+        connection = self._connection(request)
+        with connection.guest.counted():
+            connection.check()
+            return await self._serve(request, connection)
+
+    def _connection(self, request: web.Request) -> PublisherConnection:
+        """Return the connection, not open yet. Raises Refusal."""
+        session_id = session_id_of(request, self._serving.limits)
         guest = guest_of(request, self._access.reception)
         creates = (Scope.CREATE,) if "language" in request.query else ()
         guest.principal.require_all((Scope.PUBLISH, *creates), session_id)
-        connection = PublisherConnection(
+        return PublisherConnection(
             request,
             self._serving,
             guest,
@@ -56,19 +62,16 @@ class PublisherEndpoint:
             enders=self._access.enders,
             session_id=session_id,
         )
-        with guest.counted():
-            connection.check()
-            return await self._serve(request, connection, guest)
 
-    async def _serve(self, request: web.Request, connection: PublisherConnection, guest: Guest) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, connection: PublisherConnection) -> web.StreamResponse:
         live: LiveSession | None = None
         try:
             async with storage_deadline(self._serving.config.rest_timeout):
-                live, created = await self._open(request, connection.session_id, guest)
+                live, created = await self._open(request, connection)
                 while (first := await _claimed(live, connection, self._trace_of(request), created=created)) is None:
-                    live, created = await self._open(request, connection.session_id, guest)
+                    live, created = await self._open(request, connection)
             response = await connection.open()
-            self._record_opening(connection, guest)
+            self._record_opening(connection)
             await connection.run(live, first)
         finally:
             if live is not None:
@@ -77,8 +80,9 @@ class PublisherEndpoint:
                 await connection.finish()
         return response
 
-    async def _open(self, request: web.Request, session_id: str, guest: Guest) -> tuple[LiveSession, bool]:
+    async def _open(self, request: web.Request, connection: PublisherConnection) -> tuple[LiveSession, bool]:
         """Return the session, created if the request gives a language, and whether it was created."""
+        session_id, guest = connection.session_id, connection.guest
         language = request.query.get("language")
         self._quotas.check_live(guest.principal, session_id)
         if language is None:
@@ -86,7 +90,7 @@ class PublisherEndpoint:
         fault = language_fault(language)
         if fault is not None:
             raise InvalidMessage(fault)
-        check_new_session_id(session_id, self._serving.config.limits)
+        check_new_session_id(session_id, self._serving.limits)
         await self._quotas.check(guest.principal, session_id)
         live, created = await self._sessions.open_or_create(
             session_id, language, guest.principal.id, self._trace_of(request)
@@ -100,7 +104,8 @@ class PublisherEndpoint:
         given = request.headers.get(_TRACEPARENT) if self._serving.config.tracing == "on" else None
         return given if given is not None and len(given) <= _LONGEST_TRACEPARENT else None
 
-    def _record_opening(self, connection: PublisherConnection, guest: Guest) -> None:
+    def _record_opening(self, connection: PublisherConnection) -> None:
+        guest = connection.guest
         guest.opened("publisher", connection.session_id)
         self._quotas.owns(guest.principal, connection.session_id)
         if connection.replaced is not None:

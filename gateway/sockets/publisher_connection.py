@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -48,7 +47,7 @@ class PublisherConnection(GuestConnection):
 
     __slots__ = (  # several a line: a line for each would hide the class
         "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
-        "_in_flight_bytes", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
+        "_in_flight_bytes", "_live", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
         "finished", "holder", "replaced", "session_id",
     )  # fmt: skip
 
@@ -70,6 +69,7 @@ class PublisherConnection(GuestConnection):
         self._waiting = waiting
         self._events, self._signals = guest.rates.events(), guest.rates.signals()
         self._held_signals: HeldSignals | None = None
+        self._live: LiveSession  # from `run` on
         self.epoch = 0
         self.finished = False
         """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
@@ -164,49 +164,50 @@ class PublisherConnection(GuestConnection):
 
     # The handler
 
-    async def run(self, live: LiveSession, opened: Opened) -> None:
+    def run(self, live: LiveSession, opened: Opened) -> Awaitable[None]:
         """Serve the socket until it closes."""
+        self._live = live
         if self._signals is not None:
             self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
         self.send(opened)
-        await self.read(partial(self._take, live), partial(self._pass_on, live))
+        return self.read(self._take, self._pass_on)
 
-    def _take(self, live: LiveSession, frame: bytes) -> Awaitable[None] | None:
+    def _take(self, frame: bytes) -> Awaitable[None] | None:
         """Handle a frame. Return what to wait for before the next one is read."""
         self.serving.frame_received()
         if len(frame) > LARGE_FRAME:
-            return self._take_large(live, frame)
+            return self._take_large(frame)
         try:
-            return self._follow(live, self.codec.decode_publisher(frame, self.limits), len(frame))
+            return self._follow(self.codec.decode_publisher(frame, self.limits), len(frame))
         except TurnwireError as error:
             self.refuse(error)
             return None
 
-    async def _take_large(self, live: LiveSession, frame: bytes) -> None:
+    async def _take_large(self, frame: bytes) -> None:
         try:
             command = await self.decoded(self.codec.decode_publisher, frame)
             if self.closing is not None:
                 return
-            wait = self._follow(live, command, len(frame))
-            self._pass_on(live)
+            wait = self._follow(command, len(frame))
+            self._pass_on()
             if wait is not None:
                 await wait
         except TurnwireError as error:
             self.refuse(error)
 
-    def _follow(self, live: LiveSession, command: PublisherCommand | Auth | Batch, size: int) -> Awaitable[None] | None:
+    def _follow(self, command: PublisherCommand | Auth | Batch, size: int) -> Awaitable[None] | None:
         """Carry out a message of so many bytes. Return what to wait for. Raises TurnwireError."""
         self.bad_in_a_row = 0
         if type(command) is Batch:
-            self._gather(live, command.events, size)
+            self._gather(command.events, size)
         elif type(command) is Auth:
             return self.renew_or_refuse(command.token)
         else:
-            self._pass_on(live)
-            self._handle(live, command)
+            self._pass_on()
+            self._handle(command)
         return self._wait() if self._is_full or self._owed > 0 else None
 
-    def _gather(self, live: LiveSession, events: list[EventIn | BadEvent], size: int) -> None:
+    def _gather(self, events: list[EventIn | BadEvent], size: int) -> None:
         """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
         if self._completing:
             return  # after `complete` the rest is ignored, so that what waits stays bounded
@@ -216,15 +217,15 @@ class PublisherConnection(GuestConnection):
         if self._events is not None:
             self._owed = self._events.spend(now, len(events))
         if self._gathered.add(events, size, now):
-            self._pass_on(live)
+            self._pass_on()
 
-    def _pass_on(self, live: LiveSession) -> None:
+    def _pass_on(self) -> None:
         """Submit the events that have been gathered."""
         item = self._gathered.take(self)
         if item is not None:
-            live.submit(item)
+            self._live.submit(item)
 
-    def _handle(self, live: LiveSession, command: PublisherCommand | Auth | Batch) -> None:
+    def _handle(self, command: PublisherCommand | Auth | Batch) -> None:
         match command:
             case Ping():
                 if self.takes_command():
@@ -232,21 +233,21 @@ class PublisherConnection(GuestConnection):
             case _ if self._completing:
                 pass  # after `complete` the rest is ignored
             case Signal():
-                self._signal(live, SignalItem(self, command.key, command.payload))
+                self._signal(SignalItem(self, command.key, command.payload))
             case Accept():
                 if self.takes_command():
-                    live.submit(AcceptItem(self, command.commands))
+                    self._live.submit(AcceptItem(self, command.commands))
             case CommandResult():
-                live.submit(OutcomeItem(self, Outcome(command.command_id, command.state, command.message)))
+                self._live.submit(OutcomeItem(self, Outcome(command.command_id, command.state, command.message)))
             case Complete():
                 self.guest.principal.require(Scope.COMPLETE, self.session_id)
                 self._completing = True
                 self._enders.note(self.session_id, self.guest.principal)
-                live.submit(EndItem(command.status, command.reason, publisher=self))
+                self._live.submit(EndItem(command.status, command.reason, publisher=self))
 
-    def _signal(self, live: LiveSession, item: SignalItem) -> None:
+    def _signal(self, item: SignalItem) -> None:
         if self._held_signals is None:
-            live.submit(item)
+            self._live.submit(item)
         elif not self._held_signals.put(item):
             self.guest.limited("signals")
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from turnwire.gateway.live.parties import Storing
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
 
-SLICE: Final = 1000
-"""Watchers that are served before others get a turn: about five milliseconds.
-
-Smaller slices make no ack faster, and cost a fifth of a delivery, because fewer events go together into a frame.
-"""
+SLICE: Final = 200
+"""Watchers that are served before others get a turn: one or two milliseconds."""
 MOST_WAITING: Final = 500
 """Events that wait for watchers to be served. Beyond, all watchers are served without a pause, which slows everybody
 down: the events cannot come faster than the watchers get them."""
@@ -36,23 +35,56 @@ class Watchers:
     Events are offered to a slice of the watchers after the other, and other work gets a turn in between. Events that
     become durable meanwhile wait, and are then offered together. Whatever else there is to tell is told at once, after
     all events before it. A watcher that joins at the head meanwhile leaves what it is offered up to there.
+
+    Acks go first: while anybody waits for one, slices get half of the time. A large audience whose events come faster
+    than it is served also rests after each round for as long as the round took. Then more events go together into a
+    frame, and a frame is what a delivery costs.
     """
 
-    __slots__ = ("_batch", "_is_due", "_rest", "_waiting", "watchers")
+    __slots__ = (
+        "_batch",
+        "_clock",
+        "_is_due",
+        "_owed",
+        "_rest",
+        "_rests",
+        "_spent",
+        "_storing",
+        "_waiting",
+        "_was_left",
+        "watchers",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
         self.watchers: dict[Watcher, None] = {}
         """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
+        self._clock = clock
         self._batch: EncodedBatch | None = None
         self._rest: Sequence[Watcher] = ()
         """Those whom `_batch` has not been offered yet."""
+        self._was_left = False
+        """Whether one of `_rest` may have left."""
         self._waiting: list[Event] = []
         """The events after `_batch`."""
         self._is_due = False
         """Whether the loop is about to call `_go_on`."""
+        self._spent = 0.0
+        """Seconds that it took to offer `_batch`."""
+        self._owed = 0.0
+        """Seconds that others get before the next slice if anybody waits for an ack."""
+        self._storing: Storing | None = None
+        self._rests = False
+        """Whether a rest is due after `_batch`: its events came while the one before was offered."""
 
-    def advanced(self, events: Sequence[Event]) -> None:
+    def remove(self, watcher: Watcher) -> None:
+        """Offer nothing more to this watcher."""
+        self.watchers.pop(watcher, None)
+        self._was_left = True
+
+    def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         self._waiting += events
+        self._storing = storing
         if not self._is_due:
             self._go_on()
         elif len(self._waiting) > MOST_WAITING:
@@ -61,18 +93,49 @@ class Watchers:
     def _go_on(self) -> None:
         """Offer events to a slice of the watchers. If more are to be served, do so after others had their turn."""
         self._is_due = False
+        if self._owed and self._storing is not None and self._storing.size > 0:
+            pause, self._owed = self._owed, 0.0
+            self._go_on_later(pause)
+            return
+        began = self._clock()
         self._serve_slice()
-        if self._rest or self._waiting:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+        took = self._clock() - began
+        self._spent += took
+        self._owed = took if self._rest else 0.0
+        if self._rest:
+            self._go_on_later()
+        elif self._waiting or self._rests:
+            self._rests = False
+            self._go_on_later(self._spent)
+
+    def _go_on_later(self, pause: float = 0.0) -> None:
+        self._is_due = True
+        loop = asyncio.get_running_loop()
+        if pause:
+            loop.call_later(pause, self._go_on)
+        else:
+            loop.call_soon(self._go_on)
 
     def _serve_slice(self) -> None:
-        if not self._rest and self._waiting:
-            self._batch, self._rest, self._waiting = EncodedBatch(self._waiting), tuple(self.watchers), []
+        if self._was_left:
+            self._rest = [watcher for watcher in self._rest if watcher in self.watchers]
+            self._was_left = False
+        if not self._rest:
+            if not self._waiting:
+                return
+            self._begin_round()
+        batch = self._batch
+        assert batch is not None, "a round has begun"
         served, self._rest = self._rest[:SLICE], self._rest[SLICE:]
         for watcher in served:
-            if watcher in self.watchers and self._batch is not None:
-                watcher.offer(self._batch)
+            watcher.offer(batch)
+        if not self._rest:
+            self._batch = None
+
+    def _begin_round(self) -> None:
+        self._batch, self._rest, self._waiting = EncodedBatch(self._waiting), tuple(self.watchers), []
+        self._spent = 0.0
+        self._rests = len(self._batch.events) > 1 and len(self._rest) > SLICE
 
     def _finish(self) -> None:
         """Offer all events that wait to all watchers."""
@@ -90,7 +153,7 @@ class Watchers:
             watcher.session_changed()
 
     def erased(self) -> None:
-        self._rest, self._waiting = (), []
+        self._batch, self._rest, self._waiting = None, (), []
         for watcher in tuple(self.watchers):
             watcher.erased()
 
@@ -109,10 +172,11 @@ def join(state: SessionState, watcher: Watcher) -> None:
 
 def leave(state: SessionState, watcher: Watcher) -> None:
     """Stop watching the session."""
-    watchers = watchers_of(state)
-    watchers.pop(watcher, None)
-    if not watchers:
-        state.audience = None
+    audience = state.audience
+    if isinstance(audience, Watchers):
+        audience.remove(watcher)
+        if not audience.watchers:
+            state.audience = None
 
 
 def watchers_of(state: SessionState) -> dict[Watcher, None]:

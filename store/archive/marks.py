@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.archive.mark import ArchiveMark, Document, archive_mark_of
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.digests import digest_key
+from turnwire.store.digests import digest_key, tail_key
 from turnwire.store.event_documents import position_key
 from turnwire.store.session_record import SessionRecord, is_erased, this_life
 
@@ -80,6 +80,7 @@ class ArchiveMarks:
         session_id = record.session_id
         await self._remove(self._events, record, lambda at: position_key(session_id, at + 1), mark.events)
         await self._remove(self._digests, record, lambda at: digest_key(session_id, at), mark.events // DIGEST_PAGE)
+        await self._remove(self._digests, record, lambda _: tail_key(session_id), 1)
         condition = {**this_life(record), "archiving": mark.attempt}
         return await self._update(condition, {"archived": replace(mark, cleared=True).document()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,8 +11,9 @@ from turnwire.store.session_record import Document
 
 _SAMPLE: Final = 20
 """Sessions whose times tell how close together sessions are."""
-_LOOK, _EXACT = 5.0, 0.5
+_LOOK, _EXACT = 3.0, 0.5
 """A look spans the time in which so many samples have begun. The beginning is found up to such a time."""
+_FAR: Final = 4
 _ROUNDS: Final = 12
 _SHORTEST: Final = timedelta(seconds=1)
 
@@ -45,8 +47,9 @@ async def _edge(windows: Windows, condition: Document, empty: datetime, known: d
 
     `pace`: the time in which a sample has begun.
     """
+    now = known + pace
     while known - empty > pace * _EXACT:
-        middle = empty + (known - empty) / 2
+        middle = now - _between(now - known, now - empty)
         end = min(known, middle + pace * _LOOK)
         look = {**condition, "startedAt": {"$gte": middle, "$lt": end}}
         found = await windows.read(look, 1, order=1)
@@ -55,3 +58,8 @@ async def _edge(windows: Windows, condition: Document, empty: datetime, known: d
         else:
             empty = end
     return known
+
+
+def _between(young: timedelta, old: timedelta) -> timedelta:
+    """Return an age between these two: first the order of magnitude is sought."""
+    return young * math.sqrt(old / young) if old > _FAR * young else (young + old) / 2

@@ -14,6 +14,8 @@ FORMAT: Final = 2
 
 2: the embedded database holds large metadata as JSON.
 """
+PACKED: Final = 2
+"""From this format on, large metadata may be JSON."""
 _KEY: Final = "format"
 
 
@@ -49,8 +51,8 @@ class FormatStore:
         found = await self._documents.find_one({"_id": _KEY})
         return None if found is None else newer_format(self._name, int(found["format"]), found.get("writer"))
 
-    async def keep(self) -> None:
-        """Store the format, where there is none or it is to be raised. It never goes back."""
+    async def keep(self) -> int:
+        """Store the format, where there is none or it is to be raised. It never goes back. Return it."""
         found = await self.read()
         present = {"format": FORMAT, "writer": this_version()}
         if found is None:
@@ -58,3 +60,6 @@ class FormatStore:
                 await self._documents.insert_one({"_id": _KEY, **present})
         elif found < FORMAT and self._raises:
             await self._documents.update_one({"_id": _KEY, "format": {"$lt": FORMAT}}, {"$set": present})
+        else:
+            return found
+        return FORMAT

@@ -65,7 +65,7 @@ async def _use_a_tool_and_be_interrupted(call: Publisher, page: Page) -> None:
     await call.send("user_speech", {"text": "Never mind.", "turn": 2, "startedMs": 4500, "endedMs": 5400})
 
 
-async def test_after_a_killed_gateway_the_page_shows_every_event_once(
+async def test_after_a_killed_and_a_drained_gateway_the_page_shows_every_event_once(
     database_uri: str, database_name: str, tmp_path: Path, open_page: OpenPage
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -88,10 +88,15 @@ async def test_after_a_killed_gateway_the_page_shows_every_event_once(
             await expect(state).to_have_text("LIVE")
             await _say(call, 21, 30)
             await expect(page.locator(".events")).to_have_text("30 events")
-            await expect(page.locator(".item .seq")).to_have_count(30)
-            assert await page.evaluate(SHOWN_SEQS) == list(range(1, 31))
+            assert await asyncio.to_thread(process.terminate) == 0
+            await asyncio.to_thread(process.start)
+            await _say(call, 31, 40)
+            await expect(page.locator(".events")).to_have_text("40 events")
+            await expect(state).to_have_text("LIVE")
+            await expect(page.locator(".item .seq")).to_have_count(40)
+            assert await page.evaluate(SHOWN_SEQS) == list(range(1, 41))
             await page.goto(f"{process.url}/#/")
-            await expect(page.locator(".call-row")).to_contain_text("line 30")
+            await expect(page.locator(".call-row")).to_contain_text("line 40")
 
 
 async def test_while_the_gateway_is_silent_the_page_says_stale_and_marks_no_call_as_stalled(

@@ -25,4 +25,4 @@ async def test_publishers_take_sessions_from_each_other_across_gateways(tmp_path
 
 
 async def test_all_gateways_are_replaced_one_after_the_other_under_load(tmp_path: Path) -> None:
-    await runs.rolling_restart(tmp_path, SEED, rate=200, publishers=20)
+    await runs.rolling_restart(tmp_path, SEED, rate=500, publishers=30)

@@ -1,13 +1,11 @@
-"""On the embedded database large metadata is stored as JSON, and is read as it was."""
+"""In a database that decodes what it reads, large metadata is stored as JSON, and is read as it was."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import pytest
 from pymongo import AsyncMongoClient
 
 from turnwire.protocol.messages import JsonObject
@@ -21,14 +19,6 @@ EXACT: JsonObject = {"i": 2**53 + 1, "f": 1.0, "zero": -0.0, "ü": "\u2028"}
 BIG: JsonObject = {**EXACT, "$x": {"a.b": [None, True]}, "items": [{"a": [number]} for number in range(600)]}
 
 
-@pytest.fixture
-async def embedded(database_uri: str, database_name: str) -> AsyncIterator[Store]:
-    store = Store.connect(database_uri, database_name, embedded=True)
-    await store.prepare()
-    yield store
-    await store.close()
-
-
 async def stored(database_uri: str, database_name: str) -> dict[str, Any]:
     """Return what is stored as the metadata of each session."""
     async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
@@ -36,39 +26,46 @@ async def stored(database_uri: str, database_name: str) -> dict[str, Any]:
 
 
 async def test_large_metadata_is_stored_as_json_and_read_as_it_was(
-    embedded: Store, database_uri: str, database_name: str
+    store: Store, database_uri: str, database_name: str
 ) -> None:
     for session_id, metadata in (("small", SMALL), ("big", BIG)):
-        assert await embedded.sessions.create(SessionRecord(session_id, "en", NOW, metadata=metadata))
+        assert await store.sessions.create(SessionRecord(session_id, "en", NOW, metadata=metadata))
     assert await stored(database_uri, database_name) == {"small": SMALL, "big": msgspec.json.encode(BIG)}
-    small, big = await embedded.sessions.load_all(["small", "big"])
+    small, big = await store.sessions.load_all(["small", "big"])
     assert (repr(small.metadata), repr(big.metadata)) == (repr(SMALL), repr(BIG))
-    (first, _) = await embedded.sessions.page(SessionQuery(limit=2))
+    (first, _) = await store.sessions.page(SessionQuery(limit=2))
     assert repr(first.metadata) == repr(SMALL)
 
 
-async def test_metadata_is_stored_anew_in_either_form(embedded: Store, database_uri: str, database_name: str) -> None:
+async def test_metadata_is_stored_anew_in_either_form(store: Store, database_uri: str, database_name: str) -> None:
     record = SessionRecord("s", "en", NOW, metadata=SMALL)
-    await embedded.sessions.create(record)
+    await store.sessions.create(record)
     for amended, metadata in enumerate((BIG, SMALL)):
         record.amended = amended
-        assert await embedded.sessions.amend(record, metadata, "de", NOW)
+        assert await store.sessions.amend(record, metadata, "de", NOW)
         kept = (await stored(database_uri, database_name))["s"]
         assert kept == (msgspec.json.encode(BIG) if metadata is BIG else SMALL)
-        found = await embedded.sessions.load("s")
+        found = await store.sessions.load("s")
         assert found is not None
         assert repr(found.metadata) == repr(metadata)
 
 
-async def test_a_list_in_json_takes_large_metadata_as_it_is_stored(embedded: Store) -> None:
-    await embedded.sessions.create(SessionRecord("s", "en", NOW, metadata=BIG))
-    (each,) = await embedded.sessions.load_stored(["s"])
+async def test_a_list_in_json_takes_large_metadata_as_it_is_stored(store: Store) -> None:
+    await store.sessions.create(SessionRecord("s", "en", NOW, metadata=BIG))
+    (each,) = await store.sessions.load_stored(["s"])
     listed = each.record(for_json=True).session()
     assert isinstance(listed.metadata, msgspec.Raw)
     assert msgspec.json.encode(listed) == msgspec.json.encode(each.record().session())
     assert each.weight < LARGE
 
 
-async def test_other_databases_hold_a_subdocument(store: Store, database_uri: str, database_name: str) -> None:
-    await store.sessions.create(SessionRecord("s", "en", NOW, metadata=BIG))
-    assert await stored(database_uri, database_name) == {"s": BIG}
+async def test_where_older_gateways_may_read_too_a_subdocument_is_stored(database_uri: str, database_name: str) -> None:
+    async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
+        await client[database_name]["turnwire"].insert_one({"_id": "format", "format": 1})
+    store = Store.connect(database_uri, database_name)
+    try:
+        await store.prepare()
+        await store.sessions.create(SessionRecord("s", "en", NOW, metadata=BIG))
+        assert await stored(database_uri, database_name) == {"s": BIG}
+    finally:
+        await store.close()

@@ -18,12 +18,13 @@ from turnwire.gateway.live import advancing, amending, claiming, ending, erasing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.live.log import known_log
+from turnwire.gateway.live.log import known_log, log_writer
+from turnwire.gateway.live.parties import Storing
 from turnwire.gateway.peers.bus import Bus
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
 from turnwire.gateway.sessions import erasing as removing
-from turnwire.gateway.sessions import live_sessions, requests, sweeping, tending
+from turnwire.gateway.sessions import live_sessions, log_tails, requests, sweeping, tending
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol import rules
 from turnwire.protocol.control.messages import CommandPush
@@ -125,7 +126,7 @@ class Crowd:
         self.changes = 0
         self.was_erased = False
 
-    def advanced(self, events: Sequence[Event]) -> None:
+    def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         self.events += events
 
     def signalled(self, key: str, payload: JsonObject) -> None:
@@ -283,6 +284,8 @@ async def pass_time(seconds: float) -> None:
 
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
-    """Digest pages that hold few events."""
+    """Digest pages that hold few events, and tails of two."""
+    for module in (log_tails, log_writer):
+        patch.setattr(module, "MIN_TAIL", 2)
     for module in (rules, known_log, digests, marks):
         patch.setattr(module, "DIGEST_PAGE", size)

@@ -24,12 +24,12 @@ def find_node() -> Path:
     return found[-1]
 
 
-def bundled(folder: Path) -> Path:
-    """Return the client as a page downloads it: one minified file, made in the folder."""
+def bundled(folder: Path, module: str = "index.ts") -> Path:
+    """Return a module of the client as a page downloads it: one minified file, made in the folder."""
     target = folder / "turnwire.js"
     esbuild = ENVIRONMENT / "node" / "node_modules" / "esbuild" / "bin" / "esbuild"
     options = ("--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning")
-    subprocess.run([find_node(), esbuild, CLIENT / "src" / "index.ts", *options, f"--outfile={target}"], check=True)
+    subprocess.run([find_node(), esbuild, CLIENT / "src" / module, *options, f"--outfile={target}"], check=True)
     return target
 
 

@@ -31,7 +31,7 @@ declare namespace JSX {
 
 
 def test_the_page_has_examples() -> None:
-    assert [block.language for block in BLOCKS] == ["tsx", "typescript", "typescript", "typescript"]
+    assert [block.language for block in BLOCKS] == ["tsx", *["typescript"] * 4]
 
 
 def test_the_examples_have_no_type_errors(tmp_path: Path) -> None:

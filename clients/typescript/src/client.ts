@@ -81,8 +81,9 @@ export class Client {
     return this.#requests.json("POST", this.#address.http("sessions"), body);
   }
 
-  get(sessionId: string): Promise<Session> {
-    return this.#requests.json("GET", this.#address.session(sessionId, "", { limit: 1 }));
+  async get(sessionId: string): Promise<Session> {
+    const { events: _events, pagination: _pagination, ...session } = await this.history(sessionId, { limit: 1 });
+    return session;
   }
 
   /** Return the session with one page of its events, ordered by time: by `page` (from 1) or `offset` (from 0). */

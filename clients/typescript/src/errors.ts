@@ -129,6 +129,7 @@ const BY_CLOSE: { [code: number]: [ErrorCode | undefined, string] } = {
   1009: ["too_large", "a frame was over the gateway's limit"],
   4400: ["invalid_message", "the gateway saw a protocol error"],
   4401: ["unauthenticated", "not authenticated"],
+  4402: ["unauthenticated", "the token has expired, and there is no other"],
   4403: ["forbidden", "not allowed"],
   4404: ["not_found", "there is no such session"],
   4409: ["superseded", "a newer publisher has taken over the session"],

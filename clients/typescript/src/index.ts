@@ -2,6 +2,7 @@
 
 export { Client, type ClientOptions, type MintedToken, type SessionFilter } from "./client.ts";
 export type { ConnectionOptions, Logger, SocketLike } from "./connecting/environment.ts";
+export type { ConnectionState } from "./connecting/shared_link.ts";
 export type { Token } from "./connecting/tokens.ts";
 export {
   ClientError,
@@ -23,5 +24,6 @@ export { type CompleteOptions, Publisher, type PublisherOptions, type TimeoutOpt
 export type { CommandHandler } from "./publishing/commands.ts";
 export type { Acked } from "./publishing/delivery.ts";
 export type { EventOptions } from "./publishing/encoder.ts";
-export { type FollowOptions, followSessions, type SessionFeed } from "./watching/feed.ts";
-export { type SubscribeOptions, Subscription, subscribe } from "./watching/subscription.ts";
+export { Connection, type SharedOptions } from "./watching/connection.ts";
+export { type FollowedSessions, type FollowOptions, followSessions, type SessionFeed } from "./watching/feed.ts";
+export { type FollowedSession, type SubscribeOptions, Subscription, subscribe } from "./watching/subscription.ts";

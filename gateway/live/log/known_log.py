@@ -6,7 +6,7 @@ from array import array
 
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.protocol.rules import DIGEST_PAGE, Ledger
-from turnwire.store.digests import pack_times
+from turnwire.store.digests import LogTail, pack_times
 
 
 class KnownLog:
@@ -48,6 +48,17 @@ class KnownLog:
                 if seq > ledger.head:
                     ledger.learn(seq, event.event_id)
         self._times.extend(durable.millis())
+
+    @property
+    def tail_length(self) -> int:
+        """The number of events after the full pages; 0 if the ledger has not been read."""
+        return 0 if self.ledger is None else self.ledger.tail_length
+
+    def tail(self) -> LogTail:
+        """Return what is known of the events after the full pages. The ledger must have been read."""
+        assert self.ledger is not None
+        first, ids = self.ledger.tail()
+        return LogTail(first, ids, self._times[:])
 
     def fold(self) -> None:
         """Replace the full pages of the ledger by digests, and keep these in `full_pages` to be stored."""

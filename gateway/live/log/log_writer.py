@@ -14,6 +14,7 @@ from turnwire.protocol.errors import LogRolledBack
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
+from turnwire.store.digests import MIN_TAIL
 from turnwire.store.event_documents import Mark
 from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
@@ -32,6 +33,7 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
     for ids, _ in await persist(lambda: store.events.digests.load(session_id, head, life)):
         ledger.add_digests(ids)
         await asyncio.sleep(0)  # a page takes a fifth of a millisecond, and a long log has a thousand
+    await _learn_tail(store, state, ledger, times)
     while ledger.head < head:
         first, last = ledger.head + 1, min(ledger.head + READ_WINDOW, head)
         for seq, event_id, timestamp in await persist(
@@ -43,6 +45,22 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
             raise RuntimeError(f"the log has a hole at seq={ledger.head + 1}, head={head}")
     state.log.loaded(ledger, times)
     return ledger
+
+
+async def _learn_tail(store: Store, state: SessionState, ledger: Ledger, times: array[int]) -> None:
+    """Learn what a gateway that has left knew of the events after the digests, if the log still holds the last one."""
+    session_id, record = state.session_id, state.record
+    if record.last_seq - ledger.head < MIN_TAIL:
+        return
+    tail = await persist(lambda: store.events.digests.load_tail(session_id, record.life))
+    if tail is None or tail.first != ledger.head + 1 or not ledger.head < tail.last <= record.last_seq:
+        return
+    [(_, event_id, timestamp)] = await persist(lambda: store.events.read_ids(session_id, tail.last, tail.last))
+    if (event_id, to_millis(timestamp)) != (tail.ids[-1], tail.times[-1]):
+        return
+    for seq, known in enumerate(tail.ids, tail.first):
+        ledger.learn(seq, known)
+    times.extend(tail.times)
 
 
 async def read_stored(store: Store, session_id: str, seqs: set[int]) -> dict[int, Event]:

@@ -6,10 +6,11 @@ const UNKNOWN_RETRY_MS = 2000;
 const FIGURES_MS = 1500;
 const FIGURES_MOST_MS = 60000;
 
-/** The log of one call, read from the gateway: every event once, in order, across reconnects. */
+/** The log of one call, as far as it has been read. */
 export class CallLog extends Observable {
   #connection;
-  #end;
+  #following = null;
+  #closed = false;
 
   constructor(connection, sessionId) {
     super(30);
@@ -18,56 +19,63 @@ export class CallLog extends Observable {
     this.transcript = new Transcript();
     this.signals = new Map();
     this.lastSeq = 0;
-    this.head = 0;
     this.caughtUp = false;
     this.failure = null;
     this.absent = false;
     /** When the last event arrived, on this browser's clock. */
     this.heardAt = Date.now();
     this.#connection = connection;
-    this.#end = connection.subscribe(this);
+    this.#follow();
   }
 
   close() {
-    this.#end();
+    this.#closed = true;
+    this.#following?.close();
   }
 
-  command() {
-    return { sessionId: this.sessionId, afterSeq: this.lastSeq };
+  /** The last seq that the gateway has told of. */
+  get head() {
+    return Math.max(this.lastSeq, this.#following?.head ?? 0);
   }
 
-  message(message) {
-    if (message.type === "subscribed") {
-      this.session = message.session;
-      this.head = message.lastSeq;
-      this.failure = null;
-      this.absent = false;
-    } else if (message.type === "events") {
-      this.#append(message.events);
-    } else if (message.type === "caughtUp") {
-      this.caughtUp = true;
-    } else if (message.type === "session") {
-      this.session = message.session;
-      if (message.session.endedAt) this.signals.clear();
-    } else if (message.type === "signal") {
-      this.signals.set(message.key, message.payload);
+  async #follow() {
+    while (!this.#closed) {
+      this.#following = this.#connection.subscribe(this.sessionId, {
+        afterSeq: this.lastSeq,
+        onSession: (session) => this.#know(session),
+        onSignal: ({ key, payload }) => {
+          this.signals.set(key, payload);
+          this.changed();
+        },
+        onCaughtUp: () => {
+          this.caughtUp = true;
+          this.changed();
+        },
+        onBroken: () => this.#lost(),
+      });
+      try {
+        for await (const event of this.#following) this.#append(event);
+      } catch (error) {
+        this.#lost();
+        await this.#failed(error);
+      }
     }
+  }
+
+  #know(session) {
+    this.session = session;
+    if (session.endedAt) this.signals.clear();
+    this.failure = null;
+    this.absent = false;
     this.changed();
   }
 
-  #append(events) {
-    for (const event of events) {
-      if (event.seq <= this.lastSeq) continue;
-      if (event.seq !== this.lastSeq + 1) {
-        this.#connection.renew(this); // to get the missing events first
-        return;
-      }
-      this.transcript.add(event);
-      this.lastSeq = event.seq;
-      this.heardAt = Date.now();
-      if (event.type !== "system") this.#clearSignals(event);
-    }
-    this.head = Math.max(this.head, this.lastSeq);
+  #append(event) {
+    this.transcript.add(event);
+    this.lastSeq = event.seq;
+    this.heardAt = Date.now();
+    if (event.type !== "system") this.#clearSignals(event);
+    this.changed();
   }
 
   /** Drop the interim signals that this final event replaces. */
@@ -76,27 +84,30 @@ export class CallLog extends Observable {
     for (const key of this.signals.keys()) if (sideOfSignal(key) === side) this.signals.delete(key);
   }
 
-  lost() {
+  #lost() {
     this.caughtUp = false;
     this.signals.clear();
     this.changed();
   }
 
-  failed(error) {
+  /** Note why the log cannot be read on, and wait until it may be read again. */
+  async #failed(error) {
     if (error.code === "invalid_message" && this.lastSeq > 0) {
-      // The log is shorter than before, so the gateway uses another database. Start again.
-      this.transcript = new Transcript();
-      this.lastSeq = 0;
-      this.#connection.renew(this);
+      this.#forget(); // the log is shorter than before: the gateway uses another database
     } else if (error.code === "not_found") {
       this.absent = true;
       this.session = null; // it may have been erased
-      this.transcript = new Transcript();
-      this.lastSeq = 0;
-      this.#connection.renew(this, UNKNOWN_RETRY_MS);
+      this.#forget();
+      await new Promise((resolve) => setTimeout(resolve, UNKNOWN_RETRY_MS));
     } else {
       this.failure = error.message;
+      await this.#connection.pauseAfter(error);
     }
+  }
+
+  #forget() {
+    this.transcript = new Transcript();
+    this.lastSeq = 0;
     this.changed();
   }
 }

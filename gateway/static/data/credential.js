@@ -29,11 +29,6 @@ class Credential extends Observable {
     return this.token === null ? {} : { authorization: `Bearer ${this.token}` };
   }
 
-  /** The subprotocols of a WebSocket that carry the token: browsers do not let a page set headers there. */
-  get subprotocols() {
-    return this.token === null ? [] : [`turnwire.bearer.${this.token}`];
-  }
-
   /** Whether the token claims this scope, or does not list its scopes. The gateway decides in the end. */
   may(scope) {
     const scopes = scopesOf(claimsOf(this.token));

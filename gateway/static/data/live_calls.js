@@ -5,11 +5,7 @@ import { askJson, sessionPath } from "./rest.js";
 import { field, wordOf } from "./values.js";
 
 const LIVE = ["initiated", "active"];
-const SNAPSHOT = 500;
-const PAGE = 100;
 const MOST_LIVE = 5000;
-const RECONCILE_MS = 1000;
-const AT_ONCE = 4;
 const ASK_AHEAD_MS = 2000;
 const LAST_EVENTS = 20;
 
@@ -18,9 +14,6 @@ const LAST_EVENTS = 20;
  * `renewed()` whenever the feed begins.
  */
 export class LiveCalls extends Observable {
-  #unconfirmed = new Set();
-  #reconciling = null;
-  #snapshot = [];
   #asking = false;
   #listener;
 
@@ -31,103 +24,53 @@ export class LiveCalls extends Observable {
     this.failure = null;
     this.connection = connection;
     this.#listener = listener;
-    connection.subscribe(this);
+    this.#follow();
   }
 
-  command() {
-    return { feed: "sessions", status: LIVE, summaries: true };
-  }
-
-  message(message) {
-    if (message.type === "subscribed") {
-      this.#unconfirmed = new Set(this.rows.keys());
-      this.#snapshot = [];
-      this.#reconcileSoon();
-      this.#listener.renewed();
-    } else if (message.type === "sessions") {
-      for (const session of message.sessions) this.#know(session, field(message.summaries, session.sessionId));
-      this.#snapshot.push(...message.sessions);
-      this.#reconcileSoon();
-    } else if (message.type === "session") {
-      this.#know(message.session, message.summary);
-    } else if (message.type === "erased") {
-      this.#unconfirmed.delete(message.sessionId);
-      this.rows.delete(message.sessionId);
-      this.#listener.erased(message.sessionId);
+  async #follow() {
+    const feed = this.connection.followSessions({
+      status: LIVE,
+      newest: MOST_LIVE,
+      summaries: true,
+      onBegun: () => this.#begun(),
+      onErased: (id) => this.#erased(id),
+    });
+    for (;;) {
+      try {
+        for await (const session of feed) this.#know(session, feed.summaryOf(session.sessionId));
+      } catch (error) {
+        this.failure = error.message;
+        this.changed();
+        await this.connection.pauseAfter(error);
+      }
     }
+  }
+
+  #begun() {
     this.loaded = true;
     this.failure = null;
+    this.#listener.renewed();
     this.changed();
   }
 
-  failed(error) {
-    this.failure = error.message;
+  #erased(id) {
+    this.rows.delete(id);
+    this.#listener.erased(id);
     this.changed();
-  }
-
-  lost() {
-    clearTimeout(this.#reconciling);
   }
 
   #know(session, summary) {
-    this.#unconfirmed.delete(session.sessionId);
     const known = this.rows.get(session.sessionId);
     const row = known ?? makeRow(session, summary);
     if (known) updateRow(row, session, summary);
     if (isLive(row)) this.rows.set(session.sessionId, row);
     else this.#end(row);
+    this.changed();
   }
 
   #end(row) {
     this.rows.delete(row.session.sessionId);
     this.#listener.ended(row);
-  }
-
-  // After a snapshot
-
-  #reconcileSoon() {
-    clearTimeout(this.#reconciling);
-    this.#reconciling = setTimeout(() => this.#reconcile().catch(() => {}), RECONCILE_MS);
-  }
-
-  /** Read the live calls that did not fit into the snapshot, and look up known calls that are not in it. */
-  async #reconcile() {
-    const snapshot = this.#snapshot;
-    this.#snapshot = [];
-    if (snapshot.length >= SNAPSHOT) {
-      const oldest = snapshot.reduce((least, each) => (each.startedAt < least ? each.startedAt : least), "9");
-      for (const status of LIVE) await this.#load(status, oldest);
-    }
-    const missing = [...this.#unconfirmed];
-    this.#unconfirmed.clear();
-    const lookUp = async () => {
-      for (let id = missing.pop(); id !== undefined; id = missing.pop()) await this.#lookUp(id);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lookUp));
-  }
-
-  async #lookUp(id) {
-    try {
-      const { events: _events, pagination: _pagination, ...session } = await askJson(sessionPath(id, "?limit=1"));
-      this.#know(session);
-    } catch (error) {
-      if (error.status === 404)
-        this.rows.delete(id); // another database
-      else this.#unconfirmed.add(id); // look it up after the next reconnect
-    }
-    this.changed();
-  }
-
-  async #load(status, oldest) {
-    const before = new Date(Date.parse(oldest) + 1).toISOString();
-    let cursor = null;
-    do {
-      const query = new URLSearchParams({ status, limit: PAGE, ...(cursor ? { cursor } : { startedBefore: before }) });
-      const page = await askJson(`sessions?${query}`);
-      for (const session of page.sessions) this.#know(session);
-      this.changed();
-      cursor = page.nextCursor;
-    } while (cursor && this.rows.size < MOST_LIVE);
   }
 
   // Who speaks

@@ -2,7 +2,7 @@
 
 import { Alerts } from "../data/alerts.js";
 import { CallList } from "../data/call_list.js";
-import { Connection, subscribeUrl } from "../data/connection.js";
+import { PageConnection } from "../data/connection.js";
 import { credential } from "../data/credential.js";
 import { route } from "../data/route.js";
 import { AlertsButton } from "../parts/alerts_button.js";
@@ -15,7 +15,7 @@ import { CallsPage } from "./calls_page.js";
 import { ComparePage } from "./compare_page.js";
 import { GatewayPage } from "./gateway_page.js";
 
-const connection = new Connection(subscribeUrl());
+const connection = new PageConnection();
 const calls = new CallList(connection);
 const alerts = new Alerts(calls);
 
@@ -64,6 +64,7 @@ const WORDS = {
   live: ["live", "LIVE"],
   stale: ["stale", "stale"],
   reconnecting: ["reconnecting", "reconnecting"],
+  closed: ["reconnecting", "refused"],
 };
 
 /** Shows how current the page is. */
@@ -77,7 +78,8 @@ function ConnectionState() {
     live: "The page shows the current state of the gateway.",
     stale: "The connection is open, but the gateway is silent. The page may be out of date.",
     reconnecting: "The connection was lost. The page shows the state of that moment, and continues from there.",
-  }[kind];
+    closed: "The gateway refuses the page.",
+  }[connection.state];
   return html`<div class=${`connection ${kind}`}>
     <span role="status" title=${explained}><span class="pulse" aria-hidden="true"></span>${word}</span>
     ${wait > 1 && html`<button type="button" onClick=${() => connection.retry()}>Retry<span class="in"> (${wait} s)</span></button>`}

@@ -59,6 +59,14 @@ function bytes(value) {
   return value < 1048576 ? `${(value / 1024).toFixed(1)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
 }
 
+const HALF_A_TIME_PX = 32;
+
+/** The text of a tick; none so close to the right edge that it would be cut off. */
+function timeOf(plot, tick) {
+  const left = plot.bbox.width / devicePixelRatio - plot.valToPos(tick, "x");
+  return left < HALF_A_TIME_PX ? "" : clock(tick * 1000);
+}
+
 /** The indices of values without a neighbour, which no line would show. */
 function withoutNeighbours(plot, series) {
   const values = plot.data[series];
@@ -102,7 +110,7 @@ function Panel({ plot, readings }) {
       y: { range: (_, __, high) => [0, plot.top ?? Math.max(plot.least ?? 1, (high ?? 0) * 1.15)] },
     },
     axes: [
-      { size: 26, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
+      { size: 26, space: 90, values: (plot, ticks) => ticks.map((tick) => timeOf(plot, tick)) },
       {
         size: 58,
         values: (_, ticks) => ticks.map((tick) => plot.unit(tick)),

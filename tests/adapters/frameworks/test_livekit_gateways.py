@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from livekit.agents import WorkerOptions
 
 from tests.adapters.frameworks.gateway import Gateway
 from tests.adapters.frameworks.livekit_bot import Bot
@@ -16,7 +17,7 @@ from tests.adapters.frameworks.pacing import Pacing, check_evenness, runs_withou
 from tests.adapters.frameworks.scripted_call import ANSWER, nothing, texts
 from tests.adapters.frameworks.waiting import until
 from tests.adapters.page_code import run_page
-from turnwire import Client
+from turnwire import Client, errors
 from turnwire.adapters.livekit import bind
 
 
@@ -80,6 +81,16 @@ async def test_a_gateway_that_is_down_costs_the_call_nothing(
     assert [record for record in caplog.records if record.name == "turnwire" and record.levelname == "WARNING"]
 
 
+async def test_a_job_ends_within_livekits_own_limit_although_session_and_gateway_hang(
+    nowhere: str, session_id: str
+) -> None:
+    bot = Bot([])
+    bind(bot.session, bot.ctx, nowhere, session_id=session_id)
+    began = time.monotonic()
+    await bot.shut_down("no participant")  # the session, which never started, tells of no close
+    assert time.monotonic() - began < WorkerOptions(entrypoint_fnc=nothing).shutdown_process_timeout  # type: ignore[arg-type]
+
+
 async def test_a_gateway_frozen_during_a_call_gets_every_event_when_it_thaws(gateway: Gateway, session_id: str) -> None:
     bot = Bot([ANSWER, ANSWER])
     bind(bot.session, bot.ctx, gateway.url, session_id=session_id, drain_timeout=20)
@@ -98,6 +109,42 @@ async def test_a_gateway_killed_during_a_call_gets_every_event_once_it_is_back(
     assert await texts(gateway.url, session_id) == ["Are you open?", ANSWER] * 2
     async with Client(gateway.url) as client:
         assert (await client.get(session_id)).status == "completed"
+
+
+async def test_commands_reach_the_session_by_a_gateway_and_the_log_tells_what_became_of_them(
+    gateway: Gateway, session_id: str
+) -> None:
+    bot = Bot([])
+    ended: list[str] = []
+    bot.ctx.shutdown = lambda reason="": ended.append(reason)  # type: ignore[method-assign]
+    bind(bot.session, bot.ctx, gateway.url, session_id=session_id)
+    async with bot, Client(gateway.url) as client:
+        async with asyncio.timeout(20):
+            while not await accepts(client, session_id):
+                await asyncio.sleep(0.02)
+        await client.command(session_id, "say", {"text": "One moment please."}, command_id="c1")
+        await client.command(session_id, "end", {"say": "Goodbye.", "reason": "shift over"}, command_id="c2")
+        await until(lambda: ended, 20)
+        await bot.shut_down(ended[0])
+        session = await client.get(session_id)
+        payloads = [event.payload async for event in client.export(session_id)]
+    assert (session.status, session.end_reason) == ("completed", "shift over")
+    states = [(one["commandId"], one["event"]) for one in payloads if one.get("event", "").startswith("control.")]
+    assert sorted(states) == sorted(
+        (command, f"control.{state}") for command in ("c1", "c2") for state in ("requested", "accepted", "done")
+    )
+    assert [one["text"] for one in payloads if "text" in one and "event" not in one] == [
+        "One moment please.",
+        "Goodbye.",
+    ]
+
+
+async def accepts(client: Client, session_id: str) -> bool:
+    """Whether the session's bot has connected, and takes commands."""
+    try:
+        return bool((await client.get(session_id)).commands)
+    except errors.SessionNotFound:
+        return False
 
 
 async def pacing_of_a_call(url: str | None, act: Callable[[], None]) -> Pacing:

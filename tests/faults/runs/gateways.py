@@ -13,11 +13,16 @@ import aiohttp
 
 from tests.support.faults.cluster import Cluster
 from tests.support.faults.rig import Pace, kill, now, paused
-from tests.support.load.client import Target
+from tests.support.load.client import RETRY_SECONDS, Target
 from tests.support.load.figures import percentile
 from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import LoadPublisher
 
+GAP_SECONDS = 1.0
+"""The longest that a subscriber waits for events because a gateway leaves its balancer."""
+_CALLS_OF_A_MOVE = 60
+"""A client that moves waits at most as long as for so many calls: for ten round trips to the database instead of one or
+two, while twenty others do the same."""
 FALL_BACK_SECONDS = 2.0
 """Within so many a gateway notices that Redis is away, and polls."""
 _ASKED_EACH_SECOND = 50
@@ -29,7 +34,8 @@ class Callers:
     def __init__(self, target: Target, seed: int) -> None:
         self.refused: Counter[str] = Counter()
         self.answered = 0
-        self.slowest = 0.0
+        self.took: list[float] = []
+        """Seconds, of each call."""
         self._target = target
         self._prefix = f"called-{seed}"
 
@@ -54,7 +60,7 @@ class Callers:
             except (aiohttp.ClientError, TimeoutError) as error:
                 outcome = type(error).__name__
             self.answered += not outcome
-            self.slowest = max(self.slowest, now() - began)
+            self.took.append(now() - began)
             if outcome:
                 self.refused[outcome] += 1
             await asyncio.sleep(4 / _ASKED_EACH_SECOND)
@@ -196,6 +202,7 @@ async def rolling_restart(
             prefix="rolling",
         ) as fleet,
         Callers(cluster.target, seed) as callers,
+        Pace() as pace,
     ):
         await cluster.bus_is("up")
         await fleet.all_acked(since=0.0)
@@ -208,6 +215,7 @@ async def rolling_restart(
         acks = [longest_pause([when for when, _ in each.acked], began, ended) for each in fleet.publishers]
         heard = [longest_pause(each.received_at, began, ended) for each in fleet.subscribers]
         latencies = fleet.latencies(began, ended)
+        call, behind = percentile(callers.took, 0.5), pace.behind(began, ended)
         await fleet.settle()  # judges that no ack was lost
         closes = {code for client in (*fleet.publishers, *fleet.subscribers) for code in client.closes}
         report(
@@ -217,7 +225,8 @@ async def rolling_restart(
             acks_lost=0,
             calls=callers.answered,
             calls_refused=callers.refused.total(),
-            slowest_call_s=callers.slowest,
+            slowest_call_s=max(callers.took),
+            p50_call_s=call,
             longest_ack_pause_s=max(acks),
             p50_ack_pause_s=percentile(acks, 0.5),
             longest_delivery_pause_s=max(heard),
@@ -229,6 +238,9 @@ async def rolling_restart(
             **fleet.figures(),
         )
         assert not callers.refused, f"{callers.refused} of {callers.answered + callers.refused.total()} calls"
+        own = RETRY_SECONDS[1] + LoadPublisher.MOST_AT_ONCE * publishers / rate  # by which the clients themselves pause
+        allowed = GAP_SECONDS + own + _CALLS_OF_A_MOVE * call + behind
+        assert max(heard) < allowed, f"a subscriber heard nothing for {max(heard):.2f} s, more than {allowed:.2f} s"
         assert closes <= {1000, 1012}, f"clients were closed with {closes}; None is a connection that was refused"
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import RawSocket, Socket, publisher, subscriber, until
 from turnwire.gateway.connections.connection import Connection
-from turnwire.gateway.sockets.subscriber import SubscriberConnection
+from turnwire.gateway.sockets.subscriber_connection import SubscriberConnection
 from turnwire.gateway.watching.audience import watchers_of
 
 OUTBOX = 300_000

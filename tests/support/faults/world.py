@@ -22,6 +22,7 @@ from tests.support.history import Entry, History, content_of
 from turnwire.gateway.config import Config
 from turnwire.gateway.running.periodic import Periodic
 from turnwire.gateway.running.sessions import SessionParts
+from turnwire.gateway.sessions.log_tails import LogTails
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.protocol.errors import TurnwireError
 from turnwire.store.event_documents import position_key
@@ -78,8 +79,11 @@ class Gateway:
 
         self.line.stamp = stamp
 
-    async def crash(self) -> None:
-        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive."""
+    async def crash(self, *, leaving: bool = False) -> None:
+        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive. One that
+        is `leaving` writes down before what it knows of logs."""
+        if leaving:
+            await LogTails(self.store, self.parts.sessions).save(1.0)
         self.line.cut = True
         stop, store = self.stop(), self.store
         at_crash, self.at_crash = self.at_crash, []
@@ -208,7 +212,7 @@ class World:
                 case "failover":
                     self.database.fail_over()
                 case "crash":
-                    await self.gateway().crash()
+                    await self.gateway().crash(leaving=self.random.random() < 0.5)
                 case "away":
                     self.database.away = True
                     await self.pause(3.0)

@@ -43,6 +43,9 @@ class Waiting(Struct):
 class LoadPublisher(Client):
     """Makes `rate` events a second in frames of 1 to 5, until told to finish. Each is sent until it is answered."""
 
+    MOST_AT_ONCE = 5
+    """Events of one frame. The publisher pauses after it."""
+
     def __init__(
         self,
         http: aiohttp.ClientSession,
@@ -96,7 +99,7 @@ class LoadPublisher(Client):
 
     async def _produce(self) -> None:
         while not self._finishing:
-            count = self.random.randint(1, 5)
+            count = self.random.randint(1, self.MOST_AT_ONCE)
             if len(self.waiting) < _MOST_WAITING:
                 self.make(count)
             await asyncio.sleep(count / self.rate)

@@ -30,6 +30,8 @@ export interface ConnectionOptions {
   /** The WebSocket to use, such as that of the package `ws` in Node 20. */
   WebSocket?: (new (url: string, protocols: string[]) => SocketLike) | undefined;
   fetch?: typeof fetch | undefined;
+  /** Reads the JSON that comes; `JSON.parse` by default. Another function may keep integers beyond 2^53 exact. */
+  parse?: ((text: string) => unknown) | undefined;
   /** By default, warnings go to the console. */
   log?: Logger | undefined;
 }
@@ -44,10 +46,13 @@ export class Environment {
     protocols: string[],
   ) => SocketLike;
   readonly fetch: typeof fetch;
+  // biome-ignore lint/suspicious/noExplicitAny: JSON may be anything
+  readonly parse: (text: string) => any;
   readonly log: Logger;
 
   constructor(options: ConnectionOptions) {
     this.token = new TokenSource(options.token);
+    this.parse = options.parse ?? JSON.parse;
     this.log = options.log ?? CONSOLE;
     // A page's fetch must be called on its window.
     this.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));

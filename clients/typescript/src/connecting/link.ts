@@ -17,6 +17,8 @@ const FULL = 1024 * 1024;
 const QUIET_PINGS = 1.5;
 /** The share of a silence after which the client pings. It does not see the gateway's pings. */
 const PROBE = 0.8;
+/** The share of the time for an answer after which the connection counts as stale. */
+const SLOW = 0.25;
 
 const HANDSHAKE_FAILED = new Lost("the handshake failed");
 
@@ -29,8 +31,18 @@ export const LINK_TIMES = {
 
 export type ServerMessage = PublisherReply | SubscriberPush;
 
-/** A function that gets each message. It throws Lost or Refused to end the connection. */
-export type Receive = (message: ServerMessage, link: Link) => void;
+/** A function that gets each message, and its number of characters. It throws Lost or Refused to end the connection. */
+export type Receive = (message: ServerMessage, link: Link, size: number) => void;
+
+/** How soon a silence is noticed. Times are in milliseconds. */
+export interface Vigilance {
+  /** The longest silence after which the connection is given up; 30 seconds by default. */
+  quietMs?: number | undefined;
+  /** The silence after which the client asks for a sign of life; 80 % of `quietMs` by default. */
+  pingAfterMs?: number | undefined;
+  /** Called with true when that is not answered soon, and with false when the gateway is heard again. */
+  onStale?: ((isStale: boolean) => void) | undefined;
+}
 
 /** An open connection. */
 export class Link {
@@ -43,14 +55,19 @@ export class Link {
   readonly #receive: Receive;
   readonly #stop = new AbortController();
   #end: (why: Error | undefined) => void = () => {};
+  readonly #vigilance: Vigilance;
   #retryAfterMs: number | undefined;
-  #quiet = LINK_TIMES.quiet;
+  #quiet: number;
   #cancelWatch = () => {};
   #isOpen = false;
+  #isProbing = false;
+  #isStale = false;
   #renewing = false;
 
-  constructor(socket: SocketLike, environment: Environment, receive: Receive) {
+  constructor(socket: SocketLike, environment: Environment, receive: Receive, vigilance: Vigilance) {
     this.#socket = socket;
+    this.#vigilance = vigilance;
+    this.#quiet = vigilance.quietMs ?? LINK_TIMES.quiet;
     this.#environment = environment;
     this.#receive = receive;
     this.ended = new Promise((resolve) => {
@@ -103,12 +120,32 @@ export class Link {
    */
   #watch(): void {
     this.#cancelWatch();
-    this.#cancelWatch = later(this.#quiet * PROBE, () => {
-      this.send('{"type":"ping"}');
-      this.#cancelWatch = later(this.#quiet * (1 - PROBE), () => {
-        this.end(this.lost("the gateway has gone silent"));
-      });
+    this.#isProbing = false;
+    this.#tellStale(false);
+    this.#cancelWatch = later(this.#pingAfter, () => this.probe());
+  }
+
+  get #pingAfter(): number {
+    return Math.min(this.#vigilance.pingAfterMs ?? this.#quiet * PROBE, this.#quiet);
+  }
+
+  /** Ask for a sign of life now, and end the connection if none comes. */
+  probe(): void {
+    if (!this.#isOpen || this.#isProbing) return;
+    this.#isProbing = true;
+    this.#cancelWatch();
+    this.send('{"type":"ping"}');
+    const left = this.#quiet - this.#pingAfter;
+    this.#cancelWatch = later(left * SLOW, () => {
+      this.#tellStale(true);
+      this.#cancelWatch = later(left * (1 - SLOW), () => this.end(this.lost("the gateway has gone silent")));
     });
+  }
+
+  #tellStale(isStale: boolean): void {
+    if (isStale === this.#isStale) return;
+    this.#isStale = isStale;
+    this.#vigilance.onStale?.(isStale);
   }
 
   lost(reason: string): Lost {
@@ -118,7 +155,7 @@ export class Link {
   #received(data: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#watch();
-    const message = parsed(data);
+    const message = this.#parsed(data);
     if (!message) {
       this.#environment.log.warn("skipped what is no message of a gateway");
       return;
@@ -126,15 +163,26 @@ export class Link {
     if (message.type === "goaway") this.#retryAfterMs = message.reconnectAfterMs;
     else if (message.type === "expiring") this.#renewToken();
     try {
-      this.#receive(message, this);
+      this.#receive(message, this, (data as string).length);
     } catch (error) {
       this.end(error as Error);
     }
   }
 
+  #parsed(data: unknown): ServerMessage | undefined {
+    try {
+      const message = this.#environment.parse(data as string);
+      return message?.type ? message : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   #whyClosed(code: number, reason: string): Error {
     if (!this.#isOpen) return HANDSHAKE_FAILED;
-    if (code === TOKEN_EXPIRED) return new Lost("the token has expired", this.#retryAfterMs, true);
+    if (code === TOKEN_EXPIRED && this.#environment.token.canRenew) {
+      return new Lost("the token has expired", this.#retryAfterMs, true);
+    }
     return finalClose(code, reason) ?? this.lost(`closed with ${code} ${reason}`.trimEnd());
   }
 
@@ -168,15 +216,6 @@ export class Link {
   }
 }
 
-function parsed(data: unknown): ServerMessage | undefined {
-  try {
-    const message = JSON.parse(data as string);
-    return message?.type ? message : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * Connect to an http URL. Throws Lost, Refused if the gateway refuses for good, or Stopped. The connection ends when
  * `stop` is aborted.
@@ -186,12 +225,13 @@ export async function openLink(
   url: string,
   stop: AbortSignal,
   receive: Receive,
+  vigilance: Vigilance = {},
 ): Promise<Link> {
   const token = await environment.token.fresh().catch((error) => {
     throw new Lost(error.message);
   });
   if (stop.aborted) throw new Stopped();
-  const link = new Link(socketTo(environment, url, token), environment, receive);
+  const link = new Link(socketTo(environment, url, token), environment, receive, vigilance);
   const stopped = () => link.end(new Stopped());
   stop.addEventListener("abort", stopped);
   link.ended.then(() => stop.removeEventListener("abort", stopped));

@@ -1,7 +1,7 @@
 import { type Lost, Unreachable } from "../errors.ts";
 import { Backoff } from "./backoff.ts";
 import type { Logger } from "./environment.ts";
-import { now, sleep } from "./waiting.ts";
+import { Notice, now, sleep } from "./waiting.ts";
 
 /**
  * The retries of one client: waiting between attempts, giving up, and one warning when an outage begins and one when it
@@ -12,9 +12,12 @@ export class Patience {
   limit: number | undefined;
   /** Why the last attempt failed. */
   lastProblem: string | undefined;
+  /** When the present pause ends, as `Date.now()` tells it; null outside of a pause. */
+  retryAt: number | null = null;
   readonly #who: string;
   readonly #log: Logger;
   readonly #backoff = new Backoff();
+  readonly #hurry = new Notice();
   #seenAt = now();
   #awaySince: number | undefined;
   #warned = false;
@@ -54,7 +57,18 @@ export class Patience {
       throw new Unreachable(`gave up after ${this.limit / 1000} s: ${lost.message}`);
     }
     this.#tell(lost, delay);
-    await sleep(delay, stop);
+    this.retryAt = Date.now() + delay;
+    try {
+      await Promise.race([sleep(delay, stop), this.#hurry.wait()]);
+    } finally {
+      this.#hurry.wake(); // to forget who waited
+      this.retryAt = null;
+    }
+  }
+
+  /** End the present pause. */
+  hurry(): void {
+    this.#hurry.wake();
   }
 
   #tell(lost: Lost, delay: number): void {

@@ -34,7 +34,7 @@ export class Requests {
   async json<T>(method: string, url: string, body?: object): Promise<T> {
     return this.#watched(url, async (signal) => {
       const response = await this.#answer(url, { method, body }, signal);
-      return response.status === 204 ? undefined : await response.json();
+      return response.status === 204 ? undefined : this.#environment.parse(await response.text());
     });
   }
 
@@ -54,7 +54,7 @@ export class Requests {
         if (done) break;
         const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
         rest = lines.pop() as string;
-        for (const line of lines) yield JSON.parse(line);
+        for (const line of lines) yield this.#environment.parse(line);
       }
       if (rest) throw new Unreachable(`${url} broke off`);
     } finally {

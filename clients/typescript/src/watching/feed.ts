@@ -1,63 +1,95 @@
 // Following all sessions: which ones are live, and how they change.
 
 import { Client } from "../client.ts";
-import { Address } from "../connecting/address.ts";
 import { Backoff } from "../connecting/backoff.ts";
-import { type ConnectionOptions, Environment } from "../connecting/environment.ts";
-import { type Link, openLink, type ServerMessage } from "../connecting/link.ts";
-import { Patience } from "../connecting/patience.ts";
-import { Notice, sleep } from "../connecting/waiting.ts";
-import { Lost, refusal, SessionNotFound, Unreachable } from "../errors.ts";
-import type { Session, SessionStatus } from "../protocol.ts";
+import { type Channel, type ChannelPush, type LinkOptions, SharedLink } from "../connecting/shared_link.ts";
+import { later, Notice, sleep } from "../connecting/waiting.ts";
+import { SessionNotFound, Stopped, Unreachable } from "../errors.ts";
+import type { Session, SessionStatus, SessionsPush, Summary } from "../protocol.ts";
 
-export interface FollowOptions extends ConnectionOptions {
+/** Which sessions are followed, and who is told. */
+export interface FollowedSessions {
   /** Only sessions of these statuses; all by default. */
   status?: SessionStatus[] | undefined;
-  /** How long the gateway may be away, in milliseconds; by default for ever. */
-  giveUpAfterMs?: number | undefined;
+  /** How many of the present sessions come, the newest ones; 500 by default. More are read by REST. */
+  newest?: number | undefined;
+  /** Whether the gateway tells what is said in live sessions. See `summaryOf`. */
+  summaries?: boolean | undefined;
+  /** Called when the feed begins, and when it begins anew after the connection was lost. */
+  onBegun?: (() => void) | undefined;
+  /** Called with the id of a session that has been erased. */
+  onErased?: ((sessionId: string) => void) | undefined;
 }
 
+export interface FollowOptions extends FollowedSessions, LinkOptions {}
+
+/** The sessions that a gateway begins a feed with, at most. */
+const SNAPSHOT = 500;
+/** Milliseconds without more of them, after which there are no more. */
+const SETTLED = 250;
 /** Sessions in one page of a list. */
 const PAGE = 100;
 /** The most sessions, ended or no longer matching the filter, that are remembered to avoid giving them again. */
 const REMEMBERED = 1000;
 
+/** What is known of a session. */
+interface Known {
+  session: Session;
+  summary: Summary | undefined;
+}
+
 /** An iterable over sessions. See `followSessions`. */
 export class SessionFeed implements AsyncIterable<Session> {
-  readonly #url: string;
-  readonly #options: FollowOptions;
-  readonly #environment: Environment;
+  readonly #link: SharedLink;
   readonly #client: Client;
-  readonly #patience: Patience;
+  readonly #options: FollowedSessions;
   readonly #stop = new AbortController();
   readonly #changed = new Notice();
+  readonly #channel: Channel = {
+    wanted: () => {
+      const { status, summaries = false } = this.#options;
+      return { feed: "sessions", ...(status?.length && { status }), ...(summaries && { summaries }) };
+    },
+    received: (message) => this.#received(message),
+    broken: () => this.#broken(),
+    failed: (why) => this.#failed(why),
+  };
   /** The newest state of each changed session, until it is taken. */
   readonly #pending = new Map<string, Session>();
   /** The running sessions that match the filter, as last seen. */
-  readonly #live = new Map<string, Session>();
+  readonly #live = new Map<string, Known>();
   /** The other sessions seen, up to REMEMBERED of them. */
-  readonly #gone = new Map<string, Session>();
+  readonly #gone = new Map<string, Known>();
   /** The sessions that were running before the connection broke, without news since. */
   #missed = new Set<string>();
+  /** The sessions that the feed began with. */
+  #begun: Session[] = [];
+  #cancelLooking = () => {};
   #failure: unknown;
   #started = false;
 
-  constructor(url: string, options: FollowOptions) {
-    const address = new Address(url);
-    this.#url = address.http("subscribe");
+  constructor(link: SharedLink, client: Client, options: FollowedSessions) {
+    this.#link = link;
+    this.#client = client;
     this.#options = options;
-    this.#environment = new Environment(options);
-    this.#client = new Client(address.shown, options);
-    this.#patience = new Patience(options.giveUpAfterMs, "feed of sessions", this.#environment.log);
   }
 
-  /** End all loops over this feed, and disconnect. */
+  /** The newest summary of a session that this feed has given; undefined without `summaries`, and until there is one. */
+  summaryOf(sessionId: string): Summary | undefined {
+    return this.#known(sessionId)?.summary;
+  }
+
+  /** End all loops over this feed. */
   close(): void {
     this.#stop.abort();
+    this.#link.remove(this.#channel);
+    this.#cancelLooking();
     this.#changed.wake();
   }
 
+  /** A loop that begins after another one has failed goes on from there. */
   [Symbol.asyncIterator](): AsyncIterator<Session, undefined> {
+    this.#failure = undefined;
     return {
       next: () => this.#next(),
       return: async () => {
@@ -68,7 +100,7 @@ export class SessionFeed implements AsyncIterable<Session> {
   }
 
   async #next(): Promise<IteratorResult<Session, undefined>> {
-    if (!this.#started) this.#run();
+    if (!this.#started && !this.#stop.signal.aborted) this.#link.add(this.#channel);
     this.#started = true;
     while (!this.#stop.signal.aborted) {
       for (const [sessionId, session] of this.#pending) {
@@ -81,83 +113,92 @@ export class SessionFeed implements AsyncIterable<Session> {
     return { done: true, value: undefined };
   }
 
-  async #run(): Promise<void> {
-    try {
-      for (;;) {
-        await this.#connect().catch((error) => {
-          if (!(error instanceof Lost)) throw error;
-          return this.#patience.pause(error, this.#stop.signal);
-        });
-      }
-    } catch (error) {
-      this.#failure = error;
-      this.#changed.wake();
-    }
-  }
+  // As its connection sees it
 
-  async #connect(): Promise<void> {
-    this.#missed = new Set(this.#live.keys());
-    const link = await openLink(this.#environment, this.#url, this.#stop.signal, (message, from) =>
-      this.#received(message, from),
-    );
-    const { status } = this.#options;
-    link.send(JSON.stringify({ type: "subscribe", ref: "1", feed: "sessions", ...(status?.length && { status }) }));
-    const why = await link.ended;
-    if (why) throw why;
-  }
-
-  #received(message: ServerMessage, link: Link): void {
+  #received(message: ChannelPush): void {
     switch (message.type) {
-      case "error":
-        throw message.retryable ? new Lost(message.message) : refusal(message.message, { code: message.code });
       case "subscribed":
-        this.#patience.connected();
+        this.#begun = [];
+        this.#lookSoon();
+        this.#options.onBegun?.();
         break;
       case "session":
-        this.#know(message.session);
+        this.#know(message.session, message.summary);
         break;
       case "erased":
         this.#forget(message.sessionId);
+        this.#options.onErased?.(message.sessionId);
         break;
       case "sessions":
-        this.#patience.progress();
-        for (const session of [...message.sessions].reverse()) this.#know(session);
-        this.#lookAfterMissed(link);
+        this.#begun.push(...message.sessions);
+        for (const session of [...message.sessions].reverse()) this.#know(session, summaryIn(message, session));
+        this.#lookSoon();
     }
   }
 
-  /** The session has been erased. A new one of its id is told of like any other. */
-  #forget(sessionId: string): void {
-    this.#missed.delete(sessionId);
-    for (const known of [this.#live, this.#gone, this.#pending]) known.delete(sessionId);
+  #broken(): void {
+    this.#cancelLooking();
+    this.#missed = new Set(this.#live.keys());
   }
 
-  /** Look up the sessions that were running before a break and are not among those the gateway sent since. */
-  async #lookAfterMissed(link: Link): Promise<void> {
-    const missed = this.#missed;
-    let open = true;
-    link.ended.then(() => {
-      open = false;
+  #failed(why: unknown): void {
+    if (why instanceof Stopped) this.#stop.abort();
+    this.#broken();
+    this.#started = false;
+    this.#failure = why;
+    this.#changed.wake();
+  }
+
+  // What the feed does not tell
+
+  #lookSoon(): void {
+    this.#cancelLooking();
+    this.#cancelLooking = later(SETTLED, () => {
+      const looking = new AbortController();
+      this.#cancelLooking = () => looking.abort();
+      this.#look(looking.signal);
     });
+  }
+
+  /** Read the sessions that the feed did not begin with, and what became of those that were running before a break. */
+  async #look(stop: AbortSignal): Promise<void> {
     const backoff = new Backoff();
-    while (missed.size && open && missed === this.#missed) {
+    while (!stop.aborted) {
       try {
-        await this.#lookThroughList(missed);
-        for (const sessionId of [...missed]) await this.#lookUp(sessionId);
+        await this.#readOlder(stop);
+        await this.#lookThroughList(stop);
+        for (const sessionId of [...this.#missed]) if (!stop.aborted) await this.#lookUp(sessionId);
+        return;
       } catch (error) {
         if (!(error instanceof Unreachable)) return; // the token may follow, but not read
-        await sleep(backoff.nextDelay(), this.#stop.signal).catch(() => {});
+        await sleep(backoff.nextDelay(), stop).catch(() => {});
+      }
+    }
+  }
+
+  async #readOlder(stop: AbortSignal): Promise<void> {
+    const { newest = SNAPSHOT, status } = this.#options;
+    const given = new Set(this.#begun.map((session) => session.sessionId));
+    if (given.size < SNAPSHOT) return;
+    const oldest = this.#begun.map((session) => session.startedAt).sort()[0] ?? "";
+    const startedBefore = new Date(Date.parse(oldest) + 1).toISOString();
+    for (const each of status ?? [undefined]) {
+      for await (const session of this.#client.list({ startedBefore, ...(each && { status: each }) })) {
+        if (stop.aborted || given.add(session.sessionId).size > newest) return;
+        this.#know(session);
       }
     }
   }
 
   /** Read the list, a hundred sessions at a time, for as long as that is cheaper than asking for each one. */
-  async #lookThroughList(missed: Set<string>): Promise<void> {
-    const starts = [...missed].map((sessionId) => this.#live.get(sessionId)?.startedAt ?? "");
+  async #lookThroughList(stop: AbortSignal): Promise<void> {
+    const missed = this.#missed;
+    const starts = [...missed].map((sessionId) => this.#live.get(sessionId)?.session.startedAt ?? "");
     const oldest = starts.sort()[0] ?? "";
     let read = 0;
+    if (!missed.size) return;
     for await (const session of this.#client.list()) {
-      if (!missed.size || session.startedAt < oldest || read > PAGE * missed.size) return;
+      if (stop.aborted || !missed.size || session.startedAt < oldest || read > PAGE * missed.size) return;
       read += 1;
       if (missed.has(session.sessionId)) this.#know(session);
     }
@@ -169,24 +210,44 @@ export class SessionFeed implements AsyncIterable<Session> {
     } catch (error) {
       if (!(error instanceof SessionNotFound)) throw error;
       this.#forget(sessionId);
+      this.#options.onErased?.(sessionId);
     }
   }
 
-  #know(given: Session): void {
-    const { sessionId } = given;
-    const before = this.#live.get(sessionId) ?? this.#gone.get(sessionId);
-    const session = before && isOlder(given, before) ? before : given;
+  // What is known
+
+  #known(sessionId: string): Known | undefined {
+    return this.#live.get(sessionId) ?? this.#gone.get(sessionId);
+  }
+
+  #know(told: Session, summary?: Summary): void {
+    const { sessionId } = told;
+    const before = this.#known(sessionId);
+    const session = before && isOlder(told, before.session) ? before.session : told;
+    const known = { session, summary: summary ?? before?.summary };
     this.#missed.delete(sessionId);
     this.#live.delete(sessionId);
     this.#gone.delete(sessionId);
     const { status } = this.#options;
     const wanted = !status?.length || status.includes(session.status);
-    (wanted && !hasEnded(session) ? this.#live : this.#gone).set(sessionId, session);
+    (wanted && !hasEnded(session) ? this.#live : this.#gone).set(sessionId, known);
     if (this.#gone.size > REMEMBERED) this.#gone.delete([...this.#gone.keys()][0] as string);
-    if (before && JSON.stringify(session) === JSON.stringify(before)) return;
+    if (before?.session.lastSeq === session.lastSeq && JSON.stringify(known) === JSON.stringify(before)) return;
     this.#pending.set(sessionId, session);
     this.#changed.wake();
   }
+
+  /** The session has been erased. A new one of its id is told of like any other. */
+  #forget(sessionId: string): void {
+    this.#missed.delete(sessionId);
+    this.#pending.delete(sessionId);
+    this.#live.delete(sessionId);
+    this.#gone.delete(sessionId);
+  }
+}
+
+function summaryIn({ summaries }: SessionsPush, { sessionId }: Session): Summary | undefined {
+  return summaries && Object.hasOwn(summaries, sessionId) ? summaries[sessionId] : undefined;
 }
 
 function hasEnded(session: Session): boolean {
@@ -207,5 +268,5 @@ function isOlder(session: Session, known: Session): boolean {
  * `giveUpAfterMs`.
  */
 export function followSessions(url: string, options: FollowOptions = {}): SessionFeed {
-  return new SessionFeed(url, options);
+  return new SessionFeed(new SharedLink(url, "feed of sessions", options), new Client(url, options), options);
 }

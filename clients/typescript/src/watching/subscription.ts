@@ -1,52 +1,53 @@
 // Following one session: every event once, in order, across reconnects.
 
-import { Address } from "../connecting/address.ts";
-import { type ConnectionOptions, Environment } from "../connecting/environment.ts";
-import { Patience } from "../connecting/patience.ts";
+import { type LinkOptions, SharedLink } from "../connecting/shared_link.ts";
 import { Stopped } from "../errors.ts";
 import type { Event, Session, SignalPush } from "../protocol.ts";
 import { type News, SubscriptionReader } from "./reader.ts";
 
-export interface SubscribeOptions extends ConnectionOptions {
+/** What is followed of a session, and who is told. */
+export interface FollowedSession {
   /** Begin after this seq; 0, the beginning, by default. */
   afterSeq?: number | undefined;
   /** Whether the loop ends once the session has ended and all its events have been delivered. */
   untilEnded?: boolean | undefined;
-  /** How long the gateway may be away, in milliseconds; by default for ever. */
-  giveUpAfterMs?: number | undefined;
   /** Called for each ephemeral message, such as an interim transcript. */
   onSignal?: ((signal: SignalPush) => void) | undefined;
   /** Called with the session at first, and whenever it has changed. */
   onSession?: ((session: Session) => void) | undefined;
   /** Called when all events stored before the connection opened have been delivered, with the seq reached. */
   onCaughtUp?: ((seq: number) => void) | undefined;
+  /** Called when the connection has been lost. Signals of that time are missing; events are not. */
+  onBroken?: (() => void) | undefined;
 }
+
+export interface SubscribeOptions extends FollowedSession, LinkOptions {}
 
 /** An iterable over one session's events. See `subscribe`. */
 export class Subscription implements AsyncIterable<Event> {
   readonly sessionId: string;
   /** The seq of the last event delivered, from which a new subscription would continue. */
   lastSeq: number;
+  /** The seq of the last event that the gateway has told of. */
+  head: number;
   /** The session as the gateway last described it. */
   session: Session | null = null;
   /** Whether all events stored before the connection opened have been delivered. */
   caughtUp = false;
-  readonly #options: SubscribeOptions;
-  readonly #environment: Environment;
-  readonly #url: string;
+  readonly #options: FollowedSession;
+  readonly #link: SharedLink;
   readonly #readers = new Set<SubscriptionReader>();
-  #logEnd = 0;
   #closed = false;
 
-  constructor(url: string, sessionId: string, options: SubscribeOptions) {
+  constructor(link: SharedLink, sessionId: string, options: FollowedSession) {
     this.sessionId = sessionId;
     this.lastSeq = options.afterSeq ?? 0;
+    this.head = this.lastSeq;
     this.#options = options;
-    this.#environment = new Environment(options);
-    this.#url = new Address(url).http("subscribe");
+    this.#link = link;
   }
 
-  /** End all loops over this subscription, and disconnect. */
+  /** End all loops over this subscription. */
   close(): void {
     this.#closed = true;
     for (const reader of this.#readers) reader.stop();
@@ -78,19 +79,13 @@ export class Subscription implements AsyncIterable<Event> {
           if (error instanceof Stopped) return { done: true, value: undefined };
           throw error;
         }),
-      return: async () => {
-        reader?.stop();
-        return end();
-      },
+      return: async () => end(),
     };
   }
 
   #begun(): SubscriptionReader {
-    const { giveUpAfterMs } = this.#options;
-    const patience = new Patience(giveUpAfterMs, `subscription to ${this.sessionId}`, this.#environment.log);
-    const reader = new SubscriptionReader(this.#environment, this.#url, this.sessionId, this.lastSeq, patience);
+    const reader = new SubscriptionReader(this.#link, this.sessionId, this.lastSeq);
     this.#readers.add(reader);
-    reader.run();
     return reader;
   }
 
@@ -101,20 +96,22 @@ export class Subscription implements AsyncIterable<Event> {
 
   #isOver(): boolean {
     const ended = this.session?.status === "completed" || this.session?.status === "failed";
-    return Boolean(this.#options.untilEnded) && ended && this.caughtUp && this.lastSeq >= this.#logEnd;
+    return Boolean(this.#options.untilEnded) && ended && this.caughtUp && this.lastSeq >= this.head;
   }
 
   /** Call the callbacks, and return the events of a piece of news; most kinds have none. */
   #taken(news: News): Event[] {
     switch (news.type) {
       case "events":
+        this.head = Math.max(this.head, news.events.at(-1)?.seq ?? 0);
         return news.events;
       case "broken":
         this.caughtUp = false;
+        this.#options.onBroken?.();
         break;
       case "subscribed":
+        this.head = Math.max(this.head, news.lastSeq ?? 0);
         if (news.session) this.#know(news.session);
-        this.#logEnd = Math.max(this.#logEnd, news.lastSeq ?? 0);
         break;
       case "session":
         this.#know(news.session);
@@ -131,7 +128,7 @@ export class Subscription implements AsyncIterable<Event> {
 
   #know(session: Session): void {
     this.session = session;
-    this.#logEnd = Math.max(this.#logEnd, session.lastSeq);
+    this.head = Math.max(this.head, session.lastSeq);
     this.#options.onSession?.(session);
   }
 }
@@ -148,5 +145,6 @@ export class Subscription implements AsyncIterable<Event> {
  * SessionNotFound or another Refused, and Unreachable once no gateway has answered for `giveUpAfterMs`.
  */
 export function subscribe(url: string, sessionId: string, options: SubscribeOptions = {}): Subscription {
-  return new Subscription(url, sessionId, options);
+  const link = new SharedLink(url, `subscription to ${sessionId}`, options);
+  return new Subscription(link, sessionId, options);
 }

@@ -14,7 +14,7 @@ async def test_the_audience_gets_events_after_the_head_has_moved(here: MemoryGat
     heads: list[int] = []
 
     class Watcher(Crowd):
-        def advanced(self, shown: object) -> None:
+        def advanced(self, shown: object, storing: object) -> None:
             heads.append(state.record.last_seq)
 
     state.audience = Watcher()

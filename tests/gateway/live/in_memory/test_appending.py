@@ -46,7 +46,7 @@ async def test_an_event_is_in_the_log_before_it_is_shown(here: MemoryGateway) ->
     live = await here.create()
 
     class Reader(Crowd):
-        def advanced(self, shown: object) -> None:
+        def advanced(self, shown: object, storing: object) -> None:
             kept.append(len(here.database.majority["events"]))
 
     kept: list[int] = []
@@ -61,7 +61,7 @@ async def test_an_ack_does_not_wait_for_those_who_watch(here: MemoryGateway) -> 
     seat = await here.claim(live)
 
     class Slow(Crowd):
-        def advanced(self, shown: object) -> None:
+        def advanced(self, shown: object, storing: object) -> None:
             acked.append(list(seat.seqs))
 
     acked: list[list[int | None]] = []

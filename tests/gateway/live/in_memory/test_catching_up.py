@@ -52,7 +52,7 @@ async def test_an_end_at_another_gateway_is_shown_after_the_last_events(
     shown: list[str] = []
 
     class Watcher(Crowd):
-        def advanced(self, news: object) -> None:
+        def advanced(self, news: object, storing: object) -> None:
             shown.append("events")
 
         def session_changed(self) -> None:

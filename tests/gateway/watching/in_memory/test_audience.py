@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.support.in_memory import STARTED
+from tests.support.passes import Passes
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import MOST_WAITING, SLICE, Watchers, watchers_of
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
@@ -16,6 +18,7 @@ from turnwire.protocol.messages import Event, JsonObject
 from turnwire.store.sessions import SessionRecord
 
 MANY = 2 * SLICE + 1
+OFFER_SECONDS = 20e-6
 
 
 async def nowhere(_frame: bytes) -> None:
@@ -25,15 +28,17 @@ async def nowhere(_frame: bytes) -> None:
 class Listener(EventSubscription):
     """A watcher that notes what it is given: seqs, and `session` for each picture of the session."""
 
-    def __init__(self, state: SessionState, order: list[Listener]) -> None:
+    def __init__(self, state: SessionState, order: list[Listener], passes: Passes) -> None:
         watching = Watching(None, lambda: 0.0, lambda: None)  # type: ignore[arg-type]  # the store is not asked
         super().__init__(watching, state, state.record.last_seq, outbox())
         self.order = order
+        self.passes = passes
         self.heard: list[int | str] = []
         self.was_behind = False
 
     def frames(self, batch: EncodedBatch) -> Frames:
         self.order.append(self)
+        self.passes.done(OFFER_SECONDS)
         self.heard += [event.seq for event in batch.events]
         return [(b"", batch.last)]
 
@@ -68,10 +73,13 @@ class Stage:
     def __init__(self, watchers: int) -> None:
         self.state = SessionState(SessionRecord("s", "en", STARTED), 0.0)
         self.order: list[Listener] = []
+        self.passes = Passes()
+        self.storing = WaitingBytes(0)
+        self.state.audience = Watchers(self.passes.clock)
         self.listeners = [self.join() for _ in range(watchers)]
 
     def join(self) -> Listener:
-        listener = Listener(self.state, self.order)
+        listener = Listener(self.state, self.order, self.passes)
         listener.start()
         return listener
 
@@ -84,7 +92,7 @@ class Stage:
         """Move the head over so many events, as `advancing` does: in one step."""
         first = self.state.record.last_seq + 1
         self.state.record.last_seq += count
-        self.audience.advanced([event(seq) for seq in range(first, first + count)])
+        self.audience.advanced([event(seq) for seq in range(first, first + count)], self.storing)
 
     def heard(self) -> list[list[int | str]]:
         return [listener.heard for listener in self.listeners]
@@ -92,6 +100,11 @@ class Stage:
 
 def event(seq: int) -> Event:
     return Event(f"e{seq}", "s", "user_speech", {}, "2025-01-01T00:00:00.000Z", seq)
+
+
+def round_seconds(watchers: int) -> float:
+    """Return how long it takes to serve so many."""
+    return watchers * OFFER_SECONDS
 
 
 async def turns(count: int) -> None:
@@ -121,9 +134,70 @@ async def test_events_that_come_while_watchers_are_served_are_offered_together()
     stage = Stage(MANY)
     for _ in range(3):
         stage.advance()
-    await turns(6)
+    await asyncio.sleep(1)
     assert stage.heard() == [[1, 2, 3]] * MANY
     assert len(stage.order) == 2 * MANY
+
+
+async def test_a_large_audience_that_is_slower_than_its_publisher_rests_as_long_as_it_was_served() -> None:
+    stage = Stage(MANY)
+    stage.advance()
+    stage.advance()
+    await turns(3)
+    assert stage.heard() == [[1]] * MANY
+    await asyncio.sleep(round_seconds(MANY) * 0.9)
+    stage.advance()
+    assert stage.heard() == [[1]] * MANY
+    await asyncio.sleep(round_seconds(MANY) * 0.2)
+    assert stage.heard() == [[1, 2, 3]] * MANY
+
+
+async def test_a_large_audience_also_rests_after_events_that_came_together() -> None:
+    stage = Stage(MANY)
+    stage.advance(2)
+    await turns(3)
+    stage.advance()
+    await turns(3)
+    assert stage.heard() == [[1, 2]] * MANY
+    await asyncio.sleep(round_seconds(MANY) * 1.1)
+    assert stage.heard() == [[1, 2, 3]] * MANY
+
+
+async def test_a_large_audience_is_served_at_once_if_events_come_one_at_a_time() -> None:
+    stage = Stage(MANY)
+    for seq in (1, 2, 3):
+        stage.advance()
+        await turns(3)
+        assert stage.heard() == [[*range(1, seq + 1)]] * MANY
+
+
+async def test_slices_get_half_of_the_time_while_anybody_waits_for_an_ack() -> None:
+    stage = Stage(MANY)
+    stage.storing.size = 1
+    stage.advance()
+    await turns(3)
+    assert len(stage.order) == SLICE
+    await asyncio.sleep(round_seconds(SLICE) * 1.1)
+    assert len(stage.order) == 2 * SLICE
+    stage.storing.size = 0
+    await asyncio.sleep(round_seconds(SLICE) * 1.1)
+    assert stage.heard() == [[1]] * MANY
+
+
+async def test_the_slices_of_an_event_that_comes_alone_follow_each_other() -> None:
+    stage = Stage(MANY)
+    stage.storing.size = 1  # the event itself counts until its append is done
+    stage.advance()
+    stage.storing.size = 0
+    await turns(3)
+    assert stage.heard() == [[1]] * MANY
+
+
+async def test_an_audience_of_one_slice_never_rests() -> None:
+    stage = Stage(SLICE)
+    for seq in (2, 4, 6):
+        stage.advance(2)
+        assert stage.heard() == [[*range(1, seq + 1)]] * SLICE
 
 
 async def test_a_watcher_that_joins_meanwhile_misses_nothing_and_sees_nothing_twice() -> None:
@@ -132,9 +206,9 @@ async def test_a_watcher_that_joins_meanwhile_misses_nothing_and_sees_nothing_tw
     late = [stage.join()]
     stage.advance()
     late.append(stage.join())
-    await turns(6)
+    await asyncio.sleep(1)
     stage.advance()
-    await turns(6)
+    await asyncio.sleep(1)
     assert [each.heard for each in late] == [[2, 3], [3]]
     assert not any(each.was_behind for each in (*late, *stage.listeners))
 
@@ -163,7 +237,7 @@ async def test_whatever_is_told_besides_events_comes_after_the_events_before_it(
         stage.advance()
         tell(stage.audience)
         assert stage.heard() == [heard] * MANY
-        await turns(6)
+        await asyncio.sleep(1)
         assert stage.heard() == [heard] * MANY
 
 
@@ -172,7 +246,7 @@ async def test_nothing_that_waits_is_offered_of_a_session_that_is_no_more() -> N
     stage.advance()
     stage.advance()
     stage.audience.erased()
-    await turns(6)
+    await asyncio.sleep(1)
     assert stage.heard() == [[1, "erased"]] * SLICE + [["erased"]] * (MANY - SLICE)
 
 
