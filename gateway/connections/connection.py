@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.connections.closing import hang_up, retrieve
 from turnwire.gateway.connections.frames import is_utf8, server_frame
-from turnwire.gateway.connections.handshake import check_handshake
+from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
+from turnwire.gateway.connections.pulse import Pulse
 from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.connections.turn import Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
@@ -35,9 +36,8 @@ class Connection:
     """
 
     __slots__ = (  # several a line: a line for each would hide the class
-        "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_next_ping",
-        "_outbox", "_pinged_at", "_turn", "_unread_until_now", "_wanted", "_ws", "closing", "codec", "deaf", "limits",
-        "look_at", "paused", "request", "serving",
+        "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_outbox", "_pulse",
+        "_turn", "_wanted", "_ws", "closing", "codec", "deaf", "limits", "paused", "request", "serving",
     )  # fmt: skip
 
     kind: Kind
@@ -71,19 +71,13 @@ class Connection:
         self._close_received = False
         self._broken = False
         """Whether something invalid or too large was received. The rest of the stream is not read."""
-        self.look_at = 0.0
-        """When `check_alive` has something to do. Until then it need not be called."""
-        self._next_ping = self.serving.clock() + self._config.ping_interval
-        self._pinged_at: float | None = None
-        self._unread_until_now = False
+        self._pulse = Pulse(serving.clock(), serving.config)
         self._blocked = False
         """Whether the gateway has stopped reading because the client does not read."""
 
     def check(self) -> None:
         """Raise InvalidMessage if the request is no valid handshake, Overloaded if no connection is accepted."""
-        asked = self.request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
-        if asked and not CODECS.keys() & set(asked):
-            raise InvalidMessage(f"the subprotocol must be one of {', '.join(CODECS)}; without one, the first is used")
+        check_subprotocol(self.request)
         check_handshake(self.request)
         if not self._ws.can_prepare(self.request):
             raise InvalidMessage(f"{self.request.path} is a WebSocket: connect with ws:// or wss://")
@@ -96,7 +90,7 @@ class Connection:
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
         self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
         self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
-        self._next_ping = self.serving.clock() + self._config.ping_interval
+        self._pulse = Pulse(self.serving.clock(), self._config)
         self.serving.connections.connections.add(self)
         if self.serving.connections.draining:
             self.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
@@ -169,7 +163,7 @@ class Connection:
                     if self.closing is not None:
                         return
                     self._turn.begin()
-                self._pinged_at = None
+                self._pulse.pinged_at = None
                 if message.type is self._wanted:
                     wait = self._take_data(message.data, take)
                     if wait is not None:
@@ -218,28 +212,30 @@ class Connection:
         await self._turn.next()
         self.paused = False
 
+    @property
+    def look_at(self) -> float:
+        """When `check_alive` has something to do. Until then it need not be called."""
+        return self._pulse.look_at
+
+    @look_at.setter
+    def look_at(self, when: float) -> None:
+        self._pulse.look_at = when
+
     def check_alive(self, now: float) -> None:
         """Ping if it is time; close if the pong is overdue. `now` is the time on the loop's clock."""
         if self.closing is not None:
             return
-        if self._pinged_at is None:
-            self.look_at = self._next_ping
-            if now >= self._next_ping:
+        if self._pulse.pinged_at is None:
+            if self._pulse.is_due(now):
                 self._ping(now)
             return
         slow = self._blocked or (self.patient and self.outbox.unread)
-        if self.paused or (self._unread_until_now and not slow):
-            self._pinged_at = now  # only from now on can the client read the ping, or the gateway its pong
-        self._unread_until_now = slow
-        allowed = self._config.slow_pong_timeout if slow else self._config.pong_timeout
-        if now - self._pinged_at > allowed:
+        allowed = self._pulse.overdue(now, self._config, slow=slow, paused=self.paused)
+        if allowed is not None:
             self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
 
     def _ping(self, now: float) -> None:
-        self._next_ping = now + self._config.ping_interval
-        self._pinged_at = now
-        self._unread_until_now = False
-        self.look_at = 0.0  # until the pong has come
+        self._pulse.pinged(now, self._config)
         transport = self.request.transport
         if transport is not None and not transport.is_closing():
             transport.write(_PING_FRAME)

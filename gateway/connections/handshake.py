@@ -1,4 +1,4 @@
-"""Checks of a WebSocket's opening handshake that RFC 6455 requires and aiohttp leaves out."""
+"""Checks of a WebSocket's opening handshake that aiohttp leaves out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
+from turnwire.protocol.codec import CODECS
 from turnwire.protocol.errors import InvalidMessage
 
 VERSION: Final = "13"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+
+
+def check_subprotocol(request: web.BaseRequest) -> None:
+    """Raise InvalidMessage if the request asks for subprotocols alone that the gateway does not speak."""
+    asked = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").replace(",", " ").split()
+    if asked and not CODECS.keys() & set(asked):
+        raise InvalidMessage(f"the subprotocol must be one of {', '.join(CODECS)}; without one, the first is used")
 
 
 def check_handshake(request: web.BaseRequest) -> None:

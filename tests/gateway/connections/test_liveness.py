@@ -85,6 +85,7 @@ async def fill_up(gateway: Gateway) -> tuple[RawSocket, str]:
     (watched,) = [each for each in gateway.connections if each.patient]
     count = 0
     while not watched.outbox.size:
+        assert watched.closing is None, "it was closed before its outbox was full"
         events = [new_event(f"e{count + n}", {"text": "x" * 100_000}) for n in range(8)]
         await bot.acked(*events)
         count += 8
