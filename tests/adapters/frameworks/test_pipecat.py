@@ -71,8 +71,11 @@ async def test_the_stages_of_a_pipecat_answer_add_up_to_its_response_time() -> N
     question, answer = told.payloads("user_speech")[0], told.payloads("bot_speech")[0]
     assert figures["turn"] == 1
     assert figures["responseMs"] == pytest.approx(answer["startedMs"] - question["endedMs"], abs=300)
-    stages = ["endpointingMs", "sttMs", "turnDetectionMs", "llmMs", "ttsMs"]
-    assert sum(figures[name] for name in stages) <= figures["responseMs"] + len(stages)
+    # Pipecat names no stage around a transcript that came before it noticed the end of the speech.
+    before = [figures[name] for name in ("endpointingMs", "sttMs", "turnDetectionMs") if name in figures]
+    stages = [*before, figures["llmMs"], figures["ttsMs"]]
+    assert before
+    assert sum(stages) <= figures["responseMs"] + len(stages)
     assert figures["llmMs"] >= 15
 
 
