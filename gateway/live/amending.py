@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from turnwire.gateway.clock import utc_now
@@ -27,7 +28,7 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
         language = item.language or record.language
         check_metadata(metadata, context.limits)
         now = utc_now()
-        if await persist(lambda m=metadata, n=language, t=now: sessions.amend(record, m, n, t), wanted=item.done):  # type: ignore[misc]
+        if await persist(partial(sessions.amend, record, metadata, language, now), wanted=item.done):
             state.amend(metadata, language, record.amended + 1)
             report_amendment(context, state)
             break

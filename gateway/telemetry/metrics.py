@@ -108,7 +108,7 @@ class _AtScrape(Collector):
             ("ack_seconds", "Seconds from the receipt of a publisher's events to their ack; the longest of those acked "
              "together.", metrics.ack_seconds),
             ("commit_events", "Number of events in one commit.", metrics.commit_events),
-        ):  # fmt: skip
+        ):  # fmt: skip # a metric a line, as above
             family = HistogramMetricFamily(f"turnwire_{name}", text)
             histogram.expose(family)
             yield family

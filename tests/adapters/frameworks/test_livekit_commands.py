@@ -79,6 +79,7 @@ async def test_a_supervisor_ends_the_job_after_the_farewell(way: str) -> None:
     bot = Bot([])
     told = watched(bot)
     ended: list[str] = []
+    # Types: the method of this one context is replaced, as LiveKit would end the process of the tests.
     bot.ctx.shutdown = lambda reason="": ended.append(reason)  # type: ignore[method-assign]
     payload: dict[str, Any] = {"say": "Goodbye.", "reason": "shift over"} if way == "end" else {"text": "Goodbye."}
     async with bot:

@@ -88,6 +88,7 @@ async def test_a_job_ends_within_livekits_own_limit_although_session_and_gateway
     bind(bot.session, bot.ctx, nowhere, session_id=session_id)
     began = time.monotonic()
     await bot.shut_down("no participant")  # the session, which never started, tells of no close
+    # Types: no job is started, so any function does for an entrypoint.
     assert time.monotonic() - began < WorkerOptions(entrypoint_fnc=nothing).shutdown_process_timeout  # type: ignore[arg-type]
 
 
@@ -116,6 +117,7 @@ async def test_commands_reach_the_session_by_a_gateway_and_the_log_tells_what_be
 ) -> None:
     bot = Bot([])
     ended: list[str] = []
+    # Types: the method of this one context is replaced, as LiveKit would end the process of the tests.
     bot.ctx.shutdown = lambda reason="": ended.append(reason)  # type: ignore[method-assign]
     bind(bot.session, bot.ctx, gateway.url, session_id=session_id)
     async with bot, Client(gateway.url) as client:
