@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-PACED: Final = ((200, 1554, 1409), (500, 1006, 891), (1000, 537, 459))
+PACED: Final = ((200, 907, 646), (500, 645, 481), (1000, 496, 410))
 """Events a second of one process with one subscriber each → microseconds of gateway and database for each."""
-BUSY: Final = (19.8, 90.0)
+BUSY: Final = (16.1, 46.0)
 """Microseconds of gateway and database for an event at full speed, one in each frame."""
-DELIVERY: Final = 15.7
+DELIVERY: Final = 8.3
 """Microseconds of the gateway to deliver an event to one subscriber."""
 CALL: Final = 250.0
 """Microseconds of the gateway to connect, create and claim."""

@@ -60,8 +60,8 @@ def test_between_measured_rates_the_cores_lie_between_those_measured() -> None:
     def cores(calls: int) -> float:
         return sizing._gateway_cores(Load(calls, events=1, minutes=1e9), 1)
 
-    assert cores(200) == pytest.approx(200 * 1554e-6)
-    assert cores(500) == pytest.approx(500 * 1006e-6)
+    assert cores(200) == pytest.approx(200 * 907e-6)
+    assert cores(500) == pytest.approx(500 * 645e-6)
     assert cores(200) < cores(350) < cores(500) < cores(1000) < cores(5000)
 
 
