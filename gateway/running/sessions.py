@@ -108,7 +108,11 @@ class SessionParts:
         self.pages = Pages(self.context, self.sessions, search, self.turns)
         self.feed.quiet_ms = self.pages.quiet_ms
         self._tending = Tending(
-            self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
+            self.context,
+            self.sessions,
+            self.turns,
+            idle_evict=config.idle_evict,
+            storage_timeout=config.storage_timeout,
         )
         self._sweep = Sweep(self.context, self.sessions)
         self.erasing = Erasing(self.context, self.sessions, self._forget_texts, rest_timeout=config.rest_timeout)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 
-from tests.support.in_memory import Crowd, event, events, pass_time, send, until
+from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
+from tests.support.passes import Passes
+from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.sessions.tending import Tending
+from turnwire.gateway.turns import SLICE_SECONDS, Turns
 from turnwire.protocol.errors import CloseCode
 
 
@@ -139,3 +146,29 @@ async def test_a_long_outage_does_not_make_a_publisher_at_another_gateway_look_g
     there.live["s"].release(seat)
     await pass_time(200)
     assert (await here.stored()).end_reason == "abandoned"
+
+
+async def test_many_sessions_are_tended_a_slice_at_a_time_without_those_that_leave_meanwhile(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = Passes()
+    tending = Tending(here.context, here.sessions, Turns(passes.clock), idle_evict=1e6, storage_timeout=1e6)
+    left = [(await here.create(str(number))).state for number in range(64)]
+    removed, tended, pauses = list[SessionState](), list[SessionState](), [0]
+
+    def weigh(state: SessionState) -> None:
+        passes.done(SLICE_SECONDS / 8)
+        tended.append(state)
+        left.remove(state)
+
+    async def pause(_seconds: float) -> None:
+        pauses.append(len(tended))
+        removed.append(left.pop(0))
+        here.sessions.remove(removed[-1])
+
+    monkeypatch.setattr(here.sessions.memory, "weigh", weigh)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    await tending.tend()
+    assert all(8 <= after - before <= 9 for before, after in pairwise(pauses))
+    assert len(removed) >= 6
+    assert not left
