@@ -11,7 +11,8 @@ from typing import Final
 SLICE_SECONDS: Final = 0.002
 """Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
 
-
+DECODING_SECONDS: Final = 35e-9
+"""For a byte of JSON full of small values, to be decoded and checked."""
 LONGEST_PAUSE: Final = 1.0
 """Seconds. Whoever pauses keeps its memory."""
 
@@ -62,6 +63,12 @@ class Turns:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
         return None if now - self._began_at <= SLICE_SECONDS else self.next()
+
+    async def decode(self, size: int) -> None:
+        """Wait until JSON of so many bytes may be decoded, if that takes long."""
+        seconds = size * DECODING_SECONDS
+        if seconds > SLICE_SECONDS / 10:
+            await self.next(seconds)
 
     def _begin_anew(self) -> None:
         self._began_at = None

@@ -32,8 +32,7 @@ _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
-"""What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller. With
-`for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
+"""What is made of a session of a list, as soon as it is decoded: usually its encoded form."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
 
@@ -67,22 +66,21 @@ class Pages:
         async with self._lists:
             yield
 
-    async def list_sessions(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> list[T]:
+    async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
         """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
-        for_json = for_json and not self._context.shared_database  # other gateways are told of these sessions
         async with self.turn():
-            sessions, _ = await self.find(query, show, for_json=for_json)
+            sessions, _ = await self.find(query, show)
             return sessions
 
-    async def find(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
+    async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
         StorageUnavailable."""
         known = None if self._widens(query) else await self._indexed(query)
         if known is None:
-            return await self.scan(query, show, for_json=for_json)
-        return await self.show(known, query, show, for_json=for_json), None
+            return await self.scan(query, show)
+        return await self.show(known, query, show), None
 
-    async def scan(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
+    async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SCAN_SECONDS
@@ -92,7 +90,7 @@ class Pages:
         before = query.before
         while True:
             page = await self.stored(replace(widened, limit=size, before=before))
-            found += await self.show(page, query, show, filtered=True, for_json=for_json)
+            found += await self.show(page, query, show, filtered=True)
             if len(found) >= query.limit or len(page) < size:
                 return found[: query.limit], None
             before = page[-1].started_at, page[-1].session_id
@@ -127,17 +125,15 @@ class Pages:
         show: Show[T],
         *,
         filtered: bool = False,
-        for_json: bool = False,
     ) -> list[T]:
         """What `show` makes of these sessions as they are now, at most `query.limit`; with `filtered`, only of those
         that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
         heads = await self._heads(stored)
-        for_json = for_json and not (filtered and query.more.wants_metadata)
         shown: list[T] = []
         slices = Slices(self._turns)
         for each in stored:
             await self._freshen(each.session_id)
-            record = self._as_known(each.record(for_json=for_json), heads.get(each.session_id))
+            record = self._as_known(each.record(), heads.get(each.session_id))
             if not filtered or query.takes(record):
                 shown.append(show(self._as_now(record, query)))
                 if len(shown) == query.limit:
