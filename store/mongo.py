@@ -23,7 +23,8 @@ from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
-from turnwire.store.opening.format import PACKED, FormatStore
+from turnwire.store.opening.format import PACKED
+from turnwire.store.opening.format_store import FormatStore
 from turnwire.store.opening.server_check import is_packaged, unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
