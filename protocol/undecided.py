@@ -1,10 +1,10 @@
-"""Intermediate shapes of a codec: events whose payloads, times or neighbours may still be invalid."""
+"""Intermediate shapes of a codec: events whose payloads or neighbours may still be invalid."""
 
 from __future__ import annotations
 
 from msgspec import UNSET, Raw, UnsetType
 
-from turnwire.protocol.messages import EventIn, EventType, JsonObject
+from turnwire.protocol.messages import EventIn
 from turnwire.protocol.shape import Shape
 from turnwire.protocol.values import PlainObject
 
@@ -13,15 +13,6 @@ class PlainEvent(EventIn):
     """An event whose payload msgspec checks while it decodes."""
 
     payload: PlainObject
-
-
-class TextTimedEvent(Shape):
-    """An event whose timestamp is still the text that was sent."""
-
-    event_id: str
-    type: EventType
-    payload: JsonObject
-    timestamp: str | None = None
 
 
 class PlainAppend(Shape, tag_field="type", tag="append"):

@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 from aiohttp import hdrs, web
 
+from turnwire.gateway.http.query import refuse_unknown
 from turnwire.gateway.openapi.asyncapi import asyncapi_document
 from turnwire.gateway.openapi.document import document
 from turnwire.protocol.messages import Limits
@@ -27,7 +28,8 @@ def _made(limits: Limits) -> tuple[bytes, bytes]:
 
 
 def _serving(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def read_document(_request: web.Request) -> web.Response:
+    async def read_document(request: web.Request) -> web.Response:
+        refuse_unknown(request, ())
         return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
     return read_document
