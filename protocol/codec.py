@@ -17,7 +17,6 @@ from turnwire.protocol.control.commands import check_accept, check_result
 from turnwire.protocol.control.messages import Accept, CommandResult
 from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, TooLarge, TurnwireError
 from turnwire.protocol.frame_encoder import FrameEncoder
-from turnwire.protocol.long_fractions import cut_times
 from turnwire.protocol.messages import (
     REF_CHARS,
     Append,
@@ -37,7 +36,7 @@ from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
 from turnwire.protocol.times import ROUNDED, cut_to_millis
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs
+from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
