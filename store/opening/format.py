@@ -1,4 +1,5 @@
-"""The format of what is stored: a number, kept with it, that an older Turnwire knows not to work with."""
+"""The format of the stored data: a number stored with it, by which an older Turnwire knows that it must not use the
+data."""
 
 from __future__ import annotations
 
@@ -10,17 +11,17 @@ from pymongo.errors import DuplicateKeyError
 from turnwire.store.opening.versions import this_version
 
 FORMAT: Final = 2
-"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1.
+"""Raised by each change of the stored data that an older Turnwire would misread. 0.1.0 stored no number, and counts as
+1.
 
-2: the embedded database holds large metadata as JSON.
-"""
+2: the embedded database holds large metadata as JSON."""
 PACKED: Final = 2
-"""From this format on, large metadata may be JSON."""
+"""The first format in which large metadata may be JSON."""
 _KEY: Final = "format"
 
 
 def newer_format(thing: str, found: int, writer: str | None) -> str | None:
-    """Return why a thing of this format must not be opened, as text for people; None if it may be."""
+    """Return why something of this format must not be opened, as text for people; None if it may be."""
     if found <= FORMAT:
         return None
     here = this_version() or "(unknown)"
@@ -35,8 +36,8 @@ class FormatStore:
     """The format's document, in a collection of its own. Methods raise the driver's errors."""
 
     def __init__(self, database: Any, name: str, *, raises: bool) -> None:
-        """`name` is that of the database. `raises`: what is stored from now on is of the present format; without it, a
-        database keeps the one that it has, so that older gateways may go on with it, too."""
+        """`name` is the database's name. With `raises`, what is stored from now on has the present format. Without it,
+        a database keeps its format, so that older gateways can go on using it."""
         self._raises = raises
         self._documents = database["turnwire"]
         self._name = f"the database {name}"
@@ -52,7 +53,7 @@ class FormatStore:
         return None if found is None else newer_format(self._name, int(found["format"]), found.get("writer"))
 
     async def keep(self) -> int:
-        """Store the format, where there is none or it is to be raised. It never goes back. Return it."""
+        """Store the format if there is none, or if it is to be raised; it never goes down. Return the stored format."""
         found = await self.read()
         present = {"format": FORMAT, "writer": this_version()}
         if found is None:
