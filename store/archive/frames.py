@@ -50,7 +50,7 @@ def pack(text: bytes) -> Packed:
 
 
 def unpack(session_id: str, frame: Frame, data: bytes) -> bytes:
-    """Return the text of a frame. Raises ArchiveDamaged unless it is what was packed."""
+    """Return the text of a frame. Raises ArchiveDamaged if the frame differs from what was packed."""
     import zstandard  # noqa: PLC0415 -- an extra
 
     if hashlib.sha256(data).hexdigest() != frame.sha256:

@@ -71,7 +71,7 @@ class RetentionStore:
         await self._condition.ask(_KEEP, _put(self._notes, session_id, {"at": now}))
 
     async def notes(self) -> list[Note]:
-        """Return all notes: few."""
+        """Return all notes, of which there are few."""
         found = await self._condition.ask(_KEEP, self._notes.find({}).to_list(length=None))
         return [Note(each["_id"], each["at"]) for each in found]
 

@@ -41,7 +41,7 @@ class RealtimeSpeech:
         self._cut_by: Cutter = "user"
 
     def supervisor_cuts_in(self, now: float) -> None:
-        """What is being made or played now is cut short for a supervisor."""
+        """Note that the speech that is being generated or played is cut short for a supervisor."""
         if not self.played_out(now):
             self._cut_by = "supervisor"
 
@@ -100,7 +100,7 @@ class RealtimeSpeech:
             self._notes.note("interruption", by=self._cut_by, turn=turn, atMs=at, event_id=event_id)
 
     def seconds_left(self, now: float) -> float:
-        """How long what has been made still plays."""
+        """Return for how many seconds the generated audio goes on playing."""
         if self._last is None or self._last.ended is not None:
             return 0.0
         return max(0.0, (self._last.planned_end or now) - now)
