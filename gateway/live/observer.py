@@ -33,7 +33,7 @@ class Observer(Protocol):
         """The session's publisher has sent a signal."""
 
     def silenced(self, state: SessionState, epoch: int) -> None:
-        """The publisher of this epoch, which has sent signals, is gone: what it was saying is over."""
+        """The publisher of this epoch, which has sent signals, is gone, so what it was saying is over."""
 
     def attention_changed(self, state: SessionState) -> None:
         """The session has opened or closed its list of commands (`state.commands`).
@@ -61,7 +61,7 @@ class Observer(Protocol):
         """
 
     def erased(self, state: SessionState, *, here: bool) -> None:
-        """The session is no more. `here`: this gateway has erased it."""
+        """The session has been erased. `here`: whether this gateway has erased it."""
 
     def rolled_back(self, state: SessionState) -> None:
         """The log has lost events at its end."""

@@ -22,7 +22,7 @@ def add_documents(app: web.Application, limits: Limits) -> None:
 
 @lru_cache(maxsize=8)
 def _made(limits: Limits) -> tuple[bytes, bytes]:
-    """Make both, once for all gateways of this process."""
+    """Make both documents, once for all gateways of this process."""
     return msgspec.json.encode(document(limits)), msgspec.json.encode(asyncapi_document(limits))
 
 
