@@ -24,7 +24,7 @@ from bench.meter import Figures, Target
 from bench.redis_server import NoRedis, redis_server
 from turnwire.gateway.config import Config, environment_name
 from turnwire.protocol.rights import KeyLine, Scope, new_key, secret_digest
-from turnwire.store.embedded.server import FEW_CONNECTIONS, EmbeddedDatabase
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SERVE = ["-m", "turnwire", "serve", "--port", "0"]
@@ -143,9 +143,6 @@ class Processes:
         """Start a fresh database. Yield it with the settings for several gateways on it."""
         database, name = await opened.enter_async_context(self.database())
         environment = {"MONGODB_URI": database.url, "MONGODB_DATABASE": name, "TURNWIRE_LOG_FORMAT": "console"}
-        if self._mongodb_uri is None:
-            environment["MONGODB_URI"] = f"{database.url}?{FEW_CONNECTIONS}"
-            environment["TURNWIRE_INSERT_LANES"] = "1"  # as workers do that share an embedded database
         return database, environment
 
     @asynccontextmanager

@@ -27,7 +27,7 @@ from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.gateway.tracing.switch import log_processors
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.server import EmbeddedDatabase
-from turnwire.store.mongo import INSERT_LANES, Store
+from turnwire.store.mongo import Store
 from turnwire.store.probe import StorageProbe
 
 _BACKLOG: Final = 4096
@@ -127,12 +127,11 @@ class _Process:
         _raise_open_files_limit()
         self._database_uri = self._config.mongodb_uri or await self._start_database()
         try:
-            embedded = self._config.mongodb_uri is None
-            store = self._store = Store.connect(
+            store = self._store = await Store.open(
                 self._database_uri,
                 self._config.mongodb_database,
-                embedded=embedded,
-                insert_lanes=self._config.insert_lanes or (1 if embedded else INSERT_LANES),
+                embedded=self._config.mongodb_uri is None,
+                insert_lanes=self._config.insert_lanes,
             )
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
