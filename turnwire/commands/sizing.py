@@ -225,4 +225,4 @@ def assumptions(load: Load) -> Iterator[str]:
         "Memory includes what the default bounds allow to wait for the database and for slow readers. The disk keeps "
         "everything, once; each member of a replica set has it."
     )
-    yield "MongoDB has not been measured: it is taken to cost what the embedded database costs."
+    yield "MongoDB has not been measured: it is assumed to cost as much as the embedded database."
