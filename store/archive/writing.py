@@ -38,7 +38,10 @@ class LineWriter:
     async def write(
         self, pieces: AsyncIterator[Piece], now: datetime, may_finish: Callable[[], Awaitable[None]]
     ) -> ArchiveMark:
-        """Write a line and its manifest. Return the mark for the session after both have been read back."""
+        """Write a line and its manifest. Return the mark for the session after both have been read back.
+
+        `may_finish` raises an error if the objects must not appear any more. Raises ArchiveUnavailable, ArchiveDamaged.
+        """
         line = line_key(self._session_id, self._life, self._attempt)
         await self._objects.put(line, self._packed(pieces), may_finish)
         manifest = Manifest(

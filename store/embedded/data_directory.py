@@ -59,7 +59,10 @@ class DataDirectory:
         return self.database.exists() and not self._unfinished.exists()
 
     def begin(self) -> bool:
-        """Remove an unfinished database. Return whether the database is new: then call `finish` once it is ready."""
+        """Remove an unfinished database. Return whether the database is new: then call `finish` once it is ready.
+
+        Requires the lock. Raises OSError.
+        """
         if self._unfinished.exists():
             shutil.rmtree(self.database, ignore_errors=True)
         elif self.database.exists():
