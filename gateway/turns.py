@@ -1,4 +1,4 @@
-"""Shares of the event loop, for work that can wait, because acks cannot."""
+"""Shares of the event loop, for work that can wait: acks cannot."""
 
 from __future__ import annotations
 
@@ -9,47 +9,44 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 SLICE_SECONDS: Final = 0.002
-"""Seconds after which work that can wait pauses. An ack needs some passes of the loop, and each may be delayed by this
-time."""
+"""Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
 
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds. Paused work keeps its memory."""
+"""Seconds. Whoever pauses keeps its memory."""
 
 
 class Share:
-    """A share of the loop's time. All work of one kind shares it, in the order in which it asks."""
+    """A share of the loop's time, which all work of a kind gets together, in the order in which it asks."""
 
     def __init__(self, clock: Callable[[], float], rest: float) -> None:
-        """`rest`: seconds that the loop is left to others for each second of such work."""
+        """`rest`: for how many seconds the others have the loop to themselves for each second of such work."""
         self._clock = clock
         self._rest = rest
         self._free_at = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Whether so much work waits that a pause would be longer than LONGEST_PAUSE."""
+        """Whether so much waits that a pause would be longer than LONGEST_PAUSE."""
         return self._free_at - self._clock() > LONGEST_PAUSE
 
     async def pause(self, spent: float) -> None:
-        """Leave the loop to others, to make up for work that took this many seconds, and for the work that waits
-        already."""
+        """Leave the loop to others for what has just taken so many seconds, and for what waits already."""
         now = self._clock()
         self._free_at = max(now, self._free_at) + spent * self._rest
         await asyncio.sleep(self._free_at - now)
 
 
 class Turns:
-    """Lets work continue that has used up its turn. Shared by all work in a gateway that can wait."""
+    """Lets work that has used up its turn go on. Shared by all that can wait in a gateway."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
+        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
         self.clock = clock
         self.long = Share(clock, 1.0)
-        """For slow work: half of the time, so that threads and sockets get theirs."""
+        """For what takes long: half of the time, so that threads and sockets get theirs."""
         self.wasted = Share(clock, 4.0)
-        """For work that is of no use to anybody, such as reading large messages that cannot be decoded: a fifth of the
-        time."""
+        """For what is of no use to anybody, such as large messages that cannot be read: a fifth of the time."""
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self._began_at: float | None = None
         """When the first request of this pass of the loop began; None before it."""
@@ -93,7 +90,7 @@ class Turns:
 
 
 class Slices:
-    """The slices of one piece of slow work."""
+    """The slices of one piece of work that takes long."""
 
     __slots__ = ("_began", "_turns")
 

@@ -222,7 +222,7 @@ class Conversation:
 
     @property
     def due(self) -> bool:
-        """Return whether a long conversation's percentiles are due: compute them from a copy in another thread."""
+        """Whether a long conversation's percentiles are due, to be computed from a copy in another thread."""
         return len(self) >= LONG and self._percentiles.are_due(self._changes, len(self))
 
     def percentiles(self) -> Percentiles:

@@ -169,7 +169,7 @@ class Store:
 
     @property
     def seems_up(self) -> bool:
-        """Return whether the driver's own heartbeats find a server that takes writes and refuses nothing. Sends
+        """Whether the driver's own heartbeats find a server that takes writes, and that refuses nothing. Sends
         nothing."""
         found: bool = self._client.topology_description.has_writable_server()
         return found and self._condition.state().up

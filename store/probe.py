@@ -45,8 +45,7 @@ class StorageProbe:
 
     @property
     def silence(self) -> float:
-        """Return for how many seconds the current ping has had neither an answer nor an error; 0 if none is under
-        way."""
+        """Seconds for which the current ping has had neither an answer nor an error; 0 without one."""
         return 0.0 if self._task is None else asyncio.get_running_loop().time() - self._asked_at
 
     async def _ask(self) -> None:

@@ -58,16 +58,17 @@ class Audience(Protocol):
     """Those who watch one session."""
 
     def advanced(self, events: Sequence[Event], storing: Storing) -> None:
-        """The head has moved over these events. Called in the same step as the move, without an await in between."""
+        """Called when the head has moved over these events, in the same step as the move, without an await in
+        between."""
 
     def signalled(self, key: str, payload: JsonObject) -> None:
-        """The publisher has sent a signal."""
+        """Called when the publisher has sent a signal."""
 
     def session_changed(self) -> None:
-        """The session's status or another of its fields has changed."""
+        """Called when the session's status or another of its fields has changed."""
 
     def erased(self) -> None:
-        """The session has been erased, and nothing of it may be shown any more."""
+        """Called when the session has been erased. Nothing of it may be shown any more."""
 
     def rolled_back(self, last_seq: int) -> None:
-        """The log now ends with this seq; some watchers may have seen events after it."""
+        """Called when the log turns out to end with this seq. Some watchers may have seen events after it."""

@@ -248,9 +248,9 @@ def _calm_collector() -> None:
     """Run the garbage collector less often.
 
     Objects made at the start stay, and need not be scanned. The path of an event makes no cycles: at the default
-    thresholds, scanning tens of thousands of events in flight costs more than handling them. Survivors are scanned
-    again after every third time, while there are still few of them, because the loop stands still meanwhile. All
-    objects are scanned after about 50 million new ones.
+    thresholds, scanning tens of thousands of events in flight costs more than handling them. What survives is scanned
+    once more after every third time, while it is still little: the loop stands still meanwhile. All of it is scanned
+    after some 50 million objects.
     """
     gc.collect()
     gc.freeze()

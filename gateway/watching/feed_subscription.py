@@ -45,7 +45,7 @@ class Sink(Protocol):
     def limits(self) -> Limits: ...
 
     def lags(self, subscription: FeedSubscription) -> None:
-        """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
+        """Called when the outbox is full and the subscription has more to send. Call `catch_up` when there is room."""
 
 
 class _Listed(Struct, frozen=True):

@@ -96,7 +96,7 @@ class Size:
 
     @property
     def settings(self) -> Iterator[str]:
-        """Return the settings that must differ from their defaults."""
+        """The settings that must differ from their defaults."""
         if self.flush_interval != FLUSH_INTERVALS[0]:
             yield f"TURNWIRE_FLUSH_INTERVAL={self.flush_interval}"
         if self.connections > FULL * DEFAULT_MAX_CONNECTIONS:

@@ -94,7 +94,7 @@ class RealtimeSpeech:
             self._notes.note("interruption", by=self._cut_by, turn=answer.turn, atMs=at, event_id=event_id)
 
     def cleared(self, now: float, event_id: str) -> None:
-        """The server, which plays the audio itself, has thrown away what it had not played."""
+        """Note that the server, which plays the audio itself, has discarded what it had not played."""
         if self._last is not None and not self.played_out(now):
             turn, at = self._last.turn, self._notes.ms(now)
             self._notes.note("interruption", by=self._cut_by, turn=turn, atMs=at, event_id=event_id)
