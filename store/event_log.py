@@ -61,7 +61,9 @@ class EventLog:
         self.digests = DigestStore(database["digests"], self._condition)
         self.archive = ArchivedLog(database, self._condition)
         insert = OrderedInsert(database, "events")
-        self._lanes = [AppendLane(insert, self, self._condition, self._committed) for _ in range(lanes)]
+        self._lanes = [
+            AppendLane(insert, self, self._condition, self._committed, overlap=lanes == 1) for _ in range(lanes)
+        ]
         self.on_commit: Callable[[int, float], None] | None = None
         """Called after each commit with the number of events stored and the seconds it took."""
 

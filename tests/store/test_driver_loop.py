@@ -41,7 +41,7 @@ async def test_no_more_threads_are_started_than_allowed_and_what_waits_is_run_in
     others = [loop.run_in_executor(None, ran.append, number) for number in range(4)]
     others[1].cancel()
     gate.set()
-    await asyncio.wait([first, *others])
+    await asyncio.gather(first, *others, return_exceptions=True)
     assert ran == [0, 2, 3]
     loop.release()
 
