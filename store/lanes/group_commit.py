@@ -39,7 +39,7 @@ class GroupCommit(Generic[S]):
         self._max_weight = max_weight
         self._overlap_weight = overlap_weight
         self._waiting: deque[S] = deque()
-        self._task = OnDemandTask(Context())  # it works for all, not for whoever submits first
+        self._task = OnDemandTask(Context())  # in a context of its own, because it works for all submitters
         self._second = OnDemandTask(Context())
         self._closed = False
         self._in_flight = 0

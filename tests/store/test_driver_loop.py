@@ -38,7 +38,7 @@ async def test_no_more_threads_are_started_than_allowed_and_what_waits_is_run_in
     loop, gate = _loop(most_threads=1), threading.Event()
     ran: list[int] = []
     first = loop.run_in_executor(None, _held(gate))
-    others = [loop.run_in_executor(None, ran.append, number) for number in range(4)]
+    others: list[asyncio.Future[None]] = [loop.run_in_executor(None, ran.append, number) for number in range(4)]
     others[1].cancel()
     gate.set()
     await asyncio.gather(first, *others, return_exceptions=True)
