@@ -261,6 +261,17 @@ class AppendLane:
         self._lane.submit(append)
 
 
+def append_lanes(
+    count: int,
+    insert: Callable[[list[Document]], Awaitable[tuple[int, Document | None]]],
+    reader: LogReader,
+    condition: DatabaseCondition,
+    on_commit: Callable[[int, float], None],
+) -> list[AppendLane]:
+    """Return so many lanes. A single one may have two inserts under way."""
+    return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]
+
+
 def _halve(first: PendingAppend, at_most: int, reason: str) -> int:
     """Return half of `at_most`. With only one document, fail its append and return 0."""
     if at_most > 1:
