@@ -49,11 +49,9 @@ async def _serve(config: Config, count: int) -> None:
     database = None if config.mongodb_uri is not None else await start_database(config)
     try:
         with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:
-            uri = config.mongodb_uri if database is None else database.shared_uri
+            uri = config.mongodb_uri if database is None else database.uri
             assert uri is not None
             settings = {"HOST": config.host, "PORT": str(port), "MONGODB_URI": uri}
-            if database is not None and "TURNWIRE_INSERT_LANES" not in os.environ:
-                settings["TURNWIRE_INSERT_LANES"] = "1"  # the embedded database uses one core
             await Workers(config, count, Path(folder), settings, systemd).serve()
     finally:
         if database is not None:

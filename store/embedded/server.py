@@ -20,13 +20,6 @@ from turnwire.store.embedded.scram import Credentials, new_credentials
 from turnwire.store.embedded.trial import try_program
 from turnwire.store.embedded.users import create_user, drop_other_users
 
-FEW_CONNECTIONS: Final = "maxPoolSize=3"
-"""Options for each of several processes that share the packaged server.
-
-It serves each connection by a thread. To split the page that is written to, it needs a moment in which no thread reads
-that page. With tens of connections, threads that wait for the server's one lock hold the page all the time, and inserts
-take seconds on an idle core.
-"""
 _LOCKED_SECONDS: Final = 3.0
 """How long to wait for the directory, which the child of a killed gateway may hold for a moment longer."""
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
@@ -73,11 +66,6 @@ class EmbeddedDatabase:
         if not self._port or self._credentials is None:
             raise RuntimeError("the embedded database has not been started")
         return f"mongodb://{self._credentials.user}:{self._credentials.password}@{HOST}:{self._port}/"
-
-    @property
-    def shared_uri(self) -> str:
-        """The same for several processes, of which each uses few connections (see FEW_CONNECTIONS)."""
-        return f"{self.uri}?{FEW_CONNECTIONS}"
 
     @property
     def pid(self) -> int | None:

@@ -16,6 +16,11 @@ def is_router(hello: Mapping[str, Any]) -> bool:
     return hello.get("msg") == "isdbgrid"
 
 
+def is_packaged(build: Mapping[str, Any]) -> bool:
+    """Return whether this answer to `buildInfo` is that of the server that the extra `embedded` brings."""
+    return "secantusVersion" in build and "buildEnvironment" not in build
+
+
 def unfit(hello: Mapping[str, Any], version: str) -> str | None:
     """Return what is wrong with a server and what to do, or None. `hello` is its answer to that command."""
     number = _parts(version)

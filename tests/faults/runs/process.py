@@ -28,8 +28,6 @@ from tests.support.load.fleet import Fleet, report
 
 SETTLED_SECONDS = 0.5
 """Seconds that answers of a database that has stopped may take to reach the clients."""
-_ONE_LANE = {"TURNWIRE_INSERT_LANES": "1"}
-"""For 1,000 events a second on the database of the tests, which carries out one insert at a time."""
 
 
 async def gateway_kills(
@@ -136,7 +134,7 @@ async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 2
     took: list[float] = []
     async with database_in(directory / "database") as database, AsyncExitStack() as started:
         uri = f"{database.uri}?{FAST_HEARTBEAT}"
-        first = gateway_on(directory / "gateway", uri, env=_ONE_LANE)
+        first = gateway_on(directory / "gateway", uri)
         gateway = await started.enter_async_context(serving(first, target))
         async with Fleet(
             target, seed, publishers=publishers, subscribers_each=1, rate=1000 / publishers, prefix="drain"
@@ -145,7 +143,7 @@ async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 2
             for number in range(rounds):
                 await asyncio.sleep(1.0)
                 port = int(gateway.url.rpartition(":")[2]) if number % 2 else 0
-                successor = gateway_on(directory / f"gateway-{number}", uri, port=port, env=_ONE_LANE)
+                successor = gateway_on(directory / f"gateway-{number}", uri, port=port)
                 if not port:
                     await started.enter_async_context(serving(successor, target))
                 began = now()

@@ -54,11 +54,10 @@ class Cluster:
             cluster.wire = await started.enter_async_context(Wire(cluster.redis.port))
             if database is None:
                 cluster.database = await started.enter_async_context(database_in(directory / "database"))
-                database = f"{cluster.database.shared_uri}&{FAST_HEARTBEAT}"
+                database = f"{cluster.database.uri}?{FAST_HEARTBEAT}"
             settings = {
                 "REDIS_URL": f"redis://127.0.0.1:{cluster.wire.port}",
                 "TURNWIRE_DRAIN_DELAY": str(_NOTICED_SECONDS),
-                "TURNWIRE_INSERT_LANES": "1",  # the database of the tests carries out one insert at a time
                 **(env or {}),
             }
             ports = [free_port() for _ in range(gateways)]
