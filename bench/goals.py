@@ -116,7 +116,7 @@ def _value(goal: Goal, figures: Figures) -> float | None:
 
 
 class GoalOutcome(Struct, frozen=True):
-    """A goal, held against the rounds."""
+    """A goal, compared with the rounds."""
 
     name: str
     value: float

@@ -1,4 +1,4 @@
-"""Running one load in this process: `python -m bench.load`, the load as JSON on stdin, its figures on stdout."""
+"""Runs one load in this process: `python -m bench.load`, with the load as JSON on stdin and its figures on stdout."""
 
 from __future__ import annotations
 

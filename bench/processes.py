@@ -48,10 +48,10 @@ class Start(Struct, frozen=True):
 
 
 class Processes:
-    """The starter of what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
+    """Starts what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
 
     `embedded_command` names another server for the embedded databases than the packaged one. With `share`, all measures
-    use one gateway, which `close` stops. That is faster, but the figures are useless.
+    use one gateway, which `close` stops. That is faster, but makes the figures useless.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Processes:
     @asynccontextmanager
     async def gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
         """Start a gateway on a fresh database. Yield it with its data directory. `settings`: environment variables,
-        which one that is shared ignores."""
+        which a shared gateway ignores."""
         if self._share:
             if self._shared is None:
                 self._shared = await self._open.enter_async_context(self._fresh_gateway())
@@ -86,7 +86,7 @@ class Processes:
 
     @asynccontextmanager
     async def guarded_gateway(self) -> AsyncIterator[Target]:
-        """Start a gateway on a fresh database that asks for an API key. Yield it with such a key."""
+        """Start a gateway on a fresh database that requires an API key. Yield it with such a key."""
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
             file = Path(name, "keys.ndjson")
             key = _write_key(file)
@@ -139,7 +139,7 @@ class Processes:
 
     @asynccontextmanager
     async def cluster(self, count: int, *, redis: bool) -> AsyncIterator[list[Target]]:
-        """So many gateways on one fresh database, with a Redis between them, or none."""
+        """Start this many gateways on one fresh database, with a Redis between them or without."""
         async with AsyncExitStack() as opened:
             database, environment = await self._shared_database(opened)
             if redis:
@@ -156,7 +156,7 @@ class Processes:
 
     @asynccontextmanager
     async def workers(self, count: int) -> AsyncIterator[Target]:
-        """One gateway of so many worker processes on a fresh database."""
+        """Start one gateway with this many worker processes on a fresh database."""
         async with AsyncExitStack() as opened:
             database, environment = await self._shared_database(opened)
             directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="turnwire-bench-")))
@@ -166,7 +166,7 @@ class Processes:
             yield Target(url, pid, database.database, workers)
 
     async def _shared_database(self, opened: AsyncExitStack) -> tuple[Target, dict[str, str]]:
-        """A fresh database, and what gateways on it are told."""
+        """Start a fresh database. Yield it with the settings for several gateways on it."""
         database, name = await opened.enter_async_context(self.database())
         environment = {"MONGODB_URI": database.url, "MONGODB_DATABASE": name, "TURNWIRE_LOG_FORMAT": "console"}
         return database, environment

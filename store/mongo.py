@@ -43,7 +43,7 @@ that page. With tens of connections, threads that wait for the server's one lock
 take seconds on an idle core.
 """
 CLOSE_SECONDS = 1.0
-"""How long closing may take. A database that hangs is not waited for."""
+"""Seconds that closing may take. A database that hangs is not waited for."""
 _POLL_SECONDS = 0.005
 _USE = "use this server"
 _OPTIONS: dict[str, Any] = {
@@ -175,7 +175,8 @@ class Store:
 
     @property
     def seems_up(self) -> bool:
-        """Whether the driver's own heartbeats find a server that takes writes, which refuses nothing. Sends nothing."""
+        """Whether the driver's own heartbeats find a server that takes writes, and that refuses nothing. Sends
+        nothing."""
         found: bool = self._client.topology_description.has_writable_server()
         return found and self._condition.state().up
 
@@ -189,7 +190,7 @@ class Store:
         return self._condition.state() if reason is None else StorageState(False, reason)
 
     async def _answer(self) -> str | None:
-        """Return why a ping fails; None if it succeeds, or waits its turn while the database answers others."""
+        """Return why a ping fails; None if it succeeds, or is queued while the database answers others."""
         answered = self._condition.answered
         try:
             async with asyncio.timeout(PING_SECONDS):
@@ -216,7 +217,7 @@ class Store:
             return None
 
     async def stored_format(self) -> int | None:
-        """Return the format of what is stored; None for nothing, or for 0.1.0. Raises StorageUnavailable."""
+        """Return the format of the stored data; None for a new database or one of 0.1.0. Raises StorageUnavailable."""
         return await self._condition.ask(_USE, self.format.read())
 
     async def prepare(self) -> None:

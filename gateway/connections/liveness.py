@@ -67,7 +67,7 @@ class Liveness:
                 return
 
     def _readers(self) -> Iterator[tuple[int, Callable[[], None]]]:
-        """Yield the bytes that wait for each reader, and what ends it."""
+        """Yield the bytes that wait for each reader, and the function that ends it."""
         for connection in self._connections.connections:
             if connection.closing is None:
                 yield connection.waiting_bytes, partial(connection.close, CloseCode.TRY_LATER, _SHED_REASON)

@@ -24,12 +24,12 @@ POLICY = (
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html"}
 _MIN_GZIP_BYTES = 1024
 _GZIP_LEVEL = 6
-"""9 takes three times as long, and saves a hundredth."""
+"""Level 9 takes three times as long, and saves one per cent."""
 _BEGIN = b'<div id="app">'
 
 
 class Asset(Struct):
-    """A file as it is sent."""
+    """A file in the form in which it is sent."""
 
     body: bytes
     content_type: str
@@ -64,7 +64,7 @@ def _asset(path: str, body: bytes) -> Asset:
 
 
 def add_dashboard(app: web.Application, warning: str | None = None) -> None:
-    """Add the routes `/`, `/docs` and `/static/…`. The pages' links are relative, so a proxy may serve them below a
+    """Add the routes `/`, `/docs` and `/static/…`. The pages' links are relative, so a proxy can serve them below a
     prefix. The dashboard begins with the `warning`, if there is one."""
     assets = dict(load_assets())
     page, reference = assets.pop("index.html"), assets.pop("docs.html")
@@ -89,7 +89,7 @@ def add_dashboard(app: web.Application, warning: str | None = None) -> None:
 
 
 def with_warning(page: bytes, warning: str) -> bytes:
-    """The page, with the text before all that it draws."""
+    """Return the page with the warning before everything that the page draws."""
     before, found, after = page.partition(_BEGIN)
     assert found, "the page has a place for what it draws"
     return b'%s<p class="notice" role="alert">%s</p>\n%s%s' % (before, escape(warning).encode(), _BEGIN, after)
@@ -99,7 +99,7 @@ async def _answer(request: web.Request, asset: Asset) -> web.Response:
     """Answer with the file, or with 304 if the browser has it already."""
     headers = {
         hdrs.CACHE_CONTROL: "no-cache",
-        hdrs.ETAG: f'W/"{asset.etag}"',  # one for both encodings
+        hdrs.ETAG: f'W/"{asset.etag}"',  # the same for both encodings
         hdrs.VARY: f"{hdrs.ACCEPT_ENCODING}, {hdrs.ORIGIN}",
         "Content-Security-Policy": POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",

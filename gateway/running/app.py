@@ -76,7 +76,7 @@ from turnwire.store.search.tables import FILE_NAME
 _access_log = logging.getLogger("aiohttp.access")
 _FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
-"""Time for handlers to end by themselves after the drain."""
+"""Seconds for handlers to end by themselves after the drain."""
 
 
 class Gateway:

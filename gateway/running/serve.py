@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import resource
@@ -19,6 +18,7 @@ import uvloop
 from turnwire.gateway.access.audit import configure_audit
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
+from turnwire.gateway.running.collector import calm_collector
 from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.gateway.tracing.switch import log_processors
@@ -39,16 +39,13 @@ _STOP_SECONDS: Final = 9.5
 _DATABASE_STOP_SECONDS: Final = 0.3
 """Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
 _SWITCH_SECONDS: Final = 0.001
-"""After this time a thread gives the interpreter to another that waits. A commit needs it five times, for each step of
-the driver; by Python's default, a busy loop would keep it 5 ms each time."""
+"""Seconds after which a thread gives the interpreter to another that waits. A commit needs it five times, for each step
+of the driver. With Python's default, a busy loop would keep it for 5 ms each time."""
 _PING_SECONDS: Final = 0.2
-"""How long a sign of life waits for the database's answer to a ping."""
+"""How long a sign of life waits for the database to answer a ping."""
 _STUCK_SECONDS: Final = 60.0
 """The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
-process helps. A database that is away is no reason for one."""
-_COLLECTOR: Final = (5_000, 1, 5_000)
-"""How many more objects than were freed begin a scan of the new ones; every how many of these scans take the survivors
-of the last ones along; and every how many of those scan everything."""
+process helps. A database that is merely away does not hang it."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -149,7 +146,7 @@ class _Process:
 
     async def start(self) -> str:
         """Start all parts. Return the URL the gateway listens on. After an error, call `stop` for what was started."""
-        choose_mode(self._config)  # raises, before anything is started, for settings that must not be served
+        choose_mode(self._config)  # raises for settings that must not be served, before anything is started
         _raise_open_files_limit()
         loading = asyncio.create_task(asyncio.to_thread(_Parts.load))
         try:
@@ -200,7 +197,7 @@ class _Process:
         self._started.callback(loop.remove_signal_handler, signal.SIGHUP)
 
     def _begin_signs_of_life(self, probe: StorageProbe) -> Callable[[], object]:
-        """Have systemd told that the process is alive. Return the function that ends this."""
+        """Begin to tell systemd that the process is alive. Return the function that ends this."""
 
         async def is_well() -> bool:
             await probe.state(_PING_SECONDS)
@@ -271,18 +268,6 @@ async def start_database(config: Config) -> EmbeddedDatabase:
     except EmbeddedDatabaseError as error:
         raise ServeError(str(error)) from None
     return database
-
-
-def calm_collector() -> None:
-    """Run the garbage collector rarely on what is old, and often on little of what is new.
-
-    The loop stands still while it scans: some 0.3 µs an object. Objects made at the start stay, and need not be
-    scanned. The path of an event makes no cycles, and what its session keeps stays for long. So an object is scanned
-    once or twice while it is new, with at most 15,000 others; all are scanned after some 50 million new ones.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTOR)
 
 
 def _end_process() -> None:

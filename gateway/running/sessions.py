@@ -141,7 +141,7 @@ class SessionParts:
             await self.search.forget(session_id)
 
     def _erased_elsewhere(self, session_id: str) -> None:
-        """Another gateway has erased a session of this id."""
+        """Handle the erasure of a session by another gateway."""
         self.sessions.renew(session_id)
         self.feed.erased(session_id)
         if self.search is not None:

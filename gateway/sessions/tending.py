@@ -13,7 +13,7 @@ from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 _BEATS = 4
-"""Heartbeats of a publisher within the time after which its session would be abandoned."""
+"""Number of heartbeats of a publisher in the time after which its session would be abandoned."""
 
 
 class Tending:

@@ -28,7 +28,8 @@ _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7
 
 
 def configure_logging(level: LogLevel, log_format: LogFormat, *adding: Processor) -> None:
-    """Send all logging of this process to standard error. May be called again. `adding`: what adds to each record."""
+    """Send all logging of this process to standard error. May be called again. `adding`: processors that add to each
+    record."""
     terminal = sys.stderr.isatty()
     as_json = log_format == "json" or (log_format == "auto" and not terminal)
     shared: list[Processor] = [

@@ -1,4 +1,5 @@
-"""The format of what is stored: a number, kept with it, that an older Turnwire knows not to work with."""
+"""The format of the stored data: a number stored with it, by which an older Turnwire knows that it must not use the
+data."""
 
 from __future__ import annotations
 
@@ -7,16 +8,16 @@ from typing import Final
 from turnwire.store.opening.versions import this_version
 
 FORMAT: Final = 2
-"""Raised by a change of what is stored that an older Turnwire would misread. 0.1.0 kept no number, and is 1.
+"""Raised by each change of the stored data that an older Turnwire would misread. 0.1.0 stored no number, and counts as
+1.
 
-2: the embedded database holds large metadata as JSON.
-"""
+2: the embedded database holds large metadata as JSON."""
 PACKED: Final = 2
-"""From this format on, large metadata may be JSON."""
+"""The first format in which large metadata may be JSON."""
 
 
 def newer_format(thing: str, found: int, writer: str | None) -> str | None:
-    """Return why a thing of this format must not be opened, as text for people; None if it may be."""
+    """Return why something of this format must not be opened, as text for people; None if it may be."""
     if found <= FORMAT:
         return None
     here = this_version() or "(unknown)"

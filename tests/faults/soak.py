@@ -143,7 +143,7 @@ async def _soak(directory: Path, minutes: float, seed: int, rate: float, gateway
 
 
 def soak(minutes: float, seed: int, rate: float, gateways: int) -> bool:
-    """Whether no promise was broken; the directory of the run is removed then."""
+    """Run the soak. Return whether no promise was broken; if so, remove the directory of the run."""
     directory = Path(tempfile.mkdtemp(prefix="turnwire-soak-"))
     try:
         kept = not uvloop.run(_soak(directory, minutes, seed, rate, gateways))
@@ -163,9 +163,9 @@ def main() -> None:
     parser.add_argument(
         "--rate",
         type=float,
-        help="events a second, of all publishers together; 1,100, or 400 for several gateways, whose commits are smaller",
+        help="events a second, of all publishers together; 1,100, or 400 for several gateways",
     )
-    parser.add_argument("--gateways", type=int, default=1, help="so many at a time, with Redis between them")
+    parser.add_argument("--gateways", type=int, default=1, help="this many at a time, with Redis between them")
     parser.add_argument("--long-forms", action="store_true", help="the long forms of the single fault runs instead")
     parser.add_argument("--only", choices=RUNS, action="append", help="with --long-forms; may be given several times")
     given = parser.parse_args()
