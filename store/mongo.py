@@ -18,12 +18,14 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
-from turnwire.store.driver_events import TroubleListener
+from turnwire.store.driver.loop import DriverLoop
+from turnwire.store.driver.trouble_listener import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
-from turnwire.store.opening.format import PACKED, FormatStore
+from turnwire.store.opening.format import PACKED
+from turnwire.store.opening.format_store import FormatStore
 from turnwire.store.opening.server_check import is_packaged, unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
@@ -41,7 +43,7 @@ that page. With tens of connections, threads that wait for the server's one lock
 take seconds on an idle core.
 """
 CLOSE_SECONDS = 1.0
-"""How long closing may take. A database that hangs is not waited for."""
+"""Seconds that closing may take. A database that hangs is not waited for."""
 _POLL_SECONDS = 0.005
 _USE = "use this server"
 _OPTIONS: dict[str, Any] = {
@@ -84,8 +86,10 @@ class Store:
         embedded: bool = False,
         insert_lanes: int = 1,
         max_waiting_bytes: int | None = None,
+        driver_loop: DriverLoop | None = None,
     ) -> None:
         self._client = client
+        self._driver_loop = driver_loop
         self._condition = condition or DatabaseCondition()
         self._unprepared: str | None = "the indexes have not been made yet"
         # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
@@ -152,7 +156,8 @@ class Store:
         `max_waiting_bytes` of events wait in memory; None means no limit.
         """
         condition = DatabaseCondition()
-        own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}
+        loop = DriverLoop(asyncio.get_running_loop())  # type: ignore[abstract]  # Motor asks for no more than it has
+        own: dict[str, Any] = {"appname": app_name, "io_loop": loop}
         options = options_beside(uri, maxPoolSize=connections)
         try:
             client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options)
@@ -165,11 +170,13 @@ class Store:
             embedded=embedded,
             insert_lanes=insert_lanes,
             max_waiting_bytes=max_waiting_bytes,
+            driver_loop=loop,
         )
 
     @property
     def seems_up(self) -> bool:
-        """Whether the driver's own heartbeats find a server that takes writes, which refuses nothing. Sends nothing."""
+        """Whether the driver's own heartbeats find a server that takes writes, and that refuses nothing. Sends
+        nothing."""
         found: bool = self._client.topology_description.has_writable_server()
         return found and self._condition.state().up
 
@@ -183,7 +190,7 @@ class Store:
         return self._condition.state() if reason is None else StorageState(False, reason)
 
     async def _answer(self) -> str | None:
-        """Return why a ping fails; None if it succeeds, or waits its turn while the database answers others."""
+        """Return why a ping fails; None if it succeeds, or is queued while the database answers others."""
         answered = self._condition.answered
         try:
             async with asyncio.timeout(PING_SECONDS):
@@ -210,7 +217,7 @@ class Store:
             return None
 
     async def stored_format(self) -> int | None:
-        """Return the format of what is stored; None for nothing, or for 0.1.0. Raises StorageUnavailable."""
+        """Return the format of the stored data; None for a new database or one of 0.1.0. Raises StorageUnavailable."""
         return await self._condition.ask(_USE, self.format.read())
 
     async def prepare(self) -> None:
@@ -250,3 +257,5 @@ class Store:
         deadline = time.monotonic() + CLOSE_SECONDS
         while closing.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
+        if self._driver_loop is not None:
+            self._driver_loop.release()

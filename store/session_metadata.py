@@ -1,7 +1,7 @@
-"""Metadata as it is stored: a subdocument, or JSON if it is large and the database is the embedded one.
+"""Metadata in its stored form: a subdocument, or JSON if it is large and the database is the embedded one.
 
 That database decodes every document that it reads or changes, and serves nobody else meanwhile: 2 ms for 60 KB of small
-values, and as much again to encode them. Bytes cost it next to nothing.
+values, and as much again to encode them. Bytes cost it almost nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from turnwire.protocol.values import LARGE, PackedObject, json_text, packed, unp
 
 
 def stored_metadata(metadata: JsonObject, *, packs: bool) -> JsonObject | bytes:
-    """Return what to store. `packs`: large metadata as JSON."""
+    """Return the stored form. `packs`: store large metadata as JSON."""
     text = json_text(metadata) if packs else b""
     return text if len(text) >= LARGE else unpacked(metadata)
 
 
 def metadata_in(stored: Any) -> JsonObject:
-    """Return the metadata of a stored document's field, packed if it is large."""
+    """Return the metadata in a stored document's field, packed if it is large."""
     return packed(cast("JsonObject", PackedObject(stored) if type(stored) is bytes else stored))

@@ -1,4 +1,4 @@
-"""What other gateways have reported of their sessions, as much of it as may be kept."""
+"""What other gateways have reported about their sessions, within a bound on memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ReportedSessions:
         self._most_bytes = most_bytes
         self._kept: dict[str, _Kept] = {}
         self.size = 0
-        """About how many bytes they take in memory."""
+        """Approximate size in memory, in bytes."""
 
     def get(self, session_id: str) -> Change | None:
         """Return what was reported of a session; None if nothing is kept."""
@@ -39,7 +39,7 @@ class ReportedSessions:
         return None if kept is None else kept.change
 
     def keep(self, change: Change) -> None:
-        """Keep what is reported now, and drop what was reported of the session before."""
+        """Keep the newest report, and drop the session's previous one."""
         change.session.metadata = packed(change.session.metadata)
         session_id = change.session.session_id
         self.drop(session_id)

@@ -1,4 +1,4 @@
-"""Finds unended sessions that are not in memory here, and ends those that nobody comes back to."""
+"""Finds unended sessions that are not in memory here, and ends those that nobody returns to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.turns import Slices, Turns
+from turnwire.gateway.turns import Turns
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.unended import UnendedSession
 
@@ -34,7 +34,7 @@ class _Seen(Struct):
     """Whether its log has been checked since then."""
 
     def is_unattended(self, context: Context, looked: float) -> bool:
-        """Return whether the commands of its bot are to be forgotten, as `instructing.is_unattended` says."""
+        """Return whether its bot's commands are to be forgotten, as `instructing.is_unattended` decides."""
         return self.session.takes_commands and looked - self.since >= context.lapse_after
 
     def is_over(self, reason: Reason, context: Context, today: datetime, looked: float) -> bool:
@@ -69,7 +69,7 @@ class Sweep:
         self._seen: dict[str, _Seen] = {}
         self._looked = context.clock()
         self._blind = False
-        """Whether the last look failed: no gateway may have been able to store a sign of life then."""
+        """Whether the last look failed. If so, no gateway may have been able to store a sign of life."""
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(self) -> None:
@@ -85,7 +85,7 @@ class Sweep:
         now = self._looked = self._context.clock()
         before, self._seen = self._seen, {}
         was_blind, self._blind = self._blind, False
-        slices = Slices(self._turns)
+        slices = self._turns.look_over()
         for session in found:
             await slices.pause()
             if session.session_id not in self._sessions.live:
@@ -98,7 +98,7 @@ class Sweep:
         await self._catch_up(now, first=not before)
 
     async def _catch_up(self, now: float, *, first: bool) -> None:
-        """Open quiet sessions whose fields are behind their log; at the `first` look, those with fresh signs, too.
+        """Open quiet sessions whose fields are behind their log. At the `first` look, open those with fresh signs, too.
 
         Later on, a session with a fresh sign of life, seen `now`, is left to the gateway that has it.
         """
@@ -111,11 +111,11 @@ class Sweep:
         await asyncio.gather(*map(self._open, ahead))
 
     async def tend(self) -> None:
-        """End the sessions that are over, and take those into memory whose bot is gone with its gateway."""
+        """End the sessions that are over, and load those whose bot has vanished together with its gateway."""
         if not self._context.shared_database:
             self._note_no_change()
         today = utc_now()
-        slices = Slices(self._turns)
+        slices = self._turns.look_over()
         over, left = list[tuple[_Seen, Reason]](), list[_Seen]()
         for seen in tuple(self._seen.values()):
             reason = self._reason_of(seen, today)
@@ -133,8 +133,8 @@ class Sweep:
         return next(reasons, None)
 
     def _note_no_change(self) -> None:
-        """Without other gateways, nobody has changed the signs since they were read. While the storage was away, no bot
-        could come back, so the wait starts again."""
+        """Without other gateways, record that the signs have not changed since they were read. While the storage was
+        away, no bot could return, so the wait starts again."""
         self._looked = self._context.clock()
         if self._blind:
             self._blind = False
@@ -142,7 +142,7 @@ class Sweep:
                 seen.since = self._looked
 
     async def _attend(self, seen: _Seen) -> None:
-        """Have the session's commands forgotten by who tends the sessions in memory."""
+        """Load the session, so that the work on sessions in memory forgets its commands."""
         live = await self._open(seen.session.session_id)
         if live is None:
             return

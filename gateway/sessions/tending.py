@@ -9,11 +9,11 @@ from turnwire.gateway.live.instructing import is_unattended
 from turnwire.gateway.live.items import AbandonItem, BeatItem, ExpireItem, LapseItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.turns import Slices, Turns
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 _BEATS = 4
-"""Heartbeats of a publisher within the time after which its session would be abandoned."""
+"""Number of heartbeats of a publisher in the time after which its session would be abandoned."""
 
 
 class Tending:
@@ -23,25 +23,29 @@ class Tending:
         self, context: Context, sessions: LiveSessions, turns: Turns, *, idle_evict: float, storage_timeout: float
     ) -> None:
         self._context = context
-        self._turns = turns
         self._sessions = sessions
+        self._turns = turns
         self._idle_evict = idle_evict
         self._storage_timeout = storage_timeout
         self._next_beat = context.clock() + context.abandon_after / _BEATS
 
     async def tend(self) -> None:
-        """Do what is due, a little at a time."""
+        """Do what is due, for a few sessions at a time."""
         now = self._context.clock()
         beat = now >= self._next_beat
         if beat:
             self._next_beat = now + self._context.abandon_after / _BEATS
-        slices = Slices(self._turns)
-        for live in tuple(self._sessions.live.values()):
-            if self._sessions.live.get(live.session_id) is live:  # it may have left memory during a pause
-                self._tend(live, now, beat=beat)
-            await slices.pause()
+        slices, ids = self._turns.look_over(), tuple(self._sessions.live)
+        for start in range(0, len(ids), A_FEW):
+            if start:
+                await slices.pause()
+            for session_id in ids[start : start + A_FEW]:
+                live = self._sessions.live.get(session_id)
+                if live is not None:  # else it has left memory meanwhile
+                    self._tend(live, beat=beat)
 
-    def _tend(self, live: LiveSession, now: float, *, beat: bool) -> None:
+    def _tend(self, live: LiveSession, *, beat: bool) -> None:
+        now = self._context.clock()
         self._sessions.memory.weigh(live.state)
         if live.state.publisher is not None:
             self._tend_published(live, now, beat=beat)

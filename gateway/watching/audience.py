@@ -12,15 +12,17 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
 
-SLICE: Final = 200
-"""Watchers that are served before others get a turn: one or two milliseconds."""
+SLICE: Final = 100
+"""Watchers that are served before others get a turn: half a millisecond to one."""
+_SHORTEST_PAUSE: Final = 0.001
+"""Seconds. The loop counts in milliseconds, and takes less for nothing."""
 MOST_WAITING: Final = 500
-"""Events that wait for watchers to be served. Beyond, all watchers are served without a pause, which slows everybody
-down: the events cannot come faster than the watchers get them."""
+"""The most events that wait for watchers to be served. With more, all watchers are served without a pause, which slows
+everybody down, so that events come no faster than the watchers get them."""
 
 
 class Watcher(Protocol):
-    """One watcher of a session. See `Audience` for when each method is called."""
+    """A watcher of a session. See `Audience` for when each method is called."""
 
     def offer(self, batch: EncodedBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
@@ -30,22 +32,22 @@ class Watcher(Protocol):
 
 
 class Watchers:
-    """The audience of one session. Watchers come and leave by `join` and `leave`.
+    """The audience of one session. Watchers join and leave by `join` and `leave`.
 
-    Events are offered to a slice of the watchers after the other, and other work gets a turn in between. Events that
-    become durable meanwhile wait, and are then offered together. Whatever else there is to tell is told at once, after
-    all events before it. A watcher that joins at the head meanwhile leaves what it is offered up to there.
+    Events are offered to one slice of the watchers after the other, and other work gets a turn in between. Events that
+    become durable meanwhile wait, and are then offered together. All other news is told at once, after all events
+    before it. A watcher that joins at the head meanwhile ignores the events up to there.
 
-    Acks go first: while anybody waits for one, slices get half of the time. A large audience whose events come faster
-    than it is served also rests after each round for as long as the round took. Then more events go together into a
-    frame, and a frame is what a delivery costs.
+    Acks go first: while anybody waits for one, slices get half of the time. If events come faster than a large audience
+    is served, it also rests after each round for as long as the round took. More events then go together into a frame,
+    and a frame is what a delivery costs.
     """
 
     __slots__ = (
         "_batch",
+        "_began",
         "_clock",
         "_is_due",
-        "_owed",
         "_rest",
         "_rests",
         "_spent",
@@ -56,23 +58,23 @@ class Watchers:
     )
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
+        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
         self.watchers: dict[Watcher, None] = {}
         """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
         self._clock = clock
         self._batch: EncodedBatch | None = None
         self._rest: Sequence[Watcher] = ()
-        """Those whom `_batch` has not been offered yet."""
+        """The watchers that `_batch` has not been offered to yet."""
         self._was_left = False
         """Whether one of `_rest` may have left."""
         self._waiting: list[Event] = []
         """The events after `_batch`."""
         self._is_due = False
         """Whether the loop is about to call `_go_on`."""
+        self._began: float | None = None
+        """When the last slice began, if its time is still to be counted."""
         self._spent = 0.0
-        """Seconds that it took to offer `_batch`."""
-        self._owed = 0.0
-        """Seconds that others get before the next slice if anybody waits for an ack."""
+        """Seconds that it took to offer `_batch`, up to the last slice."""
         self._storing: Storing | None = None
         self._rests = False
         """Whether a rest is due after `_batch`: its events came while the one before was offered."""
@@ -93,26 +95,31 @@ class Watchers:
     def _go_on(self) -> None:
         """Offer events to a slice of the watchers. If more are to be served, do so after others had their turn."""
         self._is_due = False
-        if self._owed and self._storing is not None and self._storing.size > 0:
-            pause, self._owed = self._owed, 0.0
+        pause = 0.0 if self._began is None else self._pause_after(self._clock() - self._began)
+        self._began = None
+        if pause:
             self._go_on_later(pause)
             return
         began = self._clock()
         self._serve_slice()
-        took = self._clock() - began
-        self._spent += took
-        self._owed = took if self._rest else 0.0
-        if self._rest:
+        if self._rest or self._waiting or self._rests:
+            self._began = began
             self._go_on_later()
-        elif self._waiting or self._rests:
-            self._rests = False
-            self._go_on_later(self._spent)
+
+    def _pause_after(self, took: float) -> float:
+        """Return for how many seconds others go first after a slice that `took` so long, its frames written to the
+        sockets: the loop does that at the end of a pass, and it is most of the time."""
+        self._spent += took
+        if self._rest:
+            return took if self._storing is not None and self._storing.size > 0 else 0.0
+        self._rests = False
+        return self._spent
 
     def _go_on_later(self, pause: float = 0.0) -> None:
         self._is_due = True
         loop = asyncio.get_running_loop()
         if pause:
-            loop.call_later(pause, self._go_on)
+            loop.call_later(max(_SHORTEST_PAUSE, pause), self._go_on)
         else:
             loop.call_soon(self._go_on)
 

@@ -16,20 +16,21 @@ from tests.support.faults.followers import Dashboard
 from tests.support.faults.visitors import Ender, Idler, Leaver, Visitor
 from tests.support.faults.world import World, run_world
 from tests.support.in_memory import set_wall_clock, shrink_pages
+from turnwire.store.lanes import append_lane
 
 _COMMANDS_EACH = 4
-"""Each so many-th schedule has a session more, with commands."""
+"""One schedule in this many has an additional session with commands."""
 
 
 class _Errors(logging.Handler):
-    """Keeps what is logged as an error, because no event in these schedules should be unexpected."""
+    """Keeps everything that is logged as an error, because no event in these schedules should be unexpected."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "Document failed validation" not in (text := self.format(record)):  # as some of the events have
+        if "Document failed validation" not in (text := self.format(record)):  # as some events do
             self.texts.append(text)
 
 
@@ -55,15 +56,16 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: boo
 
 
 def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
-    """Play one schedule and judge it. Returns its results. With `bus`, the gateways tell each other what is new, over a
-    bus that loses, delays, duplicates and reorders messages.
-    """
+    """Play one schedule and judge it. Return its results. With `bus`, the gateways announce news over a bus that loses,
+    delays, duplicates and reorders messages."""
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)
     try:
         with pytest.MonkeyPatch.context() as patch:
             shrink_pages(patch, 8)
+            if seed % 2:  # every append that meets an insert begins another one beside it
+                patch.setattr(append_lane, "OVERLAP_BYTES", 1)
             world = run_world(lambda: _play(seed, gateways, patch, bus=bus))
         histories = list(world.histories.values())
         assert_clean(histories)

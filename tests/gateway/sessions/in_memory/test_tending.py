@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
 from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
-from tests.support.passes import Passes
-from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.tending import Tending
-from turnwire.gateway.turns import SLICE_SECONDS, Turns
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 
@@ -148,27 +146,37 @@ async def test_a_long_outage_does_not_make_a_publisher_at_another_gateway_look_g
     assert (await here.stored()).end_reason == "abandoned"
 
 
-async def test_many_sessions_are_tended_a_slice_at_a_time_without_those_that_leave_meanwhile(
-    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+def slow_tending(here: MemoryGateway) -> Tending:
+    """One that takes a millisecond, by its own clock, for each look at the clock. Unused sessions leave at once."""
+    looks = count()
+    turns = Turns(lambda: next(looks) / 1000)
+    return Tending(here.parts.context, here.parts.sessions, turns, idle_evict=0.0, storage_timeout=60.0)
+
+
+async def test_many_sessions_are_tended_a_few_at_a_time(here: MemoryGateway) -> None:
+    for number in range(5 * A_FEW):
+        await here.create(f"s{number}")
+    await pass_time(1)
+    tending = asyncio.create_task(slow_tending(here).tend())
+    sizes = [len(here.live)]
+    while not tending.done():
+        await asyncio.sleep(0.0001)
+        sizes.append(len(here.live))
+    assert (sizes[0], sizes[-1]) == (5 * A_FEW, 0)
+    assert max(before - after for before, after in pairwise(sizes)) == A_FEW
+
+
+async def test_a_session_that_comes_back_while_others_are_tended_is_not_taken_for_the_one_that_left(
+    here: MemoryGateway,
 ) -> None:
-    passes = Passes()
-    tending = Tending(here.context, here.sessions, Turns(passes.clock), idle_evict=1e6, storage_timeout=1e6)
-    left = [(await here.create(str(number))).state for number in range(64)]
-    removed, tended, pauses = list[SessionState](), list[SessionState](), [0]
-
-    def weigh(state: SessionState) -> None:
-        passes.done(SLICE_SECONDS / 8)
-        tended.append(state)
-        left.remove(state)
-
-    async def pause(_seconds: float) -> None:
-        pauses.append(len(tended))
-        removed.append(left.pop(0))
-        here.sessions.remove(removed[-1])
-
-    monkeypatch.setattr(here.sessions.memory, "weigh", weigh)
-    monkeypatch.setattr(asyncio, "sleep", pause)
-    await tending.tend()
-    assert all(8 <= after - before <= 9 for before, after in pairwise(pauses))
-    assert len(removed) >= 6
-    assert not left
+    for number in range(2 * A_FEW):
+        await here.create(f"s{number}")
+    last = here.live[f"s{2 * A_FEW - 1}"]
+    await pass_time(1)
+    tending = asyncio.create_task(slow_tending(here).tend())
+    await until(lambda: len(here.live) == A_FEW)
+    assert here.parts.sessions.evict(last)
+    back = await here.open(last.session_id)
+    with back.held():
+        await tending
+    assert here.live == {last.session_id: back}
