@@ -44,7 +44,7 @@ SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 
 T = TypeVar("T")
 _Others = Signal | Complete | Ping | Accept | CommandResult | Auth
-"""What a publisher sends besides events."""
+"""The messages of a publisher other than events."""
 _MOST_BYTES_PER_CHARACTER = 12  # an escaped surrogate pair in JSON
 
 
@@ -97,7 +97,7 @@ class Codec(FrameEncoder):
         if ROUNDED.search(frame):
             raws = self._decode(self._raw_command, frame, limits).events
             return Batch([self.decode_new_event(raw, limits) for raw in raws])
-        if len(frame) > limits.event_bytes:  # only an event's own bytes can tell whether it is over the limit
+        if len(frame) > limits.event_bytes:  # only the bytes of the event itself show whether it is over the limit
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
                 return Batch([self.decode_new_event(raw, limits) for raw in raws])
@@ -113,7 +113,7 @@ class Codec(FrameEncoder):
         return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
 
     def _decode_unusual(self, frame: bytes, limits: Limits) -> _Others | Batch:
-        """Decode a frame in which something is wrong or unusual, without losing the events beside it. Slow."""
+        """Decode a frame that contains something wrong or unusual, without losing the other events in it. Slow."""
         try:
             command = self._decode(self._publisher_command, frame, limits)
         except TurnwireError as error:
@@ -144,7 +144,7 @@ class Codec(FrameEncoder):
         return checked
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
-        """Raise InvalidMessage unless the ref can be sent back as it came."""
+        """Raise InvalidMessage unless the ref can be sent back unchanged."""
         if isinstance(ping.ref, Raw):
             if 0 < limits.ping_ref_bytes < _size(ping.ref):
                 raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
@@ -230,17 +230,19 @@ class Codec(FrameEncoder):
     # Client side
 
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
-        """Decode a reply to a publisher. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a reply to a publisher. Raises msgspec.DecodeError for a message that no gateway of this version
+        sends."""
         reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
         return reply
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
-        """Decode a push to a subscriber. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a push to a subscriber. Raises msgspec.DecodeError for a message that no gateway of this version
+        sends."""
         push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
         return push
 
     def decode_event(self, data: bytes) -> Event:
-        """Decode a stored event. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a stored event. Raises msgspec.DecodeError for a message that no gateway of this version sends."""
         event: Event = self._decode_trusted(self._stored_event, data)
         return event
 

@@ -1,4 +1,4 @@
-"""One connection of the client under test, as the played gateway sees it."""
+"""One connection of the client under test, as seen by the gateway that is played."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Message = dict[str, Any]
 
 
 class Line:
-    """A WebSocket of JSON. What the client sends wrongly is added to `faults`."""
+    """A WebSocket with JSON messages. The client's mistakes are added to `faults`."""
 
     def __init__(
         self, socket: web.WebSocketResponse[bool], transport: asyncio.Transport | None, faults: list[str]
@@ -25,7 +25,7 @@ class Line:
         self._faults = faults
 
     async def send(self, message: Message) -> None:
-        """Send a message; nothing once the connection is closed."""
+        """Send a message. Do nothing once the connection is closed."""
         if not self._socket.closed:
             await self._socket.send_str(json.dumps(message, separators=(",", ":")))
 
@@ -56,7 +56,7 @@ class Line:
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            self._faults.append(f"sends what is no message: {text[:60]}")
+            self._faults.append(f"sends something that is not a message: {text[:60]}")
             return None
         return message
 
@@ -64,6 +64,6 @@ class Line:
         await self._socket.close(code=code, message=code.name.lower().encode())
 
     def abort(self) -> None:
-        """Break the connection, as a network does."""
+        """Break the connection abruptly, as a network would."""
         if self._transport is not None:
             self._transport.abort()

@@ -76,7 +76,7 @@ class Link:
         self._renewal: asyncio.Task[None] | None = None
 
     def pings_come_every(self, seconds: float) -> None:
-        """Notice a silence sooner, as the gateway says that it pings every so many seconds."""
+        """Notice a silence sooner, because the gateway pings every so many seconds."""
         self._quiet = min(QUIET, QUIET_PINGS * seconds)
 
     async def send(self, message: Shape) -> None:
@@ -149,7 +149,7 @@ class Link:
     def _ended(self, kind: WSMsgType, data: Any, extra: str | None) -> Refused | Lost:
         if kind is WSMsgType.CLOSE:
             reason = extra or ""
-            if data == CloseCode.TOKEN_EXPIRED:
+            if data == CloseCode.TOKEN_EXPIRED and not self._token.is_fixed:
                 return Lost("the token has expired", self.retry_after, announced=True)
             return final_close(data, reason) or self._lost(f"closed with {data} {reason}".rstrip())
         if kind is WSMsgType.ERROR:
@@ -180,7 +180,7 @@ async def _close(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
     transport = None if connection is None else connection.transport
     polite = False
     try:
-        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # for one frame to write and one to read
+        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # enough to write one frame and to read one
             await socket.close()
             polite = True
     except TimeoutError:
