@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final
 
-from turnwire.conformance.exercise import COUNT, GOAWAY, LARGE, LEAST_PAUSE, UNKNOWN, Exercise, opened, session
+from turnwire.conformance.exercise import COUNT, LARGE, LEAST_PAUSE, UNKNOWN, Exercise, opened, session
 from turnwire.conformance.line import Line, Message
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
@@ -189,44 +189,6 @@ class Together(_Gathering):
             await line.send({"type": "ack", "acks": acks})
 
 
-class Resume(Publishing):
-    name = "publish: a restart"
-    meaning = "connect again after a goaway, and send again what comes after lastEventId of `opened`"
-    breaks_after = 7
-
-    async def break_off(self, line: Line) -> None:
-        await line.send(GOAWAY)
-        await line.close(CloseCode.RESTART)
-
-
-class LostAcks(Resume):
-    name = "publish: lost acks"
-    meaning = "not be confused by events that are stored without an ack"
-
-    async def answer(self, line: Line, reply: Message) -> None:
-        if self.connections > 1 or len(self.log) <= 3:
-            await super().answer(line, reply)
-
-
-class Broken(Publishing):
-    name = "publish: a broken connection"
-    meaning = "connect again after a connection that broke, and send again what has no ack"
-    breaks_after = 5
-
-
-class Silent(Publishing):
-    name = "publish: a silent connection"
-    meaning = "take a connection for dead on which nothing arrives for 1.5 times limits.pingIntervalMs"
-    breaks_after = 5
-
-    def opened(self) -> Message:
-        return opened(self.log, ping_interval_ms=500)
-
-    async def break_off(self, line: Line) -> None:
-        while self.connections == 1:
-            await asyncio.sleep(_IDLE_SECONDS)
-
-
 class Pings(Publishing):
     name = "publish: pings"
     meaning = "answer the gateway's pings"
@@ -263,21 +225,6 @@ class RefusedEvent(Publishing):
         yield from super().judge(status if status is None else 0, lines)  # it may or may not report the refusal
 
 
-class TakenOver(Publishing):
-    name = "publish: a takeover"
-    meaning = "stop when a newer publisher has the session (close code 4409)"
-    succeeds = False
-    breaks_after = 5
-
-    async def break_off(self, line: Line) -> None:
-        await line.close(CloseCode.SUPERSEDED)
-
-    def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
-        yield from super().judge(status, lines)
-        if self.connections > 1:
-            yield "connects again, and takes the session from the newer publisher"
-
-
 class Overloaded(Publishing):
     name = "publish: no gateway"
     meaning = "try again, with a pause, while handshakes are answered with 503"
@@ -305,13 +252,8 @@ PUBLISHING: Final[list[type[Exercise]]] = [
     LargeFrame,
     Window,
     Together,
-    Resume,
-    LostAcks,
-    Broken,
-    Silent,
     Pings,
     RefusedEvent,
-    TakenOver,
     Overloaded,
     Missing,
 ]

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from turnwire.conformance.closes import CLOSES
+from turnwire.conformance.breaks import BREAKS
 from turnwire.conformance.exercise import Exercise, session
 from turnwire.conformance.following import FOLLOWING
 from turnwire.conformance.line import Line
@@ -18,7 +18,7 @@ from turnwire.conformance.publishing import PUBLISHING
 from turnwire.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from turnwire.protocol.errors import ErrorCode
 
-EXERCISES: Final[list[type[Exercise]]] = [*PUBLISHING, *CLOSES, *FOLLOWING]
+EXERCISES: Final[list[type[Exercise]]] = [*PUBLISHING, *BREAKS, *FOLLOWING]
 AT_ONCE = 4
 """The number of exercises played concurrently."""
 _PATHS: Final = {"publish": "/sessions/{session_id}/publish", "follow": "/subscribe"}
