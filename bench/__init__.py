@@ -1,1 +1,1 @@
-"""Load programs, and the floors to compare with: the cost of the same work without the gateway."""
+"""Load programs, and the floors to compare with: what the same work costs without the gateway."""

@@ -38,6 +38,7 @@ class Measure(StrEnum):
     WORKERS = "workers"
     BOT = "bot"
     STALL = "stall"
+    STORM = "storm"
     ACCESS = "access"
 
 
@@ -45,11 +46,13 @@ class Measure(StrEnum):
 def bench(
     measure: Annotated[list[Measure] | None, typer.Argument(help="What to measure.  [all]")] = None,
     *,
-    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="Number of rounds; medians count.  [3]")] = None,
-    calls: Annotated[int | None, typer.Option(min=1, help="Calls at a time of the measure `live`.  [5000]")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Number of rounds; medians are reported.  [3]")
+    ] = None,
+    calls: Annotated[int | None, typer.Option(min=1, help="Concurrent calls in the measure `live`.  [5000]")] = None,
     short: Annotated[bool, typer.Option("--short", help="Run briefly, to check that everything works.")] = False,
     save: Annotated[str | None, typer.Option(metavar="NAME", help="Write results/NAME.json and .txt.")] = None,
-    results: Annotated[Path, typer.Option(metavar="DIR", help="The folder to which --save writes.")] = RESULTS,
+    results: Annotated[Path, typer.Option(metavar="DIR", help="The folder that --save writes to.")] = RESULTS,
     replay: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Recorded calls, NDJSON or NDJSON.gz, to replay.")
     ] = None,

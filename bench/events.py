@@ -34,7 +34,7 @@ class CallScript(Struct, frozen=True):
 
 
 def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> CallScript:
-    """Make a call of `count` events: started, then user and bot in turns with a tool now and then, ended."""
+    """Make a call of `count` events: a start, then turns of user and bot with an occasional tool, then an end."""
     random = Random(session_id)
     events: list[Event] = []
     clock = 400
@@ -56,7 +56,7 @@ def made_up_call(session_id: str, count: int = EVENTS_OF_A_CALL) -> CallScript:
 
 
 def long_call(session_id: str, count: int) -> CallScript:
-    """Make a call of any length, with turns only. They repeat, later in the call each time."""
+    """Make a call of any length that consists of turns only. The turns repeat, each time later in the call."""
     call = made_up_call(session_id, min(count, 200) + 2)
     turns = call.events[1:-1]
     length = max(event["payload"].get("endedMs", 0) for event in turns) + 550
@@ -77,7 +77,8 @@ def _later(event: Event, by: int) -> Event:
 
 
 def recorded_calls(path: Path, prefix: str, most: int | None = None) -> Iterator[CallScript]:
-    """Read the calls of a file (one a line, NDJSON or gzipped), and put a prefix before their session ids."""
+    """Read the calls of a file (NDJSON, one call on each line, optionally gzipped), and put a prefix before their
+    session ids."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
         for number, line in enumerate(lines):
             if most is not None and number >= most:

@@ -25,7 +25,7 @@ _CAUGHT_UP = b'{"type":"caughtUp"}'
 
 
 class Inserts:
-    """A writer with one `insert_many` at a time, of all events that arrived during the one before."""
+    """A writer with one `insert_many` at a time. Each inserts all events that arrived during the one before."""
 
     def __init__(self) -> None:
         client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(

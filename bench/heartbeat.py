@@ -1,7 +1,7 @@
-"""How long a gateway answers nobody: `python -m bench.heartbeat HOST PORT`, a process of its own.
+"""Measures for how long a gateway answers nobody: `python -m bench.heartbeat HOST PORT`, in its own process.
 
-It asks for `/health/live` again and again. For each line on standard input it writes the longest time that an answer
-took since the line before, in seconds.
+It requests `/health/live` again and again. For each line on standard input, it prints the slowest answer since the
+previous line, in seconds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Heartbeat:
         self._process = process
 
     async def longest(self) -> float:
-        """Return the seconds of the longest answer since this was last called."""
+        """Return the seconds that the slowest answer took since the last call of this method."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")

@@ -19,21 +19,22 @@ from bench.loads.insert import Insert
 from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
 from bench.loads.stall import Stall
+from bench.loads.storm import Storm
 from bench.meter import Figures, Target
 from bench.processes import Processes
 from bench.scale import Scale
 
 _NONE = Target("", 0)
 _STREAMED = 4
-"""Events in flight of a publisher that does not wait until all have got the one before."""
+"""Events in flight from a publisher that does not wait until all subscribers have the event before."""
 _FANOUT_RATE = 50.0
-"""Events per second of a fan-out that is not as fast as it can be."""
+"""Events per second of a fan-out below its full speed."""
 _MEET_SECONDS = 2.0
-"""For gateways to hear of each other."""
+"""Seconds for gateways to hear of each other."""
 _EVENT_EVERY = 4.0
 """Seconds between two events of a live call."""
 _SETTLE_SECONDS = 0.5
-"""How long a started gateway may finish its start before it is measured."""
+"""Seconds that a started gateway gets to complete its start before it is measured."""
 
 
 class Measures:
@@ -60,6 +61,7 @@ class Measures:
             "workers": self.workers,
             "bot": self.bot,
             "stall": self.stall,
+            "storm": self.storm,
             "access": self.access,
         }
 
@@ -98,7 +100,7 @@ class Measures:
         return figures
 
     async def live(self) -> Figures:
-        """Many calls at a time, each with an event every four seconds. Their sessions have become active before."""
+        """Measure many concurrent calls with an event every four seconds. Their sessions are active already."""
         async with self._processes.gateway() as (target, _):
             await asyncio.sleep(_SETTLE_SECONDS)
             load = Paced(
@@ -136,13 +138,13 @@ class Measures:
         return figures
 
     async def _beside(self, group: str, fanout: Fanout, target: Target) -> Figures:
-        """The acks of other publishers while subscribers are served as fast as they take it."""
+        """Measure the acks of other publishers while subscribers are served as fast as they can read."""
         seconds = self._scale.beside_seconds
         others = Paced(target=target, prefix=_prefix(), rate=_FANOUT_RATE, seconds=seconds, sessions=10, watched=False)
         longer = structs.replace(fanout, events=fanout.events * 2)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._fan_out(group, longer, target))
-            await asyncio.sleep(seconds)  # for all to have subscribed
+            await asyncio.sleep(seconds)  # long enough for all to have subscribed
             found = await self._processes.load(others)
         return _grouped(group, {name: value for name, value in found.items() if name.startswith("ack_")})
 
@@ -188,7 +190,7 @@ class Measures:
             return figures | _grouped("rest", await self._processes.load(load))
 
     async def across(self) -> Figures:
-        """Publishers at one of three gateways, subscribers at the others; and the cost of events not watched there."""
+        """Measure publishers at one of three gateways and subscribers at the others; also unwatched events."""
         figures: Figures = {}
         for how in self._scale.across:
             async with self._processes.cluster(3, redis=how == "redis") as (here, *there):
@@ -231,7 +233,7 @@ class Measures:
             return _grouped("bot", await self._processes.load(load))
 
     async def stall(self) -> Figures:
-        """How long the gateway answers nobody beside what takes it long. Unused sessions leave its memory soon."""
+        """Measure for how long the gateway answers nobody during slow work. Unused sessions leave its memory soon."""
         async with self._processes.gateway(TURNWIRE_IDLE_EVICT="2") as (target, _):
             await asyncio.sleep(_SETTLE_SECONDS)
             scale = self._scale
@@ -247,8 +249,23 @@ class Measures:
             )
             return _grouped("stall", await self._processes.load(load))
 
+    async def storm(self) -> Figures:
+        """How long everybody is away after kill -9."""
+        async with self._processes.mortal_gateway() as (target, again):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Storm(
+                target=target,
+                prefix=_prefix(),
+                command=again.command,
+                directory=again.directory,
+                environment=again.environment,
+                subscribers=self._scale.storm_subscribers,
+                sessions=self._scale.storm_sessions,
+            )
+            return _grouped("storm", await self._processes.load(load))
+
     async def access(self) -> Figures:
-        """The same events with an API key and without one, by turns, since their costs are close to each other."""
+        """Measure the same events with and without an API key, alternately, because the two costs are close."""
         loads = {"access_open": self._ingest_open, "access_key": self._ingest_with_key}
         found: dict[str, list[Figures]] = {group: [] for group in loads}
         for _ in range(self._scale.access_turns):

@@ -21,11 +21,11 @@ class Target(Struct, frozen=True):
     server: int
     """The server's process id."""
     database: int | None = None
-    """Process id, where it is a process of this machine."""
+    """The database's process id, if it runs on this machine."""
     workers: tuple[int, ...] = ()
-    """Process ids of those that serve, where that is not `server` alone."""
+    """The ids of the serving processes, if `server` is not the only one."""
     key: str = ""
-    """The API key with which to come, if the server wants one."""
+    """The API key to send, if the server requires one."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,7 +79,7 @@ class Meter:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of unsorted values, of which there must be some."""
+    """Return the nearest-rank percentile of unsorted values, of which there must be at least one."""
     found = percentile_of_sorted(sorted(values), share)
     assert found is not None, "there are no values"
     return found

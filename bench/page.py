@@ -1,7 +1,7 @@
-"""The dashboard with very many calls: `python -m bench.page --calls 100000 --live 1000`.
+"""Measures the dashboard with very many calls: `python -m bench.page --calls 100000 --live 1000`.
 
-Opens the page in a real browser on a gateway with so many ended calls, scrolls from the newest to the first one and
-back, and then watches so many live ones. Prints what was seen and what it cost. Needs chromium.
+Opens the page in a real browser on a gateway with this many ended calls, scrolls from the newest to the oldest and
+back, and then watches this many live ones. Prints what was seen and what it cost. Needs chromium.
 """
 
 from __future__ import annotations

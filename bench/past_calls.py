@@ -1,6 +1,6 @@
-"""The cost of finding past calls: `python -m bench.past_calls --calls 1000000`.
+"""Measures the cost of finding past calls: `python -m bench.past_calls --calls 1000000`.
 
-Creates so many ended sessions, with words spoken in them, in a data folder of its own. Then asks a gateway on it for
+Creates this many ended sessions, with words spoken in them, in its own data folder. Then asks a gateway on it for
 pages, words and sums while a publisher streams, and prints the latencies of the answers and of the acks.
 """
 
@@ -40,11 +40,11 @@ delivery appointment doctor cancel change help problem internet router price off
 """
 _WORDS = _TALK.split()
 _RARE = 50_000
-"""The number of different names, each of which few calls contain."""
+"""The number of different names. Each occurs in few calls."""
 
 
 def calls(count: int, random: Random) -> Iterator[tuple[SessionRecord, Said]]:
-    """Make ended sessions, the oldest first, CALLS_A_DAY for each day until now, with their text."""
+    """Make ended sessions with their texts, oldest first, CALLS_A_DAY for each day until now."""
     step = timedelta(days=1) / CALLS_A_DAY
     now = datetime.now(UTC).replace(microsecond=0)
     for number in range(count):

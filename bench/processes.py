@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 import psutil
 import pymongo
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.floors import READY
@@ -24,7 +25,8 @@ from bench.meter import Figures, Target
 from bench.redis_server import NoRedis, redis_server
 from turnwire.gateway.config import Config, environment_name
 from turnwire.protocol.rights import KeyLine, Scope, new_key, secret_digest
-from turnwire.store.embedded.server import FEW_CONNECTIONS, EmbeddedDatabase
+from turnwire.store.embedded.places import HOST, free_port
+from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SERVE = ["-m", "turnwire", "serve", "--port", "0"]
@@ -37,11 +39,19 @@ class BenchError(Exception):
     """A process of the bench failed. The text contains its output."""
 
 
+class Start(Struct, frozen=True):
+    """What starts a process once more."""
+
+    command: list[str]
+    directory: str
+    environment: dict[str, str]
+
+
 class Processes:
-    """The starter of what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
+    """Starts what is measured. With `mongodb_uri`, it uses new databases on that server, and drops them.
 
     `embedded_command` names another server for the embedded databases than the packaged one. With `share`, all measures
-    use one gateway, which `close` stops. That is faster, but the figures are useless.
+    use one gateway, which `close` stops. That is faster, but makes the figures useless.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Processes:
     @asynccontextmanager
     async def gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
         """Start a gateway on a fresh database. Yield it with its data directory. `settings`: environment variables,
-        which one that is shared ignores."""
+        which a shared gateway ignores."""
         if self._share:
             if self._shared is None:
                 self._shared = await self._open.enter_async_context(self._fresh_gateway())
@@ -76,7 +86,7 @@ class Processes:
 
     @asynccontextmanager
     async def guarded_gateway(self) -> AsyncIterator[Target]:
-        """Start a gateway on a fresh database that asks for an API key. Yield it with such a key."""
+        """Start a gateway on a fresh database that requires an API key. Yield it with such a key."""
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
             file = Path(name, "keys.ndjson")
             key = _write_key(file)
@@ -84,20 +94,36 @@ class Processes:
                 yield replace(target, key=key)
 
     @asynccontextmanager
+    async def mortal_gateway(self) -> AsyncIterator[tuple[Target, Start]]:
+        """Start a gateway on a fresh database. Yield it with what starts the next one, when it has been killed."""
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
+            database = f"bench-{uuid4().hex[:12]}"
+            serve = [*_SERVE[:-1], str(free_port(HOST))]
+            environment = self._settings(name, database)
+            async with _server(serve, Path(name), environment) as (url, pid):
+                try:
+                    yield Target(url, pid), Start([sys.executable, *serve], name, _environment(environment))
+                finally:
+                    self._drop(database)
+
+    @asynccontextmanager
     async def _fresh_gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
-            data_dir = Path(name)
-            environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console", **settings}
-            database = f"bench-{uuid4().hex[:12]}"
-            if self._mongodb_uri is not None:
-                environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
-            elif self._embedded_command is not None:
-                environment["TURNWIRE_EMBEDDED_COMMAND"] = self._embedded_command
-            async with _server(_SERVE, data_dir, environment) as (url, pid):
+            data_dir, database = Path(name), f"bench-{uuid4().hex[:12]}"
+            async with _server(_SERVE, data_dir, self._settings(name, database) | settings) as (url, pid):
                 try:
                     yield Target(url, pid, self._database_pid or _child(pid)), data_dir
                 finally:
                     self._drop(database)
+
+    def _settings(self, data_dir: str, database: str) -> dict[str, str]:
+        """Return the settings of a gateway in this directory; the database is used on a MongoDB."""
+        settings = {"TURNWIRE_DATA_DIR": data_dir, "TURNWIRE_LOG_FORMAT": "console"}
+        if self._mongodb_uri is not None:
+            return settings | {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
+        if self._embedded_command is not None:
+            return settings | {"TURNWIRE_EMBEDDED_COMMAND": self._embedded_command}
+        return settings
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[tuple[Target, str]]:
@@ -113,7 +139,7 @@ class Processes:
 
     @asynccontextmanager
     async def cluster(self, count: int, *, redis: bool) -> AsyncIterator[list[Target]]:
-        """So many gateways on one fresh database, with a Redis between them, or none."""
+        """Start this many gateways on one fresh database, with a Redis between them or without."""
         async with AsyncExitStack() as opened:
             database, environment = await self._shared_database(opened)
             if redis:
@@ -130,7 +156,7 @@ class Processes:
 
     @asynccontextmanager
     async def workers(self, count: int) -> AsyncIterator[Target]:
-        """One gateway of so many worker processes on a fresh database."""
+        """Start one gateway with this many worker processes on a fresh database."""
         async with AsyncExitStack() as opened:
             database, environment = await self._shared_database(opened)
             directory = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="turnwire-bench-")))
@@ -140,12 +166,9 @@ class Processes:
             yield Target(url, pid, database.database, workers)
 
     async def _shared_database(self, opened: AsyncExitStack) -> tuple[Target, dict[str, str]]:
-        """A fresh database, and what gateways on it are told."""
+        """Start a fresh database. Yield it with the settings for several gateways on it."""
         database, name = await opened.enter_async_context(self.database())
         environment = {"MONGODB_URI": database.url, "MONGODB_DATABASE": name, "TURNWIRE_LOG_FORMAT": "console"}
-        if self._mongodb_uri is None:
-            environment["MONGODB_URI"] = f"{database.url}?{FEW_CONNECTIONS}"
-            environment["TURNWIRE_INSERT_LANES"] = "1"  # both as workers do that share an embedded database
         return database, environment
 
     @asynccontextmanager

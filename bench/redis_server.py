@@ -1,4 +1,4 @@
-"""A Redis of its own for a bench: it stores nothing, and ends with the block."""
+"""A separate Redis for a bench. It stores nothing, and ends with the block."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _POLL_SECONDS = 0.02
 
 
 class NoRedis(Exception):
-    """There is none on this machine."""
+    """No Redis is installed on this machine."""
 
 
 @asynccontextmanager
 async def redis_server() -> AsyncIterator[str]:
-    """The URL of a Redis or Valkey on a free port. Raises NoRedis, or TimeoutError when it does not start."""
+    """Start Redis or Valkey on a free port, and yield its URL. Raises NoRedis, or TimeoutError if it does not start."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise NoRedis("neither redis-server nor valkey-server is installed: `make redis` does that")

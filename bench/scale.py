@@ -9,11 +9,11 @@ class Scale(Struct, frozen=True, kw_only=True):
     """The amounts of work of each measure."""
 
     rounds: int
-    """How often everything is measured, floors and gateway in turn. The median counts."""
+    """How often everything is measured, alternating floors and gateway. The medians are reported."""
     ingest_events: dict[int, int]
     """Events per frame → events of each of the 50 sessions."""
     sink_factor: int
-    """How many times more events the sink gets, because it is that much faster."""
+    """How many times more events the sink gets, because it is that much faster than the gateway."""
     inserts: dict[str, int]
     """Size of a batch → number of batches."""
     paced_rates: list[int]
@@ -38,7 +38,7 @@ class Scale(Struct, frozen=True, kw_only=True):
     call_concurrency: int
     replayed: int
     across: list[str]
-    """What is between the gateways: `redis`, or nothing, so that they are `polling`."""
+    """What connects the gateways: `redis`, or nothing, in which case they are `polling`."""
     workers: list[int]
     bot_events: int
     bot_publishers: int
@@ -49,8 +49,10 @@ class Scale(Struct, frozen=True, kw_only=True):
     stall_dashboards: int
     stall_large: int
     stall_settle: float
+    storm_subscribers: int
+    storm_sessions: int
     access_turns: int
-    """How often a gateway with a key and one without are measured in a round."""
+    """How often gateways with and without a key are measured in one round."""
 
 
 FULL = Scale(
@@ -86,6 +88,8 @@ FULL = Scale(
     stall_dashboards=10,
     stall_large=50,
     stall_settle=5.0,
+    storm_subscribers=2000,
+    storm_sessions=20,
     access_turns=5,
 )
 """The scale of a real run, which takes a few minutes."""
@@ -123,6 +127,8 @@ SHORT = Scale(
     stall_dashboards=2,
     stall_large=2,
     stall_settle=0.0,
+    storm_subscribers=20,
+    storm_sessions=4,
     access_turns=1,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

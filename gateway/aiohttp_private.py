@@ -94,7 +94,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def is_held(self) -> bool:
-        """Whether the reader of a WebSocket has as much as it may have of messages that nobody has taken."""
+        """Whether the reader of a WebSocket holds the maximum of messages that nobody has taken."""
         return self._reading_paused
 
     def hold_reading(self) -> None:
@@ -106,13 +106,13 @@ class HttpProtocol(web.RequestHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         if not self._reading_paused and not self._buffer_paused:
-            return  # aiohttp calls this for every body that is read, and parses once more although nothing has come
+            return  # aiohttp calls this for every body that is read, and parses again although nothing has arrived
         super().resume_reading(resume_parser)
         self.reading_resumed()
 
     @abstractmethod
     def ignore_input(self) -> None:
-        """Drop what arrives on a WebSocket from now on, without looking at it."""
+        """Drop what arrives on a WebSocket from now on, without parsing it."""
 
     def use_parser(self, parser: Any) -> None:
         """Replace the parser of a WebSocket."""
@@ -120,15 +120,15 @@ class HttpProtocol(web.RequestHandler):
 
     @abstractmethod
     def reading_resumed(self) -> None:
-        """`is_held` has become False."""
+        """Called when `is_held` has become False."""
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Call `work` after others have had their turn."""
+        """Call `work` after other tasks have had their turn."""
         self._loop.call_soon(work)
 
 
 def ignore_input(request: web.Request) -> None:
-    """Drop what arrives on the WebSocket of this request from now on, without looking at it."""
+    """Drop what arrives on the WebSocket of this request from now on, without parsing it."""
     if isinstance(request.protocol, HttpProtocol):
         request.protocol.ignore_input()
 
@@ -141,8 +141,8 @@ class WebSocket(web.WebSocketResponse[bool]):
         pass
 
     def received(self) -> Received | None:
-        """Return the next data message if it has arrived already, else None: then `receive` waits for the next message
-        of any kind. Takes a third of its time."""
+        """Return the next data message if it has arrived already, else None: `receive` waits for the next message of
+        any kind. Takes a third of the time of `receive`."""
         reader = self._reader
         if reader is None or not reader._buffer or self._closing or self._closed:
             return None
@@ -159,6 +159,6 @@ class WebSocket(web.WebSocketResponse[bool]):
         """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
         under way when the socket was closed."""
         if self._closing and self._reader is not None:
-            with suppress(Exception):  # any error ends the wait, too
+            with suppress(Exception):  # any error ends the wait as well
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass

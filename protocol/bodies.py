@@ -200,7 +200,7 @@ class Health(Shape):
     version: str
     dependencies: Dependencies
     reasons: dict[str, str] | UnsetType = UNSET
-    """Why a dependency refuses to work, by its name, as text for the operator, who has to intervene."""
+    """Why a dependency refuses to work, by the dependency's name. The text tells the operator, who has to intervene."""
 
 
 class CommandIn(Shape):

@@ -19,7 +19,6 @@ from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, 
 from turnwire.protocol.frame_encoder import FrameEncoder
 from turnwire.protocol.messages import (
     REF_CHARS,
-    TIMESTAMP,
     Append,
     BadEvent,
     Complete,
@@ -35,9 +34,9 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
-from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
+from turnwire.protocol.times import ROUNDED, cut_to_millis
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, TextTimedEvent
+from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -45,7 +44,7 @@ SUBPROTOCOL_MSGPACK = "turnwire.v1.msgpack"
 
 T = TypeVar("T")
 _Others = Signal | Complete | Ping | Accept | CommandResult | Auth
-"""What a publisher sends besides events."""
+"""The messages of a publisher other than events."""
 _MOST_BYTES_PER_CHARACTER = 12  # an escaped surrogate pair in JSON
 
 
@@ -70,7 +69,6 @@ class Codec(FrameEncoder):
         self._raw_batch = format.Decoder(RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
-        self._text_timed = format.Decoder(TextTimedEvent)
         self._refs = format.Decoder(Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
@@ -99,7 +97,7 @@ class Codec(FrameEncoder):
         if ROUNDED.search(frame):
             raws = self._decode(self._raw_command, frame, limits).events
             return Batch([self.decode_new_event(raw, limits) for raw in raws])
-        if len(frame) > limits.event_bytes:  # only an event's own bytes can tell whether it is over the limit
+        if len(frame) > limits.event_bytes:  # only the bytes of the event itself show whether it is over the limit
             raws = self._decode(self._raw_command, frame, limits).events
             if max(map(_size, raws)) > limits.event_bytes:
                 return Batch([self.decode_new_event(raw, limits) for raw in raws])
@@ -115,7 +113,7 @@ class Codec(FrameEncoder):
         return may_hide_fault(msgspec.json.encode(command))  # tells NUL in a string from NUL in a number
 
     def _decode_unusual(self, frame: bytes, limits: Limits) -> _Others | Batch:
-        """Decode a frame in which something is wrong or unusual, without losing the events beside it. Slow."""
+        """Decode a frame that contains something wrong or unusual, without losing the other events in it. Slow."""
         try:
             command = self._decode(self._publisher_command, frame, limits)
         except TurnwireError as error:
@@ -146,7 +144,7 @@ class Codec(FrameEncoder):
         return checked
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
-        """Raise InvalidMessage unless the ref can be sent back as it came."""
+        """Raise InvalidMessage unless the ref can be sent back unchanged."""
         if isinstance(ping.ref, Raw):
             if 0 < limits.ping_ref_bytes < _size(ping.ref):
                 raise InvalidMessage(f"ref has {_size(ping.ref)} bytes, over the limit of {limits.ping_ref_bytes}")
@@ -159,18 +157,13 @@ class Codec(FrameEncoder):
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
-            return _checked(self._cut_event(raw) if ROUNDED.search(raw) else self._event.decode(raw), limits)
+            cut = cut_times(raw, EventIn, self._format) if ROUNDED.search(raw) else raw
+            return _checked(self._event.decode(cut), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
         except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
-
-    def _cut_event(self, raw: Raw | bytes) -> EventIn:
-        """Decode an event after cutting its timestamp, which msgspec might round up."""
-        timed = self._text_timed.decode(raw)
-        moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
-        return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
 
     def _event_id(self, raw: Raw | bytes, limits: Limits) -> str | None:
         try:
@@ -204,7 +197,8 @@ class Codec(FrameEncoder):
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """Decode a REST body into `kind`. Raises InvalidJson or InvalidMessage."""
         check_containers(body, limits.containers, text=self.text)
-        return cast("T", self._decode(self._format.Decoder(kind), body, limits))
+        cut = cut_times(body, kind, self._format) if ROUNDED.search(body) else body
+        return cast("T", self._decode(self._format.Decoder(kind), bytes(cut), limits))
 
     def decode_events_body(self, body: bytes, limits: Limits) -> tuple[list[EventIn], bool]:
         """Decode the body of `POST …/events`: return its events, and whether it was a batch.
@@ -236,17 +230,19 @@ class Codec(FrameEncoder):
     # Client side
 
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
-        """Decode a reply to a publisher. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a reply to a publisher. Raises msgspec.DecodeError for a message that no gateway of this version
+        sends."""
         reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
         return reply
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
-        """Decode a push to a subscriber. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a push to a subscriber. Raises msgspec.DecodeError for a message that no gateway of this version
+        sends."""
         push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
         return push
 
     def decode_event(self, data: bytes) -> Event:
-        """Decode a stored event. Raises msgspec.DecodeError for what no gateway of this version sends."""
+        """Decode a stored event. Raises msgspec.DecodeError for a message that no gateway of this version sends."""
         event: Event = self._decode_trusted(self._stored_event, data)
         return event
 

@@ -7,7 +7,7 @@ from typing import Final
 from turnwire.protocol.errors import InvalidMessage
 
 _FIRST_BYTES: Final = 64 * 1024
-"""The start of a JSON text. In a text that has too many, it mostly has too many already."""
+"""Size in bytes of the start of a JSON text that is counted first. A text with too many usually has too many in it."""
 _CONTAINER_BYTES: Final = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 _FIXED: Final = (
     {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
@@ -17,7 +17,7 @@ _FIXED: Final = (
 )
 """MessagePack values of fixed size: first byte → number of bytes after it."""
 _STEPS: Final = bytes(_FIXED.get(first, -1) + 1 for first in range(0x100))
-"""First byte → number of bytes to the next value; 0 for a value that must be looked into."""
+"""First byte → number of bytes to the next value; 0 for a value that must be examined."""
 _SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 """MessagePack strings and binaries: first byte → width of the size field after it."""
 _EXTENSIONS: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
@@ -25,7 +25,7 @@ _EXTENSIONS: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
 
 
 class TooManyContainers(InvalidMessage):
-    """There are too many arrays and objects to look for anything else in the message."""
+    """The message has too many arrays and objects to be examined any further."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"there may be at most {most} arrays and objects in one message")

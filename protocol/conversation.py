@@ -1,7 +1,7 @@
-"""A conversation read event by event: its figures, and the summary that a list of calls shows.
+"""A conversation, read event by event: its figures, and its summary in a list of calls.
 
-Pure, and the only place that computes these numbers. docs/events.md defines them, and the payload conventions they
-are read from. A value that does not follow the conventions is ignored.
+Pure, and the only place that computes these numbers. docs/events.md defines them, along with the payload conventions
+that they are read from. A value that does not follow the conventions is ignored.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
 class Conversation:
     """The figures of one session, from its events in seq order. All numbers are as of `last_seq`.
 
-    The cost of an event, of `summary` and, on average, of `brief` does not grow with the conversation; `figures`
-    visits every utterance.
+    The cost of an event, of `summary` and, on average, of `brief` does not grow with the conversation; `figures` visits
+    every utterance.
     """
 
     __slots__ = (
@@ -155,7 +155,7 @@ class Conversation:
         by: Side,
         turn: int | None,
     ) -> None:
-        """Count an interruption that a mark, an event or both may report: for each turn, the greater number counts."""
+        """Count an interruption that a mark, an event, or both may report. For each turn, the greater number counts."""
         told[by, turn] += 1
         if told[by, turn] > elsewhere.get((by, turn), 0):
             self._interruptions[by] += 1
@@ -209,28 +209,29 @@ class Conversation:
         )
 
     def final(self) -> SessionFigures:
-        """Return what is stored of a conversation that has ended. Costs as much as `figures`."""
+        """Return what is stored of an ended conversation. Costs as much as `figures`."""
         made = self.figures()
         return self._few(Percentiles(0, made.responses.p50_ms, made.responses.p95_ms, made.responses.missed), made)
 
     def brief(self) -> SessionFigures:
-        """Return the same of a running conversation. Percentiles may lag by an eighth of it, or by a half if long."""
+        """Return the same for a running conversation. Percentiles may lag behind by an eighth of it, or by half if it
+        is long."""
         if self._percentiles.are_overdue(self._changes, len(self)):
             self._percentiles = self.percentiles()
         return self._few(self._percentiles, None)
 
     @property
     def due(self) -> bool:
-        """Whether a long conversation should have its percentiles made, of a frozen copy in another thread."""
+        """Whether a long conversation's percentiles are due, to be computed from a copy in another thread."""
         return len(self) >= LONG and self._percentiles.are_due(self._changes, len(self))
 
     def percentiles(self) -> Percentiles:
-        """Make the percentiles. Takes a few microseconds for each utterance."""
+        """Compute the percentiles. Takes a few microseconds for each utterance."""
         self.visited += len(said := self._utterances)
         return percentiles_of(answers(said.all_heard("user"), said.all_heard("bot"), self._reported), self._changes)
 
     def keep(self, made: Percentiles) -> None:
-        """Use these percentiles, made of a copy, unless newer ones are known."""
+        """Use these percentiles, which were computed from a copy, unless newer ones are known."""
         self._percentiles = max(self._percentiles, made, key=lambda each: each.changes)
 
     def _few(self, made: Percentiles, figures: Figures | None) -> SessionFigures:
@@ -249,7 +250,7 @@ class Conversation:
         )
 
     def summary(self) -> Summary:
-        """Return what a row of a list shows. The cost does not grow with the conversation."""
+        """Return what a row in a list of calls shows. The cost does not grow with the conversation."""
         return Summary(
             through_seq=self.last_seq,
             turns=self._turns().total,

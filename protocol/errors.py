@@ -148,11 +148,11 @@ class NoSuchSession(TurnwireError):
 
 
 class SessionErased(NoSuchSession):
-    """The session that was meant has been erased, for certain. There may be a new one of its id."""
+    """The session that the caller means has certainly been erased. A new session may have the same id."""
 
 
 class PublisherConnected(TurnwireError):
-    """The session cannot be erased while somebody publishes it."""
+    """The session cannot be erased while a publisher is connected to it."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -182,14 +182,14 @@ class NotAccepted(TurnwireError):
 
 
 class SessionTaken(TurnwireError):
-    """The session has a publisher with another credential, from which this one may not take it over."""
+    """The session has a publisher with another credential, and this credential may not take the session over."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(ErrorCode.SUPERSEDED, f"session {session_id!r} has a publisher with another credential")
 
 
 class Overloaded(TurnwireError):
-    """A bound is reached. `limit` names it; None if it is not the client's doing."""
+    """A bound is reached. `limit` names it, or is None if the client did not cause it."""
 
     def __init__(self, message: str, limit: str | None = "overloaded") -> None:
         super().__init__(ErrorCode.OVERLOADED, message)
@@ -204,9 +204,9 @@ class StorageUnavailable(TurnwireError):
 
 
 class StorageRefused(StorageUnavailable):
-    """The database answers and refuses: a retry helps only once an operator has removed the `reason`.
+    """The database answers but refuses. A retry helps only after an operator has removed the `reason`.
 
-    Logs and /health state the reason and the remedy. Clients are not told.
+    Logs and /health state the reason and the remedy. Clients do not see them.
     """
 
     def __init__(self, reason: str) -> None:
@@ -215,7 +215,8 @@ class StorageRefused(StorageUnavailable):
 
 
 class LogHole(StorageUnavailable):
-    """A position of a log that must hold an event is empty: the server that was read lags, or the event is lost."""
+    """A position of a log that must hold an event is empty: either the server that was read lags behind, or the event
+    is lost."""
 
     def __init__(self, session_id: str, seq: int) -> None:
         super().__init__(f"the event at seq={seq} of session {session_id!r} cannot be read; try again")
@@ -224,7 +225,7 @@ class LogHole(StorageUnavailable):
 
 
 class LogRolledBack(LogHole):
-    """The acked head of a session's log is gone for certain, not hidden by a server that lags.
+    """The acked head of a session's log is certainly gone, and not just hidden by a server that lags behind.
 
     The database was restored from an older copy, or acknowledged a write that it did not keep.
     """

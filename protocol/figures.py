@@ -52,7 +52,7 @@ class Responses(Shape):
 
 
 class Yields(Shape):
-    """How long the bot speaks on after the user cuts in, in milliseconds; null if the user never does."""
+    """How long the bot goes on speaking after the user cuts in, in milliseconds; null if the user never does."""
 
     count: int
     p50_ms: int | None

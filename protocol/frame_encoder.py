@@ -48,9 +48,9 @@ _E2: Final = 0xE2
 
 
 def one_line(encoded: bytes) -> bytes:
-    """Return the encoded JSON value as one line for any reader of lines.
+    """Return the encoded JSON value as one line for any reader that splits by lines.
 
-    JSON allows U+0085, U+2028 and U+2029 inside a text, and many readers of lines split there. Escapes replace them.
+    JSON allows U+0085, U+2028 and U+2029 inside a text, and many such readers split there. Escapes replace them.
     """
     if encoded.isascii():
         return encoded

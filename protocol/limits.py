@@ -1,4 +1,4 @@
-"""The limits that a client meets."""
+"""The limits that clients must observe."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 from msgspec import Struct
 
 FRAME_BYTES: Final = 256 * 1024
-"""The size to which the gateway splits what it sends, unless a single event or session is larger."""
+"""The size in bytes to which the gateway splits what it sends, unless a single event or session is larger."""
 _ENVELOPE_BYTES: Final = 16 * 1024
-"""Room for what surrounds a payload or metadata: ids, a `ref` and names, escaped."""
+"""Room in bytes for what surrounds a payload or metadata: ids, a `ref` and names, escaped."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The limits that a publisher or a REST client meets. Sizes are in bytes of the encoded form received."""
+    """The limits for a publisher or a REST client. Sizes are in bytes of the encoded form as received."""
 
     id_chars: int = 256
     event_bytes: int = 128 * 1024
@@ -29,9 +29,10 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     @property
     def receive_bytes(self) -> int:
-        """The receive limit that a client needs: no frame that the gateway sends is longer.
+        """The receive limit that a client needs: no frame from the gateway is longer.
 
-        Most have at most 256 KiB. A single event may have more: a byte of MessagePack may become an escape of six in
-        JSON. A session is as long as its metadata, of which a number may take twice as many bytes in MessagePack.
+        Most frames have at most 256 KiB. A single event may be longer, because one byte of MessagePack may become a
+        six-byte escape in JSON. A session is as long as its metadata, and a number in it may take twice as many bytes
+        in MessagePack.
         """
         return max(FRAME_BYTES, 6 * self.event_bytes, 3 * self.metadata_bytes) + _ENVELOPE_BYTES

@@ -49,13 +49,13 @@ class Session(Shape):
     last_event_at: Timestamp | None = None
     end_reason: str | None = None
     figures: SessionFigures | None = None
-    """Null if they are not stored, or not known yet."""
+    """Null if the figures are not stored, or not known yet."""
     commands: list[str] | UnsetType = UNSET
     """The commands that the connected bot accepts; absent while no bot that accepts any is connected."""
     archived: bool | UnsetType = UNSET
-    """True once its events are in the archive; absent before."""
+    """True once the session's events are in the archive; absent before."""
     quiet_ms: int | UnsetType = UNSET
-    """In the snapshots of feeds: for how long nothing of a live session has arrived, in milliseconds by
+    """In the snapshots of feeds: how long ago the last event of a live session arrived, in milliseconds by
     the gateway's clock. Absent if the gateway that answers cannot tell."""
 
 
@@ -83,7 +83,7 @@ class EventIn(Shape, gc=False):
 
 
 class BadEvent(Struct, frozen=True):
-    """A placeholder for an event of a frame that is refused. It becomes a nack."""
+    """A placeholder for a refused event of a frame. It becomes a nack."""
 
     event_id: str | None
     code: ErrorCode
@@ -130,7 +130,8 @@ class OpenedLimits(Shape):
     max_batch_events: int = 500
     """The most events of one `append`."""
     ping_interval_ms: int = 20_000
-    """How often the gateway pings. A connection is lost once no frame has arrived for 1.5 times as long."""
+    """The milliseconds between two pings of the gateway. A connection counts as lost after 1.5 times as long without a
+    frame."""
     max_depth: int = 64
     """The most levels of a payload, counting the object itself."""
     min_receive_bytes: int = 0
@@ -239,7 +240,7 @@ class Events(Shape, tag_field="type", tag="events"):
 
 
 class CaughtUp(Shape, tag_field="type", tag="caughtUp"):
-    """The mark where the replay joins the live stream. `seq` is the last one delivered."""
+    """The mark where the replay joins the live stream. `seq` is the last one that was delivered."""
 
     ref: str
     seq: int
@@ -273,7 +274,7 @@ class SessionsPush(Shape, tag_field="type", tag="sessions"):
 
 
 class Erased(Shape, tag_field="type", tag="erased"):
-    """To a feed: the session has been erased. One that is told of later is a new one."""
+    """To a feed: the session has been erased. If the feed shows this id again, it is a new session."""
 
     ref: str
     session_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 MAX_LIMIT = 100
 """The most items of one page, whatever is listed."""
 MAX_INTEGER = 2**53
-"""The largest integer in a query: every client can represent it exactly."""
+"""The largest integer in a query, chosen so that every client can represent it exactly."""
 MAX_LANGUAGE_CHARS = 64
 MAX_COUNT = 100_000
 """The largest `countUpTo`."""

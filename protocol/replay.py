@@ -1,4 +1,4 @@
-"""Joining a replay with the live stream: which events of a run are new to a cursor, and whether some are missing."""
+"""Joins a replay with the live stream: which events of a run are new to a cursor, and whether events are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a credential grants: its scopes and sessions. The text of an API key, and its line in the key file."""
+"""What a credential grants: its scopes and sessions. Also the text of an API key, and its line in the key file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from msgspec import field
 from turnwire.protocol.messages import Shape
 
 ALL_SESSIONS: Final = "*"
-"""The pattern that covers every session, and requests that concern no particular session."""
+"""The pattern that covers every session, and requests that concern no particular one."""
 MAX_PATTERNS: Final = 1000
 _MAX_PATTERN_CHARS: Final = 1025
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _KEY: Final = re.compile(r"tw_(.{1,64})_([A-Za-z0-9]{32,128})")
 _SECRET_LETTERS: Final = string.ascii_letters + string.digits
 _SECRET_CHARS: Final = 43
-"""Characters of a secret, each one of 62: 256 bits, so that even a fast hash cannot be reversed by brute force."""
+"""The number of characters of a secret, each one of 62. That gives 256 bits, so even a fast hash cannot be reversed by
+brute force."""
 
 
 class Scope(StrEnum):
@@ -100,7 +101,7 @@ def new_key(key_id: str) -> str:
 
 
 def parse_key(text: str) -> KeyText | None:
-    """Return the id and secret of an API key, or None for a text that is no API key."""
+    """Return the id and secret of an API key, or None for a text that is not an API key."""
     found = _KEY.fullmatch(text)
     return None if found is None or not _KEY_ID.fullmatch(found[1]) else KeyText(found[1], found[2])
 

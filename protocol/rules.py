@@ -33,8 +33,8 @@ def check_id(value: str, name: str, limits: Limits) -> None:
 
 
 def check_new_session_id(value: str, limits: Limits) -> None:
-    """Raises InvalidMessage for what no new session may be called: programs on the way take `.` and `..` out of a path,
-    so that such a session could not be asked for."""
+    """Raise InvalidMessage for `.` and `..`, which no new session may be called: programs on the way remove them from a
+    path, so no request could reach the session."""
     check_id(value, "sessionId", limits)
     if value in (".", ".."):
         raise InvalidMessage(f"sessionId must not be {value}, which has a meaning of its own in a path")

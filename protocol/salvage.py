@@ -22,10 +22,10 @@ UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionErro
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that the value around a cut is itself too deep."""
 _TOKENS_PER_CONTAINER = 2
-"""A frame with more strings or escapes than so many for each container that it may have is not repaired: under the
-default limit a repair takes some 10 ms at most."""
+"""A frame with more strings or escapes than this for each container that it may have is not repaired. Under the default
+limit, a repair takes about 10 ms at most."""
 _COST_OF_VALUE: Final = 4
-"""How much longer a value of MessagePack takes than a token of JSON."""
+"""How many times longer a value of MessagePack takes than a token of JSON."""
 _SURROGATE_MARKS: Final = (b"\\ud", b"\\uD")
 
 
@@ -58,12 +58,14 @@ def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> byt
 
 
 def is_malformed_json(data: bytes, error: Exception) -> bool:
-    """Return whether the decoder met what is no JSON and cannot be repaired: there is no surrogate in it."""
+    """Return whether the decoder met text that is not JSON and cannot be repaired, because there is no surrogate
+    in it."""
     return type(error) is msgspec.DecodeError and not any(mark in data for mark in _SURROGATE_MARKS)
 
 
 def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
-    """Return InvalidJson for data that is not in the format, and InvalidMessage for data that is no message."""
+    """Return InvalidJson for data that is not in the format, and InvalidMessage for data that is not a valid
+    message."""
     if isinstance(error, RecursionError):
         return InvalidMessage(f"nested deeper than the limit of {limits.depth} levels")
     if isinstance(error, msgspec.ValidationError):
@@ -148,7 +150,7 @@ def prune_deep_msgpack(data: bytes, keep: int, most: int | None = None) -> bytes
     kept: list[bytes] = []
     start = position = 0
     left = [1]
-    """Values still to come: of the frame itself, then of each open container."""
+    """Values still to come: first of the frame itself, then of each open container."""
     heads = 0
     while left and position < len(data):
         after = _SINGLE_BYTES.match(data, position, position + left[-1]).end()  # type: ignore[union-attr] # always

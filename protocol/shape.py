@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     OrNull = Annotated[T, "or null"]
 else:
     OrNull = T | None
-    """A field that may be left out. Null stands for that: the `__post_init__` of the shape puts the default there."""
+    """A field that may be left out. A null counts as left out: the shape's `__post_init__` puts the default in its
+    place."""
 
 
 class Shape(Struct, rename="camel"):

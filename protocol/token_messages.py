@@ -6,7 +6,8 @@ from turnwire.protocol.shape import Shape, Timestamp
 
 
 class Expiring(Shape, tag_field="type", tag="expiring"):
-    """A warning that the token of this connection expires soon. Without an `auth`, the gateway closes with 4402."""
+    """A warning that the token of this connection expires soon. Without a newer `auth`, the gateway closes with
+    4402."""
 
     expires_at: Timestamp
 

@@ -167,7 +167,7 @@ _WANTED: Final = {
     "bytes": _BINARY,
     "ext": "an extension value",
 }
-"""What msgspec calls the kinds of values it wants, between backquotes."""
+"""What msgspec calls the kinds of values that it expects, between backquotes."""
 _GOT: Final = {**_WANTED, "float": "a number with a point", "bool": "a boolean"}
 _KINDS: Final = re.compile(r"(Expected|got) `([A-Za-z]+(?: \| [A-Za-z]+)*)`")
 _KINDS_OF: Final[dict[type, str]] = {
@@ -185,7 +185,8 @@ _KINDS_OF: Final[dict[type, str]] = {
 
 
 def in_words(text: str) -> str:
-    """What msgspec says of a value, as in "Expected an integer or null, got a string - at `$.ttlMs`"."""
+    """Return msgspec's complaint about a value in plain words, as in "Expected an integer or null, got a string - at
+    `$.ttlMs`"."""
     return _KINDS.sub(_in_words, text)
 
 
@@ -196,7 +197,8 @@ def _in_words(found: re.Match[str]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What kind of value a decoder has made, or a bot has given; what a decoder makes beyond JSON's is an extension."""
+    """Return the kind of a value that a decoder has made or a bot has given. Kinds beyond JSON's are called
+    extensions."""
     known = _KINDS_OF.get(type(value))
     if known is not None:
         return known

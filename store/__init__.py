@@ -1,1 +1,1 @@
-"""Sessions and their event logs in MongoDB, and the embedded database that stands in for one."""
+"""Sessions and their event logs in MongoDB, or in the embedded database that takes its place."""

@@ -84,13 +84,13 @@ class DatabaseCondition:
         return result
 
     def trouble(self, operation: str, error: BaseException) -> StorageUnavailable:
-        """Note a failure, and return the error for the caller to raise."""
+        """Count a failure, and return the error for the caller to raise."""
         self.troubles += 1
         reason = refusal_of(error)
         return StorageUnavailable() if reason is None else self.refused(operation, reason)
 
     def refused(self, operation: str, reason: str) -> StorageRefused:
-        """Note a refusal, and log it: at once, then every minute while it lasts. Return the error to raise."""
+        """Record a refusal. Log it at once, and then every minute while it lasts. Return the error to raise."""
         self.refusals[operation] = reason
         now = time.monotonic()
         if now - self._told.get(reason, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
@@ -99,7 +99,7 @@ class DatabaseCondition:
         return StorageRefused(f"cannot {operation}: {reason}")
 
     def well(self, operation: str) -> None:
-        """Note that an operation has succeeded."""
+        """Record that an operation has succeeded."""
         reason = self.refusals.pop(operation, None)
         if reason is not None and reason not in self.refusals.values():
             self._told.pop(reason, None)
@@ -108,8 +108,8 @@ class DatabaseCondition:
     def silence(self) -> str:
         """Return why a ping gets no answer, as text without secrets.
 
-        While the server rejects the credentials, the driver uses it only once after each heartbeat, so that most pings
-        seem to meet a database that is away.
+        While the server rejects the credentials, the driver contacts it only once after each heartbeat, so most pings
+        fail as if the database were away.
         """
         return next((reason for reason in self.refusals.values() if reason.startswith(_CREDENTIALS)), AWAY)
 
@@ -122,7 +122,7 @@ class DatabaseCondition:
 
 def refusal_of(error: BaseException) -> str | None:
     """Return why the database refuses, and what to do; None for an error that may pass by itself."""
-    if isinstance(error, ConfigurationError):  # the driver itself finds the server too old
+    if isinstance(error, ConfigurationError):  # the driver itself found the server too old
         return "the server is too old: MongoDB 4.4 or later is needed"
     if isinstance(error, OperationFailure) and error.code is not None:
         known = _REASONS.get(error.code)

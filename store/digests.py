@@ -1,5 +1,5 @@
-"""What is stored beside logs so that they need not be read event by event: digests of long ones, one small document for
-each page of positions, and what a gateway that leaves knows of the rest."""
+"""Digests of logs, which save reading them event by event. Each page of positions of a long log has one small document.
+A gateway that leaves adds what it knows of the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("turnwire.store")
 
 
 MIN_TAIL: Final = 100
-"""The fewest events for which a tail is worth a query."""
+"""The minimum number of events that makes a tail worth its query."""
 
 
 class LogTail(Struct, frozen=True):
@@ -72,8 +72,8 @@ class DigestStore:
                 raise
 
     async def forget_after(self, session_id: str, last_seq: int, known: int) -> None:
-        """Remove the pages that say something of positions after `last_seq`: a log once went to `known`, and has lost
-        its end since."""
+        """Remove the pages that cover positions after `last_seq`. The log once reached `known`, and has lost its end
+        since."""
         keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
         keys.append(tail_key(session_id))
         for start in range(0, len(keys), _PAGES_AT_ONCE):
@@ -81,9 +81,9 @@ class DigestStore:
             await self._condition.ask("delete from digests", self._digests.delete_many(condition))
 
     async def load(self, session_id: str, last_seq: int, life: int | None = None) -> list[tuple[bytes, bytes]]:
-        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first one that is missing.
+        """Return the (ids, times) of the full pages up to `last_seq`, stopping at the first missing page.
 
-        A page that was left by an erased session of the same id, which had another life, is not taken for one.
+        Pages of an erased session of the same id are ignored, because they have another life.
         """
         keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE)]
         found: dict[str, tuple[bytes, bytes]] = {}
@@ -101,9 +101,9 @@ class DigestStore:
         return pages
 
     async def save_tails(self, tails: Sequence[tuple[str, int | None, LogTail]]) -> None:
-        """Store the tails of these few sessions (sessionId, life, tail), each in the place of an older one.
+        """Store the tails (sessionId, life, tail) of a few sessions, replacing older tails.
 
-        They are not needed: whatever cannot be stored is left out.
+        Tails are optional: those that cannot be stored are left out.
         """
         documents = [_tail_document(*each) for each in tails]
         older = {name: {"$in": [each[name] for each in documents]} for name in ("_id", "sessionId")}
@@ -113,12 +113,12 @@ class DigestStore:
     async def _insert_tails(self, documents: Sequence[dict[str, Any]]) -> None:
         try:
             await self._digests.insert_many(documents, ordered=False)
-        except BulkWriteError as error:  # another gateway that leaves has been faster, or a validator forbids it
+        except BulkWriteError as error:  # another gateway that leaves was faster, or a validator forbids it
             _log.info("tails that were not stored: %d", len(error.details.get("writeErrors", ())))
 
     async def load_tail(self, session_id: str, life: int | None) -> LogTail | None:
-        """Return the tail that was stored last. The log may have lost its end since: whether it still holds the last
-        event of the tail must be seen before the tail is used."""
+        """Return the tail that was stored last. The log may have lost its end since, so the caller must check that the
+        log still holds the last event of the tail."""
         key = {"_id": tail_key(session_id), "sessionId": session_id}
         found = await self._condition.ask("read digests", self._digests.find_one(key))
         if found is None or found.get("life") != life:

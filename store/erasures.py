@@ -1,8 +1,8 @@
-"""Sessions that are erased: what is kept of one until nothing of it is left, and the writes that remove it.
+"""Erased sessions: what is kept of each until nothing is left of it, and the writes that remove it.
 
-In this order, so that whoever finds an erasure half done can finish it: a note of what is to be erased, then the mark,
-which takes all that was known of the session out of its document and hides it from every read, then the log and the
-digests in slices of computed keys, the document, and the note.
+The order is fixed, so that any gateway that finds an unfinished erasure can complete it: first a note of what is to be
+erased; then the mark, which empties the session's document and hides it from every read; then the log and the digests,
+in slices of computed keys; then the document; then the note.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from turnwire.store.session_record import ERASED, NO_LIFE, Document, SessionReco
 from turnwire.store.session_writes import refusal
 
 SLICE: Final = 20
-"""Documents that one write removes. The embedded database takes about 0.4 ms for each, and stores nothing meanwhile."""
+"""The most documents that one write removes. The embedded database takes about 0.4 ms for each, and stores nothing
+meanwhile."""
 _DELETE: Final = "erase sessions"
 
 
 class Erasure(Struct, frozen=True):
-    """A session that is to be erased, and how far its log went."""
+    """A session to be erased, and the length of its log."""
 
     session_id: str
     life: int | None
     head: int
     begun_at: datetime
     archived: bool = False
-    """Whether there may be something of it in the archive."""
+    """Whether the archive may hold something of the session."""
 
     @property
     def key(self) -> str:
@@ -42,10 +43,10 @@ class Erasure(Struct, frozen=True):
 
 
 class Erasures:
-    """Reads and writes of erasures. Every one may be repeated, by any gateway. All raise StorageUnavailable."""
+    """Reads and writes of erasures. Any gateway may repeat any of them. All raise StorageUnavailable."""
 
     def __init__(self, database: Any, condition: DatabaseCondition) -> None:
-        """On the collections of a Motor database."""
+        """`database`: a Motor database."""
         self._sessions = database["sessions"]
         self._events = database["events"]
         self._digests = database["digests"]
@@ -55,7 +56,7 @@ class Erasures:
     # What is to be erased
 
     async def note(self, record: SessionRecord, now: datetime) -> Erasure:
-        """Keep what is needed to finish the erasure. Nothing is erased yet."""
+        """Store a note with what is needed to complete the erasure. Nothing is erased yet."""
         erasure = Erasure(record.session_id, record.life, record.last_seq, now, record.archiving is not None)
         document = {
             "_id": erasure.key,
@@ -74,11 +75,11 @@ class Erasures:
         except WriteError as error:
             if error.code != 11000:
                 raise
-            if document["archived"]:  # somebody else wants it as well, and may not have known this
+            if document["archived"]:  # the note of an earlier request may not have known this
                 await self._notes.update_one({"_id": document["_id"]}, {"$set": {"archived": True}})
 
     async def notes(self) -> list[Erasure]:
-        """All erasures that have not come to their end: few."""
+        """Return all unfinished erasures, of which there are few."""
         documents = await self._condition.ask(_DELETE, self._notes.find({}).to_list(length=None))
         return [
             Erasure(each["sessionId"], each["life"], each["head"], each["begunAt"], each.get("archived", False))
@@ -86,8 +87,8 @@ class Erasures:
         ]
 
     async def mark(self, record: SessionRecord, *, whoever_publishes: bool) -> bool:
-        """Hide the session from now on, for good. False when it is not as the record has it: erased since, or, unless
-        `whoever_publishes`, claimed since, or begun to be archived since. Raises RefusedSession."""
+        """Hide the session for good. Return False if the session differs from the record: it has been erased or begun
+        to be archived since, or, unless `whoever_publishes`, claimed since. Raises RefusedSession."""
         known = {**this_life(record), "archiving": record.archiving}
         condition = known if whoever_publishes else {**known, "epoch": record.epoch}
         mark: Document = {"status": ERASED, "life": NO_LIFE, "erasing": record.life, "lastSeq": record.last_seq}
@@ -104,7 +105,7 @@ class Erasures:
             raise refusal(self._condition, _DELETE, condition["_id"], details) from error
 
     async def marked(self, session_id: str, now: datetime) -> Erasure | None:
-        """The erasure of this id that hides a session; None when there is none."""
+        """Return the erasure that hides the session of this id; None if none does."""
         document = await self._condition.ask(_DELETE, self._sessions.find_one({"_id": session_id}))
         if document is None or not is_erased(document):
             return None
@@ -112,7 +113,7 @@ class Erasures:
         return Erasure(session_id, document["erasing"], document["lastSeq"], now, archived)
 
     async def is_marked(self, erasure: Erasure) -> bool | None:
-        """Whether the session is hidden; None when it is gone, or was never there."""
+        """Return whether the session is hidden; None if it is gone, or never existed."""
         document = await self._condition.ask(_DELETE, self._sessions.find_one({"_id": erasure.session_id}))
         if document is None:
             return None
@@ -123,7 +124,7 @@ class Erasures:
     # Erasing it
 
     async def erase_log(self, erasure: Erasure) -> None:
-        """Remove the events and digests of this life, also those beyond the head that came late."""
+        """Remove the events and digests of this life, including late events beyond the head."""
         session_id = erasure.session_id
         await self._sweep(self._events, erasure, lambda at: position_key(session_id, at + 1), erasure.head)
         pages = erasure.head // DIGEST_PAGE
@@ -132,7 +133,7 @@ class Erasures:
         await self._condition.ask(_DELETE, self._digests.delete_many(tail))
 
     async def _sweep(self, collection: Any, erasure: Erasure, key: Callable[[int], str], count: int) -> None:
-        """Remove the documents number 0 to count-1, and all that follow without a gap."""
+        """Remove the documents numbered 0 to count-1, and all that follow without a gap."""
         first = 0
         while True:
             keys = [key(at) for at in range(first, first + SLICE)]
@@ -143,10 +144,10 @@ class Erasures:
                 return
 
     async def free(self, erasure: Erasure) -> None:
-        """Remove the document, and thereby free the id. To be called when the log is empty."""
+        """Remove the document, which frees the id. Call this only when the log is empty."""
         condition = {"_id": erasure.session_id, "life": NO_LIFE, "erasing": erasure.life}
         await self._condition.ask(_DELETE, self._sessions.delete_many(condition))
 
     async def forget(self, erasure: Erasure) -> None:
-        """Nothing is left of it."""
+        """Drop the note, because nothing is left of the session."""
         await self._condition.ask(_DELETE, self._notes.delete_many({"_id": erasure.key}))

@@ -54,16 +54,16 @@ IDENTITY = {"eventId": 1, "type": 1, "timestamp": 1, "life": 1}
 
 
 class Mark(Struct, frozen=True):
-    """An event that is known to have been stored: what tells it from another one at its position."""
+    """An event that is known to have been stored: the fields that distinguish it from another one at its position."""
 
     seq: int
     at: datetime
-    """Its timestamp."""
+    """The event's timestamp."""
     event_id: str | None = None
-    """None where it has not been read."""
+    """The event's eventId; None if it has not been read."""
 
     def is_of(self, stored: Document | None) -> bool:
-        """Whether this is what stands at the position; None: nothing does."""
+        """Return whether the document at the position is this event. None stands for an empty position."""
         if stored is None or to_millis(stored["timestamp"]) != to_millis(self.at):
             return False
         return self.event_id is None or bool(stored["eventId"] == self.event_id)

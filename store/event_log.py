@@ -28,11 +28,11 @@ from turnwire.store.lanes.inserts import OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
 
 READ_WINDOW = 50
-"""The most positions of one query. Beyond it, the embedded database takes longer for each key."""
+"""The most positions of one query. With more, the embedded database takes longer for each key."""
 _READ = "read events"
 
 ANY_LIFE = -1
-"""Of a session whose positions are known to hold its own events, so that none of another life is to be left out."""
+"""Reads events of any life. For positions that are known to hold only events of the session itself."""
 
 __all__ = ["READ_WINDOW", "Appended", "EventLog", "RefusedDocument", "event_documents", "position_key"]
 
@@ -69,12 +69,13 @@ class EventLog:
 
     @property
     def troubles(self) -> int:
-        """The count of the storage's troubles so far. `append` needs it as of the time a head was read (`as_of`)."""
+        """The number of storage troubles so far. `append` needs the number from the time when a head was read
+        (`as_of`)."""
         return self._condition.troubles
 
     @property
     def waiting_bytes(self) -> int:
-        """The bytes of all appends that are not done."""
+        """The bytes of all unfinished appends."""
         return sum(lane.waiting_bytes for lane in self._lanes)
 
     async def append(
@@ -117,11 +118,11 @@ class EventLog:
     # Reading
 
     async def read(self, session_id: str, first: int, last: int, life: int | None = ANY_LIFE) -> list[Event]:
-        """Return the events at positions first…last, all of which are known to be durable, in seq order.
+        """Return the events at positions first…last in seq order. All must be known to be durable.
 
         The cost does not depend on where the positions are. With a `life`, as in all methods here, only events of the
-        session of this life: once it is erased, another session may have written to its positions. Raises
-        StorageUnavailable, or LogHole if an event is missing.
+        session with this life are returned, because after an erasure another session may write to the same positions.
+        Raises StorageUnavailable, or LogHole if an event is missing.
         """
         return await self.read_at(session_id, range(first, last + 1), life)
 
@@ -140,8 +141,8 @@ class EventLog:
         return [event_of(document) for document in sorted(documents, key=_seq) if _is_of(document, life)]
 
     async def read_spans(self, spans: Mapping[str, tuple[range, int | None]]) -> dict[str, list[Event]]:
-        """Return the same for several sessions, by sessionId. `spans`: sessionId → (positions, life). One query for at
-        most READ_WINDOW positions in all."""
+        """Return the events at positions of several sessions, by sessionId, skipping empty positions. `spans`:
+        sessionId → (positions, life). One query for up to READ_WINDOW positions in all. Raises StorageUnavailable."""
         keys = [position_key(session_id, seq) for session_id, (seqs, _) in spans.items() for seq in seqs]
         found: dict[str, list[Event]] = {}
         for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=_seq):
@@ -151,20 +152,20 @@ class EventLog:
         return found
 
     async def stray_at(self, session_id: str, seq: int, life: int | None) -> Document | None:
-        """What identifies an event of another life than this, if one stands at the position. Raises
+        """Return what identifies the event at the position, if it belongs to another life. Raises
         StorageUnavailable."""
         found = await self._find(session_id, [position_key(session_id, seq)], IDENTITY)
         return next((document for document in found if not _is_of(document, life)), None)
 
     async def remove_stray(self, session_id: str, stray: Document) -> None:
-        """Remove it, and nothing that has come to its place since. Raises StorageUnavailable."""
+        """Remove this stray event, and no event that has taken its place since. Raises StorageUnavailable."""
         condition = {"_id": stray["_id"], "sessionId": session_id, "life": stray.get("life")}
         await self._condition.ask("delete events", self._events.delete_many(condition))
 
     async def head_after(self, session_id: str, known: int, life: int | None = ANY_LIFE, width: int = 1) -> list[Event]:
-        """Return all events after position `known`, which another writer may have stored. Raises StorageUnavailable.
+        """Return all events after position `known`, which other writers may have stored. Raises StorageUnavailable.
 
-        Windows grow, from `width` on, so that the usual answer (nothing) costs one key.
+        The first window has `width` positions, and later ones grow, so the usual answer (nothing) costs one key.
         """
         found: list[Event] = []
         while True:
@@ -179,7 +180,7 @@ class EventLog:
             width = min(width * 4, READ_WINDOW)
 
     async def advanced(self, heads: Mapping[str, int]) -> list[str]:
-        """Return the sessions whose log goes beyond these heads (session id → last known seq), in few reads.
+        """Return the sessions whose log extends beyond these heads (sessionId → last known seq), in few reads.
 
         Raises StorageUnavailable.
         """
@@ -188,8 +189,8 @@ class EventLog:
         return [session_id for session_id, key in keys.items() if key in found]
 
     async def lost(self, heads: Mapping[str, Mark | None]) -> list[str]:
-        """The sessions (session id → last known event) whose log does not show that event, in few reads. One look is no
-        proof: `stands` is. Raises StorageUnavailable."""
+        """Return the sessions (sessionId → last known event) whose log does not show that event, in few reads. One look
+        proves nothing; `stands` does. Raises StorageUnavailable."""
         marks = {(session_id, position_key(session_id, head.seq)): head for session_id, head in heads.items() if head}
         found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in marks])
         return [session_id for (session_id, key), mark in marks.items() if not mark.is_of(found.get(key))]
@@ -206,16 +207,16 @@ class EventLog:
         return (await self.read(session_id, low, low))[0] if low else None
 
     async def stands(self, session_id: str, mark: Mark) -> bool:
-        """Whether the log holds this event, for certain. Raises StorageUnavailable."""
+        """Return for certain whether the log holds this event. Raises StorageUnavailable."""
         return await self._certainly(session_id, mark.seq, mark.is_of)
 
     async def holds(self, session_id: str, seq: int) -> bool:
-        """Whether the position holds an event, for certain. Raises StorageUnavailable."""
+        """Return for certain whether the position holds an event. Raises StorageUnavailable."""
         return await self._certainly(session_id, seq, lambda stored: stored is not None)
 
     async def _certainly(self, session_id: str, seq: int, is_wanted: Callable[[Document | None], bool]) -> bool:
-        """A server that has just become the primary, or is none any more, may not show the newest events at once: what
-        it does not show is asked for again so that a majority has to confirm the answer."""
+        """Return whether the position holds what is wanted. A server that has just become the primary, or has just
+        ceased to be, may not show the newest events at once. So a negative answer is confirmed by a majority."""
         condition = {"_id": position_key(session_id, seq), "sessionId": session_id}
         for collection in (self._events, self._certain):
             if is_wanted(await self._condition.ask(_READ, collection.find_one(condition, IDENTITY))):
@@ -243,7 +244,7 @@ class EventLog:
         return documents
 
     async def _ask(self, keys: Sequence[str], session: object, projection: dict[str, int] | None) -> list[Document]:
-        """Find the documents of these keys. `session` is the condition on sessionId by which a router picks a shard."""
+        """Find the documents of these keys. `session` is the condition on sessionId that lets a router pick a shard."""
         condition: Document = {"_id": {"$in": list(keys)}}
         if self._targeted:
             condition["sessionId"] = session
@@ -277,7 +278,7 @@ class EventLog:
         return times
 
     async def close(self) -> None:
-        """Stop writing, and cancel the appends that are not done."""
+        """Stop writing, and cancel the unfinished appends."""
         for lane in self._lanes:
             await lane.close()
 

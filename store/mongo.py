@@ -18,13 +18,15 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
-from turnwire.store.driver_events import TroubleListener
+from turnwire.store.driver.loop import DriverLoop
+from turnwire.store.driver.trouble_listener import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
-from turnwire.store.opening.format import PACKED, FormatStore
-from turnwire.store.opening.server_check import unfit
+from turnwire.store.opening.format import PACKED
+from turnwire.store.opening.format_store import FormatStore
+from turnwire.store.opening.server_check import is_packaged, unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
 from turnwire.store.telling.endpoints import EndpointStore
@@ -33,8 +35,15 @@ from turnwire.store.telling.progress import ProgressStore
 PING_SECONDS = 2.0
 INSERT_LANES = 8
 """Concurrent inserts of events on a replica set or cluster, by default."""
+FEW_CONNECTIONS = 3
+"""Connections of each of several gateways to the packaged server, unless the URI says `maxPoolSize`.
+
+It serves each connection by a thread. To split the page that is written to, it needs a moment in which no thread reads
+that page. With tens of connections, threads that wait for the server's one lock hold the page all the time, and inserts
+take seconds on an idle core.
+"""
 CLOSE_SECONDS = 1.0
-"""How long closing may take. A database that hangs is not waited for."""
+"""Seconds that closing may take. A database that hangs is not waited for."""
 _POLL_SECONDS = 0.005
 _USE = "use this server"
 _OPTIONS: dict[str, Any] = {
@@ -59,10 +68,10 @@ _TYPES = TypeRegistry([_PlainInt()])
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=_TYPES)
 
 
-def options_beside(uri: str) -> dict[str, Any]:
-    """Return the driver options of this module, except those that the URI sets."""
+def options_beside(uri: str, **more: Any) -> dict[str, Any]:
+    """Return the driver options of this module, and `more`, except those that the URI sets."""
     given = {part.partition("=")[0].lower() for part in re.split("[&;]", uri.partition("?")[2])}
-    return {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
+    return {name: value for name, value in (_OPTIONS | more).items() if name.lower() not in given}
 
 
 class Store:
@@ -77,8 +86,10 @@ class Store:
         embedded: bool = False,
         insert_lanes: int = 1,
         max_waiting_bytes: int | None = None,
+        driver_loop: DriverLoop | None = None,
     ) -> None:
         self._client = client
+        self._driver_loop = driver_loop
         self._condition = condition or DatabaseCondition()
         self._unprepared: str | None = "the indexes have not been made yet"
         # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
@@ -112,6 +123,20 @@ class Store:
         self.leases = Leases(self._db, self._condition)
 
     @classmethod
+    async def open(cls, uri: str, database: str, *, embedded: bool, insert_lanes: int | None) -> Store:
+        """Return a store with as many connections and lanes as are good for the server. Raises ValueError as `connect`.
+
+        Waits up to PING_SECONDS for the server to say what it is; one that is silent counts as a MongoDB.
+        """
+        store = cls.connect(
+            uri, database, embedded=embedded, insert_lanes=insert_lanes or (1 if embedded else INSERT_LANES)
+        )
+        if embedded or not await store._is_on_packaged_server():
+            return store
+        await store.close()
+        return cls.connect(uri, database, insert_lanes=insert_lanes or 1, connections=FEW_CONNECTIONS)
+
+    @classmethod
     def connect(
         cls,
         uri: str,
@@ -120,19 +145,22 @@ class Store:
         app_name: str = "turnwire",
         embedded: bool = False,
         insert_lanes: int = 1,
+        connections: int = 100,
         max_waiting_bytes: int | None = None,
     ) -> Store:
         """Return a store on `uri`, which connects in the background. Raises ValueError for an invalid URI.
 
         Options in the URI override the defaults, except for the write and read concerns. `embedded` says that the
         server is the embedded one, without shards. Up to `insert_lanes` inserts of events, and as many of sessions, run
-        concurrently: one is best for a server with one core. At most `max_waiting_bytes` of events wait in memory;
-        None means no limit.
+        concurrently: one is best for a server with one core. The driver makes up to `connections`. At most
+        `max_waiting_bytes` of events wait in memory; None means no limit.
         """
         condition = DatabaseCondition()
-        own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}
+        loop = DriverLoop(asyncio.get_running_loop())  # type: ignore[abstract]  # Motor asks for no more than it has
+        own: dict[str, Any] = {"appname": app_name, "io_loop": loop}
+        options = options_beside(uri, maxPoolSize=connections)
         try:
-            client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options_beside(uri))
+            client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options)
         except (PyMongoError, ValueError) as error:
             raise ValueError(f"MONGODB_URI cannot be used: {error}") from None
         return cls(
@@ -142,11 +170,13 @@ class Store:
             embedded=embedded,
             insert_lanes=insert_lanes,
             max_waiting_bytes=max_waiting_bytes,
+            driver_loop=loop,
         )
 
     @property
     def seems_up(self) -> bool:
-        """Whether the driver's own heartbeats find a server that takes writes, which refuses nothing. Sends nothing."""
+        """Whether the driver's own heartbeats find a server that takes writes, and that refuses nothing. Sends
+        nothing."""
         found: bool = self._client.topology_description.has_writable_server()
         return found and self._condition.state().up
 
@@ -160,7 +190,7 @@ class Store:
         return self._condition.state() if reason is None else StorageState(False, reason)
 
     async def _answer(self) -> str | None:
-        """Return why a ping fails; None if it succeeds, or waits its turn while the database answers others."""
+        """Return why a ping fails; None if it succeeds, or is queued while the database answers others."""
         answered = self._condition.answered
         try:
             async with asyncio.timeout(PING_SECONDS):
@@ -171,6 +201,13 @@ class Store:
             return refusal_of(error) or self._condition.silence()
         return None
 
+    async def _is_on_packaged_server(self) -> bool:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return is_packaged(await self._client.admin.command("buildInfo"))
+        except (PyMongoError, TimeoutError):
+            return False
+
     async def format_fault(self) -> str | None:
         """Return why the database must not be opened, as text for people; None if it may be, or does not answer."""
         try:
@@ -180,7 +217,7 @@ class Store:
             return None
 
     async def stored_format(self) -> int | None:
-        """Return the format of what is stored; None for nothing, or for 0.1.0. Raises StorageUnavailable."""
+        """Return the format of the stored data; None for a new database or one of 0.1.0. Raises StorageUnavailable."""
         return await self._condition.ask(_USE, self.format.read())
 
     async def prepare(self) -> None:
@@ -220,3 +257,5 @@ class Store:
         deadline = time.monotonic() + CLOSE_SECONDS
         while closing.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
+        if self._driver_loop is not None:
+            self._driver_loop.release()

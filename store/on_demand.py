@@ -14,14 +14,14 @@ class OnDemandTask:
     """A task that runs its owner's work after a `wake`, one run at a time.
 
     The work must return when it finds nothing more to do, without an await after that check, so that no `wake` is
-    missed. An exception from it is logged; the next `wake` starts it again. The work is not kept: it mostly refers to
-    the owner, and the two would wait for the garbage collector, which comes rarely.
+    missed. An exception from the work is logged, and the next `wake` starts it again. This object keeps no reference to
+    the work, which mostly refers back to the owner: the cycle would wait for the garbage collector, which runs rarely.
     """
 
     __slots__ = ("_context", "_stopped", "_task")
 
     def __init__(self, context: Context | None = None) -> None:
-        """`context`: that in which the task runs; None is that of whoever wakes it."""
+        """`context`: the context in which the task runs; None stands for the context of the caller of `wake`."""
         self._context = context
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -31,7 +31,7 @@ class OnDemandTask:
         return self._task is not None
 
     def wake(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, always the same, unless it runs already."""
+        """Run `work`, unless it is running already. It must be the same each time."""
         if self._task is None and not self._stopped:
             self._task = asyncio.get_running_loop().create_task(self._main(work), context=self._context)
 

@@ -1,4 +1,4 @@
-"""Asking whether the storage can be used, without asking too often."""
+"""Finds out whether the storage can be used, without asking it too often."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StorageProbe:
 
     @property
     def silence(self) -> float:
-        """Seconds since the ping under way was sent, which has met neither an answer nor an error; 0 without one."""
+        """Seconds for which the current ping has had neither an answer nor an error; 0 without one."""
         return 0.0 if self._task is None else asyncio.get_running_loop().time() - self._asked_at
 
     async def _ask(self) -> None:

@@ -1,4 +1,4 @@
-"""Revoked credentials: a log keyed by position, like that of events, so that no query scans."""
+"""Revoked credentials, in a log keyed by position, like that of events, so that no query scans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _WINDOW = 100
 
 
 class RevocationStore:
-    """The stored entries, at positions 1, 2, 3 … without holes, never changed. Methods raise StorageUnavailable."""
+    """The stored entries, at positions 1, 2, 3 … without holes. Entries never change. Methods raise
+    StorageUnavailable."""
 
     def __init__(self, revocations: Any) -> None:
         self._revocations = revocations
@@ -28,7 +29,7 @@ class RevocationStore:
         entry = {"mark": mark, "before": before, "at": datetime.now(UTC)}
         while True:
             await self._find_head()
-            position = self._head + 1  # others that append at the same time move the head
+            position = self._head + 1  # another gateway that appends at the same time moves the head
             try:
                 await self._revocations.insert_one({"_id": _key(position), **entry})
             except DuplicateKeyError:
@@ -39,7 +40,7 @@ class RevocationStore:
             return position
 
     async def read_after(self, position: int) -> list[tuple[str, float | None]]:
-        """Return the entries after this position, in order, at most 100 of them: (mark, before)."""
+        """Return up to 100 entries after this position, in order: (mark, before)."""
         keys = [_key(position + step) for step in range(1, _WINDOW + 1)]
         try:
             documents = await self._revocations.find({"_id": {"$in": keys}}).to_list(length=None)

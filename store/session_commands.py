@@ -1,4 +1,5 @@
-"""The fields of session documents about commands: which ones the bot accepts, and where the log may hold open ones."""
+"""The fields of session documents about commands: which ones the bot accepts, and where the log may hold undelivered
+ones."""
 
 from __future__ import annotations
 
@@ -31,18 +32,19 @@ class SessionCommands:
         self._update = update
 
     async def accept(self, session: Document, epoch: int, commands: Sequence[str]) -> bool:
-        """Store the commands that the publisher of this epoch accepts. Return False if a newer one has the session.
+        """Store the commands that the publisher of this epoch accepts. Return False if a newer publisher has the
+        session.
 
-        `session` is the condition that finds it.
+        `session` is the condition that finds the session.
         """
         return await self._update({**session, "epoch": epoch}, {"$set": {"commands": list(commands) or None}})
 
     async def leave(self, session: Document, epoch: int) -> bool:
-        """Note that the publisher of this epoch has left. False when a newer one has the session."""
+        """Record that the publisher of this epoch has left. Return False if a newer publisher has the session."""
         return await self._update({**session, "epoch": epoch}, {"$set": {"commands": None, "holder": None}})
 
     async def mark(self, session: Document, known: CommandMark | None, new: CommandMark) -> bool:
-        """Store where a command will stand, before it is stored. Return False if the stored mark is not `known`."""
+        """Store where a command will be, before it is stored. Return False if the stored mark is not `known`."""
         condition = {**session, "commandsUntil": None if known is None else known.until}
         return await self._update(condition, {"$set": {"commandsFrom": new.first, "commandsUntil": new.until}})
 

@@ -17,22 +17,22 @@ _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20
 
 
 class SearchFilter(Struct, frozen=True, kw_only=True):
-    """The conditions that a session must meet, all of them; None and empty values are no condition.
+    """The conditions that a session must meet, all of them. None and empty values are no conditions.
 
     Bounds on durations and figures match ended sessions only.
     """
 
     end_reason: str | None = None
-    """Empty for sessions without one."""
+    """Empty text matches sessions without an end reason."""
     id_prefix: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    """Pairs (key, value) for top-level values, written as text: `true`, `17` or `Jane`. An empty one matches sessions
-    without a value."""
+    """Pairs (key, value) of top-level values, written as text: `true`, `17` or `Jane`. An empty value matches sessions
+    without one."""
     min_duration_ms: int | None = None
     max_duration_ms: int | None = None
     has_errors: bool | None = None
     tools_failed: int | None = None
-    """The fewest failed tool calls."""
+    """The minimum number of failed tool calls."""
     min_response_p95_ms: int | None = None
     min_interruptions: int | None = None
     words: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ def words_of(text: str) -> list[str]:
 
 
 def as_text(value: Any) -> str | None:
-    """Return a metadata value as a query writes it; None for a value that no query can match."""
+    """Return a metadata value in the form that a query uses; None for a value that no query can match."""
     if isinstance(value, str):
         return value
     return None if value is None or isinstance(value, dict | list) else msgspec.json.encode(value).decode()
@@ -117,7 +117,7 @@ def values_written(text: str) -> list[Any]:
 
 
 def about(session_id: str, metadata: JsonObject) -> str:
-    """Return the id and all metadata values as one text to search."""
+    """Return the id and all metadata values as one text for searching."""
     found = [session_id]
     stack: list[Any] = [metadata]
     while stack:

@@ -1,4 +1,4 @@
-"""Metadata as it is stored: a subdocument, or JSON if it is large and the database is the embedded one."""
+"""Metadata in its stored form: a subdocument, or JSON if it is large and the database is the embedded one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from msgspec import Raw
 from turnwire.protocol.messages import JsonObject
 
 LARGE: Final = 4096
-"""Bytes of JSON from which on the embedded database stores metadata as such.
+"""Size in bytes of JSON from which the embedded database stores metadata as JSON.
 
-It decodes every document that it reads or changes, and serves nobody else meanwhile: 2 ms for 60 KB of small values,
-and as much again to encode them. Bytes cost it next to nothing.
-"""
+That database decodes every document that it reads or changes, and serves nobody else meanwhile: 2 ms for 60 KB of small
+values, and as much again to encode them. Bytes cost it almost nothing."""
 
 
 def stored_metadata(metadata: JsonObject, *, packs: bool) -> JsonObject | bytes:
-    """Return what to store. `packs`: large metadata as JSON."""
+    """Return the stored form. `packs`: store large metadata as JSON."""
     if not packs:
         return metadata
     encoded = msgspec.json.encode(metadata)
@@ -26,10 +25,10 @@ def stored_metadata(metadata: JsonObject, *, packs: bool) -> JsonObject | bytes:
 
 
 def metadata_in(stored: Any) -> JsonObject:
-    """Return the metadata of a stored document's field. JSON that is marked as Raw stays as it is."""
+    """Return the metadata in a stored document's field. JSON that is marked as Raw stays as it is."""
     return cast("JsonObject", msgspec.json.decode(stored) if type(stored) is bytes else stored)
 
 
 def as_json(stored: Any) -> Any:
-    """Mark what is stored as JSON as that, so that an encoder of JSON copies it."""
+    """Mark stored JSON as Raw, so that an encoder of JSON copies it."""
     return Raw(stored) if type(stored) is bytes else stored

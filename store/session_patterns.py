@@ -1,4 +1,4 @@
-"""Which sessions the patterns of a credential cover. A pattern is an id, or a prefix followed by `*`."""
+"""The sessions that the patterns of a credential cover. A pattern is an id, or a prefix followed by `*`."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def ids_like(patterns: Sequence[str]) -> dict[str, Any]:
 
 
 def ids_from(prefix: str) -> dict[str, Any]:
-    """Return the MongoDB condition for sessions whose ids begin like this."""
+    """Return the MongoDB condition for sessions whose ids begin with this text."""
     return {"_id": {"$gte": prefix, "$lt": f"{prefix}\U0010ffff"}}

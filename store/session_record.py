@@ -20,9 +20,9 @@ from turnwire.store.session_metadata import as_json, metadata_in, stored_metadat
 
 Document = dict[str, Any]
 ERASED = "erased"
-"""The stored status of a session that is being erased. All that was known of the session has left its document."""
+"""The stored status of a session that is being erased. Its document holds nothing else that was known of it."""
 NO_LIFE = 0
-"""The life of such a document, which no write to a session matches."""
+"""The life in the document of a session that is being erased. No write to a session matches it."""
 _MAX_LIFE = 2**31 - 1
 _PACKED_IS_LIGHTER = 8
 
@@ -44,35 +44,36 @@ class SessionRecord(Struct):
     time_ordered: bool = True
     """Whether timestamps never fall from one event to the next."""
     heartbeat: int = 0
-    """A count raised now and then by the gateway that holds the publisher. If it stands still, no gateway does."""
+    """A count that the gateway of the publisher raises now and then. If the count stands still, no gateway has a
+    publisher."""
 
     figures: SessionFigures | None = None
     """Stored when the session ends."""
     amended: int = 0
-    """How often metadata or language have been changed."""
+    """How often metadata or language has been changed."""
     commands: list[str] | None = None
-    """The commands that the publisher of this epoch accepts; None if it has not said so."""
+    """The commands that the publisher of this epoch accepts; None if it has not said."""
     command_mark: CommandMark | None = None
     life: int | None = None
-    """Tells the session from one of the same id that was erased before it. None: of before there were lives."""
+    """Distinguishes the session from an erased one of the same id. None for sessions from before lives existed."""
     importing: bool = False
-    """Whether it is a past call whose end has not been brought in yet, so that its age does not end it."""
+    """Whether this is a past call whose end has not been imported yet, so that its age does not end it."""
     holder: str | None = None
-    """Whose publisher has the session, by the id of its principal; None when none is connected, as far as is known."""
+    """The principal id of the connected publisher; None when no publisher is connected, as far as is known."""
     created_at: datetime | None = None
-    """When it was created, if it had begun before that; None: when it began."""
+    """When the session was created, if it had begun before that; None if it was created when it began."""
     creation: str | None = None
-    """The request that created it, while the events or the end that belong to its creation are not stored yet."""
+    """The request that created the session, until all events and the end that belong to it are stored."""
     traceparent: str | None = None
-    """The trace that the last publisher which named one belongs to, as W3C Trace Context writes it."""
+    """The trace named by the latest publisher that named one, in the form of W3C Trace Context."""
     archiving: str | None = None
-    """The latest attempt to archive the session, of which objects may be in the archive; None if there was none."""
+    """The latest attempt to archive the session, objects of which may be in the archive; None if there was none."""
     archive: ArchiveMark | None = None
-    """Set once its log is archived."""
+    """Set once the session's log is archived."""
 
     @property
     def is_past(self) -> bool:
-        """Whether it is a past call that is brought in, and that no publisher has claimed since."""
+        """Whether this is a past call that is being imported, and that no publisher has claimed since."""
         return self.importing and not self.epoch
 
     def session(self) -> Session:
@@ -94,17 +95,17 @@ class SessionRecord(Struct):
 
 
 def new_life() -> int:
-    """One that hardly any two sessions of an id have in common."""
+    """Return a random number. Two sessions of the same id hardly ever get the same one."""
     return random.randint(NO_LIFE + 1, _MAX_LIFE)
 
 
 def this_life(record: SessionRecord) -> Document:
-    """What finds the stored session, and never another one of its id."""
+    """Return the condition that finds the stored session, and never another one of its id."""
     return {"_id": record.session_id, "life": record.life}
 
 
 def is_erased(document: Document) -> bool:
-    """Whether the document is what is left of a session that is being erased."""
+    """Return whether the document is the remainder of a session that is being erased."""
     return bool(document["status"] == ERASED)
 
 
@@ -118,19 +119,19 @@ def traced(traceparent: str | None) -> Document:
 
 
 def kept_figures(record: SessionRecord) -> Document:
-    """Return the field for the figures, or no field if they are unknown here: another gateway may know them."""
+    """Return the field for the figures, or no field if they are unknown here, because another gateway may know them."""
     return {} if record.figures is None else {"figures": msgspec.to_builtins(record.figures)}
 
 
 def _figures(stored: Document | None) -> SessionFigures | None:
     try:
         return None if stored is None else msgspec.convert(stored, SessionFigures)
-    except msgspec.ValidationError:  # written by another version
+    except msgspec.ValidationError:  # another version has written it
         return None
 
 
 def document_of(record: SessionRecord, *, packs: bool = False) -> Document:
-    """Return the document. `packs`: with large metadata as JSON."""
+    """Return the document. `packs`: store large metadata as JSON."""
     return {
         "_id": record.session_id,
         "status": record.status,
@@ -181,24 +182,25 @@ def record_of(document: Document) -> SessionRecord:
 
 
 class StoredSession(Struct, frozen=True):
-    """A session of a page, with the fields that its place in a list depends on.
+    """A session of a page, with the fields that decide its place in a list.
 
-    Decoding 60 KB of metadata takes 2 ms, which nothing interrupts, and the result 20 times the memory. So it waits
-    until the session is shown, and what is decoded is dropped before the next one.
+    Decoding 60 KB of metadata takes 2 ms, which nothing can interrupt, and the result takes 20 times the memory. So the
+    metadata is decoded only when the session is shown, and dropped before the next one is decoded.
     """
 
     session_id: str
     started_at: datetime
     last_seq: int
     weight: int
-    """What reading it costs a database that decodes documents, in bytes of a document of small values."""
+    """What reading the session costs a database that decodes documents, as the size in bytes of a document of small
+    values."""
     _document: RawBSONDocument
     _codec: CodecOptions[Document]
 
     def record(self, *, for_json: bool = False) -> SessionRecord:
-        """Decode the session. Returns another object each time.
+        """Decode the session. Returns a new object each time.
 
-        `for_json`: metadata that is stored as JSON is not decoded. It is a msgspec.Raw then, for an encoder of JSON.
+        `for_json`: leave metadata that is stored as JSON undecoded, as a msgspec.Raw for an encoder of JSON.
         """
         document = decode(self._document.raw, self._codec)
         if for_json:
@@ -219,7 +221,7 @@ class StoredSessions:
         return self._raw.find(condition)
 
     def of(self, document: RawBSONDocument) -> StoredSession:
-        """Return the session. Raises KeyError for what is left of an erased one."""
+        """Return the session of the document. Raises KeyError for the remainder of an erased one."""
         return StoredSession(
             document["_id"],
             document["startedAt"],

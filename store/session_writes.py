@@ -1,4 +1,4 @@
-"""Bulk writes of session documents, for the kinds that many calls make concurrently.
+"""Bulk writes of session documents, for the kinds of writes that many callers make concurrently.
 
 If the database refuses a document, the other documents of its bulk are still written.
 """
@@ -27,7 +27,7 @@ MAX_ENDS = 20
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3
-"""How often an end is tried if others change its session meanwhile."""
+"""How often an end is tried while others change its session."""
 _UNENCODABLE = (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError)
 
 Document = dict[str, Any]
@@ -106,7 +106,7 @@ class SessionInserts:
             create.settle(self._condition, errors.get(index))
 
     async def _insert_each(self, batch: Sequence[_Create], error: Exception) -> None:
-        """Insert one by one, after nothing was sent because one document cannot be encoded."""
+        """Insert one by one, after a bulk was not sent because one of its documents cannot be encoded."""
         if len(batch) == 1:
             batch[0].done.set_exception(RefusedSession(batch[0].document["_id"], str(error)))
             return
@@ -166,15 +166,16 @@ class Endings:
     async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
         """End a session, and return whether this end stands.
 
-        `condition` has the `_id`, `change` an `endedBy` that no other end has. The `lazy` fields are written with it
-        if they are later than the stored ones. Raises StorageUnavailable, RefusedSession.
+        `condition` has the `_id`, and `change` an `endedBy` that no other end has. The `lazy` fields are written with
+        it if they are later than the stored ones. Raises StorageUnavailable, RefusedSession.
         """
         end = _End(condition, change, lazy)
         self._lanes[lane_of(end.session_id, len(self._lanes))].submit(end)
         return bool(await end.done)
 
     async def _update(self, batch: Sequence[_End]) -> None:
-        """Write all ends in one bulk. A bulk tells only how many it matched: if not all, read the stored sessions."""
+        """Write all ends in one bulk. The answer says only how many ends matched. If not all did, read the stored
+        sessions."""
         found: dict[str, Document] = {}
         left = list(batch)
         for _ in range(_ROUNDS):

@@ -48,7 +48,7 @@ __all__ = ["MAX_UPDATES", "SessionQuery", "SessionRecord", "SessionStore"]
 class SessionStore:
     """Reads and writes of session documents.
 
-    Every method raises StorageUnavailable if the database does not answer: a write may or may not have happened then.
+    Every method raises StorageUnavailable if the database does not answer. A write may then have happened or not.
     Writes raise RefusedSession if the database will never accept the change, as when a validator forbids it.
     """
 
@@ -56,7 +56,7 @@ class SessionStore:
         """`lanes` is the number of concurrent inserts, and of concurrent ends. `changing` is awaited before a session
         ends, or is amended after its end."""
         self.packs = False
-        """Whether large metadata is stored as JSON, for a database that decodes what it reads."""
+        """Whether to store large metadata as JSON, for a database that decodes what it reads."""
         self._sessions = sessions
         self._certain = sessions.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition
@@ -76,14 +76,14 @@ class SessionStore:
         return None if document is None or is_erased(document) else record_of(document)
 
     async def load_for_certain(self, session_id: str) -> SessionRecord | None:
-        """The same, from a server that a majority has to confirm: what it does not show is not there any more."""
+        """Return the session, confirmed by a majority: if it is missing here, it no longer exists."""
         document = await self._condition.ask(_READ, self._certain.find_one({"_id": session_id}))
         return None if document is None else record_of(document)
 
     async def reload(self, record: SessionRecord) -> SessionRecord:
-        """Return the same session as it is stored now. Raises SessionErased if it is no more.
+        """Return the same session in its stored state. Raises SessionErased if it no longer exists.
 
-        A server that may lag behind cannot tell that: a majority has to confirm it.
+        A lagging server cannot tell that a session is gone, so a majority has to confirm it.
         """
         for collection in (self._sessions, self._certain):
             document = await self._condition.ask(_READ, collection.find_one({"_id": record.session_id}))
@@ -92,22 +92,23 @@ class SessionStore:
         raise SessionErased(record.session_id)
 
     async def claim(self, record: SessionRecord, holder: str | None = None, traceparent: str | None = None) -> bool:
-        """Raise the epoch by one for a publisher of `holder`, and keep the trace that it names, if any. Return False if
-        the session was claimed, has ended or was erased since the record was read."""
+        """Raise the epoch by one for a publisher of `holder`, and store the trace that it names, if any. Return False
+        if the session has been claimed or erased, or has ended, since the record was read."""
         known = {"epoch": record.epoch, "endedAt": record.ended_at}
         new = {"epoch": record.epoch + 1, "commands": None, "holder": holder} | traced(traceparent)
         return await self._update({**this_life(record), **known}, {"$set": new})
 
     async def finish_creation(self, session_id: str, creation: str) -> None:
-        """Store that all that belongs to the session's creation by this request is stored."""
+        """Record that everything in the session's creation by this request is stored."""
         await self._update({"_id": session_id, "creation": creation}, {"$set": {"creation": None}})
 
     async def mark_time_disordered(self, record: SessionRecord) -> None:
-        """Store that timestamps do not rise with seq, before the first event of which this is true."""
+        """Record that timestamps do not rise with seq, before the first event for which they do not."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
 
     async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
-        """The log turned out to end at `last_seq`, before the stored lastSeq `was`: the one time that it goes back."""
+        """Set the stored lastSeq back from `was` to `last_seq`, where the log turned out to end. It never goes back
+        otherwise."""
         change = {"lastSeq": last_seq, "lastEventAt": last_event_at}
         await self._update({"_id": session_id, "lastSeq": was}, {"$set": change})
 
@@ -122,12 +123,12 @@ class SessionStore:
         imported_at: datetime | None = None,
         **unchanged: object,
     ) -> bool:
-        """End the session. Return False if it has ended before: that end stands.
+        """End the session. Return False if it has already ended: the first end stands.
 
-        `by` is unique to this end and the same in every attempt at it: two gateways may end a session equally, in the
-        same millisecond. None makes a new one.
+        `by` is unique to this end and the same in every attempt at it, because two gateways may end a session in the
+        same way in the same millisecond. None makes a new one.
 
-        `imported_at`: when the session was brought in, if its end lies in the past.
+        `imported_at`: when the session was imported, if its end lies in the past.
 
         Writes the lazy fields of `record` too, unless the store has later ones. `unchanged` holds values that stored
         fields must still have, by their stored names.
@@ -141,10 +142,10 @@ class SessionStore:
         return await self._endings.end(condition, change, lazy_fields(record))
 
     async def note_imported(self, record: SessionRecord, now: datetime, *, whole: bool, deserted: bool = False) -> None:
-        """Store when all that is known of an imported session was brought in; it stays open.
+        """Record when everything that is known of an imported session was stored. The session stays open.
 
-        A `whole` one is an open session like others from now on: its age ends it. A `deserted` one has had a publisher,
-        whose absence ends it.
+        A `whole` session is an open session like others from now on: its age ends it. A `deserted` session has had a
+        publisher, whose absence ends it.
         """
         change: Document = {"$set": {"importedAt": now} | ({"importing": False} if whole else {})}
         if deserted:
@@ -174,10 +175,10 @@ class SessionStore:
     async def save_lazy_fields(self, records: Sequence[SessionRecord]) -> dict[str, SessionRecord | None]:
         """Write lastSeq, lastEventAt, heartbeat and the status `active` of these sessions, in few bulks.
 
-        Never moves a value back, and never changes the status of an ended session. A session of which the store knows
-        more than the record (a later lastSeq, an end) is not written. Return these as stored, by id, and None for a
-        session that does not seem to be there any more. A session that the database refuses is logged and left out: its
-        values can be found again in the log.
+        Never moves a value back, and never changes the status of an ended session. A session that is ahead in the store
+        (by a later lastSeq or an end) is not written. Return those sessions as stored, by id, and None for a session
+        that seems to be gone. A session that the database refuses is logged and left out; its values can be found again
+        in the log.
         """
         ahead: dict[str, SessionRecord | None] = {}
         for start in range(0, len(records), MAX_UPDATES):
@@ -196,16 +197,16 @@ class SessionStore:
         return ahead
 
     async def page(self, query: SessionQuery) -> list[SessionRecord]:
-        """Return one page of the sessions that meet those conditions that an index serves, as `indexes` says. The
-        cost depends on the page's size, not on the number of sessions."""
+        """Return one page of the sessions that meet the conditions that an index serves, as `indexes` says. The cost
+        depends on the page's size, not on the number of sessions."""
         return [each.record() for each in await self._pages.page(query)]
 
     async def stored_page(self, query: SessionQuery) -> list[StoredSession]:
-        """Return the same, with the metadata not decoded yet."""
+        """Return the same page, with the metadata not decoded yet."""
         return await self._pages.page(query)
 
     def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
-        """Iterate over the sessions that started between these two times, both exclusive, in no order."""
+        """Iterate over the sessions that started between these two times, both exclusive, in any order."""
         return self._pages.between(after, before)
 
     async def changed_since(self, moment: datetime, kinds: Sequence[str] = CHANGES) -> list[str]:
@@ -224,11 +225,11 @@ class SessionStore:
         return [each.record() for each in await self._pages.load(session_ids)]
 
     async def load_stored(self, session_ids: Sequence[str]) -> list[StoredSession]:
-        """Return the same, with the metadata not decoded yet."""
+        """Return the same sessions, with the metadata not decoded yet."""
         return await self._pages.load(session_ids)
 
     async def which_exist(self, session_ids: Sequence[str]) -> set[str]:
-        """Those of them that there are. Raises StorageUnavailable."""
+        """Return the ids of those sessions that exist. Raises StorageUnavailable."""
         found = self._sessions.find({"_id": {"$in": list(session_ids)}}, {"status": 1}).to_list(length=None)
         return {each["_id"] for each in await self._condition.ask(_READ, found) if not is_erased(each)}
 
@@ -257,7 +258,8 @@ class SessionStore:
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:
-    """Return the update. The heartbeat never falls: of two gateways with the same lastSeq, only one raises it."""
+    """Return the update. The heartbeat never falls: if two gateways have the same lastSeq, only one of them
+    raises it."""
     change: Document = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
     condition: Document = {**this_life(record), "lastSeq": {"$lte": record.last_seq}}
     if has_ended(record.status):
@@ -270,7 +272,8 @@ def _lazy_update(record: SessionRecord) -> UpdateOne:
 
 
 def _ahead(stored: Sequence[Document], records: dict[str, SessionRecord]) -> dict[str, SessionRecord | None]:
-    """Of these sessions: those that are stored and know more than the record; None for those that are not stored."""
+    """Return the stored sessions that are ahead of their record, by id, and None for each session that is not
+    stored."""
     same = {each["_id"]: each for each in stored if each.get("life") == records[each["_id"]].life}
     ahead: dict[str, SessionRecord | None] = {key: None for key in records if key not in same}
     return ahead | {key: record_of(each) for key, each in same.items() if _is_ahead(each, records[key])}

@@ -19,9 +19,9 @@ class UnendedSession(Struct, frozen=True):
     latest: datetime
     """The session's start, or the timestamp of its last event, whichever is later."""
     importing: bool = False
-    """Whether it is an imported session whose end is to be imported too, so that its age says nothing."""
+    """Whether this is an imported session whose end is still to be imported, so that its age means nothing."""
     takes_commands: bool = False
-    """Whether a publisher has said that it accepts commands, and has not been seen to leave."""
+    """Whether a publisher has said that it accepts commands, and has not been seen to leave since."""
 
     @property
     def signs(self) -> tuple[int, int, int]:

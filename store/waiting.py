@@ -15,7 +15,7 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _HOLES = 10
 _EARLY = 0.001
-"""Seconds by which a timer may fire too early: uvloop counts in milliseconds."""
+"""Seconds by which a timer may fire too early, because uvloop counts in milliseconds."""
 _TOO_LATE = "the storage did not answer in time; try again"
 
 
@@ -30,8 +30,8 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
 
 
 class Deadlines:
-    """The deadlines of many futures, with one timer for all of them. One for each would take longer to set and cancel
-    than most answers take to await."""
+    """The deadlines of many futures, with a single timer. A timer for each would take longer to set and cancel than
+    most answers take to arrive."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -40,7 +40,7 @@ class Deadlines:
         self._fires_at = math.inf
 
     async def result(self, future: asyncio.Future[T], end: float) -> T:
-        """Await the future's result. Raises StorageUnavailable if there is none at `end`, on the loop's clock."""
+        """Await the future's result. Raises StorageUnavailable if there is none by `end`, on the loop's clock."""
         self._ends[future] = end
         if end < self._fires_at:
             self._set_timer(end)
@@ -67,10 +67,10 @@ class Deadlines:
 
 
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:
-    """Repeat the operation, which must be safe to repeat, until the storage answers. Return its result.
+    """Repeat the operation until the storage answers, and return the result. The operation must be safe to repeat.
 
-    Raises the last StorageUnavailable once `wanted` is done: nobody waits for the result then. Raises LogHole after
-    several seconds: a server that merely lags would have caught up.
+    Raises the last StorageUnavailable once `wanted` is done, because nobody waits for the result then. Raises LogHole
+    after several seconds, because a server that merely lags would have caught up.
     """
     attempt = holes = 0
     while True:

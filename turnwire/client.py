@@ -125,9 +125,9 @@ class Client:
     async def delete(self, session_id: str, *, force: bool = False) -> None:
         """Erase the session with all its events. Does nothing if there is no such session.
 
-        Returns when nothing is left and the id may be used again. Refused (`code` `publisher_connected`) while a
-        publisher is connected, unless `force` is set. Unreachable if it takes long: the gateway goes on, and you may
-        ask again.
+        Returns when nothing is left and the id can be used again. Raises Refused (`code` `publisher_connected`) while a
+        publisher is connected, unless `force` is set. Raises Unreachable if it takes too long: the gateway goes on, and
+        you can call again.
         """
         query = [("force", "true")] if force else []
         await self._rest.nothing("DELETE", self._http("sessions", session_id, query=query))

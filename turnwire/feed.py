@@ -98,7 +98,7 @@ class _Feed:
                 await asyncio.gather(looking, return_exceptions=True)
 
     def _forget(self, session_id: str) -> None:
-        """The session has been erased. A new one of its id is told of like any other."""
+        """Forget an erased session. A new one of the same id is reported like any other."""
         self._missed.discard(session_id)
         for known in (self._live, self._gone, self.pending):
             known.pop(session_id, None)
@@ -115,7 +115,7 @@ class _Feed:
                 await asyncio.sleep(backoff.next_delay())
 
     async def _look_through_list(self, client: Client) -> None:
-        """Read the list, a hundred sessions at a time, for as long as that is cheaper than asking for each one."""
+        """Read the list, a hundred sessions at a time, as long as that is cheaper than asking for each one."""
         missed = [self._live[session_id] for session_id in self._missed if session_id in self._live]
         oldest = min((session.started_at for session in missed), default="")
         read = 0
@@ -153,7 +153,7 @@ class _Feed:
 
 
 def _is_the_same(session: Session, known: Session) -> bool:
-    """Return whether nothing has changed but the time for which the session has been quiet."""
+    """Return whether nothing has changed except how long the session has been quiet."""
     return replace(session, quiet_ms=UNSET) == replace(known, quiet_ms=UNSET)
 
 

@@ -1,4 +1,4 @@
-"""The REST client for programs without an event loop: the calls of `turnwire.Client`, made blocking.
+"""The REST client for programs without an event loop: the blocking form of `turnwire.Client`.
 
 from turnwire.sync import Client
 """
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """REST calls to one gateway, from any thread. Use as a context manager, or call `close`.
+    """REST calls to one gateway, from any thread. Use it as a context manager, or call `close`.
 
-    They raise the same errors as those of `turnwire.Client`. They run on an event loop in a thread of their own, so
-    they work beside other loops. Called from a coroutine, they would block its loop. `token` is a text, or a plain
-    function that returns one.
+    The calls raise the same errors as those of `turnwire.Client`. They run on an event loop in a separate thread, so
+    they work beside other loops. From a coroutine, they would block its loop. `token` is a text, or a plain function
+    that returns one.
     """
 
     def __init__(self, url: str, *, token: str | Callable[[], str] | None = None, timeout: float = 30.0) -> None:

@@ -1,4 +1,5 @@
-"""What the client library costs a bot: its import, an idle publisher, an event. All of it in the bot's own process."""
+"""What the client library costs a bot: its import, an idle publisher, an event. Everything runs in the bot's own
+process."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ print((theirs - began) * 1000, (time.process_time() - theirs) * 1000)
 
 
 class Bot(Struct, frozen=True, kw_only=True, tag=True):
-    """`events` are posted in bursts, then half as many one after the other; `publishers` are open at once."""
+    """`events` are posted in bursts, then half as many one after the other. `publishers` are open at the same time."""
 
     target: Target
     prefix: str
@@ -36,8 +37,9 @@ class Bot(Struct, frozen=True, kw_only=True, tag=True):
     imports: int
 
     async def run(self) -> Figures:
-        """Milliseconds of imports, bytes of an open publisher, and microseconds of an event: of the call that posts it,
-        and until it is acked. All times are those of the process's CPU, which depend least on what else runs."""
+        """Return milliseconds of imports, bytes of an open publisher, and microseconds of an event: for the call that
+        posts it, and until it is acked. All times are CPU times of the process, which depend least on what else runs.
+        """
         figures = self._import()
         figures |= await self._open()
         async with Publisher(self.target.url, f"{self.prefix}-bot") as call:
@@ -55,7 +57,7 @@ class Bot(Struct, frozen=True, kw_only=True, tag=True):
 
     async def _open(self) -> Figures:
         calls = [Publisher(self.target.url, f"{self.prefix}-{number}") for number in range(self.publishers + 1)]
-        await calls[0].open()  # what the first one brings with it is not its own alone
+        await calls[0].open()  # the first publisher also brings what all of them share
         before = resident_bytes(os.getpid())
         for call in calls[1:]:
             await call.open()

@@ -19,7 +19,8 @@ _COMPLETE = client_frame(b'{"type":"complete"}')
 
 
 class Calls(Struct, frozen=True, kw_only=True, tag=True):
-    """A load of `concurrency` calls at a time, one event per frame, at most `in_flight` of a call without an ack.
+    """A load of `concurrency` calls at a time, with one event in each frame and at most `in_flight` unacked events of a
+    call.
 
     With a `file`, the calls are those recorded in it, at most `calls` of them, as fast as possible.
     """

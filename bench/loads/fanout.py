@@ -1,4 +1,5 @@
-"""One publisher and many subscribers: each event is sent once all subscribers have the one before, or at a rate."""
+"""One publisher and many subscribers. Each event is sent once all subscribers have the one before, or at a fixed
+rate."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     subscribers: int
     events: int
     in_flight: int = 1
-    """The most events that may be on their way to subscribers at a time."""
+    """The most events that may be on their way to subscribers at the same time."""
     rate: float = 0.0
-    """Events per second at most; 0 is no limit."""
+    """The most events per second; 0 means no limit."""
 
     async def run(self) -> Figures:
         """Return CPU per delivery, and the times from sending an event to its ack and to its last delivery."""

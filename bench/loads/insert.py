@@ -1,4 +1,4 @@
-"""The floor of storing: pymongo's insert_many of the same events, in batches, one after another."""
+"""The floor of storing: pymongo's insert_many of the same events, one batch after another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Insert(Struct, frozen=True, kw_only=True, tag=True):
     batches: dict[str, int]
     """Size of a batch → number of batches."""
     paced: int = 200
-    """Single inserts per second, to time one on an idle database. There are as many as batches of the smallest size."""
+    """Single inserts per second, to time one on an idle database. Their number is that of the smallest batches."""
 
     async def run(self) -> Figures:
         return await asyncio.to_thread(self._run)

@@ -1,4 +1,4 @@
-"""Events at a steady rate over many sessions, each with a subscriber or none: the time until ack and delivery."""
+"""Events at a steady rate over many sessions, with or without a subscriber each: the time until ack and delivery."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
     warm_up: float = 0.0
     """Seconds of the same load that are not measured."""
     watched_at: list[Target] = []
-    """Other gateways, among which the subscribers are divided. Without any, they are at `target`."""
+    """Further gateways, among which the subscribers are divided. If there are none, the subscribers are at `target`."""
 
     async def run(self) -> Figures:
         """Return the latencies from sending to the ack, and from the ack to the subscriber if there is one."""
@@ -56,7 +56,7 @@ class Paced(Struct, frozen=True, kw_only=True, tag=True):
 
 
 async def _send(sessions: Sequence[_Session], rate: float, count: int) -> None:
-    """Send so many events, one session after the other, and wait for what is to come back."""
+    """Send this many events, spread over the sessions in turn, and wait for their acks and deliveries."""
     loop = asyncio.get_running_loop()
     began = loop.time() + 0.05
     for number in range(count):
@@ -111,7 +111,7 @@ class _Session:
             await self._changed.wait()
 
     def forget(self) -> None:
-        """Drop the times so far."""
+        """Drop the times measured so far."""
         for times in (self.sent, self.acked, self.seen):
             times.clear()
 

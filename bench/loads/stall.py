@@ -1,4 +1,5 @@
-"""What takes a gateway long, one after the other, beside a heartbeat that tells how long it answers nobody."""
+"""What keeps a gateway busy for long, one kind of work after the other, beside a heartbeat that measures its
+silence."""
 
 from __future__ import annotations
 
@@ -17,25 +18,25 @@ from bench.wire import HttpConnection, Socket, client_frame, http_request
 _BATCH = 500
 _AT_ONCE = 32
 _AFTER_SECONDS = 0.5
-"""For what a request has started, and what goes on when it is answered."""
+"""What a request has started, and what continues after the answer to it."""
 _INTERRUPTIONS = 500
 _METADATA: dict[str, object] = {"items": [{"a": [number]} for number in range(4000)]}
 """60 KB of text."""
 
 
 class Stall(Struct, frozen=True, kw_only=True, tag=True):
-    """Figures are the longest answers to the heartbeat, in milliseconds, beside each kind of work."""
+    """The figures are the slowest answers to the heartbeat during each kind of work, in milliseconds."""
 
     target: Target
     prefix: str
     events: int
-    """Of the long session, whose times go backwards."""
+    """The number of events of the long session, whose times go backwards."""
     utterances: int
     changing: int
-    """Sessions that change at once, on so many `dashboards`."""
+    """The number of sessions that change at once, shown on this many `dashboards`."""
     dashboards: int
     large: int
-    """Sessions with 60 KB of metadata each."""
+    """The number of sessions with 60 KB of metadata each."""
     settle: float
     """Seconds until an unused session has left the memory."""
 
@@ -91,7 +92,7 @@ class _Run:
             await self._append(session_id, events[start : start + _BATCH])
 
     async def _spread(self, requests: list[bytes]) -> None:
-        """Send these over some connections."""
+        """Send these requests over several connections."""
         left = iter(requests)
 
         async def some() -> None:

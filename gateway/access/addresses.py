@@ -33,7 +33,7 @@ class ClientAddresses:
         for hop in reversed(hops):
             found = _parse_hop(hop)
             if found is None:
-                break  # nothing vouches for what stands left of an invalid hop
+                break  # nothing vouches for what precedes an invalid hop
             address = found
             if not self._trusts(found):
                 break

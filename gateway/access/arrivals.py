@@ -1,4 +1,4 @@
-"""All connections from the moment they are accepted: how many may stay, and how many of strangers."""
+"""All connections from the moment they are accepted: how many may stay, and how many of those without a credential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from turnwire.gateway.config import Config
 from turnwire.protocol.errors import Overloaded
 
 _RESERVED_SHARE = 10
-"""With authentication, one place in so many is for connections that have shown a credential."""
+"""With authentication, one place in this many is reserved for connections that have shown a credential."""
 
 
 class _Arrival(Struct):
@@ -23,20 +23,21 @@ class _Arrival(Struct):
     is_known: bool = False
     """Whether a request on the connection had a valid credential. Until then it is a stranger's."""
     waits_at: str | None = None
-    """The address among whose strangers it counts."""
+    """The address that counts the connection while it is a stranger's."""
     is_one_too_many: bool = False
-    """Whether its address had as many strangers as it may have."""
+    """Whether its address already had the maximum number of strangers."""
 
 
 class Arrivals:
     """Gives each connection a place, idle ones included. Owned by the event loop's thread.
 
-    A connection without a place may still ask: for a probe, or with a credential. Any other request is refused, and the
-    connection closed. One that does not ask is closed by the time limit for a request head.
+    A connection without a place may still send a request that is a probe, or that has a credential. Any other request
+    is refused, and the connection closed. A connection that sends none is closed by the time limit for a request head.
     """
 
     def __init__(self, config: Config, rates: Rates, *, required: bool) -> None:
-        """`required`: whether authentication is on. Without it, everybody is a stranger, and all places are theirs."""
+        """`required`: whether authentication is on. Without it, every connection is a stranger's, and strangers may
+        take all places."""
         self._most = config.max_connections
         self._most_strangers = self._most - self._most // _RESERVED_SHARE if required else self._most
         self._required = required
@@ -49,7 +50,7 @@ class Arrivals:
         return len(self._arrivals)
 
     def came(self, protocol: asyncio.BaseProtocol, transport: asyncio.BaseTransport) -> None:
-        """A connection has been accepted."""
+        """Record a connection that has been accepted."""
         arrival = self._arrivals[protocol] = _Arrival()
         peer = peer_of(transport)
         if self._required and not self._addresses.is_proxy(peer):  # a proxy brings many clients, each with its address
@@ -61,7 +62,7 @@ class Arrivals:
         self._take_place(arrival)
 
     def left(self, protocol: asyncio.BaseProtocol) -> None:
-        """The connection is gone."""
+        """Record that the connection is gone."""
         arrival = self._arrivals.pop(protocol, None)
         if arrival is not None:
             self._give_up_place(arrival)
@@ -72,7 +73,7 @@ class Arrivals:
         return arrival is None or arrival.has_place
 
     def admit(self, protocol: asyncio.BaseProtocol, principal: Principal) -> None:
-        """A request of this principal has come on the connection. Raises Refusal (429), Overloaded."""
+        """Take in a request of this principal on the connection. Raises Refusal (429), Overloaded."""
         arrival = self._arrivals.get(protocol)
         if arrival is None:
             return
@@ -86,7 +87,7 @@ class Arrivals:
             )
 
     def check_stranger(self, protocol: asyncio.BaseProtocol) -> None:
-        """Raise Refusal (429) if the connection's address has too many that have shown no credential."""
+        """Raise Refusal (429) if the connection's address has too many connections that have shown no credential."""
         arrival = self._arrivals.get(protocol)
         if arrival is not None and arrival.is_one_too_many:
             most = self._handshakes.limit

@@ -33,7 +33,7 @@ def asked_of(request: web.BaseRequest) -> Asked:
 
 
 def _is_socket(raw_path: str) -> bool:
-    """Whether a path is that of a WebSocket: `/subscribe`, `/sessions/{id}/publish`."""
+    """Return whether a path is that of a WebSocket: `/subscribe`, `/sessions/{id}/publish`."""
     parts = raw_path.split("/")
     return parts[1:] == ["subscribe"] or (len(parts) == 4 and parts[1] == "sessions" and parts[3] == "publish")
 

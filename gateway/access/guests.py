@@ -28,7 +28,7 @@ class Counted:
         self._key = key
 
     def __enter__(self) -> None:
-        """Do nothing: it is counted already, by what made this."""
+        """Do nothing: whatever made this object has counted already."""
 
     def __exit__(self, *_: object) -> None:
         self._counts.leave(self._key)

@@ -43,7 +43,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def known_as(self) -> str | None:
-        """What stands in a session's log for whoever asked; None without authentication, where nobody knows."""
+        """The name for whoever asked in a session's log; None without authentication, where nobody is known."""
         return None if self.kind == "anonymous" else self.id
 
     @property
@@ -101,7 +101,8 @@ class Principal(Struct, frozen=True, kw_only=True):
 
 
 class Surplus(Principal, frozen=True, kw_only=True):
-    """A principal whose connection has no place. What it may do is refused as well, after what it may not do."""
+    """A principal whose connection has no place. Its requests are refused for lack of rights first, and then for lack
+    of a place."""
 
     full: Overloaded
 
@@ -126,4 +127,4 @@ class Surplus(Principal, frozen=True, kw_only=True):
 ANONYMOUS: Final = Principal(
     id="anonymous", scopes=frozenset({Scope.ADMIN}), sessions=(ALL_SESSIONS,), kind="anonymous"
 )
-"""Everybody, without authentication."""
+"""Any client, without authentication."""

@@ -65,7 +65,8 @@ class Rates:
         return self._bucket(self._signals)
 
     def commands(self) -> Bucket | None:
-        """Make a connection's bucket for commands and pings: `take`; over the rate, `rate_limited`, then close 4429."""
+        """Make a connection's bucket for commands and pings: `take`; over the rate, answer `rate_limited`, then close
+        with 4429."""
         return self._bucket(self._commands)
 
     def control_frames(self) -> Bucket | None:

@@ -66,7 +66,7 @@ class BoundSettings(Settings):
         2 * _GIB, ge=0, description="Most memory of live sessions, metadata included, in bytes; 0 is no limit."
     )
     max_session_events: int = Field(1_000_000, ge=0, description="Most events of one session; 0 is no limit.")
-    max_webhooks: int = Field(16, ge=0, le=256, description="Most endpoints of webhooks.")
+    max_webhooks: int = Field(16, ge=0, le=256, description="Most webhook endpoints.")
     max_webhook_sessions: int = Field(
         20_000,
         ge=10,

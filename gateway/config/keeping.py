@@ -16,13 +16,13 @@ class KeepingSettings(Settings):
         0,
         ge=0,
         le=36_500,
-        description="Days after their end after which sessions are erased, or archived; 0 means never.",
+        description="Days after its end until a session is erased or archived; 0 means never.",
     )
     retention_interval: float = Field(
-        3600, ge=1, le=604_800, description="Seconds between two looks at sessions whose days are over."
+        3600, ge=1, le=604_800, description="Seconds between two looks for sessions whose days are over."
     )
     retention_rules: Path | None = Field(
-        None, description="File (TOML) of sessions that are kept longer, or not so long: docs/deploy/keeping.md."
+        None, description="File (TOML) of sessions that are kept for a longer or shorter time: docs/deploy/keeping.md."
     )
     archive_url: str | None = Field(
         None,
@@ -32,5 +32,5 @@ class KeepingSettings(Settings):
         64 * 1024 * 1024, ge=0, le=2**40, description="Most bytes of archived events that are held in memory."
     )
     archive_cache_seconds: float = Field(
-        300, ge=0, le=86_400, description="Seconds for which archived events are held in memory once they are read."
+        300, ge=0, le=86_400, description="Seconds for which archived events stay in memory after they are read."
     )

@@ -32,7 +32,7 @@ class TimeSettings(Settings):
     ping_interval: float = Field(20, gt=0, le=3600, description="Seconds between pings to a connection.")
     pong_timeout: float = Field(10, gt=0, le=3600, description="Seconds to wait for a pong before closing.")
     slow_pong_timeout: float = Field(
-        60, gt=0, le=3600, description="The same while the client still has frames to read."
+        60, gt=0, le=3600, description="Seconds to wait for a pong while the client still has frames to read."
     )
     flush_interval: float = Field(
         3, gt=0, le=60, description="Seconds between writes of changed fields of session documents."
@@ -66,7 +66,7 @@ class TimeSettings(Settings):
         0.5, ge=0, le=600, description="Seconds that a client is asked to wait before it reconnects after a goaway."
     )
     webhook_timeout: float = Field(
-        15, gt=0, le=120, description="Seconds within which a webhook's endpoint must have answered."
+        15, gt=0, le=120, description="Seconds within which a webhook's endpoint must answer."
     )
     max_turn: float = Field(
         0.002,

@@ -138,10 +138,10 @@ class Connection:
             self.send(Goaway(reason, round(after * 1000)))
 
     def judge_again(self) -> None:
-        """Close if the client's rights, which have changed, no longer allow this connection."""
+        """Close the connection if the client's changed rights no longer allow it."""
 
     def takes_control_frame(self) -> bool:
-        """Return whether a ping is answered: not if there are too many of them."""
+        """Return whether to answer a ping: not if there are too many of them."""
         return True
 
     async def read(
@@ -152,7 +152,7 @@ class Connection:
         `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
         `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
         """
-        self._turn.begin()  # frames may have come with the handshake
+        self._turn.begin()  # frames may have arrived with the handshake
         try:
             while self.closing is None:
                 message: Received | None = self._ws.received()
@@ -191,7 +191,7 @@ class Connection:
         return take(frame)
 
     async def _take_other(self, message: Received) -> bool:
-        """Handle a message that is no data frame of the right kind. Return whether to read on."""
+        """Handle a message other than a data frame of the right kind. Return whether to read on."""
         if message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
             self._turn.waste()
             if self.takes_control_frame() and message.type is WSMsgType.PING:
@@ -214,7 +214,7 @@ class Connection:
 
     @property
     def look_at(self) -> float:
-        """When `check_alive` has something to do. Until then it need not be called."""
+        """The time at which `check_alive` has something to do. It need not be called earlier."""
         return self._pulse.look_at
 
     @look_at.setter

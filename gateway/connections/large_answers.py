@@ -1,4 +1,4 @@
-"""Large answers over HTTP, while they wait for their readers."""
+"""Large HTTP answers, while they wait for their readers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from aiohttp import hdrs, web
 from turnwire.gateway.connections.open_connections import OpenConnections
 
 LARGE: Final = 64 * 1024
-"""A larger body is counted among what waits for slow readers. A smaller one fits into a socket's buffer."""
+"""Size in bytes above which a body counts among what waits for slow readers. A smaller one fits into a socket's
+buffer."""
 
 
 class LargeAnswer:
-    """An answer that is being sent. It is cut off if its reader stops, or if too much waits in all."""
+    """An answer that is being sent. It is cut off if its reader stops reading, or if too much waits in all answers
+    together."""
 
     def __init__(self, transport: asyncio.Transport, patience: float) -> None:
-        """`patience`: seconds without any progress after which the reader is taken for gone."""
+        """`patience`: seconds without any progress after which the reader counts as gone."""
         self._transport = transport
         self._patience = patience
         self._least = self.waiting_bytes
@@ -30,7 +32,7 @@ class LargeAnswer:
         return self._transport.get_write_buffer_size()
 
     def check_alive(self, now: float) -> None:
-        """End the answer if nothing of it has been read for too long."""
+        """Cut the answer off if nothing of it has been read for too long."""
         waiting = self.waiting_bytes
         if self._since is None or waiting < self._least:
             self._least, self._since = waiting, now
@@ -43,15 +45,15 @@ class LargeAnswer:
 
 
 class LargeAnswers:
-    """Sends large answers. Any other is left to the server."""
+    """Sends large answers, and leaves all others to the server."""
 
     def __init__(self, connections: OpenConnections, *, patience: float) -> None:
         self._connections = connections
         self._patience = patience
 
     def sending(self, request: web.Request, response: web.StreamResponse) -> Awaitable[None] | None:
-        """Return what sends the answer, and is done when its reader has read most of it, or is gone; None if the answer
-        is not large."""
+        """Return an awaitable that sends the answer, and is done when its reader has read most of it or is gone; None
+        if the answer is not large."""
         if not _is_large(response) or request.method == hdrs.METH_HEAD or request.transport is None:
             return None
         return self._send(request, response, request.transport)
@@ -66,7 +68,7 @@ class LargeAnswers:
             finally:
                 self._connections.answers.discard(answer)
         except ConnectionError:
-            pass  # the server notices, too
+            pass  # the server notices it, too
 
 
 def _is_large(response: web.StreamResponse) -> bool:

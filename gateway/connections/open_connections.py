@@ -21,12 +21,12 @@ class OpenConnection(Protocol):
         """Bytes that wait for the other side to read."""
 
     look_at: float
-    """When `check_alive` has something to do."""
+    """The time at which `check_alive` has something to do."""
 
     def check_alive(self, now: float) -> None: ...
     def judge_again(self) -> None: ...
     def goaway(self, reason: str, after: float) -> None:
-        """Ask the client to come back after so many seconds."""
+        """Ask the client to come back after this many seconds."""
 
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...

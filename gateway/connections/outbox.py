@@ -40,7 +40,7 @@ class FrameOutbox:
         is None."""
         self._drain = drain
         self._transport = transport
-        # Most connections never queue: what is only needed for that, some 1,100 bytes, is made then.
+        # Most connections never queue. What is needed only for that, about 1,100 bytes, is made at the first need.
         self._frames: deque[_Entry] | None = None
         """None while no frame waits and the drain task does not run."""
         self._replaceable: dict[object, _Entry] | None = None
@@ -71,7 +71,7 @@ class FrameOutbox:
     def put(self, frame: bytes, key: object = None, of: object = None) -> None:
         """Send `frame` after those put before. With a `key`, drop a frame with the same key that is still queued.
 
-        `of`: what the frame tells of, for `revise`.
+        `of`: what the frame is about, for `revise`.
         """
         if not self._send_at_once(frame) and not self.closed:
             self._queue(frame, key, of)
@@ -172,11 +172,11 @@ class FrameOutbox:
         self.closed = True
         self._frames = self._replaceable = None
         self.size = 0
-        self._drain = _drop  # the connection owns the outbox: it would be freed by the garbage collector alone
+        self._drain = _drop  # the drain refers back to the connection: only the garbage collector would free both
         if self._task is not None:
             self._task.cancel()
         self._release()
 
 
 async def _drop(frame: bytes) -> None:
-    """Take the place of the drain of an outbox that is closed."""
+    """Stands in for the drain of a closed outbox."""

@@ -1,4 +1,4 @@
-"""The pings of one connection: when the next one is due, and since when its pong is missing."""
+"""The pings of one connection: when the next one is due, and how long its pong has been missing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from turnwire.gateway.config import Config
 
 
 class Pulse:
-    """Owned by the connection. Times are on the loop's clock, in seconds."""
+    """The pings and pongs of one connection, which owns this object. Times are on the loop's clock, in seconds."""
 
     __slots__ = ("_next_ping", "_unread_until_now", "look_at", "pinged_at")
 
     def __init__(self, now: float, config: Config) -> None:
         self.look_at = 0.0
-        """When there is something to do. Until then nothing need be asked."""
+        """The time of the next work. Nothing needs to be checked earlier."""
         self.pinged_at: float | None = None
-        """None unless a pong is missing. Any frame counts as one."""
+        """When the unanswered ping was sent; None if no pong is missing. Any frame counts as a pong."""
         self._next_ping = now + config.ping_interval
         self._unread_until_now = False
 
@@ -24,11 +24,11 @@ class Pulse:
         return now >= self._next_ping
 
     def pinged(self, now: float, config: Config) -> None:
-        """Note that a ping is on its way."""
+        """Record that a ping is on its way."""
         self._next_ping = now + config.ping_interval
         self.pinged_at = now
         self._unread_until_now = False
-        self.look_at = 0.0  # until the pong has come
+        self.look_at = 0.0  # until the pong has arrived
 
     def overdue(self, now: float, config: Config, *, slow: bool, paused: bool) -> float | None:
         """Return the seconds that the missing pong was allowed to take, if it has taken longer.
@@ -37,7 +37,7 @@ class Pulse:
         """
         assert self.pinged_at is not None, "no pong is missing"
         if paused or (self._unread_until_now and not slow):
-            self.pinged_at = now  # only from now on can the client read the ping, or the gateway its pong
+            self.pinged_at = now  # the client can read the ping, or the gateway its pong, only from now on
         self._unread_until_now = slow
         allowed = config.slow_pong_timeout if slow else config.pong_timeout
         return allowed if now - self.pinged_at > allowed else None

@@ -13,11 +13,11 @@ from turnwire.protocol.messages import Limits
 
 
 class Serving(Struct, frozen=True):
-    """Settings, the set of all connections, and what is told of each frame."""
+    """Settings, the set of all connections, and the function that is told of each frame."""
 
     config: Config
     limits: Limits
-    """Those of `config`, made once: each connection keeps them."""
+    """The limits of `config`, made once, because each connection keeps them."""
     connections: OpenConnections
     clock: Callable[[], float]
     """The loop's clock."""

@@ -1,4 +1,4 @@
-"""Limits how long one connection may be served before others get their turn."""
+"""Limits how long one connection is served before others get their turn."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Turn:
         self._began = self._turns.clock()
 
     def waste(self) -> None:
-        """Note that this frame is of no use to anybody: a ping, or a large message that cannot be read."""
+        """Record that this frame is of no use to anybody: a ping, or a large message that cannot be read."""
         self._wastes = True
 
     def restart(self) -> None:
-        """Note that others have had their turn while the frame was handled."""
+        """Record that other connections have had their turn while the frame was handled."""
         self._frames, self._spent = 0, 0.0
         self.begin()
 
@@ -47,15 +47,15 @@ class Turn:
 
     @property
     def is_last(self) -> bool:
-        """Whether there is no room for what is wasted here."""
+        """Whether the connection has used up what it may waste."""
         return self._wasted > 0 and self._turns.wasted.is_full
 
     async def next(self) -> None:
-        """Wait for the next turn: longer, if something was wasted."""
+        """Wait for the next turn, for longer if something was wasted."""
         wasted = self._wasted
         self._frames, self._spent, self._wasted = 0, 0.0, 0.0
         if wasted:
             await self._turns.wasted.pause(wasted)
         else:
-            await asyncio.sleep(0)  # not longer: what has come is parsed meanwhile, and may be dropped next
+            await asyncio.sleep(0)  # no longer: what has arrived is parsed meanwhile, and may be dropped next
         self.begin()

@@ -1,4 +1,4 @@
-"""Appends items to a stream, each request of a producer once, and closes it."""
+"""Appends items to a stream and closes it. Stores each request of a producer once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from turnwire.store.session_record import SessionRecord
 
 
 class Appending:
-    """Judges one request of a stream after the other, where that matters, and carries it out."""
+    """Judges the requests to a stream one after the other, where their order matters, and carries them out."""
 
     def __init__(self, limits: Limits, requests: Requests, storing: Storing, producers: Producers) -> None:
         self._limits = limits
@@ -40,8 +40,8 @@ class Appending:
         self._producers = producers
 
     async def append(self, request: web.Request, session_id: str, principal: Principal, body: bytes) -> web.Response:
-        """Answer an append. Raises InvalidMessage, StreamClosed, StaleEpoch, SequenceGap, SequenceRegression, and what
-        `Requests.append` does."""
+        """Append to the stream, close it, or both. Raises InvalidMessage, StreamClosed, StaleEpoch, SequenceGap,
+        SequenceRegression, and what `Requests.append` raises."""
         writing = Writing.of(request)
         if not body and not writing.closes:
             raise InvalidMessage(f"the body is empty; without {CLOSED} it must hold an item")
@@ -74,21 +74,22 @@ class Appending:
         return await self._producers.of(view.session.session_id, view.life, view.session.last_seq)
 
     async def _store(self, session_id: str, body: bytes, writing: Writing, writers: Writers) -> int:
-        """Return the seq of the last item."""
+        """Store the items of the body. Return the seq of the last one."""
         events = self._events(body, writing)
         condition = partial(self._check, writing) if writing.is_ordered else None
         try:
             stored = await self._storing.append(session_id, events, len(body), condition)
         except SessionHasEnded:
             raise StreamClosed(session_id, (await self._requests.view(session_id)).session.last_seq) from None
-        for event in stored:  # if others came between, these are read from the log
+        for event in stored:  # events that came in between are read from the log
             writers.learn(event.seq, event.event_id)
         return stored[-1].seq
 
     async def _check(self, writing: Writing, record: SessionRecord) -> None:
-        """Judge the request again by all that its items are to stand behind: another gateway may have been first.
+        """Judge the request again by everything that its items will follow, because another gateway may have written
+        first.
 
-        Raises AlreadyStored too.
+        Raises AlreadyStored in addition to what the first judgement raises.
         """
         writers = await self._producers.of(record.session_id, record.life, record.last_seq)
         if writing.batch is not None and writers.judge(writing.batch) == "repeated":
@@ -104,8 +105,8 @@ class Appending:
         longest = len(new_id(self._limits.frame_bytes, self._limits.frame_bytes))
         if longest > self._limits.id_chars:
             raise InvalidMessage(
-                f"Producer-Id and Stream-Seq are too long: an eventId of them has {longest} characters, over the limit "
-                f"of {self._limits.id_chars}"
+                f"Producer-Id and Stream-Seq are too long: an eventId made of them has {longest} characters, over the "
+                f"limit of {self._limits.id_chars}"
             )
         events = read_items(body, new_id, self._limits, may_name=not writing.is_ordered)
         if not events:

@@ -23,14 +23,14 @@ from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.messages import Limits
 
 _RESERVED: Final = "__ds"
-"""The first segment of the protocol's paths that are no streams."""
+"""The first path segments that the protocol reserves: no stream has these names."""
 _MOST: Final = 2**53 - 1
 _NOT_KEPT: Final = ("Stream-TTL", "Stream-Expires-At")
 _FORKING: Final = ("Stream-Forked-From", "Stream-Fork-Offset", "Stream-Fork-Sub-Offset")
 
 
 def stream_of(request: web.Request, limits: Limits) -> str:
-    """Return the sessionId of the stream. Raises InvalidMessage, and an HTTPException (404) for a reserved path."""
+    """Return the sessionId of the stream. Raises InvalidMessage, and HTTPException (404) for a reserved path."""
     session_id = stream_id_of(request, limits)
     if session_id.split("/", 1)[0] == _RESERVED:
         raise web.HTTPNotFound(text="there are no subscriptions of streams here: webhooks do what they do")
@@ -43,7 +43,7 @@ def is_json(request: web.Request) -> bool:
 
 
 def check_type(request: web.Request) -> None:
-    """Raise InvalidMessage (400, 409) unless the body of an append is of the stream's type."""
+    """Raise InvalidMessage (400 or 409) unless the body of an append has the stream's type."""
     if hdrs.CONTENT_TYPE not in request.headers:
         raise InvalidMessage(f"Content-Type is missing: it must be {JSON_TYPE}")
     if not is_json(request):
@@ -51,7 +51,7 @@ def check_type(request: web.Request) -> None:
 
 
 def check_creatable(request: web.Request) -> None:
-    """Raise InvalidMessage for what streams here do not have."""
+    """Raise InvalidMessage if the request asks for a feature that streams lack here."""
     if any(name in request.headers for name in _NOT_KEPT):
         raise InvalidMessage("a stream has no lifetime of its own: how long sessions are kept is set for the gateway")
     if any(name in request.headers for name in _FORKING):
@@ -64,16 +64,16 @@ class Writing(Struct, frozen=True):
     batch: Batch | None
     stream_seq: str | None
     closes: bool
-    """Whether the stream is closed afterwards."""
+    """Whether to close the stream afterwards."""
 
     @classmethod
     def of(cls, request: web.Request) -> Writing:
-        """Raises InvalidMessage."""
+        """Parse the headers. Raises InvalidMessage."""
         return cls(_batch(request), _text(request, STREAM_SEQ) or None, closes(request))
 
     @property
     def is_ordered(self) -> bool:
-        """Whether it depends on what was written before it if the request is stored."""
+        """Whether earlier writes decide if the request is stored."""
         return self.batch is not None or self.stream_seq is not None
 
 

@@ -28,7 +28,7 @@ _NO_LANGUAGE: Final = "und"
 
 
 class StreamCreating:
-    """Answers PUT."""
+    """Answers PUT requests."""
 
     def __init__(
         self,
@@ -48,9 +48,8 @@ class StreamCreating:
         self._locations = locations
 
     async def create(self, request: web.Request, session_id: str, principal: Principal, body: bytes) -> web.Response:
-        """Answer a creation. One that was cut off before all of it was stored is completed when it is repeated, through
-        whichever gateway. Raises InvalidMessage (400, 409), an HTTPException (415), and what `Creating.create` and
-        `Requests.append` do."""
+        """Create the stream. Repeating a request that was cut off completes the stream, through any gateway. Raises
+        InvalidMessage (400 or 409), HTTPException (415), and what `Creating.create` and `Requests.append` raise."""
         check_new_session_id(session_id, self._limits)
         check_creatable(request)
         language = _language(request)
@@ -72,7 +71,7 @@ class StreamCreating:
         return _answer(201, last_seq, closed=closes(request), location=self._locations.of(request))
 
     async def _was_cut_off(self, session_id: str, creation: str | None) -> bool:
-        """Return whether the session was created by the same request, of which more was to be stored."""
+        """Return whether this same request created the session but was cut off before all of it was stored."""
         if creation is None:
             return False
         stored = await self._sessions.load(session_id)
@@ -90,7 +89,7 @@ class StreamCreating:
         return web.HTTPUnsupportedMediaType(text=f"streams are {JSON_TYPE} in UTF-8, and nothing else")
 
     async def _existing(self, request: web.Request, session_id: str, language: str | None) -> web.Response:
-        """Answer the creation of a stream that exists: its items stay as they are."""
+        """Answer a request to create a stream that exists. Its items stay as they are."""
         view = await self._requests.view(session_id)
         closed = not view.takes_events
         if closed != closes(request):
@@ -101,7 +100,8 @@ class StreamCreating:
 
 
 def _creation(body: bytes, language: str, *, closes: bool) -> str:
-    """Return what stands for all requests that create the same."""
+    """Return a digest that is equal for all requests that create the same stream; see
+    `SessionStore.finish_creation`."""
     return blake2b(b"\0".join([language.encode(), b"closes" if closes else b"", body]), digest_size=16).hexdigest()
 
 

@@ -1,4 +1,5 @@
-"""Follows a stream over server-sent events: data, each time with a control event that says how far it goes."""
+"""Follows a stream through server-sent events: data events, each followed by a control event that gives the next
+offset."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Event, JsonObject, Shape
 
 _PART_BYTES: Final = 256 * 1024
-"""About the size of one data event, unless a single item is larger."""
+"""Approximate size of one data event in bytes. A single larger item is still sent whole."""
 
 
 class _Control(Shape, omit_defaults=True):
@@ -32,7 +33,7 @@ class _Control(Shape, omit_defaults=True):
 
 
 class StreamFollower(SseFollower):
-    """A stream watched over SSE, until it is closed."""
+    """A stream followed over SSE until it is closed."""
 
     __slots__ = ("_given_cursor", "_said_closed")
 
@@ -44,12 +45,12 @@ class StreamFollower(SseFollower):
         self._said_closed = False
 
     def begin(self, reconnect_after: float) -> None:
-        """The client is sent nothing before the first item, or the news that there is none."""
+        """Send nothing: the protocol's first event is an item, or the control event that says there is none."""
 
     def frames(self, batch: EncodedBatch) -> Frames:
         frames = [(self._data(items) + self._control(last), last) for items, last in _parts(batch.events)]
         if batch.last == self.state.record.last_seq:
-            self._caught_up_due = False  # the control event says so
+            self._caught_up_due = False  # the control event has said so
         return frames
 
     def _data(self, items: Sequence[bytes]) -> bytes:
@@ -67,12 +68,12 @@ class StreamFollower(SseFollower):
         return self._control(self.cursor)
 
     def signal(self, key: str, payload: JsonObject) -> None:
-        """Signals are no items."""
+        """Do nothing: signals are not items."""
 
     def session_changed(self) -> None:
         if not self.behind:
             self._finish_if_closed()
-        self.wake.set()  # for `patience`
+        self.wake.set()  # wakes the wait for `patience`
 
     def session_erased(self) -> None:
         self.end()
@@ -103,7 +104,7 @@ class StreamFollower(SseFollower):
 
 
 def _parts(events: Sequence[Event]) -> Iterator[tuple[list[bytes], int]]:
-    """Yield the items of consecutive events in parts that are not too large, each with the seq of its last event."""
+    """Yield the items of consecutive events in parts of limited size, each with the seq of its last event."""
     items: list[bytes] = []
     size = 0
     for event in events:

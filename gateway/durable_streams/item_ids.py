@@ -1,4 +1,5 @@
-"""The eventIds of items: they say which request of which producer an item came with, so that the log remembers it."""
+"""The eventIds of items. Each records which request of which producer brought the item, so that the log remembers
+it."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ _PARTS: Final = 6
 
 
 class Batch(Struct, frozen=True):
-    """One request of a producer: its `seq`-th in this epoch."""
+    """One request of a producer: number `seq` of its epoch."""
 
     producer: str
     epoch: int
@@ -20,7 +21,7 @@ class Batch(Struct, frozen=True):
 
 
 class ItemId(Struct, frozen=True, kw_only=True):
-    """What the eventId of an item says: its index in its request, how many items that has, and who sent it."""
+    """What an item's eventId records: the item's index in its request, the number of items there, and the sender."""
 
     index: int
     count: int
@@ -36,7 +37,7 @@ class ItemId(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, event_id: str) -> ItemId | None:
-        """Return what an eventId says; None for one of an event that did not come with a producer or a `Stream-Seq`."""
+        """Parse an eventId. Return None for an event that came with neither a producer nor a `Stream-Seq`."""
         if not event_id.startswith(f"{_PREFIX}:"):
             return None
         parts = event_id.split(":")

@@ -1,4 +1,4 @@
-"""Items of a stream: events, as history pages show them, and any other JSON values, which system events carry."""
+"""Items of a stream: events in the form of history pages, and any other JSON values, carried by system events."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from turnwire.protocol.messages import BadEvent, Event, EventIn, EventType, Limi
 from turnwire.protocol.rules import check_event
 
 VALUE: Final = "streamItem"
-"""The only key in the payload of a system event that carries a value which is no event."""
+"""The only key in the payload of a system event that carries a value other than an event."""
 _EVENT_ID: Final = "eventId"
 _TYPES: Final = frozenset(msgspec.json.encode(name) for name in get_args(EventType))
 
 NewId = Callable[[int, int], str]
-"""Returns the eventId of an item, given its index in the request, and how many there are."""
+"""Returns the eventId of an item, given its index in the request and the number of items there."""
 
 
 def read_items(body: bytes, new_id: NewId, limits: Limits, *, may_name: bool) -> list[EventIn]:
-    """Return the events of a body: a JSON value, or an array of several. An empty array has none.
+    """Return the events of a body: a JSON value, or an array of several. An empty array holds none.
 
-    An event without an `eventId` gets a new one; so does every one unless items `may_name` their own.
-    Raises InvalidJson, InvalidMessage, MalformedEvent, TooLarge.
+    An event without an `eventId` gets a new one. Unless `may_name` is set, every event does. Raises InvalidJson,
+    InvalidMessage, MalformedEvent, TooLarge.
     """
     raws = _raw_items(body, limits)
     events, bad = [], []
@@ -63,7 +63,7 @@ def _read(raw: Raw, new_id: str, limits: Limits, *, may_name: bool) -> EventIn:
 
 
 def _is_event(fields: Mapping[str, Raw]) -> bool:
-    """Return whether an object is meant as an event. One that is, but is wrong, must not be taken for a value."""
+    """Return whether an object is meant as an event. A malformed event must not pass for a plain value."""
     return "type" in fields and ("payload" in fields or bytes(fields["type"]) in _TYPES)
 
 

@@ -1,4 +1,4 @@
-"""Where clients find a stream that they have created."""
+"""The URL at which clients find a stream that they have created."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _PREFIX: Final = "X-Forwarded-Prefix"
 
 
 class Locations:
-    """The URLs of requests, as clients know them. A proxy that ends TLS, or serves the gateway under a prefix, says so
-    in X-Forwarded-Proto and X-Forwarded-Prefix, if it is trusted."""
+    """The URLs of requests, as clients know them. A trusted proxy that terminates TLS, or serves the gateway under a
+    prefix, says so in X-Forwarded-Proto and X-Forwarded-Prefix."""
 
     def __init__(self, addresses: ClientAddresses) -> None:
         self._addresses = addresses
@@ -28,13 +28,14 @@ class Locations:
             return str(url)
         scheme = _last(request, _PROTO).lower()
         if scheme in ("http", "https"):
-            # Not `with_scheme`: the port that Host names is that of the proxy, and none is the scheme's own.
+            # Not `with_scheme`: Host names the proxy's port, and a Host without a port means the default port of the
+            # scheme.
             url = URL.build(scheme=scheme, authority=request.host, path=url.raw_path, encoded=True)
         prefix = _last(request, _PREFIX).rstrip("/")
         return str(url.with_path(prefix + url.raw_path, encoded=True) if prefix.startswith("/") else url)
 
 
 def _last(request: web.Request, name: str) -> str:
-    """Return the value that the proxy next to the gateway gives; empty for none."""
+    """Return the value from the nearest proxy; empty if there is none."""
     values = request.headers.getall(name, ())
     return values[-1].rpartition(",")[2].strip() if values else ""

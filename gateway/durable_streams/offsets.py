@@ -1,4 +1,5 @@
-"""Positions in a stream: the offset of an item is the seq of its event, and cursors keep caches from standing still."""
+"""Positions in a stream. The offset of an item is the seq of its event. Cursors keep caches from repeating old
+answers."""
 
 from __future__ import annotations
 
@@ -10,33 +11,33 @@ from typing import Final
 from turnwire.gateway.clock import utc_now
 
 START: Final = "-1"
-"""Stands for the start of the stream."""
+"""The offset at the start of the stream."""
 NOW: Final = "now"
-"""Stands for its end, wherever that is."""
+"""The offset at the end of the stream, wherever that is."""
 _DIGITS: Final = 10
 _OFFSET: Final = re.compile(rf"[0-9]{{{_DIGITS}}}", re.ASCII)
 _CURSOR: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _CURSORS_BEGIN: Final = datetime(2024, 10, 9, tzinfo=UTC)
 _CURSOR_INTERVAL: Final = timedelta(seconds=20)
 _MOST_INTERVALS_AHEAD: Final = 180
-"""An hour."""
+"""One hour."""
 
 
 def offset_of(seq: int) -> str:
-    """Return the offset behind the event with this seq; 0: the start. Offsets are ordered as their texts are."""
+    """Return the offset that follows the event with this seq; 0 gives the start. Offsets sort as strings."""
     return f"{seq:0{_DIGITS}}"
 
 
 def seq_of(offset: str) -> int | None:
-    """Return the seq of the last event before this offset; None for what is no offset."""
+    """Return the seq of the last event before this offset; None if the text is not an offset."""
     if offset == START:
         return 0
     return int(offset) if _OFFSET.fullmatch(offset) else None
 
 
 def next_cursor(given: str | None, now: datetime | None = None) -> str:
-    """Return the cursor for an answer to a request with this cursor. It is larger than the given one, so that no cache
-    answers a client with the same empty answer again and again."""
+    """Return the cursor for the answer to a request with the `given` cursor. The new cursor is larger, so that no cache
+    keeps giving a client the same empty answer."""
     current = ((now or utc_now()) - _CURSORS_BEGIN) // _CURSOR_INTERVAL
     known = int(given) if given is not None and _CURSOR.fullmatch(given) else -1
     return str(current if known < current else known + random.randint(1, _MOST_INTERVALS_AHEAD))

@@ -1,4 +1,4 @@
-"""The producers of a stream: how far each one is, according to the eventIds in the log, and what it may send next."""
+"""The producers of a stream: how far each one has come, by the eventIds in the log, and what it may send next."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import storage_deadline
 
 _MOST_STREAMS: Final = 1000
-"""Streams whose producers are kept in memory. Those of others are read from the log again."""
+"""The number of streams whose producers are kept in memory. For other streams, the log is read again."""
 
 
 class _Progress(Struct):
-    """The newest request of a producer that has items in the log."""
+    """The newest request of a producer with items in the log."""
 
     epoch: int
     seq: int
     is_whole: bool
-    """Whether all items of the request are in the log: a crash may have come between."""
+    """Whether all items of the request are in the log. After a crash, some may be missing."""
 
 
 class Writers(Struct):
-    """What the first `through` events of a log say of those who wrote them."""
+    """What the first `through` events of a log say about their writers."""
 
     through: int = 0
     producers: dict[str, _Progress] = {}
     stream_seq: str | None = None
     """The highest `Stream-Seq`."""
     is_whole: bool = True
-    """Whether all items of its request are in the log."""
+    """Whether all items of the request with that `Stream-Seq` are in the log."""
     as_of: int = 0
-    """The storage's troubles before the log was read."""
+    """The number of storage troubles (`EventLog.troubles`) before the log was read."""
 
     def learn(self, seq: int, event_id: str) -> None:
-        """Learn of the event at position `seq`, unless it is known or one before it is not."""
+        """Take in the event at position `seq`. Ignore it if it is known already, or if an earlier one is missing."""
         if seq != self.through + 1:
             return
         self.through = seq
@@ -65,10 +65,10 @@ class Writers(Struct):
             self.producers[batch.producer] = _Progress(batch.epoch, batch.seq, is_last)
 
     def judge(self, batch: Batch) -> Literal["new", "repeated"]:
-        """Return whether a request is to be stored, or has been. One that was stored in part is new, and comes before
-        the next one.
+        """Return whether a request is still to be stored. A request that was stored only in part counts as new, and
+        must be repeated before the next one.
 
-        Raises StaleEpoch, SequenceGap, and InvalidMessage for an epoch that does not begin with 0.
+        Raises StaleEpoch, SequenceGap, and InvalidMessage for an epoch that does not begin with seq 0.
         """
         known = self.producers.get(batch.producer)
         if known is not None and batch.epoch < known.epoch:
@@ -84,15 +84,15 @@ class Writers(Struct):
         return "new" if batch.seq == expected else "repeated"
 
     def check_order(self, stream_seq: str) -> None:
-        """Raise SequenceRegression unless this `Stream-Seq` is behind all others, or the last one, of which only a part
-        was stored."""
+        """Raise SequenceRegression unless this `Stream-Seq` is greater than all others, or repeats the last one after
+        only a part of that was stored."""
         if self.stream_seq is None or is_behind(stream_seq, self.stream_seq):
             return
         if self.is_whole or stream_seq != self.stream_seq:
             raise SequenceRegression(self.stream_seq, stream_seq)
 
     def newest(self, batch: Batch) -> int:
-        """Return the highest seq of the request's producer in its epoch."""
+        """Return the highest seq that the request's producer has reached in the request's epoch."""
         known = self.producers.get(batch.producer)
         return batch.seq if known is None or known.epoch != batch.epoch else max(known.seq, batch.seq)
 
@@ -102,17 +102,17 @@ def is_behind(stream_seq: str, other: str) -> bool:
 
 
 class AlreadyStored(TurnwireError):
-    """The request has been stored, by now."""
+    """The request has been stored in the meantime."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.EVENT_CONFLICT, "the request is stored already")
 
 
 class Producers:
-    """The writers of the streams that were written to last. Belongs to the event loop in which it is made."""
+    """The writers of the most recently written streams. Belongs to the event loop in which it is made."""
 
     def __init__(self, log: EventLog, *, patience: float) -> None:
-        """A request waits at most `patience` seconds for its turn."""
+        """`patience`: how many seconds a request waits at most for its turn."""
         self._log = log
         self._patience = patience
         self._known: OrderedDict[tuple[str, int | None], Writers] = OrderedDict()
@@ -120,9 +120,9 @@ class Producers:
 
     @asynccontextmanager
     async def one_by_one(self, session_id: str) -> AsyncIterator[None]:
-        """Let no other request be judged here before what this one stores is in the log.
+        """Let no other request for the session be judged here until the items of this one are in the log.
 
-        Requests come in turn, in the order in which they came. Raises StorageUnavailable when the turn does not come.
+        Requests take turns in the order of their arrival. Raises StorageUnavailable if the turn does not come in time.
         """
         lock = self._locks.setdefault(session_id, asyncio.Lock())
         async with storage_deadline(self._patience):
@@ -133,12 +133,12 @@ class Producers:
             lock.release()
 
     async def of(self, session_id: str, life: int | None, last_seq: int) -> Writers:
-        """Return the writers of a session whose log ends there. Raises StorageUnavailable."""
+        """Return the writers of a session whose log ends at `last_seq`. Raises StorageUnavailable."""
         key = (session_id, life)
         writers = self._known.get(key)
         troubles = self._log.troubles
         if writers is None or writers.as_of != troubles or writers.through > last_seq:
-            writers = Writers(as_of=troubles)  # the log may have lost its end
+            writers = Writers(as_of=troubles)  # the end of the log may have been lost
         while writers.through < last_seq:
             last = min(writers.through + READ_WINDOW, last_seq)
             for seq, event_id, _ in await self._log.read_ids(session_id, writers.through + 1, last):

@@ -1,4 +1,4 @@
-"""Routes that read a stream: what is there, what comes within some seconds, and what comes from now on."""
+"""Routes that read a stream: existing items, items that arrive within some seconds, and all items from now on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SSE_HEADERS: Final[dict[str, str]] = {hdrs.CACHE_CONTROL: "no-store, no-cache"}
 
 
 class _Asked(Struct, frozen=True):
-    """The query of a request that reads. `after_seq` is None for the end of the stream, wherever that is."""
+    """The query of a request that reads. `after_seq` is None for the end of the stream."""
 
     after_seq: int | None
     live: str | None
@@ -37,7 +37,7 @@ class _Asked(Struct, frozen=True):
 
     @classmethod
     def of(cls, request: web.Request) -> _Asked:
-        """Raises InvalidMessage."""
+        """Parse the query. Raises InvalidMessage."""
         query = Query(request)
         offset = query.text("offset")
         live = query.choice("live", ("long-poll", "sse"), None)
@@ -52,7 +52,7 @@ class _Asked(Struct, frozen=True):
 
 
 class StreamReading:
-    """GET and HEAD."""
+    """Answers GET and HEAD requests."""
 
     def __init__(
         self, limits: Limits, requests: Requests, log: EventLog, sse: SseRoute, long_polling: LongPolling
@@ -112,7 +112,7 @@ class StreamReading:
 
 
 def _headers(view: View, end: int, *, up_to_date: bool = True) -> dict[str, str]:
-    """Return the headers of an answer that goes as far as the event with seq `end`."""
+    """Return the headers of an answer that ends with the event numbered `end`."""
     headers = {hdrs.CONTENT_TYPE: JSON_TYPE, NEXT_OFFSET: offset_of(end)}
     if end == view.session.last_seq:
         if up_to_date:

@@ -1,4 +1,4 @@
-"""What the protocol refuses, with the headers that tell its clients why."""
+"""The errors of the protocol, with the headers that tell clients the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StaleEpoch(TurnwireError):
 
 
 class SequenceGap(TurnwireError):
-    """A request of the producer is missing before this one."""
+    """An earlier request of the producer is missing."""
 
     def __init__(self, producer: str, expected: int, received: int) -> None:
         super().__init__(ErrorCode.EVENT_CONFLICT, f"producer {producer!r} must go on with {expected}, not {received}")
@@ -44,14 +44,14 @@ class SequenceGap(TurnwireError):
 
 
 class SequenceRegression(TurnwireError):
-    """A `Stream-Seq` is not behind the last one."""
+    """A `Stream-Seq` is not greater than the last one."""
 
     def __init__(self, last: str, received: str) -> None:
         super().__init__(ErrorCode.EVENT_CONFLICT, f"{STREAM_SEQ} must be behind {last!r}; {received!r} is not")
 
 
 def conflict(message: str) -> InvalidMessage:
-    """Return the refusal (409) of a request that does not fit the stream as it is."""
+    """Return the refusal (409) of a request that does not fit the current stream."""
     error = InvalidMessage(message)
     error.status = 409
     return error

@@ -22,10 +22,10 @@ class Storing:
     async def append(
         self, session_id: str, events: Sequence[EventIn], size: int, condition: Condition | None = None
     ) -> list[Event]:
-        """Store the events, which came as `size` bytes. Return them as stored.
+        """Store the events, which arrived as `size` bytes. Return them as stored.
 
-        More than an append may hold are stored as several, so that an error may come after some of them. The condition
-        is asked about each. Raises what `Requests.append` does.
+        Events beyond the limit of one append are stored by several appends, so an error may come after some are stored.
+        The condition is checked for each append. Raises what `Requests.append` raises.
         """
         stored: list[Event] = []
         for start in range(0, len(events), self._most):
@@ -35,6 +35,6 @@ class Storing:
         return stored
 
     async def end(self, session_id: str, principal: Principal) -> None:
-        """End the session as completed, unless it has ended. Raises NoSuchSession, StorageUnavailable."""
+        """End the session as completed, unless it has already ended. Raises NoSuchSession, StorageUnavailable."""
         with self._enders.attributed(session_id, principal):
             await self._requests.complete(session_id, "completed", None)

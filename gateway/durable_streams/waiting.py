@@ -1,4 +1,4 @@
-"""Long-polling: waits until a stream goes on, ends or is erased."""
+"""Long-polling: waits until a stream has new items, ends, or is erased."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import JsonObject
 
 _TIMER_SECONDS: Final = 0.01
-"""How late the timer of the grace time may be."""
+"""How many seconds late the timer of the grace time may fire."""
 
 
 class _Waiter:
-    """One who waits for news of a session. See `Audience` for when each method is called."""
+    """A client that waits for news of a session. See `Audience` for when each method is called."""
 
     __slots__ = ("left", "news")
 
@@ -34,7 +34,7 @@ class _Waiter:
         self.news.set()
 
     def signal(self, key: str, payload: JsonObject) -> None:
-        """Signals are no items."""
+        """Do nothing: signals are not items."""
 
     def session_changed(self) -> None:
         self.news.set()
@@ -46,13 +46,13 @@ class _Waiter:
         self.leave()
 
     def leave(self) -> None:
-        """Wait no longer: the client asks again."""
+        """Stop waiting: the client will ask again."""
         self.left = True
         self.news.set()
 
 
 class LongPolling:
-    """Waits at most `seconds`, and counts who waits as a stream."""
+    """Waits at most `seconds`. Each waiting client counts as a stream."""
 
     def __init__(self, streams: Streams, requests: Requests, watching: Watching, seconds: float) -> None:
         self._streams = streams
@@ -61,8 +61,8 @@ class LongPolling:
         self._seconds = seconds
 
     async def news(self, request: web.Request, session_id: str, after_seq: int | None) -> tuple[View, int]:
-        """Return the session as soon as it has events after `after_seq`, or is closed, or when the time is over; and
-        `after_seq`. None means the last event there is.
+        """Wait until the session has events after `after_seq`, is closed, or the time is over. Return the session and
+        `after_seq`; a given None stands for the last event.
 
         Raises NoSuchSession, StorageUnavailable, Overloaded, Refusal (429).
         """
@@ -97,7 +97,7 @@ class LongPolling:
 
 
 def closing_time(state: SessionState) -> float | None:
-    """Return when a session that has ended will take no more events, on the loop's clock; None while it has not."""
+    """Return when an ended session stops taking events, on the loop's clock; None if it has not ended."""
     return None if state.grace_timer is None else state.grace_timer.when() + _TIMER_SECONDS
 
 

@@ -17,7 +17,7 @@ from turnwire.protocol.rights import Scope
 
 
 class StreamWriting:
-    """PUT, POST and DELETE."""
+    """Answers PUT, POST and DELETE requests."""
 
     def __init__(
         self,

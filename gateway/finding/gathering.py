@@ -11,7 +11,7 @@ from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
 MAX_CHARS = 8 * 1024 * 1024
-"""Most characters of texts that wait. Sessions whose texts do not fit are read from the log later."""
+"""The most characters of waiting texts. Sessions whose texts do not fit are read from the log later."""
 
 
 class _Texts:
@@ -32,14 +32,15 @@ def text_in(type: EventType, payload: JsonObject) -> str | None:
 
 
 class Gathering:
-    """The changes and texts of sessions that wait to be written. An event costs some dictionary look-ups, no copies."""
+    """The changes and texts of sessions that wait to be written. An event costs a few dictionary lookups and no
+    copies."""
 
     def __init__(self) -> None:
         self._said: dict[str, _Texts] = {}
         self._changed: dict[SessionState, None] = {}
         self._chars = 0
         self.missed: dict[str, None] = {}
-        """Sessions of which something was left out; to be read from the log."""
+        """Sessions with texts that were left out. They are read from the log later."""
 
     def changed(self, state: SessionState) -> None:
         """Note that fields of the session have changed."""
@@ -63,7 +64,7 @@ class Gathering:
         self._chars += sum(map(len, texts))
 
     def erased(self, session_id: str) -> None:
-        """The session of this id is no more: what waits of it is not written."""
+        """Discard what is waiting for an erased session."""
         said = self._said.pop(session_id, None)
         if said is not None:
             self._chars -= sum(map(len, said.texts))
@@ -71,7 +72,7 @@ class Gathering:
         self.missed[session_id] = None
 
     def take(self) -> tuple[list[SessionRecord], list[Said]]:
-        """Remove and return everything that waits: the changed sessions as they are now, and what was said."""
+        """Remove and return everything that waits: the changed sessions in their current state, and the texts."""
         records = [replace(state.record) for state in self._changed]
         said = [Said(key, each.first, each.last, "\n".join(each.texts)) for key, each in self._said.items()]
         self._changed, self._said, self._chars = {}, {}, 0

@@ -24,7 +24,7 @@ from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery
 
 _TRIES = 5
-"""How often a page is looked for again without the sessions in it that turned out to be erased."""
+"""How often a page is built again without sessions that turn out to have been erased."""
 
 
 class ListedSession(Struct, frozen=True):
@@ -55,14 +55,13 @@ class Listing:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Hold `Pages.turn` for the length of the block. Raises Overloaded if it has been the turn of others for too
-        long."""
+        """Hold `Pages.turn` during the block. Raises Overloaded if others hold it for too long."""
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._longest_wait):
                     await stack.enter_async_context(self._pages.turn())
             except TimeoutError:
-                raise Overloaded("too many lists of sessions are asked for; try again", "lists") from None
+                raise Overloaded("too many requests for lists of sessions; try again", "lists") from None
             yield
 
     async def find(self, query: SessionQuery, count_up_to: int | None) -> Listed:

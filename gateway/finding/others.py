@@ -1,4 +1,4 @@
-"""What other gateways have made of sessions, as far as the search must know it."""
+"""What other gateways have done to sessions, as far as the search must know it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import SessionRecord
 
 OVERLAP = timedelta(seconds=2)
-"""How far back to look again for what has changed: clocks of gateways differ, and a write takes time."""
+"""How far each look overlaps the one before: gateways' clocks differ, and a write takes time."""
 
 
 class OtherGateways:
     """Looks at the database for sessions that have begun, ended or been amended elsewhere."""
 
     def __init__(self, store: Store, settling: float) -> None:
-        """`settling`: seconds after its end in which the log and the stored fields of a session still change."""
+        """`settling`: for how many seconds after a session's end its log and its stored fields still change."""
         self._store = store
         self._settling = timedelta(seconds=settling) + 2 * OVERLAP
         self._unsettled: dict[str, datetime] = {}
-        """Sessions that have changed, in this order, and when to look at each once more."""
+        """Sessions that have changed, in order of the change, and the time of the second look at each."""
         self.looked_at = utc_now()
-        """The last look. What comes later is found by the next one."""
+        """The time of the last look. The next look finds later changes."""
 
     async def look(self, begun: Callable[[SessionRecord], Awaitable[None]]) -> list[str]:
-        """Call `begun` with each session that has begun since the last look. Return the ids of those to be read again:
-        they have changed since, or have settled. Raises StorageUnavailable."""
+        """Call `begun` with each session that has begun since the last look. Return the ids of the sessions to read
+        again: those that have changed since then, and those that have settled. Raises StorageUnavailable."""
         now, since = utc_now(), self.looked_at - OVERLAP
         async for record in self._store.sessions.between(since, now + OVERLAP):
             await begun(record)

@@ -15,27 +15,27 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads in a thread and on a connection of its own: what takes long here keeps no other reader waiting."""
+    """Reads in its own thread and on its own connection, so that slow questions keep no other reader waiting."""
 
     def __init__(self, path: Path, name: str) -> None:
-        """`name`: of the thread."""
+        """`name`: the name of the thread."""
         self._path = path
         self._thread = ThreadPoolExecutor(1, name)
         self._finder: Finder | None = None
 
     async def open(self) -> None:
-        """Raises sqlite3.Error, OSError."""
+        """Open the connection. Raises sqlite3.Error, OSError."""
         self._finder = await asyncio.get_running_loop().run_in_executor(self._thread, Finder, self._path)
 
     async def ask(self, question: Callable[[Finder], T]) -> T:
-        """Raises sqlite3.Error."""
+        """Ask a question. Raises sqlite3.Error."""
         finder = self._finder
         if finder is None:
             raise sqlite3.OperationalError("the search is not open")
         return await asyncio.get_running_loop().run_in_executor(self._thread, question, finder)
 
     async def close(self) -> None:
-        """Close the connection once the question under way is answered."""
+        """Close the connection after the current question is answered."""
         if self._finder is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._finder.close)
             self._finder = None

@@ -17,7 +17,8 @@ _MAX_PORT: Final = 65535
 
 
 class UnknownCoding(TurnwireError):
-    """501: the body has a transfer coding that the gateway does not know. The connection must be closed after it."""
+    """501: the body has a transfer coding that the gateway does not know. The connection must be closed after the
+    answer."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.INVALID_MESSAGE, UNKNOWN_CODING, [UNKNOWN_CODING])

@@ -37,19 +37,19 @@ SESSION_ID = "sessionId"
 ELSEWHERE = "-"
 """Stands in a path for a sessionId that the query gives."""
 STREAM_PREFIXES = ("/streams/", "/v1/stream/")
-"""The paths of streams: the second one is that of other servers of the protocol."""
+"""The paths of streams. The second one is used by other servers of the protocol."""
 
 
 def session_id_of(request: web.Request, limits: Limits) -> str:
-    """Return the sessionId in `/sessions/{session_id}…` or in `/sessions/-…?sessionId=`; it may contain slashes.
+    """Return the sessionId in `/sessions/{session_id}…` or in `/sessions/-…?sessionId=`. It may contain slashes.
 
-    Proxies decode a path, and a `%2F` in it becomes a slash then. They leave the query alone.
+    Proxies decode a path, which turns a `%2F` in it into a slash. They leave the query alone.
     """
     return _session_id(request, request.rel_url.raw_path.split("/")[2], limits)
 
 
 def stream_id_of(request: web.Request, limits: Limits) -> str:
-    """Return the sessionId in the path of a stream, where it may contain slashes as they are; or in its query."""
+    """Return the sessionId in the path of a stream, where it may contain literal slashes, or in its query."""
     path = request.rel_url.raw_path
     prefix = next(prefix for prefix in STREAM_PREFIXES if path.startswith(prefix))
     return _session_id(request, path.removeprefix(prefix), limits)

@@ -1,7 +1,7 @@
-"""The HTTP server: its connections, and what happens to every request before and after its route.
+"""The HTTP server: its connections, and the handling of every request before and after its route.
 
-This is done in one place instead of by several middlewares: so faults before the middlewares (an unknown Expect header,
-the router) are answered with the envelope and counted, too, and a request costs less.
+This happens in one place instead of several middlewares. So faults before the middlewares (an unknown Expect header,
+the router) also get the envelope and are counted, and a request costs less.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class _Connection(HttpProtocol):
         self._arrivals.left(self)
         self._stop_head_timer()
         super().connection_lost(exc)
-        self._frames = None  # it refers back: the two would wait for the garbage collector
+        self._frames = None  # the frames refer back: only the garbage collector would free both
 
     def data_received(self, data: bytes) -> None:
         if not self.expects_head:
@@ -191,7 +191,7 @@ class _Connection(HttpProtocol):
         if self._frames is not None:
             self._frames.forget()
             self.use_parser(DeafReader(self._frames))
-            if self.is_held:  # nobody takes any more what has come
+            if self.is_held:  # nobody takes what has arrived any more
                 self.resume_reading()
 
     def reading_resumed(self) -> None:

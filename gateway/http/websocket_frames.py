@@ -10,9 +10,9 @@ _CONTROL: Final = 0x08
 _CLOSE: Final = 0x08
 _MASK_BYTES: Final = 4
 _WHOLE_MESSAGES: Final = (0x81, 0x82)
-"""First bytes of a text and of a binary message of one frame."""
+"""The first bytes of a text and of a binary message that consist of one frame."""
 _FRAMES_AT_ONCE: Final = 128
-"""Frames that are passed on before others get a turn: about a third of a millisecond."""
+"""The frames that are passed on before others get a turn: about a third of a millisecond."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 
@@ -22,7 +22,7 @@ class BrokenFrame(Exception):
 
 
 class Reader(Protocol):
-    """The reader to which aiohttp passes the bytes of a connection."""
+    """The reader that gets the bytes of a connection from aiohttp."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]: ...
     def feed_eof(self) -> None: ...
@@ -33,12 +33,12 @@ class Source(Protocol):
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing is to be passed on, because what was has not been taken yet."""
+        """Whether to pass nothing on, because the previous messages have not been taken yet."""
 
     def hold_reading(self) -> None: ...
     def release_reading(self) -> None: ...
     def soon(self, work: Callable[[], None]) -> None:
-        """Call `work` after others have had their turn."""
+        """Call `work` after other tasks have had their turn."""
 
     def close(self) -> None: ...
 
@@ -46,11 +46,12 @@ class Source(Protocol):
 class StrictReader:
     """Checks the heads of frames, and passes the bytes on to another reader, a slice at a time.
 
-    It refuses frames that are not masked, whose length could be shorter, or that begin a message inside another one,
-    and close frames with a code that must not be sent. For a refused frame the other reader gets one that it refuses.
+    It refuses frames that are not masked, frames whose length could be shorter, frames that begin a message inside
+    another one, and close frames with a code that must not be sent. For a refused frame, the other reader gets a frame
+    that it refuses.
 
-    A socket hands over up to 256 KiB, which may be 40,000 small frames. Of these, a few are passed on between the turns
-    of other connections. The socket is not read until all are.
+    A socket hands over up to 256 KiB, which may be 40,000 small frames. A few of them are passed on between the turns
+    of other connections. The socket is not read until all have been.
     """
 
     __slots__ = ("_amid_message", "_at", "_backlog", "_has_ended", "_held", "_left", "_reader", "_source")
@@ -61,10 +62,10 @@ class StrictReader:
         self._held = b""
         """The start of a frame, too short to check yet."""
         self._left = 0
-        """Bytes of a checked frame that have not come yet."""
+        """The number of bytes of a checked frame that have not arrived yet."""
         self._amid_message = False
         self._backlog = b""
-        """What has come and is not passed on up to `_at`. It begins with a frame."""
+        """What has arrived and is passed on only up to `_at`. It begins with a frame."""
         self._at = 0
         self._has_ended = False
 
@@ -84,7 +85,7 @@ class StrictReader:
         return self._pass_on(data, 0, at)
 
     def _pass_on(self, data: bytes, begin: int, at: int) -> tuple[bool, bytes]:
-        """Pass on a slice of the data from `begin` on. The first frame of it that is not checked begins at `at`."""
+        """Pass on a slice of the data from `begin` on. The first unchecked frame begins at `at`."""
         end = len(data)
         try:
             for _ in range(_FRAMES_AT_ONCE):
@@ -114,7 +115,7 @@ class StrictReader:
         return self._reader.feed_data(data[begin:at])
 
     def go_on(self) -> None:
-        """Pass on the next slice, if there is one that waits and the one before has been taken."""
+        """Pass on the next slice, if one waits and the previous one has been taken."""
         if not self._backlog or self._source.is_held:
             return
         data, at = self._backlog, self._at
@@ -151,7 +152,7 @@ class StrictReader:
 
 
 class DeafReader:
-    """Takes the place of another reader, and passes on the end of the connection alone."""
+    """Stands in for another reader, and passes on only the end of the connection."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -164,7 +165,8 @@ class DeafReader:
 
 
 def _message_size(data: bytes, at: int) -> int:
-    """Return what `frame_size` does for a message of one frame below 64 KiB; else 0. A shortcut: most are that."""
+    """Return what `frame_size` returns for a message of one frame below 64 KiB, else 0. A shortcut, because most
+    messages are."""
     if at + 8 > len(data) or data[at] not in _WHOLE_MESSAGES:
         return 0
     second = data[at + 1]
@@ -177,7 +179,7 @@ def _message_size(data: bytes, at: int) -> int:
 
 
 def frame_size(data: bytes, at: int) -> int:
-    """Return the bytes of the frame that begins at this index, including its head; 0 if too little of it is there.
+    """Return the bytes of the frame that begins at this index, including its head; 0 if the head is incomplete.
 
     Raises BrokenFrame.
     """
@@ -213,7 +215,7 @@ def _check_close_code(masked: bytes) -> None:
     """Raise BrokenFrame. `masked`: the mask and the first two bytes of the payload."""
     code = int.from_bytes(masked[4:]) ^ int.from_bytes(masked[:2])
     if not may_be_sent(code):
-        raise BrokenFrame(f"{code} is no code to close with")
+        raise BrokenFrame(f"{code} is not a code to close with")
 
 
 def may_be_sent(code: int) -> bool:

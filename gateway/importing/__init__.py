@@ -1,1 +1,1 @@
-"""Past calls, brought in as they were."""
+"""Imports past calls as they were."""

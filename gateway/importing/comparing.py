@@ -1,4 +1,4 @@
-"""Compares a past call with the session that is stored under its id."""
+"""Compares a past call with the session that is stored under the same id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turnwire.protocol.times import format_time
 
 
 class Differs(Exception):
-    """The stored session is not this call. The text says in what."""
+    """The stored session is not this call. The text names the difference."""
 
 
 def check_begin(session: Session, call: PastCall) -> None:
@@ -30,7 +30,7 @@ def check_begin(session: Session, call: PastCall) -> None:
 
 
 def check_end(session: Session, call: PastCall) -> None:
-    """Raise Differs unless the session has ended as the call, or neither has. All events must have been seen.
+    """Raise Differs unless the session has ended as the call did, or neither has ended. All events must have been seen.
 
     A call that was open when its backup was made may have ended since.
     """
@@ -51,14 +51,14 @@ def check_end(session: Session, call: PastCall) -> None:
 
 
 def check_length(session: Session, call: PastCall, count: int) -> None:
-    """Raise Differs if the log goes on after the `count` events of the call, unless it may have since its backup."""
+    """Raise Differs if the log goes on after the call's `count` events, unless it may have grown since the backup."""
     may_go_on = call.restored and (has_ended(session.status) or not call.ends)
     if session.last_seq > count and not may_go_on:
         raise Differs(f"it has {session.last_seq} events, and the line has {count}")
 
 
 def check_events(stored: Sequence[Event], given: Sequence[EventIn]) -> None:
-    """Raise Differs unless these are the same events, at the same places."""
+    """Raise Differs unless both hold the same events at the same positions."""
     for event, wanted in zip(stored, given, strict=True):
         if event.event_id != wanted.event_id:
             raise Differs(f"its event {event.seq} is {event.event_id!r}, and that of the line is {wanted.event_id!r}")

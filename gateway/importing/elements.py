@@ -1,4 +1,4 @@
-"""Splits a JSON array into the texts of its elements while it arrives, without holding all of it."""
+"""Splits a JSON array into the texts of its elements as it arrives, without holding all of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 from turnwire.protocol.errors import InvalidJson, TooLarge
 
 _TOKEN = re.compile(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|["{}\[\],:\n]', re.DOTALL)
-"""A string, or one character of structure. A quote alone begins a string whose end is not here."""
+"""A string, or one structural character. A quote alone begins a string whose end has not arrived."""
 _EVENTS = b'"events"'
 
 
 def find_events(text: bytes) -> tuple[int, int] | None:
-    """Return where the key `events` of a JSON object begins, and where the elements of its array do; None without."""
+    """Return where the key `events` of a JSON object begins, and where the elements of its array begin; None without
+    it."""
     depth = key_at = 0
     before, last = b"", b""
     for token in _TOKEN.finditer(text):
@@ -30,20 +31,20 @@ def find_events(text: bytes) -> tuple[int, int] | None:
 
 
 class Elements:
-    """The elements of one array, from behind its bracket on. Whether each is valid JSON is not checked."""
+    """The elements of one array, after its opening bracket. Whether each element is valid JSON is not checked."""
 
     def __init__(self, most_bytes: int) -> None:
-        """One element may have `most_bytes`."""
+        """`most_bytes`: the limit for one element."""
         self.closed = False
         """Whether the end of the array has been seen."""
         self._most_bytes = most_bytes
         self._depth = 0
         self._scanned = 0
-        """How much of the text that was left over has been looked at."""
+        """How much of the left-over text has been scanned already."""
         self._any = False
 
     def take(self, text: bytes) -> tuple[list[bytes], bytes]:
-        """Split off the elements that are whole. Return them, and the text that is left for the next call.
+        """Split off the complete elements. Return them, and the remaining text, which the next call needs.
 
         Raises InvalidJson if the line ends within the array, and TooLarge for an element over the limit.
         """
@@ -67,7 +68,7 @@ class Elements:
                 if self.closed:
                     break
         if len(text) - start > self._most_bytes and not self.closed:
-            raise TooLarge(f"an event has over {self._most_bytes} bytes, which is the limit")
+            raise TooLarge(f"an event has more than {self._most_bytes} bytes, the limit")
         self._scanned = at - start
         return elements, text[start:]
 

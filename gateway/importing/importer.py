@@ -1,4 +1,4 @@
-"""Brings past calls in, through the same tasks as live ones: so figures, search and other gateways learn of them."""
+"""Imports past calls through the same tasks as live ones, so that figures, search and other gateways learn of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from turnwire.store.session_record import SessionRecord, new_life
 from turnwire.store.waiting import pause_after
 
 _PATIENCE = 30.0
-"""Seconds in which a write is tried again while the storage is away."""
+"""Seconds for which a write is retried while the storage is away."""
 
 T = TypeVar("T")
 
@@ -52,11 +52,11 @@ class _Batch(Struct):
 class _Named(Shape):
     session_id: str | None = None
     unreadable: str | None = None
-    """In a line of a backup: why the gateway could not read the session."""
+    """Why the gateway could not read the session, in a line of a backup."""
 
 
 class _Progress(Struct):
-    """How far one line has been read."""
+    """How much of one line has been read."""
 
     line: int
     session_id: str | None = None
@@ -69,10 +69,10 @@ class _Progress(Struct):
 
 
 class Importer:
-    """Stores lines of past calls, or compares them with what is stored. Lines of one session wait for each other.
+    """Stores lines of past calls, or compares them with what is stored. Lines of the same session wait for each other.
 
-    The session is created first, marked as being imported, then its events are appended, then it ends. A crash in
-    between leaves it open and marked, and the same line completes it.
+    The session is first created and marked as being imported. Then its events are appended, and then it ends. A crash
+    in between leaves the session open and marked, and importing the same line again completes it.
     """
 
     def __init__(self, context: Context, sessions: LiveSessions, requests: Requests) -> None:
@@ -80,14 +80,15 @@ class Importer:
         self._sessions = sessions
         self._requests = requests
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By sessionId."""
+        """The locks of the sessions whose lines are being imported, by sessionId."""
 
     async def take(
         self, line: Line | BadLine, *, keep_open: bool = False, verify: bool = False, restore: bool = False
     ) -> ImportOutcome:
-        """Store the line's call, or only compare it with `verify`. Return what became of it.
+        """Store the line's call, or with `verify` only compare it. Return the outcome.
 
-        With `restore` the line is one of a backup: an open call stays open, and what is stored may have gone on since.
+        With `restore`, the line comes from a backup: an open call stays open, and the stored session may have gone on
+        since.
         """
         progress = _Progress(line.number)
         if isinstance(line, BadLine):
@@ -113,7 +114,7 @@ class Importer:
         return progress.outcome(result)
 
     async def _batches(self, line: Line, call: PastCall, progress: _Progress) -> AsyncIterator[_Batch]:
-        """Return the checked events of the line. If it is here as a whole, all are checked before any is stored."""
+        """Return the line's events, checked. If the whole line has arrived, all are checked before any is stored."""
         batches = self._read(line, call, progress)
         if not line.whole:
             return batches
@@ -128,7 +129,7 @@ class Importer:
             progress.events += len(events)
             call.saw(events)
             yield _Batch(events, sum(map(len, texts)))
-            await asyncio.sleep(0)  # others get a turn
+            await asyncio.sleep(0)  # gives other tasks a turn
 
     # --- storing -----------------------------------------------------------------------------------------------------
 
@@ -155,21 +156,22 @@ class Importer:
                 await self._leave(call.session_id)
 
     async def _leave(self, session_id: str) -> None:
-        """Leave an open call in memory as one whose publisher is gone: it ends unless one comes."""
-        self._sessions.renew(session_id)  # if somebody watches it, it has stayed in memory
+        """Leave an open call in memory, as one whose publisher is gone. It ends unless a publisher connects."""
+        self._sessions.renew(session_id)  # if somebody watches the session, it has stayed in memory
         with suppress(NoSuchSession, Overloaded, StorageUnavailable):
             await self._sessions.open(session_id)
 
     async def _complete(
         self, live: LiveSession, call: PastCall, batches: AsyncIterator[_Batch], *, created: bool
     ) -> ImportResult:
-        """Add to the stored session what it lacks of the call. Raises Differs if it is not the beginning of it."""
+        """Add to the stored session what it lacks of the call. Raises Differs unless it is the beginning of the
+        call."""
         session, record = live.state.session(), live.state.record
         check_begin(session, call)
         open_here = not has_ended(session.status)
         published = record.epoch > 0 and not (call.restored and holder_of(self._context, live.state) is None)
         if open_here and published and (call.ends or not call.restored):
-            raise Differs("it is published here, and has not ended")
+            raise Differs("a publisher is connected to it, and it has not ended")
         added = await self._walk(session, record.life, call, batches, may_append=open_here and not published)
         if not open_here:
             check_end(session, call)
@@ -188,16 +190,16 @@ class Importer:
         session, _ = await self._patiently(
             lambda: self._requests.complete(call.session_id, status, call.end_reason, call.end)
         )
-        check_end(session, call)  # somebody else may have been faster
+        check_end(session, call)  # another importer may have been faster
 
     async def _append(self, session_id: str, first: int, batch: _Batch) -> None:
-        """Append events, of which the first must become number `first` of the log."""
+        """Append events. The first of them must become number `first` of the log."""
         stored = await self._patiently(lambda: self._requests.append(session_id, batch.events, batch.weight))
         for seq, each in enumerate(stored, first):
             if each.event.seq < seq:
                 raise MalformedEvent(f"eventId {each.event.event_id!r} is in the line twice")
             if each.event.seq > seq:
-                raise Differs("somebody else writes to it")
+                raise Differs("somebody else is writing to it")
 
     # --- comparing ---------------------------------------------------------------------------------------------------
 
@@ -211,9 +213,9 @@ class Importer:
     async def _walk(
         self, session: Session, life: int | None, call: PastCall, batches: AsyncIterator[_Batch], *, may_append: bool
     ) -> int:
-        """Compare the events with the session's log, and append those beyond its end.
+        """Compare the events with the session's log, and append those after its end.
 
-        Return how many these are; less than 0 if the log goes on after the last of them.
+        Return the number of those, or a negative number if the log goes on after the last event.
         """
         at, head = 0, session.last_seq
         async for batch in batches:
@@ -237,7 +239,7 @@ class Importer:
             check_events(stored, window)
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Repeat the work, which must be safe to repeat, while the storage or the gateway is busy."""
+        """Repeat the work while the storage or the gateway is busy. The work must be safe to repeat."""
         attempt, end = 0, self._context.clock() + _PATIENCE
         while True:
             try:
@@ -250,7 +252,7 @@ class Importer:
 
 
 def _compared(session: Session, call: PastCall, added: int) -> ImportResult:
-    """Return the result for a call that is stored already, as it is or with what has happened since."""
+    """Return the result for a call that is already stored, unchanged or with later additions."""
     return "ahead" if added < 0 or has_ended(session.status) != call.ends else "unchanged"
 
 

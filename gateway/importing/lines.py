@@ -1,4 +1,4 @@
-"""Reads lines of NDJSON from a stream, in bounded memory: the events of a long line are handed on as they arrive."""
+"""Reads lines of NDJSON from a stream in bounded memory: the events of a long line are handed on as they arrive."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.salvage import UNDECODABLE
 
 BATCH = 100
-"""Most events handed on at a time."""
+"""The most events that are handed on at a time."""
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _EVENTS = msgspec.json.Decoder(list[Raw])
 _MOST_AFTER_EVENTS = 64
-"""Most bytes of a long line after its events: a bracket, and white space."""
+"""The most bytes of a long line after its events: a bracket, and white space."""
 
 
 class Line(Struct, frozen=True, eq=False):
-    """One line. `head` is a JSON object of its fields other than `events`."""
+    """One line. `head` is a JSON object of all its fields except `events`."""
 
     number: int
-    """The line's place in the stream, from 1 on; blank lines count."""
+    """The line's number in the stream, starting at 1. Blank lines count."""
     head: bytes
     events: AsyncIterator[list[bytes]]
     """The events, each as JSON text, in batches. Raises InvalidJson or InvalidMessage for a line that is broken."""
     whole: bool
-    """Whether all events are here already."""
+    """Whether all events have arrived."""
 
 
 class BadLine(Struct, frozen=True):
@@ -39,12 +39,13 @@ class BadLine(Struct, frozen=True):
 
 
 class Lines:
-    """The lines of a stream. Owned by the task that calls `next`. The events of a line must be read before that."""
+    """The lines of a stream. Owned by the task that calls `next`. The events of a line must be read before the next
+    call."""
 
     def __init__(self, read: Callable[[], Awaitable[bytes]], *, most_whole: int, most_element: int) -> None:
-        """`read` returns the next bytes of the stream, none at its end.
+        """`read` returns the next bytes of the stream, or none at its end.
 
-        A line of up to `most_whole` bytes is held as a whole. One event may have `most_element` bytes.
+        A line of up to `most_whole` bytes is held whole. One event may have `most_element` bytes.
         """
         self._read = read
         self._most_whole = most_whole
@@ -56,7 +57,7 @@ class Lines:
 
     @property
     def has_whole_line(self) -> bool:
-        """Whether `next` need not wait for the stream."""
+        """Whether `next` can return without waiting for the stream."""
         return not self._unfinished and b"\n" in self._buffer
 
     async def next(self) -> Line | BadLine | None:
@@ -98,7 +99,7 @@ class Lines:
         self._unfinished = True
         found = find_events(self._buffer[: self._most_whole])
         if found is None:
-            fault = f"a line of over {self._most_whole} bytes must have events, after its other fields"
+            fault = f"a line of more than {self._most_whole} bytes must have events after its other fields"
             return BadLine(self._number, InvalidMessage(fault))
         key, first = found
         head = self._buffer[:key].rstrip().removesuffix(b",") + b"}"
@@ -123,7 +124,7 @@ class Lines:
             pass
         text, _, rest = self._buffer.partition(b"\n")
         if text.strip() != b"}":
-            raise InvalidMessage(f"events must be the last field of a line of over {self._most_whole} bytes")
+            raise InvalidMessage(f"events must be the last field of a line of more than {self._most_whole} bytes")
         self._buffer, self._unfinished = rest, False
 
 

@@ -1,4 +1,4 @@
-"""A past call as it is to be stored: the fields of its line, checked."""
+"""A past call to be stored: the checked fields of its line."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from turnwire.protocol.past_calls.times import past_time
 from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, has_ended
 
 IMPORTED = "imported"
-"""The end reason of a call that had never ended."""
+"""The end reason of a call that never ended."""
 
 
 class PastCall(Struct):
-    """A call of the past. One that has ended without a time of its end has ended with its last event."""
+    """A past call. If its end has no time, it ended with its last event."""
 
     session_id: str
     language: str
@@ -32,11 +32,11 @@ class PastCall(Struct):
     latest: datetime
     """The start, or the latest time of an event seen so far."""
     restored: bool = False
-    """Whether it comes from a backup. It was stored as it is, and may have gone on since."""
+    """Whether the call comes from a backup. It was stored as it is, and may have gone on since."""
     importing: bool = False
-    """Whether it is an open call of a backup whose end was still to be imported."""
+    """Whether this is an open call of a backup that was made before the import of the call had stored its end."""
     deserted: bool = False
-    """Whether it is an open call of a backup that a publisher had claimed: nobody publishes it any more."""
+    """Whether this is an open call of a backup that a publisher had claimed. The publisher is gone now."""
 
     @property
     def ends(self) -> bool:
@@ -44,19 +44,19 @@ class PastCall(Struct):
 
     @property
     def end(self) -> datetime:
-        """When it ended. Known once all events have been seen."""
+        """When the call ended. Known once all events have been seen."""
         return self.ended_at or self.latest
 
     def saw(self, events: Iterable[EventIn]) -> None:
-        """Take note of the times of the next events."""
+        """Record the times of the next events."""
         self.latest = max(self.latest, *(each.timestamp for each in events if each.timestamp is not None))
 
 
 def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, restored: bool = False) -> PastCall:
-    """Read a call from the fields of its line. One that has never ended becomes failed, unless it is kept open.
+    """Read a call from the fields of its line. A call that never ended becomes failed, unless `keep_open` is set.
 
-    A `restored` call may have ended before it started: the clocks of two machines may have said so. Raises InvalidJson,
-    InvalidMessage, TooLarge.
+    A `restored` call may have ended before it started, because the clocks of two machines may have said so. Raises
+    InvalidJson, InvalidMessage, TooLarge.
     """
     line = JSON.decode_body(head, PastSession, limits)
     check_new_session_id(line.session_id, limits)
@@ -86,9 +86,9 @@ def _check_end(status: SessionStatus, ended_at: datetime | None, reason: str | N
 
 
 def read_events(texts: Sequence[bytes], first: int, limits: Limits, now: datetime) -> list[EventIn]:
-    """Read a batch of events; `first` is the place of the first in the line, from 0 on.
+    """Read a batch of events. `first` is the index of its first event in the line.
 
-    Raises MalformedEvent or TooLarge, naming the place, for one that cannot be stored.
+    Raises MalformedEvent or TooLarge, naming the index, for an event that cannot be stored.
     """
     events = []
     for at, text in enumerate(texts, first):

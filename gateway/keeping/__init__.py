@@ -1,1 +1,1 @@
-"""What keeps the stored sessions: backups of them, and their retention."""
+"""Backups of the stored sessions, and their retention."""

@@ -10,12 +10,13 @@ from turnwire.store.archive.objects import ArchiveUnavailable, open_objects
 
 
 def archive_check(config: Config) -> Callable[[str, int], Awaitable[list[str]]]:
-    """Return a function that checks what is archived under a sessionId, of so many events, and returns the faults.
+    """Return a function that takes a sessionId and a number of events, checks them in the archive, and returns the
+    faults.
 
     Raises ConfigError.
     """
     if config.archive_url is None:
-        raise ConfigError("TURNWIRE_ARCHIVE_URL is not set; give it the value that the gateways have")
+        raise ConfigError("TURNWIRE_ARCHIVE_URL is not set; give it the same value as for the gateways")
     try:
         objects = open_objects(config.archive_url)
     except ValueError as fault:

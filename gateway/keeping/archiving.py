@@ -1,4 +1,4 @@
-"""Moves sessions whose time is over into the archive: written, verified, marked, and only then removed from the log."""
+"""Moves due sessions into the archive: each is written, verified, marked, and only then removed from the log."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from turnwire.store.archive.writing import LineWriter, Piece
 from turnwire.store.session_record import SessionRecord
 
 _FRAME_BYTES: Final = 256 * 1024
-"""About the size of a part that is read as a whole."""
+"""Approximate size in bytes of a part that is read as a whole."""
 _FRAME_EVENTS: Final = 1000
 _SLICE_SECONDS: Final = 0.002
-"""After this time others get a turn."""
+"""Seconds of work after which other tasks get a turn."""
 _PAUSE_FACTOR: Final = 3
-"""After each read of the log, a pause of so many times as long as it took: acks come first."""
+"""The pause after each read of the log, as a multiple of the read's duration: acks come first."""
 _LONGEST_PAUSE: Final = 1.0
 _log = logging.getLogger("turnwire.keeping")
 
 
 class ArchiveCounts(Struct):
-    """What has been archived since the gateway started, and how often that failed."""
+    """How many sessions have been archived since the gateway started, and how often archiving has failed."""
 
     sessions: int = 0
     events: int = 0
@@ -47,7 +47,7 @@ class ArchiveCounts(Struct):
 
 
 class Archiving:
-    """Archives one session at a time. Holds no state: a gateway that takes over goes on from what is stored."""
+    """Archives one session at a time. Holds no state: a gateway that takes over continues from what is stored."""
 
     def __init__(self, context: Context, sessions: LiveSessions, objects: Objects, counts: ArchiveCounts) -> None:
         self._context = context
@@ -57,10 +57,10 @@ class Archiving:
         self._counts = counts
 
     async def archive(self, record: SessionRecord, only_if: Callable[[SessionRecord], bool]) -> bool:
-        """Archive the session, if it meets `only_if` to the end. Return whether it is archived, and was not before.
+        """Archive the session, if it meets `only_if` until the end. Return whether this call has archived it.
 
-        Raises ArchiveUnavailable, ArchiveDamaged, StorageUnavailable, Overloaded: then its log is whole in the
-        database, or in the archive, or in both.
+        Raises ArchiveUnavailable, ArchiveDamaged, StorageUnavailable, Overloaded. After an error, the whole log is in
+        the database, in the archive, or in both.
         """
         if record.archive is not None:
             await self._settle(record, record.archive)
@@ -103,7 +103,7 @@ class Archiving:
         return await done
 
     async def _settle(self, record: SessionRecord, mark: ArchiveMark) -> None:
-        """Remove what is there twice: the objects of other attempts, and then the log in the database."""
+        """Remove what is stored twice: first the objects of other attempts, then the log in the database."""
         folder = folder_of(record.session_id)
         for key in await self._objects.keys(folder):
             if is_of_life(key, record.life) and not is_of_attempt(key, mark.attempt):
@@ -112,7 +112,7 @@ class Archiving:
         await self._marks.clear(record, mark)
 
     async def _pieces(self, live: LiveSession) -> AsyncIterator[Piece]:
-        """The session's line, in pieces of about _FRAME_BYTES."""
+        """Yield the session's line, in pieces of about _FRAME_BYTES."""
         record = live.state.record
         last = record.last_seq
         yield Piece(b'{%b,"events":[' % session_fields(live.state.session()))

@@ -1,4 +1,5 @@
-"""All sessions as the lines of a backup: those of an import, with what a restore needs beyond it."""
+"""Reads all sessions as the lines of a backup. The lines have the form of an import, with what a restore needs
+besides."""
 
 from __future__ import annotations
 
@@ -21,21 +22,21 @@ _PAGE = 50
 
 
 class BackupLines:
-    """Reads every session, newest first, each as it is when its turn comes. Holds no state.
+    """Reads every session, newest first, each in its state at that moment. Holds no state.
 
-    Sessions that begin after the first read are not among them. A session costs one read, and one more for each window
-    of its events.
+    Sessions that begin after the first read are left out. A session costs one read, and one more for each window of its
+    events.
     """
 
     def __init__(self, pages: Pages, requests: Requests, store: Store, encode_cursor: Callable[[Place], str]) -> None:
         self._pages = pages
         self._requests = requests
-        self._sessions = store.sessions  # an index may lack what was created just now
+        self._sessions = store.sessions  # not from an index, which may lack the newest sessions
         self._log = store.events
         self._encode_cursor = encode_cursor
 
     async def read(self, before: Place | None) -> AsyncGenerator[bytes, None]:
-        """Yield the lines after this place, in pieces of about 256 KiB at most; at the end, a line that says so.
+        """Yield the lines after this place, in pieces of up to about 256 KiB, and then a line that marks the end.
 
         Raises StorageUnavailable, and LogHole if a long session is erased while it is read.
         """
@@ -53,7 +54,8 @@ class BackupLines:
         yield b'{"end":{"sessions":%d}}\n' % count
 
     async def _line(self, place: Place, marks: bytes) -> AsyncGenerator[bytes, None]:
-        """The session as it is now, with its events up to then. Nothing if it has been erased."""
+        """Yield the line of the session in its current state, with its events so far. Yield nothing if it has been
+        erased."""
         try:
             view = await self._requests.view(place[1])
         except NoSuchSession:
@@ -76,7 +78,8 @@ class BackupLines:
         yield piece + b"]}\n"
 
     async def _damage(self, view: View) -> ArchiveDamaged | None:
-        """Read all events of an archived session. One that is damaged must not keep all others out of the backup."""
+        """Return the damage of an archived session, found by reading all its events. It must not keep other sessions
+        out of the backup."""
         try:
             for first in range(1, view.session.last_seq + 1, MAX_WINDOW):
                 await self._read(view, first, min(first + MAX_WINDOW - 1, view.session.last_seq))
@@ -85,12 +88,13 @@ class BackupLines:
         return None
 
     def _unreadable(self, session: Session, place: Place, damage: ArchiveDamaged) -> bytes:
-        """The line of a session that cannot be restored from this backup."""
+        """Return the line of a session that cannot be restored from this backup."""
         at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": 0})
         return b'{"at":%b,"unreadable":%b,%b}\n' % (at, _text(str(damage)), session_fields(session))
 
     def _head(self, session: Session, place: Place, marks: bytes) -> bytes:
-        """The line up to its first event. It begins with the place, at which a backup can go on behind this line."""
+        """Return the line up to its first event. It begins with the place from which a backup can continue after this
+        line."""
         at = JSON.encode_value({"cursor": self._encode_cursor(place), "count": session.last_seq})
         return b'{"at":%b,%b%b,"events":[' % (at, session_fields(session), marks)
 
@@ -103,7 +107,7 @@ def _text(text: str) -> bytes:
 
 
 def _marks(record: SessionRecord) -> bytes:
-    """What a restore must know of a session besides its fields."""
+    """Return what a restore must know about a session besides its fields."""
     if record.is_past:
         return b',"importing":true'
     return b',"published":true' if record.epoch and record.ended_at is None else b""

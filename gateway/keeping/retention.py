@@ -1,4 +1,4 @@
-"""Lets sessions go whose time is over: into the archive if there is one, or for good."""
+"""Removes sessions whose time is over: into the archive if there is one, or for good."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _PAGE: Final = 50
 _PAUSE: Final = 0.02
-"""Seconds between two sessions that leave: acks come first."""
+"""Seconds of pause after a session is removed: acks come first."""
 _PAGE_PAUSE: Final = 0.02
-"""Seconds between two pages: sessions may stay, as archived ones do."""
+"""Seconds of pause after a page, because sessions may stay in the database, as archived ones do."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _OVERLAP: Final = timedelta(minutes=10)
-"""Clocks of gateways differ, and a change of a session takes a while from its note to its write."""
+"""Tolerance for differing clocks of gateways, and for the time between a note about a session and the change itself."""
 _WALK_AFTER: Final = timedelta(days=30)
-"""After this time a look walks through all sessions: somebody may have changed some in the database itself."""
+"""Time after which a look walks through all sessions, because somebody may have changed some in the database itself."""
 _log = logging.getLogger("turnwire.keeping")
 
 
 class Retention:
-    """Looks now and again for sessions whose time is over. One of all gateways does it, by a lease in the store.
+    """Looks for due sessions from time to time. One of all gateways does this, by a lease in the store.
 
-    A look costs what it finds, not what is kept: it reads, by the index of their starts, the sessions whose start has
-    passed one of the times of the rules since the last look, and those that are noted. Noted are those that are not
-    over yet then, and those that end or are amended later. Only the first look by a set of rules walks through all.
+    The cost of a look depends on what it finds, not on what is stored. It reads, by the index of starts, the sessions
+    whose start has passed one of the times of the rules since the last look, and the sessions that are noted. Noted are
+    sessions that are not due yet at that moment, and sessions that end or are amended later. Only the first look with a
+    new set of rules walks through all sessions.
 
-    Sessions are erased by computed keys, as one that somebody asks to erase. With an archive they are archived instead,
-    and stay in lists. Owned by the task that calls `run`.
+    Sessions are erased by computed keys, like those that a user erases. With an archive, they are archived instead, and
+    stay in lists. Owned by the task that calls `run`.
     """
 
     def __init__(
@@ -59,9 +60,8 @@ class Retention:
         archive: Archiving | None = None,
         failed: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        """`erased` is told the id of each session that has been erased or archived. `shared`: which of several gateways
-        looks; None without others. `failed` is told why a session could not be archived.
-        """
+        """`erased` receives the id of each session that has been erased or archived. `shared` decides which of several
+        gateways looks; None without others. `failed` receives the reason why a session could not be archived."""
         self._store = store
         self._marks = store.retention
         self._erasing = erasing
@@ -75,7 +75,7 @@ class Retention:
         self._marks.watch(rules.times[0] - _OVERLAP, now)
 
     async def run(self, prepared: asyncio.Event) -> None:
-        """As long as the gateway lives."""
+        """Look for due sessions for as long as the gateway runs."""
         await prepared.wait()
         while True:
             pause = self._interval
@@ -94,12 +94,12 @@ class Retention:
         count = await self.look()
         if count:
             done = "erased" if self._archive is None else "archived"
-            _log.info("sessions %s, as their time was over: %d", done, count)
+            _log.info("sessions %s because their time was over: %d", done, count)
 
     async def look(self) -> int:
-        """Let go what is due, and return how many sessions that were. Raises StorageUnavailable.
+        """Remove what is due, and return the number of removed sessions. Raises StorageUnavailable.
 
-        Ends early, with what is left as it was, if the archive is away: the next look begins there.
+        If the archive is away, the look ends early and leaves the rest unchanged. The next look begins there.
         """
         now = self._now()
         mark = await self._marks.mark()
@@ -118,7 +118,7 @@ class Retention:
     def _all(self, now: datetime) -> list[SessionQuery]:
         """Return a query for all sessions that may be due.
 
-        It names no statuses: asked for two of them, the embedded database reads every session for each page.
+        The query names no statuses: for two of them, the embedded database would read every session for each page.
         """
         return [SessionQuery(limit=_PAGE, started_before=now - self._rules.times[0] + _MILLISECOND)]
 
@@ -128,7 +128,7 @@ class Retention:
         return [SessionQuery(limit=_PAGE, started_after=after, started_before=before) for after, before in bands]
 
     async def _take_pages(self, query: SessionQuery, now: datetime) -> int:
-        """Let go what is due of the sessions of a query, and note what no later look would find."""
+        """Remove the due sessions of a query, and note those that no later look would find."""
         count = 0
         while page := await self._store.sessions.stored_page(query):
             for stored in page:
@@ -144,9 +144,9 @@ class Retention:
         return count
 
     async def _take_notes(self, notes: Sequence[Note], now: datetime) -> int:
-        """Let go what is due of the noted sessions, and drop the notes that are not needed any more.
+        """Remove the due sessions among the noted ones, and drop the notes that are no longer needed.
 
-        A note that is hardly older than the look stays: the change that it was made for may not be stored yet.
+        A note that is hardly older than the look stays, because the change that it announces may not be stored yet.
         """
         count = 0
         for start in range(0, len(notes), _PAGE):
@@ -163,34 +163,35 @@ class Retention:
     # --- letting go --------------------------------------------------------------------------------------------------
 
     async def _examine(self, record: SessionRecord, now: datetime) -> bool:
-        """Let the session go if it is due. Return whether it has left."""
+        """Remove the session if it is due. Return whether it was removed."""
         if not self._is_due(record, now):
-            await asyncio.sleep(0)  # to decode large metadata takes milliseconds
+            await asyncio.sleep(0)  # decoding large metadata takes milliseconds
             return False
         gone = await self._let_go(record)
         await asyncio.sleep(_PAUSE)
         return gone
 
     def _is_overlooked(self, record: SessionRecord, now: datetime) -> bool:
-        """Return whether the session is still to leave, though no later look will read it for its start."""
+        """Return whether the session is still to be removed, though no later look will find it by its start."""
         return not self._is_archived(record) and self._rules.is_late(record, now)
 
     def _is_due(self, record: SessionRecord, now: datetime) -> bool:
-        """Return whether the session is to leave. What is archived stays, unless it is still in the database too."""
+        """Return whether the session is to be removed now. An archived session stays, unless its log is still in the
+        database."""
         return not self._is_archived(record) and self._rules.is_due(record, now)
 
     def _is_archived(self, record: SessionRecord) -> bool:
         return record.archive is not None and (record.archive.cleared or self._archive is None)
 
     async def _let_go(self, record: SessionRecord) -> bool:
-        """Return whether the session has left."""
+        """Archive or erase the session. Return whether it was removed."""
         if self._archive is None:
             return await self._erase(record)
         try:
             gone = await self._archive.archive(
                 record, lambda now: now.life == record.life and self._rules.is_due(now, self._now())
             )
-        except LogHole as error:  # this session only
+        except LogHole as error:  # affects this session only
             self._failed(error)
             return False
         except ArchiveUnavailable as error:
@@ -201,9 +202,10 @@ class Retention:
         return gone
 
     async def _erase(self, record: SessionRecord) -> bool:
-        """Erase the session, unless it has become another one, or is not due any more. Return whether it is gone."""
+        """Erase the session, unless it has been replaced by another one of its id or is no longer due. Return whether
+        it is gone."""
         gone = False
-        with suppress(PublisherConnected):  # it has just ended, and is to be kept for hardly any time
+        with suppress(PublisherConnected):  # it ended a moment ago, and the rules keep it for a very short time
             gone = await self._erasing.erase(
                 record.session_id,
                 force=False,

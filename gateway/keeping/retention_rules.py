@@ -1,4 +1,4 @@
-"""How long a session is kept after its end: the days of the settings, and exceptions in a file."""
+"""How long a session is kept after its end: the days in the settings, and exceptions in a file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FOR_EVER = timedelta.max
 
 
 class RulesFault(Exception):
-    """A file of rules that cannot be used. The text says why."""
+    """A file of rules that cannot be used. The text gives the reason."""
 
 
 class _Rule(Struct, forbid_unknown_fields=True):
-    """Sessions that are kept for so many days, or for ever without `days`."""
+    """Sessions that are kept for this many days, or for ever without `days`."""
 
     days: Annotated[float, Meta(ge=0, le=36_500)] | None = None
     status: FinalStatus | None = None
@@ -38,20 +38,20 @@ class _File(Struct, forbid_unknown_fields=True):
 
 
 class RetentionRules:
-    """The first rule that matches a session counts; the days of the settings hold for all others."""
+    """The first rule that matches a session applies. The days in the settings apply to all other sessions."""
 
     def __init__(self, days: float, rules: list[_Rule]) -> None:
         self._days = days
         self._rules = rules
         found = {days, *(rule.days for rule in rules if rule.days is not None)}
         self.times = [timedelta(days=each) for each in sorted(found)]
-        """How long sessions are kept, the shortest time first, apart from those that are kept for ever."""
+        """The times for which sessions are kept, shortest first. Sessions that are kept for ever have none."""
         self.digest = hashlib.sha256(msgspec.json.encode([days, rules])).hexdigest()
-        """Tells these rules from others."""
+        """A digest that differs between sets of rules."""
 
     @classmethod
     def read(cls, days: float, path: Path | None) -> RetentionRules:
-        """Raises RulesFault."""
+        """Read the rules. Raises RulesFault."""
         if path is None:
             return cls(days, [])
         try:
@@ -66,7 +66,7 @@ class RetentionRules:
         return cls(days, rules)
 
     def is_due(self, record: SessionRecord, now: datetime) -> bool:
-        """Return whether the session has ended so long ago that it is to be erased."""
+        """Return whether the session ended long enough ago to be erased."""
         return record.ended_at is not None and now - record.ended_at >= self._kept_for(record)
 
     def is_late(self, record: SessionRecord, now: datetime) -> bool:
@@ -81,5 +81,5 @@ class RetentionRules:
 
 
 def _same(stored: Any, wanted: str | bool | int | float) -> bool:
-    """Return whether a metadata value is the one of a rule. True is not 1."""
+    """Return whether a metadata value equals the value in a rule. True does not equal 1."""
     return isinstance(stored, bool) == isinstance(wanted, bool) and bool(stored == wanted)

@@ -1,4 +1,4 @@
-"""The parts of a session's line: of a backup, or of the archive. An import reads both."""
+"""The parts of a session's line in a backup or in the archive. An import reads both."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from turnwire.protocol.messages import Event, Session
 
 
 def session_fields(session: Session) -> bytes:
-    """Return the fields of a session as they stand in a JSON object, without those that hold for this moment alone."""
+    """Return the fields of a session in the form of a JSON object, without the fields that describe only the moment."""
     return one_line(JSON.encode(replace(session, commands=UNSET, archived=UNSET)))[1:-1]
 
 
 def event_text(event: Event) -> bytes:
-    """Return an event as it stands in a line, which names the session already."""
+    """Return an event in the form of a line, which names the session already."""
     fields = {"type": event.type, "payload": event.payload, "timestamp": event.timestamp, "seq": event.seq}
     return one_line(JSON.encode_value({"eventId": event.event_id, **fields}))

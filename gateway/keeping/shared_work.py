@@ -1,4 +1,4 @@
-"""Work that one of all gateways does, every so often."""
+"""Periodic work that one of all gateways does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.keeping.leases import Lease, Leases
 
 LEASE_SECONDS: Final = 60.0
-"""A gateway that has not renewed its lease for so long has lost it to whoever wants it."""
+"""A gateway that has not renewed its lease for this long has lost it to any other gateway."""
 RENEW_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 20.0
 """Pause between two looks at the lease of another gateway."""
@@ -22,15 +22,15 @@ _log = logging.getLogger("turnwire.keeping")
 
 
 class SharedWork:
-    """One kind of work, as one gateway sees it. Owned by the task that calls `attend`.
+    """One kind of work, as seen by one gateway. Owned by the task that calls `attend`.
 
-    The work must be safe to do twice: a gateway that hangs may go on for a moment after another one has begun.
+    The work must be safe to do twice, because a gateway that hangs may go on for a moment after another one has begun.
     """
 
     def __init__(
         self, leases: Leases, name: str, interval: float, *, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
-        """`interval`: seconds from one end of the work to its next beginning. `clock` is the loop's."""
+        """`interval`: seconds from the end of one run to the beginning of the next. `clock` is the loop's."""
         self._leases = leases
         self._name = name
         self._interval = interval
@@ -38,13 +38,13 @@ class SharedWork:
         self._now = now
         self._holder = uuid4().hex
         self._seen, self._since = Lease(), clock()
-        """The lease at the last look, and since when it stands still."""
+        """The lease at the last look, and the time since which it has not changed."""
         self._asked = False
 
     async def attend(self, work: Callable[[], Awaitable[None]]) -> float:
-        """Do the work if it is time, and no other gateway does it. Return after how many seconds to ask again.
+        """Do the work if it is time and no other gateway is doing it. Return the seconds to wait before the next call.
 
-        The first time that it is asked, it is time. Raises StorageUnavailable, and what the work raises.
+        The first call never waits for the interval. Raises StorageUnavailable, and whatever the work raises.
         """
         pause = min(LOOK_SECONDS, self._interval)
         lease = await self._leases.read(self._name)
@@ -70,12 +70,12 @@ class SharedWork:
         return left if left <= self._interval else 0.0  # a clock was wrong
 
     async def _do(self, held: Lease, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, and renew the lease meanwhile. Stop when another gateway has it."""
+        """Do the work, and renew the lease meanwhile. Stop if another gateway takes the lease."""
         working = asyncio.ensure_future(work())
         renewing = asyncio.create_task(self._renew(held, working))
         try:
             await asyncio.wait([working, renewing])
-        except asyncio.CancelledError:  # the gateway stops: another one goes on once the lease has run out
+        except asyncio.CancelledError:  # the gateway stops: another one continues once the lease has run out
             working.cancel()
             renewing.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)
@@ -83,7 +83,7 @@ class SharedWork:
         if working.cancelled():
             _log.warning("another gateway goes on with %s", self._name)
             return
-        with suppress(StorageUnavailable):  # else it runs out
+        with suppress(StorageUnavailable):  # otherwise the lease runs out
             await self._leases.give_back(self._name, renewing.result(), self._now())
         working.result()
 
@@ -106,7 +106,7 @@ class SharedWork:
         return held
 
     async def _renewed(self, held: Lease) -> Lease | None:
-        """Return the lease as it is held from now on; None if it is lost."""
+        """Return the renewed lease; None if it is lost."""
         renewed = await self._leases.take(self._name, held, self._holder)
         if renewed is None:  # unless the last renewal did reach the database, though its answer was lost
             found = await self._leases.read(self._name)

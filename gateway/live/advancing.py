@@ -1,4 +1,4 @@
-"""Moves the head of a session, and reports each change to those who watch, to the bot and to the observer."""
+"""Moves the head of a session, and reports each change to those who watch, to the bot, and to the observer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ Answer = Callable[[list[Event]], None]
 
 
 def nobody(events: list[Event]) -> None:
-    """Answer nobody: the events are another gateway's, or it is not known yet whether their sender may be answered."""
+    """Answer nobody: the events come from another gateway, or it is unclear yet whether their sender may be
+    answered."""
 
 
 def advance(

@@ -29,7 +29,7 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     if is_stale(context, state):
         await refresh(context, state)
     elif context.shared_database and any(each.publisher is None for each in appends):
-        await verify(context, state)  # a publisher has been told which session it has; REST means the one there is now
+        await verify(context, state)  # a publisher knows which session it has; REST means the session that exists now
     while appends := [each for each in appends if _is_wanted(state, each)]:
         if condition is not None:
             await condition(state.record)
@@ -70,11 +70,12 @@ def _is_wanted(state: SessionState, item: AppendItem) -> bool:
 async def _decide(
     context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]
 ) -> AppendRound | None:
-    """None when the log turned out to have lost its end, so that what was known of it is void."""
+    """Decide about the events. Return None if the log has turned out to have lost its end, so that nothing known of it
+    holds."""
     round_ = AppendRound(ledger, state.session_id, context.max_session_events)
     if state.takes_events and round_.admit_plain(appends):
         return round_
-    if not await make_sure(context, state):  # else what is gone would be answered as stored before
+    if not await make_sure(context, state):  # else events that are gone would be answered as stored before
         return None
     stored = await log_writer.read_stored(context.store, state.session_id, round_.candidates(appends))
     ended = None if state.takes_events else SessionHasEnded(state.session_id, state.session().ended_at)

@@ -41,7 +41,7 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
 
 
 async def verify(context: Context, state: SessionState) -> None:
-    """Take over what the store knows more, for the cost of one read when it knows nothing. Raises SessionErased."""
+    """Adopt what the store knows beyond memory, for the cost of one read if that is nothing. Raises SessionErased."""
     began = context.clock()
     stored = await persist(lambda: context.store.sessions.reload(state.record))
     if state.is_behind(stored):
@@ -64,10 +64,10 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
 
 
 async def adopt_found(context: Context, state: SessionState, item: FoundItem) -> None:
-    """Take over events that another gateway has stored.
+    """Adopt events that another gateway has stored.
 
-    With a publisher here, or a gap before them, all is read on from the head: a newer publisher may have stored them.
-    And so it is when there has been trouble since they were read: they may be of a log that is gone.
+    If a publisher is here, or events before these are missing, read everything from the head on: a newer publisher may
+    have stored them. The same holds if there has been trouble since they were read, because their log may be gone.
     """
     head = state.record.last_seq
     found = [event for event in item.events if event.seq > head]
@@ -81,16 +81,16 @@ async def adopt_found(context: Context, state: SessionState, item: FoundItem) ->
 
 
 async def _catch_up(context: Context, state: SessionState, wanted: Wanted) -> None:
-    """Take over the events that others have stored after the head, and the epoch of their publisher."""
+    """Adopt the events that others have stored after the head, and the epoch of their publisher."""
     events, sessions = context.store.events, context.store.sessions
     while True:
         record, before = state.record, events.troubles
         found = await persist(lambda: events.head_after(record.session_id, record.last_seq, record.life), wanted)  # noqa: B023 -- awaited at once
-        if await make_sure(context, state, wanted):  # else it was the end of another log
+        if await make_sure(context, state, wanted):  # else the events were the end of another log
             break
     if not found:
         return
-    state.log.as_of = min(before, state.log.as_of)  # it may have gone again since it was read
+    state.log.as_of = min(before, state.log.as_of)  # the head may have been lost again since it was read
     stored = await persist(lambda: sessions.reload(record), wanted)
     if stored.epoch > state.record.epoch:
         fence(context, state, stored.epoch)

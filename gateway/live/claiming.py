@@ -44,7 +44,7 @@ async def claim(context: Context, state: SessionState, item: ClaimItem) -> None:
 
 
 def holder_of(context: Context, state: SessionState) -> str | None:
-    """Whose publisher has the session: here, or as far as the store knows at another gateway."""
+    """Return who holds the session: the publisher here, or one at another gateway as far as the store knows."""
     if state.publisher is not None:
         return state.publisher.holder
     return state.record.holder if context.shared_database and not state.ended else None
@@ -56,7 +56,7 @@ async def _raise_epoch(context: Context, state: SessionState, item: ClaimItem) -
     if context.shared_database:
         await refresh(context, state, item.done)
     publisher = item.publisher
-    new = publisher.holder if context.shared_database else None  # else memory knows, and nothing is left by a crash
+    new = publisher.holder if context.shared_database else None  # otherwise memory knows; a crash must leave no trace
     while state.takes_events and not item.done.done():
         holder = holder_of(context, state)
         if holder is not None and not publisher.may_take_from(holder):
@@ -98,7 +98,7 @@ def _opened(context: Context, state: SessionState, epoch: int) -> Opened:
     limits = context.limits
     return Opened(
         session=state.session(),
-        epoch=epoch,  # a newer one may have been claimed elsewhere by now
+        epoch=epoch,  # a newer epoch may have been claimed elsewhere by now
         last_seq=state.record.last_seq,
         last_event_id=state.last_event_id,
         limits=OpenedLimits(

@@ -97,7 +97,7 @@ async def read_window(log: EventLog, state: SessionState) -> Conversation:
     """Read the next window of events, if any, into a live session's conversation. Raises StorageUnavailable."""
     if state.conversation is None:
         state.conversation = Conversation()
-    conversation = state.conversation  # which is given up when the log turns out to have lost its end
+    conversation = state.conversation  # the conversation is given up when the log turns out to have lost its end
     await read_more(log, state.session_id, state.record.life, conversation, state.record.last_seq)
     return conversation
 
@@ -115,9 +115,9 @@ async def read_more(log: EventLog, session_id: str, life: int | None, conversati
 
 
 async def read_in_background(read: Callable[[], Awaitable[None]]) -> None:
-    """Run `read` once, then pause for three times as long as it took, one second at most: others come first.
+    """Run `read` once, then pause for three times as long as it took, but at most a second: other work comes first.
 
-    If it raises StorageUnavailable, pause for half a second instead; the caller tries again.
+    If `read` raises StorageUnavailable, pause for half a second instead; the caller tries again.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -44,7 +44,7 @@ async def abandon(context: Context, state: SessionState, item: AbandonItem) -> N
         return
     try:
         stored = await context.store.sessions.reload(state.record)
-    except StorageUnavailable:  # other gateways could not show a sign of life either: start the wait again
+    except StorageUnavailable:  # other gateways could not show a sign of life either, so the wait starts again
         state.last_active = context.clock()
         raise
     await learn(context, state, stored)
@@ -79,7 +79,7 @@ async def _end(
 ) -> bool:
     """End the session in the store, provided the stored fields in `unchanged` have these values.
 
-    `at`: when it ended, if it is a past call; None: now.
+    `at`: when a past call ended; None stands for now.
 
     Return whether this end stands. Raises NoSuchSession.
     """

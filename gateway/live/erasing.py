@@ -1,4 +1,4 @@
-"""A session is erased: here it is hidden from all, and forgotten; what is stored of it is removed behind that."""
+"""Erases a session: hides it from everybody and forgets it here. Its stored data is removed afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("turnwire.session")
 async def erase(context: Context, state: SessionState, item: EraseItem) -> None:
     """Mark the session as erased, if it meets the item's condition.
 
-    Raises PublisherConnected unless it is forced, SessionErased when it was before.
+    Raises PublisherConnected unless the item is forced, and SessionErased if the session has been erased before.
     """
     if item.done.done():
         return
@@ -50,7 +50,7 @@ def _is_wanted(context: Context, state: SessionState, item: EraseItem) -> bool:
 
 
 def forget(context: Context, state: SessionState, *, here: bool) -> None:
-    """The session is no more: whoever publishes or watches it is told, and nobody finds it in memory any more.
+    """Drop the erased session: tell its publisher and its watchers, and remove it from memory.
 
     `here`: whether this gateway has erased it.
     """

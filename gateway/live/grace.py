@@ -15,7 +15,7 @@ from turnwire.store.sessions import SessionRecord
 
 
 def adopt_end(context: Context, state: SessionState, stored: SessionRecord) -> None:
-    """Take over the end of the stored session, if it has one and the session here has not."""
+    """Adopt the end of the stored session, if the session here has none."""
     if stored.ended_at is not None and not state.ended:
         status: FinalStatus = "completed" if stored.status == "completed" else "failed"
         note_end(context, state, status, stored.ended_at, stored.end_reason)

@@ -28,7 +28,7 @@ class Inbox:
         self._items: deque[Item] | None = None
         """None while nothing waits: an empty deque takes 760 bytes, and most sessions are idle at most times."""
         self._signals: dict[str, SignalItem] | None = None
-        """Those among the items, by their keys; None while there are none."""
+        """The signals among the items, by their keys; None while there are none."""
         self.waiting = 0
         """Events in the inbox."""
         self.waiting_bytes = 0

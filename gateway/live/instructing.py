@@ -1,4 +1,4 @@
-"""Commands to a session's bot: requested, delivered, concluded or expired. Their state is what the log says."""
+"""Commands to a session's bot: requested, delivered, concluded or expired. The log decides their state."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ async def _accept(context: Context, state: SessionState, item: AcceptItem) -> No
 
 
 async def _depart(context: Context, state: SessionState, item: DepartItem) -> None:
-    """Note that the publisher has left: nobody holds the session or accepts commands. If the store cannot be told now,
-    the next claim tells it."""
+    """Record that the publisher has left, so that nobody holds the session or accepts commands. If the store does not
+    answer now, the next claim records it."""
     record = state.record
     gone = state.publisher is None and record.epoch == item.epoch
     if gone and (record.commands is not None or record.holder is not None):
@@ -112,13 +112,13 @@ async def _depart(context: Context, state: SessionState, item: DepartItem) -> No
 
 
 def is_unattended(context: Context, state: SessionState) -> bool:
-    """Return whether the session names commands whose bot is gone: its gateway has not lived to see it leave."""
+    """Return whether the session lists commands of a bot that is gone, because its gateway crashed before it left."""
     unclaimed = state.deserted and state.record.commands is not None
     return unclaimed and context.clock() - state.last_active >= context.lapse_after
 
 
 async def _lapse(context: Context, state: SessionState) -> None:
-    """Forget which commands a vanished bot accepted, unless a sign of life of it turns up."""
+    """Forget which commands a vanished bot accepted, unless the bot shows a sign of life."""
     if context.shared_database:
         await learn(context, state, await context.store.sessions.reload(state.record))
     if not is_unattended(context, state):
@@ -206,9 +206,9 @@ async def _find(context: Context, state: SessionState, command: Command) -> Outc
 
 
 async def _expired(context: Context, state: SessionState, command_id: str) -> Outcome:
-    """Its time is over. It is written down before anybody is told, so that nothing else can become of it."""
+    """Expire the command. This is stored before anybody is told, so that no other outcome is possible."""
     outcome: Command | Outcome | None = Outcome(command_id, "expired")
-    with suppress(SessionHasEnded, SessionFull):  # the log is closed, and takes nothing of a bot's either
+    with suppress(SessionHasEnded, SessionFull):  # the log is closed, and takes no outcome from a bot either
         outcome = control_of((await _write(context, state, outcome_event(Outcome(command_id, "expired")))).event)
     assert isinstance(outcome, Outcome), "an event that a gateway has written"
     return outcome

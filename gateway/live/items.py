@@ -26,7 +26,7 @@ from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
 Condition = Callable[[SessionRecord], Awaitable[object]]
-"""What must hold of the log, whose head is in the record, for events to come next. What it raises refuses them."""
+"""Checks that the log, whose head is in the record, still allows the events. An error that it raises refuses them."""
 
 
 def is_answered(done: asyncio.Future[Any] | None) -> bool:
@@ -73,7 +73,7 @@ class AppendItem(Struct, eq=False):
     taken_at: float = 0.0
     """When the append was read from its publisher's socket, on the loop's clock."""
     condition: Condition | None = None
-    """Asked before each attempt to store the events. Only a REST client may have one."""
+    """Called before each attempt to store the events. Only a REST client may have one."""
 
 
 class SignalItem(Struct, eq=False):
@@ -93,7 +93,7 @@ class EndItem(Struct, eq=False):
     done: asyncio.Future[tuple[Session, bool]] | None = None
     """The session, and whether this item ended it."""
     ended_at: datetime | None = None
-    """When a past call ended that is brought in; None: now."""
+    """When an imported past call ended; None stands for now."""
 
 
 class ClaimItem(Struct, eq=False):
@@ -104,18 +104,18 @@ class ClaimItem(Struct, eq=False):
     created: bool = False
     """Whether the session was created for this publisher, with epoch 1."""
     traceparent: str | None = None
-    """The trace of the bot that asks for it, if traces are kept."""
+    """The trace of the bot that claims the session, if traces are kept."""
 
 
 class EraseItem(Struct, eq=False):
     """Erase the session."""
 
     force: bool
-    """Whether also when somebody publishes it."""
+    """Whether to erase the session even while a publisher is connected."""
     done: asyncio.Future[bool]
-    """Whether it is hidden for good."""
+    """Whether the session is hidden for good."""
     only_if: Callable[[SessionRecord], bool] | None = None
-    """What must hold of the session as it is stored; else it stays."""
+    """Checks the session as it is stored; if the check fails, the session stays."""
 
 
 class ArchiveItem(Struct, eq=False):
@@ -123,9 +123,9 @@ class ArchiveItem(Struct, eq=False):
 
     mark: ArchiveMark
     only_if: Callable[[SessionRecord], bool]
-    """What must hold of the session as it is stored."""
+    """Checks the session as it is stored."""
     done: asyncio.Future[bool]
-    """Whether it is archived for good."""
+    """Whether the session is archived for good."""
 
 
 class AbandonItem(Struct, eq=False):
@@ -152,7 +152,7 @@ class DepartItem(Struct, eq=False):
 
 
 class LapseItem(Struct, eq=False):
-    """A request to forget the commands that a bot accepted which nothing has been heard of for long."""
+    """A request to forget the accepted commands of a bot that has been silent for long."""
 
 
 class CommandItem(Struct, eq=False):
@@ -163,7 +163,7 @@ class CommandItem(Struct, eq=False):
 
 
 class OutcomeItem(Struct, eq=False):
-    """A bot's report of what became of a command."""
+    """A bot's report of the outcome of a command."""
 
     publisher: Sender
     outcome: Outcome
@@ -185,7 +185,7 @@ class FoundItem(Struct, eq=False):
 
     events: Sequence[Event]
     as_of: int
-    """The storage's troubles before they were read."""
+    """The number of storage troubles before the events were read."""
 
 
 class FiguresItem(Struct, eq=False):

@@ -15,43 +15,45 @@ class Observer(Protocol):
     """What live sessions report to their gateway. Called on the path of an event, so no method may block."""
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
-        """The head has moved over these events."""
+        """Called when the head has moved over these events."""
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
-        """Fields of the record have changed; `before` is the status it had."""
+        """Called when fields of the record have changed; `before` is its previous status."""
 
     def created(self, state: SessionState) -> None:
-        """The session was created in the store and is in memory."""
+        """Called when the session has been created in the store and is in memory."""
 
     def claimed(self, state: SessionState) -> None:
-        """The store has given a new epoch to a publisher here."""
+        """Called when the store has given a new epoch to a publisher here."""
 
     def ended(self, state: SessionState) -> None:
-        """This gateway has ended the session in the store. Comes once for each session, over all gateways."""
+        """Called when this gateway has ended the session in the store: once for each session, over all gateways."""
 
     def signalled(self, state: SessionState, key: str, payload: JsonObject) -> None:
-        """The session's publisher has sent a signal."""
+        """Called when the session's publisher has sent a signal."""
 
     def silenced(self, state: SessionState, epoch: int) -> None:
-        """The publisher of this epoch, which has sent signals, is gone: what it was saying is over."""
+        """Called when the publisher of this epoch, which has sent signals, is gone, so that what it was saying is
+        over."""
 
     def attention_changed(self, state: SessionState) -> None:
-        """The session has opened or closed its list of commands (`state.commands`).
+        """Called when the session has opened or closed its list of commands (`state.commands`).
 
         While the list is open, this gateway must learn of events that other gateways store in the session.
         """
 
     def unwritten(self, state: SessionState) -> None:
-        """The store lacks fields of the record, or digests of the log."""
+        """Called when the store lacks fields of the record, or digests of the log."""
 
     def written(self, state: SessionState) -> None:
-        """The store has all fields of the record."""
+        """Called when the store has all fields of the record."""
 
     def amended(self, state: SessionState, *, ours: bool) -> None:
-        """Metadata, language, figures or accepted commands have changed; `ours`: this gateway has just stored them."""
+        """Called when metadata, language, figures or accepted commands have changed; `ours`: this gateway has just
+        stored them."""
 
     def unread(self, state: SessionState) -> None:
-        """The conversation must be read from the log to know its figures."""
+        """Called when the conversation must be read from the log to know its figures."""
 
     def round_answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
         """A round of appends was answered.
@@ -61,10 +63,10 @@ class Observer(Protocol):
         """
 
     def erased(self, state: SessionState, *, here: bool) -> None:
-        """The session is no more. `here`: this gateway has erased it."""
+        """Called when the session has been erased. `here`: whether this gateway has erased it."""
 
     def rolled_back(self, state: SessionState) -> None:
-        """The log has lost events at its end."""
+        """Called when the log has lost events at its end."""
 
     def taken_over(self) -> None:
-        """A newer publisher has replaced one here."""
+        """Called when a newer publisher has replaced one here."""

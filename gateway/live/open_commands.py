@@ -16,7 +16,7 @@ from turnwire.protocol.times import format_time
 class _Open(Struct):
     command: Command
     reacted: bool = False
-    """Whether the bot has reacted. The command then neither expires nor is delivered again."""
+    """Whether the bot has reacted. If so, the command does not expire and is not delivered again."""
 
 
 class OpenCommands:

@@ -17,7 +17,7 @@ class Sender(Protocol):
     finished: bool
     """Whether nothing it sends is accepted any more: it has completed its session or is superseded."""
     holder: str
-    """Who it is, for other gateways as well."""
+    """The identity of the publisher, which other gateways know as well."""
 
     def may_take_from(self, holder: str) -> bool:
         """Return whether this publisher may take the session from a publisher of this holder."""
@@ -26,48 +26,49 @@ class Sender(Protocol):
         """Note that the session is this publisher's now, and whose it was before, if anybody's."""
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
-        """These events are durable, in the order they were sent; `weight` is their size in bytes."""
+        """Called when these events are durable, in the order they were sent; `weight` is their size in bytes."""
 
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
-        """These events are acked or refused, in the order they were sent."""
+        """Called when these events are acked or refused, in the order they were sent."""
 
     def completed(self, session: Session) -> None:
-        """The session has ended, as the publisher asked."""
+        """Called when the session has ended, as the publisher asked."""
 
     def session_ended(self, session: Session) -> None:
-        """The session has ended, for any reason. Events are still accepted for the grace time."""
+        """Called when the session has ended for any reason. Events are still accepted for the grace time."""
 
     def commanded(self, command: CommandPush) -> None:
-        """The bot is sent this command. The same command may be sent again until the bot has answered it."""
+        """Send the bot this command. It may be sent again until the bot has answered it."""
 
     def superseded(self) -> None:
-        """A newer publisher has the session."""
+        """Called when a newer publisher has the session."""
 
     def close(self, code: int, reason: str) -> None:
         """Close the publisher's connection."""
 
 
 class Storing(Protocol):
-    """What waits for the storage, over all sessions."""
+    """The events that wait for the storage, over all sessions."""
 
     size: int
-    """In bytes. While it is above 0, somebody waits for an ack."""
+    """Bytes. While the number is above 0, somebody waits for an ack."""
 
 
 class Audience(Protocol):
     """Those who watch one session."""
 
     def advanced(self, events: Sequence[Event], storing: Storing) -> None:
-        """The head has moved over these events. Called in the same step as the move, without an await in between."""
+        """Called when the head has moved over these events, in the same step as the move, without an await in
+        between."""
 
     def signalled(self, key: str, payload: JsonObject) -> None:
-        """The publisher has sent a signal."""
+        """Called when the publisher has sent a signal."""
 
     def session_changed(self) -> None:
-        """The session's status or another of its fields has changed."""
+        """Called when the session's status or another of its fields has changed."""
 
     def erased(self) -> None:
-        """The session is no more, and none of it may be shown any more."""
+        """Called when the session has been erased. Nothing of it may be shown any more."""
 
     def rolled_back(self, last_seq: int) -> None:
-        """The log now ends with this seq; some watchers may have seen events after it."""
+        """Called when the log turns out to end with this seq. Some watchers may have seen events after it."""

@@ -1,4 +1,5 @@
-"""Handles a log that has lost events at its end: the database was restored from a backup, or lost what it confirmed."""
+"""Handles a log that has lost events at its end, because the database was restored from a backup or lost what it
+confirmed."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
 Wanted = asyncio.Future[Any] | None
-"""Somebody's answer: once it is done, nobody waits for the work any more, and its errors are raised."""
+"""The answer of whoever waits. Once it is done, nobody waits for the work any more, and its errors are raised."""
 _log = logging.getLogger("turnwire.session")
 
 
 async def make_sure(context: Context, state: SessionState, wanted: Wanted = None) -> bool:
-    """After trouble with the storage: whether the head is still in the log. If it is not, the log is gone on with from
-    where it ends. Costs nothing otherwise."""
+    """After trouble with the storage, return whether the head is still in the log. If it is not, continue the log from
+    its present end. Costs nothing without trouble."""
     events, head = context.store.events, state.head
     troubles = events.troubles
     if state.log.as_of == troubles:
@@ -37,20 +38,20 @@ async def make_sure(context: Context, state: SessionState, wanted: Wanted = None
 
 
 async def roll_back(context: Context, state: SessionState) -> None:
-    """Go on from what is there, without a hole. Those who watch and have seen more must start again, and so must a
-    publisher whose claim is gone. Raises SessionErased."""
-    await persist(lambda: context.store.sessions.reload(state.record))  # it may have been erased with its log
+    """Continue the log from its present end, without a hole. Watchers that have seen more must start again, and so must
+    a publisher whose claim is gone. Raises SessionErased."""
+    await persist(lambda: context.store.sessions.reload(state.record))  # the session may have been erased with its log
     known, troubles = state.record.last_seq, context.store.events.troubles
     last = await persist(lambda: find_end(context.store, state.session_id, known))
     await _take_back(context, state, last, troubles)
-    if state.audience is not None:  # if another event stands there now, nobody knows since when they differ
+    if state.audience is not None:  # if another event stands there now, nobody knows since when the logs differ
         state.audience.rolled_back(state.record.last_seq if state.record.last_seq < known else 0)
     context.observer.rolled_back(state)
 
 
 async def compare(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
-    """If a claim or an end that is known here is not in the session as it is `stored`, and that is no old news, it is
-    gone: the session is taken as it is. Costs nothing otherwise."""
+    """Check that the stored session has the claim and the end that are known here. If one is missing, and `stored` is
+    not just old news, it is gone: adopt the session as stored. Costs nothing otherwise."""
     if not _lacks(stored, state):
         return
     troubles = context.store.events.troubles
@@ -67,7 +68,7 @@ async def compare(context: Context, state: SessionState, stored: SessionRecord, 
 
 
 async def _standing(store: Store, session_id: str, mark: Mark) -> list[Event]:
-    """The event, if it is still there."""
+    """Return the event if it is still there."""
     found = await store.events.read_present(session_id, [mark.seq])
     return found if await store.events.stands(session_id, mark) else []
 
@@ -84,8 +85,8 @@ async def _take_back(context: Context, state: SessionState, last: Event | None, 
 
 
 async def find_end(store: Store, session_id: str, known: int) -> Event | None:
-    """The last event of a log that does not go to `known`, loudly. What stands beside the log and says more is put
-    right: the stored lastSeq, and digests of events that are gone. May be done twice. Raises StorageUnavailable."""
+    """Return the last event of a log that does not reach `known`, and log the loss. Correct what is stored beside the
+    log and claims more: the stored lastSeq, and digests of lost events. Safe to repeat. Raises StorageUnavailable."""
     last = await store.events.head_until(session_id, known)
     seq = 0 if last is None else last.seq
     _log.error(

@@ -73,7 +73,7 @@ class SessionState:
         """What is being said right now, according to the latest signals."""
         self.grace_timer: asyncio.TimerHandle | None = None
         self.erased = False
-        """Whether the session is no more: nothing is done to it, and nothing of it is shown."""
+        """Whether the session has been erased: nothing is done to it, and nothing of it is shown."""
         self.unwritten = False
         """Whether the record has changes that the store lacks."""
         self.stored_seq = record.last_seq
@@ -94,7 +94,7 @@ class SessionState:
 
     @property
     def head(self) -> Mark | None:
-        """The last event of the log; None while there is none."""
+        """The last event of the log; None while the log is empty."""
         record = self.record
         if not record.last_seq or record.last_event_at is None:
             return None
@@ -126,7 +126,7 @@ class SessionState:
         return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def _differs(self, stored: SessionRecord) -> bool:
-        """Return whether the bot at another gateway accepts other commands than is known here."""
+        """Return whether the bot at another gateway accepts other commands than are known here."""
         elsewhere = self.publisher is None and stored.epoch >= self.record.epoch
         return elsewhere and stored.commands != self.record.commands
 
@@ -154,8 +154,8 @@ class SessionState:
         return before
 
     def roll_back(self, last: Event | None, stored: SessionRecord, as_of: int) -> Sender | None:
-        """The log turned out to end with this event, which is before the head, and the session is as it is `stored`;
-        `as_of` so many troubles. Returns the publisher that was here, if its claim is gone as well."""
+        """Move the head back to this event, where the log turned out to end. The session becomes as it is `stored`, and
+        `as_of` is the count of troubles. Return the publisher that was here, if its claim is gone as well."""
         stored.last_seq = 0 if last is None else last.seq
         stored.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)
         claimed, self.record, self.stored_seq = self.record.epoch, stored, stored.last_seq
@@ -172,7 +172,7 @@ class SessionState:
         return publisher
 
     def _go_on(self) -> None:
-        """An end that was known is gone."""
+        """Continue the session, because its known end is gone."""
         self.takes_events = True
         if self.grace_timer is not None:
             self.grace_timer.cancel()
@@ -205,7 +205,7 @@ class SessionState:
         return publisher
 
     def erase(self) -> Sender | None:
-        """The session is no more. Returns the publisher that was here."""
+        """Mark the session as erased. Return the publisher that was here."""
         self.erased, self.takes_events = True, False
         self.log.forget()
         self.log.full_pages.clear()
@@ -242,12 +242,12 @@ class SessionState:
         self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
 
     def disorder(self, as_of: int) -> None:
-        """Timestamps do not rise with seq any more, which is noted in the store `as_of` so many troubles."""
+        """Record that timestamps no longer rise with seq. `as_of`: the count of troubles when the store noted it."""
         self.record.time_ordered = False
         self.log.disordered_as_of = as_of
 
     def learn(self, stored: SessionRecord, now: float) -> None:
-        """Take over those fields of a stored session that change in one direction only.
+        """Adopt the fields of a stored session that change in one direction only.
 
         A newer epoch or heartbeat also shows that a publisher is at another gateway.
         """
@@ -264,7 +264,7 @@ class SessionState:
         self.record.archiving, self.record.archive = stored.archiving, stored.archive or self.record.archive
 
     def learn_commands(self, stored: SessionRecord) -> bool:
-        """Take over which commands the bot at another gateway accepts. Return whether they have changed."""
+        """Adopt the commands that the bot at another gateway accepts. Return whether they have changed."""
         differs = self._differs(stored)
         if differs:
             self.record.commands = stored.commands

@@ -26,7 +26,8 @@ SENT: Final[dict[str, tuple[UnionType, UnionType]]] = {
     "publish": (PUBLISHER_SENDS, PublisherReply),
     "subscribe": (SUBSCRIBER_SENDS, SubscriberPush),
 }
-"""Channel → what its client sends, and what the gateway sends. A channel is named as its operation in OpenAPI."""
+"""Channel → the messages of its client, and those of the gateway. A channel has the name of its operation in
+OpenAPI."""
 _INTRODUCTION = f"""\
 The two WebSockets of a gateway. `/openapi.json` describes its other routes. A gateway may be behind any host and path
 prefix: set the variables of the server. Of the subprotocols {" and ".join(f"`{name}`" for name in CODECS)} the first

@@ -9,7 +9,7 @@ from turnwire.gateway.openapi.schemas import Schema
 
 
 def command(errors: Sequence[int], replayed: Schema) -> Schema:
-    """Return the operation. `errors`: the statuses of every route that writes; `replayed`: the replay header."""
+    """Return the operation. `errors`: the statuses of every route that writes. `replayed`: the replay header."""
     return operation(
         "command",
         "Send a command to the bot",

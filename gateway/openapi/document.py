@@ -27,7 +27,7 @@ _TAGS = {
     "Events": "The immutable log of a session, with positions (`seq`) 1, 2, 3 … without gaps.",
     "Streams": "Sessions as streams of the Durable Streams protocol, in JSON mode. They ignore unknown parameters.",
     "WebSockets": "Streaming in both directions.",
-    "Webhooks": "Endpoints of other services that are told of sessions.",
+    "Webhooks": "Endpoints of other services that are told about sessions.",
     "Credentials": "Minting tokens for browsers, and revoking tokens and keys.",
     "Service": "Health, metrics and this document.",
 }
@@ -39,7 +39,7 @@ _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
     408: ("The body arrived too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: (
-        "The session has ended, or is published.",
+        "The session has ended, or has a publisher.",
         "session_ended",
         f"session '{SESSION_ID}' ended at {TIME} and takes no new events",
     ),

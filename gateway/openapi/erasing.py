@@ -10,16 +10,18 @@ from turnwire.protocol.rights import Scope
 
 
 def erase(errors: Sequence[int]) -> Schema:
-    """`errors`: the statuses of every route."""
+    """Return the operation. `errors`: the statuses of every route."""
     force = {"type": "string", "enum": ["true", "false"], "default": "false"}
     return operation(
         "eraseSession",
         "Erase a session",
-        f"With its events and figures, on every gateway, for good. Needs `{Scope.DELETE}`. Whoever watches it is told "
-        "that it is gone, and its id may be used again. Safe to repeat, also for a session that there is not. 503 when "
-        "it takes long: it goes on then.",
+        f"With its events and figures, for good, on every gateway. Needs `{Scope.DELETE}`. Its watchers are told "
+        "that it is gone, and its id can be used again. Safe to repeat, even if there is no such session. 503 if it "
+        "takes long: it then goes on.",
         tag="Sessions",
         answers={"204": {"description": "Nothing is left of it."}},
         errors=(*errors, 409),
-        parameters=[parameter("force", "Also while a publisher is connected, which is closed with 4404.", force)],
+        parameters=[
+            parameter("force", "Erase it even while a publisher is connected, which is closed with 4404.", force)
+        ],
     )

@@ -1,4 +1,4 @@
-"""The routes that bring past calls in and out, in the OpenAPI document."""
+"""The routes that import and export past calls, in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OUTCOME: Schema = {
 
 
 def import_paths(errors: Sequence[int]) -> Schema:
-    """`errors`: the statuses of every route that writes."""
+    """Return the routes. `errors`: the statuses of every route that writes."""
     switch = {"type": "string", "enum": ["true", "false"], "default": "false"}
     line = {"description": "NDJSON: a session on each line, with its `events`."}
     route = operation(
@@ -41,14 +41,14 @@ def import_paths(errors: Sequence[int]) -> Schema:
         tag="Sessions",
         answers={
             "200": {
-                "description": "What became of each line, in their order.",
+                "description": "The outcome of each line, in order.",
                 "content": {NDJSON: {"schema": ref("ImportOutcome"), "example": _OUTCOME}},
             }
         },
         errors=[status for status in errors if status != 408],
         parameters=[
-            parameter("keepOpen", "Leave calls open that never ended, instead of ending them as failed.", switch),
-            parameter("verify", "Store nothing, and say whether each call is stored as it is given.", switch),
+            parameter("keepOpen", "Leave calls that never ended open, instead of ending them as failed.", switch),
+            parameter("verify", "Store nothing, and report whether each call is stored as given.", switch),
             parameter("restore", "The lines are those of a backup, and open calls stay open.", switch),
         ],
         requestBody={

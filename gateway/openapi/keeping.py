@@ -11,7 +11,7 @@ from turnwire.protocol.rights import Scope
 
 
 def keeping_paths(errors: Sequence[int]) -> Schema:
-    """`errors`: the statuses of every route that reads many sessions."""
+    """Return the route. `errors`: the statuses of every route that reads many sessions."""
     cursor: Schema = {"type": "string", "format": "turnwire-cursor"}
     route = operation(
         "readBackup",
@@ -27,6 +27,6 @@ def keeping_paths(errors: Sequence[int]) -> Schema:
             }
         },
         errors=errors,
-        parameters=[parameter("cursor", "Go on behind the line with this `at.cursor`.", cursor)],
+        parameters=[parameter("cursor", "Continue after the line with this `at.cursor`.", cursor)],
     )
     return {"/backup": {"get": route}}

@@ -175,7 +175,7 @@ def _json_object(limits: Limits) -> Schema:
             "has no NUL characters in keys, and only integers that fit in 64 bits, signed."
         ),
         "type": "object",
-        "additionalProperties": True,  # generators of clients understand no recursive schema, and no propertyNames
+        "additionalProperties": True,  # generators of clients understand neither recursive schemas nor propertyNames
     }
 
 
@@ -190,10 +190,10 @@ def _set_command_limits(command: Schema, an_id: Schema) -> None:
 
 
 def simplify(schema: Schema) -> None:
-    """Write a schema as generators of clients understand it.
+    """Rewrite a schema in terms that generators of clients understand.
 
-    They take an enum without a type for one of anything, an object without `additionalProperties` for an empty one, and
-    a field with a default for one that is always there.
+    They read an enum without a type as any value, an object without `additionalProperties` as an empty object, and a
+    field with a default as one that is always present.
     """
     _give_types(schema)
     for field in schema.get("properties", {}).values():

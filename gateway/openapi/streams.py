@@ -21,14 +21,15 @@ _ITEMS: Schema = {
 _SWITCH: Schema = {"type": "string", "enum": ["true"]}
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
-_NEXT_OFFSET: Schema = {"description": "The offset behind what was read or written.", "schema": _TEXT}
+_NEXT_OFFSET: Schema = {"description": "The offset after what was read or written.", "schema": _TEXT}
 _CLOSED: Schema = {"description": "Present at the end of a stream that is closed.", "schema": _SWITCH}
 _AT: Schema = {"Stream-Next-Offset": _NEXT_OFFSET, "Stream-Closed": _CLOSED}
 _CLOSES = parameter("Stream-Closed", "With `true`, the session ends afterwards.", {"type": "string"}, place="header")
 
 
 def stream_paths(list_errors: Sequence[int], write_errors: Sequence[int]) -> Schema:
-    """`list_errors` and `write_errors`: the statuses of every route that reads, and of every one that writes."""
+    """Return the routes. `list_errors` and `write_errors`: the statuses of every route that reads, and of every one
+    that writes."""
     return {
         f"{prefix}{{sessionId}}": _path(suffix, list_errors, write_errors)
         for prefix, suffix in zip(STREAM_PREFIXES, ("", "V1"), strict=True)
@@ -63,14 +64,14 @@ def _read(operation_id: str, errors: Sequence[int]) -> Schema:
             "200": _answer(
                 "The items, or with `live=sse` events with items.", {**_ITEMS, SSE: {"schema": {"type": "string"}}}
             ),
-            "204": _answer("Nothing came while a long-poll waited, or nothing will come."),
+            "204": _answer("Nothing arrived while a long-poll waited, or nothing will arrive any more."),
             "304": {"description": "The same as under the `ETag` in `If-None-Match`."},
         },
         errors=errors,
         parameters=[
             parameter("offset", "A `Stream-Next-Offset`; or `-1`, the start, or `now`, the end.", _TEXT, example="-1"),
-            parameter("live", "Wait for items: for the next ones, or for all that come.", modes),
-            parameter("cursor", "The `Stream-Cursor` of the answer before.", {"type": "string"}),
+            parameter("live", "Wait for items: for the next ones, or for all further ones.", modes),
+            parameter("cursor", "The `Stream-Cursor` of the previous answer.", {"type": "string"}),
         ],
     )
 
@@ -116,9 +117,9 @@ def _append(operation_id: str, errors: Sequence[int]) -> Schema:
         errors=errors,
         parameters=[
             parameter("Producer-Id", "The producer.", _TEXT, place="header"),
-            parameter("Producer-Epoch", "Raised each time the producer starts.", _NUMBER, place="header"),
+            parameter("Producer-Epoch", "Increased each time the producer starts.", _NUMBER, place="header"),
             parameter("Producer-Seq", "The number of its request in the epoch, from 0.", _NUMBER, place="header"),
-            parameter("Stream-Seq", "Must be behind that of every request before.", _TEXT, place="header"),
+            parameter("Stream-Seq", "Must be greater than that of every earlier request.", _TEXT, place="header"),
             _CLOSES,
         ],
         requestBody={"required": False, "content": _ITEMS},
@@ -129,7 +130,7 @@ def _delete(operation_id: str, errors: Sequence[int]) -> Schema:
     return operation(
         operation_id,
         "Erase a stream",
-        f"The session is erased, with its events, for good. Needs `{Scope.DELETE}`.",
+        f"Erase the session for good, with its events. Needs `{Scope.DELETE}`.",
         tag="Streams",
         answers={"204": {"description": "Nothing is left of it."}},
         errors=errors,

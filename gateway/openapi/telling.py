@@ -46,7 +46,8 @@ _NEEDS: Final = f"Needs `{Scope.ADMIN}`."
 
 
 def webhook_paths(read_errors: Sequence[int], write_errors: Sequence[int]) -> Schema:
-    """`read_errors` and `write_errors`: the statuses of every route that reads, or that writes."""
+    """Return the routes. `read_errors` and `write_errors`: the statuses of every route that reads, and of every one
+    that writes."""
     one = [parameter("webhookId", "The id of the webhook.", {"type": "string"}, place="path", example=_ID)]
     unknown = (*read_errors, 404)
     written = (*write_errors, 404)
@@ -105,14 +106,14 @@ def _body(name: str, *, required: bool = True) -> Schema:
 
 def _list(errors: Sequence[int]) -> Schema:
     answers = {"200": _answer("All webhooks.", "WebhookList")}
-    return _operation("listWebhooks", "List webhooks", "All of them, and how they are doing.", answers, errors)
+    return _operation("listWebhooks", "List webhooks", "All webhooks, and their state.", answers, errors)
 
 
 def _add(errors: Sequence[int]) -> Schema:
     answers = {
         "201": _answer("The new webhook, with its secret.", "WebhookWithSecret"),
         "200": {
-            **_answer("There is a webhook of this id already, which stays as it is.", "Webhook"),
+            **_answer("A webhook with this id exists already, and stays as it is.", "Webhook"),
             "headers": {"Idempotent-Replayed": {"$ref": "#/components/headers/IdempotentReplayed"}},
         },
     }
@@ -129,14 +130,14 @@ def _add(errors: Sequence[int]) -> Schema:
 
 def _read(errors: Sequence[int]) -> Schema:
     answers = {"200": _answer("The webhook.", "Webhook")}
-    return _operation("readWebhook", "Read a webhook", "The webhook, and how it is doing.", answers, errors)
+    return _operation("readWebhook", "Read a webhook", "The webhook, and its state.", answers, errors)
 
 
 def _amend(errors: Sequence[int]) -> Schema:
     return _operation(
         "amendWebhook",
         "Change a webhook",
-        "What is given is changed. `enabled: true` starts a disabled webhook again, where it stopped.",
+        "Changes the given fields. `enabled: true` restarts a disabled webhook where it stopped.",
         {"200": _answer("The webhook.", "Webhook")},
         errors,
         requestBody=_body("AmendWebhook"),
@@ -160,7 +161,7 @@ def _rotate(errors: Sequence[int]) -> Schema:
 
 
 def _test(errors: Sequence[int]) -> Schema:
-    answers = {"200": _answer("What became of the message.", "WebhookTrial")}
+    answers = {"200": _answer("The result of the message.", "WebhookTrial")}
     return _operation("testWebhook", "Send a test message", "One of the type `webhook.test`.", answers, errors)
 
 
@@ -168,7 +169,7 @@ def _replay(errors: Sequence[int]) -> Schema:
     return _operation(
         "replayWebhook",
         "Send again",
-        "All that has happened since this time is sent again, with the same message ids. Enables the webhook.",
+        "Sends everything since this time again, with the same message ids. Enables the webhook.",
         {"200": _answer("The webhook.", "Webhook")},
         errors,
         requestBody=_body("ReplayWebhook"),

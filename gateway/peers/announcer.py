@@ -43,7 +43,7 @@ class Announcer:
             self._post.head(topics, state.session_id, seq)
 
     def rolled_back(self, state: SessionState) -> None:
-        """What others have told of the log is no longer true."""
+        """Forget the head that other gateways have reported, because the log has lost its end."""
         self._heads.pop(state.session_id, None)
 
     def tell_head(self, session_id: str, seq: int) -> None:
@@ -58,7 +58,7 @@ class Announcer:
                 self._post.end(state.session_id)
 
     def erased(self, state: SessionState, *, here: bool) -> None:
-        """The session is no more. Whoever has erased it tells all."""
+        """Drop the erased session. The gateway that erased it tells all others."""
         self._post.unwatch(state.session_id)
         self._heads.pop(state.session_id, None)
         self._ends.discard(state.session_id)
@@ -69,7 +69,7 @@ class Announcer:
         self._post.claim(state.session_id, state.record.epoch)
 
     def amended(self, state: SessionState) -> None:
-        """The store has new metadata, another language or other commands of this session, by this gateway."""
+        """Report that this gateway has stored new metadata, another language, or other commands of this session."""
         self._post.change(state.session_id)
 
     def attention_changed(self, state: SessionState) -> None:
@@ -85,7 +85,7 @@ class Announcer:
             self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))
 
     def silenced(self, state: SessionState, epoch: int) -> None:
-        """The publisher of this epoch is gone, and what it was saying is over."""
+        """Report that the publisher of this epoch is gone, and that what it was saying is over."""
         topics = self._watching.get(state.session_id)
         if topics:
             self._post.silence(topics, state.session_id, epoch)

@@ -20,7 +20,8 @@ from turnwire.store.sessions import MAX_UPDATES, SessionRecord
 _WIDEN = 4
 _RETRY_SECONDS = 0.5
 _TRIES = 3
-"""How often a position is read that is reported to be taken. After that the report was wrong, or polling finds it."""
+"""How often a position is read that is reported to be taken. After that, either the report was wrong, or polling finds
+it."""
 _INVISIBLE_SECONDS = 0.01
 
 
@@ -53,10 +54,10 @@ class _Span(Struct):
 
 
 class CatchUp:
-    """Reads what is new and hands it to the sessions' tasks. Does so in one task, which owns what is to be read."""
+    """Reads what is new and hands it to the sessions' tasks. Its one task owns the list of what is to be read."""
 
     def __init__(self, store: Store, learn: Callable[[SessionRecord], None]) -> None:
-        """`learn` is called with stored sessions that are to be taken over."""
+        """`learn` is called with stored sessions whose state is to be adopted."""
         self._store = store
         self._learn = learn
         self._spans: dict[LiveSession, _Span] = {}
@@ -128,7 +129,7 @@ class CatchUp:
         return asked
 
     def _found(self, live: LiveSession, asked: range, events: list[Event], as_of: int) -> bool:
-        """Hand over what has been found. Whether something that should be there was not."""
+        """Hand over what has been found. Return whether something that should be there was missing."""
         whole = [event for seq, event in zip(asked, events, strict=False) if event.seq == seq]
         if whole:
             with suppress(Overloaded):  # so much waits that it is learned anyway

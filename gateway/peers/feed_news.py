@@ -37,7 +37,7 @@ class FeedNews:
         self._readers = readers
         self._known = ReportedSessions()
         self._informed: set[str] = set()
-        """The gateways that have been sent the sessions that run here."""
+        """The gateways that have been sent the sessions running here."""
         self._summarises = False
         self._arrived: dict[str, tuple[Change, set[SessionStatus]]] = {}
         """What other gateways have reported and nobody has been told here: sessionId → (change, statuses)."""
@@ -58,7 +58,7 @@ class FeedNews:
     # --- what has changed here ---------------------------------------------------------------------------------------
 
     def readers_changed(self) -> None:
-        """Take over what other gateways want, which may have changed."""
+        """Check what other gateways want, because it may have changed."""
         feeds = self._readers.feeds()
         if feeds:
             self._feed.subscriptions.add(self)
@@ -97,7 +97,7 @@ class FeedNews:
             self._pending.append((change, set(statuses)))
 
     def erased(self, session_id: str) -> None:
-        """Other gateways are told by the one that has erased it, or look by themselves."""
+        """Drop the erased session. The gateway that erased it tells the others, or they find out by themselves."""
         self._known.drop(session_id)
         self._arrived.pop(session_id, None)
         self._pending = [each for each in self._pending if each[0].session.session_id != session_id]
@@ -111,7 +111,7 @@ class FeedNews:
     # --- what has changed elsewhere ----------------------------------------------------------------------------------
 
     def deliver(self, news: Iterable[SessionNews]) -> None:
-        """Have those changes that are new offered to the feeds here, soon."""
+        """Offer the changes that are new to the feeds here, soon."""
         for each in news:
             change, statuses = Change(each.session, each.summary), {*each.statuses, each.session.status}
             before = self._arrived.pop(each.session.session_id, None)
@@ -149,7 +149,7 @@ class FeedNews:
         await self._delivery.stop()
 
     def _listed(self, session: Session) -> None:
-        """Remember a stored session, which a feed here has been sent."""
+        """Remember a stored session that a feed here has been sent."""
         change = Change(session)
         if self._is_new(change):
             self._known.keep(change)
@@ -167,7 +167,7 @@ class FeedNews:
 
     @property
     def going_on(self) -> list[str]:
-        """The sessions published at other gateways that are not known to have ended."""
+        """The sessions with a publisher at other gateways that have not ended, as far as is known."""
         going_on = [session.session_id for session in self._known if session.ended_at is None]
         return [session_id for session_id in going_on if not self._is_published_here(session_id)]
 

@@ -19,7 +19,7 @@ class Wants(Struct, omit_defaults=True):
     """What a gateway wants to be told from now on."""
 
     whole: bool = False
-    """Whether `watched` is complete; else it has only the additions."""
+    """Whether `watched` is complete. If not, it has only the additions."""
     watched: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Sessions that the gateway no longer watches."""
@@ -50,7 +50,7 @@ class Letter(Struct, omit_defaults=True):
     sender: str
     topic: str
     number: int
-    """Counts this sender's letters to this topic, from 1 on, dropped ones included."""
+    """The number of this letter among the sender's letters to this topic, starting at 1. Dropped letters count."""
     version: int = VERSION
     beat: dict[str, int] | None = None
     """The number of the last letter to each topic. Sent twice a second."""
@@ -67,7 +67,7 @@ class Letter(Struct, omit_defaults=True):
     changes: list[str] = field(default_factory=list)
     """Sessions whose metadata, language or commands are new."""
     silences: dict[str, int] = field(default_factory=dict)
-    """sessionId → the epoch of a publisher that is gone. Comes before the signals of its successor."""
+    """sessionId → the epoch of a publisher that is gone. It is read before the signals of its successor."""
     signals: list[SignalNews] = field(default_factory=list)
     feed: list[SessionNews] = field(default_factory=list)
 

@@ -31,7 +31,7 @@ class News:
         feed: FeedNews,
         erased: Callable[[str], None],
     ) -> None:
-        """`erased` is told of sessions that other gateways have erased."""
+        """`erased` is called for each session that another gateway has erased."""
         self._live = sessions.live
         self._post = post
         self._readers = readers
@@ -88,7 +88,7 @@ class News:
                 self._catch_up.reload(session_id)
 
     def _wanted(self, name: str, wants: Wants) -> None:
-        """Send the heads of the sessions that a gateway now watches, whose logs it may have read before, and what is
+        """Send the heads of the sessions that a gateway now watches and whose logs it may have read before, and what is
         being said in them."""
         for session_id in self._readers.learn(name, wants):
             live = self._live.get(session_id)
@@ -110,7 +110,7 @@ class News:
             live.state.audience.signalled(signal.key, signal.payload)
 
     def hush(self) -> None:
-        """Forget what bots at other gateways are saying: what has not come may have been that they are gone."""
+        """Forget what bots at other gateways are saying, because a lost letter may have said that they are gone."""
         for live in self._live.values():
             if live.state.publisher is None:
                 live.state.hush()

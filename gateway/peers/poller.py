@@ -22,8 +22,8 @@ _log = logging.getLogger("turnwire.peers")
 _REST = 2
 """After each window, pause for this many times as long as the reading took: others come first."""
 _ROUNDS = 10
-"""While the bus works, one in so many rounds is done. A session that has a publisher here and no watchers is read in
-one of so many rounds, too: its next append shows if another gateway has written."""
+"""While the bus works, one in this many rounds is done. A session with a publisher here and no watchers is also read in
+only one of this many rounds, because its next append shows whether another gateway has written."""
 _MAX_FEED = 500
 """Most sessions elsewhere that are read in one round, for the feed."""
 _NEW_SESSIONS = timedelta(seconds=30)
@@ -58,11 +58,12 @@ class Poller:
         self._is_told = is_told
         self._erased = erased
         self._erasures: set[str] = set()
-        """Those that have been told of, as long as they are noted."""
+        """The erasures that have been reported, for as long as their notes exist."""
         self._soon = asyncio.Event()
         self._round = 0
         self._sure_as_of = store.events.troubles
-        """The storage's troubles as of which the heads of watched sessions are known to be in their logs."""
+        """The count of the storage's troubles when the heads of watched sessions were last known to be in their
+        logs."""
         self._feed_place = 0
 
     def look_soon(self) -> None:
@@ -96,7 +97,7 @@ class Poller:
             _log.exception("unexpected error")
 
     async def look_at_erasures(self) -> None:
-        """They stay noted for longer than any round takes. Raises StorageUnavailable."""
+        """Report new erasures. Their notes stay for longer than any round takes. Raises StorageUnavailable."""
         noted = {each.key: each.session_id for each in await self._store.erasures.notes()}
         for key in noted.keys() - self._erasures:
             self._erased(noted[key])
@@ -121,7 +122,7 @@ class Poller:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
-        if in_doubt:  # who watches must hear of it when the log has lost what was shown
+        if in_doubt:  # watchers must hear of it when the log has lost what was shown
             for session_id in await self._store.events.lost({each.session_id: each.state.head for each in window}):
                 self._look_again(session_id)
         if positions:

@@ -1,4 +1,5 @@
-"""The news that wait to be sent to other gateways: only the newest of each session, so that they stay bounded."""
+"""The news waiting to be sent to other gateways: only the newest of each session, so that their number stays
+bounded."""
 
 from __future__ import annotations
 
@@ -91,7 +92,7 @@ class Post:
             signals[key] = signal
 
     def silence(self, topics: Iterable[str], session_id: str, epoch: int) -> None:
-        """The publisher of this epoch is gone. Its signals that wait are not sent any more."""
+        """Drop the waiting signals of the publisher of this epoch, which is gone."""
         for topic in topics:
             draft = self._draft(topic)
             draft.silences[session_id] = epoch
@@ -141,7 +142,7 @@ class Post:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def take(self) -> list[Letter]:
-        """Remove and return all letters. The one to everybody is last, because its beat counts the others."""
+        """Remove and return all letters. The letter to everybody is last, because its beat counts the others."""
         drafts, self._drafts = self._drafts, {}
         self.waiting.clear()
         if EVERYBODY in drafts:

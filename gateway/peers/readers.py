@@ -22,7 +22,7 @@ class _Reader(Struct):
 
 
 class Readers:
-    """The other gateways, by name. What is lost comes again with the next letters."""
+    """The other gateways, by name. If this is lost, the next letters restore it."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         """`name` is the name of this gateway; `clock` is the loop's clock."""
@@ -46,7 +46,7 @@ class Readers:
         return reader is not None and reader.summaries
 
     def count(self, letter: Letter) -> bool:
-        """Note that this letter has come. Return whether its sender is new, or earlier letters are missing."""
+        """Record that this letter has arrived. Return whether its sender is new, or earlier letters are missing."""
         reader = self._readers.get(letter.sender)
         new = reader is None
         if reader is None:
@@ -61,7 +61,7 @@ class Readers:
         return new or missing
 
     def _is_missing(self, reader: _Reader, topic: str, number: int) -> bool:
-        """Return whether the letter with this number has not come."""
+        """Return whether the letter with this number has not arrived."""
         return number > reader.numbers.get(topic, 0)
 
     def learn(self, name: str, wants: Wants) -> list[str]:

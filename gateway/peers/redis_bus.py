@@ -17,7 +17,7 @@ class RedisBus:
     """A bus with two connections, one to publish and one to subscribe. In a cluster, any node will do."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        """`url` as `redis_of` takes it; `prefix` begins the name of every channel. Raises ValueError for a URL that
+        """`url` as `redis_of` takes it. `prefix` begins the name of every channel. Raises ValueError for a URL that
         cannot be read."""
         self._prefix = prefix
         self._redis = redis_of(url)

@@ -1,4 +1,4 @@
-"""A Redis as its URL names it: one server, or the present master of several that Sentinel watches."""
+"""A Redis server by its URL: a single one, or the present master of several that Sentinel watches."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SENTINEL = "+sentinel"
 _SENTINEL_PORT = 26379
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 1.5
-"""A command that takes longer has failed."""
+"""Seconds after which a command has failed."""
 
 
 def redis_of(url: str) -> Redis:
-    """A client of `redis://`, `rediss://` and `unix://` URLs as redis-py takes them, or of
-    `redis+sentinel://[user:password@]host[:port][,host…]/service`, where the credentials are those of Redis; those of
+    """Return a client for `redis://`, `rediss://` and `unix://` URLs as redis-py takes them, or for
+    `redis+sentinel://[user:password@]host[:port][,host…]/service`. The credentials there are those of Redis; those of
     Sentinel itself are the options `sentinel_username` and `sentinel_password`.
 
-    Raises ValueError for one that cannot be read.
+    Raises ValueError for a URL that cannot be read.
     """
     parts = urlsplit(url)
     client = _watched(parts) if parts.scheme.endswith(_SENTINEL) else Redis.from_url(url, **_options())
@@ -39,7 +39,7 @@ def _options() -> dict[str, Any]:
         "socket_connect_timeout": _CONNECT_SECONDS,
         "socket_timeout": _ANSWER_SECONDS,
         "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),  # who calls knows better when to try again
+        "retry": Retry(NoBackoff(), 0),  # the caller knows better when to try again
     }
 
 
@@ -64,5 +64,5 @@ def _watched(parts: SplitResult) -> Redis:
 def _address(host: str) -> tuple[str, int]:
     parts = urlsplit(f"//{host}")
     if not parts.hostname:
-        raise ValueError(f"{host!r} is no address of a Sentinel")
+        raise ValueError(f"{host!r} is not the address of a Sentinel")
     return parts.hostname, parts.port or _SENTINEL_PORT

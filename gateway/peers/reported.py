@@ -1,4 +1,4 @@
-"""What other gateways have reported of their sessions, as much of it as may be kept."""
+"""What other gateways have reported about their sessions, within a bound on memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReportedSessions:
         self._most_bytes = most_bytes
         self._kept: dict[str, _Kept] = {}
         self.size = 0
-        """About how many bytes they take in memory."""
+        """Approximate size in memory, in bytes."""
 
     def get(self, session_id: str) -> Change | None:
         """Return what was reported of a session; None if nothing is kept."""
@@ -38,7 +38,7 @@ class ReportedSessions:
         return None if kept is None else kept.change
 
     def keep(self, change: Change) -> None:
-        """Keep what is reported now, and drop what was reported of the session before."""
+        """Keep the newest report, and drop the session's previous one."""
         session_id = change.session.session_id
         self.drop(session_id)
         kept = _Kept(Change(change.session, change.summary), _size_of(change.session))  # without the encoded frames

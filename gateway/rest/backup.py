@@ -16,7 +16,7 @@ from turnwire.protocol.messages import Limits
 from turnwire.protocol.rights import Scope
 
 _LARGE = 64 * 1024
-"""Bytes that are sent together: each piece costs a write."""
+"""Bytes that are sent together, because each piece costs a write."""
 
 
 class BackupRoute:

@@ -11,7 +11,7 @@ from turnwire.protocol.messages import InitialStatus, JsonObject, Session
 
 
 class Creating:
-    """The one way in which a request of HTTP creates a session. Holds no state."""
+    """The only way for an HTTP request to create a session. Holds no state."""
 
     def __init__(self, quotas: SessionQuotas, requests: Requests) -> None:
         self._quotas = quotas
@@ -28,7 +28,7 @@ class Creating:
         started_at: datetime | None = None,
         creation: str | None = None,
     ) -> tuple[Session, bool]:
-        """Create the session, unless it exists, as `Requests.create` does. Return it as it is now, and whether it was
+        """Create the session, unless it exists, as `Requests.create` does. Return its current state, and whether it was
         created.
 
         Raises Refusal (429), StorageUnavailable, Overloaded.

@@ -21,9 +21,8 @@ from turnwire.version import __version__
 
 SERVICE = "turnwire"
 _PATIENCE = 0.2
-"""Seconds for which an answer that does not depend on the storage waits for it. Orchestrators kill a process that is
-silent for a second.
-"""
+"""Seconds that an answer waits for the storage if it does not depend on it. Orchestrators kill a process that is silent
+for a second."""
 
 Status = Literal["ok", "degraded", "down"]
 
@@ -44,7 +43,7 @@ class HealthRoutes:
         return self._answer(self._status(up=state.up), state, serves=state.up)
 
     async def read_liveness(self, _request: web.Request) -> web.Response:
-        """Answer 200 whatever the state of the database: a restart of this process would not mend it."""
+        """Answer 200 whatever the state of the database, because restarting this process would not repair it."""
         state = await self._probe.state(_PATIENCE)
         return self._answer("ok" if state.up else "degraded", state, serves=True)
 

@@ -1,4 +1,4 @@
-"""REST route for past calls: a stream of NDJSON, one session a line, answered line by line."""
+"""REST route for past calls: a stream of NDJSON with one session on each line, answered line by line."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class ImportRoute:
                     self._audit.sessions_imported(principal, answers.imported)
 
     async def _answer(self, answers: _Answers, lines: Lines, **manner: bool) -> web.StreamResponse:
-        """Answer each line, taken in this `manner`. After one that failed, the rest is not read: it is to be sent
-        again."""
+        """Answer each line, treated in this `manner`. After a line that failed, the rest is not read: the client sends
+        it again."""
         await answers.begin()
         while batch := await _next_lines(lines):
             outcomes = await asyncio.gather(*(self._importer.take(line, **manner) for line in batch))
@@ -103,9 +103,9 @@ class _Answers:
 
 
 async def _next_lines(lines: Lines) -> list[Line | BadLine]:
-    """Return the next lines: those that are here already, or the one that comes next; none at the end.
+    """Return the next lines: those that have arrived already, or else the next one to arrive; none at the end.
 
-    Nothing comes after a long line, whose events are yet to be read.
+    Nothing follows a long line, whose events are still to be read.
     """
     batch: list[Line | BadLine] = []
     while line := await lines.next():

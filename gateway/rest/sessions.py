@@ -102,12 +102,12 @@ class SessionRoutes:
         return json_answer(session, replayed=not created)
 
     async def _existing(self, session_id: str) -> web.Response:
-        """Answer a creation with the status of an ended session, which only an existing session may have."""
+        """Answer a creation with the status of an ended session. Only an existing session can have it."""
         try:
             view = await self._requests.view(session_id)
         except NoSuchSession:
             raise InvalidMessage(
-                "status must be initiated or active: no new session cannot begin with its end"
+                "status must be initiated or active: a new session cannot begin with its end"
             ) from None
         return json_answer(view.session, replayed=True)
 

@@ -51,7 +51,7 @@ class SseFollower(EventSubscription):
         return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
 
     def begin(self, reconnect_after: float) -> None:
-        """Put what the client is sent first; it is asked to wait so many seconds before it reconnects."""
+        """Queue the first message, which asks the client to wait this many seconds before it reconnects."""
         self.outbox.put(b"retry: %d\n\n" % round(reconnect_after * 1000))
         self.outbox.put(self.session_frame())
 
@@ -106,8 +106,8 @@ class SseRoute:
     ) -> web.StreamResponse:
         """Answer with the session's events after `after_seq`, and follow it until the client or the gateway leaves.
 
-        None means its last event. `headers` are added to the answer, or replace those of the same name.
-        Raises NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
+        None stands for its last event. `headers` are added to the answer, or replace those of the same name. Raises
+        NoSuchSession, StorageUnavailable, Overloaded, and InvalidMessage if `after_seq` is beyond the log.
         """
         live = await self._requests.open(session_id)
         state = live.state

@@ -38,13 +38,14 @@ class StatsRoute:
         return json_answer(SessionStats(session_id=session_id, last_seq=last_seq, **fields))
 
     async def _conversation(self, session_id: str) -> Conversation:
-        """Return the conversation, read up to the current head. That of a live session stays in memory for later calls.
+        """Return the conversation, read up to the current head. If the session is live, it stays in memory for later
+        calls.
 
         Raises NoSuchSession, StorageUnavailable.
         """
         live = self._sessions.find(session_id)
         if live is not None:
-            with suppress(SessionErased):  # there may be a new one of its id
+            with suppress(SessionErased):  # there may be a new session of this id
                 return await self._live_conversation(live)
         view = await self._requests.view(session_id)
         head, conversation = view.session.last_seq, Conversation()

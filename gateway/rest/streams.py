@@ -19,7 +19,7 @@ from turnwire.protocol.rights import Scope
 
 
 class HttpStream:
-    """One streaming answer. `end` ends it; the client reconnects, and is refused then if it must be."""
+    """One streaming answer. `end` ends it; the client reconnects, and is then refused if it must be."""
 
     def __init__(
         self,
@@ -29,7 +29,8 @@ class HttpStream:
         outbox: FrameOutbox | None,
         scope: Scope = Scope.READ,
     ) -> None:
-        """`session_id`: None for a stream about many sessions. `scope`: what it needs, for as long as it lasts."""
+        """`session_id`: None for a stream about many sessions. `scope`: the scope that the stream needs for as long as
+        it lasts."""
         self.guest = guest
         self._scope = scope
         self.outbox = outbox
@@ -53,7 +54,7 @@ class HttpStream:
         except Refusal:
             self.end()
         except StorageUnavailable:
-            pass  # the rights stay as they are known
+            pass  # the rights stay as last known
         else:
             if not self.guest.principal.may(self._scope, self._session_id):
                 self.end()
@@ -63,7 +64,8 @@ class Streams:
     """Admits streams, within their limits, and counts them among the open connections."""
 
     def __init__(self, connections: OpenConnections, access: Access, *, most: int, most_each: int) -> None:
-        """At most `most` streams, and `most_each` for one principal, or address without one; 0: no limit."""
+        """`most`: the maximum number of streams; `most_each`: that of one principal, or of an address without one. 0
+        means no limit."""
         self._connections = connections
         self._access = access
         self._most = most
@@ -95,8 +97,8 @@ class Streams:
                 guest.left(None)
 
     def check(self, request: web.Request) -> None:
-        """Raise Overloaded if there is no room for another stream. To be called before looking whether what it is to
-        show exists."""
+        """Raise Overloaded if there is no room for another stream. Call this before finding out whether the session
+        exists."""
         self._check_all()
         who = _counted_as(guest_of(request, self._access.reception))
         if 0 < self._each.limit <= self._each.of(who):

@@ -76,7 +76,7 @@ from turnwire.store.search.tables import FILE_NAME
 _access_log = logging.getLogger("aiohttp.access")
 _FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
-"""Time for handlers to end by themselves after the drain."""
+"""Seconds for handlers to end by themselves after the drain."""
 
 
 class Gateway:
@@ -118,7 +118,8 @@ class Gateway:
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
-        self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
+        turns, most_bytes = self.parts.turns, config.max_all_outbox_bytes
+        self._liveness = Liveness(self.connections, clock, turns, pause, most_bytes=most_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
         in_use = InUse(config, self.parts, self.connections, self.arrivals)

@@ -18,7 +18,8 @@ _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
 """The part of the time that is reserved for the closing handshakes."""
 _TAILS_SECONDS = 1.0
-"""The part that writing down the ends of logs may take. Clients wait for it, and are served sooner elsewhere."""
+"""The share of the time that writing the tails of logs may take. Clients wait for it, and are then served sooner
+elsewhere."""
 _POLL_SECONDS = 0.01
 
 

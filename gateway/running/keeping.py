@@ -23,10 +23,10 @@ _log = logging.getLogger("turnwire.keeping")
 
 
 class KeepingParts:
-    """All parts that let sessions go whose time is over, and that read what is archived."""
+    """All parts that archive or erase sessions whose time is over, and that read the archive."""
 
     def __init__(self, config: Config, parts: SessionParts, audit: Audit) -> None:
-        """Raises ConfigError for settings that the gateway must not start with."""
+        """Make the parts. Raises ConfigError for settings that the gateway must not start with."""
         self._parts = parts
         self._audit = audit
         self._counts = ArchiveCounts()
@@ -90,7 +90,7 @@ class KeepingParts:
         periodic.begin(self._forget_mark(prepared) if self._retention is None else self._retention.run(prepared))
 
     async def _forget_mark(self, prepared: asyncio.Event) -> None:
-        """Without retention, nobody notes what it would have to look at."""
+        """Forget how far retention has looked, because without retention nobody notes later changes."""
         await prepared.wait()
         await persist(self._parts.store.retention.forget_mark)
 

@@ -78,7 +78,7 @@ class GatewayObserver:
 
     def ended(self, state: SessionState) -> None:
         record = state.record
-        if record.is_past:  # the import is audited as a whole
+        if record.is_past:  # the import as a whole is audited
             return
         self._metrics.calls.ended(record.status, record.end_reason, record.figures)
         self._call_ended(state)

@@ -42,13 +42,13 @@ async def _repeat(pause: float, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except StorageUnavailable:
-            pass  # /health tells of it; the next round tries again
+            pass  # /health reports it; the next round tries again
         except Exception:
             _log.exception("unexpected error in %s", work)
 
 
 def tick(wanted: float) -> float:
-    """Return the wanted pause, limited to a range that neither wastes time nor reacts late, in seconds."""
+    """Return the wanted pause in seconds, limited to a range that neither wastes time nor reacts late."""
     return min(_SLOWEST_TICK, max(_FASTEST_TICK, wanted))
 
 

@@ -39,7 +39,7 @@ _SUMS = ("startedAfter", "startedBefore", "groupBy")
 
 
 def taking(handler: Handler, *known: str) -> Handler:
-    """Return the handler, made to refuse requests with parameters other than these."""
+    """Return the handler, wrapped so that it refuses requests with parameters other than these."""
 
     @wraps(handler)
     async def checked(request: web.Request) -> web.StreamResponse:
@@ -72,7 +72,7 @@ def add_session_routes(
 
 
 def add_stream_routes(app: web.Application, reading: StreamReading, writing: StreamWriting) -> None:
-    """Parameters that are not known are ignored, as the protocol says."""
+    """Add the routes of streams. Unknown parameters are ignored, as the protocol demands."""
     for prefix in STREAM_PREFIXES:
         stream = app.router.add_resource(prefix + "{session_id:.*}")
         stream.add_route(hdrs.METH_HEAD, reading.head)

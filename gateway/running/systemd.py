@@ -1,6 +1,6 @@
-"""What a process tells systemd: that it is ready, that it stops, and that it is alive. Elsewhere it tells nobody.
+"""Tells systemd that a process is ready, stopping, or alive. Without systemd, it tells nobody.
 
-The protocol is that of sd_notify(3): one datagram for each state. A dozen lines of it are all that is needed here.
+The protocol is that of sd_notify(3): one datagram for each state. All that is needed here fits into a dozen lines.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ class Systemd:
     """The socket on which systemd listens, if it has started this process."""
 
     def __init__(self, address: str | None, watchdog: float | None) -> None:
-        """`address`: a path, or a name after `@`; None tells nobody. `watchdog`: in how many seconds systemd expects a
-        ping; None sends none."""
+        """`address`: a path, or a name after `@`; None tells nobody. `watchdog`: the seconds within which systemd
+        expects a ping; None sends none."""
         self._address = address
         self._watchdog = watchdog
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Self:
-        """Return the systemd that the environment names, and remove it from there: child processes are not asked."""
+        """Return the systemd that the environment names, and remove it from there, because it does not wait for child
+        processes."""
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds = environment.pop("WATCHDOG_USEC", "")
         asked = environment.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())

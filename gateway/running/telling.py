@@ -16,7 +16,7 @@ from turnwire.gateway.webhooks.webhooks import Webhooks
 
 
 class TellingParts:
-    """All parts of webhooks. They cost nothing while no endpoint is registered, but one small read now and then."""
+    """All parts of webhooks. While no endpoint is registered, they cost one small read now and then."""
 
     def __init__(self, config: Config, parts: SessionParts, clock: Callable[[], float]) -> None:
         store = parts.store
@@ -50,7 +50,7 @@ class TellingParts:
         periodic.begin(self._webhooks.run(self._prepared))
 
     async def stop(self) -> None:
-        """Leave the endpoints to other gateways. To be called when `run` is no more."""
+        """Leave the endpoints to other gateways. Call this after `run` has ended."""
         await self._webhooks.stop()
         await self._courier.close()
 
@@ -65,6 +65,6 @@ class TellingParts:
         yield "webhooks_disabled", "Webhooks that are disabled.", self._webhooks.disabled
         yield (
             "webhook_sessions_waiting",
-            "Sessions that webhooks served here are to be told of.",
+            "Sessions that webhooks served here are still to be told about.",
             self._webhooks.waiting,
         )

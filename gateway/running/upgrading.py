@@ -1,4 +1,5 @@
-"""`turnwire upgrade`: opens what an older Turnwire has stored, brings it to the present format, and says so."""
+"""`turnwire upgrade`: opens what an older Turnwire has stored, converts it to the present format, and reports the
+result."""
 
 from __future__ import annotations
 

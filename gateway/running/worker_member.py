@@ -28,7 +28,8 @@ _DECODER = msgspec.json.Decoder(list[Reading])
 
 
 class Member:
-    """One of several workers. Over its socket file it answers what a sibling asks: its metrics, or recent readings."""
+    """One of several workers. Over its socket file, it answers its siblings' requests for its metrics or recent
+    readings."""
 
     def __init__(self, folder: Path, name: str, ready: int) -> None:
         self._folder = folder
@@ -57,7 +58,7 @@ class Member:
                 writer.write(answers[await reader.readexactly(1)]())
                 await writer.drain()
             except (KeyError, asyncio.IncompleteReadError):
-                pass  # it has gone away
+                pass  # the sibling has gone away
             finally:
                 writer.close()
 

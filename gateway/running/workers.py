@@ -44,16 +44,14 @@ def run_workers(config: Config, count: int) -> None:
 
 
 async def _serve(config: Config, count: int) -> None:
-    choose_mode(config)  # raises, before anything is started, for settings that must not be served
+    choose_mode(config)  # raises for settings that must not be served, before anything is started
     systemd = Systemd.from_environment()
     database = None if config.mongodb_uri is not None else await start_database(config)
     try:
         with tempfile.TemporaryDirectory(prefix="turnwire-") as folder, _reserved(config) as port:
-            uri = config.mongodb_uri if database is None else database.shared_uri
+            uri = config.mongodb_uri if database is None else database.uri
             assert uri is not None
             settings = {"HOST": config.host, "PORT": str(port), "MONGODB_URI": uri}
-            if database is not None and "TURNWIRE_INSERT_LANES" not in os.environ:
-                settings["TURNWIRE_INSERT_LANES"] = "1"  # the embedded database uses one core
             await Workers(config, count, Path(folder), settings, systemd).serve()
     finally:
         if database is not None:
@@ -144,7 +142,7 @@ class Workers:
             began = loop.time()
             status = await worker.wait()
             if worker is not self._places[place]:
-                continue  # it was replaced
+                continue  # its worker was replaced
             _log.error("worker %d ended with status %d and is restarted", place, status)
             worker.tidy()
             pause = _FIRST_PAUSE if loop.time() - began > _STEADY_SECONDS else min(_LONGEST_PAUSE, pause * 2)
@@ -180,7 +178,7 @@ class Workers:
 
 
 async def _is_alive() -> bool:
-    """The parent is alive if this runs. It restarts workers itself."""
+    """Return True: if this code runs, the parent is alive. The parent itself restarts workers."""
     return True
 
 

@@ -1,4 +1,5 @@
-"""Sessions are erased: hidden by their own task, then removed from the store, whatever becomes of whoever asked."""
+"""Erases sessions: their own tasks hide them, then they are removed from the store, even if the client that asked is
+gone."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from turnwire.store.waiting import persist, storage_deadline
 
 TEND_SECONDS: Final = 60.0
 _LATE: Final = timedelta(seconds=120)
-"""After this time no gateway that has not heard of an erasure writes to the session any more, and all have heard of
-it: they look at the notes of erasures."""
+"""Seconds after which every gateway has heard of an erasure, because gateways look at the notes of erasures. None
+writes to the session any more."""
 _log = logging.getLogger("turnwire.sessions")
 
 
@@ -36,7 +37,7 @@ class Erasing:
         *,
         rest_timeout: float,
     ) -> None:
-        """`forget_texts` removes what the search knows of a session, and returns when that is done."""
+        """`forget_texts` removes what the search knows about a session, and returns when that is done."""
         self._context = context
         self._sessions = sessions
         self._erasures = context.store.erasures
@@ -48,12 +49,12 @@ class Erasing:
     async def erase(
         self, session_id: str, *, force: bool, only_if: Callable[[SessionRecord], bool] | None = None
     ) -> bool:
-        """Returns when nothing is left of the session, and its id is free; whether there was anything.
+        """Erase the session. Return once nothing is left of it and its id is free; the result says whether it existed.
 
-        A session that does not meet `only_if`, as it is when its task comes to it, stays, and the answer is False.
+        A session that no longer meets `only_if` when its task comes to it stays, and the result is False.
 
-        Raises PublisherConnected unless `force`d, and StorageUnavailable when it takes long: it goes on then, and may
-        be asked for again.
+        Raises PublisherConnected unless `force` is set, and StorageUnavailable if it takes long: the erasure then goes
+        on, and may be requested again.
         """
         async with storage_deadline(self._rest_timeout):
             hidden = await self._hide(session_id, force=force, only_if=only_if)
@@ -70,10 +71,10 @@ class Erasing:
             try:
                 return await done
             except SessionErased:
-                continue  # there may be a new one of its id, which is meant now
+                continue  # a new session of this id may exist now, and is meant
 
     async def finish(self, session_id: str) -> bool:
-        """Wait until a session of this id that has been hidden is removed. Whether there was one."""
+        """Wait until a hidden session of this id is removed. Return whether there was one."""
         found = await self._erasures.marked(session_id, utc_now())
         if found is None:
             return False
@@ -81,7 +82,7 @@ class Erasing:
         return True
 
     def _removal(self, erasure: Erasure) -> asyncio.Task[None]:
-        """In a task of its own: who asked may go away."""
+        """Return the task that removes the session. It has its own task because the client may go away."""
         task = self._removing.get(erasure.key)
         if task is None:
             task = self._removing[erasure.key] = asyncio.get_running_loop().create_task(self._remove(erasure))
@@ -101,20 +102,20 @@ class Erasing:
             await self._context.store.archive.erase(erasure.session_id, erasure.life)
 
     async def tend(self) -> None:
-        """Finish what was begun, here or by a gateway that is no more. Raises StorageUnavailable."""
+        """Complete unfinished erasures, begun here or by a gateway that is gone. Raises StorageUnavailable."""
         for erasure in await self._erasures.notes():
             is_marked = await self._erasures.is_marked(erasure)
             if is_marked:
                 _log.info("session %r: its erasure is finished", erasure.session_id)
                 removal = self._removal(erasure)
-                if not erasure.archived:  # else it may take until the archive is back
+                if not erasure.archived:  # otherwise it may take until the archive is back
                     await removal
             elif utc_now() - erasure.begun_at >= _LATE:
                 await self._forget(erasure, was_hidden=is_marked is None)
 
     async def _forget(self, erasure: Erasure, *, was_hidden: bool) -> None:
-        """Forget an erasure, after a second look at what may have come late, unless the archive does not answer."""
-        if was_hidden:  # else nobody was told that it would be erased
+        """Forget an erasure, after another look for late events, unless the archive does not answer."""
+        if was_hidden:  # otherwise nobody was told that it would be erased
             await self._erasures.erase_log(erasure)
             try:
                 await self._erase_archive(erasure)
@@ -123,14 +124,14 @@ class Erasing:
         await self._erasures.forget(erasure)
 
     async def run(self, prepared: asyncio.Event) -> None:
-        """As long as the gateway lives: at its start, and then now and again."""
+        """Complete unfinished erasures at the start, and then from time to time."""
         await prepared.wait()
         while True:
             await persist(self.tend)
             await asyncio.sleep(TEND_SECONDS)
 
     async def stop(self) -> None:
-        """What is under way is finished by the next start."""
+        """Stop the removals. The next start completes them."""
         for task in tuple(self._removing.values()):
             task.cancel()
         await asyncio.gather(*self._removing.values(), return_exceptions=True)

@@ -35,7 +35,7 @@ class FiguresReader:
         self._wake.set()
 
     def forget(self, state: SessionState) -> None:
-        """The session is no more."""
+        """Forget a session that was erased or evicted."""
         self._due.pop(state, None)
 
     async def run(self) -> None:

@@ -81,9 +81,11 @@ class LiveSessions:
         return live
 
     def _make_room(self, record: SessionRecord) -> None:
-        """Evict idle sessions until this one fits in. Raises Overloaded if it does not."""
+        """Evict idle sessions until this one fits in. Raises Overloaded if it does not fit."""
         if len(self.live) >= self._most and not self._evict_one():
-            raise Overloaded(f"the gateway holds its {self._most} live sessions; try again later", "memory")
+            raise Overloaded(
+                f"the gateway holds {self._most} live sessions, the most that it may; try again later", "memory"
+            )
         size = size_of(record)
         while not self.memory.has_room(size):
             if not self._evict_one():
@@ -108,7 +110,7 @@ class LiveSessions:
         StorageUnavailable, Overloaded.
         """
         async with storage_deadline(self._rest_timeout):
-            await self.prepared.wait()  # the embedded database hangs when an index is built while sessions come in
+            await self.prepared.wait()  # the embedded database hangs if an index is built while sessions come in
         if record.session_id not in self.live:
             self._make_room(record)  # before the store has a session that nobody was told of
         as_of = self._context.store.events.troubles
@@ -122,19 +124,19 @@ class LiveSessions:
         session_id = record.session_id
         older = self.live.get(session_id)
         if older is not None and older.state.record.life != record.life:
-            self.renew(session_id)  # erased at another gateway, which it finds out now
+            self.renew(session_id)  # erased at another gateway, as the session finds out now
             self.remove(older.state)
         if session_id not in self.live and session_id not in self._opening:
             self._adopt(record, as_of)
         try:
             live = await self.open(session_id)
         except NoSuchSession:
-            live = await self.open(session_id)  # an opening under way had looked before the creation
+            live = await self.open(session_id)  # a concurrent opening had looked before the creation
         self._context.observer.created(live.state)
         return live
 
     async def _existing(self, record: SessionRecord) -> tuple[LiveSession, bool]:
-        """The session that was in the way, or the new one if that is erased meanwhile."""
+        """Return the session that was in the way, or the new one if that is erased meanwhile."""
         while True:
             try:
                 return await self.open(record.session_id), False
@@ -156,28 +158,28 @@ class LiveSessions:
             try:
                 return await self.open(session_id), False
             except NoSuchSession:
-                pass  # it has just been erased, and is created below
+                pass  # it was erased a moment ago, and is created below
         record = SessionRecord(session_id, language, utc_now(), epoch=1, life=new_life(), traceparent=traceparent)
         if self._context.shared_database:
             record.holder = holder
         return await self.create(record)
 
     def remove(self, state: SessionState) -> None:
-        """The session is no more."""
+        """Remove an erased session from memory."""
         live = self.live.get(state.session_id)
         if live is not None and live.state is state:
             del self.live[state.session_id]
             self.memory.leave(state.session_id)
 
     def learn(self, stored: SessionRecord) -> None:
-        """Bring the session up to date, if it is in memory: the stored one has turned out to be newer."""
+        """Bring the session up to date, if it is in memory, because the stored one has turned out to be newer."""
         self.renew(stored.session_id)
 
     def renew(self, session_id: str) -> None:
-        """Have the session, if it is in memory, take over what is stored of it: it may be no more."""
+        """Have the session, if it is in memory, adopt its stored state. It may have been erased."""
         live = self.live.get(session_id)
         if live is not None:
-            with suppress(Overloaded):  # the many items that wait will bring it up to date
+            with suppress(Overloaded):  # the many waiting items will bring it up to date
                 live.submit(RenewItem())
 
     @property
@@ -193,7 +195,7 @@ class LiveSessions:
 
 
 async def _nothing(_session_id: str) -> None:
-    """Nobody erases sessions here."""
+    """Do nothing: nobody erases sessions here."""
 
 
 async def _outcome(opening: asyncio.Task[None]) -> None:

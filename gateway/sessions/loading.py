@@ -20,15 +20,15 @@ class Loaded(Struct, frozen=True):
 
     record: SessionRecord
     stored_seq: int
-    """The lastSeq that is stored."""
+    """The stored lastSeq."""
     lagged: bool
     """Whether the stored fields were behind."""
     rolled_back: bool = False
-    """Whether they were ahead: the log has lost its end."""
+    """Whether the stored fields were ahead, because the log has lost its end."""
 
 
 async def load(store: Store, session_id: str, known: SessionRecord | None = None) -> Loaded:
-    """What is `known` of the log is not read again. Raises NoSuchSession, StorageUnavailable."""
+    """Load the session. What is `known` of the log is not read again. Raises NoSuchSession, StorageUnavailable."""
     record = await store.sessions.load(session_id)
     if record is None:
         raise NoSuchSession(session_id)
@@ -48,9 +48,11 @@ async def load(store: Store, session_id: str, known: SessionRecord | None = None
 
 
 async def _behind_the_stored_head(store: Store, record: SessionRecord) -> list[Event] | None:
-    """The events behind the stored lastSeq; None when the log turns out not to go so far: the record is put right then.
+    """Return the events after the stored lastSeq. Return None if the log turns out to end earlier; the record is then
+    corrected.
 
-    One query tells both, as a position that nobody holds would be a hole in the log once the next one is taken.
+    One query answers both questions. An empty position must not be overlooked: it would be a hole in the log once the
+    next one is taken.
     """
     session_id, seq = record.session_id, record.last_seq
     if not seq or (record.archive is not None and record.archive.events == seq):  # archived logs lose no end
@@ -66,6 +68,6 @@ async def _behind_the_stored_head(store: Store, record: SessionRecord) -> list[E
 
 
 def _move(record: SessionRecord, last: Event | None) -> None:
-    """This is the last event of the log."""
+    """Move the record's head to this event, the last one of the log."""
     record.last_seq = 0 if last is None else last.seq
     record.last_event_at = None if last is None else datetime.fromisoformat(last.timestamp)

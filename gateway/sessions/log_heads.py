@@ -1,4 +1,4 @@
-"""How far logs go beyond what is known of them: many at a time, and without reading what stands in them."""
+"""Finds how far logs extend beyond what is known: many logs at a time, and without reading payloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Head(Struct, frozen=True):
 
 
 class _Search(Struct):
-    """Where the head is: at `low` or after it, and before `high`."""
+    """A search for the head: it is at `low` or later, and before `high`."""
 
     low: int
     high: int | None = None
@@ -30,14 +30,16 @@ class _Search(Struct):
     """The timestamp of the event at `low`, once it has been seen."""
 
     def positions(self) -> list[int]:
-        """What to ask for next: a log that has moved has mostly moved by a few events. Empty when the head is found."""
+        """Return the next positions to query; none once the head is found. A log that has moved has usually moved by a
+        few events."""
         if self.high is not None:
             step = max(1, (self.high - self.low) // 5)
             return list(range(self.low + step, self.high, step))
         return [self.low + stride for stride in (_STRIDES if self.at is not None else _STRIDES[:1])]
 
     def learn(self, asked: Iterable[int], found: Mapping[int, Document]) -> None:
-        """As a log has no holes, the head is between the last position that holds an event and the next one asked."""
+        """Narrow the search. Since a log has no holes, the head is between the last position with an event and the next
+        queried one."""
         if found:
             self.low = max(found)
             self.at = found[self.low]["timestamp"]
@@ -47,9 +49,9 @@ class _Search(Struct):
 
 
 async def heads_behind(log: EventLog, known: Mapping[str, int]) -> dict[str, Head]:
-    """The heads of the logs that go further than is `known` (session id → seq). Raises StorageUnavailable.
+    """Return the heads of the logs that extend beyond what is `known` (sessionId → seq). Raises StorageUnavailable.
 
-    Where none does, this costs one query for each READ_WINDOW sessions.
+    If none does, this costs one query for each READ_WINDOW sessions.
     """
     searches = {session_id: _Search(seq) for session_id, seq in known.items()}
     while asked := {session_id: seqs for session_id, each in searches.items() if (seqs := each.positions())}:
@@ -60,7 +62,7 @@ async def heads_behind(log: EventLog, known: Mapping[str, int]) -> dict[str, Hea
 
 
 async def _look(log: EventLog, asked: Mapping[str, list[int]]) -> dict[str, dict[int, Document]]:
-    """session id → seq → event, of those positions that hold one."""
+    """Return the events at those positions that hold one: sessionId → seq → event."""
     places = {position_key(session_id, seq): (session_id, seq) for session_id, seqs in asked.items() for seq in seqs}
     found: dict[str, dict[int, Document]] = {}
     for key, document in (

@@ -1,4 +1,4 @@
-"""Writes down what a gateway that leaves knows of logs, so that the next one need not read them event by event."""
+"""Stores what a leaving gateway knows about logs, so that the next one need not read them event by event."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _log = logging.getLogger("turnwire.sessions")
 
 
 class LogTails:
-    """Stores the tails of the sessions that go on elsewhere. Holds no state."""
+    """Stores the tails of the sessions that continue elsewhere. Holds no state."""
 
     def __init__(self, store: Store, sessions: LiveSessions) -> None:
         self._store = store
         self._sessions = sessions
 
     async def save(self, seconds: float) -> None:
-        """Store as many as can be stored in this time, the longest first. To be called when nothing is at work.
+        """Store as many tails as possible in this time, longest first. Call this when no session is at work.
 
-        Reading the logs of 20 calls event by event takes the embedded database seconds, in which everybody waits.
+        Reading the logs of 20 calls event by event takes the embedded database seconds, during which everybody waits.
         """
         states = sorted(filter(self._is_worth_it, self._states()), key=lambda state: -state.log.tail_length)
         with suppress(StorageUnavailable):
@@ -37,7 +37,7 @@ class LogTails:
                     for start in range(0, len(states), _AT_ONCE):
                         await self._save(states[start : start + _AT_ONCE])
             except TimeoutError:
-                _log.info("the database was too slow for the ends of all logs; the next gateway reads them itself")
+                _log.info("the database was too slow to store the ends of all logs; the next gateway reads them itself")
 
     def _states(self) -> Iterable[SessionState]:
         return [live.state for live in self._sessions.live.values()]
@@ -47,7 +47,7 @@ class LogTails:
         return goes_on and state.log.tail_length >= MIN_TAIL and self._is_sure(state)
 
     def _is_sure(self, state: SessionState) -> bool:
-        """Return whether the known end of the log is there for certain, and does not move."""
+        """Return whether the known end of the log is certainly stored, and does not move."""
         return state.busy_since is None and state.log.as_of == self._store.events.troubles
 
     async def _save(self, states: Iterable[SessionState]) -> None:

@@ -1,4 +1,4 @@
-"""How much memory the live sessions take: an estimate, which a bound applies to."""
+"""Estimates how much memory the live sessions take, for the bound on it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from turnwire.protocol.messages import JsonObject
 from turnwire.store.sessions import SessionRecord
 
 _SESSION_BYTES: Final = 6 * 1024
-"""A session without metadata and events, with the socket of its publisher."""
+"""Bytes of a session without metadata and events, including its publisher's socket."""
 _EVENT_BYTES: Final = 130
-"""An event in the ledger, which knows every id."""
+"""Bytes of an event in the ledger, which keeps every id."""
 _UTTERANCE_BYTES: Final = 300
 _VALUE_BYTES: Final = 60
 _CONTAINER_BYTES: Final = 200
-"""An array or object of decoded metadata. Metadata full of small ones takes 20 times its length."""
+"""Bytes of an array or object of decoded metadata. Metadata full of small ones takes 20 times its length."""
 
 
 def metadata_bytes(metadata: JsonObject) -> int:
@@ -53,7 +53,7 @@ class Memory:
         self._weights: dict[str, _Weight] = {}
 
     def has_room(self, size: int) -> bool:
-        """Return whether a session of so many bytes fits in."""
+        """Return whether a session of this many bytes fits in."""
         return not self._most or self.size + size <= self._most
 
     def enter(self, record: SessionRecord) -> None:
@@ -70,7 +70,7 @@ class Memory:
             self.size -= weight.size
 
     def weigh(self, state: SessionState) -> None:
-        """Weigh a session again: its log, its figures and its metadata grow."""
+        """Estimate the size of a session again, because its log, its figures and its metadata grow."""
         weight = self._weights.get(state.session_id)
         if weight is None:
             return

@@ -1,4 +1,4 @@
-"""Pages of sessions as they are now, whichever gateway has them."""
+"""Pages of sessions in their current state, whichever gateway has them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 SCAN_SECONDS: Final = 1.0
-"""Sessions are read one after the other for so long; then the answer says how far that came."""
+"""Seconds for which sessions are examined one after the other. The answer then says how far the search has come."""
 _SCAN_PAGE: Final = 200
 _AT_ONCE: Final = 2
-"""Lists that are read at a time; one on the embedded database, which has one core. Each may hold a hundred sessions
-with all their metadata, as it is stored."""
+"""The number of lists that are read at a time; one on the embedded database, which has one core. Each list may hold a
+hundred sessions with all their stored metadata."""
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
-"""What is made of a session of a list, as soon as it is decoded: usually its encoded form, which is much smaller. With
-`for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
+"""Turns a session of a list into a result as soon as it is decoded: usually its encoded form, which is much smaller.
+With `for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
 
@@ -46,10 +46,11 @@ class Index(Protocol):
 
 
 class Pages:
-    """Reads session documents, and what they lack from memory and from the logs. Owns no session.
+    """Reads session documents, and takes from memory and from the logs what the documents lack. Owns no session.
 
-    The gateway that has a session writes its lastSeq, lastEventAt and `active` later. So where other gateways use the
-    database, each page costs one more query for 50 sessions; alone, nothing: all that is unwritten is in memory.
+    The gateway that has a session writes its lastSeq, lastEventAt and `active` with a delay. So if other gateways use
+    the database, each page costs one more query for each 50 sessions. A gateway that is alone needs none, because
+    everything unwritten is in its memory.
     """
 
     def __init__(
@@ -63,27 +64,28 @@ class Pages:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until few others read lists, and be one of them for the length of the block."""
+        """Wait until few others read lists, and hold one of the places during the block."""
         async with self._lists:
             yield
 
     async def list_sessions(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> list[T]:
-        """A page of sessions, as they are now, once it is its turn. Raises StorageUnavailable."""
+        """Return a page of sessions in their current state, once it is its turn. Raises StorageUnavailable."""
         for_json = for_json and not self._context.shared_database  # other gateways are told of these sessions
         async with self.turn():
             sessions, _ = await self.find(query, show, for_json=for_json)
             return sessions
 
     async def find(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
-        """The same within a `turn`, and where it stopped for lack of time, if the page is not full for that. Raises
-        StorageUnavailable."""
+        """Do the same within a `turn`. Also return where the search stopped, if it ran out of time before the page was
+        full. Raises StorageUnavailable."""
         known = None if self._widens(query) else await self._indexed(query)
         if known is None:
             return await self.scan(query, show, for_json=for_json)
         return await self.show(known, query, show, for_json=for_json), None
 
     async def scan(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
-        """Sessions that pass `query.takes`, and where it stopped for lack of time. Raises StorageUnavailable."""
+        """Return sessions that pass `query.takes`, and where the search stopped if it ran out of time. Raises
+        StorageUnavailable."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SCAN_SECONDS
         size = _SCAN_PAGE if query.more else query.limit
@@ -101,15 +103,17 @@ class Pages:
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
-        """Read a page as it is stored, in a `turn`: of the sessions that meet those conditions that an index serves.
+        """Read a page of stored sessions, within a `turn`, that meet the conditions that an index serves.
 
-        With an `Index`, no other sessions are read: the embedded database reads all that have started in a window, and
-        serves nobody else meanwhile."""
+        With an `Index`, only those sessions are read. Otherwise the embedded database reads all that started in a
+        window, and serves nobody else meanwhile.
+        """
         known = await self._indexed(query)
         return await self._context.store.sessions.stored_page(query) if known is None else known
 
     async def _indexed(self, query: SessionQuery) -> list[StoredSession] | None:
-        """Read the page that the index knows. None if it cannot tell, or has sessions that have been erased."""
+        """Read the page that the index knows. Return None if it cannot tell, or if some of its sessions have been
+        erased."""
         ids = None if self._index is None else await self._index.ordered_page(query)
         if ids is None:
             return None
@@ -117,7 +121,7 @@ class Pages:
         return found if len(found) == len(ids) else None
 
     def _widens(self, query: SessionQuery) -> bool:
-        """Whether a status that is wanted, and one that is not, may be stored alike: `active` follows from the log."""
+        """Return whether a wanted status and an unwanted one may be stored alike: `active` follows from the log."""
         return len(set(_UNENDED).intersection(query.status)) == 1
 
     async def show(
@@ -129,8 +133,9 @@ class Pages:
         filtered: bool = False,
         for_json: bool = False,
     ) -> list[T]:
-        """What `show` makes of these sessions as they are now, at most `query.limit`; with `filtered`, only of those
-        that `query.takes`. Each is decoded, shown and dropped before the next. Raises StorageUnavailable."""
+        """Return what `show` makes of these sessions in their current state, at most `query.limit` of them; with
+        `filtered`, only of those that pass `query.takes`. Each session is decoded, shown and dropped before the next.
+        Raises StorageUnavailable."""
         heads = await self._heads(stored)
         for_json = for_json and not (filtered and query.more.wants_metadata)
         shown: list[T] = []
@@ -151,7 +156,7 @@ class Pages:
             await freshen(live.state)
 
     async def _heads(self, stored: Sequence[StoredSession]) -> Mapping[str, Head]:
-        """The ends of those logs that other gateways have continued."""
+        """Return the heads of the logs that other gateways have continued."""
         if not self._context.shared_database:
             return {}
         known = {each.session_id: max(each.last_seq, self._last_seq(each.session_id)) for each in stored}
@@ -162,7 +167,7 @@ class Pages:
         return 0 if live is None else live.state.record.last_seq
 
     def _as_known(self, record: SessionRecord, head: Head | None) -> SessionRecord:
-        """The stored session with what this gateway and the log know of it."""
+        """Return the stored session together with what this gateway and the log know about it."""
         live = self._sessions.live.get(record.session_id)
         if live is not None and live.state.record.last_seq > record.last_seq:
             record.last_seq, record.last_event_at = live.state.record.last_seq, live.state.record.last_event_at
@@ -173,18 +178,18 @@ class Pages:
         return record
 
     def _as_now(self, record: SessionRecord, query: SessionQuery) -> Session:
-        """The live record, unless another gateway has gone further, or it has just left the filter: a page stays as
-        full as the query found it."""
+        """Return the live record, unless another gateway has gone further, or the record has just left the filter: a
+        page stays as full as the query found it."""
         live = self._sessions.live.get(record.session_id)
         if live is None or live.state.is_behind(record) or not query.matches(live.state.record):
             return record.session()
         return live.state.session()
 
     def quiet_ms(self, session: Session) -> int | None:
-        """Return for how long nothing of a listed session has arrived; None if it has ended, or if another gateway may
-        know better.
+        """Return for how many milliseconds no event of a listed session has arrived; None if it has ended, or if
+        another gateway may know better.
 
-        Of a session that is not in memory any more, its last timestamp tells, which may be by its bot's clock.
+        For a session that has left memory, the last timestamp decides, which may come from its bot's clock.
         """
         live = self._sessions.live.get(session.session_id)
         if session.ended_at is not None:

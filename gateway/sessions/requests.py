@@ -40,8 +40,8 @@ T = TypeVar("T")
 
 
 class View(Struct, frozen=True):
-    """A session as it is now, whether its timestamps rise with seq, its life, which its events share, and when it was
-    created, which may be later than its start."""
+    """A session in its current state, whether its timestamps rise with seq, its life, which its events share, and the
+    time of its creation, which may be later than its start."""
 
     session: Session
     time_ordered: bool
@@ -75,10 +75,10 @@ class Requests:
         self._most_waiting_bytes = 4 * context.limits.frame_bytes
 
     async def bring_up_to_date(self, live: LiveSession) -> None:
-        """Take over what other gateways have stored of the session. Raises SessionErased, StorageUnavailable.
+        """Adopt what other gateways have stored of the session. Raises SessionErased, StorageUnavailable.
 
-        Does nothing unless the database is shared. A publisher here is no proof that the session is up to date:
-        another one may have superseded it at another gateway.
+        Does nothing unless the database is shared. A publisher here does not prove that the session is up to date,
+        because another one may have superseded it at another gateway.
         """
         if not self._context.shared_database:
             return
@@ -136,10 +136,10 @@ class Requests:
         started_at: datetime | None = None,
         creation: str | None = None,
     ) -> tuple[Session, bool]:
-        """Create the session, unless it exists. Return it as it is now, and whether it was created.
+        """Create the session, unless it exists. Return its current state, and whether it was created.
 
-        It starts now unless `started_at` is given. `creation` stands for the request, if more than the session belongs
-        to it: it is kept until `SessionStore.finish_creation`.
+        It starts now unless `started_at` is given. `creation` identifies the request, if more than the session belongs
+        to it; it is kept until `SessionStore.finish_creation`.
         """
         while True:
             live = self._sessions.live.get(session_id)
@@ -162,9 +162,9 @@ class Requests:
     ) -> list[Stored]:
         """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
 
-        With a `condition`, which must raise TurnwireErrors only, other events may come in between these, but not
-        without its being asked again. Raises NoSuchSession, SessionHasEnded, Overloaded, what the condition raises, and
-        StorageUnavailable, after which the events may or may not be stored.
+        The `condition`, which must raise only TurnwireErrors, is checked again if other events come in between. Raises
+        NoSuchSession, SessionHasEnded, Overloaded, what the condition raises, and StorageUnavailable, after which the
+        events may or may not be stored.
         """
         return await self._ask(
             session_id,
@@ -206,8 +206,8 @@ class Requests:
         make: Callable[[asyncio.Future[T]], Item],
         check: Callable[[LiveSession], None] | None = None,
     ) -> T:
-        """What the session's task answers to an item. The session is the one there is now: where one that was erased at
-        another gateway was still in memory, the new one of its id is asked."""
+        """Return the answer of the session's task to an item. The current session is meant: if memory still holds one
+        that was erased at another gateway, the new one of its id is asked."""
         end = self._clock() + self._rest_timeout
         while True:
             live = self._sessions.live.get(session_id) or await self._open_in_time(session_id)

@@ -1,4 +1,4 @@
-"""Finds unended sessions that are not in memory here, and ends those that nobody comes back to."""
+"""Finds unended sessions that are not in memory here, and ends those that nobody returns to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Seen(Struct):
     """Whether its log has been checked since then."""
 
     def is_unattended(self, context: Context, looked: float) -> bool:
-        """Return whether the commands of its bot are to be forgotten, as `instructing.is_unattended` says."""
+        """Return whether its bot's commands are to be forgotten, as `instructing.is_unattended` decides."""
         return self.session.takes_commands and looked - self.since >= context.lapse_after
 
     def is_over(self, reason: Reason, context: Context, today: datetime, looked: float) -> bool:
@@ -67,7 +67,7 @@ class Sweep:
         self._seen: dict[str, _Seen] = {}
         self._looked = context.clock()
         self._blind = False
-        """Whether the last look failed: no gateway may have been able to store a sign of life then."""
+        """Whether the last look failed. If so, no gateway may have been able to store a sign of life."""
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def look(self) -> None:
@@ -94,7 +94,7 @@ class Sweep:
         await self._catch_up(first=not before)
 
     async def _catch_up(self, *, first: bool) -> None:
-        """Open quiet sessions whose fields are behind their log; at the `first` look, those with fresh signs, too.
+        """Open quiet sessions whose fields are behind their log. At the `first` look, open those with fresh signs, too.
 
         Later on, a session with a fresh sign of life is left to the gateway that has it.
         """
@@ -108,7 +108,7 @@ class Sweep:
         await asyncio.gather(*map(self._open, ahead))
 
     async def tend(self) -> None:
-        """End the sessions that are over, and take those into memory whose bot is gone with its gateway."""
+        """End the sessions that are over, and load those whose bot has vanished together with its gateway."""
         if not self._context.shared_database:
             self._note_no_change()
         today = utc_now()
@@ -119,8 +119,8 @@ class Sweep:
         await asyncio.gather(*map(self._attend, left))
 
     def _note_no_change(self) -> None:
-        """Without other gateways, nobody has changed the signs since they were read. While the storage was away, no bot
-        could come back, so the wait starts again."""
+        """Without other gateways, record that the signs have not changed since they were read. While the storage was
+        away, no bot could return, so the wait starts again."""
         self._looked = self._context.clock()
         if self._blind:
             self._blind = False
@@ -128,7 +128,7 @@ class Sweep:
                 seen.since = self._looked
 
     async def _attend(self, seen: _Seen) -> None:
-        """Have the session's commands forgotten by who tends the sessions in memory."""
+        """Load the session, so that the work on sessions in memory forgets its commands."""
         live = await self._open(seen.session.session_id)
         if live is None:
             return

@@ -15,13 +15,13 @@ from turnwire.store.event_log import EventLog
 MOST_BYTES: Final = 64 * 1024 * 1024
 _BYTES_PER_EVENT: Final = 12
 AT_ONCE: Final = 4096
-"""About how many events are sorted at once. Nothing else runs meanwhile, not even in other threads."""
+"""Approximate number of events that are sorted at once. Nothing else runs meanwhile, not even in other threads."""
 _SAMPLES: Final = 16
-"""How many times are looked at to find each border between two such lots."""
+"""How many times are sampled to find each border between two such lots."""
 
 
 class _Order:
-    """The times of a session's events in milliseconds since 1970, and the seqs in the order of these."""
+    """The times of a session's events in milliseconds since 1970, and the seqs in the order of these times."""
 
     __slots__ = ("seqs", "times")
 
@@ -37,9 +37,9 @@ class _Order:
 
 
 class TimeOrders:
-    """Orders sessions by time, one at a time, and keeps the orders that were asked for last.
+    """Orders sessions by time, one at a time, and keeps the most recently used orders.
 
-    An order is as long as its log. So it is made in a thread, and goes on with the log later.
+    An order is as long as its log, so it is made in a thread, and extended as the log grows.
     """
 
     def __init__(self, log: EventLog, *, most_bytes: int = MOST_BYTES) -> None:
@@ -51,7 +51,8 @@ class TimeOrders:
         """How many orders have been made from a whole log."""
 
     async def seqs(self, session_id: str, last_seq: int, life: int | None) -> Sequence[int]:
-        """Return the seqs 1…last_seq, at least one, ordered by timestamp, then seq. To be used before the next await.
+        """Return the seqs 1…last_seq, at least one, ordered by timestamp, then seq. Use the result before the next
+        await.
 
         Raises StorageUnavailable, or LogHole if an event is missing.
         """
@@ -63,7 +64,7 @@ class TimeOrders:
             return order.seqs
 
     async def _goes_on(self, order: _Order, session_id: str, last_seq: int) -> bool:
-        """Add what is new in the log. Return False if that is much, or if the log has lost its end since."""
+        """Add what is new in the log. Return False if there is much, or if the log has lost its end since."""
         known = len(order.times)
         if not known <= last_seq <= known + AT_ONCE:
             return False

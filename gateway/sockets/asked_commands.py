@@ -19,7 +19,7 @@ from turnwire.store.waiting import storage_deadline
 
 
 class AskedCommands:
-    """The commands that a connection watches, at most as many as it may have subscriptions."""
+    """The commands that a connection watches. There may be as many as it may have subscriptions."""
 
     def __init__(
         self,
@@ -36,7 +36,8 @@ class AskedCommands:
         self._watches: dict[CommandWatch, None] = {}
 
     async def ask(self, asked: SendCommand, by: str | None) -> None:
-        """Send a command to a bot, and report its state to the subscriber until it is final. `by` names who asks.
+        """Send a command to a bot, and report its state to the subscriber until it is final. `by` names the person who
+        asks.
 
         Raises what `Requests.command` raises, and InvalidMessage.
         """

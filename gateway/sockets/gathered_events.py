@@ -9,7 +9,7 @@ from turnwire.protocol.messages import BadEvent, EventIn, Limits
 
 
 class GatheredEvents:
-    """The events that one connection has sent, and its session does not have yet."""
+    """The events that one connection has sent, and that its session has not received yet."""
 
     __slots__ = ("_bytes", "_events", "_limits", "_taken_at")
 

@@ -1,4 +1,4 @@
-"""A WebSocket with a principal: what that may do, for how long, and how often."""
+"""A WebSocket with a principal: what the principal may do, for how long, and how often."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class GuestConnection(Connection):
     def check_alive(self, now: float) -> None:
         super().check_alive(now)
         if self.guest.may_expire and self.closing is None:
-            self.look_at = 0.0  # the next time, too
+            self.look_at = 0.0  # the next time as well
             self._check_expiry()
 
     def _check_expiry(self) -> None:
@@ -118,7 +118,7 @@ class GuestConnection(Connection):
         except Refusal as refusal:
             self.close(CloseCode.UNAUTHENTICATED, refusal.message)
         except StorageUnavailable:
-            pass  # the rights stay as they are known
+            pass  # the rights stay as last known
         else:
             self.look_at = 0.0
             if changed and not self.is_allowed():

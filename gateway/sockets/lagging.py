@@ -78,6 +78,6 @@ class Lagging:
         return True
 
     def stop(self) -> None:
-        """Serve nothing any more."""
+        """Serve nothing more."""
         self._task.cancel()
         self._subscriptions.clear()

@@ -115,12 +115,13 @@ class PublisherEndpoint:
 async def _claimed(
     live: LiveSession, connection: PublisherConnection, traceparent: str | None, *, created: bool
 ) -> Opened | None:
-    """The first message of the connection that has got the session; None when that turned out to be erased."""
+    """Return the first message for the connection that has got the session; None if the session turned out to be
+    erased."""
     opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
     live.submit(ClaimItem(connection, opened, created, traceparent))
     try:
         return await opened
     except SessionErased:
         return None
-    except SessionTaken as taken:  # whose credential it is that is wrong here is for the audit
+    except SessionTaken as taken:  # the audit must name the owner of the credential that is wrong here
         raise Refusal(taken.code, "session_taken", taken.message) from None

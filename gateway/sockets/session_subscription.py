@@ -27,7 +27,7 @@ class Viewer(Protocol):
     def framed(self, message: Message) -> bytes: ...
 
     def lags(self, subscription: SessionSubscription) -> None:
-        """The outbox is full, and the subscription has more to send: call `catch_up` when there is room."""
+        """Called when the outbox is full and the subscription has more to send. Call `catch_up` when there is room."""
 
     def give_up(self, subscription: SessionSubscription, reason: TurnwireError) -> None:
         """Drop the subscription because of what has become of its session, and tell the client."""

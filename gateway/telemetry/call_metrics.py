@@ -16,7 +16,7 @@ _INTERRUPTIONS: Final = (0, 1, 2, 3, 5, 10, 20)
 
 
 class CallMetrics:
-    """Counts the calls that this gateway has ended. Nothing of it is on the path of an event."""
+    """Counts the calls that this gateway has ended. None of this is on the path of an event."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
         self._ended = prometheus_client.Counter(

@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from turnwire.gateway.config import LogFormat, LogLevel
@@ -29,7 +28,8 @@ _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7
 
 
 def configure_logging(level: LogLevel, log_format: LogFormat, *adding: Processor) -> None:
-    """Send all logging of this process to standard error. May be called again. `adding`: what adds to each record."""
+    """Send all logging of this process to standard error. May be called again. `adding`: processors that add to each
+    record."""
     terminal = sys.stderr.isatty()
     as_json = log_format == "json" or (log_format == "auto" and not terminal)
     shared: list[Processor] = [
@@ -97,6 +97,10 @@ def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict
 def _shorten_malformed_request(record: logging.LogRecord) -> bool:
     """Log a request that is not HTTP as one line, without a traceback that quotes the client's bytes."""
     error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return logging.getLogger().isEnabledFor(record.levelno)
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 -- the embedded database starts before it
+
     if isinstance(error, HttpProcessingError):
         remote = record.args[0] if isinstance(record.args, tuple) and record.args else "unknown"
         record.msg, record.args = "refused a malformed request from %s: %s", (remote, type(error).__name__)

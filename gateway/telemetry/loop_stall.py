@@ -14,7 +14,7 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class LoopStall:
-    """Measures how much later than asked for the event loop wakes a task."""
+    """Measures how much too late the event loop wakes a task."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry, clock: Callable[[], float]) -> None:
         """`clock` returns seconds that never go back."""

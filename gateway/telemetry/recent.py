@@ -20,7 +20,7 @@ _KEPT: Final = 300
 
 
 class Reading(msgspec.Struct, array_like=True):
-    """The metrics of one process at one moment. What is counted is what came since the reading before."""
+    """The metrics of one process at one moment. Counts cover the time since the previous reading."""
 
     at: int
     """Seconds since 1970."""

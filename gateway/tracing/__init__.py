@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry: of requests, of commits and of calls. Only `switch` is imported while they are off."""
+"""OpenTelemetry traces of requests, commits and calls. While traces are off, only `switch` is imported."""

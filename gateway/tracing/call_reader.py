@@ -1,7 +1,7 @@
-"""The trace of a call, read from its events: the call, its turns, and in them speech and tool calls.
+"""The trace of a call, made from its events: the call, its turns, and the speech and tool calls of each turn.
 
-Names and attributes are those of OpenTelemetry's GenAI conventions where they have any: a turn is an `invoke_agent` of
-the call's conversation, a tool call an `execute_tool`. Pure: nothing here imports OpenTelemetry.
+Names and attributes follow OpenTelemetry's GenAI conventions where those have any: a turn is an `invoke_agent` of the
+call's conversation, a tool call an `execute_tool`. This module is pure and does not import OpenTelemetry.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from turnwire.protocol.talk.utterances import Side
 from turnwire.protocol.times import parse_time, to_millis
 
 MOST_EVENTS: Final = 20_000
-"""Events of a call that are read for its trace."""
+"""The most events of a call that are read for its trace."""
 MOST_SPANS: Final = 2000
-"""Spans of one call. Turns beyond it are left out."""
+"""The most spans of one call. Later turns are left out."""
 MOST_MARKS: Final = 100
-"""Errors of a call that are shown."""
+"""The most errors that the trace of a call shows."""
 _SIDES: Final[dict[EventType, Side]] = {"user_speech": "user", "bot_speech": "bot"}
 _NAMES: Final = ("bot", "agent", "assistant", "name")
 
 
 class CallReader:
-    """Takes the events of one session in seq order, and makes its trace."""
+    """Takes the events of one session in seq order, and makes the session's trace."""
 
     def __init__(self, session: Session, *, texts: bool) -> None:
         """`texts`: whether the trace shows what was said, and the arguments and results of tools."""
@@ -124,7 +124,7 @@ class CallReader:
 
 
 def agent_name(session: Session) -> str | None:
-    """Return what the call's bot is called in its metadata, as the dashboard does; None without a name."""
+    """Return the name of the call's bot from the metadata, chosen as in the dashboard; None without a name."""
     for key in _NAMES:
         value = session.metadata.get(key)
         if isinstance(value, str) and value.strip():
@@ -161,7 +161,7 @@ def _figures(figures: SessionFigures | None) -> dict[str, str | int | None]:
 
 
 def _turn_at(starts: Sequence[int], offset: int) -> int | None:
-    """Return the last turn that has begun by then; None before the first. `starts`: when each turn began."""
+    """Return the last turn that has begun by this time; None before the first. `starts`: when each turn began."""
     return bisect_right(starts, offset) - 1 if starts and starts[0] <= offset else None
 
 

@@ -1,4 +1,4 @@
-"""The traces of calls, made from their logs once they have ended, when there is time."""
+"""Makes the traces of calls from their logs after they have ended, whenever there is time."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.session_record import SessionRecord
 
 _MOST_WAITING: Final = 20_000
-"""Calls whose trace is still to be made. Beyond it, the oldest gets none."""
+"""The most calls that wait for their trace. Beyond that, the oldest gets none."""
 _AT_ONCE: Final = 10
-"""Spans made before others get a turn: each takes some 30 µs."""
+"""The number of spans made before other tasks get a turn: each span takes about 30 µs."""
 _PAUSE_FACTOR: Final = 3
-"""The pause after a read of the log, in times of its duration: acks come first."""
+"""The pause after a read of the log, as a multiple of the read's duration: acks come first."""
 _RETRY_SECONDS: Final = 0.5
 _FINISH_SECONDS: Final = 1.0
-"""Longest time that a stop takes to make the traces of calls that have just ended."""
+"""The longest time that a shutdown spends on the traces of calls that have just ended."""
 _NANOS: Final = 1_000_000
-"""Nanoseconds in a millisecond."""
+"""Nanoseconds per millisecond."""
 
 _log = logging.getLogger("turnwire.tracing")
 
@@ -46,7 +46,7 @@ class _Due(Struct):
 class CallTraces:
     """Makes the trace of each ended call after its grace time. Owned by the task that calls `run`.
 
-    Whether a trace is wanted is decided before the log is read, so a call that is not sampled costs nothing more.
+    Sampling is decided before the log is read, so a call that is not sampled costs nothing more.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CallTraces:
         self._wake = asyncio.Event()
 
     def ended(self, state: SessionState) -> None:
-        """Have the session's trace made once it takes no more events."""
+        """Queue the session, to have its trace made once it takes no more events."""
         self._due.append(_Due(self._clock() + self._end_grace, state.record))
         self._wake.set()
 
@@ -85,7 +85,7 @@ class CallTraces:
                 await self._trace_next()
 
     async def finish(self) -> None:
-        """Make the traces of the calls that still wait, for a second at most."""
+        """Make the traces of the calls that are still waiting, for a second at most."""
         self._pauses = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):
@@ -112,7 +112,7 @@ class CallTraces:
         _finish(span, call)
 
     def _begin(self, record: SessionRecord) -> Span:
-        """Begin the span of a call, in a trace of others if one came with it."""
+        """Begin the span of a call, inside another service's trace if the call came with one."""
         identity = identity_of(record)
         self._ids.give(identity.trace_id, identity.span_id)
         return self._tracer.start_span(
@@ -123,7 +123,7 @@ class CallTraces:
         )
 
     async def _read(self, record: SessionRecord, reader: CallReader) -> bool:
-        """Read the log, a window at a time, with pauses. Return False if it is gone: the session was erased."""
+        """Read the log, a window at a time, with pauses. Return False if the session was erased meanwhile."""
         first = 1
         while first <= (last := min(record.last_seq, MOST_EVENTS)):
             began = self._clock()

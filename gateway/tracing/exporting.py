@@ -1,4 +1,5 @@
-"""Sending spans to a collector, in a thread of their own: OpenTelemetry's SDK, set up by the OTEL_* variables."""
+"""Sends spans to a collector from a separate thread, through OpenTelemetry's SDK as the OTEL_* variables configure
+it."""
 
 from __future__ import annotations
 
@@ -20,24 +21,24 @@ from turnwire.gateway.config import ConfigError
 from turnwire.version import __version__
 
 _CLOSE_SECONDS: Final = 1.0
-"""Longest time that a stop waits for what is still to be sent."""
+"""The longest time that a shutdown waits for the remaining spans to be sent."""
 _BATCH_SIZE: Final = 128
-"""Spans that are sent at once. Encoding them takes some 3 ms, in which the event loop gets no turn; OpenTelemetry's own
-default would take four times as long."""
+"""The most spans in one export. Encoding them takes about 3 ms, during which the event loop gets no turn.
+OpenTelemetry's default would take four times as long."""
 _SIZES: Final = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _log = logging.getLogger("turnwire.tracing")
 
 
 class Ids(RandomIdGenerator):
-    """Makes random ids, except for a span whose ids are known before."""
+    """Makes random ids, except for a span whose ids are known in advance."""
 
     def __init__(self) -> None:
         self._trace_id: int | None = None
         self._span_id: int | None = None
 
     def give(self, trace_id: int, span_id: int) -> None:
-        """Have the next span get these ids. The trace's is that of its parent if it has one."""
+        """Give the next span these ids. If the span has a parent, its trace id is the parent's."""
         self._trace_id, self._span_id = trace_id, span_id
 
     def generate_trace_id(self) -> int:
@@ -50,7 +51,8 @@ class Ids(RandomIdGenerator):
 
 
 class Counted(SpanExporter):
-    """Passes spans on, counts them, and logs once when they do not arrive, and once when they do again."""
+    """Passes spans on and counts them. Logs once when the collector stops taking them, and once when it takes them
+    again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -83,12 +85,13 @@ class Exporting:
     """The provider of a gateway's spans, and the exporter behind it."""
 
     def __init__(self, exporter: SpanExporter | None = None) -> None:
-        """`exporter`: by default that of the OTEL_* variables. Raises ConfigError for those that cannot be followed."""
+        """`exporter`: by default the one that the OTEL_* variables name. Raises ConfigError if they cannot be
+        followed."""
         self.ids = Ids()
         self._exporter = Counted(_exporter_of_environment() if exporter is None else exporter)
         self._provider = TracerProvider(resource=_resource(), id_generator=self.ids, shutdown_on_exit=False)
         self.tracer = self._provider.get_tracer("turnwire", __version__)
-        # A collector that is away is reported by `Counted`; the exporter itself would log every attempt.
+        # `Counted` reports a collector that is away; the exporter itself would log every attempt.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         try:
             self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_export_batch_size=_batch_size()))
@@ -100,20 +103,20 @@ class Exporting:
         yield "trace_spans_lost", "Spans that could not be sent to a collector.", self._exporter.lost
 
     def flush(self) -> None:
-        """Send all spans that have ended. Blocks."""
+        """Send all spans that have ended. Blocks the calling thread."""
         self._provider.force_flush()
 
     async def close(self) -> None:
-        """Send what is still to be sent, for a second at most. A collector that does not answer is left."""
+        """Send the remaining spans, for a second at most. Give up on a collector that does not answer."""
         loop = asyncio.get_running_loop()
         closed = loop.create_future()
 
         def close() -> None:
             self._provider.shutdown()
-            with suppress(RuntimeError):  # the loop may be gone by now
+            with suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(_resolve, closed)
 
-        # The threads of the loop's executor are waited for at the end of the process; a daemon is not.
+        # Python waits for the threads of the loop's executor when the process ends, but not for a daemon thread.
         threading.Thread(target=close, name="close tracing", daemon=True).start()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
@@ -139,12 +142,12 @@ def _exporter_of_environment() -> SpanExporter:
 
 
 def _batch_size() -> int | None:
-    """Return None if the OTEL_* variables say how many spans are sent at once, or may wait."""
+    """Return the size of an export, or None if the OTEL_* variables set one or say how long spans may wait."""
     return None if any(os.environ.get(name) for name in _SIZES) else _BATCH_SIZE
 
 
 def _resource() -> Resource:
-    """Return what the OTEL_* variables say of this process. Its service is `turnwire` unless they name one."""
+    """Return what the OTEL_* variables say about this process. The service is `turnwire` unless they name one."""
     found = Resource.create()
     unnamed = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
     own = Resource({SERVICE_NAME: "turnwire"} if unnamed else {})

@@ -1,7 +1,7 @@
-"""Which trace a call belongs to, and which one a log line.
+"""Which trace a call belongs to, and which trace a log line belongs to.
 
-The ids of a call follow from its session, so every gateway knows them without asking: they are those of a `traceparent`
-that came with the call, or else made of the session's id and start.
+The ids of a call follow from its session, so every gateway knows them without asking another. They come from the
+`traceparent` that arrived with the call, or else from the session's id and start.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ _SPAN_BYTES: Final = 8
 _NOTHING: Final = Context()
 
 _CALL: ContextVar[SessionState] = ContextVar("turnwire.call")
-"""The session whose task runs."""
+"""The session whose task is running."""
 
 
 class CallIdentity(NamedTuple):
-    """The ids of a call's outermost span, and the span around it, which is in a trace of others."""
+    """The ids of a call's outermost span, and of the span in another service's trace that contains it."""
 
     trace_id: int
     span_id: int
     parent: Context
-    """Empty without such a span."""
+    """Empty if no such span contains it."""
 
 
 def identity_of(record: SessionRecord) -> CallIdentity:
-    """Return the ids of a call. A `traceparent` in the metadata comes before that of the publisher's handshake."""
+    """Return the ids of a call. A `traceparent` in the metadata takes precedence over one in the publisher's
+    handshake."""
     own = f"{record.session_id}\0{to_millis(record.started_at)}".encode()
     digest = blake2b(own, digest_size=_TRACE_BYTES + _SPAN_BYTES).digest()
     trace_id, span_id = int.from_bytes(digest[:_TRACE_BYTES]), int.from_bytes(digest[_TRACE_BYTES:])
@@ -66,7 +67,7 @@ def task_context(state: SessionState) -> TaskContext:
 
 
 def add_trace_ids(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
-    """Add `trace_id` and `span_id` to a log record, if it is written for a request or a call."""
+    """Add `trace_id` and `span_id` to a log record that is written for a request or a call."""
     current = trace.get_current_span().get_span_context()
     if current.is_valid:
         return _with_ids(record, current.trace_id, current.span_id)

@@ -1,4 +1,4 @@
-"""A span for each REST request: it begins before the door and ends with the answer."""
+"""A span for each REST request, from before the checks at the door until the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.gateway.http.server import Answered, Guard, Routed
 from turnwire.gateway.telemetry.http_metrics import METHODS, is_long_lived, template_of
 
 _UNTRACED: Final = ("/health", "/metrics")
-"""Paths that monitoring asks for every few seconds."""
+"""Paths that monitoring requests every few seconds."""
 _FIRST_SERVER_ERROR: Final = 500
 
 
@@ -29,14 +29,14 @@ _OPEN: Final = web.RequestKey("trace", _Open)
 
 
 class RequestSpans:
-    """Makes spans of requests. WebSockets and event streams have none: they last as long as a call."""
+    """Makes the spans of requests. WebSockets and event streams get none, because they last as long as a call."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._propagator = TraceContextTextMapPropagator()
 
     def guarded(self, guard: Guard) -> Guard:
-        """Return the guard, made to begin a span, which is the current one until the request is answered."""
+        """Return the guard, wrapped so that it begins a span that stays current until the request is answered."""
 
         async def traced(request: web.Request, routed: Routed) -> web.StreamResponse:
             if not request.path.startswith(_UNTRACED) and hdrs.UPGRADE not in request.headers:
@@ -46,7 +46,7 @@ class RequestSpans:
         return traced
 
     def answered(self, answered: Answered) -> Answered:
-        """Return the function that counts answers, made to end the request's span."""
+        """Return the function that counts answers, wrapped so that it ends the request's span."""
 
         def told(request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
             answered(request, response, seconds)
@@ -89,7 +89,7 @@ def _end(request: web.Request, response: web.StreamResponse | None, opened: _Ope
 
 
 def _name_of(request: web.Request) -> str:
-    """Return the method, or what stands for one that a client has made up."""
+    """Return the method, or a placeholder for one that a client has made up."""
     return request.method if request.method in METHODS else "HTTP"
 
 

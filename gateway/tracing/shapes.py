@@ -1,4 +1,4 @@
-"""The shapes of spans, before any of them is made. Times are in milliseconds since 1970."""
+"""The shapes of spans, before OpenTelemetry makes any of them. Times are in milliseconds since 1970."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Value = str | int | float | bool
 
 
 class Mark(Struct):
-    """Something that happened at one moment of a span."""
+    """An event at one moment of a span."""
 
     name: str
     at: int
@@ -16,16 +16,16 @@ class Mark(Struct):
 
 
 class SpanShape(Struct):
-    """A span to be made, with those inside it."""
+    """A span to be made, with the spans inside it."""
 
     name: str
     start: int
     end: int
     attributes: dict[str, Value] = field(default_factory=dict)
     error: str | None = None
-    """The class of the error with which it ended; None for a good end."""
+    """The class of the error that ended the span; None if it ended well."""
     message: str | None = None
-    """What is said of the error."""
+    """The text of the error."""
     marks: list[Mark] = field(default_factory=list)
     children: list[SpanShape] = field(default_factory=list)
 

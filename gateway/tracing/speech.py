@@ -1,4 +1,4 @@
-"""The turns of a call as spans: in each, the user says something and the bot answers."""
+"""The turns of a call as spans: in each turn, the user says something and the bot answers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Said(Struct, order=True):
     text: str
     turn: int | None
     cut: bool
-    """Whether the other side is reported to have cut it short."""
+    """Whether an event reports that the other side cut the utterance short."""
 
 
 class Turn(Struct):
-    """What the user says, and what the bot answers; one of them may be missing."""
+    """What the user says and what the bot answers. One of the two may be missing."""
 
     user: list[Said]
     bot: list[Said]
@@ -45,7 +45,8 @@ class Turn(Struct):
 
     @property
     def waited(self) -> int | None:
-        """Milliseconds from the user's stop to the bot's start; None if there was no such wait."""
+        """Milliseconds from the end of the user's speech to the start of the bot's; None if the bot did not answer
+        after it."""
         if not self.user or not self.bot:
             return None
         waited = self.bot[0].start - max(each.end for each in self.user)
@@ -53,7 +54,7 @@ class Turn(Struct):
 
 
 class Speech:
-    """Collects the utterances of a call, and makes turns of them."""
+    """Collects the utterances of a call, and divides them into turns."""
 
     def __init__(self) -> None:
         self._said: list[Said] = []
@@ -61,8 +62,8 @@ class Speech:
         self._cut_at: list[int] = []
 
     def say(self, seq: int, side: Side, payload: JsonObject, zero: int, offset: int) -> None:
-        """Add an utterance, unless it takes no turn. `zero`: the start of the call, in milliseconds since 1970.
-        `offset`: when the event happened, in milliseconds of the call."""
+        """Add an utterance, unless the text belongs to no turn. `zero`: the start of the call, in milliseconds since
+        1970. `offset`: when the event happened, in milliseconds of the call."""
         source = payload.get("source")
         if payload.get("final") is False or source in ASIDES or source in UNSPOKEN:
             return
@@ -85,7 +86,8 @@ class Speech:
             self._cut_at.append(at)
 
     def turns(self) -> Iterator[Turn]:
-        """Iterate over the turns in order. An utterance of the user begins one, unless the bot spoke first."""
+        """Iterate over the turns in order. Each utterance of the user begins a turn, and so does the bot if it speaks
+        first."""
         open_: Turn | None = None
         for side, group in groupby(sorted(self._said), key=lambda each: each.side):
             if side == "user":
@@ -102,7 +104,7 @@ class Speech:
             yield open_
 
     def was_interrupted(self, turn: Turn) -> bool:
-        """Return whether the user has cut the bot short in this turn."""
+        """Return whether the user cut the bot short in this turn."""
         return any(
             said.cut or said.turn in self._cut_turns or any(said.start <= at <= said.end for at in self._cut_at)
             for said in turn.bot
@@ -118,7 +120,7 @@ def speech_spans(turn: Turn, zero: int) -> list[SpanShape]:
 
 
 def spoken_texts(turn: Turn) -> dict[str, Value]:
-    """Return what both sides said, as attributes in the form of the GenAI conventions."""
+    """Return the texts of both sides as attributes in the form of the GenAI conventions."""
     found: dict[str, Value] = {}
     if turn.user:
         found["gen_ai.input.messages"] = _messages("user", turn.user)

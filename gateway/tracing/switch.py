@@ -1,4 +1,4 @@
-"""Whether a gateway traces: without it, nothing of OpenTelemetry is imported, and nothing is called in its place."""
+"""Turns tracing on or off. While it is off, nothing of OpenTelemetry is imported, and requests take no extra step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from structlog.typing import Processor
 
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.live.state import SessionState
-from turnwire.store.event_log import EventLog
 
 if TYPE_CHECKING:
+    from turnwire.gateway.live.state import SessionState
     from turnwire.gateway.tracing.tracing import Tracing
+    from turnwire.store.event_log import EventLog
 
 _MISSING: Final = "TURNWIRE_TRACING=on needs OpenTelemetry: pip install 'turnwire[otel]'"
 
@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class Untraced:
-    """Takes the place of `Tracing` in a gateway that does not trace: every function stays as it is."""
+    """Stands in for `Tracing` in a gateway that does not trace: every function stays unwrapped."""
 
     def guarded(self, guard: F) -> F:
         return guard
@@ -58,7 +58,7 @@ def is_traced(config: Config) -> bool:
 
 
 def tracing_of(config: Config, log: EventLog) -> AnyTracing:
-    """Return what traces the gateway with these settings. Raises ConfigError for settings that cannot be followed."""
+    """Return the tracing for a gateway with these settings. Raises ConfigError for settings that cannot be followed."""
     if not is_traced(config):
         return Untraced()
     try:
@@ -69,7 +69,8 @@ def tracing_of(config: Config, log: EventLog) -> AnyTracing:
 
 
 def log_processors(config: Config) -> list[Processor]:
-    """Return what adds the ids of traces to log records, if the gateway traces. Raises ConfigError."""
+    """Return the log processors that add trace ids to log records; none if the gateway does not trace. Raises
+    ConfigError."""
     if not is_traced(config):
         return []
     try:

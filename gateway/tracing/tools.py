@@ -25,8 +25,8 @@ class _Running(Struct):
 class Tools:
     """Collects tool calls. Times are in milliseconds of the call.
 
-    As in the figures, an end belongs to the oldest running call of the same `callId`, or else of the same `name`. With
-    a `callId` it may come before the start.
+    As in the figures, an end belongs to the oldest running tool call with the same `callId`, or else with the same
+    `name`. With a `callId`, the end may come before the start.
     """
 
     def __init__(self, *, texts: bool) -> None:
@@ -44,7 +44,7 @@ class Tools:
             self._running.setdefault(key, []).append(_Running(payload, offset))
 
     def ended(self, payload: JsonObject, offset: int) -> None:
-        """Take one of the ends, ENDS."""
+        """Take an event that ends a tool call, one of ENDS."""
         key = tool_key(payload)
         waiting = self._running.get(key)
         if waiting:

@@ -1,4 +1,4 @@
-"""All that a gateway traces, behind the calls by which it is wired in."""
+"""Everything that a gateway traces, behind the functions through which it is wired in."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Committed = Callable[[int, float], None]
 
 
 class Tracing:
-    """The spans of a gateway: of requests, commits and calls. Belongs to its event loop."""
+    """The spans of a gateway: those of requests, commits and calls. Belongs to the gateway's event loop."""
 
     def __init__(self, log: EventLog, *, database: str, end_grace: float, exporter: SpanExporter | None = None) -> None:
-        """`database`: its name. `exporter`: by default that of the OTEL_* variables. Raises ConfigError."""
+        """`database`: its name. `exporter`: by default the one that the OTEL_* variables name. Raises ConfigError."""
         self.exporting = Exporting(exporter)
         self._database = database
         self._requests = RequestSpans(self.exporting.tracer)
@@ -51,7 +51,7 @@ class Tracing:
         return self._requests.answered(answered)
 
     def committed(self, committed: Committed) -> Committed:
-        """Return the function that counts commits, made to have a span for each."""
+        """Return the function that counts commits, wrapped so that each commit gets a span."""
         tracer, attributes = self.exporting.tracer, self._commit_attributes()
 
         def told(stored: int, seconds: float) -> None:
@@ -89,6 +89,6 @@ class Tracing:
         await self._calls.run()
 
     async def close(self) -> None:
-        """Send what is left, within some two seconds."""
+        """Send the remaining spans, within about two seconds."""
         await self._calls.finish()
         await self.exporting.close()

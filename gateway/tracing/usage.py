@@ -1,4 +1,4 @@
-"""What the models used in a turn, as attributes."""
+"""The models' use of tokens in a turn, as attributes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Used(Struct):
 
 
 def add_usage(attributes: dict[str, Value], payload: JsonObject) -> None:
-    """Add the tokens of a `usage` event to a span's attributes. The last one that counts tokens names the model."""
+    """Add the tokens of a `usage` event to a span's attributes. The last event that counts tokens names the model."""
     counts = {name: count for told, name in _TOKENS.items() if (count := _count(payload.get(told))) is not None}
     for name, count in counts.items():
         before = attributes.get(name, 0)

@@ -15,12 +15,12 @@ from turnwire.protocol.messages import Event, JsonObject
 SLICE: Final = 200
 """Watchers that are served before others get a turn: one or two milliseconds."""
 MOST_WAITING: Final = 500
-"""Events that wait for watchers to be served. Beyond, all watchers are served without a pause, which slows everybody
-down: the events cannot come faster than the watchers get them."""
+"""The most events that wait for watchers to be served. With more, all watchers are served without a pause, which slows
+everybody down, so that events come no faster than the watchers get them."""
 
 
 class Watcher(Protocol):
-    """One watcher of a session. See `Audience` for when each method is called."""
+    """A watcher of a session. See `Audience` for when each method is called."""
 
     def offer(self, batch: EncodedBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
@@ -30,15 +30,15 @@ class Watcher(Protocol):
 
 
 class Watchers:
-    """The audience of one session. Watchers come and leave by `join` and `leave`.
+    """The audience of one session. Watchers join and leave by `join` and `leave`.
 
-    Events are offered to a slice of the watchers after the other, and other work gets a turn in between. Events that
-    become durable meanwhile wait, and are then offered together. Whatever else there is to tell is told at once, after
-    all events before it. A watcher that joins at the head meanwhile leaves what it is offered up to there.
+    Events are offered to one slice of the watchers after the other, and other work gets a turn in between. Events that
+    become durable meanwhile wait, and are then offered together. All other news is told at once, after all events
+    before it. A watcher that joins at the head meanwhile ignores the events up to there.
 
-    Acks go first: while anybody waits for one, slices get half of the time. A large audience whose events come faster
-    than it is served also rests after each round for as long as the round took. Then more events go together into a
-    frame, and a frame is what a delivery costs.
+    Acks go first: while anybody waits for one, slices get half of the time. If events come faster than a large audience
+    is served, it also rests after each round for as long as the round took. More events then go together into a frame,
+    and a frame is what a delivery costs.
     """
 
     __slots__ = (
@@ -56,13 +56,13 @@ class Watchers:
     )
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
+        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
         self.watchers: dict[Watcher, None] = {}
         """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
         self._clock = clock
         self._batch: EncodedBatch | None = None
         self._rest: Sequence[Watcher] = ()
-        """Those whom `_batch` has not been offered yet."""
+        """The watchers that `_batch` has not been offered to yet."""
         self._was_left = False
         """Whether one of `_rest` may have left."""
         self._waiting: list[Event] = []

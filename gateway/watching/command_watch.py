@@ -72,7 +72,7 @@ class CommandWatch:
         self._state.last_used = self._watching.clock()
 
     def erased(self) -> None:
-        """The session is no more, and with it the command."""
+        """End the watch: the session has been erased, and the command with it."""
         self.close()
         self._ended(self)
 

@@ -44,13 +44,14 @@ class FeedListener(Protocol):
     """A subscription to the feed."""
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
-        """A session has changed. `statuses`: all statuses it has had since the last tick."""
+        """Called when a session has changed. `statuses`: all statuses that it has had since the last tick."""
 
     def erased(self, session_id: str) -> None:
-        """The session is no more, nor is anything that was offered of it."""
+        """Called when the session has been erased. Nothing that was offered of it may be shown any more."""
 
     def push(self) -> None:
-        """All changes of this tick have been offered. Sends some of them, and the rest by its own task."""
+        """Called after all changes of this tick have been offered. Sends some of them, and leaves the rest to its own
+        task."""
 
 
 class Feed:
@@ -68,7 +69,7 @@ class Feed:
         self.listed: Callable[[Session], None] = lambda _: None
         """Called with each session that a subscription begins with."""
         self.quiet_ms: Callable[[Session], int | None] = lambda _: None
-        """Returns for how long nothing of a session has arrived; None if that is not known here."""
+        """Returns for how many milliseconds no event of a session has arrived; None if that is not known here."""
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
         self._changed: dict[SessionState, set[SessionStatus]] = {}
@@ -94,7 +95,7 @@ class Feed:
             self._changed.setdefault(state, set()).add(before)
 
     def erased(self, session_id: str) -> None:
-        """The session of this id is no more. There may be a new one: that is told of once more."""
+        """Report that the session of this id has been erased. A new one of the same id is reported like any other."""
         self._changed = {state: before for state, before in self._changed.items() if state.session_id != session_id}
         if self.subscriptions:
             self._erased[session_id] = None

@@ -24,7 +24,7 @@ CHANGES_AT_ONCE = 100
 """Changes that are put into the outbox at once. The rest follows when other connections have had their turn."""
 _FIRST_PAGE = 20
 _PAGE_BYTES = 256 * 1024
-"""About the size of the sessions that are read at a time: few of them if their metadata is large."""
+"""Approximate size in bytes of the sessions that are read at a time: few of them if their metadata is large."""
 _SUMMARY_BYTES = _ENVELOPE_BYTES = 1024
 """Generous estimates of the sizes of a summary and of what surrounds the sessions in a message."""
 
@@ -45,7 +45,7 @@ class Sink(Protocol):
     def limits(self) -> Limits: ...
 
     def lags(self, subscription: FeedSubscription) -> None:
-        """The outbox is full and the subscription has more to send: call `catch_up` when there is room."""
+        """Called when the outbox is full and the subscription has more to send. Call `catch_up` when there is room."""
 
 
 class _Listed(Struct, frozen=True):
@@ -68,7 +68,7 @@ class ListSessions(Protocol):
 
 
 class _Part:
-    """One frame of the snapshot, as long as it waits: a session can be taken out of it again."""
+    """One frame of the snapshot, while it waits: a session can still be taken out of it."""
 
     def __init__(self, sink: Sink, ref: str, summaries: dict[str, Summary] | None) -> None:
         self.ref = ref
@@ -132,7 +132,7 @@ class FeedSubscription:
         self._left = MAX_SNAPSHOT
         self._snapshot: deque[_Listed] = deque()
         self._pending: dict[str, Change | None] = {}
-        """sessionId → what is new of it; None: that it is no more."""
+        """sessionId → the news of the session; None: it has been erased."""
 
     async def start(self, list_sessions: ListSessions, patterns: Sequence[str] | None = None) -> None:
         """Watch from now on, then send the snapshot. Changes that come in between are sent after it.

@@ -88,7 +88,7 @@ class EventSubscription(ABC):
 
     @abstractmethod
     def session_erased(self) -> None:
-        """The session is no more: tell the client, who gets nothing more of it."""
+        """Tell the client that the session has been erased. It gets nothing more of it."""
 
     @abstractmethod
     def break_off(self) -> None:
@@ -133,7 +133,7 @@ class EventSubscription(ABC):
             self._fall_behind()
 
     def erased(self) -> None:
-        """The session is no more: nothing that waits of it is sent."""
+        """Drop everything that waits, because the session has been erased."""
         self.close()
         self.outbox.drop(self)
         self.session_erased()

@@ -59,7 +59,7 @@ class Summaries:
         return None
 
     def forget(self, state: SessionState) -> None:
-        """The session is no more."""
+        """Forget an erased or evicted session."""
         self._behind.pop(state, None)
 
     def _read_later(self, state: SessionState) -> None:

@@ -1,1 +1,1 @@
-"""Webhooks: what has happened to sessions, told to other services over HTTP."""
+"""Webhooks: tell other services over HTTP what has happened to sessions."""

@@ -24,7 +24,7 @@ _HINT: Final = "TURNWIRE_WEBHOOK_ALLOW_PRIVATE=true allows it"
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Return whether the address belongs to a host on the internet.
 
-    An IPv6 address that leads to an IPv4 address is judged by that one.
+    An IPv6 address that leads to an IPv4 address is judged by the latter.
     """
     if isinstance(address, IPv6Address):
         if address.teredo is not None:
@@ -40,9 +40,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def guarded_sockets(*, allow_private: bool) -> Callable[[AddressInfo], socket.socket]:
-    """Return what makes the sockets of a connector: none to an address that is not public, unless `allow_private`.
+    """Return a socket factory for a connector. It refuses addresses that are not public, unless `allow_private`.
 
-    It is given the very address that is connected to next, so it does not matter what a name led to before.
+    The factory gets the very address that is connected to next, so an earlier lookup of the name cannot mislead it.
     """
 
     def make(info: AddressInfo) -> socket.socket:
@@ -56,9 +56,9 @@ def guarded_sockets(*, allow_private: bool) -> Callable[[AddressInfo], socket.so
 
 
 def check_url(text: str, *, allow_private: bool) -> str:
-    """Return the URL. Raises InvalidMessage for one that no message may be sent to.
+    """Return the URL. Raises InvalidMessage if no message may be sent to it.
 
-    What its name leads to is checked again with each connection.
+    The address that its name resolves to is checked again for each connection.
     """
     if len(text) > MAX_URL_CHARS:
         raise InvalidMessage(f"url must have at most {MAX_URL_CHARS} characters")

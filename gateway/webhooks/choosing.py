@@ -22,7 +22,7 @@ _PATTERN: Final = re.compile(EVENTS_PATTERN)
 def name_of(type: EventType, payload: JsonObject) -> str:
     """Return the type of the message about an event: `payload.event` of a system event, or else the event's type.
 
-    A name that only the gateway gives, such as session.failed, is not taken from a payload.
+    A payload cannot claim a name that only the gateway gives, such as session.failed.
     """
     name = payload.get("event")
     if type != "system" or not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
@@ -43,7 +43,7 @@ class Choice:
 
     @property
     def wants_events(self) -> bool:
-        """Whether anything but the beginnings and ends of sessions is wanted."""
+        """Whether any messages are wanted beyond those about the beginnings and ends of sessions."""
         others = self._exact - LIFE
         return self._all or any(each != f"{_LIFE_PREFIX}*" for each in others)
 
@@ -57,7 +57,7 @@ class Choice:
 
 
 def check_events(events: Sequence[str]) -> list[str]:
-    """Return the events without repetitions. Raises InvalidMessage."""
+    """Return the events without duplicates. Raises InvalidMessage."""
     if not 1 <= len(events) <= MAX_EVENTS:
         raise InvalidMessage(f"events must have 1 to {MAX_EVENTS} entries, has {len(events)}")
     for each in events:

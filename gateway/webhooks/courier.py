@@ -17,7 +17,7 @@ from turnwire.gateway.webhooks.sending import NotTaken
 from turnwire.version import __version__
 
 GONE: Final = 410
-"""The status by which an endpoint says that it wants no more messages."""
+"""The status with which an endpoint refuses all further messages."""
 _ASKING: Final = (429, 503)
 """The statuses with which an endpoint may ask for a pause."""
 _MOST_CONNECTIONS: Final = 128
@@ -25,16 +25,18 @@ _HEADERS: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/json", hdrs.U
 
 
 class Courier:
-    """Owner of the connections to endpoints. None is made before the first message."""
+    """Owns the connections to endpoints. Makes none before the first message."""
 
     def __init__(self, *, timeout: float, allow_private: bool) -> None:
-        """`timeout`: seconds within which an endpoint must have answered. `allow_private`: any address may be used."""
+        """`timeout`: seconds within which an endpoint must answer. `allow_private`: whether private addresses may be
+        used."""
         self._timeout = timeout
         self._allow_private = allow_private
         self._http: aiohttp.ClientSession | None = None
 
     async def send(self, url: str, message: Message, secrets: Sequence[str]) -> None:
-        """Send a message, signed with each of these secrets. Return when it is taken. Raises NotTaken."""
+        """Send a message with one signature for each of these secrets. Return once the endpoint has taken it. Raises
+        NotTaken."""
         headers = _HEADERS | signed(message, secrets, utc_now())
         try:
             async with self._client().post(
@@ -48,7 +50,7 @@ class Courier:
             raise NotTaken(_why(error)) from None
 
     def _client(self) -> aiohttp.ClientSession:
-        """Return the client. It has no cookies, and uses no proxies and credentials of the environment."""
+        """Return the client. It ignores cookies, and the environment's proxies and credentials."""
         if self._http is None:
             connector = aiohttp.TCPConnector(
                 limit=_MOST_CONNECTIONS, socket_factory=guarded_sockets(allow_private=self._allow_private)

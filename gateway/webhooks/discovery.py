@@ -1,4 +1,4 @@
-"""Finds the sessions that an endpoint has not been told of, in windows of their start."""
+"""Finds the sessions that an endpoint has not been told about, in windows of their start times."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ FIRST_SPAN: Final = timedelta(minutes=1)
 _SHORTEST_SPAN: Final = timedelta(seconds=1)
 _LONGEST_SPAN: Final = timedelta(days=1)
 _FEW, _MANY = 100, 400
-"""Sessions in a window after which the next one is longer, or shorter."""
+"""Bounds on the sessions in a window: with fewer the next window is longer, with more it is shorter."""
 _REST: Final = 2.0
-"""A window is followed by a pause of so many times its length: others come first."""
+"""The pause after a window, as a multiple of the time that it took: other work comes first."""
 _LONGEST_SECONDS: Final = 5.0
-"""How long a search may take before what it has found is told, and what was told is written."""
+"""How long a search may take before its results are told and the progress is written, in seconds."""
 
 
 class Discovered(NamedTuple):
     """How far a search has come."""
 
     until: datetime
-    """All sessions that began before have been shown."""
+    """All sessions that began before this time have been shown."""
     whole: bool
-    """Whether that is all."""
+    """Whether the search has reached its end."""
     span: timedelta | None = None
-    """The length of the next window, if it was stopped because it takes long, and not because there is no more room."""
+    """The length of the next window, if the search stopped because of its time limit, and not for lack of room."""
 
 
 async def discover(
@@ -38,10 +38,11 @@ async def discover(
     take: Callable[[Begun], bool],
     span: timedelta = FIRST_SPAN,
 ) -> Discovered:
-    """Show `take` the sessions that began from `since` until `until`, until it returns False: there is no more room.
+    """Show `take` the sessions that began from `since` until `until`, or until it returns False because there is no
+    room.
 
-    Stops after some seconds; call it again with what it has returned. Windows are bounded by time, because the embedded
-    database reads every match of a query before it applies a limit. Raises StorageUnavailable.
+    Stops after some seconds; to go on, call it again with what it has returned. Windows are bounded by time, because
+    the embedded database reads every match of a query before it applies a limit. Raises StorageUnavailable.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + _LONGEST_SECONDS

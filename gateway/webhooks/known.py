@@ -1,4 +1,4 @@
-"""The sessions that an endpoint is to be told of, how far each has come, and how much of that is written."""
+"""The sessions that an endpoint is to be told about, how far each has been told, and how much of that is written."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from turnwire.store.telling.endpoints import Endpoint
 from turnwire.store.telling.progress import Begun, ProgressStore, Told
 
 TRAIL: Final = timedelta(seconds=120)
-"""How far the written mark stays behind: clocks of gateways differ, and a creation takes time."""
+"""How far the written mark stays behind the present: gateways' clocks differ, and a creation takes time."""
 _LATE: Final = timedelta(seconds=60)
-"""How long after its grace time an ended session is kept."""
+"""How long an ended session is kept after its grace time."""
 
 
 class Known:
-    """Sessions that have not been told to their end, and those that began a moment ago.
+    """Sessions that have not been told to their end, and sessions that have just begun.
 
-    The **mark** is a time: every session that began before it has been told to its end, or has a document of its
-    progress. So after a crash, all that is to be told follows from the mark, the documents and the sessions in the
-    store. Nothing has to be written before an event is acked.
+    The **mark** is a time: every session that began before it either has been told to its end, or has a document of its
+    progress. So after a crash, all that is still to be told follows from the mark, the documents, and the sessions in
+    the store. Nothing has to be written before an event is acked.
     """
 
     def __init__(self, endpoint: Endpoint, store: ProgressStore, *, most: int, end_grace: float) -> None:
         self.told: dict[str, Told] = {}
         self.seen_until = endpoint.seen_until
-        """All sessions that began before are known, or told to their end."""
+        """All sessions that began before this time are known, or have been told to their end."""
         self.behind = True
-        """Whether there are sessions after `seen_until` that are not known yet."""
+        """Whether there may be sessions after `seen_until` that are not known yet."""
         self.searching: timedelta | None = None
-        """If the search for them was stopped only because it takes long: the length of its next window."""
+        """The length of the next window, if the search for those sessions stopped only because of its time limit."""
         self._floor = endpoint.floor
         self._mark = endpoint.seen_until
         self._store = store
@@ -43,11 +43,11 @@ class Known:
         self._gone: dict[str, None] = {}
 
     def changed(self, told: Told) -> None:
-        """Have the progress of this session written."""
+        """Schedule the session's progress to be written."""
         self._dirty[told.session_id] = None
 
     def forget(self, session_id: str) -> None:
-        """The session is no more."""
+        """Forget the session, because it was erased or told to its end."""
         told = self.told.pop(session_id, None)
         self._dirty.pop(session_id, None)
         if told is not None and told.stored:
@@ -61,7 +61,7 @@ class Known:
     # --- which sessions ----------------------------------------------------------------------------------------------
 
     def meet(self, session: Session, now: datetime) -> bool:
-        """Take in a session of which the feed tells. Return False if there is nothing to tell of it now."""
+        """Take in a session that the feed reports. Return False if there is nothing to tell about it now."""
         ended_at = None if session.ended_at is None else parse_time(session.ended_at)
         if ended_at is not None and ended_at + self._late < now:
             return False  # it was told to its end long ago
@@ -77,9 +77,9 @@ class Known:
         self.changed(told)
 
     async def look(self, now: datetime, *, wants_events: bool) -> list[str]:
-        """Find sessions in the store. Return those that have something new. Raises StorageUnavailable.
+        """Find sessions in the store. Return the ids of those with news. Raises StorageUnavailable.
 
-        Sessions that have not ended are all taken, however many they are.
+        Takes in all sessions that have not ended, however many they are.
         """
         new: list[str] = []
         unended = await self._store.unended()
@@ -104,7 +104,7 @@ class Known:
         return new
 
     def _is_new(self, begun: Begun, *, wants_events: bool) -> bool:
-        """Take in a session that is found in the store. Return whether there is something to tell of it."""
+        """Take in a session found in the store. Return whether there is something to tell about it."""
         told = self.told.get(begun.session_id)
         if told is not None:
             return (wants_events and begun.last_seq > told.seq) or bool(begun.ended_at and not told.ended_at)
@@ -116,7 +116,7 @@ class Known:
     # --- what is written ---------------------------------------------------------------------------------------------
 
     async def write(self, key: str) -> None:
-        """Write what has changed. Raises StorageUnavailable; what is not written stays due."""
+        """Write what has changed. Raises StorageUnavailable; what could not be written stays due."""
         dirty, self._dirty = self._dirty, {}
         gone, self._gone = self._gone, {}
         try:
@@ -127,7 +127,7 @@ class Known:
             raise
 
     async def settle(self, key: str, mark: datetime, now: datetime, is_idle: Callable[[str], bool]) -> None:
-        """Forget the sessions that are told to their end. The `mark` must be written already."""
+        """Forget the sessions that have been told to their end. The `mark` must have been written before."""
         done = [
             session_id
             for session_id, told in self.told.items()

@@ -1,4 +1,4 @@
-"""The messages that endpoints get, and their ids. Pure."""
+"""The messages that endpoints receive, and their ids. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEST: Final = "webhook.test"
 
 
 class Message(Struct, frozen=True):
-    """A message to an endpoint. Each attempt at it has the same id, after a restart and in a replay too."""
+    """A message to an endpoint. Its id stays the same for every attempt, after a restart, and in a replay."""
 
     id: str
     body: bytes
@@ -29,7 +29,7 @@ def _id_of(webhook_id: str, session_id: str, life: int | None, place: str) -> st
 
 
 def about_session(webhook_id: str, session: Session, life: int | None, name: str, at: str) -> Message:
-    """`name`: such as session.created. `at`: when that was, a wire time."""
+    """`name`: the message's type, such as session.created. `at`: when that happened, as a wire time."""
     body = WebhookMessage(name, at, MessageData(session.session_id, session))
     return Message(_id_of(webhook_id, session.session_id, life, name), JSON.encode_value(body))
 

@@ -1,4 +1,4 @@
-"""What an operator does with webhook endpoints: adds, lists, changes, tries, replays and removes them."""
+"""What an operator does with webhook endpoints: add, list, change, test, replay and remove them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from turnwire.store.telling.endpoints import Endpoint, EndpointStore, Report, Se
 from turnwire.store.telling.progress import ProgressStore
 
 LONGEST_CALL: Final = timedelta(days=30)
-"""A replay finds calls that began up to so long before the time from which they are told."""
+"""How long before the start of a replay a call may have begun to be part of it."""
 MAX_DESCRIPTION_CHARS: Final = 256
 _MAX_SECRETS: Final = 4
-"""Secrets that sign at a time: rotated faster, the oldest ones end early."""
+"""The most secrets that sign at the same time. If secrets are rotated faster, the oldest ones end early."""
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -50,7 +50,7 @@ class Registry:
         most: int,
         allow_private: bool,
     ) -> None:
-        """`changed` is called when an endpoint has changed in the store. There may be at most `most` of them."""
+        """`changed` is called when an endpoint has changed in the store. `most`: the most endpoints that may exist."""
         self._endpoints = endpoints
         self._progress = progress
         self._sending = sending
@@ -58,12 +58,13 @@ class Registry:
         self._most = most
         self._allow_private = allow_private
         self.newest_report: Callable[[str], Report | None] = lambda _: None
-        """Returns how an endpoint is doing that this gateway serves."""
+        """Returns the state of an endpoint that this gateway serves."""
 
     async def add(self, asked: NewWebhook) -> tuple[Webhook, bool]:
-        """Register an endpoint. Return it with its secret; without it, and False, if there is one of its id.
+        """Register an endpoint. Return it with its secret and True, or the existing one of that id without its secret
+        and False.
 
-        Raises InvalidMessage, and Overloaded if there are as many as there may be.
+        Raises InvalidMessage, and Overloaded if there are as many endpoints as there may be.
         """
         endpoint = self._new(asked)
         known = await self._endpoints.all()
@@ -101,7 +102,7 @@ class Registry:
         return self._shown(await self._load(webhook_id))
 
     async def amend(self, webhook_id: str, asked: AmendWebhook) -> Webhook:
-        """Change what is given. Raises InvalidMessage."""
+        """Change the given fields. Raises InvalidMessage."""
         endpoint = await self._load(webhook_id)
         if asked.url is not UNSET:
             endpoint.url = check_url(asked.url, allow_private=self._allow_private)
@@ -116,7 +117,7 @@ class Registry:
         return self._shown(await self._configure(endpoint))
 
     async def rotate(self, webhook_id: str, overlap_seconds: int) -> Webhook:
-        """Give the endpoint a new secret, and return it. The older ones sign, too, for `overlap_seconds`."""
+        """Give the endpoint a new secret, and return it. The older secrets go on signing for `overlap_seconds`."""
         endpoint = await self._load(webhook_id)
         now = utc_now()
         until = now + timedelta(seconds=overlap_seconds)
@@ -158,7 +159,7 @@ class Registry:
         return removed
 
     async def test(self, webhook_id: str) -> WebhookTrial:
-        """Send a test message, once, and return what became of it."""
+        """Send one test message, without retries, and return the result."""
         endpoint = await self._load(webhook_id)
         loop = asyncio.get_running_loop()
         now, began = utc_now(), loop.time()

@@ -1,4 +1,4 @@
-"""One endpoint served by this gateway: which sessions it is to be told of, whose turn it is, and what is written."""
+"""One endpoint served by this gateway: the sessions to tell it about, whose turn it is, and what is written."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from turnwire.store.telling.progress import ProgressStore, Told
 from turnwire.store.waiting import persist
 
 HANDS: Final = 8
-"""Messages to one endpoint that are under way at a time, each of another session."""
+"""The most messages to one endpoint that are under way at a time, each about another session."""
 WRITE_SECONDS: Final = 1.0
-"""Pause between two writes of progress. After a crash, what an endpoint took since the last one is sent again."""
+"""Pause between two writes of progress. After a crash, messages that the endpoint took since the last one are repeated.
+"""
 _NOTE_SECONDS: Final = 10.0
 _TROUBLE_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 30.0
@@ -50,10 +51,10 @@ class Parts(Struct, frozen=True):
     clock: Callable[[], float]
     """The loop's clock."""
     end_grace: float
-    """Seconds after its end for which a session takes events."""
+    """Seconds for which a session takes events after its end."""
     most_sessions: int
-    """Sessions of which one endpoint's progress is kept in memory. The others are found in the store when it is their
-    turn."""
+    """The most sessions for which one endpoint's progress is kept in memory. Further sessions are found in the store
+    when there is room."""
     shared: bool
     """Whether other gateways use the database."""
 
@@ -62,10 +63,11 @@ class Round:
     """An endpoint, served by this gateway until `stop`. Owner of its tasks."""
 
     def __init__(self, endpoint: Endpoint, parts: Parts, over: Callable[[], None]) -> None:
-        """`over` is called when the round is `lost`."""
+        """`over` is called when the round becomes `lost`."""
         self.endpoint = endpoint
         self.lost = False
-        """Whether another gateway has the endpoint now, or it has been disabled: this round is to be stopped."""
+        """Whether the round is to be stopped, because another gateway has the endpoint now, or because it has been
+        disabled."""
         self._parts = parts
         self._over = over
         self._choice = Choice(endpoint.events)
@@ -89,7 +91,7 @@ class Round:
             task.add_done_callback(_report_failure)
 
     async def stop(self, *, write: bool = True) -> None:
-        """Stop sending, and `write` what is not written yet, if the storage answers."""
+        """Stop sending, and `write` the progress that is not written yet, if the storage answers."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,7 +100,7 @@ class Round:
                 await self._write(note=True)
 
     def configure(self, endpoint: Endpoint) -> None:
-        """Take over what an operator has changed, and try what has failed once more."""
+        """Adopt what an operator has changed, and try the failed messages again at once."""
         self.endpoint = endpoint
         self._choice = Choice(endpoint.events)
         self._turns.rush()
@@ -107,9 +109,9 @@ class Round:
     # --- told by the feed --------------------------------------------------------------------------------------------
 
     def changed(self, session: Session) -> None:
-        """The session has begun, gone on, ended or been amended."""
+        """Take in news of a session that has begun, gone on, ended or been amended."""
         if not self._loaded:
-            return  # it is found in the store
+            return  # `_look` will find it in the store
         told = self._known.told.get(session.session_id)
         if told is None:
             if not self._known.meet(session, utc_now()):
@@ -119,7 +121,7 @@ class Round:
         self._wake(session.session_id)
 
     def erased(self, session_id: str) -> None:
-        """The session is no more: nothing more is sent of it, and nothing is kept."""
+        """Forget an erased session: stop telling the endpoint about it, and drop its progress."""
         self._turns.forget(session_id)
         self._known.forget(session_id)
 
@@ -138,7 +140,7 @@ class Round:
                 await self._serve(session_id)
 
     async def _idle(self) -> None:
-        """Wait until there is something new, or a failed message is due again."""
+        """Wait until there is news, or until a failed message is due again."""
         self._woken.clear()
         due = self._turns.next_due()
         with suppress(TimeoutError):
@@ -163,14 +165,14 @@ class Round:
             _log.exception("webhook %s: session %r cannot be told", self.endpoint.webhook_id, session_id)
             pause = _LOOK_SECONDS
         if self._known.told.get(session_id) is not told:
-            return  # erased meanwhile
+            return  # erased in the meantime
         if pause is None:
             self._turns.done(session_id, more=more)
         else:
             self._turns.later(session_id, self._parts.clock() + pause)
 
     def _failed(self, told: Told, failure: NotTaken) -> float | None:
-        """Note a message that was not taken. Return the pause before it is sent again."""
+        """Record a message that was not taken. Return the pause before the next attempt."""
         now = utc_now()
         failing_for = told.failed(now)
         self._parts.counts.failed += 1
@@ -186,7 +188,7 @@ class Round:
     # --- knowing, and writing ----------------------------------------------------------------------------------------
 
     async def _keep_up(self) -> None:
-        """Load the progress, then find sessions and write, again and again."""
+        """Load the progress, then keep finding sessions and writing progress."""
         await persist(self._load)
         while not self.lost:
             with suppress(StorageUnavailable):
@@ -208,7 +210,7 @@ class Round:
         self._loaded = True
 
     async def _look(self) -> None:
-        """Find the sessions that are not known. Without other gateways, the feed tells of all that begin after that."""
+        """Find sessions that are not known yet. Without other gateways, the feed reports all that begin after that."""
         now = self._parts.clock()
         due = self._known.searching is not None or now - self._looked_at >= _LOOK_SECONDS
         if due and (self._parts.shared or self._known.behind):
@@ -233,11 +235,11 @@ class Round:
 
     @property
     def waiting(self) -> int:
-        """Number of sessions that have something to tell."""
+        """The number of sessions with something to tell."""
         return len(self._turns)
 
     def report(self) -> Report:
-        """Return how the endpoint is doing."""
+        """Return the state of the endpoint."""
         if self._telling.delivered != self._delivered:
             self._delivered, self._delivered_at = self._telling.delivered, utc_now()
         failing = sum(told.failures > 0 for told in self._known.told.values())
@@ -248,7 +250,7 @@ class Round:
         self._over()
 
     async def _disable(self) -> None:
-        """Write that the endpoint is disabled, and say so. Nothing is lost: it goes on there once it is enabled."""
+        """Store and log that the endpoint is disabled. Nothing is lost: it goes on from there once it is enabled."""
         reason = self._disabling
         if reason is None:
             return

@@ -1,4 +1,4 @@
-"""Secrets of endpoints, and signatures, by the Standard Webhooks specification."""
+"""Secrets of endpoints, and signatures, according to the Standard Webhooks specification."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def new_secret() -> str:
 
 
 def signed(message: Message, secrets: Sequence[str], now: datetime) -> dict[str, str]:
-    """Return the headers of a message that is sent now, with a signature by each secret."""
+    """Return the headers of a message that is sent now, with one signature for each secret."""
     moment = now.replace(microsecond=0)
     text = message.body.decode()
     return {

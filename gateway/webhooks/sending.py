@@ -1,4 +1,4 @@
-"""What sends messages, as those who tell endpoints see it."""
+"""The sending of messages, as seen by the code that tells endpoints."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MAX_REASON_CHARS: Final = 200
 
 
 class NotTaken(Exception):
-    """An endpoint did not take a message. The text says why.
+    """An endpoint did not take a message. The text gives the reason.
 
-    `asked`: seconds after which it wants to be asked again. `gone`: it wants no more messages.
+    `asked`: seconds after which the endpoint wants the next attempt. `gone`: it wants no more messages.
     """
 
     def __init__(self, reason: str, *, asked: float = 0.0, gone: bool = False) -> None:
@@ -26,4 +26,5 @@ class Sending(Protocol):
     """Sends messages."""
 
     async def send(self, url: str, message: Message, secrets: Sequence[str]) -> None:
-        """Send a message, signed with each of these secrets. Return when it is taken. Raises NotTaken."""
+        """Send a message with one signature for each of these secrets. Return once the endpoint has taken it. Raises
+        NotTaken."""

@@ -1,4 +1,4 @@
-"""Tells an endpoint of one session: its beginning, its events and its end, in this order."""
+"""Tells an endpoint about one session: its beginning, its events and its end, in this order."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from turnwire.store.telling.progress import Told
 
 
 class Counts(Struct):
-    """What the endpoints of this gateway have been sent."""
+    """Counts of what the endpoints of this gateway have been sent."""
 
     delivered: int = 0
     failed: int = 0
     disabled: int = 0
-    """How often an endpoint was disabled."""
+    """How often an endpoint has been disabled."""
 
 
 class Telling:
-    """Tells one endpoint of sessions. A message that is not taken ends the turn of its session alone."""
+    """Tells one endpoint about sessions. If a message is not taken, only the turn of its session ends."""
 
     def __init__(
         self, requests: Requests, log: EventLog, sending: Sending, counts: Counts, changed: Callable[[Told], None]
@@ -41,10 +41,10 @@ class Telling:
         self._counts = counts
         self._changed = changed
         self.delivered = 0
-        """Messages that the endpoint has taken from this gateway."""
+        """The number of messages that the endpoint has taken from this gateway."""
 
     async def tell(self, endpoint: Endpoint, choice: Choice, told: Told) -> bool:
-        """Send what is due, and note it in `told`. Return whether there is more.
+        """Send what is due, and record the progress in `told`. Return whether there is more.
 
         Raises NotTaken, NoSuchSession, StorageUnavailable.
         """
@@ -67,7 +67,7 @@ class Telling:
 
 
 class _Turn:
-    """What is told of one session at a time."""
+    """What is told about one session in one turn."""
 
     def __init__(self, telling: Telling, endpoint: Endpoint, choice: Choice, told: Told, view: View) -> None:
         self._telling = telling
@@ -86,7 +86,7 @@ class _Turn:
     async def tell_events(self, log: EventLog) -> bool:
         """Tell a window of events. Return whether there are more."""
         told, session = self._told, self._view.session
-        if not self._choice.wants_events or told.seq > session.last_seq:  # the latter: the log has lost its end
+        if not self._choice.wants_events or told.seq > session.last_seq:  # the latter: a log that has lost its end
             return self._pass_over(session.last_seq)
         last = min(told.seq + READ_WINDOW, session.last_seq)
         if told.seq == last:
@@ -118,13 +118,13 @@ class _Turn:
             self._telling.note(self._told)
 
     async def _tell_life(self, name: str, at: str, happened: datetime) -> None:
-        """`at`: the time that the message shows. `happened`: when it happened here, which may be later."""
+        """`at`: the time that the message shows. `happened`: when this gateway's storage saw it, which may be later."""
         if self._choice.takes(name) and happened >= self._endpoint.floor:
             message = about_session(self._endpoint.webhook_id, self._view.session, self._view.life, name, at)
             await self._telling.send(self._endpoint, self._told, message)
 
     def _is_old(self, timestamp: str) -> bool:
-        """Whether it happened before the time from which the endpoint is told. All that belongs to a session that was
-        created since is new, whatever the clock of its bot says."""
+        """Return whether the event happened before the endpoint's floor, the time from which it is told. Every event of
+        a session created since then is new, whatever the clock of its bot says."""
         floor = self._endpoint.floor
         return self._view.created_at < floor and parse_time(timestamp) < floor

@@ -6,9 +6,9 @@ import heapq
 
 
 class Turns:
-    """Sessions that have something to tell. Each one is served by at most one caller of `take` at a time.
+    """Sessions with something to tell. At most one caller of `take` serves a session at a time.
 
-    First come, first served. A session whose message failed waits by itself until it is due: nobody waits for it.
+    First come, first served. A session whose message failed waits until it is due, and holds up no other session.
     """
 
     def __init__(self) -> None:
@@ -16,28 +16,28 @@ class Turns:
         self._due: dict[str, float] = {}
         """Sessions that wait, and until when."""
         self._heap: list[tuple[float, str]] = []
-        """The same, in order. May hold entries that no longer count."""
+        """The same as a heap, earliest first. It may hold outdated entries."""
         self._busy: set[str] = set()
         self._again: set[str] = set()
-        """Sessions that are being served and have something new meanwhile."""
+        """Sessions that have more news while they are being served."""
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._due) + len(self._busy)
 
     @property
     def waiting(self) -> int:
-        """The number of sessions that wait because a message of theirs has failed."""
+        """The number of sessions that wait after a failed message."""
         return len(self._due)
 
     def wake(self, session_id: str) -> None:
-        """Note that the session has something to tell. One that waits after a failure goes on waiting."""
+        """Record that the session has something to tell. If it waits after a failure, it keeps waiting."""
         if session_id in self._busy:
             self._again.add(session_id)
         elif session_id not in self._due:
             self._ready[session_id] = None
 
     def take(self, now: float) -> str | None:
-        """Return the next session to serve; None if there is none now."""
+        """Return the next session to serve, or None if there is none now."""
         while self._heap and self._heap[0][0] <= now:
             due, session_id = heapq.heappop(self._heap)
             if self._due.get(session_id) == due:
@@ -50,38 +50,38 @@ class Turns:
         return None
 
     def done(self, session_id: str, *, more: bool = False) -> None:
-        """The session has been served. `more`: it has more to tell, when the others have had their turn."""
+        """Record that the session has been served. `more`: whether it has more to tell, after the others' turns."""
         self._busy.discard(session_id)
         if session_id in self._again or more:
             self._again.discard(session_id)
             self._ready[session_id] = None
 
     def later(self, session_id: str, due: float) -> None:
-        """The session cannot be served now: it waits until it is `due`."""
+        """Make the session wait until `due`, because it cannot be served now."""
         self._busy.discard(session_id)
         self._again.discard(session_id)
         self._due[session_id] = due
         heapq.heappush(self._heap, (due, session_id))
 
     def forget(self, session_id: str) -> None:
-        """The session is no more. If it is being served, `done` or `later` must not be called any more."""
+        """Forget the session. If it is being served, `done` and `later` must not be called for it any more."""
         self._ready.pop(session_id, None)
         self._due.pop(session_id, None)
         self._busy.discard(session_id)
         self._again.discard(session_id)
 
     def are_idle(self, session_id: str) -> bool:
-        """Whether the session has nothing to tell, as far as is known here."""
+        """Return whether the session has nothing to tell, as far as is known here."""
         return not any(session_id in each for each in (self._ready, self._due, self._busy))
 
     def next_due(self) -> float | None:
-        """When the next session that waits is due; None if none waits."""
+        """Return when the next waiting session is due; None if none waits."""
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def rush(self) -> None:
-        """Let no session wait any longer: what made their messages fail may have been mended."""
+        """End all waits, because the cause of the failures may have been fixed."""
         self._ready |= dict.fromkeys(self._due)
         self._due.clear()
         self._heap.clear()

@@ -1,4 +1,4 @@
-"""The webhooks of one gateway: which endpoints it serves, and what tells it of changes."""
+"""The webhooks of one gateway: which endpoints it serves, and how it learns of changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turnwire.store.telling.endpoints import Endpoint, Lease, Report
 LOOK_SECONDS: Final = 5.0
 """Pause between two looks at the endpoints in the store, where other gateways may change them."""
 LEASE_SECONDS: Final = 20.0
-"""A gateway that has not renewed its lease for so long has lost it to whoever wants it."""
+"""A gateway that has not renewed its lease for this long has lost it to any other gateway."""
 _ALONE_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 2.0
@@ -26,10 +26,10 @@ _log = logging.getLogger("turnwire.webhooks")
 
 
 class Webhooks:
-    """Serves endpoints. Each one is served by one gateway, which holds a lease on it in the store.
+    """Serves endpoints. Each endpoint is served by one gateway, which holds a lease on it in the store.
 
-    It is subscribed to the feed of sessions while it serves one: the path of an event knows nothing of webhooks. Owned
-    by the task that calls `run`.
+    While it serves at least one, it subscribes to the feed of sessions, so the path of an event knows nothing of
+    webhooks. Owned by the task that calls `run`.
     """
 
     def __init__(self, parts: Parts, feed: Feed) -> None:
@@ -38,7 +38,7 @@ class Webhooks:
         self._name = uuid4().hex
         self._rounds: dict[str, Round] = {}
         self._seen: dict[str, tuple[Lease, float]] = {}
-        """The leases of other gateways, and since when each stands still, on the loop's clock."""
+        """The leases of other gateways, and the time since which each has not changed, on the loop's clock."""
         self._changed = asyncio.Event()
         self.endpoints: list[Endpoint] = []
         """All endpoints, as of the last look."""
@@ -54,16 +54,16 @@ class Webhooks:
             served.erased(session_id)
 
     def push(self) -> None:
-        """Do nothing: what was offered is on its way."""
+        """Do nothing: the rounds send what the feed has offered."""
 
     # --- which endpoints ---------------------------------------------------------------------------------------------
 
     def look_soon(self) -> None:
-        """An endpoint has changed in the store."""
+        """Look again soon, because an endpoint has changed in the store."""
         self._changed.set()
 
     def report(self, webhook_id: str) -> Report | None:
-        """Return how an endpoint is doing that is served here; None for any other."""
+        """Return the state of an endpoint that is served here; None for any other."""
         served = self._rounds.get(webhook_id)
         return None if served is None else served.report()
 
@@ -84,7 +84,8 @@ class Webhooks:
                     await self._changed.wait()
 
     async def _look(self) -> None:
-        """Serve what may be served here, and stop what may not. Raises StorageUnavailable."""
+        """Start serving the endpoints that may be served here, and stop serving those that may not. Raises
+        StorageUnavailable."""
         self.endpoints = await self._parts.endpoints.all()
         known = {each.webhook_id: each for each in self.endpoints}
         for webhook_id, served in tuple(self._rounds.items()):
@@ -103,7 +104,7 @@ class Webhooks:
             self._feed.subscriptions.discard(self)
 
     def _is_free(self, endpoint: Endpoint) -> bool:
-        """Whether nobody serves the endpoint, by this gateway's own clock."""
+        """Return whether nobody serves the endpoint, judged by this gateway's own clock."""
         if not self._parts.shared or endpoint.lease.holder in (None, self._name):
             return True
         now = self._parts.clock()
@@ -118,13 +119,13 @@ class Webhooks:
             return  # another gateway was faster
         endpoint.lease = Lease(self._name, endpoint.lease.beat + 1)
         self._seen.pop(endpoint.webhook_id, None)
-        self._feed.subscriptions.add(self)  # before it looks for sessions, so that none is missed
+        self._feed.subscriptions.add(self)  # subscribe before the search for sessions, so that none is missed
         self._rounds[endpoint.webhook_id] = served = Round(endpoint, self._parts, self.look_soon)
         served.start()
         _log.info("webhook %s is served here", endpoint.webhook_id)
 
     async def _renew(self, served: Round, endpoint: Endpoint) -> bool:
-        """Keep the lease, and take over what has changed. Return False if another gateway has it."""
+        """Renew the lease, and adopt an operator's changes. Return False if another gateway holds the lease."""
         if endpoint.lease.holder != self._name:
             return False
         if not await self._parts.endpoints.take(endpoint.webhook_id, endpoint.lease, self._name):
@@ -135,13 +136,13 @@ class Webhooks:
         return True
 
     async def _drop(self, webhook_id: str, served: Round) -> None:
-        """Stop a round that is over for good, and remove what it has written."""
+        """Stop a round that is over for good, and remove the progress that it has written."""
         del self._rounds[webhook_id]
         await served.stop(write=False)
         await self._parts.progress.clear(served.endpoint.progress_key)
 
     async def stop(self) -> None:
-        """Stop serving, and leave the endpoints to other gateways. Takes a moment, if the storage answers."""
+        """Stop serving, and release the endpoints to other gateways, within `_STOP_SECONDS`."""
         self._feed.subscriptions.discard(self)
         rounds, self._rounds = self._rounds, {}
         with suppress(TimeoutError, StorageUnavailable):
@@ -158,15 +159,15 @@ class Webhooks:
 
     @property
     def disabled(self) -> int:
-        """Number of disabled endpoints."""
+        """The number of disabled endpoints."""
         return sum(endpoint.disabled_at is not None for endpoint in self.endpoints)
 
     @property
     def waiting(self) -> int:
-        """Number of sessions that an endpoint served here is to be told of."""
+        """The number of sessions that an endpoint served here is still to be told about."""
         return sum(served.waiting for served in self._rounds.values())
 
 
 def _settings(endpoint: Endpoint) -> tuple[object, ...]:
-    """Return what an operator may change."""
+    """Return the fields that an operator may change."""
     return endpoint.url, endpoint.events, endpoint.secrets, endpoint.enabled_at

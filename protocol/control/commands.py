@@ -54,7 +54,7 @@ class End(Shape):
 
 
 STANDARD: dict[str, type[Shape]] = {"whisper": Whisper, "say": Say, "end": End}
-"""The commands whose payload is fixed. Any other payload is passed on as it is."""
+"""The commands with a fixed payload. Any other command's payload is passed on unchanged."""
 
 
 def check_command(command_id: str, command: str, payload: JsonObject, by: str | None, limits: Limits) -> None:
@@ -63,7 +63,7 @@ def check_command(command_id: str, command: str, payload: JsonObject, by: str | 
     check_id(command, "command", limits)
     if by is not None:
         check_id(by, "by", limits)
-    fault = object_fault(payload, limits.depth - 1)  # an event's payload holds it, one level deeper
+    fault = object_fault(payload, limits.depth - 1)  # an event's payload will hold this payload, one level deeper
     if fault is not None:
         raise InvalidMessage(f"payload{fault}")
     size = len(msgspec.json.encode(payload))
@@ -77,7 +77,7 @@ def check_command(command_id: str, command: str, payload: JsonObject, by: str | 
 
 
 def standard_payload(command: str, payload: JsonObject) -> JsonObject:
-    """What a bot gets of a payload that has been checked: a field of a standard command that is null is left out."""
+    """Return what the bot receives of a checked payload: null fields of a standard command are left out."""
     if command not in STANDARD:
         return payload
     return {name: value for name, value in payload.items() if value is not None}

@@ -33,7 +33,7 @@ class CommandResult(Shape, tag_field="type", tag="commandResult", omit_defaults=
 
 
 class CommandPush(Shape, tag_field="type", tag="command"):
-    """A command for the bot to carry out once: the same `command_id` may come again."""
+    """A command for the bot to carry out once. The same `command_id` may arrive again."""
 
     command_id: str
     command: str

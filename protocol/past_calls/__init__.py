@@ -1,1 +1,1 @@
-"""Past calls that are brought in: the shapes of their lines, and their times."""
+"""The import of past calls: the shapes of their lines, and their times."""

@@ -1,4 +1,4 @@
-"""The wire shapes of an import: one past call a line, and what became of it."""
+"""The wire shapes of an import: one past call on each line, and the outcome of each line."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class PastSession(Shape):
 
 
 class ImportOutcome(Shape):
-    """What became of one line.
+    """The outcome of one line.
 
-    `imported`: it was stored, or what was missing of it. `unchanged`: it was stored before. `ahead`, of a backup only:
-    it was stored before, and has gone on since. `different`: a session of this id is stored that differs; `message`
-    says in what. `missing`: it is not stored, when asked only to verify. `refused`: it cannot be stored. `failed`: it
-    was not stored for now; send this line and the following ones again.
+    `imported`: the call, or what was missing of it, was stored. `unchanged`: it was stored before. `ahead`, for a
+    backup only: it was stored before, and has gone on since. `different`: a different session of this id is stored;
+    `message` names the difference. `missing`: it is not stored, and the request was only to verify it. `refused`: it
+    cannot be stored. `failed`: it could not be stored at this time; send this line and the following ones again.
     """
 
     line: int
     session_id: str | None
     result: ImportResult
     events: int
-    """The events of the line that have been looked at."""
+    """The number of events of the line that have been examined."""
     code: ErrorCode | None = None
     message: str | None = None

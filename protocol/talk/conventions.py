@@ -15,7 +15,7 @@ ASIDES = {"backchannel"}
 UNSPOKEN = {"chat", "dtmf", "noise"}
 """Sources of text that nobody spoke."""
 _NO_SIDE = {"supervisor", "hangup"}
-"""Values of who cut an utterance short that are neither side of the conversation."""
+"""Values of who cut an utterance short that name neither side of the conversation."""
 _LATEST_MS = 10**12
 
 
@@ -31,7 +31,7 @@ def millis(value: Any) -> int | None:
     """Return a time of the call rounded to whole milliseconds, or None for a value that is no such time."""
     if value is None:
         return None
-    if type(value) is int and 0 <= value <= _LATEST_MS:  # as most are
+    if type(value) is int and 0 <= value <= _LATEST_MS:  # as most values are
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
         return None

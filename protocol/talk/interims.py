@@ -1,4 +1,4 @@
-"""What is being said at this moment, from the last signals: for subscribers that join late."""
+"""What is being said at this moment, taken from the latest signals, for subscribers that join late."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_KEYS = 8
 MAX_FIELDS = 16
 """The most fields of an interim that is kept."""
 MAX_CHARS = 4096
-"""The most characters of all texts of an interim that is kept."""
+"""The most characters of all texts together in an interim that is kept."""
 _SPEAKERS: dict[EventType, tuple[str, ...]] = {"user_speech": ("user",), "bot_speech": ("bot", "agent", "assistant")}
 _ALL = tuple(name for names in _SPEAKERS.values() for name in names)
 
@@ -19,14 +19,14 @@ _ALL = tuple(name for names in _SPEAKERS.values() for name in names)
 class Interims:
     """The last signal of each key that names a speaker.
 
-    A stored utterance of the same side replaces it. Other signals (typing, voice activity) are not kept: they are true
-    only at the moment they arrive.
+    A stored utterance of the same side replaces it. Other signals (typing, voice activity) are not kept, because they
+    are true only at the moment when they arrive.
     """
 
     __slots__ = ("epoch", "kept")
 
     def __init__(self, epoch: int) -> None:
-        """`epoch`: of the publisher whose signals these are."""
+        """`epoch`: the epoch of the publisher that sends these signals."""
         self.epoch = epoch
         self.kept: dict[str, JsonObject] = {}
 

@@ -1,4 +1,4 @@
-"""The figures of speech that compare many utterances. All lists are ordered by the start of the utterances."""
+"""The figures of speech that compare many utterances. All lists are in the order of the utterances' starts."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class ToolCalls:
         self.calls = self.failed = self.running = 0
         self._by_key: dict[str, int] = {}
         self._early: set[str] = set()
-        """Calls that have ended, and whose start has not been told."""
+        """Calls that have ended, and whose start has not been reported."""
 
     def copy(self) -> ToolCalls:
         """Return a copy that later events do not change."""

@@ -20,7 +20,7 @@ class Utterance(NamedTuple):
     measured: bool
     turn: int | None
     cut: bool
-    """Whether the other side is reported to have cut it short."""
+    """Whether an event reports that the other side cut it short."""
 
 
 class Utterances:
@@ -67,7 +67,7 @@ class Utterances:
     def _count_turns(self, new: tuple[int, int, Side]) -> None:
         """Insert into the order, and count turns again between its two neighbours, the only ones affected."""
         order, side = self._order, new[2]
-        if not order or order[-1] < new:  # as most are
+        if not order or order[-1] < new:  # as most utterances are
             self._turns[side] += not order or order[-1][2] != side
             order.append(new)
             return
@@ -82,7 +82,7 @@ class Utterances:
         return self._turns[side]
 
     def cut(self, side: Side, at: int) -> None:
-        """Cut short what this side says at `at`, even if the utterance is reported later."""
+        """Cut this side's speech short at `at`, even if the utterance is reported only later."""
         insort(self.cuts[side], at)
 
     def heard(self, side: Side, utterance: Utterance) -> Utterance:

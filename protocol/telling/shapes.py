@@ -1,4 +1,4 @@
-"""The shapes of webhooks: the bodies of REST requests about endpoints, and the messages that endpoints get."""
+"""The shapes of webhooks: the bodies of REST requests about endpoints, and the messages that endpoints receive."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_EVENTS = 64
 """The most events that one endpoint may name."""
 MAX_NAME_CHARS = 128
 EVENTS_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$"
-"""What an endpoint may name: a type such as session.completed, a beginning such as tool.*, or * for all."""
+"""What an endpoint may name: a type such as session.completed, a prefix such as tool.*, or * for all."""
 MAX_OVERLAP_SECONDS = 604_800
 DEFAULT_OVERLAP_SECONDS = 86_400
-"""How long the older secret signs, too, after a rotation."""
+"""For how many seconds the older secret goes on signing after a rotation."""
 
 
 class NewWebhook(Shape, kw_only=True):
@@ -26,12 +26,12 @@ class NewWebhook(Shape, kw_only=True):
     url: str
     events: list[str]
     webhook_id: str | None = None
-    """The gateway makes one up if it is left out. With one, the request may be repeated."""
+    """If it is left out, the gateway chooses one. If it is given, the request can be repeated safely."""
     description: str | None = None
 
 
 class AmendWebhook(Shape, kw_only=True):
-    """Body of `PATCH /webhooks/{id}`. `enabled: true` starts a disabled endpoint again, where it stopped."""
+    """Body of `PATCH /webhooks/{id}`. `enabled: true` restarts a disabled endpoint where it stopped."""
 
     url: str | UnsetType = UNSET
     events: list[str] | UnsetType = UNSET
@@ -52,9 +52,10 @@ class ReplayWebhook(Shape):
 
 
 class Webhook(Shape, kw_only=True):
-    """An endpoint, and how it is doing, as of a few seconds ago.
+    """An endpoint and its state, as of a few seconds ago.
 
-    `waiting`: sessions that have something to tell. `failing`: those among them whose last message was not taken.
+    `waiting`: the number of sessions with something to tell. `failing`: the number of those whose last message was not
+    taken.
     """
 
     webhook_id: str
@@ -74,7 +75,7 @@ class Webhook(Shape, kw_only=True):
 
 
 class WebhookWithSecret(Webhook, kw_only=True):
-    """An endpoint with its secret, which is shown only now."""
+    """An endpoint with its secret, which no later answer shows again."""
 
     secret: str
 
@@ -84,7 +85,7 @@ class WebhookList(Shape):
 
 
 class WebhookTrial(Shape):
-    """What became of a test message. `error` says why the endpoint did not take it."""
+    """The result of a test message. `error` says why the endpoint did not take it."""
 
     taken: bool
     took_ms: int
@@ -92,7 +93,7 @@ class WebhookTrial(Shape):
 
 
 class MessageData(Shape, omit_defaults=True):
-    """What a message is about. `event` is there if it is about one event."""
+    """What a message is about. `event` is present if the message is about one event."""
 
     session_id: str
     session: Session
@@ -100,7 +101,7 @@ class MessageData(Shape, omit_defaults=True):
 
 
 class WebhookMessage(Shape):
-    """The body that an endpoint gets. `timestamp`: when it happened."""
+    """The body that an endpoint receives. `timestamp`: when the event or change happened."""
 
     type: str
     timestamp: Timestamp

@@ -1,1 +1,1 @@
-"""Sessions whose log has left the database: their archive in an object store, and reading from it."""
+"""The archive in an object store: the logs of sessions that have left the database, and reading from them."""

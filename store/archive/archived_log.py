@@ -1,4 +1,4 @@
-"""Reads archived events, as the log would: by position, verified, in bounded memory, off the event loop."""
+"""Reads archived events in the same way as the log: by position, verified, in bounded memory, off the event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from turnwire.store.condition import DatabaseCondition
 CACHE_BYTES: Final = 64 * 1024 * 1024
 CACHE_SECONDS: Final = 300.0
 _AT_ONCE: Final = 4
-"""Parts that are read at a time: each is held as it was stored, unpacked and split."""
+"""The most parts that are read at a time. Each is held as it was stored, unpacked, and split."""
 _RAW_BYTES: Final = 100
 Identity = tuple[int, str, datetime]
 """(seq, eventId, timestamp)."""
@@ -30,9 +30,9 @@ _UNSET: Final = "the log is archived, and TURNWIRE_ARCHIVE_URL is not set"
 
 
 class ArchivedLog:
-    """The archived part of the log of all sessions. `objects` is None while no archive is set.
+    """The archived part of the logs of all sessions. `objects` is None while no archive is set.
 
-    Methods that read raise StorageUnavailable, of which ArchiveUnavailable is a kind, and ArchiveDamaged.
+    Methods that read raise StorageUnavailable (its subclass ArchiveUnavailable included) and ArchiveDamaged.
     """
 
     def __init__(self, database: Any, condition: DatabaseCondition) -> None:
@@ -40,12 +40,12 @@ class ArchivedLog:
         self.marks = ArchiveMarks(database, condition)
         self.objects: Objects | None = None
         self.on_trouble: Callable[[str, Exception], None] = _ignore
-        """Called with the session's id and the error when a read fails."""
+        """Called with the session's id and the error after a read has failed."""
         self._cache: FrameCache[Any] = FrameCache(CACHE_BYTES, CACHE_SECONDS, time.monotonic)
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def use(self, objects: Objects, *, cache_bytes: int, cache_seconds: float) -> None:
-        """Read from this archive, and hold so much of what was read, for so long."""
+        """Read from this archive. Keep at most this many bytes of what was read, for this long."""
         self.objects = objects
         self._cache = FrameCache(cache_bytes, cache_seconds, time.monotonic)
 
@@ -61,23 +61,23 @@ class ArchivedLog:
     async def complete(
         self, session_id: str, wanted: Sequence[int], found: Sequence[Event], of_life: Callable[[int | None], bool]
     ) -> list[Event]:
-        """Return the events found in the log with those of `wanted` that are archived, in seq order.
+        """Return the events found in the log together with those of `wanted` that are archived, in seq order.
 
-        `of_life` returns whether the session of a life is the one that is meant.
+        `of_life` returns whether a life is that of the session that the caller means.
         """
         there = {event.seq for event in found}
         archived = await self._read(session_id, [seq for seq in wanted if seq not in there], of_life)
         return sorted([*found, *archived], key=lambda event: event.seq)
 
     async def identities(self, session_id: str, wanted: Iterable[int], found: Sequence[Identity]) -> list[Identity]:
-        """Return what identifies the events found in the log, and those of `wanted` that are archived, in seq order."""
+        """Return what identifies the events found in the log and the archived ones of `wanted`, in seq order."""
         there = {seq for seq, _, _ in found}
         events = await self._read(session_id, [seq for seq in wanted if seq not in there], lambda _: True)
         archived = [(event.seq, event.event_id, datetime.fromisoformat(event.timestamp)) for event in events]
         return sorted([*found, *archived])
 
     async def erase(self, session_id: str, life: int | None) -> None:
-        """Remove everything that is archived of the session of this life. Raises ArchiveUnavailable."""
+        """Remove everything that is archived of the session with this life. Raises ArchiveUnavailable."""
         folder = folder_of(session_id)
         objects = self._objects()
         for key in await objects.keys(folder):
@@ -99,7 +99,7 @@ class ArchivedLog:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def _read(self, session_id: str, wanted: Sequence[int], of_life: Callable[[int | None], bool]) -> list[Event]:
-        """Return those of these positions, which are sorted, that are archived."""
+        """Return the archived events at these positions. The positions must be sorted."""
         if not wanted:
             return []
         found = await self.marks.find(session_id)
@@ -144,4 +144,4 @@ class ArchivedLog:
 
 
 def _ignore(_session_id: str, _error: Exception) -> None:
-    """Nobody is told."""
+    """Do nothing: nobody asked to be told of failures."""

@@ -12,11 +12,12 @@ from turnwire.store.archive.objects import ArchiveMissing, Objects
 from turnwire.store.archive.places import MANIFEST, folder_of
 
 _READ_BYTES: Final = 1024 * 1024
-"""About so much is read at a time."""
+"""The approximate number of bytes that one read takes."""
 
 
 async def check_line(objects: Objects, manifest: Manifest) -> None:
-    """Read the object of a manifest. Raises ArchiveDamaged unless it is what was written, and ArchiveUnavailable."""
+    """Read the object of a manifest. Raises ArchiveDamaged if it differs from what was written, and
+    ArchiveUnavailable."""
     session_id = manifest.session_id
     try:
         if await objects.size(manifest.object) != manifest.size:
@@ -35,9 +36,9 @@ async def check_line(objects: Objects, manifest: Manifest) -> None:
 
 
 async def check_session(objects: Objects, session_id: str, events: int) -> list[str]:
-    """Check everything that is archived under an id. Return what is wrong, as text for people.
+    """Check everything that is archived under an id. Return the faults, as text for people.
 
-    `events` is how many the session has. Raises ArchiveUnavailable.
+    `events` is the number of events of the session. Raises ArchiveUnavailable.
     """
     faults, counts = [], []
     for key in await objects.keys(folder_of(session_id)):
@@ -49,7 +50,7 @@ async def check_session(objects: Objects, session_id: str, events: int) -> list[
             except ArchiveDamaged as error:
                 faults.append(f"{key}: {error.reason}")
             except ArchiveMissing:
-                continue  # it was erased just now
+                continue  # it was erased a moment ago
     if events not in counts and not faults:
         faults.append(f"no archived line has its {events} events")
     return faults

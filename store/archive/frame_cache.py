@@ -1,4 +1,4 @@
-"""What has been read from the archive, for a while."""
+"""A cache of what has been read from the archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OVERHEAD: Final = 128
 
 
 class FrameCache(Generic[T]):
-    """Holds values for `seconds`, and `most_bytes` of them in all. Owned by the event loop's thread."""
+    """Holds each value for `seconds`, and `most_bytes` in all. Owned by the event loop's thread."""
 
     def __init__(self, most_bytes: int, seconds: float, clock: Callable[[], float]) -> None:
         self._most_bytes = most_bytes
@@ -21,7 +21,7 @@ class FrameCache(Generic[T]):
         self.bytes = 0
 
     def get(self, key: Hashable) -> T | None:
-        """Return the value, unless its time is over."""
+        """Return the value, unless it has expired."""
         found = self._held.get(key)
         if found is None:
             return None
@@ -33,7 +33,8 @@ class FrameCache(Generic[T]):
         return value
 
     def put(self, key: Hashable, value: T, size: int) -> None:
-        """Keep a value of about `size` bytes. Values whose time is over leave first, then those used longest ago."""
+        """Keep a value of about `size` bytes. To make room, drop expired values first, then the least recently used
+        ones."""
         self._drop(key)
         self.sweep()
         size += _OVERHEAD
@@ -44,7 +45,7 @@ class FrameCache(Generic[T]):
             self.bytes += size
 
     def sweep(self) -> None:
-        """Drop what has been held for its time."""
+        """Drop all expired values."""
         now = self._clock()
         for key in [key for key, (until, _, _) in self._held.items() if until <= now]:
             self._drop(key)

@@ -1,6 +1,7 @@
-"""The frames of an archived line: packed, unpacked and split into events. Each call takes some milliseconds.
+"""The frames of an archived line: packs them, unpacks them, and splits them into events. Each call takes some
+milliseconds.
 
-Needs `zstandard`, an extra.
+Needs `zstandard`, which an extra installs.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def pack(text: bytes) -> Packed:
 
 
 def unpack(session_id: str, frame: Frame, data: bytes) -> bytes:
-    """Return the text of a frame. Raises ArchiveDamaged unless it is what was packed."""
+    """Return the text of a frame. Raises ArchiveDamaged if the frame differs from what was packed."""
     import zstandard  # noqa: PLC0415 -- an extra
 
     if hashlib.sha256(data).hexdigest() != frame.sha256:
@@ -62,7 +63,7 @@ def unpack(session_id: str, frame: Frame, data: bytes) -> bytes:
 
 
 def split(session_id: str, frame: Frame, data: bytes) -> list[Raw]:
-    """Return the texts of a frame's events. Raises ArchiveDamaged unless it is what was packed."""
+    """Return the texts of a frame's events. Raises ArchiveDamaged if the frame differs from what was packed."""
     text = unpack(session_id, frame, data)
     try:
         raws = _RAWS.decode(b"[" + text.removeprefix(b",") + b"]")

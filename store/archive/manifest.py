@@ -1,8 +1,8 @@
 """The manifest of an archived session: which part of its object holds which events, each with a digest.
 
-The object is one line of NDJSON, in the form that an import reads, as several frames of Zstandard behind each other:
-any tool unpacks it as a whole, and a window of events costs only the frames that hold it. The first frame holds the
-fields of the session, the last one the end of the line.
+The object is one line of NDJSON in the form that an import reads, as several Zstandard frames in a row. Any tool can
+unpack the whole object, and a window of events costs only the frames that hold it. The first frame holds the fields of
+the session, the last one the end of the line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FORMAT: Final = 1
 
 
 class ArchiveDamaged(LogHole):
-    """What is archived of a session is not what was archived. `reason` says what is wrong, for the operator."""
+    """The archive of a session differs from what was written. `reason` tells the operator in what."""
 
     def __init__(self, session_id: str, reason: str) -> None:
         StorageUnavailable.__init__(self, f"the archive of session {session_id!r} is damaged")
@@ -32,17 +32,17 @@ class ArchiveDamaged(LogHole):
 
 
 class Frame(Struct, frozen=True, rename="camel"):
-    """A part of the object. `first` is the seq of its first event; `events` is how many it holds."""
+    """A part of the object. `first` is the seq of its first event; `events` is its number of events."""
 
     first: int
     events: int
     offset: int
     size: int
-    """Its bytes."""
+    """Size in bytes, as stored."""
     text_size: int
-    """Its bytes when unpacked."""
+    """Size in bytes when unpacked."""
     sha256: str
-    """Of its bytes as they are stored."""
+    """SHA-256 of the stored bytes."""
 
     @property
     def last(self) -> int:
@@ -50,7 +50,7 @@ class Frame(Struct, frozen=True, rename="camel"):
 
 
 class Manifest(Struct, frozen=True, rename="camel"):
-    """What is archived of one session, as JSON."""
+    """The archive of one session, described in JSON."""
 
     format: int
     session_id: str
@@ -58,18 +58,18 @@ class Manifest(Struct, frozen=True, rename="camel"):
     events: int
     archived_at: datetime
     object: str
-    """The key of the object."""
+    """The object's key."""
     size: int
-    """Its bytes."""
+    """The object's size in bytes."""
     sha256: str
-    """Of the whole object."""
+    """SHA-256 of the whole object."""
     frames: tuple[Frame, ...]
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)
 
     def holding(self, seqs: Iterable[int]) -> Iterator[Frame]:
-        """Iterate over the frames that hold these positions, which are sorted, without repetition."""
+        """Iterate over the frames that hold these positions, each frame once. The positions must be sorted."""
         holders = [frame for frame in self.frames if frame.events]
         firsts = [frame.first for frame in holders]
         last: Frame | None = None
@@ -85,7 +85,7 @@ def digest_of(data: bytes) -> str:
 
 
 def read_manifest(session_id: str, data: bytes, digest: str | None = None) -> Manifest:
-    """Return the manifest. Raises ArchiveDamaged if it is not one, or not the one of this digest."""
+    """Parse the manifest. Raises ArchiveDamaged if the text is not a manifest, or has another digest."""
     if digest is not None and digest_of(data) != digest:
         raise ArchiveDamaged(session_id, "the manifest has another digest than the session says")
     try:

@@ -1,4 +1,4 @@
-"""What a stored session says of its archived log."""
+"""What a stored session says about its archived log."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Document = dict[str, Any]
 
 
 class ArchiveMark(Struct, frozen=True):
-    """A log that is whole in the archive, which has been verified."""
+    """States that the whole log is in the archive and has been verified."""
 
     attempt: str
-    """Tells its objects from those of other attempts to archive the session."""
+    """The attempt that wrote the objects. Every attempt to archive the session has its own."""
     digest: str
     """The SHA-256 of its manifest, in hexadecimal."""
     events: int
-    """How many events are archived: positions 1 to this one."""
+    """The number of archived events, which are those at positions 1 to this one."""
     at: datetime
     """When it was archived."""
     cleared: bool = False
-    """Whether the database holds none of these events any more."""
+    """Whether all of these events have been removed from the database."""
 
     def document(self) -> Document:
         return {

@@ -1,7 +1,8 @@
-"""What the documents of sessions say of the archive, and the removal of archived events from the log.
+"""What the documents of sessions say about the archive, and the removal of archived events from the log.
 
-In this order, so that a session is in the database, in both places, or in the archive, whenever a gateway dies: the
-attempt is noted, the objects are written and verified, the session is marked, its log is removed, and that is noted.
+The order is fixed, so that a crash at any moment leaves the session in the database, in the archive, or in both: the
+attempt is noted, the objects are written and verified, the session is marked, its log is removed, and the removal is
+noted.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from turnwire.store.event_documents import position_key
 from turnwire.store.session_record import SessionRecord, is_erased, this_life
 
 SLICE: Final = 10
-"""Documents that one write removes. The embedded database takes some 0.4 ms for each, and acks wait meanwhile."""
+"""The most documents that one write removes. The embedded database takes about 0.4 ms for each, and acks wait
+meanwhile."""
 _PAUSE_FACTOR: Final = 3
-"""After each write, a pause of so many times as long as it took: acks come first."""
+"""The pause after each write, as a multiple of the write's duration: acks come first."""
 _LONGEST_PAUSE: Final = 1.0
 _NOTE: Final = "note what is archived"
 _DELETE: Final = "remove archived events"
@@ -39,7 +41,8 @@ class ArchivedSession(Struct, frozen=True):
 
 
 class ArchiveMarks:
-    """Reads and writes on the collections of a Motor database. All may be repeated, and raise StorageUnavailable."""
+    """Reads and writes on the collections of a Motor database. All of them can be repeated, and raise
+    StorageUnavailable."""
 
     def __init__(self, database: Any, condition: DatabaseCondition) -> None:
         self._sessions = database["sessions"]
@@ -48,7 +51,7 @@ class ArchiveMarks:
         self._condition = condition
 
     async def find(self, session_id: str) -> ArchivedSession | None:
-        """Return what is archived of this session; None if nothing is, or if it is being erased."""
+        """Return what is archived of this session. None if nothing is, or if the session is being erased."""
         found = self._sessions.find_one({"_id": session_id}, _FIELDS)
         document = await self._condition.ask(_NOTE, found)
         if document is None or is_erased(document):
@@ -57,26 +60,27 @@ class ArchiveMarks:
         return None if mark is None else ArchivedSession(document.get("life"), mark)
 
     async def begin(self, record: SessionRecord, attempt: str) -> bool:
-        """Note that objects of this attempt may be in the archive from now on.
+        """Note that the archive may hold objects of this attempt from now on.
 
-        Return False if the session was erased or archived since. An older attempt cannot be finished any more.
+        Return False if the session has been erased or archived since. An older attempt can no longer be completed.
         """
         condition = {**this_life(record), "endedAt": record.ended_at, "archived": None}
         return await self._update(condition, {"archiving": attempt})
 
     async def is_begun(self, record: SessionRecord, attempt: str) -> bool:
-        """Return whether the attempt may still be finished."""
+        """Return whether the attempt can still be completed."""
         found = self._sessions.find_one({**this_life(record), "archiving": attempt}, _FIELDS)
         return await self._condition.ask(_NOTE, found) is not None
 
     async def seal(self, record: SessionRecord, mark: ArchiveMark) -> bool:
-        """Note that the log is whole in the archive. Return False if the session was erased, or begun anew, since."""
+        """Note that the whole log is in the archive. Return False if the session has been erased, or another attempt
+        begun."""
         head = {"lastSeq": record.last_seq, "lastEventAt": record.last_event_at}
         condition = {**this_life(record), "archiving": mark.attempt}
         return await self._update(condition, {**head, "archived": mark.document()})
 
     async def clear(self, record: SessionRecord, mark: ArchiveMark) -> bool:
-        """Remove the archived events from the log, and its digests, by computed keys; then note it."""
+        """Remove the archived events and the digests from the log by computed keys, then note the removal."""
         session_id = record.session_id
         await self._remove(self._events, record, lambda at: position_key(session_id, at + 1), mark.events)
         await self._remove(self._digests, record, lambda at: digest_key(session_id, at), mark.events // DIGEST_PAGE)

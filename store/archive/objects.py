@@ -1,4 +1,5 @@
-"""An object store, by `obstore`: files, S3, Google Cloud Storage or Azure. Names no type of `obstore`, an extra."""
+"""Object stores through `obstore`: files, S3, Google Cloud Storage or Azure. Names no types of `obstore`, which is
+optional."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ SCHEMES: Final = ("file", "s3", "gs", "az")
 INSTALL: Final = "it needs obstore and zstandard; install them with: pip install 'turnwire[archive]'"
 _THREADS: Final = 2
 _PART_BYTES: Final = 8 * 1024 * 1024
-"""Objects up to this size are sent in one request, larger ones in parts of this size."""
+"""Size in bytes up to which an object is sent in one request. Larger ones are sent in parts of this size."""
 _RETRY: Final[dict[str, Any]] = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 _CLIENT: Final = {"timeout": "30s", "connect_timeout": "5s"}
 _ENDPOINTS: Final = (
@@ -29,14 +30,14 @@ _ENDPOINTS: Final = (
     "AZURE_ENDPOINT",
     "GOOGLE_BASE_URL",
 )
-"""Environment variables of `obstore` that name a server. Without TLS, it has to be told that this is meant."""
+"""Environment variables of `obstore` that name a server. A server without TLS has to be allowed explicitly."""
 
 T = TypeVar("T")
 Bytes = bytes
 
 
 class ArchiveUnavailable(StorageUnavailable):
-    """The archive does not answer, or refuses. `reason` is for the operator; clients are not told."""
+    """The archive does not answer, or refuses. `reason` is for the operator; clients do not see it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("the archive is away; try again")
@@ -44,17 +45,17 @@ class ArchiveUnavailable(StorageUnavailable):
 
 
 class ArchiveMissing(ArchiveUnavailable):
-    """The archive answers that it has no such object."""
+    """The archive has no such object."""
 
 
 class Objects:
     """Reads and writes objects by their keys. All methods raise ArchiveUnavailable.
 
-    Requests run on threads of `obstore`; what takes long by itself (`work`) runs on two threads of its own.
+    Requests run on threads of `obstore`. Long computations (`work`) run on two separate threads.
     """
 
     def __init__(self, store: Any, folder: Path | None = None) -> None:
-        """`folder`: where a store of files keeps them."""
+        """`folder`: the local directory, if objects are files."""
         import obstore  # noqa: PLC0415 -- an extra
 
         self._obstore: Any = obstore
@@ -64,13 +65,13 @@ class Objects:
         self._threads = ThreadPoolExecutor(_THREADS, "archive")
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run a function that takes long on a thread."""
+        """Run a slow function on a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def put(self, key: str, parts: AsyncIterator[bytes], may_finish: Callable[[], Any]) -> None:
-        """Write an object, which is there as a whole or not at all.
+        """Write an object. It appears as a whole or not at all.
 
-        `may_finish` is awaited before it appears, and raises an error if it must not any more.
+        `may_finish` is awaited before the object appears, and raises an error if it must not appear any more.
         """
         with self._reported():
             writer = self._obstore.open_writer_async(self._store, key, buffer_size=_PART_BYTES, max_concurrency=1)
@@ -85,18 +86,18 @@ class Objects:
                 await self.work(_make_durable, self._folder, key)
 
     async def read(self, key: str) -> Bytes:
-        """Return a whole, small object. Raises ArchiveMissing."""
+        """Return the whole of a small object. Raises ArchiveMissing."""
         with self._reported():
             found = await self._obstore.get_async(self._store, key)
             return bytes(await found.bytes_async())
 
     async def read_range(self, key: str, offset: int, length: int) -> Bytes:
-        """Return a part of an object; less at its end. Raises ArchiveMissing."""
+        """Return a part of an object, shorter at the object's end. Raises ArchiveMissing."""
         with self._reported():
             return bytes(await self._obstore.get_range_async(self._store, key, start=offset, length=length))
 
     async def size(self, key: str) -> int:
-        """Return the bytes of an object. Raises ArchiveMissing."""
+        """Return the size of an object in bytes. Raises ArchiveMissing."""
         with self._reported():
             return int((await self._obstore.head_async(self._store, key))["size"])
 
@@ -109,17 +110,17 @@ class Objects:
         return found
 
     async def delete(self, key: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object if it exists."""
         try:
             with self._reported():
                 await self._obstore.delete_async(self._store, key)
         except ArchiveMissing:
-            pass  # as it should be afterwards
+            pass  # it is gone already
 
     async def tidy(self, folder: str) -> None:
-        """Remove what a killed process has left of an object that it was writing, and the folder if it is empty.
+        """Remove what a killed process has left of an unfinished object, and the folder if it is empty.
 
-        Object stores do that themselves, by a rule of the bucket.
+        Object stores do this themselves, by a lifecycle rule of the bucket.
         """
         if self._folder is not None:
             with self._reported():
@@ -139,7 +140,7 @@ class Objects:
 
 
 def open_objects(url: str) -> Objects:
-    """Return the object store of a URL. Raises ValueError, with a text for people, if it cannot be used."""
+    """Return the object store at a URL. Raises ValueError, with a text for people, if it cannot be used."""
     scheme = urlsplit(url).scheme
     if scheme not in SCHEMES:
         raise ValueError(f"it must begin with one of {', '.join(f'{each}://' for each in SCHEMES)}")
@@ -156,7 +157,7 @@ def open_objects(url: str) -> Objects:
     options: dict[str, Any] = {"client_options": {**_CLIENT, "allow_http": plain}, "retry_config": _RETRY}
     try:
         return Objects(from_url(url, **options))
-    except Exception as error:  # whatever a provider's settings in the environment lack
+    except Exception as error:  # the environment may lack any of a provider's settings
         raise ValueError(_first_line(error)) from None
 
 
@@ -165,7 +166,7 @@ def _files(url: str) -> Objects:
 
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise ValueError("a folder is named by its whole path, as in file:///var/lib/turnwire/archive")
+        raise ValueError("give the absolute path of the folder, as in file:///var/lib/turnwire/archive")
     folder = Path(unquote(parts.path))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +176,7 @@ def _files(url: str) -> Objects:
 
 
 def _make_durable(folder: Path, key: str) -> None:
-    """Have a new file, and the folders that lead to it, outlast a loss of power."""
+    """Make sure that a new file, and the folders that lead to it, survive a loss of power."""
     path = folder / key
     for each in (path, *path.relative_to(folder).parents):
         descriptor = os.open(folder / each, os.O_RDONLY)

@@ -13,9 +13,9 @@ LINE: Final = ".ndjson.zst"
 
 
 def folder_of(session_id: str) -> str:
-    """Return the prefix of everything that is archived under a session id, without a slash at its end.
+    """Return the prefix of everything that is archived under a session id, without a trailing slash.
 
-    The id is in it as far as every object store and file system can take it; its hash tells alike ones apart.
+    The prefix holds as much of the id as every object store and file system accepts. A hash tells similar ids apart.
     """
     digest = hashlib.blake2b(session_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     name = _UNSAFE.sub("_", session_id)[:_NAME_CHARS]
@@ -31,7 +31,7 @@ def line_key(session_id: str, life: int | None, attempt: str) -> str:
 
 
 def is_of_life(key: str, life: int | None) -> bool:
-    """Return whether an object of a session's folder belongs to the session of this life."""
+    """Return whether an object in a session's folder belongs to the session with this life."""
     return key.rpartition("/")[2].startswith(f"{_life(life)}-")
 
 

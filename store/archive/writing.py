@@ -1,4 +1,4 @@
-"""Writes one session into the archive: its line, and the manifest of it, both read back and verified."""
+"""Writes one session into the archive: its line and the manifest. Both are read back and verified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from turnwire.store.archive.places import line_key, manifest_key
 
 
 class Piece(Struct, frozen=True):
-    """A part of a session's line: the text of some of its events, or of what stands before and after them."""
+    """A part of a session's line: the text of some events, or the text before and after all events."""
 
     text: bytes
     events: int = 0
@@ -38,7 +38,7 @@ class LineWriter:
     async def write(
         self, pieces: AsyncIterator[Piece], now: datetime, may_finish: Callable[[], Awaitable[None]]
     ) -> ArchiveMark:
-        """Write a line and its manifest. Return the mark for the session, once both have been read back.
+        """Write a line and its manifest. Return the mark for the session after both have been read back.
 
         `may_finish` raises an error if the objects must not appear any more. Raises ArchiveUnavailable, ArchiveDamaged.
         """
@@ -64,7 +64,7 @@ class LineWriter:
         return ArchiveMark(self._attempt, digest_of(data), self._seq, now)
 
     async def remove(self) -> None:
-        """Remove what has been written. Raises ArchiveUnavailable."""
+        """Remove the objects of this attempt. Raises ArchiveUnavailable."""
         for place in (line_key, manifest_key):
             await self._objects.delete(place(self._session_id, self._life, self._attempt))
 

@@ -1,4 +1,4 @@
-"""One process of the embedded database's server: started, waited for, asked, ended."""
+"""One process of the embedded database's server: start, readiness, commands, end."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from turnwire.store.embedded.program import SETTING, Program, environment
 from turnwire.store.embedded.scram import Credentials
 
 READY_SECONDS: Final = 60.0
-"""How long a start may take. Recovery after a kill reads the whole write-ahead log: 1 to 5 seconds were measured."""
+"""Seconds that a start may take. Recovery after a kill reads the whole write-ahead log; 1 to 5 seconds were
+measured."""
 POLL_SECONDS: Final = 0.05
+_START_POLL_SECONDS: Final = 0.01
 _ANSWER_SECONDS: Final = 2.0
-STRANGER_POLLS: Final = 40
-"""After so many answers of another process, it will not be ours that answers."""
+STRANGER_POLLS: Final = 200
+"""After this many answers from another process, the child will never answer."""
 
 
 class Launch(Struct, frozen=True):
-    """How children are started. `cache_size` is a text such as 256M."""
+    """How children are started. `cache_size` is text such as 256M."""
 
     program: Program
     directory: DataDirectory
@@ -37,10 +39,10 @@ class Launch(Struct, frozen=True):
 
 
 class Child:
-    """A server that dies with this process. It asks for the credentials; without them, it asks for none."""
+    """A server that dies with this process. It requires the given credentials; without any, it requires none."""
 
     def __init__(self, launch: Launch, port: int, credentials: Credentials | None) -> None:
-        """Start it. Raises OSError."""
+        """Start the server. Raises OSError."""
         self._launch = launch
         self._port = port
         self._credentials = credentials
@@ -48,16 +50,16 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None once it has ended."""
+        """The server's process id; None once it has ended."""
         return self._process.pid if self._process.poll() is None else None
 
     @property
     def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+        """The exit status; None while the server runs."""
         return self._process.poll()
 
     async def until_ready(self) -> None:
-        """Wait until it answers. Raises EmbeddedDatabaseError, leaving no process behind."""
+        """Wait until the server answers. Raises EmbeddedDatabaseError, leaving no process behind."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._until_it_answers()
@@ -72,22 +74,22 @@ class Child:
             raise
 
     async def ask(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Return its answer to a command, which is one of success. Raises EmbeddedDatabaseError."""
+        """Return the server's answer to a command that succeeds. Raises EmbeddedDatabaseError."""
         answer = await op_msg.command(HOST, self._port, document, READY_SECONDS, self._credentials)
         if answer is None or not answer.get("ok"):
             raise EmbeddedDatabaseError(f"the embedded database refuses {next(iter(document))}: {answer}")
         return answer
 
     async def is_broken(self) -> bool:
-        """Return whether it answers, but fails at every command."""
+        """Return whether the server answers, but fails every command."""
         return await op_msg.is_broken(HOST, self._port, _ANSWER_SECONDS, self._credentials)
 
     def kill(self) -> None:
-        """Kill it, and whatever it has started."""
+        """Kill the server, and whatever it has started."""
         self._signal(signal.SIGKILL)
 
     async def end(self, kill_after: float) -> None:
-        """End it, by force after `kill_after` seconds."""
+        """End the server, by force after `kill_after` seconds."""
         loop = asyncio.get_running_loop()
         kill_at = loop.time() + kill_after
         next_term = loop.time()
@@ -101,7 +103,8 @@ class Child:
             await asyncio.sleep(POLL_SECONDS)
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal its group: a script that waits for the server it has started would end alone."""
+        """Signal the process group, because a script that waits for the server it has started would otherwise end
+        alone."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
@@ -115,10 +118,10 @@ class Child:
                     f"process {answering} answers as the embedded database instead of {self._process.pid}, which was "
                     f"started: a script named in {SETTING} must start the server with exec"
                 )
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(_START_POLL_SECONDS)
 
     async def _answering_pid(self) -> int | None:
-        """The process id of the database server that answers on this port; None without one."""
+        """Return the process id of the database server that answers on this port; None if none answers."""
         question = {"serverStatus": 1, "$db": "admin"}
         answer = await op_msg.command(HOST, self._port, question, _ANSWER_SECONDS, self._credentials)
         pid = None if answer is None else answer.get("pid")

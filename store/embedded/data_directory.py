@@ -48,18 +48,18 @@ class DataDirectory:
         return True
 
     def release(self) -> None:
-        """Unlock the folder, as the kernel does when the process dies. Safe to repeat."""
+        """Unlock the folder. The kernel does the same when the process dies. Safe to repeat."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     @property
     def has_database(self) -> bool:
-        """Whether there is a database that has been ready once."""
+        """Whether there is a database that has once been ready."""
         return self.database.exists() and not self._unfinished.exists()
 
     def begin(self) -> bool:
-        """Return whether the database is new: `finish` must be called when it is ready. Remove an unfinished one.
+        """Remove an unfinished database. Return whether the database is new: then call `finish` once it is ready.
 
         Requires the lock. Raises OSError.
         """
@@ -73,12 +73,12 @@ class DataDirectory:
         return True
 
     def finish(self) -> None:
-        """Mark the database as ready: it is kept from now on."""
+        """Mark the database as ready, so that it is kept from now on."""
         self._unfinished.unlink()
         self._flush()
 
     def credentials(self) -> Credentials | None:
-        """The user that the database asks for; None while it has none, as one of an older version. Raises OSError."""
+        """Return the user that the database requires; None if it has none, as in older versions. Raises OSError."""
         try:
             return msgspec.json.decode(self._credentials.read_bytes(), type=Credentials)
         except FileNotFoundError:
@@ -87,7 +87,7 @@ class DataDirectory:
             raise OSError(errno.EINVAL, f"{self._credentials.name} does not hold what was written to it") from None
 
     def keep_credentials(self, credentials: Credentials) -> None:
-        """From now on the database asks for this user. For nobody else's eyes. Raises OSError."""
+        """Store the user that the database requires from now on, readable by the owner only. Raises OSError."""
         new = self._credentials.with_suffix(".new")
         new.unlink(missing_ok=True)
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -100,7 +100,7 @@ class DataDirectory:
         self._flush()
 
     def open_log(self) -> int:
-        """Open the log for appending, after setting a long one aside. Return its file descriptor."""
+        """Open the log for appending, after moving a long one aside. Return its file descriptor."""
         if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
         log = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -114,7 +114,7 @@ class DataDirectory:
             return log.read()[-8192:].decode(errors="replace")
 
     def _flush(self) -> None:
-        """Make the folder's list of files durable."""
+        """Make the folder's entries durable."""
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

@@ -1,7 +1,8 @@
-"""`python die_with_parent.py PARENT_PID COMMAND …`: run COMMAND in this process, killed by the kernel with its parent.
+"""`python die_with_parent.py PARENT_PID COMMAND …`: run COMMAND in this process, and have the kernel kill it with its
+parent.
 
-Runs as a script without any import of the package, so that it costs a child almost nothing. It relies on Linux
-(PR_SET_PDEATHSIG, bound to the parent's thread that started the child). Elsewhere, COMMAND just runs.
+Runs as a script that imports nothing of the package, so it costs a child almost nothing. It relies on Linux
+(PR_SET_PDEATHSIG, bound to the parent's thread that started the child). On other systems, COMMAND just runs.
 """
 
 from __future__ import annotations

@@ -18,11 +18,12 @@ FILE_NAME: Final = "turnwire.json"
 
 
 class DirectoryRefused(Exception):
-    """The data directory must not be opened. The text says why, and what to do."""
+    """The data directory must not be opened. The text gives the reason and the remedy."""
 
 
 class DirectoryMark(Struct):
-    """What the file holds. `turnwire` and `database` are versions. `engine` is the server whose version that is."""
+    """The contents of the file. `turnwire` and `database` are versions. `engine` is the server whose version `database`
+    is."""
 
     format: int
     turnwire: str | None = None
@@ -31,7 +32,7 @@ class DirectoryMark(Struct):
 
 
 def read_mark(folder: Path) -> DirectoryMark | None:
-    """Return the mark; None in a new directory, or one of 0.1.0. Raises OSError, DirectoryRefused."""
+    """Return the mark; None for a new directory or one of version 0.1.0. Raises OSError, DirectoryRefused."""
     path = folder / FILE_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=DirectoryMark)
@@ -46,7 +47,7 @@ def read_mark(folder: Path) -> DirectoryMark | None:
 def check_mark(folder: Path, engine: Engine | None) -> None:
     """Raise DirectoryRefused if a newer Turnwire, a newer engine or another server has opened the directory.
 
-    `engine` is the one that is to open the database; None if there is no database yet.
+    `engine` is about to open the database; None if there is no database yet.
     """
     mark = read_mark(folder)
     if mark is not None:
@@ -78,7 +79,7 @@ def _package(engine: Engine) -> str:
 
 
 def keep_mark(folder: Path, engine: Engine) -> None:
-    """Note that this Turnwire, and this engine, have opened the directory. Durable when it returns. Raises OSError."""
+    """Record that this Turnwire and this engine have opened the directory. Durable on return. Raises OSError."""
     mark = DirectoryMark(FORMAT, this_version(), engine.version, engine.name)
     if read_mark(folder) == mark:
         return

@@ -1,4 +1,4 @@
-"""What keeps the embedded database from being started. Each text says why, and what to do."""
+"""Reasons why the embedded database cannot be started. Each text gives the reason and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending one command to a MongoDB server without a driver, over a connection of its own."""
+"""Sends single commands to a MongoDB server without a driver, each over its own connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Connection:
         return bson.decode(reply[5:])
 
     async def authenticate(self, credentials: Credentials) -> None:
-        """Raises ValueError when the server does not let us in, or does not know the password itself."""
+        """Log in. Raises ValueError if the server rejects the credentials, or does not know the password itself."""
         exchange = Exchange(credentials)
         start = {"saslStart": 1, "mechanism": MECHANISM, "options": {"skipEmptyExchange": True}}
         answer = await self.ask({**start, "payload": Binary(exchange.first()), "$db": "admin"})
@@ -42,7 +42,7 @@ class _Connection:
 
 class _NotLetIn(ValueError):
     def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__("the server does not let us in")
+        super().__init__("the server rejects the credentials")
         self.answer = answer
 
 
@@ -57,8 +57,8 @@ async def command(
 ) -> dict[str, Any] | None:
     """Return the server's answer to a command such as `{"ping": 1, "$db": "admin"}`.
 
-    None without one in that time, or from a server that has not shown that it knows the credentials. A server whose
-    storage has failed cannot look them up: its answer to that is an internal error, and is returned.
+    None if no answer comes in time, or if the server has not proved that it knows the credentials. A server whose
+    storage has failed cannot look the credentials up. It answers with an internal error, which is returned.
     """
     try:
         async with asyncio.timeout(seconds):

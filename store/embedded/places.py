@@ -13,7 +13,8 @@ _PORTS: Final = range(20_000, 32_000)
 
 
 def free_port(host: str) -> int | None:
-    """A port below those that outgoing connections get, so that it is still free for a restart. None without one.
+    """Return a free port below the range of outgoing connections, so that it is still free for a restart; None without
+    one.
 
     Raises OSError.
     """

@@ -20,7 +20,7 @@ SETTING: Final = "TURNWIRE_EMBEDDED_COMMAND"
 PACKAGED: Final = "SecantusDB python"
 """The name of the packaged server, as `engine_of` gives it."""
 _OWN_VARIABLES: Final = "SECANTUS_"
-"""Some variables with this beginning make SecantusDB's servers acknowledge what is not on the disk yet."""
+"""Prefix of variables, some of which make SecantusDB's servers acknowledge writes before they are on the disk."""
 
 
 class Engine(Struct, frozen=True):
@@ -34,14 +34,14 @@ class Engine(Struct, frozen=True):
 
 
 class Program(Struct, frozen=True):
-    """What is started, before its arguments."""
+    """The program to start, without its arguments."""
 
     command: tuple[str, ...]
     is_packaged: bool = True
 
 
 def find_program(command: str | None) -> Program:
-    """Return the program of this command, quoted as for a shell; None is the packaged server.
+    """Return the program of this command, which is quoted as for a shell. None stands for the packaged server.
 
     Raises EmbeddedDatabaseError if it is not installed.
     """
@@ -62,7 +62,7 @@ def packaged_engine() -> Engine:
 
 
 def engine_of(status: Mapping[str, Any]) -> Engine:
-    """Return who has answered `serverStatus` with this."""
+    """Return the engine that gave this answer to `serverStatus`."""
     said = status.get("secantus")
     if isinstance(said, dict):
         return Engine(f"SecantusDB {said.get('server')}", said.get("version"))
@@ -70,7 +70,7 @@ def engine_of(status: Mapping[str, Any]) -> Engine:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that the server gets: this process's, without those that would make it less durable."""
+    """Return the environment of the server: this process's, without the variables that would make it less durable."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
     return {**inherited, "SECANTUS_FORCE_DURABLE": "1"}
 

@@ -1,4 +1,4 @@
-"""A client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for the few commands that are sent without a driver."""
+"""The client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for the few commands that are sent without a driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEWEST_ROUNDS: Final = 4096
 
 
 class Credentials(Struct, frozen=True):
-    """A user of the database. Both texts are letters and digits, so that they stand for themselves everywhere."""
+    """A user of the database. Both texts consist of letters and digits, so they need no quoting anywhere."""
 
     user: str
     password: str
@@ -32,9 +32,9 @@ def new_credentials() -> Credentials:
 
 
 class Exchange:
-    """One authentication: `first`, then `final` with what the server answers, then `confirm`.
+    """One authentication: `first`, then `final` with the server's answer, then `confirm`.
 
-    `final` and `confirm` raise ValueError for an answer that only somebody gives who does not know the password.
+    `final` and `confirm` raise ValueError for an answer that shows that the server does not know the password.
     """
 
     def __init__(self, credentials: Credentials) -> None:
@@ -50,7 +50,7 @@ class Exchange:
         said = _fields(answer)
         nonce, rounds = said["r"], int(said["i"])
         if not nonce.startswith(self._nonce) or rounds < _FEWEST_ROUNDS:
-            raise ValueError("this is no answer to what was asked")
+            raise ValueError("the answer does not belong to the question")
         proofless = f"c={_WITHOUT_BINDING},r={nonce}"
         signed = ",".join((self._bare, answer.decode(), proofless)).encode()
         salted = _salted(self._credentials.password, b64decode(said["s"]), rounds)
@@ -62,12 +62,12 @@ class Exchange:
 
     def confirm(self, answer: bytes) -> None:
         if not hmac.compare_digest(b64decode(_fields(answer).get("v", "")), self._expected):
-            raise ValueError("whoever answers does not know the password")
+            raise ValueError("the server that answers does not know the password")
 
 
 @lru_cache(maxsize=4)
 def _salted(password: str, salt: bytes, rounds: int) -> bytes:
-    """Takes some milliseconds on purpose; the same each time, so that only the first one takes them."""
+    """Derive the salted password. This takes some milliseconds by design, so the result is cached."""
     return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
 
 
@@ -76,6 +76,6 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 
 
 def _fields(message: bytes) -> dict[str, str]:
-    """`r=…,s=…,i=…` as a dict. Raises ValueError."""
+    """Parse `r=…,s=…,i=…` into a dict. Raises ValueError."""
     parts = [part.partition("=") for part in message.decode().split(",")]
     return {name: value for name, _, value in parts}

@@ -1,6 +1,6 @@
-"""The embedded database: SecantusDB, the MongoDB wire protocol over WiredTiger, as a child process.
+"""The embedded database: SecantusDB, which serves the MongoDB wire protocol over WiredTiger, as a child process.
 
-It has another licence and is an optional extra. It is only ever run, never imported.
+SecantusDB has another licence and is an optional extra. Turnwire runs it, but never imports it.
 """
 
 from __future__ import annotations
@@ -20,30 +20,23 @@ from turnwire.store.embedded.scram import Credentials, new_credentials
 from turnwire.store.embedded.trial import try_program
 from turnwire.store.embedded.users import create_user, drop_other_users
 
-FEW_CONNECTIONS: Final = "maxPoolSize=3"
-"""Options for each of several processes that share the packaged server.
-
-It serves each connection by a thread. To split the page that is written to, it needs a moment in which no thread reads
-that page. With tens of connections, threads that wait for the server's one lock hold the page all the time, and inserts
-take seconds on an idle core.
-"""
 _LOCKED_SECONDS: Final = 3.0
-"""How long to wait for the directory, which the child of a killed gateway may hold for a moment longer."""
+"""Seconds to wait for the directory, which the child of a killed gateway may hold for a moment longer."""
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
 _POLLS_PER_PROBE: Final = 20
 _PREPARED_SECONDS: Final = 5.0
 _SPARE_COLLECTIONS: Final = 32
-"""Enough collections to touch every table over which documents are spread; 18 suffice in the current version."""
+"""Enough collections to touch every table that documents are spread over; 18 suffice in the current version."""
 
 _log = logging.getLogger("turnwire.store")
 
 
 class EmbeddedDatabase:
-    """A database server with its own data directory, which dies with this process.
+    """A database server with its own data directory. It dies with this process.
 
-    Start it from the main thread: the kernel kills the child when that thread ends. While it runs, a task restarts a
-    child that died, with the same port and directory. `command` names another program than the packaged server, as
-    text for a shell. `cache_size` is a text such as 256M.
+    Start it from the main thread: the kernel kills the child when that thread ends. While the database runs, a task
+    restarts a child that died, with the same port and directory. `command` names another program than the packaged
+    server, quoted as for a shell. `cache_size` is text such as 256M.
     """
 
     def __init__(
@@ -56,14 +49,14 @@ class EmbeddedDatabase:
         log_file: Path | None = None,
     ) -> None:
         self.restarts = 0
-        """How often a dead child was replaced."""
+        """How often a dead child has been replaced."""
         self._command = command
         self._cache_size = cache_size
         self._test_commands = test_commands
         self._directory = DataDirectory(data_dir, log_file)
         self._port = 0
         self._credentials: Credentials | None = None
-        """What it asks for. None only in the first start, before it has a user."""
+        """The credentials that the server requires. None only during the first start, before it has a user."""
         self._child: Child | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -73,11 +66,6 @@ class EmbeddedDatabase:
         if not self._port or self._credentials is None:
             raise RuntimeError("the embedded database has not been started")
         return f"mongodb://{self._credentials.user}:{self._credentials.password}@{HOST}:{self._port}/"
-
-    @property
-    def shared_uri(self) -> str:
-        """The same for several processes, of which each uses few connections (see FEW_CONNECTIONS)."""
-        return f"{self.uri}?{FEW_CONNECTIONS}"
 
     @property
     def pid(self) -> int | None:
@@ -139,7 +127,8 @@ class EmbeddedDatabase:
         return engine
 
     async def _prepare(self, launch: Launch, *, is_new: bool) -> None:
-        """Give the database a user, which is only possible while it asks for none: behind a port that nobody knows."""
+        """Give the database a user. This works only while it requires none, so it listens on a port that nobody knows
+        yet."""
         child = await self._run(launch)
         if is_new:
             await _make_tables(child)
@@ -157,7 +146,7 @@ class EmbeddedDatabase:
         return child
 
     async def stop(self, kill_after: float = 5.0) -> None:
-        """Stop the child, by force after `kill_after` seconds. No acknowledged write is lost. Safe to repeat."""
+        """Stop the child, by force after `kill_after` seconds. Loses no acknowledged write. Safe to repeat."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
@@ -166,7 +155,7 @@ class EmbeddedDatabase:
         self._directory.release()
 
     async def _watch(self, launch: Launch) -> None:
-        """Replace the child whenever it has died, until cancelled."""
+        """Replace the child whenever it dies, until cancelled."""
         shortest, longest = _BACKOFF_SECONDS
         pause = shortest
         while True:
@@ -185,7 +174,7 @@ class EmbeddedDatabase:
                 _log.warning("the embedded database answers again")
 
     async def _until_dead(self) -> None:
-        """Wait until the child has died. Kill one whose storage engine has given up, as on a full disk."""
+        """Wait until the child is dead. Kill it if its storage engine has given up, as on a full disk."""
         polls = 0
         while (child := self._child) is not None and child.pid is not None:
             await asyncio.sleep(POLL_SECONDS)

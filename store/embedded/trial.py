@@ -1,7 +1,7 @@
-"""The trial of a server that is not the packaged one: does it keep what it acknowledges, and which server is it?
+"""Tries out a server other than the packaged one: does it keep what it acknowledges, and which server is it?
 
-An ack of Turnwire is worth what the server's is. A server that writes behind its acknowledgements, as some do unless
-they are told otherwise, would lose acked events with every crash.
+An ack of Turnwire is worth as much as an acknowledgement of the server. Some servers write later unless told otherwise,
+and would lose acked events with every crash.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.program import PACKAGED, SETTING, Engine, engine_of
 
 _COUNTED: Final = 3
-"""Writes of which each must have been followed by a sync."""
+"""The number of writes that must each be followed by a sync."""
 _WRITES: Final = _COUNTED + 1
-"""The last one is acknowledged a moment before the kill."""
+"""The number of writes before the kill. The last one is acknowledged a moment before it."""
 _NAMES: Final = [str(number) for number in range(_WRITES)]
 
 _log = logging.getLogger("turnwire.store")
 
 
 async def try_program(launch: Launch, port: int) -> Engine:
-    """Start the server on a database that is thrown away, and kill it after writes that it has acknowledged.
+    """Start the server on a temporary database, and kill it after it has acknowledged some writes.
 
-    Return which server it is. Raises EmbeddedDatabaseError if it has lost one of them, or shows that it does not sync;
-    OSError.
+    Return the server's engine. Raises EmbeddedDatabaseError if a write was lost, or if the server shows that it does
+    not sync, and OSError.
     """
     directory = DataDirectory(launch.directory.path / "trial", launch.directory.log_file)
     shutil.rmtree(directory.path, ignore_errors=True)
@@ -48,7 +48,7 @@ async def _try(launch: Launch, port: int) -> Engine:
         await child.until_ready()
         engine = await _write(child)
     finally:
-        await child.end(0)  # a kill: an orderly end would write what is missing
+        await child.end(0)  # a kill, because an orderly end would write what is missing
     child = Child(launch, port, None)
     try:
         await child.until_ready()
@@ -68,7 +68,7 @@ async def _write(child: Child) -> Engine:
         raise EmbeddedDatabaseError(_said(engine, f"acknowledged {_COUNTED} writes and synced its log {synced} times"))
     if synced is None and engine.name != PACKAGED:
         _log.warning(
-            "%s does not tell how often it syncs: it is not shown to keep acknowledged writes through a loss of power",
+            "%s does not report how often it syncs, so acknowledged writes may not survive a loss of power",
             engine,
         )
     await _insert(child, _NAMES[-1])
@@ -90,7 +90,7 @@ async def _look(child: Child, engine: Engine) -> None:
 
 
 def _synced(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | None:
-    """Return how often the log was synced between these two answers of `serverStatus`; None if they do not tell."""
+    """Return how often the log was synced between these two answers of `serverStatus`; None if they do not say."""
     counts = [status.get("wiredTiger", {}).get("log", {}).get("log sync operations") for status in (before, after)]
     return None if None in counts else counts[1] - counts[0]
 

@@ -1,1 +1,1 @@
-"""What gateways keep in the database about the keeping of sessions: leases, and how far retention has looked."""
+"""What gateways store about the keeping of sessions: leases, and how far retention has looked."""

@@ -1,4 +1,4 @@
-"""Leases: which of several gateways does a piece of work that one of them is to do."""
+"""Leases: which of several gateways does a piece of work that only one should do."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LEASE: Final = "take a lease"
 
 
 class Lease(Struct, frozen=True):
-    """Who does a piece of work. Nobody's clock matters: a holder shows that it lives by raising `beat`."""
+    """Who does a piece of work. No clocks are compared: a holder shows that it is alive by raising `beat`."""
 
     holder: str | None = None
-    """None: nobody."""
+    """None if no gateway holds it."""
     beat: int = 0
     done_at: datetime | None = None
-    """When the work was last done, or given up."""
+    """When the work was last completed, or given up."""
 
 
 class Leases:
@@ -32,16 +32,16 @@ class Leases:
         self._condition = condition
 
     async def read(self, work: str) -> Lease:
-        """Return the lease as it is now."""
+        """Return the current lease."""
         found = await self._condition.ask(_LEASE, self._documents.find_one({"_id": _key(work)}))
         return Lease() if found is None else Lease(found["holder"], found["beat"], found["doneAt"])
 
     async def take(self, work: str, seen: Lease, holder: str) -> Lease | None:
-        """Take or renew the lease. Return None if somebody else has, since it was seen so."""
+        """Take or renew the lease. Return None if it has changed since it was read."""
         return await self._change(work, seen, Lease(holder, seen.beat + 1, seen.done_at))
 
     async def give_back(self, work: str, held: Lease, now: datetime) -> None:
-        """Leave the lease to whoever wants it. Do nothing if somebody else has taken it."""
+        """Release the lease. Do nothing if another gateway has taken it."""
         await self._change(work, held, Lease(None, held.beat + 1, now))
 
     async def _change(self, work: str, seen: Lease, new: Lease) -> Lease | None:

@@ -1,4 +1,4 @@
-"""What retention keeps in the database: how far it has looked, and which sessions to look at whatever their start."""
+"""What retention stores: how far it has looked, and which sessions to examine whatever their start."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class RetentionMark(Struct, frozen=True):
     """How far retention has looked."""
 
     rules: str
-    """The digest of the rules by which it has."""
+    """The digest of the rules that were used."""
     settled: datetime
-    """Every session that was due at this time has left, or is noted."""
+    """Every session that was due at this time has been removed, or is noted."""
     walked_at: datetime
-    """When it last walked through all sessions that have ended."""
+    """When retention last walked through all ended sessions."""
 
 
 class Note(Struct, frozen=True):
@@ -44,16 +44,17 @@ class RetentionStore:
         self._now: Callable[[], datetime] = _utc_now
 
     def watch(self, after: timedelta, now: Callable[[], datetime]) -> None:
-        """From now on, note sessions that change so long after their start: looks may have passed them."""
+        """From now on, note sessions that change more than `after` their start, because looks may have passed that
+        start."""
         self._after, self._now = after, now
 
     async def changing(self, record: SessionRecord) -> None:
-        """Note the session, which is about to end or to be amended, if looks may have passed its start already."""
+        """Note a session that is about to end or to be amended, if looks may have passed its start already."""
         if self._after is not None and self._now() - record.started_at >= self._after:
             await self.note(record.session_id, self._now())
 
     async def mark(self) -> RetentionMark | None:
-        """Return how far retention has looked; None if it has not, or was off since."""
+        """Return how far retention has looked; None if it never has, or was switched off since."""
         found = await self._condition.ask(_KEEP, self._marks.find_one({"_id": _MARK}))
         return None if found is None else RetentionMark(found["rules"], found["settled"], found["walkedAt"])
 
@@ -62,15 +63,15 @@ class RetentionStore:
         await self._condition.ask(_KEEP, _put(self._marks, _MARK, fields))
 
     async def forget_mark(self) -> None:
-        """Have the next look walk through all sessions: from now on nobody notes them."""
+        """Make the next look walk through all sessions, because from now on changes are not noted."""
         await self._condition.ask(_KEEP, self._marks.delete_many({"_id": _MARK}))
 
     async def note(self, session_id: str, now: datetime) -> None:
-        """Have the next look examine this session."""
+        """Make the next look examine this session."""
         await self._condition.ask(_KEEP, _put(self._notes, session_id, {"at": now}))
 
     async def notes(self) -> list[Note]:
-        """Return all notes: few."""
+        """Return all notes, of which there are few."""
         found = await self._condition.ask(_KEEP, self._notes.find({}).to_list(length=None))
         return [Note(each["_id"], each["at"]) for each in found]
 
@@ -81,7 +82,7 @@ class RetentionStore:
 
 
 async def _put(collection: Any, key: str, fields: Document) -> None:
-    """Store these fields, whether the document exists or not. Most notes are of sessions that have none."""
+    """Store these fields, whether the document exists or not. Tries an insert first, because most documents are new."""
     try:
         await collection.insert_one({"_id": key, **fields})
     except WriteError as error:

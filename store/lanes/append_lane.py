@@ -21,9 +21,9 @@ from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
 _TRIES = 5
-"""After so many, a document with an unknown fault is refused if others were taken meanwhile."""
+"""The number of tries after which a document with an unknown fault is refused, if others were stored meanwhile."""
 _LOOKS = 5
-"""How often a lane makes sure of the log before an insert, when there is new trouble each time."""
+"""How often a lane verifies the log before an insert, when each look meets new trouble."""
 _INSERT = "insert into events"
 
 _log = logging.getLogger("turnwire.store")
@@ -102,7 +102,7 @@ class AppendLane:
                     at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
                     continue
                 self._note(error, len(left), first=attempt == 0)
-                for append in left:  # some, all or none may be stored, now or shortly
+                for append in left:  # some, all or none may be stored, now or in a moment
                     append.unsure = True
                 await asyncio.sleep(pause_after(attempt))
                 attempt += 1
@@ -116,9 +116,9 @@ class AppendLane:
     async def _make_sure_of(self, appends: list[PendingAppend]) -> list[PendingAppend]:
         """After trouble, verify that the log still holds the event before each append. Return the appends to insert.
 
-        Ends the appends whose next position is taken: an event there may be our own, or the same one written by another
-        gateway, later and in a newer epoch; only who reads on from there can tell. Returns the others, when there has
-        been no trouble since they were looked for: nothing is awaited between that and the insert.
+        Finishes the appends whose next position is taken. The event there may be our own, or the same event stored
+        later by another gateway in a newer epoch; only a caller that reads on from there can tell. Nothing is awaited
+        between this check and the insert, so no trouble can come between.
         """
         for _ in range(_LOOKS):
             doubtful = [each for each in appends if each.pending and each.as_of != self._condition.troubles]
@@ -140,8 +140,8 @@ class AppendLane:
                 append.finish()
 
     async def _require_head(self, append: PendingAppend, place: Document, shown: Document | None) -> None:
-        """Fail the append if the event before it is not what it is known to be, or none. `shown` is what one look has
-        shown there."""
+        """Fail the append if the event before it is missing or is not the known one. `shown` is what a first look has
+        found there."""
         session_id, seq, head = place["sessionId"], place["seq"] - 1, append.head
         if shown is not None and (head is None or head.is_of(shown)):
             return

@@ -49,9 +49,9 @@ class PendingAppend:
         """How many of the documents are known to be durable, counted from the first."""
         self.unsure = False
         self.as_of = as_of
-        """The count of troubles as of which the event before the next document is known to be in the log."""
+        """The count of troubles when the event before the next document was last known to be in the log."""
         self.aside = False
-        """Whether it is out of the lane, to be retried later."""
+        """Whether the append is out of the lane, to be retried later."""
         self.tries = 0
         """How often it has been set aside."""
         self.taken_before = 0

@@ -33,7 +33,7 @@ class GroupCommit(Generic[S]):
         self._commit = commit
         self._max_weight = max_weight
         self._waiting: deque[S] = deque()
-        self._task = OnDemandTask(Context())  # it works for all, not for whoever submits first
+        self._task = OnDemandTask(Context())  # in a context of its own, because it works for all submitters
         self._closed = False
         self.weight = 0
         """The weight of everything that waits or is in flight."""

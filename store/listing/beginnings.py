@@ -1,4 +1,4 @@
-"""Where the sessions begin, found without an index that could be read from its beginning."""
+"""Finds where the sessions begin, without an index that can be read from its beginning."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from turnwire.store.listing.windows import EARLIEST, Windows
 from turnwire.store.session_record import Document
 
 _SAMPLE: Final = 20
-"""Sessions whose times tell how close together sessions are."""
+"""The number of sessions whose times show how close together sessions are."""
 _LOOK, _EXACT = 3.0, 0.5
-"""A look spans the time in which so many samples have begun. The beginning is found up to such a time."""
+"""A look covers the time in which this many samples have begun, and the beginning is found to within such a time."""
 _FAR: Final = 4
 _ROUNDS: Final = 12
 _SHORTEST: Final = timedelta(seconds=1)
@@ -21,15 +21,14 @@ _SHORTEST: Final = timedelta(seconds=1)
 async def beginnings(
     windows: Windows, condition: Document, after: datetime | None, before: datetime | None
 ) -> list[datetime]:
-    """Return when the first session between these two times has started that meets the condition, and then the starts
-    of later ones behind long gaps, in their order.
+    """Return the start of the first session between these two times that meets the condition, followed by the starts of
+    later ones after long gaps, in order.
 
-    Empty if there are none, or if that cannot be told at little cost: there are too many gaps. Raises
-    StorageUnavailable.
+    Empty if there is none, or if there are too many gaps to find it at little cost. Raises StorageUnavailable.
 
-    Halves the time before a known session again and again, by short looks: where one finds nothing, the sessions are
-    taken to begin later. That may be a gap, such as a night. So what lies before the result is searched in the same
-    way, until nothing does.
+    Halves the time before a known session again and again, by short looks. A look that finds nothing is taken to mean
+    that the sessions begin later. It may have met a gap, such as a night, so the time before the result is searched in
+    the same way, until nothing is left.
     """
     found: list[datetime] = []
     for _ in range(_ROUNDS):
@@ -43,7 +42,7 @@ async def beginnings(
 
 
 async def _edge(windows: Windows, condition: Document, empty: datetime, known: datetime, pace: timedelta) -> datetime:
-    """Return the start of a session, before which there is none for some time. One has started at `known`.
+    """Return the start of a session that has none for some time before it. One has started at `known`.
 
     `pace`: the time in which a sample has begun.
     """
@@ -61,5 +60,5 @@ async def _edge(windows: Windows, condition: Document, empty: datetime, known: d
 
 
 def _between(young: timedelta, old: timedelta) -> timedelta:
-    """Return an age between these two: first the order of magnitude is sought."""
+    """Return an age between these two. The search first finds the order of magnitude."""
     return young * math.sqrt(old / young) if old > _FAR * young else (young + old) / 2

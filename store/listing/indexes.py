@@ -1,4 +1,4 @@
-"""The indexes of the session documents, and what the database is asked for because it has them."""
+"""The indexes of the session documents, and the conditions that the database can answer with them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ORDER = ("startedAt", "_id")
 """The order of lists. Indexes that end in it give a page without reading all matches."""
 CHANGES: Final = ("endedAt", "importedAt", "amendedAt")
-"""When a session has changed so that a search index of another gateway must read it again."""
+"""When a session changed in a way that a search index of another gateway must take in."""
 _ANY = ("figures.errors", "figures.toolsFailed")
-"""Figures that few sessions have above zero: an index of these sessions alone, in the order of lists."""
+"""Figures that are above zero in few sessions. Each has an index of those sessions alone, in the order of lists."""
 
 
 class SessionIndexes:
-    """Which indexes there are. A condition that none of them serves must not be put to the database: it would read
-    every session of a window."""
+    """Which indexes exist. The database must not be given a condition that none of them serves: it would read every
+    session of a window."""
 
     def __init__(self) -> None:
         self.metadata_keys: tuple[str, ...] = ()
@@ -46,7 +46,8 @@ class SessionIndexes:
         return [*(_index(*each) for each in fields), *some, *changes]
 
     def condition(self, query: SessionQuery) -> Document:
-        """Return what the database is asked for: those conditions on a session, other than time, that indexes serve."""
+        """Return the condition for the database: those conditions on a session, other than time, that an index
+        serves."""
         found: Document = {}
         if query.status:
             found["status"] = query.status[0] if len(query.status) == 1 else {"$in": list(query.status)}
@@ -64,7 +65,7 @@ class SessionIndexes:
         return found | self._metadata(more) | _figures(more)
 
     def _metadata(self, more: SearchFilter) -> Document:
-        """MongoDB reads a dot in a key as a path: such a key has no index."""
+        """Return the conditions on metadata. MongoDB reads a dot in a key as a path, so such a key has no index."""
         given = [(key, value) for key, value in more.metadata if value and key in self.metadata_keys]
         return {f"metadata.{key}": {"$in": values_written(value)} for key, value in given if _PLAIN_KEY.fullmatch(key)}
 

@@ -29,7 +29,7 @@ class SessionPages:
         self._indexes = indexes
         self._condition = condition
         self._at_once = _FIRST_AT_ONCE
-        """How many sessions are read by their ids at a time, by the weight of the last ones."""
+        """How many sessions are read by their ids at a time, given the weight of the last ones."""
 
     async def page(self, query: SessionQuery) -> list[StoredSession]:
         """Return one page of the sessions that meet those conditions that an index serves; the others remain to be
@@ -43,14 +43,14 @@ class SessionPages:
         return found[: query.limit]
 
     async def between(self, after: datetime, before: datetime) -> AsyncIterator[SessionRecord]:
-        """Iterate over the sessions that started between these two times, both exclusive, in no order."""
+        """Iterate over the sessions that started between these two times, both exclusive, in any order."""
         cursor = self._sessions.find({"startedAt": {"$gt": after, "$lt": before}})
         while documents := await self._condition.ask(READ, cursor.to_list(length=_AT_ONCE)):
             for document in documents:
                 yield self._sessions.of(document).record()
 
     async def _ties(self, condition: Document, query: SessionQuery) -> list[StoredSession]:
-        """Return those behind the cursor that started in the same millisecond as its session."""
+        """Return the sessions after the cursor that started in the same millisecond as the cursor's session."""
         if query.before is None or not query.spans(query.before[0]):
             return []
         moment, last_id = query.before
@@ -65,14 +65,14 @@ class SessionPages:
         return await self._windows.newest(condition, limit, query.started_after, upper)
 
     async def _upwards(self, condition: Document, query: SessionQuery, limit: int) -> list[StoredSession]:
-        """MongoDB reads from the beginning of its index, and stops at the limit."""
+        """Return a page, oldest first. MongoDB reads its index from the beginning, and stops at the limit."""
         after, before = query.started_after, query.started_before
         if query.before is not None:
             after = query.before[0] if after is None else max(after, query.before[0])
             return await self._windows.oldest(condition, limit, after, before, inclusive=False)
         begin = [] if self._indexes.many else await beginnings(self._windows, condition, after, before)
         if not begin:
-            bounds: Document = {"$gt": after or EARLIEST}  # what is being erased has no start
+            bounds: Document = {"$gt": after or EARLIEST}  # a session that is being erased has no start
             window = bounds if before is None else bounds | {"$lt": before}
             return await self._windows.read({**condition, "startedAt": window}, limit, order=1)
         found: list[StoredSession] = []

@@ -1,4 +1,4 @@
-"""What a page of sessions is asked for with."""
+"""The query for a page of sessions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Windows of time, in which sessions are read: each wider than the last, until there are enough.
+"""Windows of time in which sessions are read. Each is wider than the last, until there are enough sessions.
 
-The embedded database reads every match of a query before it applies a limit. On MongoDB this costs a few more index
+The embedded database reads every match of a query before it applies a limit. On MongoDB, windows cost a few more index
 reads.
 """
 
@@ -24,7 +24,7 @@ EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 class Windows:
     """Reads of sessions by their start. Methods raise StorageUnavailable.
 
-    `condition` is what else the database is asked for. Times are exclusive, unless something else is said.
+    `condition` holds the other conditions. Times are exclusive unless a method says otherwise.
     """
 
     def __init__(self, sessions: StoredSessions, condition: DatabaseCondition) -> None:
@@ -40,7 +40,7 @@ class Windows:
     async def newest(
         self, condition: Document, limit: int, after: datetime | None, before: datetime | None
     ) -> list[StoredSession]:
-        """Return the newest between these two times, newest first."""
+        """Return the newest sessions between these two times, newest first."""
         found: list[StoredSession] = []
         span = _FIRST_SPAN
         edge = before or datetime.now(UTC)
@@ -63,7 +63,7 @@ class Windows:
     async def oldest(
         self, condition: Document, limit: int, edge: datetime, before: datetime | None, *, inclusive: bool
     ) -> list[StoredSession]:
-        """Return the oldest after `edge`, or also those at it if `inclusive`, oldest first."""
+        """Return the oldest sessions after `edge`, or from `edge` on if `inclusive`, oldest first."""
         found: list[StoredSession] = []
         span = _FIRST_SPAN
         last = before or datetime.now(UTC)

@@ -1,1 +1,1 @@
-"""What is looked at before a database is opened: its server, and the format of what is stored."""
+"""Checks before a database is opened: its server, and the format of the stored data."""

@@ -1,4 +1,4 @@
-"""Checking that a database server is suitable: its version, its kind, and that it accepts writes."""
+"""Checks that a database server is suitable: its version, its kind, and that it accepts writes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 _OLDEST: Final = (4, 4)
 _ROUTERS: Final = {4: None, 5: (5, 0, 30), 6: (6, 0, 14), 7: (7, 0, 6)}
-"""The first router version that reports a failed write concern along with a write error, by major version.
+"""The first version of the router, by major version, that reports a failed write concern along with a write error.
 
 None means that no version does."""
 
@@ -16,8 +16,13 @@ def is_router(hello: Mapping[str, Any]) -> bool:
     return hello.get("msg") == "isdbgrid"
 
 
+def is_packaged(build: Mapping[str, Any]) -> bool:
+    """Return whether this answer to `buildInfo` is that of the server that the extra `embedded` brings."""
+    return "secantusVersion" in build and "buildEnvironment" not in build
+
+
 def unfit(hello: Mapping[str, Any], version: str) -> str | None:
-    """Return what is wrong with a server and what to do, or None. `hello` is its answer to that command."""
+    """Return what is wrong with a server and the remedy, or None. `hello` is the server's answer to that command."""
     number = _parts(version)
     if number[:2] < _OLDEST:
         return f"the server is MongoDB {version}: 4.4 or later is needed"

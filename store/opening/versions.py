@@ -1,4 +1,4 @@
-"""The versions of what is installed."""
+"""The installed versions."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Catalog:
         return None if row is None else int(row[0])
 
     def ids_after(self, session_id: str, count: int) -> list[str]:
-        """So many ids at most, in their order."""
+        """Return at most `count` ids after this one, in order."""
         rows = self._connection.execute("SELECT id FROM sessions WHERE id > ? ORDER BY id LIMIT ?", (session_id, count))
         return [row[0] for row in rows]
 
@@ -84,7 +84,7 @@ class Catalog:
         return self._one("SELECT value FROM state WHERE name = 'complete'") is not None
 
     def looked(self) -> datetime | None:
-        """Return when other gateways' changes were looked at last, as far as that was noted."""
+        """Return when other gateways' changes were last looked at, as far as recorded."""
         row = self._one("SELECT value FROM state WHERE name = 'looked'")
         return None if row is None else from_millis(int(row[0]))
 
@@ -101,9 +101,9 @@ class Catalog:
     # --- what it learns ----------------------------------------------------------------------------------------------
 
     def take(self, records: Iterable[SessionRecord], texts: Iterable[Said]) -> list[str]:
-        """Write sessions as they are now, then what was said in them.
+        """Write sessions in their current state, then what was said in them.
 
-        Leave out texts that do not follow those indexed so far, and return the ids of their sessions.
+        Leave out texts that do not follow the indexed ones, and return the ids of their sessions.
         """
         behind: dict[str, None] = {}
         with self._connection as connection:
@@ -135,7 +135,7 @@ class Catalog:
         execute("DELETE FROM sessions WHERE ordinal = ?", (ordinal,))
 
     def _unsay(self, rowid: int, text: str) -> None:
-        """The index keeps no texts: it must be told what it is to forget."""
+        """Remove a text from the index. The index keeps no texts, so it must be told which one."""
         self._connection.execute("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", (rowid, text))
 
     def _keep(self, record: SessionRecord) -> None:

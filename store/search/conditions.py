@@ -1,4 +1,5 @@
-"""What a session must meet to be found, as SQL: the conditions on its row, and the indexes that list who meets them."""
+"""Conditions that sessions must meet to be found, as SQL: on their rows, and as indexes that list the sessions that
+match."""
 
 from __future__ import annotations
 
@@ -12,20 +13,20 @@ from turnwire.store.session_filter import SearchFilter
 from turnwire.store.sessions import SessionQuery
 
 _LAST = "\U0010ffff"
-"""Sorts behind all text."""
+"""Sorts after all text."""
 _MOST = 2**63 - 1
 
 
 class Source(Struct, frozen=True):
-    """All sessions that meet a condition, as an index lists them; some of them twice, perhaps."""
+    """All sessions that meet a condition, as an index lists them. Some may be listed twice."""
 
     sql: str
-    """What follows FROM, up to conditions that can be followed by more."""
+    """The text after FROM, up to conditions to which more can be added."""
     values: tuple[Any, ...]
     ordered: bool = False
-    """Whether the index lists them by their ordinals, so that a page is read without the others."""
+    """Whether the index lists sessions by their ordinals, so that a page is read without the other matches."""
     texts: bool = False
-    """Whether it lists rowids of texts instead of ordinals."""
+    """Whether the index lists rowids of texts instead of ordinals."""
 
     @property
     def column(self) -> str:
@@ -36,7 +37,7 @@ class Source(Struct, frozen=True):
         return min(_MOST, text_rowid(ordinal, 0)) if self.texts else ordinal
 
     def chunk(self, low: int, high: int, count: int, order: str) -> tuple[str, tuple[Any, ...]]:
-        """Return the SQL and values that list so many, of the ordinals from `low` to before `high`, in this order."""
+        """Return the SQL and values that list `count` of the ordinals from `low` to before `high`, in this order."""
         name = self.column
         sql = f"SELECT {name} FROM {self.sql} AND {name} >= ? AND {name} < ? ORDER BY {name} {order} LIMIT ?"
         return sql, (*self.values, self.edge(low), self.edge(high), count)
@@ -62,7 +63,7 @@ def _ranged(index: str, column: str, low: int | None, high: int | None = None) -
 
 
 def _some(index: str, column: str, least: int) -> Condition:
-    """At least so many, by an index of those sessions that have any."""
+    """Match sessions with at least this many, through an index of the sessions that have any."""
     return Condition(f"{column} >= ?", (least,), Source(f"sessions INDEXED BY {index} WHERE {column} > 0", (), True))
 
 
@@ -79,7 +80,7 @@ def _any_status(status: Sequence[str]) -> Condition:
 
 
 def _covered(patterns: Sequence[str]) -> Condition:
-    """The sessions that one of the patterns covers, like `ids_like` in MongoDB."""
+    """Match the sessions that one of the patterns covers, like `ids_like` in MongoDB."""
     exact = tuple(pattern for pattern in patterns if not pattern.endswith("*"))
     starts = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
     either = [f"id IN ({', '.join('?' * len(exact))})"] if exact or not starts else []
@@ -120,7 +121,7 @@ def conditions(query: SessionQuery) -> list[Condition]:
 
 
 def _figures(more: SearchFilter) -> list[Condition]:
-    """Bounds on durations and figures, which ended sessions alone can meet."""
+    """Return the bounds on durations and figures. Only ended sessions can meet them."""
     found = [Condition("ended IS NOT NULL")] if more.wants_end else []
     if more.has_errors is not None:
         found.append(_some("with_errors", "errors", 1) if more.has_errors else Condition("errors = 0"))
@@ -129,7 +130,8 @@ def _figures(more: SearchFilter) -> list[Condition]:
         found.append(_some("with_failed_tools", "tools_failed", least) if least else Condition("tools_failed >= 0"))
     if more.min_interruptions is not None:
         least = more.min_interruptions
-        among = Source("sessions INDEXED BY by_interruptions WHERE interruptions > 0 AND interruptions >= ?", (least,))
+        # The bound comes first: SQLite begins to read an index at the first of several.
+        among = Source("sessions INDEXED BY by_interruptions WHERE interruptions >= ? AND interruptions > 0", (least,))
         found.append(Condition("interruptions >= ?", (least,), among if least else None))
     if more.min_duration_ms is not None or more.max_duration_ms is not None:
         found.append(_ranged("by_duration", "duration", more.min_duration_ms, more.max_duration_ms))
@@ -139,18 +141,18 @@ def _figures(more: SearchFilter) -> list[Condition]:
 
 
 def texts_with(word: str) -> Source:
-    """The texts in which a word stands."""
+    """Return the texts in which a word occurs."""
     return Source("said WHERE said MATCH ?", (f'"{word}"',), ordered=True, texts=True)
 
 
 def says(word: str) -> Condition:
-    """The condition for a word that looks into the texts of one session after the other."""
+    """Return the condition for a word that searches the texts of one session after the other."""
     sql = "EXISTS (SELECT 1 FROM said WHERE said MATCH ? AND rowid >= {} AND rowid < {})"
     return Condition(sql.format(text_rowid_of("ordinal"), text_rowid_of("(ordinal + 1)")), (f'"{word}"',))
 
 
 def says_between(word: str, low: int, high: int) -> Condition:
-    """The condition for a word that looks once into all texts of the sessions from `low` to before `high`."""
+    """Return the condition for a word that searches all texts of the sessions from `low` to before `high` at once."""
     source = texts_with(word)
     sql = f"ordinal IN (SELECT {ORDINAL_OF_TEXT} FROM said WHERE said MATCH ? AND rowid >= ? AND rowid < ?)"
     return Condition(sql, (*source.values, source.edge(low), source.edge(high)))

@@ -12,9 +12,9 @@ from turnwire.store.search.tables import open_projection
 from turnwire.store.sessions import SessionQuery
 
 PAGE_SECONDS = 0.06
-"""The longest search for a page. After it, the answer says where the search stopped."""
+"""Seconds after which a search for a page stops. The answer then says how far the search has come."""
 COUNT_SECONDS = 0.03
-"""The longest search for a count."""
+"""Seconds after which a search for a count stops."""
 
 
 class Found(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Finder:
         return Found(found[: query.limit], stopped)
 
     def count(self, query: SessionQuery, up_to: int, seconds: float = COUNT_SECONDS) -> Count:
-        """Count the matches over all pages, whatever the cursor, up to `up_to`."""
+        """Count the matches over all pages, regardless of the cursor, up to `up_to`."""
         counted = 0
 
         def add(rows: list[Row]) -> None:

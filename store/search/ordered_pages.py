@@ -14,18 +14,19 @@ from turnwire.store.search.tables import first_ordinal
 from turnwire.store.sessions import SessionQuery
 
 ORDERED_SECONDS = 0.5
-"""The longest search for a page that must be complete: the database would need longer."""
+"""The longest search for a page that must be complete, in seconds. The database would need longer."""
 _TIES, _MORE_ROWS, _MOST_ROWS = 64, 4, 4096
-"""Rows read beyond a page, for those that started in one millisecond; by how much more if that is too few; at most."""
+"""Rows read beyond a page, for sessions that started in the same millisecond: at first, their growth, and the most."""
 _SPILL = 16
-"""Milliseconds. Ordinals of sessions that started together may be those of sessions that started so much later."""
+"""Milliseconds. If many sessions start together, their ordinals may be those of sessions that start this much later."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def ordered_page(connection: sqlite3.Connection, query: SessionQuery) -> list[str] | None:
-    """Return the ids of a page as the database orders it: by (startedAt, sessionId).
+    """Return the ids of a page in the order of the database: by (startedAt, sessionId).
 
-    None if that cannot be told: too many sessions have started in the same millisecond, or it takes too long.
+    None if the order is not known, because too many sessions have started in the same millisecond, or finding it takes
+    too long.
     """
     count = query.limit + _TIES
     while count <= _MOST_ROWS:
@@ -44,7 +45,7 @@ def ordered_page(connection: sqlite3.Connection, query: SessionQuery) -> list[st
 
 
 def _widened(query: SessionQuery) -> SessionQuery:
-    """Return the query without a cursor, with bounds that take in all sessions after it, and some more."""
+    """Return the query without its cursor, and with wider bounds that include all sessions after the cursor."""
     after, before = query.started_after, query.started_before
     if query.before is not None and query.ascending:
         edge = query.before[0] - _MILLISECOND
@@ -61,7 +62,7 @@ def _widened(query: SessionQuery) -> SessionQuery:
 
 
 def _ordered(rows: Sequence[Row], query: SessionQuery) -> list[tuple[int, str]]:
-    """Return the (start in milliseconds, id) of those rows that the query asks for, in the order of the database."""
+    """Return the (start in milliseconds, id) of the rows that match the query, in the order of the database."""
     found = [(started, session_id) for _, session_id, started in rows if query.spans(from_millis(started))]
     if query.before is not None:
         place = to_millis(query.before[0]), query.before[1]
@@ -70,13 +71,13 @@ def _ordered(rows: Sequence[Row], query: SessionQuery) -> list[tuple[int, str]]:
 
 
 def _has_spilled(rows: Sequence[Row]) -> bool:
-    """Return whether so many sessions started in one millisecond that their ordinals are those of much later ones.
+    """Return whether so many sessions started in one millisecond that their ordinals reach those of much later ones.
 
-    So it is for sessions from before the time at which ordinals begin.
+    Sessions from before the time at which ordinals begin do.
     """
     return any(ordinal >= first_ordinal(started + _SPILL // 2) for ordinal, _, started in rows)
 
 
 def _has_all_of(started: int, last: int, query: SessionQuery) -> bool:
-    """Return whether no session of this millisecond comes after the last ordinal that was read."""
+    """Return whether no session of this millisecond has an ordinal beyond the last one that was read."""
     return first_ordinal(started + _SPILL) <= last if query.ascending else last <= first_ordinal(started)

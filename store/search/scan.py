@@ -1,4 +1,4 @@
-"""A scan through sessions in their order: through those that an index lists, or through all."""
+"""Scans sessions in order: either those that an index lists, or all."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from turnwire.store.search.tables import first_ordinal, ordinal_of_text, started
 from turnwire.store.sessions import SessionQuery
 
 MANY = 20_000
-"""The most sessions of an index that are counted, to find the index that lists the fewest. Counting so many takes about
-a millisecond; sorting them, where the index lists them by something else than their ordinals, some more."""
+"""The most sessions of an index that are counted, to find the index that lists the fewest. Counting this many takes
+about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals."""
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _LAST_CHUNK = 4096
 _END = 2**62
@@ -26,20 +26,20 @@ Row = tuple[int, str, int]
 
 
 class Window(Struct, frozen=True):
-    """Sessions to look at: those from `low` to before `high`, or of these only some."""
+    """Sessions to examine: all from `low` to before `high`, or only some of them."""
 
     low: int
     high: int
     last: int | None
-    """The ordinal of the one that comes last in the order of the scan; None if there are no more behind it."""
+    """The ordinal of the last session in the order of the scan; None if no more follow."""
     ordinals: Sequence[int] | None = None
 
 
 class Scan:
-    """One scan, window by window. Never visits more than a window beyond what it is asked for."""
+    """One scan, window by window. Never visits more than one window beyond what is wanted."""
 
     def __init__(self, connection: sqlite3.Connection, query: SessionQuery, *, whole: bool = False) -> None:
-        """`whole`: whatever the cursor of the query."""
+        """`whole`: ignore the cursor of the query."""
         self._connection = connection
         self._ascending = query.ascending
         self._order = "ASC" if query.ascending else "DESC"
@@ -70,7 +70,7 @@ class Scan:
     def _fewest(self) -> tuple[Source | None, bool]:
         """Return the index that lists the fewest sessions, and whether these are at most MANY.
 
-        If all list more: one that lists them in order, if there is one.
+        If all list more, return an index that lists them in order, if there is one.
         """
         sources = [each.source for each in self._conditions if each.source is not None]
         sources += [texts_with(word) for word in self._words]
@@ -158,13 +158,13 @@ class Scan:
         if window.ordinals is not None:
             wanted.append(Condition("ordinal IN (SELECT value FROM json_each(?))", (json.dumps(window.ordinals),)))
         sql = " AND ".join([where, *(each.sql for each in wanted)])
-        # In the order of the table: what another index lists would have to be sorted.
+        # In the order of the table. Another index would need a sort.
         sql = f"SELECT ordinal, id, started FROM sessions NOT INDEXED WHERE {sql}"
         given = (*values, *(value for each in wanted for value in each.values), limit)
         return self._connection.execute(f"{sql} ORDER BY ordinal {self._order} LIMIT ?", given).fetchall()
 
     def _spoken(self, window: Window) -> list[Condition]:
-        """The conditions for words: looked up for each of few sessions, or once for a whole window."""
+        """Return the conditions for words: looked up for each of a few sessions, or once for a whole window."""
         if self._is_sparse:
             return [says(word) for word in self._words if texts_with(word) != self._source]
         return [says_between(word, window.low, window.high) for word in self._words]

@@ -7,11 +7,12 @@ import sqlite3
 from pathlib import Path
 
 VERSION = 3
-"""The version of the tables. A projection of another version is dropped and filled again, unless it can be upgraded."""
+"""The version of the tables. A projection of another version is upgraded if possible, or else dropped and filled
+again."""
 FILE_NAME = "search.sqlite3"
 
 _SAME_MOMENT_BITS = 8
-"""Bits for the sessions of one millisecond. Further ones take numbers of the next."""
+"""The number of bits for the sessions of one millisecond. Further sessions take numbers of the next millisecond."""
 _CHUNK_BITS = 14
 MAX_CHUNKS = 2**_CHUNK_BITS
 """The most texts of one session."""
@@ -58,12 +59,12 @@ _ORDERED_INDEXES = """
 CREATE INDEX with_failed_tools ON sessions (ordinal) WHERE tools_failed > 0;
 CREATE INDEX with_errors ON sessions (ordinal) WHERE errors > 0;
 """
-"""Indexes of those sessions that have any, in their order."""
+"""Indexes of the sessions that have any, in the order of the sessions."""
 _FROM_2 = "DROP INDEX by_tools_failed; DROP INDEX by_errors;"
 
 
 def open_projection(path: Path) -> sqlite3.Connection:
-    """Connect to the projection, creating it unless it exists in this version. Raises sqlite3.Error, OSError.
+    """Connect to the projection, and create it unless it exists in this version. Raises sqlite3.Error, OSError.
 
     If the machine fails, the last writes may be lost. They are then read from the log again.
     """
@@ -80,7 +81,8 @@ def open_projection(path: Path) -> sqlite3.Connection:
 
 
 def _keep_private(path: Path) -> None:
-    """Let nobody but the owner read what was said. Files that SQLite puts beside this one get its mode."""
+    """Make the file readable by its owner only, because it holds what was said. SQLite gives the same mode to the files
+    that it adds."""
     for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         if each == path or each.exists():
             file = os.open(each, os.O_RDWR | os.O_CREAT, 0o600)
@@ -92,7 +94,7 @@ def _keep_private(path: Path) -> None:
 
 
 def _dropped(connection: sqlite3.Connection) -> str:
-    """Return the SQL that drops all tables, except those that SQLite drops along with another one."""
+    """Return the SQL that drops all tables, except those that SQLite drops along with another table."""
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return "".join(f'DROP TABLE "{name}";\n' for name in names if not name.startswith(("sqlite_", "said_")))
 
@@ -110,7 +112,7 @@ def first_ordinal(started_ms: int) -> int:
 
 
 def started_of(ordinal: int) -> int:
-    """Return about when a session of this ordinal started, in milliseconds since 1970."""
+    """Return roughly when a session of this ordinal started, in milliseconds since 1970."""
     return (ordinal >> _SAME_MOMENT_BITS) + _ZERO_MS
 
 

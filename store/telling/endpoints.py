@@ -1,4 +1,4 @@
-"""Webhook endpoints: what was registered, how far each has got, and which gateway serves it now."""
+"""Webhook endpoints: what was registered, how far each one has been told, and which gateway serves it now."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ class Secret(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """Which gateway serves an endpoint. The holder raises `beat` again and again; None: nobody has it."""
+    """Which gateway serves an endpoint. The holder keeps raising `beat`. A holder of None means that no gateway serves
+    it."""
 
     holder: str | None = None
     beat: int = 0
 
 
 class Report(Struct, frozen=True):
-    """How an endpoint is doing, as its gateway has last written it."""
+    """The state of an endpoint, as its gateway last stored it."""
 
     waiting: int = 0
     failing: int = 0
@@ -46,16 +47,16 @@ class Endpoint(Struct, kw_only=True):
     events: list[str]
     description: str | None = None
     secrets: list[Secret] = field(default_factory=list)
-    """The newest first."""
+    """Newest first."""
     created_at: datetime
     floor: datetime
-    """Nothing that happened before is told."""
+    """Nothing that happened earlier is told."""
     seen_until: datetime
-    """All sessions that began before are known: they have been told, or have a document of their progress."""
+    """All sessions that began before this time have been told, or have a document of their progress."""
     round: int = 0
-    """How often it was started again from another time. Progress belongs to one round."""
+    """How often the telling was started again from another time. Progress belongs to one round."""
     enabled_at: datetime
-    """When it was registered or last enabled. Failures from before do not count."""
+    """When the endpoint was registered or last enabled. Earlier failures do not count."""
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
     lease: Lease = field(default_factory=Lease)
@@ -63,19 +64,19 @@ class Endpoint(Struct, kw_only=True):
 
     @property
     def progress_key(self) -> str:
-        """What its documents of progress in this round have in common."""
+        """The key that the documents of progress in this round have in common."""
         return f"{self.webhook_id}.{self.round}"
 
     def secrets_at(self, now: datetime) -> list[str]:
-        """Return the secrets that sign now, the newest first."""
+        """Return the secrets that sign now, newest first."""
         return [secret.text for secret in self.secrets if secret.until is None or now < secret.until]
 
 
 class EndpointStore:
-    """Reads and writes of endpoints, of which there are few. All methods raise StorageUnavailable."""
+    """Reads and writes of endpoints. There are few of them. All methods raise StorageUnavailable."""
 
     def __init__(self, endpoints: Any, condition: DatabaseCondition | None = None) -> None:
-        """On a Motor collection."""
+        """`endpoints`: a Motor collection."""
         self._endpoints = endpoints
         self._condition = condition or DatabaseCondition()
 
@@ -89,7 +90,7 @@ class EndpointStore:
         return None if document is None else _endpoint_of(document)
 
     async def add(self, endpoint: Endpoint) -> bool:
-        """Store a new endpoint. Return False, and change nothing, if there is one of its id."""
+        """Store a new endpoint. Return False, and change nothing, if its id exists already."""
         return bool(await self._condition.ask(_UPDATE, self._insert(_document_of(endpoint))))
 
     async def _insert(self, document: Document) -> bool:
@@ -98,13 +99,13 @@ class EndpointStore:
         except DuplicateKeyError:
             return False
         except WriteError as error:
-            if error.code != 11000:  # the same, from who does not tell it apart
+            if error.code != 11000:  # some servers do not distinguish this error
                 raise
             return False
         return True
 
     async def configure(self, endpoint: Endpoint) -> bool:
-        """Write what an operator sets. Return False if there is no such endpoint."""
+        """Store what an operator sets. Return False if there is no such endpoint."""
         change = {
             "url": endpoint.url,
             "events": endpoint.events,
@@ -115,29 +116,29 @@ class EndpointStore:
         return await self._update({"_id": endpoint.webhook_id}, change)
 
     async def restart(self, endpoint: Endpoint) -> bool:
-        """Write where a new round begins. Return False if there is no such endpoint."""
+        """Store where a new round begins. Return False if there is no such endpoint."""
         change = {"floor": endpoint.floor, "seenUntil": endpoint.seen_until, "round": endpoint.round}
         return await self._update({"_id": endpoint.webhook_id}, {**change, **_enabled(endpoint)})
 
     async def remove(self, webhook_id: str) -> bool:
-        """Remove the endpoint. Return whether there was one."""
+        """Remove the endpoint. Return whether it existed."""
         result = await self._condition.ask(_UPDATE, self._endpoints.delete_many({"_id": webhook_id}))
         return bool(result.deleted_count)
 
     # Serving it
 
     async def take(self, webhook_id: str, known: Lease, holder: str | None) -> bool:
-        """Pass the lease from whoever is known to have it to `holder`. Return False if it has moved meanwhile."""
+        """Pass the lease from its known holder to `holder`. Return False if the lease has changed since."""
         condition = {"_id": webhook_id, "holder": known.holder, "beat": known.beat}
         return await self._update(condition, {"holder": holder, "beat": known.beat + 1})
 
     async def note(self, endpoint: Endpoint, seen_until: datetime, report: Report) -> bool:
-        """Write how far its holder has come in this round. Return False if it is not the holder any more."""
+        """Store how far the holder has come in this round. Return False if it no longer holds the lease."""
         condition = {"_id": endpoint.webhook_id, "holder": endpoint.lease.holder, "round": endpoint.round}
         return await self._update(condition, {"seenUntil": seen_until, **_report(report)})
 
     async def disable(self, endpoint: Endpoint, now: datetime, reason: str) -> bool:
-        """Stop it, unless its holder has changed, or it has been started again."""
+        """Disable the endpoint, unless its holder has changed or another round has begun."""
         condition = {"_id": endpoint.webhook_id, "holder": endpoint.lease.holder, "round": endpoint.round}
         return await self._update(condition, {"disabledAt": now, "disabledReason": reason})
 

@@ -1,4 +1,4 @@
-"""How far an endpoint has been told of each session: one small document for a session that is not done with."""
+"""How far an endpoint has been told about each session: one small document for each session that is not finished."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from turnwire.store.session_writes import write_bulk
 
 Document = dict[str, Any]
 MAX_WRITES = 16
-"""The most documents of one bulk. Acks wait for it on the embedded database, at some 0.8 ms each."""
+"""The most documents of one bulk. Acks wait for the bulk on the embedded database, about 0.8 ms for each document."""
 _READ = "read the progress of webhooks"
 _UPDATE = "update the progress of webhooks"
 _TAKEN = 11000
 
 
 class Told(Struct, kw_only=True):
-    """What an endpoint has been told of one session."""
+    """What an endpoint has been told about one session."""
 
     session_id: str
     life: int | None
     started_at: datetime
     ended_at: datetime | None = None
-    """Once the end has been told, or was not wanted: when the session ended."""
+    """When the session ended. Set once the end has been told, or was not wanted."""
     created: bool = False
     """Whether the beginning has been told, or was not wanted."""
     seq: int = 0
-    """The events up to here have been told, or were not wanted."""
+    """The seq up to which events have been told, or were not wanted."""
     failures: int = 0
     """How often the next message has failed."""
     failing_since: datetime | None = None
     stored: bool = False
-    """Whether the store has a document of it."""
+    """Whether the store has a document of this progress."""
 
     def meet(self, life: int | None, started_at: datetime) -> None:
-        """The session of this id is of this life now: of a new one, nothing has been told."""
+        """Take in the session's current life. A new life has been told nothing yet."""
         if life != self.life:
             self.life, self.started_at, self.ended_at, self.created, self.seq = life, started_at, None, False, 0
             self.taken()
 
     def taken(self) -> None:
-        """The endpoint has taken a message."""
+        """Record that the endpoint has taken a message."""
         self.failures, self.failing_since = 0, None
 
     def failed(self, now: datetime) -> float:
-        """The next message has failed once more. Return for how long it has been failing, in seconds."""
+        """Record another failure of the next message. Return for how many seconds it has been failing."""
         self.failures += 1
         self.failing_since = self.failing_since or now
         return (now - self.failing_since).total_seconds()
@@ -64,9 +64,9 @@ class Begun(Struct, frozen=True):
     started_at: datetime
     ended_at: datetime | None
     last_seq: int
-    """As it is stored, which may be behind the log."""
+    """The stored value, which may be behind the log."""
     imported: bool
-    """Whether it is a past call that was brought in, which is no news."""
+    """Whether this is an imported past call, which is no news."""
 
 
 class ProgressStore:
@@ -76,13 +76,13 @@ class ProgressStore:
     """
 
     def __init__(self, progress: Any, sessions: Any, condition: DatabaseCondition | None = None) -> None:
-        """On two Motor collections."""
+        """`progress`, `sessions`: Motor collections."""
         self._progress = progress
         self._sessions = sessions
         self._condition = condition or DatabaseCondition()
 
     async def load(self, key: str) -> list[Told]:
-        """Return the progress of every session that is not done with."""
+        """Return the progress of every unfinished session."""
         documents = await self._condition.ask(_READ, self._progress.find({"endpoint": key}).to_list(length=None))
         return [_told_of(document) for document in documents]
 
@@ -120,7 +120,7 @@ class ProgressStore:
         await self._condition.ask(_UPDATE, self._progress.delete_many({"endpoint": key}))
 
     async def begun(self, since: datetime, before: datetime) -> list[Begun]:
-        """Return the sessions that began in this time, the end excluded, in no order."""
+        """Return the sessions that began in this period, excluding its end, in any order."""
         return await self._find({"startedAt": {"$gte": since, "$lt": before}})
 
     async def unended(self) -> list[Begun]:

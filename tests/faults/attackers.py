@@ -137,7 +137,7 @@ async def deep_values(url: str, client: aiohttp.ClientSession) -> None:
 
 
 async def _at_once(count: int, again: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do the same without end, this many times at once."""
+    """Repeat this without end, this many times concurrently."""
 
     async def endlessly() -> None:
         while True:
@@ -199,7 +199,7 @@ async def make_large_log(url: str, client: aiohttp.ClientSession) -> None:
 
 
 async def exports(url: str, _client: aiohttp.ClientSession) -> None:
-    """Ask for exports of a large log, and read nothing."""
+    """Request exports of a large log, and read nothing."""
     port = int(url.rpartition(":")[2])
     head = f"GET /sessions/{LONG}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n".encode()
 

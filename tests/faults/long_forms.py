@@ -63,7 +63,7 @@ async def run_once(name: str, seed: int) -> bool:
 
 
 def play_long_forms(minutes: float, seed: int, only: list[str]) -> bool:
-    """Rounds of all runs, or only of these, until the time is over; at least one of the first."""
+    """Play rounds of all runs, or only of these, until the time is over; at least one round of the first run."""
     end = time.monotonic() + minutes * 60
     for number in count(seed):
         if not only:

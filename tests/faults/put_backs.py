@@ -1,7 +1,9 @@
-"""Schedules in which the database is put back to an older copy, between any two steps, and answers forged replies.
+"""Schedules in which the database is restored from an older copy between any two steps, and answers with forged
+replies.
 
-What was acked before is lost then, and nobody can help it. What must hold: the logs have no hole and no event twice,
-what is acked afterwards is there, what stands beside a log says no more than it holds, and who watches hears of it.
+What was acked before is then lost, and nothing can change that. What must hold: logs have no hole and no event twice,
+what is acked afterwards is stored, what is stored beside a log claims no more than the log holds, and watchers are
+told.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from tests.support.faults.world import World, run_world
 from tests.support.in_memory import set_wall_clock, shrink_pages
 
 SETTLED_SECONDS = 4.0
-"""An ack may be on its way for so long: of an event that was durable before the copy was put back."""
+"""Seconds that an ack may be on its way. Its event was then durable before the copy was restored."""
 _EXPECTED = ("has lost", "was put back", "Document failed validation")
 
 
 class _Errors(logging.Handler):
-    """Keeps what is logged as an error, but that logs have lost their ends."""
+    """Keeps everything that is logged as an error, except that logs have lost their ends."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -71,7 +73,7 @@ def _judge_beside(session_id: str, head: int, stored: Document) -> Iterable[str]
 
 
 def play_put_back(seed: int, gateways: int) -> Counter[str]:
-    """Play one and judge it. Returns what it came to."""
+    """Play one schedule and judge it. Return its results."""
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)
@@ -97,7 +99,7 @@ def play_put_back(seed: int, gateways: int) -> Counter[str]:
 
 
 def play_put_backs(seeds: Iterable[int], gateways: int) -> None:
-    """Play them all, and print what they came to. Raises AssertionError, with the seed, for a broken promise."""
+    """Play all schedules, and print their results. Raises AssertionError, with the seed, for a broken promise."""
     seeds = list(seeds)
     figures: Counter[str] = sum((play_put_back(seed, gateways) for seed in seeds), Counter())
     shown = " ".join(f"{name}={number}" for name, number in figures.items())

@@ -18,18 +18,18 @@ from tests.support.faults.world import World, run_world
 from tests.support.in_memory import set_wall_clock, shrink_pages
 
 _COMMANDS_EACH = 4
-"""Each so many-th schedule has a session more, with commands."""
+"""One schedule in this many has an additional session with commands."""
 
 
 class _Errors(logging.Handler):
-    """Keeps what is logged as an error, because no event in these schedules should be unexpected."""
+    """Keeps everything that is logged as an error, because no event in these schedules should be unexpected."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "Document failed validation" not in (text := self.format(record)):  # as some of the events have
+        if "Document failed validation" not in (text := self.format(record)):  # as some events do
             self.texts.append(text)
 
 
@@ -55,9 +55,8 @@ async def _play(seed: int, gateways: int, patch: pytest.MonkeyPatch, *, bus: boo
 
 
 def play_schedule(seed: int, gateways: int, *, bus: bool = False) -> Counter[str]:
-    """Play one schedule and judge it. Returns its results. With `bus`, the gateways tell each other what is new, over a
-    bus that loses, delays, duplicates and reorders messages.
-    """
+    """Play one schedule and judge it. Return its results. With `bus`, the gateways announce news over a bus that loses,
+    delays, duplicates and reorders messages."""
     errors = _Errors()
     log = logging.getLogger("turnwire")
     log.addHandler(errors)

@@ -23,7 +23,7 @@ DATABASE_SECONDS = 60.0
 
 
 class SoakFaults:
-    """Every fault that may happen to the world, by name. `random` decides whatever is left open."""
+    """Every fault that may happen to the world, by name. `random` decides everything that is left open."""
 
     def __init__(self, world: SoakWorld, random: Random) -> None:
         self._world = world
@@ -63,12 +63,12 @@ class SoakFaults:
     # Gateways
 
     def _one(self) -> tuple[GatewayProcess, int]:
-        """A gateway, and the port of its successor: the same one, or any."""
+        """Return a gateway, and the port of its successor: the same one, or any."""
         gateway = self._random.choice(self._world.gateways)
         return gateway, self._random.choice([0, int(gateway.url.rpartition(":")[2])])
 
     async def gateway_kill(self) -> None:
-        """kill -9, and a new one in its place."""
+        """kill -9, and a new gateway in its place."""
         dead, port = self._one()
         await kill(dead)
         self._world.avoid(dead)
@@ -76,7 +76,7 @@ class SoakFaults:
         self._world.forget(dead)
 
     async def gateway_drain(self) -> None:
-        """SIGTERM. Its successor is there before, or comes after on the same port."""
+        """SIGTERM. The successor starts before it, or afterwards on the same port."""
         old, port = self._one()
         if not port:
             await self._world.succeed()
@@ -91,7 +91,8 @@ class SoakFaults:
         self._world.forget(old)
 
     async def gateway_sleep(self) -> None:
-        """It is stopped, all go on with another one, and it wakes with what it had in hand; then it is told to go."""
+        """The gateway is stopped, and all clients continue with another one. It wakes with its unfinished work, and is
+        then told to end."""
         old, _ = self._one()
         async with paused(old.pid):
             await self._world.succeed()
@@ -149,7 +150,7 @@ class SoakFaults:
 
     async def network_silence(self) -> None:
         self._world.proxy.silence()
-        await self._wait(0.5, 4.0)  # the driver's patience ends after 3
+        await self._wait(0.5, 4.0)  # the driver's patience ends after 3 s
         self._world.proxy.silence(False)
 
     async def network_half_open(self) -> None:
@@ -183,7 +184,7 @@ class SoakFaults:
         self._redis.thaw()
 
     async def redis_empty(self) -> None:
-        """Its data is gone, and its clients are thrown out."""
+        """The data of Redis is gone, and its clients are thrown out."""
         for words in (["FLUSHALL"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]):
             self._redis.command(*words)
             await self._wait(0.0, 0.3)
@@ -194,7 +195,7 @@ class SoakFaults:
             await self._wait(0.0, 0.3)
 
     async def redis_half_open(self) -> None:
-        """The connections look alive, and carry nothing."""
+        """The connections look alive, but carry nothing."""
         self._world.to_redis.half_open()
         self._world.to_redis.silence()
         await self._wait(0.5, 3.0)

@@ -1,8 +1,9 @@
-"""Whatever one client does, a well-behaved publisher's acks come in time: five times what they took, or 100 ms.
+"""Whatever one client does, the acks of a well-behaved publisher come in time: within five times their usual delay, or
+100 ms.
 
-Each attack is played beside that publisher, by a process of its own; the figures are printed, and how much the gateway
-has grown. Memory is held to the bound. Of the time, several times the promise is allowed: the attacker, the database
-and the test take what the machine has, too.
+Each attack runs beside that publisher, in its own process. The figures are printed, along with the growth of the
+gateway. Memory is held to its bound. For the time, several times the promise is allowed, because the attacker, the
+database and the test share the machine.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ SECONDS = 2.0
 FACTOR, FLOOR = 5.0, 0.1
 """The promised ratio, and the time in seconds below which it does not apply."""
 SLACK = 4.0
-"""How many times the promise is allowed for what else the machine does. Without the bounds, acks took seconds."""
+"""The factor by which the promise may be exceeded, for what else the machine does. Without the bounds, acks took
+seconds."""
 PAUSE = 0.01
 ROUNDS = 3
 MAX_GROWTH = 400
-"""MiB that the gateway may take beside an attack: all that may wait for slow readers, and some more."""
+"""MiB by which the gateway may grow during an attack: all that may wait for slow readers, and some more."""
 LARGE_ONES = {"large_sessions", "lists", "snapshots", "exports"}
-"""Attacks by what is stored. Each has a gateway of its own."""
+"""Attacks by what is stored. Each has its own gateway."""
 LIVE_BYTES = 64 * 1024 * 1024
-"""Bound of the live sessions beside those attacks that make large ones."""
+"""Bound on the live sessions, for the attacks that make large ones."""
 
 
 async def acks_of(socket: aiohttp.ClientWebSocketResponse[bool], begin: int, seconds: float) -> list[float]:
@@ -76,12 +78,12 @@ class GoodPublisher:
         self._sent = 0
 
     async def measure(self, seconds: float = SECONDS) -> float:
-        """Return the p99 of its acks in the next so many seconds."""
+        """Return the p99 of its acks in the next few seconds."""
         self._sent += 100_000
         return p99(await acks_of(self._socket, self._sent, seconds))
 
     async def measure_beside(self, gateway: GatewayProcess, attack: str) -> float:
-        """Return the same beside an attack."""
+        """Return the same during an attack."""
         with running_python("-m", "tests.faults.attackers", attack, gateway.url) as attacker:
             assert attacker.stdout is not None
             assert await asyncio.to_thread(attacker.stdout.readline) == "attacking\n"
@@ -101,8 +103,8 @@ async def good_publisher(gateway: GatewayProcess) -> AsyncIterator[GoodPublisher
 
 
 async def faults_of(gateway: GatewayProcess, good: GoodPublisher, attack: str) -> list[str]:
-    """Play an attack, and say what of the promise it broke. The best of some rounds counts: other work of the machine
-    can only make a round look worse."""
+    """Play an attack, and return what it broke of the promise. The best of several rounds counts, because other work of
+    the machine can only make a round look worse."""
     before = memory_of(gateway)
     for _ in range(ROUNDS):
         under = await good.measure_beside(gateway, attack)

@@ -1,4 +1,5 @@
-"""Clients that take over, stop reading or idle by the thousands harm neither the promise of the ack nor the others."""
+"""Clients that take over, stop reading, or idle by the thousands harm neither the promise of the ack nor other
+clients."""
 
 from __future__ import annotations
 

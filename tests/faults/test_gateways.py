@@ -1,4 +1,4 @@
-"""Three gateways, Redis and a balancer: whichever of them fails, nothing acked is lost, doubled or disordered."""
+"""Three gateways, Redis and a balancer: whichever fails, no acked event is lost, doubled or out of order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to the database is cut, silent, slow or half-open, and the database fails commands: acks stay true."""
+"""The connection to the database is cut, silent, slow or half-open, or the database fails commands: acks stay true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Gateways and databases are killed, stopped and drained under load: nothing acked is lost, doubled or disordered."""
+"""Gateways and databases are killed, stopped and drained under load: no acked event is lost, doubled or out of
+order."""
 
 from __future__ import annotations
 

@@ -1,10 +1,15 @@
-"""The driver's options: a time limit for operations, unless the MongoDB URI sets one."""
+"""The driver's options: a time limit for operations, and few connections to the packaged server, unless the MongoDB URI
+sets them.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from turnwire.store.mongo import options_beside
+from turnwire.store.embedded.places import HOST as LOOPBACK
+from turnwire.store.embedded.places import free_port
+from turnwire.store.mongo import FEW_CONNECTIONS, Store, options_beside
+from turnwire.store.opening.server_check import is_packaged
 
 HOST = "mongodb://127.0.0.1/"
 
@@ -29,3 +34,44 @@ def test_a_time_limit_in_the_mongodb_uri_is_kept(query: str) -> None:
     options = options_beside(HOST + query)
     assert "timeoutMS" not in options
     assert options["connectTimeoutMS"] == 5000
+
+
+def connections_of(store: Store) -> int:
+    limit = store._client.options.pool_options.max_pool_size
+    assert isinstance(limit, int)
+    return limit
+
+
+async def test_a_gateway_makes_few_connections_to_a_packaged_server_behind_its_uri(
+    database_uri: str, database_name: str
+) -> None:
+    store = await Store.open(database_uri, database_name, embedded=False, insert_lanes=None)
+    try:
+        build = await store._client.admin.command("buildInfo")
+        assert connections_of(store) == (FEW_CONNECTIONS if is_packaged(build) else 100)
+        await store.prepare()
+    finally:
+        await store.close()
+
+
+async def test_a_number_of_connections_in_the_uri_is_kept(database_uri: str, database_name: str) -> None:
+    store = await Store.open(f"{database_uri}&maxPoolSize=7", database_name, embedded=False, insert_lanes=None)
+    try:
+        assert connections_of(store) == 7
+    finally:
+        await store.close()
+
+
+async def test_a_server_that_is_away_at_the_start_is_taken_for_a_mongodb() -> None:
+    away = f"mongodb://127.0.0.1:{free_port(LOOPBACK)}/?serverSelectionTimeoutMS=100"
+    store = await Store.open(away, "nobody", embedded=False, insert_lanes=None)
+    try:
+        assert connections_of(store) == 100
+    finally:
+        await store.close()
+
+
+def test_only_the_packaged_server_is_told_by_its_build() -> None:
+    assert is_packaged({"version": "8.2.11", "secantusVersion": "0.7.0b3"})
+    assert not is_packaged({"version": "7.0.14", "buildEnvironment": {"cc": "gcc"}})
+    assert not is_packaged({"version": "8.2.11", "secantusVersion": "0.5.3", "buildEnvironment": {"cc": "rustc"}})

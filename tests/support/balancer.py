@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Caddy with the sample files of the documentation, before gateways of the tests."""
+"""nginx, HAProxy and Caddy, with the sample files of the documentation, in front of the tests' gateways."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SERVERS = {
 
 
 class Balancer:
-    """A proxy that runs on ports of its own, with our gateways and our certificate in the places of the sample's.
+    """A proxy that runs on its own ports, with our gateways and our certificate in place of the sample's.
 
-    The sample has two gateways; more get lines like theirs. Without a certificate it listens in the clear alone.
+    The sample has two gateways; more get lines like theirs. Without a certificate, the proxy listens without TLS only.
     """
 
     def __init__(self, folder: Path, ports: Sequence[int], certificate: tuple[Path, Path] | None = None) -> None:
@@ -72,7 +72,7 @@ class Balancer:
             "bind :80": f"bind 127.0.0.1:{self.plain_port}",
             "bind :443": f"bind 127.0.0.1:{self.tls_port}",
         }
-        # Caddy is to keep and open nothing but what belongs to this balancer.
+        # Caddy must neither keep nor open anything that does not belong to this balancer.
         apart = f"grace_period 1s\n\tadmin off\n\tauto_https off\n\tstorage file_system {self.folder}/caddy\n"
         places["grace_period 10s\n"] = apart
         plain_site = f"http://localhost:{self.plain_port} {{\n\tbind 127.0.0.1\n"
@@ -92,7 +92,7 @@ class Balancer:
 
 @asynccontextmanager
 async def running(balancer: Balancer, name: str) -> AsyncIterator[None]:
-    """The balancer of this sample runs in the block, and answers."""
+    """Run the balancer of this sample for the length of the block. It answers from the beginning."""
     command = balancer.command(name)
     program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, f"{command[0]} is not installed: `make balancers` does that"

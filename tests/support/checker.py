@@ -176,13 +176,13 @@ class _SessionCheck:
             acked[publishing.client] = max(acked[publishing.client], *seqs, 0)
 
     def _oldest_epoch(self, entry: Entry) -> int:
-        """The oldest epoch whose writer can have stored the event."""
+        """Return the oldest epoch whose writer can have stored the event."""
         if entry.epoch is not None:
             return entry.epoch
         return 0 if entry.event_id in self.by_rest else min(self.epochs.get(entry.event_id, {0}))
 
     def _newest_epoch(self, entry: Entry) -> float:
-        """The newest epoch whose writer can have stored the event."""
+        """Return the newest epoch whose writer can have stored the event."""
         if entry.epoch is not None:
             return entry.epoch
         if entry.event_id in self.by_rest or entry.event_id not in self.epochs:
@@ -210,7 +210,7 @@ class _SessionCheck:
         yield from self._fencing_on_one_gateway()
 
     def _fencing_on_one_gateway(self) -> Iterator[tuple[Kind, str]]:
-        """On one gateway, `opened` reports everything that older epochs have stored."""
+        """Check that on one gateway, `opened` reports everything that older epochs have stored."""
         for newer in self.history.publishings:
             for older in self.history.publishings:
                 if older.gateway == newer.gateway and older.epoch < newer.epoch:

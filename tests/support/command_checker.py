@@ -1,4 +1,4 @@
-"""Judges what a history tells of commands. Pure, as the checker of events, which asks this one too."""
+"""Judges what a history says about commands. Pure, like the checker of events, which calls this one too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tests.support.violations import Kind
 from turnwire.protocol.control.commands import outcome_id, requested_id
 
 LATE_SECONDS = 0.25
-"""How far the clocks of a gateway and of a bot that knows the gateway's may differ."""
+"""Seconds by which the clocks of a gateway and of a bot that knows the gateway's may differ."""
 ATTENTIVE_SECONDS = 10.0
-"""A bot that is connected for so long while a command may be delivered must get it: longer than any storage fault."""
+"""A bot that is connected for this many seconds while a command can be delivered must get it: longer than any storage
+fault."""
 
 
 def is_of_a_command(event_id: str) -> bool:
@@ -20,8 +21,8 @@ def is_of_a_command(event_id: str) -> bool:
 
 
 def broken_commands(history: History) -> Iterator[tuple[Kind, str]]:
-    """All that contradicts the promise: never carried out twice by one bot process, never lost before its time is over,
-    never begun after it."""
+    """Return everything that contradicts the promise: a command is never carried out twice by one bot process, never
+    lost before it expires, and never begun after that."""
     places = {entry.event_id: entry.seq for entry in history.log if is_of_a_command(entry.event_id)}
     yield from _log(history, places)
     yield from _begun(history, places)

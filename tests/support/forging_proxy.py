@@ -33,7 +33,7 @@ def failure(code: int, name: str, errmsg: str = "forged") -> Document:
 class ForgingProxy:
     """Carries connections to a database. Owned by the test's loop.
 
-    A command is a document whose first field is the command's name. Documents that travel beside it (`documents`,
+    A command is a document whose first field is the command's name. Documents that are sent beside it (`documents`,
     `updates`) are put into it.
     """
 
@@ -55,11 +55,11 @@ class ForgingProxy:
         return f"mongodb://{user}@127.0.0.1:{port}/?directConnection=true&heartbeatFrequencyMS=500"
 
     def forge(self, command: str, how: Forge | Document | None) -> None:
-        """From now on, answer these commands like this; with None, as the database does."""
+        """From now on, answer these commands in this way; with None, as the database does."""
         self._forges[command] = how if callable(how) else lambda _: how
 
     def alter(self, command: str, how: Alter) -> None:
-        """From now on, change the database's answers to these commands like this."""
+        """From now on, change the database's answers to these commands in this way."""
         self._alters[command] = how
 
     def commands(self, name: str) -> list[Document]:
@@ -100,7 +100,7 @@ class ForgingProxy:
         writer: asyncio.StreamWriter,
         there: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        """One command and its answer, or answers."""
+        """Pass on one command and its answer, or several answers."""
         request = await _message(reader)
         command = _command(request)
         if command is not None:

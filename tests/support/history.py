@@ -75,23 +75,23 @@ class RestAppend(Struct, array_like=True):
 
 
 class CommandAsked(Struct, array_like=True):
-    """A command as one supervisor asked for it, over all its attempts. Times are seconds of one clock."""
+    """A command as one supervisor requested it, over all its attempts. Times are seconds of one clock."""
 
     command_id: str
     content: str
     expires_at: float
-    """The earliest moment at which it may have expired: that of the first attempt."""
+    """The earliest moment at which the command may expire, computed from the first attempt."""
     answered_at: float | None = None
-    """When it was first answered, and so in the log; None when it never was."""
+    """When the command was first answered, and was therefore in the log; None if it never was."""
     settled: bool = False
-    """Whether it was told to have come to an end, by the bot."""
+    """Whether the supervisor was told that the bot has ended the command."""
 
 
 class CommandBegun(Struct, frozen=True, array_like=True):
-    """One carrying out of a command, at its beginning."""
+    """A command that a bot begins to carry out."""
 
     process: str
-    """The bot's: it remembers what it has carried out, over all its connections."""
+    """The bot process, which remembers what it has carried out over all its connections."""
     command_id: str
     content: str
     at: float
@@ -99,11 +99,11 @@ class CommandBegun(Struct, frozen=True, array_like=True):
 
 
 class Attendance(Struct, array_like=True):
-    """A connection of a bot that takes commands, from its `accept` on."""
+    """A connection of a bot that takes commands, starting with its `accept`."""
 
     since: float
     until: float | None = None
-    """None while it lasts."""
+    """None while the connection lasts."""
 
 
 class Following(Struct, array_like=True):

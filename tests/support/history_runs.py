@@ -1,4 +1,4 @@
-"""Histories as a faultless gateway leaves them behind, to plant violations in."""
+"""Histories of the kind that a faultless gateway leaves behind, to plant violations in."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Run:
         self.history.rest.append(RestAppend("caller", sendings, [*self.history.log[-count:]]))
 
     def command(self, *, begun: bool = True) -> None:
-        """A supervisor asks, and a bot that is there carries it out."""
+        """Let a supervisor request a command, and a connected bot carry it out."""
         number = len(self.history.asked)
         asked = CommandAsked(f"c{number}", content(number), expires_at=100.0, answered_at=50.0, settled=begun)
         self.history.asked.append(asked)

@@ -57,7 +57,7 @@ class Seat:
         self.holder = holder
         self.admin = admin
         self.replaced: str | None = None
-        """Whose publisher it has taken the session from."""
+        """The holder of the session before this publisher took it over."""
         self.finished = False
         self.opened: Opened | None = None
         self.answers: list[AckItem | NackItem] = []
@@ -153,6 +153,7 @@ class MemoryGateway:
         self.line = Line(database, 0.0)
         self.store = Store(self.line, "model")
         self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time, bus=bus)
+        self.parts.turns.clock = asyncio.get_running_loop().time  # no pause because the machine is slow
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
         """(method, arguments) of every call of the observer."""
@@ -240,7 +241,7 @@ def record(session_id: str = "s", **fields: Any) -> SessionRecord:
 
 
 def event(event_id: str, payload: JsonObject | None = None, at: int | None = None) -> EventIn:
-    """`at`: the timestamp, in milliseconds after STARTED; None leaves it to the gateway."""
+    """Return an event. `at`: its timestamp, in milliseconds after STARTED; None leaves it to the gateway."""
     moment = None if at is None else STARTED + timedelta(milliseconds=at)
     return EventIn(event_id, "user_speech", payload or {}, moment)
 
@@ -255,7 +256,7 @@ def send(live: LiveSession, seat: Seat, *sent: EventIn | BadEvent) -> None:
 
 
 def itself(session: Session) -> Session:
-    """Show a session of a list as it is."""
+    """Return a session of a list unchanged."""
     return session
 
 
@@ -267,24 +268,24 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def virtual_now() -> datetime:
-    """The wall clock of virtual time."""
+    """Return the wall clock of virtual time."""
     return STARTED + timedelta(milliseconds=int(asyncio.get_running_loop().time() * 1000))
 
 
 def set_wall_clock(patch: pytest.MonkeyPatch, now: Callable[[], datetime] = virtual_now) -> None:
-    """Where the sessions look at the wall clock they see this one, by default that of virtual time."""
+    """Make the sessions see this wall clock; by default, that of virtual time."""
     modules = (advancing, amending, claiming, ending, erasing, grace, instructing, live_sessions, removing, requests)
     for module in (*modules, sweeping, tending):
         patch.setattr(module, "utc_now", now)
 
 
 async def pass_time(seconds: float) -> None:
-    """Virtual time: nothing is waited for."""
+    """Run in virtual time, in which nobody really waits."""
     await asyncio.sleep(seconds)
 
 
 def shrink_pages(patch: pytest.MonkeyPatch, size: int) -> None:
-    """Digest pages that hold few events, and tails of two."""
+    """Make digest pages hold few events, and tails two."""
     for module in (log_tails, log_writer):
         patch.setattr(module, "MIN_TAIL", 2)
     for module in (rules, known_log, digests, marks):

@@ -31,7 +31,7 @@ def database() -> MemoryDatabase:
 
 @pytest.fixture
 async def join(database: MemoryDatabase) -> AsyncIterator[StartMemory]:
-    """Make gateways with these settings, all on the test's database. They stop at its end."""
+    """Make gateways with these settings, all on the test's database. They stop at the test's end."""
     made: list[MemoryGateway] = []
 
     def make(**settings: Any) -> MemoryGateway:

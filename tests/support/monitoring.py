@@ -34,7 +34,7 @@ def board() -> Mapping[str, Any]:
 
 
 def expressions() -> Iterator[str]:
-    """All PromQL of both, with values in the place of the board's variables."""
+    """Return all PromQL of both, with values in place of the board's variables."""
     yield from (rule["expr"] for rule in alerts())
     for panel in board()["panels"]:
         yield from (_filled_in(target["expr"]) for target in panel.get("targets", ()))
@@ -50,7 +50,7 @@ def _filled_in(expression: str) -> str:
 
 
 def asked_for(expression: str) -> Series:
-    """Return what the expression selects, matches and groups by. Raises ValueError if it is no PromQL."""
+    """Return what the expression selects, matches and groups by. Raises ValueError if it is not PromQL."""
     found: Series = {}
 
     def add(selector: Expr, labels: set[str]) -> None:

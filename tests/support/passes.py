@@ -1,4 +1,4 @@
-"""Counts the passes of the event loop: what stands in one of them holds everybody up."""
+"""Counts the passes of the event loop. Whatever runs in a single pass holds everybody up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class Passes:
-    """Counts passes while it is open, and what is done in each. Work is `done` with the time of a clock that only it
+    """Counts passes while it is open, and the work in each. Work is recorded by `done`, on a clock that only this class
     moves."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Passes:
         return self.now
 
     def done(self, seconds: float = 0.0) -> None:
-        """Note a unit of work, which took so long."""
+        """Record a unit of work that took this long."""
         self.now += seconds
         self.work[self.number] += 1
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def prefix_proxy(prefix: str, port: int) -> AsyncIterator[str]:
-    """Serve the gateway on this port under a prefix. Gives the address, without a final slash."""
+    """Serve the gateway on this port under a prefix. Yield the address, without a final slash."""
     streams: set[asyncio.StreamWriter] = set()
     served: set[asyncio.Task[None]] = set()
 

@@ -34,7 +34,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
-    """Block until the condition holds. Raises AssertionError, saying `what` did not come, after `timeout` seconds."""
+    """Block until the condition holds. Raises AssertionError after `timeout` seconds, saying `what` did not happen."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"

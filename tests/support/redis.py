@@ -35,7 +35,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}"
 
     def options(self) -> list[str]:
-        """What it is started with."""
+        """The options with which it is started."""
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
         if self._tls is not None:
             key, certificate = map(str, self._tls)
@@ -60,7 +60,7 @@ class RedisServer:
             return False
 
     def command(self, *words: str, lines: int = 1) -> str:
-        """The first lines of the answer."""
+        """Send a command, and return the first lines of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             sock.sendall((" ".join(words) + "\r\n").encode())
             return "\n".join(sock.recv(4096).decode().split("\r\n")[:lines])
@@ -91,7 +91,8 @@ class RedisServer:
 
 
 class ClusterNode(RedisServer):
-    """A node of a Redis cluster, alone until it `meets` another. It holds no slots, and needs none to pass messages."""
+    """A node of a Redis cluster, alone until it `meets` another one. It holds no slots, because it needs none to pass
+    messages."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -106,7 +107,7 @@ class ClusterNode(RedisServer):
 
 
 class Sentinel(RedisServer):
-    """A real Sentinel, alone, that watches a Redis, and makes one of its replicas the master when that has died."""
+    """A single real Sentinel that watches a Redis, and makes one of its replicas the master after that has died."""
 
     def __init__(self, folder: Path, service: str, master: RedisServer, *, password: str | None = None) -> None:
         super().__init__(folder)

@@ -1,4 +1,5 @@
-"""WebSocket clients for tests: one that behaves, and one made of bytes that does as told. All waits have limits."""
+"""WebSocket clients for tests: a well-behaved one, and one made of bytes that does as it is told. All waits have
+limits."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until the condition holds. Raises AssertionError, saying `what` did not come, after SECONDS."""
+    """Wait until the condition holds. Raises AssertionError after SECONDS, saying `what` did not happen."""
     try:
         async with asyncio.timeout(SECONDS):
             while not condition():
@@ -132,7 +133,7 @@ class Socket:
     # A subscriber's
 
     async def subscribe(self, session_id: str, after_seq: int | None = None, ref: str = "r") -> Json:
-        """`subscribed`."""
+        """Subscribe, and return the answer `subscribed`."""
         command: Json = {"type": "subscribe", "ref": ref, "sessionId": session_id}
         if after_seq is not None:
             command["afterSeq"] = after_seq

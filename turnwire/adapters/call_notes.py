@@ -59,7 +59,7 @@ class CallNotes:
         self._post("user_speech" if side == "user" else "bot_speech", payload, event_id, timestamp)
 
     def heard_so_far(self, side: Side, text: str, *, turn: int | None = None) -> None:
-        """Send an interim text to those who watch now."""
+        """Send an interim text to the current subscribers."""
         key = "user_speech" if side == "user" else "bot_speech"
         try:
             self._target.hint(key, fields(text=text, turn=turn, final=False))
@@ -67,7 +67,7 @@ class CallNotes:
             log.debug("a hint was not sent: %s", error)
 
     def state(self, side: Side, state: State, *, event_id: str | None = None) -> None:
-        """Post what a side is doing, if that has changed."""
+        """Post what a side is doing, if it has changed."""
         if self._states.get(side) != state:
             self._states[side] = state
             self.note(f"{side}.state", event_id=event_id, state=state)

@@ -1,4 +1,5 @@
-"""What a supervisor asks, passed on to what a framework can do. An adapter says how; when, once and in time is ours."""
+"""Passes supervisors' commands on to what a framework can do. Adapters decide how; this module decides when, and that
+each command runs once and in time."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from turnwire.protocol.control.messages import CommandPush
 class Speaker(Protocol):
     """Carries out the standard commands in one call.
 
-    Each returns when it is done, with a text for whoever has asked, or None. Raises CommandRefused for what cannot be
-    done; any other exception is a failure.
+    Each method returns when the command has been carried out, with a text for the supervisor, or None. Raises
+    CommandRefused for a command that cannot be carried out; any other exception means that it failed.
     """
 
     async def whisper(self, asked: Whisper) -> str | None: ...
@@ -26,7 +27,7 @@ class Speaker(Protocol):
 
 
 def take_commands(call: CommandTarget, speaker: Speaker, *, ends: bool = True) -> None:
-    """Have the call's standard commands carried out by the speaker. `ends`: it can end the call."""
+    """Let the speaker carry out the call's standard commands. `ends`: whether it can end the call."""
 
     async def carry_out(push: CommandPush) -> str | None:
         asked = msgspec.convert(push.payload, STANDARD[push.command])

@@ -51,7 +51,7 @@ class Listener:
         self._notes = CallNotes(call)
 
     def speak_for(self, call: CommandTarget, model: Any, hang_up: Callable[[str], Awaitable[object]] | None) -> None:
-        """Have supervisors speak through the model."""
+        """Let supervisors speak through the model."""
 
         async def send(event: dict[str, Any]) -> None:
             from agents.realtime import RealtimeModelSendRawMessage  # noqa: PLC0415 -- it imports the SDK

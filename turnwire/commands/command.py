@@ -1,4 +1,4 @@
-"""`turnwire command`: send a command to the bot of a session, and print what becomes of it."""
+"""`turnwire command`: send a command to the bot of a session, and print each state that the command reaches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(
     ] = None,
     *,
     url: Url = DEFAULT_URL,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who gives the command.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Name of whoever gives the command.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the outcome.")] = 30,
     token: Token = None,
 ) -> None:

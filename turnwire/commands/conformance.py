@@ -1,4 +1,4 @@
-"""`turnwire conformance`: play a gateway to somebody's client, and say what the client does wrong."""
+"""`turnwire conformance`: play a gateway to a client of the user's own, and print what the client does wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 def conformance(
     client: Annotated[str, typer.Option(metavar="CMD", help="The client's program, with its first arguments.")],
-    timeout: Annotated[float, typer.Option(min=1, help="The most seconds for each exercise.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=1, help="The maximum number of seconds for each exercise.")] = 30.0,
 ) -> None:
     """Play a gateway to a client that you have written, and say what it does wrong.
 

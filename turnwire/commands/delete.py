@@ -12,7 +12,9 @@ from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 def delete(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")],
     *,
-    force: Annotated[bool, typer.Option("--force", help="Also while somebody publishes it, who is cut off.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even while a publisher is connected, which is cut off.")
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -24,7 +26,7 @@ def delete(
     One that goes on:
         turnwire delete call-17 --force
 
-    It can be repeated, also for a session that there is not. Its id may be used again afterwards.
+    Repeating this is safe, even if there is no such session. Afterwards, the id can be used again.
     """
     from turnwire.commands.console import run  # noqa: PLC0415 -- --help need not wait for it
 

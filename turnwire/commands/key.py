@@ -33,8 +33,8 @@ def key(
         turnwire key backend --scope "session:read session:list token:mint" --sessions "*" >>keys.ndjson
 
     Scopes: session:create session:publish session:complete session:read session:list session:command session:delete
-    token:mint metrics admin. The key goes to standard error, the line to standard output. The gateway reads a changed
-    file, TURNWIRE_API_KEYS_FILE, within seconds. The file holds only a digest: replace a lost key by a new one.
+    token:mint metrics admin. The key goes to standard error, the line to standard output. The gateway notices changes
+    of the file TURNWIRE_API_KEYS_FILE within seconds. The file holds only a digest: replace a lost key by a new one.
     """
     patterns = [pattern.strip() for pattern in sessions.split(",") if pattern.strip()]
     try:

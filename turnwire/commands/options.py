@@ -145,8 +145,8 @@ def verify(
     What retention has archived, byte by byte, with TURNWIRE_ARCHIVE_URL as the gateways have it:
         turnwire verify --archived
 
-    Exits with status 1 if there is a fault. A timestamp before that of the previous event is only noted: clocks may go
-    back.
+    Exits with status 1 if there is a fault. A timestamp earlier than that of the previous event is only noted, because
+    clocks may go back.
     """
     from turnwire.commands.console import fail  # noqa: PLC0415 -- --help need not wait for these
     from turnwire.commands.replay import load_calls  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`turnwire size`: the machines for a number of calls."""
+"""`turnwire size`: which machines a number of calls needs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import typer
 
 def size(
     *,
-    calls: Annotated[int | None, typer.Option(min=1, help="Calls at a time, in the busiest hour.  [a table]")] = None,
-    events: Annotated[float, typer.Option(min=0.01, max=1000, help="Events a second of each call.")] = 0.5,
+    calls: Annotated[int | None, typer.Option(min=1, help="Concurrent calls in the busiest hour.  [a table]")] = None,
+    events: Annotated[float, typer.Option(min=0.01, max=1000, help="Events per second in each call.")] = 0.5,
     minutes: Annotated[float, typer.Option(min=0.1, help="Duration of a call.")] = 3,
     watchers: Annotated[int, typer.Option(min=0, max=1000, help="Subscribers of each call.")] = 1,
-    hours: Annotated[float, typer.Option(min=0, max=24, help="Hours a day with that many calls.")] = 8,
+    hours: Annotated[float, typer.Option(min=0, max=24, help="Hours per day with that many calls.")] = 8,
 ) -> None:
-    """Say how large the machines must be. Asks no gateway: it computes from measured costs.
+    """Print how large the machines must be. It contacts no gateway, but computes from measured costs.
 
     \b
     For 5,000 calls at a time:

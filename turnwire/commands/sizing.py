@@ -1,6 +1,6 @@
-"""How large a machine N calls at a time need, computed from the costs that docs/performance.md gives. Pure.
+"""Computes what machine N concurrent calls need, from the costs in docs/performance.md. Pure.
 
-Those were measured on one slow virtual machine with the embedded database. A faster machine needs less.
+Those costs were measured on one slow virtual machine with the embedded database. A faster machine needs less.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PACED: Final = ((200, 907, 646), (500, 645, 481), (1000, 496, 410))
-"""Events a second of one process with one subscriber each → microseconds of gateway and database for each."""
+"""Events per second of one process, with one subscriber each → microseconds of gateway and database for each event."""
 BUSY: Final = (16.1, 46.0)
 """Microseconds of gateway and database for an event at full speed, one in each frame."""
 DELIVERY: Final = 8.3
@@ -19,30 +19,30 @@ DELIVERY: Final = 8.3
 CALL: Final = 250.0
 """Microseconds of the gateway to connect, create and claim."""
 WRITE_EVENTS: Final = 30
-"""A write of a session costs the database as much as this many events."""
+"""How many events a write of a session costs the database."""
 CALL_WRITES: Final = 3
-"""Writes of the session of each call: when it is created, claimed and ended."""
+"""Writes of the session in each call: when it is created, claimed and ended."""
 EVENTS_A_WRITE: Final = 64
-"""On the embedded database, there is one more for this many events of a call."""
+"""On the embedded database, a call has one more write for this many events."""
 WRITE_CORES: Final = WRITE_EVENTS * BUSY[1] / 1e6
 SESSION_BYTES: Final = 21_000
 CONNECTION_BYTES: Final = 16_000
 EVENT_ID_BYTES: Final = 135
 REMEMBERED_EVENTS: Final = 1000
-"""A session remembers the ids of its events since the last full thousand."""
+"""A session keeps the ids of its events since the last full thousand in memory, so of fewer than this many."""
 EVENT_DISK_BYTES: Final = 1_300
 PROCESS_BYTES: Final = 80_000_000
-"""A gateway process that holds nothing."""
+"""Bytes of a gateway process that holds nothing."""
 
 FULL: Final = 0.6
-"""The share of a core that may be in use: the rest is for peaks, and for a gateway that takes over from another."""
+"""The share of a core that may be in use. The rest is for peaks, and for taking over from another gateway."""
 HELD_BYTES: Final = 2 * 256 * 1024 * 1024
-"""What the default bounds allow to wait for the storage and for slow readers."""
+"""Bytes that the default bounds let wait for the storage and for slow readers."""
 FLUSH_INTERVALS: Final = (3, 10, 30)
-"""Values of TURNWIRE_FLUSH_INTERVAL, in which a database of your own has one more write of each call. More than
+"""Values of TURNWIRE_FLUSH_INTERVAL. Your own database has one more write of each call in each interval. More than
 TURNWIRE_ABANDON_AFTER / 8 has no effect."""
 FLUSH_CORES: Final = 0.1
-"""The share of a core that these writes may take; the interval is chosen for that."""
+"""The share of a core that these writes may take. The interval is chosen accordingly."""
 CORES_OF_A_PRIMARY: Final = 8
 USUAL_CALLS: Final = (20, 100, 500, 2_000, 10_000, 50_000)
 DEFAULT_MAX_CONNECTIONS: Final = 20_000
@@ -54,19 +54,19 @@ class Load:
     """What the calls are like."""
 
     calls: int
-    """At a time, in the busiest hour."""
+    """Concurrent calls in the busiest hour."""
     events: float = 0.5
-    """Events a second of each call."""
+    """Events per second in each call."""
     minutes: float = 3
-    """Duration of a call."""
+    """Minutes that a call lasts."""
     watchers: int = 1
     """Subscribers of each call."""
     hours: float = 8
-    """Hours a day with that many calls."""
+    """Hours per day with that many calls."""
 
     @property
     def rate(self) -> float:
-        """Events a second in all."""
+        """Events per second in all calls."""
         return self.calls * self.events
 
     @property
@@ -81,12 +81,12 @@ class Size:
     load: Load
     processes: int
     process_bytes: int
-    """Memory of each gateway process, with what its bounds allow to wait."""
+    """Memory of each gateway process, including what its bounds let wait."""
     connections: int
-    """Of each process."""
+    """Cores of each process."""
     database_cores: int
     embedded: bool
-    """Whether the embedded database does."""
+    """Whether the embedded database suffices."""
     flush_interval: int
     disk_bytes_a_day: float
 
@@ -96,7 +96,7 @@ class Size:
 
     @property
     def settings(self) -> Iterator[str]:
-        """Return the settings that must differ from their defaults."""
+        """The settings that must differ from their defaults."""
         if self.flush_interval != FLUSH_INTERVALS[0]:
             yield f"TURNWIRE_FLUSH_INTERVAL={self.flush_interval}"
         if self.connections > FULL * DEFAULT_MAX_CONNECTIONS:
@@ -140,20 +140,20 @@ def _gateway_cores(load: Load, processes: int) -> float:
 
 
 def _database_cores(load: Load, processes: int) -> float:
-    """Each process makes commits of its own."""
+    """Return the cores of the database. Each process makes its own commits."""
     writes = CALL_WRITES * load.calls_a_second * WRITE_CORES
     return processes * _cores_for_events(load.rate / processes, 1, 0) + writes
 
 
 def _flush_cores(load: Load, interval: float) -> float:
-    """Each call that goes on is written once in the interval."""
+    """Return the cores for the lazy writes. Each running call is written once in each interval."""
     return load.calls / interval * WRITE_CORES
 
 
 def _cores_for_events(rate: float, side: int, delivery: float) -> float:
-    """Return the cores that one process (side 0) or its database (side 1) needs for so many events a second.
+    """Return the cores that one process (side 0) or its database (side 1) needs for this many events per second.
 
-    Between measured rates, the cores grow evenly; above them, by the cost of an event at full speed.
+    Between measured rates, the cores grow linearly; above them, by the cost of an event at full speed.
     """
     before, cores_before = 0.0, 0.0
     for measured, *costs in PACED:
@@ -165,7 +165,7 @@ def _cores_for_events(rate: float, side: int, delivery: float) -> float:
 
 
 def _memory(load: Load, processes: int) -> int:
-    """Return the bytes of one process."""
+    """Return the memory of one process in bytes."""
     events = min(REMEMBERED_EVENTS, 60 * load.minutes * load.events)
     call = SESSION_BYTES + load.watchers * CONNECTION_BYTES + EVENT_ID_BYTES * events
     return math.ceil(PROCESS_BYTES + HELD_BYTES + load.calls / processes * call)
@@ -212,7 +212,7 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def assumptions(load: Load) -> Iterator[str]:
-    """Return what the sizes rest on, a sentence each."""
+    """Return the assumptions behind the sizes, one sentence each."""
     yield (
         f"A call lasts {load.minutes:g} minutes, sends {load.events:g} events a second, and is watched by "
         f"{load.watchers}. There are that many calls for {load.hours:g} hours a day."
@@ -225,4 +225,4 @@ def assumptions(load: Load) -> Iterator[str]:
         "Memory includes what the default bounds allow to wait for the database and for slow readers. The disk keeps "
         "everything, once; each member of a replica set has it."
     )
-    yield "MongoDB has not been measured: it is taken to cost what the embedded database costs."
+    yield "MongoDB has not been measured: it is assumed to cost as much as the embedded database."

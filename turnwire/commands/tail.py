@@ -123,7 +123,7 @@ def _layout(console: Console, lines: Iterable[Line]) -> RenderableType:
 
 
 def _side(name: str) -> str:
-    """Return the side of a signal's key or an event's type: `user`, `bot`, or an empty text for neither."""
+    """Return the side of a signal's key or an event's type: `user`, `bot`, or an empty text."""
     found = _SIDE.match(name)
     return "" if found is None else "user" if found[1] else "bot"
 

@@ -29,7 +29,8 @@ class Findings(Struct):
     doubled: int = 0
     faults: list[str] = field(default_factory=list)
     backwards: int = 0
-    """The number of events with a time before that of the previous event. Clocks may go back: this is no fault."""
+    """The number of events with a time before that of the previous event. That is no fault, because clocks may go
+    back."""
 
 
 class LogCheck:

@@ -1,4 +1,4 @@
-"""`turnwire verify --archived`: check what is archived, byte by byte, against manifests, digests and the gateway."""
+"""`turnwire verify --archived`: check the archive byte by byte against manifests, digests and the gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.errors import ClientError
 from turnwire.protocol.messages import Session
 
 Check = Callable[[str, int], Awaitable[list[str]]]
-"""(sessionId, number of events) → what is wrong with what is archived of the session, as text for people."""
+"""(sessionId, number of events) → the faults of the session's archive, as text for people."""
 
 
 def verify_archived(url: str, check: Check, token: str | None) -> bool:
@@ -28,7 +28,7 @@ def verify_archived(url: str, check: Check, token: str | None) -> bool:
 
 
 async def find_faults(url: str, check: Check, token: str | None = None) -> tuple[int, list[str]]:
-    """Return the number of archived sessions, and what is wrong with them."""
+    """Return the number of archived sessions, and their faults."""
     async with Client(url, token=token) as client:
         await check_gateway(client)
         archived = [(each.session_id, each.last_seq) async for each in client.list() if _is_archived(each)]
@@ -48,7 +48,8 @@ def _is_archived(session: Session) -> bool:
 
 
 async def _check_one(client: Client, check: Check, session_id: str, events: int) -> list[str]:
-    """The gateway compares the manifest with the digest in its database when it is asked for an event."""
+    """Check one session. Ask the gateway for an event too, because it then compares the manifest with the digest in its
+    database."""
     faults = await check(session_id, events)
     if events and not faults:
         try:

@@ -1,4 +1,4 @@
-"""`turnwire webhook`: endpoints of other services that a gateway tells of sessions."""
+"""`turnwire webhook`: endpoints of other services that a gateway tells about sessions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from turnwire.commands.shared_options import DEFAULT_URL, Token, Url
 Webhook = Annotated[str, typer.Argument(metavar="ID", help="The webhook's id.")]
 _EVENTS = "Types of messages, separated by commas: session.completed, error, tool.*, or * for all."
 _TIMEOUT_SECONDS = 150.0
-"""A test waits for the endpoint."""
+"""Seconds. A test waits for the endpoint."""
 _SECRET = "The secret, shown only this once:"
 
 webhook = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Tell other services of sessions, by signed HTTP requests.
+    help="""Tell other services about sessions, by signed HTTP requests.
 
     \b
     Told of the end of each call:
@@ -30,7 +30,7 @@ webhook = typer.Typer(
 
 @webhook.command()
 def add(
-    address: Annotated[str, typer.Argument(metavar="URL", help="Where messages are sent to: an https:// URL.")],
+    address: Annotated[str, typer.Argument(metavar="URL", help="The URL for messages, beginning with https://.")],
     *,
     events: Annotated[str, typer.Option(metavar="TYPES", help=_EVENTS)] = "session.completed,session.failed",
     webhook_id: Annotated[str | None, typer.Option("--id", help="Its id.  [made up]")] = None,
@@ -73,7 +73,7 @@ def list_(*, url: Url = DEFAULT_URL, token: Token = None) -> None:
 
 @webhook.command("test")
 def try_(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Send a test message, once. Exits with status 1 if the endpoint does not take it.
+    """Send one test message. Exits with status 1 if the endpoint does not take it.
 
     \b
     After adding one:
@@ -105,7 +105,7 @@ def replay(
     present time.
     """
     _ask(url, token, "POST", webhook_id, "replay", body={"since": since})
-    typer.echo(f"All since {since} is sent again.")
+    typer.echo(f"Everything since {since} is sent again.")
 
 
 @webhook.command()
@@ -123,7 +123,7 @@ def rotate(
     \b
     With a day to give the new secret to the receiver:
         turnwire webhook rotate wh_3f8a2c61b9d04e5f8a7b
-    At once, when the older one is known to others:
+    At once, because others know the older one:
         turnwire webhook rotate wh_3f8a2c61b9d04e5f8a7b --overlap 0
     """
     rotated = _ask(url, token, "POST", webhook_id, "rotate", body={"overlapSeconds": overlap})
@@ -135,7 +135,7 @@ def enable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) 
     """Start a disabled webhook again, where it stopped.
 
     \b
-    Once its receiver has been mended:
+    Once its receiver has been repaired:
         turnwire webhook enable wh_3f8a2c61b9d04e5f8a7b
     """
     _print(_ask(url, token, "PATCH", webhook_id, body={"enabled": True}))
@@ -154,7 +154,7 @@ def disable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None)
 
 @webhook.command()
 def remove(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Remove a webhook for good. It can be repeated.
+    """Remove a webhook for good. Repeating this is safe.
 
     \b
     One of them:

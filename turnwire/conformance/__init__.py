@@ -1,1 +1,1 @@
-"""A gateway that is played to somebody's client, to find out what the client does wrong."""
+"""Plays a gateway to a client of the user's own, to find out what the client does wrong."""

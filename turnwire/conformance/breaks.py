@@ -39,7 +39,7 @@ class Broken(Publishing):
 
 class Silent(Publishing):
     name = "publish: a silent connection"
-    meaning = "take a connection for dead on which nothing arrives for 1.5 times limits.pingIntervalMs"
+    meaning = "treat a connection as dead if nothing arrives for 1.5 times limits.pingIntervalMs"
     breaks_after = 5
 
     def opened(self) -> Message:

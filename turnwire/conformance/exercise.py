@@ -1,4 +1,4 @@
-"""What all exercises have: their program, what they expect, and how they judge."""
+"""What all exercises have in common: their program, what they expect, and how they judge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turnwire.protocol.messages import Limits
 
 SESSION = "conformance"
 COUNT = 20
-"""Events of a session."""
+"""The number of events in a session."""
 LEAST_PAUSE = 0.05
 """The seconds that a client must at least wait where it must wait."""
 MIN_RECEIVE_BYTES = 802_816
@@ -24,10 +24,10 @@ class Exercise(ABC):
 
     name: ClassVar[str]
     meaning: ClassVar[str]
-    """What a client must do here."""
+    """What a client must do in this exercise."""
     program: ClassVar[Literal["publish", "follow"]]
     succeeds: ClassVar[bool] = True
-    """Whether the client can do its work. If not, it must end with another status than 0."""
+    """Whether the client can do its work. If not, it must exit with a status other than 0."""
     refusal: ClassVar[ErrorCode | None] = None
     """The code with which the first `refusals` handshakes are refused."""
     refusals: ClassVar[int] = 0
@@ -37,19 +37,19 @@ class Exercise(ABC):
         self.faults: list[str] = []
         self.connections = 0
         self.moments: list[float] = []
-        """When each handshake came, on the loop's clock."""
+        """When each handshake arrived, on the loop's clock."""
 
     @property
     def arguments(self) -> list[str]:
-        """What follows the URL and the session in the client's arguments."""
+        """The client's arguments after the URL and the session."""
         return [str(COUNT)] if self.program == "publish" else []
 
     @abstractmethod
     async def play(self, line: Line) -> None:
-        """Play one connection, until it should end."""
+        """Play one connection, up to its expected end."""
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
-        """Say what the client did wrong, with its exit status (None: it had to be killed) and what it printed."""
+        """Return what the client did wrong, given its exit status (None: it had to be killed) and what it printed."""
         yield from self.faults
         if status is None:
             yield "did not end in time"
@@ -60,7 +60,7 @@ class Exercise(ABC):
 
 
 def session(last_seq: int, status: str = "active", **fields: Any) -> Message:
-    """Return a session as a gateway describes it, with a field that this version does not know."""
+    """Return a session in the form of a gateway's description, with a field that this version does not know."""
     return {
         "sessionId": SESSION,
         "status": status,
@@ -78,7 +78,7 @@ def session(last_seq: int, status: str = "active", **fields: Any) -> Message:
 
 
 def opened(log: Sequence[str], window: int = 256, ping_interval_ms: int = 20_000, **fields: Any) -> Message:
-    """Return the first message to a publisher, for a log with these eventIds. `fields` are of the session."""
+    """Return the first message to a publisher for a log with these eventIds. `fields` are those of the session."""
     limits = Limits()
     return {
         "type": "opened",
@@ -114,6 +114,6 @@ def event(seq: int, **payload: Any) -> Message:
 GOAWAY: Message = {"type": "goaway", "reason": "restart", "reconnectAfterMs": 100}
 UNKNOWN: Message = {"type": "typeOfTheFuture", "ref": "1", "value": {"any": [1, None]}}
 LARGE = "x" * 250_000
-"""Makes a frame of nearly 256 KiB."""
+"""Makes a frame almost 256 KiB long."""
 LARGEST = "x" * 800_000
-"""Makes a frame of nearly MIN_RECEIVE_BYTES."""
+"""Makes a frame almost MIN_RECEIVE_BYTES long."""

@@ -1,4 +1,4 @@
-"""One connection of the client under test, as the played gateway sees it."""
+"""One connection of the client under test, as seen by the gateway that is played."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Message = dict[str, Any]
 
 
 class Line:
-    """A WebSocket of JSON, or of MessagePack if the client asked for it. What it sends wrongly is added to `faults`."""
+    """A WebSocket with JSON, or with MessagePack if the client asked for it. Its mistakes are added to `faults`."""
 
     def __init__(
         self, socket: web.WebSocketResponse[bool], transport: asyncio.Transport | None, faults: list[str]
@@ -28,7 +28,7 @@ class Line:
         self._faults = faults
 
     async def send(self, message: Message) -> None:
-        """Send a message; nothing once the connection is closed."""
+        """Send a message. Do nothing once the connection is closed."""
         if self._socket.closed:
             return
         if self._packs:
@@ -67,7 +67,7 @@ class Line:
             message = None
         if isinstance(message, dict) and isinstance(message.get("type"), str):
             return message
-        shape = "an array in place of a map" if isinstance(message, list) else "what is no message"
+        shape = "an array in place of a map" if isinstance(message, list) else "something that is not a message"
         self._faults.append(f"sends {shape}: {data[:60]!r}")
         return None
 
@@ -75,6 +75,6 @@ class Line:
         await self._socket.close(code=code, message=code.name.lower().encode())
 
     def abort(self) -> None:
-        """Break the connection, as a network does."""
+        """Break the connection abruptly, as a network would."""
         if self._transport is not None:
             self._transport.abort()

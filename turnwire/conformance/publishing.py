@@ -19,7 +19,7 @@ class Publishing(Exercise):
 
     program = "publish"
     breaks_after: ClassVar[int | None] = None
-    """How many events the first connection stores. What comes after them is lost with it."""
+    """How many events the first connection stores. Later ones are lost with the connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Publishing(Exercise):
                 await line.send({"type": "pong", "ref": message.get("ref")})
 
     async def appended(self, line: Line, events: list[Message]) -> bool:
-        """Store and ack events. Returns whether the connection has been broken."""
+        """Store and ack events. Return whether the connection has been broken."""
         for each in events:
             if self.connections == 1 and len(self.log) == self.breaks_after:
                 await self.break_off(line)
@@ -222,7 +222,7 @@ class RefusedEvent(Publishing):
         return {"type": "nack", "nacks": [nack]}
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
-        yield from super().judge(status if status is None else 0, lines)  # it may or may not report the refusal
+        yield from super().judge(status if status is None else 0, lines)  # the client may report the refusal or not
 
 
 class Overloaded(Publishing):

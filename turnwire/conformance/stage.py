@@ -58,7 +58,7 @@ async def examine(client: Client) -> list[Verdict]:
 
 
 def program(command: Sequence[str], timeout: float) -> Client:
-    """Return the client that is this program, killed after `timeout` seconds. Running it may raise OSError."""
+    """Return a client that runs this program, and kills it after `timeout` seconds. Running it may raise OSError."""
 
     async def client(arguments: Sequence[str]) -> Outcome:
         pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL

@@ -76,7 +76,7 @@ class Link:
         self._renewal: asyncio.Task[None] | None = None
 
     def pings_come_every(self, seconds: float) -> None:
-        """Notice a silence sooner, as the gateway says that it pings every so many seconds."""
+        """Notice a silence sooner, because the gateway pings every so many seconds."""
         self._quiet = min(QUIET, QUIET_PINGS * seconds)
 
     async def send(self, message: Shape) -> None:
@@ -180,7 +180,7 @@ async def _close(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
     transport = None if connection is None else connection.transport
     polite = False
     try:
-        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # for one frame to write and one to read
+        async with asyncio.timeout(2 * CLOSE_TIMEOUT):  # enough to write one frame and to read one
             await socket.close()
             polite = True
     except TimeoutError:

@@ -58,9 +58,10 @@ class EventLimits(Struct, frozen=True):
 
 
 MAX_NACKS = 1000
-"""Refused events that are kept; the oldest give way. A bot that goes on to send what is refused must not grow."""
+"""The most refused events that are kept; the oldest are dropped first, so that a bot whose events are all refused does
+not grow."""
 UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
-"""The limits until the gateway tells its own: the protocol's defaults."""
+"""The limits until the gateway states its own: the protocol's defaults."""
 
 
 class _Append(Shape, tag_field="type", tag="append"):
@@ -204,7 +205,7 @@ class Delivery:
         _tell(self._on_nack, nack)
 
     def report_nacks(self, session: Session | None) -> None:
-        """Raises EventsRejected for what was refused since the last time, unless a callback was told."""
+        """Raise EventsRejected for what was refused since the last call, unless a callback was told."""
         nacks = list(self.unreported)
         self.unreported.clear()
         if nacks:

@@ -157,7 +157,7 @@ class PublisherLoop:
                 while (message := self._delivery.next_message(_now())) is not None:
                     async with asyncio.timeout(ANSWER_TIMEOUT):  # the gateway may have stopped reading
                         await link.send(message)
-                self.changed.set()  # who leaves waits for what is sent without an answer, too
+                self.changed.set()  # a publisher that is leaving also waits for messages that get no answer
                 self.changed.clear()
                 due = self._answered_at + ANSWER_TIMEOUT if self._delivery.awaits_answer else None
                 async with asyncio.timeout_at(due):

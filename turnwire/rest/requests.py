@@ -60,14 +60,14 @@ class Rest:
                 yield line
 
     async def pieces(self, url: URL) -> AsyncGenerator[bytes, None]:
-        """Stream an answer of lines as it comes in: a line may be too long to be held."""
+        """Stream an answer of lines in the pieces in which it arrives, because a line may be too long to be held."""
         headers = {"Accept": _NDJSON}
         async with self._response("GET", url, timeout=self._stream_timeout, headers=headers) as response:
             async for piece in response.content.iter_any():
                 yield piece
 
     async def exchange(self, url: URL, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Send lines of JSON, in pieces, and stream the answer, one line at a time, while they are being sent."""
+        """Send lines of JSON in pieces. While they are being sent, stream the answer one line at a time."""
         headers = {"Accept": _NDJSON, "Content-Type": _NDJSON}
         timeout = self._stream_timeout
         async with self._response("POST", url, timeout=timeout, headers=headers, data=chunks) as response:

@@ -32,7 +32,7 @@ export class PublisherClosed extends ClientError {
   override name = "PublisherClosed";
 }
 
-/** What is known of a refusal, as far as it is known. */
+/** What is known about a refusal. */
 export interface RefusalFacts {
   code?: ErrorCode | undefined;
   /** The HTTP status of a refused request. */
@@ -149,7 +149,7 @@ export function finalClose(closeCode: number, reason: string): Refused | undefin
   return refusal(`${meaning} (close code ${closeCode}${reason && `: ${reason}`})`, { code, closeCode });
 }
 
-/** Return the text of anything thrown. Node's fetch says what broke in its cause only. */
+/** Return the text of anything thrown. Node's fetch says what broke only in its cause. */
 export function textOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   const root = cause instanceof Error && cause.message ? cause : error;

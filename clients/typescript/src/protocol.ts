@@ -45,7 +45,7 @@ export interface Authenticated {
   expiresAt: string;
 }
 
-/** The mark where the replay joins the live stream. `seq` is the last one delivered. */
+/** The mark where the replay joins the live stream. `seq` is the last one that was delivered. */
 export interface CaughtUp {
   type: "caughtUp";
   ref: string;
@@ -69,7 +69,7 @@ export interface CommandIn {
   ttlMs?: number | null | undefined;
 }
 
-/** A command for the bot to carry out once: the same `command_id` may come again. */
+/** A command for the bot to carry out once. The same `command_id` may arrive again. */
 export interface CommandPush {
   type: "command";
   commandId: string;
@@ -140,7 +140,7 @@ export interface Dependencies {
   redis?: "down" | "up" | undefined;
 }
 
-/** To a feed: the session has been erased. One that is told of later is a new one. */
+/** To a feed: the session has been erased. If the feed shows this id again, it is a new session. */
 export interface Erased {
   type: "erased";
   ref: string;
@@ -231,7 +231,7 @@ export interface Events {
   events: Event[];
 }
 
-/** A warning that the token of this connection expires soon. Without an `auth`, the gateway closes with 4402. */
+/** A warning that the token of this connection expires soon. Without a newer `auth`, the gateway closes with 4402. */
 export interface Expiring {
   type: "expiring";
   /** ISO-8601, UTC, milliseconds */
@@ -657,7 +657,7 @@ export interface Usage {
   cost: number | null;
 }
 
-/** How long the bot speaks on after the user cuts in, in milliseconds; null if the user never does. */
+/** How long the bot goes on speaking after the user cuts in, in milliseconds; null if the user never does. */
 export interface Yields {
   count: number;
   p50Ms: number | null;

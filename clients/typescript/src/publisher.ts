@@ -76,7 +76,7 @@ export class Publisher {
   #left: Promise<void> | undefined;
   /** Events queued so far. */
   #taken = 0;
-  /** Whoever sent last, and may wait for room: the next one goes after it. */
+  /** The latest call of `send`, which may still wait for room: the next call goes after it. */
   #admission: Promise<unknown> = Promise.resolve();
 
   /** Open a publisher, which must be closed. Throws Unreachable, Refused, and TypeError for a wrong argument. */
@@ -318,7 +318,7 @@ export class Publisher {
     try {
       await this.#until(() => this.#isSettled(), deadlineOf(this.#options.drainTimeoutMs ?? DRAIN_TIMEOUT));
     } catch {
-      // What is left is told below; why the publisher stopped has been told.
+      // The rest is reported below; why the publisher stopped has been reported already.
     }
     this.#tellWhatIsLeft();
     this.disconnect();

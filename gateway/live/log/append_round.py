@@ -15,7 +15,7 @@ from turnwire.protocol.messages import AckItem, BadEvent, Event, EventIn, NackIt
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger, same_event
 
 Verdict = Admitted | Duplicate | BadEvent | None
-"""What was decided for an event; None if it is new."""
+"""The verdict on an event; None if the event is new."""
 
 
 class _Plan(Struct):
@@ -178,7 +178,7 @@ class AppendRound:
         return NackItem(bad.event_id, bad.code, bad.message, bad.code.facts.retryable)
 
     def _seq(self, event: EventIn, verdict: Verdict) -> int:
-        """Return the event's seq. One that was numbered in this round may have moved up since."""
+        """Return the event's seq. An event that was numbered in this round may have moved up since."""
         if isinstance(verdict, Duplicate) and verdict.seq < self._first_seq:
             return verdict.seq
         return self._ledger.candidates(event.event_id)[0]

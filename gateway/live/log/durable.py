@@ -30,7 +30,7 @@ class Durable(Struct):
         return self.events[-1]
 
     def millis(self) -> list[int]:
-        """Return the times of all events, in milliseconds since 1970. To be called when all events are there."""
+        """Return the times of all events, in milliseconds since 1970. Call this once all events are there."""
         if self._millis is None:
             self._millis = _millis_of(time_of(event) for _, event in self.events)
         return self._millis

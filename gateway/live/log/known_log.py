@@ -21,10 +21,10 @@ class KnownLog:
         self.ledger: Ledger | None = None
         """None until an append needs it: most sessions that are opened are only read."""
         self.as_of = 0
-        """The storage's troubles as of which the head is known to be in the log. Reading the ledger says nothing of it:
-        its full pages stand beside the log."""
+        """The count of the storage's troubles when the head was last known to be in the log. Reading the ledger proves
+        nothing about it, because its full pages are stored beside the log."""
         self.disordered_as_of = 0
-        """The storage's troubles as of which it is noted that times do not rise with seq, if they do not."""
+        """The count of troubles when the store last noted that times do not rise with seq, if they do not."""
         self._times = array("q")
         self.full_pages: list[tuple[int, bytes, bytes]] = []
         """Full pages that are not stored yet, as (page, ids, times)."""
@@ -55,7 +55,7 @@ class KnownLog:
         return 0 if self.ledger is None else self.ledger.tail_length
 
     def tail(self) -> LogTail:
-        """Return what is known of the events after the full pages. The ledger must have been read."""
+        """Return what is known about the events after the full pages. The ledger must have been read."""
         assert self.ledger is not None
         first, ids = self.ledger.tail()
         return LogTail(first, ids, self._times[:])

@@ -48,7 +48,8 @@ async def load_ledger(store: Store, state: SessionState) -> Ledger:
 
 
 async def _learn_tail(store: Store, state: SessionState, ledger: Ledger, times: array[int]) -> None:
-    """Learn what a gateway that has left knew of the events after the digests, if the log still holds the last one."""
+    """Learn what a gateway that has left knew about the events after the digests, if the log still holds the last of
+    them."""
     session_id, record = state.session_id, state.record
     if record.last_seq - ledger.head < MIN_TAIL:
         return
@@ -81,9 +82,9 @@ async def commit(
 ) -> Durable:
     """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
-    When a newer publisher has stored events meanwhile, the rest of the pending events is dropped, and `Durable.record`
-    has the newer epoch. If they must stand directly `behind_head`, they are dropped whoever has stored events. Raises
-    LogRolledBack if the head is no longer in the log.
+    If a newer publisher has stored events meanwhile, drop the remaining pending events; `Durable.record` then has the
+    newer epoch. With `behind_head`, drop them whoever has stored events. Raises LogRolledBack if the head is no longer
+    in the log.
     """
     durable = Durable()
     unsure = False
@@ -120,7 +121,7 @@ async def commit(
 
 
 def _head(state: SessionState, durable: Durable) -> Mark | None:
-    """The last event that is known to be in the log."""
+    """Return the last event that is known to be in the log."""
     if not durable.events:
         return state.head
     seq, event = durable.last
@@ -128,7 +129,7 @@ def _head(state: SessionState, durable: Durable) -> Mark | None:
 
 
 def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, EventIn]]) -> None:
-    """These, the first that were pending, are durable."""
+    """Record that these events, the first pending ones, are durable."""
     for seq, event in stored:
         ledger.learn(seq, event.event_id)
     durable.events += stored
@@ -137,11 +138,11 @@ def _note_stored(ledger: Ledger, durable: Durable, stored: list[tuple[int, Event
 async def _read_taken(
     store: Store, state: SessionState, ledger: Ledger, durable: Durable, tried: Mapping[int, EventIn]
 ) -> bool:
-    """The next position is taken: learn what stands there, and how the session stands. False when that is no longer
-    so, after trouble.
+    """Read the event at the next position, which is taken, and the session's state. Return False if, after trouble, the
+    position is free again.
 
-    `tried` are events of ours that may have been stored where they were to go, without our hearing of it. Raises
-    LogRolledBack when the head is no longer in the log: what stands behind it is then the end of another one.
+    `tried` are our events that may have been stored there without our knowledge. Raises LogRolledBack if the head is no
+    longer in the log, because what follows it then belongs to another log.
     """
     session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
@@ -165,12 +166,12 @@ async def _read_taken(
 async def _is_taken(store: Store, state: SessionState, seq: int) -> bool:
     """Return whether an event of this session holds the position, although it cannot be read yet.
 
-    An event that was stored too late for an erased session of the same id is removed, if somebody else has not done it.
-    Raises SessionErased if it is this session that was erased.
+    Remove an event that was stored too late for an erased session of the same id. Raises SessionErased if this session
+    itself has been erased.
     """
     session_id, record = state.session_id, state.record
     stray = await persist(lambda: store.events.stray_at(session_id, seq, record.life))
-    await persist(lambda: store.sessions.reload(record))  # after the look: so a stray is not of a later session
+    await persist(lambda: store.sessions.reload(record))  # after the look, so a stray is no later session's
     if stray is None:
         return await persist(lambda: store.events.holds(session_id, seq))
     await persist(lambda: store.events.remove_stray(session_id, stray))
@@ -183,7 +184,7 @@ async def _keep_time_order(store: Store, state: SessionState, durable: Durable, 
     if rise(last, times):
         return
     troubles = store.events.troubles
-    if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else it may have been forgotten since
+    if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else the mark may have been lost since
         state.disorder(troubles)
         await persist(lambda: store.sessions.mark_time_disordered(state.record))
 

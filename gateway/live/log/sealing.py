@@ -1,4 +1,4 @@
-"""A session's log is in the archive: from now on that is where it is read, so nothing may be added to it any more."""
+"""Seals a session whose log is in the archive: the log is read there from now on, so nothing may be added to it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from turnwire.store.waiting import persist
 
 
 async def seal(context: Context, state: SessionState, item: ArchiveItem) -> None:
-    """Mark the session as archived, if it still is what was archived. Raises SessionErased."""
+    """Mark the session as archived, if it is unchanged since it was archived. Raises SessionErased."""
     if item.done.done():
         return
-    if context.shared_database:  # another gateway may have gone on with it
+    if context.shared_database:  # another gateway may have continued the session
         await refresh(context, state, item.done)
     sealed = False
     if _is_whole(state, item):

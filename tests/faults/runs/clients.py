@@ -59,7 +59,7 @@ class PublisherProcess:
         self.process.stdin.write(f"{command}\n".encode())
 
     async def hear(self, word: str, *, after: str | None = None) -> None:
-        """Wait for this word; another one may come before it."""
+        """Wait for this word. Another one may come first."""
         assert self.process.stdout is not None
         async with asyncio.timeout(20):
             while (heard := (await self.process.stdout.readline()).decode().strip()) == after:
@@ -127,7 +127,7 @@ class BigPublisher(LoadPublisher):
 
 
 def _with_small_buffer(address: tuple[Any, ...]) -> socket.socket:
-    """Small, so that unread bytes soon wait in the gateway."""
+    """Make the receive buffer small, so that unread bytes soon wait in the gateway."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)

@@ -1,4 +1,4 @@
-"""Runs in which several gateways live together behind a balancer, and gateways, Redis or the balancer's choice fail."""
+"""Runs in which several gateways work behind a balancer, and gateways, Redis or the balancer's choice fail."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tests.support.load.fleet import Fleet, report
 from tests.support.load.publishers import LoadPublisher
 
 GAP_SECONDS = 1.0
-"""The longest that a subscriber waits for events because a gateway leaves its balancer."""
+"""The longest time that a subscriber waits for events because a gateway leaves its balancer."""
 _CALLS_OF_A_MOVE = 60
-"""A client that moves waits at most as long as for so many calls: for ten round trips to the database instead of one or
-two, while twenty others do the same."""
+"""A client that moves waits as long as this many calls take: for ten round trips to the database instead of one or two,
+while twenty other clients do the same."""
 FALL_BACK_SECONDS = 2.0
-"""Within so many a gateway notices that Redis is away, and polls."""
+"""Seconds within which a gateway notices that Redis is away, and begins to poll."""
 _ASKED_EACH_SECOND = 50
 
 
 class Callers:
-    """REST calls through the balancer, all the time: each creates a session. Keeps what they were answered."""
+    """Makes REST calls through the balancer all the time, each of which creates a session. Keeps the answers."""
 
     def __init__(self, target: Target, seed: int) -> None:
         self.refused: Counter[str] = Counter()
         self.answered = 0
         self.took: list[float] = []
-        """Seconds, of each call."""
+        """Seconds that each call took."""
         self._target = target
         self._prefix = f"called-{seed}"
 
@@ -67,7 +67,8 @@ class Callers:
 
 
 async def gateways_fail(directory: Path, seed: int, *, rounds: int = 1, publishers: int = 12) -> None:
-    """One of three is killed, another stands still and wakes: their clients go on with the others, sessions and all."""
+    """One of three gateways is killed, another freezes and wakes. Their clients continue with the others, sessions and
+    all."""
     back: list[float] = []
     async with (
         Cluster.running(directory) as cluster,
@@ -94,7 +95,7 @@ async def _killed(cluster: Cluster, fleet: Fleet) -> None:
 
 
 async def _asleep(cluster: Cluster, fleet: Fleet) -> None:
-    """Its clients leave it for others, which makes takeovers of them; then it wakes with what it had in hand."""
+    """Freeze a gateway. Its clients move to others, as takeovers; then it wakes with its unfinished work."""
     gateway = fleet.random.choice(cluster.gateways)
     async with paused(gateway.pid):
         await asyncio.sleep(2.0)  # the balancer has noticed
@@ -154,7 +155,7 @@ async def _redis_cut(cluster: Cluster) -> None:
 
 
 async def _redis_half_open(cluster: Cluster) -> None:
-    """The connections look alive, and carry nothing."""
+    """The connections look alive, but carry nothing."""
     cluster.wire.half_open()
     cluster.wire.silence()
     await cluster.bus_is("down")
@@ -162,7 +163,7 @@ async def _redis_half_open(cluster: Cluster) -> None:
 
 
 async def takeovers_across(directory: Path, seed: int, *, seconds: float, publishers: int = 6) -> None:
-    """In each session three publishers take it from each other, through whichever gateway the balancer gives them."""
+    """In each session, three publishers take over from each other, through whichever gateway the balancer chooses."""
     async with (
         Cluster.running(directory) as cluster,
         Fleet(cluster.target, seed, publishers=publishers, subscribers_each=2, rate=20, prefix="across") as fleet,
@@ -238,13 +239,13 @@ async def rolling_restart(
             **fleet.figures(),
         )
         assert not callers.refused, f"{callers.refused} of {callers.answered + callers.refused.total()} calls"
-        own = RETRY_SECONDS[1] + LoadPublisher.MOST_AT_ONCE * publishers / rate  # by which the clients themselves pause
+        own = RETRY_SECONDS[1] + LoadPublisher.MOST_AT_ONCE * publishers / rate  # how long the clients themselves pause
         allowed = GAP_SECONDS + own + _CALLS_OF_A_MOVE * call + behind
         assert max(heard) < allowed, f"a subscriber heard nothing for {max(heard):.2f} s, more than {allowed:.2f} s"
         assert closes <= {1000, 1012}, f"clients were closed with {closes}; None is a connection that was refused"
 
 
 def longest_pause(times: Sequence[float], since: float, until: float = float("inf")) -> float:
-    """The longest time between two of these, between these moments; 0 when there are not two."""
+    """Return the longest time between two of these moments within the given period; 0 if there are fewer than two."""
     within = [each for each in times if since <= each <= until]
     return max((later - earlier for earlier, later in pairwise(within)), default=0.0)

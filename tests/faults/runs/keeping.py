@@ -19,7 +19,7 @@ _LONGEST_SECONDS = 90.0
 
 
 async def archive_kills(directory: Path, seed: int, *, kills: int, calls: int = 12) -> None:
-    """kill -9 of the gateway while it archives, at any moment: after each one, every call can be read."""
+    """kill -9 of the gateway at any moment while it archives. After each kill, every call can be read."""
     random = Random(seed)
     folder = directory / "archive"
     async with gateway_on(directory / "data", None) as plain:
@@ -50,7 +50,7 @@ async def archive_kills(directory: Path, seed: int, *, kills: int, calls: int = 
 
 
 def _line(number: int) -> bytes:
-    """A past call, as an import reads it."""
+    """Return a past call in the form of an import."""
     events = [
         {
             "eventId": f"e{at}",
@@ -98,7 +98,7 @@ async def _read_all(gateway: GatewayProcess, calls: int) -> None:
 
 
 async def _left(gateway: GatewayProcess) -> int:
-    """How many calls are not archived yet."""
+    """Return the number of calls that are not archived yet."""
     async with aiohttp.ClientSession() as client, client.get(f"{gateway.url}/sessions?limit=100") as response:
         sessions = (await response.json())["sessions"]
     return sum(not session.get("archived") for session in sessions)

@@ -102,7 +102,7 @@ async def clock_jumps(directory: Path, seed: int, *, seconds: float, rate: float
 
 
 def _shows(fleet: Fleet, offset: int) -> bool:
-    """Return whether the newest event of the first session is of about that time."""
+    """Return whether the newest event of the first session has about that time."""
     newest = fleet.histories[0].followings[-1].received[-1]
     return abs((parse_time(newest.timestamp) - datetime.now(UTC)).total_seconds() - offset) < HOUR / 4
 
@@ -130,7 +130,7 @@ class SmallDisk:
 
 
 class NoMoreWrites:
-    """If nothing can be mounted: the kernel refuses all file writes of the database's process."""
+    """The substitute if nothing can be mounted: the kernel refuses all file writes of the database's process."""
 
     def __init__(self, database: EmbeddedDatabase) -> None:
         self._database = database
@@ -162,7 +162,8 @@ def mounted(directory: Path, mebibytes: int) -> Iterator[bool]:
 
 
 async def full_disk(directory: Path, seed: int, *, seconds: float, mount: bool = True) -> None:
-    """The database's disk is full for a while: no acks meanwhile, and everything goes on when there is space again."""
+    """The database's disk is full for a while: no acks meanwhile, and everything continues when there is space
+    again."""
     target = Target()
     place = directory / "disk"
     with mounted(place, 96) if mount else nullcontext(False) as is_mounted:

@@ -1,4 +1,4 @@
-"""Runs in which the way to the database, or the database's answers, are broken under load."""
+"""Runs in which the connection to the database, or the database's answers, break under load."""
 
 from __future__ import annotations
 
@@ -80,9 +80,8 @@ FAILURES: list[dict[str, Any]] = [
 
 
 async def failing_commands(directory: Path, seed: int, *, seconds: float) -> None:
-    """Let the database itself fail inserts and updates, in bursts, in each way for so many seconds. Publishers that
-    come back claim their sessions, and claims are updates.
-    """
+    """Let the database itself fail inserts and updates, in bursts, in each way for this many seconds. Publishers that
+    come back claim their sessions, and claims are updates."""
     target = Target()
     recovered: list[float] = []
     asked: Counter[str] = Counter()

@@ -27,9 +27,7 @@ from tests.support.load.client import Target
 from tests.support.load.fleet import Fleet, report
 
 SETTLED_SECONDS = 0.5
-"""Seconds that answers of a database that has stopped may take to reach the clients."""
-_ONE_LANE = {"TURNWIRE_INSERT_LANES": "1"}
-"""For 1,000 events a second on the database of the tests, which carries out one insert at a time."""
+"""Seconds that the answers of a stopped database may take to reach the clients."""
 
 
 async def gateway_kills(
@@ -129,14 +127,13 @@ async def database_stop(directory: Path, seed: int, *, seconds: float) -> None:
 
 
 async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 200) -> None:
-    """SIGTERM under 1,000 events a second: exit status 0 within 10 s, and the clients go on with another gateway. In
-    turns, that gateway starts before, or afterwards on the same port.
-    """
+    """SIGTERM under 1,000 events a second: exit status 0 within 10 s, and the clients continue with another gateway. By
+    turns, that gateway starts before, or afterwards on the same port."""
     target = Target()
     took: list[float] = []
     async with database_in(directory / "database") as database, AsyncExitStack() as started:
         uri = f"{database.uri}?{FAST_HEARTBEAT}"
-        first = gateway_on(directory / "gateway", uri, env=_ONE_LANE)
+        first = gateway_on(directory / "gateway", uri)
         gateway = await started.enter_async_context(serving(first, target))
         async with Fleet(
             target, seed, publishers=publishers, subscribers_each=1, rate=1000 / publishers, prefix="drain"
@@ -145,7 +142,7 @@ async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 2
             for number in range(rounds):
                 await asyncio.sleep(1.0)
                 port = int(gateway.url.rpartition(":")[2]) if number % 2 else 0
-                successor = gateway_on(directory / f"gateway-{number}", uri, port=port, env=_ONE_LANE)
+                successor = gateway_on(directory / f"gateway-{number}", uri, port=port)
                 if not port:
                     await started.enter_async_context(serving(successor, target))
                 began = now()
@@ -164,7 +161,7 @@ async def drains(directory: Path, seed: int, *, rounds: int, publishers: int = 2
 
 
 async def reconnection_storm(directory: Path, seed: int, *, clients: int, rounds: int = 1) -> None:
-    """So many publishers and as many subscribers reconnect at once after a kill of the gateway."""
+    """This many publishers and as many subscribers reconnect at the same time after a kill of the gateway."""
     target = Target()
     back: list[float] = []
     async with database_in(directory / "database") as database:

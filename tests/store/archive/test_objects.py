@@ -80,7 +80,7 @@ async def test_an_archive_that_refuses_is_unavailable_and_the_reason_is_for_the_
     [
         ("/var/archive", "it must begin with one of file://, s3://, gs://, az://"),
         ("memory:///", "it must begin with one of"),
-        ("file://host/var/archive", "a folder is named by its whole path"),
+        ("file://host/var/archive", "give the absolute path of the folder"),
         ("file:///dev/null/archive", "Not a directory|File exists"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A bus in memory that loses, delays, duplicates and reorders its messages, and is away now and then."""
+"""A bus in memory that loses, delays, duplicates and reorders its messages, and is away from time to time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CUT_SECONDS = 2.0
 
 
 class LossyHub:
-    """What the gateways' lines are connected to. Its faults follow from the seed; they end with `calm`."""
+    """The hub that the gateways' lines are connected to. Its faults follow from the seed; `calm` ends them."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)

@@ -59,14 +59,14 @@ class Socket:
         return True
 
     def took_over(self, holder: str | None) -> None:
-        """Whose it was does not matter to it."""
+        """Ignore whose session it was before."""
 
     def superseded(self) -> None:
         self.finished = True
         self.cut()
 
     def session_ended(self, session: Session) -> None:
-        """The publisher goes on until the test stops it."""
+        """Do nothing: the publisher goes on until the test stops it."""
         self.ends.append(session)
 
     def commanded(self, command: CommandPush) -> None:
@@ -91,7 +91,7 @@ class Socket:
 
 
 class Bot:
-    """Publishes its events in order, over as many connections as needed; now and then one again, or changed."""
+    """Publishes its events in order, over as many connections as needed. Now and then it repeats or changes one."""
 
     def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
         self.world = world
@@ -137,14 +137,14 @@ class Bot:
             live.release(socket)
 
     def goes_on(self) -> bool:
-        """Whether there is anything left to connect for."""
+        """Whether anything is left that needs a connection."""
         return bool(self.pending)
 
     def connected(self, live: LiveSession, socket: Socket, opened: Opened) -> None:
-        """A connection is open."""
+        """Take note of an open connection."""
 
     async def leave(self, live: LiveSession, socket: Socket) -> None:
-        """Every event is answered: do what is left to do on the connection."""
+        """Finish the work on the connection, because every event has been answered."""
 
     async def between(self) -> None:
         """Wait between two frames."""

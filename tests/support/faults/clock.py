@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Stuck(Exception):
-    """No task can go on and no timer runs: whatever still waits would wait for ever."""
+    """No task can go on and no timer runs, so whatever still waits would wait for ever."""
 
 
 class _JumpingSelector(selectors.BaseSelector):

@@ -22,7 +22,7 @@ _NOTICED_SECONDS = 1.0
 
 
 class Cluster:
-    """Owner of the processes. `running` starts and ends all of it."""
+    """Owner of the processes. `running` starts and ends all of them."""
 
     database: EmbeddedDatabase
     wire: Wire
@@ -46,19 +46,18 @@ class Cluster:
         env: Mapping[str, str] | None = None,
         proxy: str = "haproxy.cfg",
     ) -> AsyncIterator[Cluster]:
-        """`database` is the URI of one that others own; without it there is a fresh one. `proxy` is the balancer's
-        sample."""
+        """`database` is the URI of a database that others own; without it, there is a fresh one. `proxy` is the
+        balancer's sample."""
         cluster = cls(directory)
         async with AsyncExitStack() as started:
             started.enter_context(cluster.redis)
             cluster.wire = await started.enter_async_context(Wire(cluster.redis.port))
             if database is None:
                 cluster.database = await started.enter_async_context(database_in(directory / "database"))
-                database = f"{cluster.database.shared_uri}&{FAST_HEARTBEAT}"
+                database = f"{cluster.database.uri}?{FAST_HEARTBEAT}"
             settings = {
                 "REDIS_URL": f"redis://127.0.0.1:{cluster.wire.port}",
                 "TURNWIRE_DRAIN_DELAY": str(_NOTICED_SECONDS),
-                "TURNWIRE_INSERT_LANES": "1",  # the database of the tests carries out one insert at a time
                 **(env or {}),
             }
             ports = [free_port() for _ in range(gateways)]
@@ -73,14 +72,15 @@ class Cluster:
             yield cluster
 
     async def bus_is(self, state: str, timeout: float = 20.0) -> None:
-        """Returns when all gateways say so of Redis: `up` or `down`."""
+        """Return once all gateways report this state of Redis: `up` or `down`."""
         async with aiohttp.ClientSession() as http, asyncio.timeout(timeout):
             for gateway in self.gateways:
                 while await _redis_of(http, gateway) != state:
                     await asyncio.sleep(0.05)
 
     async def restart(self, gateway: GatewayProcess) -> float:
-        """SIGTERM, and a new process on the same port, in the balancer again. Returns how long the exit took."""
+        """Send SIGTERM, start a new process on the same port, and put it behind the balancer again. Return how long the
+        exit took."""
         began = asyncio.get_running_loop().time()
         status = await asyncio.to_thread(gateway.terminate)
         took = asyncio.get_running_loop().time() - began

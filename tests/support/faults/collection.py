@@ -149,8 +149,8 @@ class Collection:
     def with_options(
         self, read_concern: ReadConcern | None = None, codec_options: CodecOptions[Any] | None = None
     ) -> Collection:
-        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do, or one
-        with another codec."""
+        """Return a collection whose reads wait until all writes are on a majority, as linearizable reads do, or a
+        collection with another codec."""
         return Collection(
             self._line,
             self._name,
@@ -169,7 +169,8 @@ class Collection:
 
 
 def _check_shard(name: str, condition: Document) -> None:
-    """A router asks one shard only if the condition names the session, and no index but `_id` serves it."""
+    """Check that the condition names the session, so that a router asks one shard only, and that no index but `_id`
+    serves it."""
     assert name not in _BY_SESSION or {"_id", "sessionId"} <= condition.keys(), f"{name}: {condition}"
 
 
@@ -204,7 +205,7 @@ class Cursor:
         return self
 
     async def to_list(self, length: int | None) -> list[Document]:
-        """Return all that match, whatever the length; then nothing."""
+        """Return all matches on the first call, and nothing afterwards."""
 
         def look() -> list[Document]:
             found = matching(self._line.database.majority[self._name], self._condition)

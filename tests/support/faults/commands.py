@@ -1,4 +1,4 @@
-"""A bot and supervisors of the one-process world: commands are asked for anywhere, and carried out once."""
+"""A bot and supervisors in the one-process world: commands are requested anywhere, and carried out once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _TTL_SECONDS = (0.2, 25.0)
 
 
 class Butler(Bot):
-    """Carries out commands as the client library does, by the library's own part. Stays while anybody asks."""
+    """Carries out commands as the client library does, through the library's own code. Stays while any supervisor
+    asks."""
 
     def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
         super().__init__(world, name, session_id, count)
@@ -64,7 +65,7 @@ class Butler(Bot):
         return "said"
 
     def _say(self) -> None:
-        """Tell what is to be told, on a connection that may be lost before it arrives."""
+        """Send what is to be reported on a connection, which may be lost before the report arrives."""
         if self._line is None or self._line[1].gone:
             return
         live, socket = self._line
@@ -82,7 +83,7 @@ class Butler(Bot):
 
 
 class Supervisor:
-    """Asks for commands at any gateway, each again until it has come to an end. Others ask for the same ones."""
+    """Requests commands at any gateway, each repeatedly until it has ended. Other supervisors request the same ones."""
 
     def __init__(self, world: World, session_id: str, count: int) -> None:
         self.world = world

@@ -21,7 +21,7 @@ Copy = dict[str, dict[str, Document]]
 
 
 class MemoryDatabase:
-    """The server. Owner of all documents, none of which is ever changed: an update puts a new one in its place."""
+    """The server. Owner of all documents. A document never changes: an update puts a new one in its place."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -29,19 +29,19 @@ class MemoryDatabase:
         self.primary: dict[str, dict[str, Document]] = defaultdict(dict)
         self.term = 0
         self.restored = 0
-        """How often an older copy was put back."""
+        """How often an older copy has been restored."""
         self.away = False
         """Whether the database is unreachable."""
         self.router_forgets = False
-        """Whether a failed write concern is left out of an answer that has a write error, as old routers do."""
+        """Whether an answer with a write error leaves out a failed write concern, as old routers do."""
         self.forges = 0.0
-        """The share of inserts of events that are answered with a position taken that is not."""
+        """The share of inserts of events that are answered as if the position were taken, though it is not."""
         self.refuses: Callable[[Document], bool] = lambda document: False
         """Returns whether a validator forbids this document."""
         self.watch: Callable[[Document | None, Document], None] = lambda before, after: None
-        """Told of each write on the primary: what stood there, and what stands there now."""
+        """Called for each write on the primary with the document before and after it."""
         self.removed: Callable[[str, Document], None] = lambda collection, document: None
-        """Told of each document that is removed on the primary, with its collection."""
+        """Called for each document that is removed on the primary, with its collection."""
         self._writes: list[tuple[str, str, Document | None]] = []
 
     def put(self, collection: str, document: Document) -> None:
@@ -65,17 +65,17 @@ class MemoryDatabase:
         self.primary = defaultdict(dict, {name: dict(documents) for name, documents in self.majority.items()})
 
     def copy(self) -> Copy:
-        """What a backup has now."""
+        """Return what a backup would hold now."""
         return {name: dict(documents) for name, documents in self.majority.items()}
 
     def put_back(self, copy: Copy) -> None:
-        """Hold what an older copy holds. All connections are gone, with what was under way on them."""
+        """Restore an older copy. All connections break, with the operations under way on them."""
         self.majority = defaultdict(dict, {name: dict(documents) for name, documents in copy.items()})
         self.restored += 1
         self.fail_over()
 
     def forget(self, collection: str, lost: Callable[[Document], bool]) -> None:
-        """Lose some documents of one collection, as when another one was put back to an older copy."""
+        """Lose some documents of one collection, as if another collection had been restored from an older copy."""
         for documents in (self.majority[collection], self.primary[collection]):
             for key in [key for key, document in documents.items() if lost(document)]:
                 del documents[key]
@@ -121,7 +121,7 @@ def changed_by(document: Document, change: Document) -> Document:
 
 
 def _of_a_kind(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """What is not there is neither more nor less than anything."""
+    """Missing values are neither greater nor less than anything."""
     return lambda value, operand: value is not None and compare(value, operand)
 
 

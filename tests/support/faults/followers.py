@@ -35,7 +35,7 @@ class Reader(EventSubscription):
         self.gone = False
 
     def __hash__(self) -> int:
-        return self._number  # so that a set of them has the same order in every run
+        return self._number  # gives a set of readers the same order in every run
 
     async def _take(self, frame: bytes) -> None:
         await self._world.pause(0.05)
@@ -126,11 +126,11 @@ class Dashboard:
             self.world.promises.broken.append(f"{self.name} has another log than there is")
 
     def _log(self) -> list[Entry]:
-        """As clients see it."""
+        """Return the log as clients see it."""
         return [replace(entry, epoch=None) for entry in self.world.entries(self.history.session_id)]
 
     def _start_again_if_told(self, live: LiveSession) -> None:
-        """As a client does that is told of a database put back, or that its place is not there."""
+        """Start again, as a client does that is told of a restored database, or that its position does not exist."""
         beyond = self.world.backups and len(self._received) > live.state.record.last_seq
         if beyond or self._restored != self.world.database.restored:
             self._restored = self.world.database.restored

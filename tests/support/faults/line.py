@@ -26,7 +26,7 @@ from tests.support.faults.database import Document, MemoryDatabase
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
 _FORGOTTEN_SHARE = 0.3
-"""Of the writes with an error, behind a router that forgets: those that are not kept on a majority either."""
+"""The share of writes with an error, behind a router that hides this, that are not on a majority either."""
 _SLOW_SHARE, _SLOW_SECONDS = 0.05, 0.5
 
 
@@ -37,11 +37,11 @@ class Line:
         self.database = database
         self.trouble = trouble
         self.cut = False
-        """Whether the gateway is dead: what it had not sent never arrives."""
+        """Whether the gateway is dead: nothing that it had not sent ever arrives."""
         self.stamp: Callable[[Document], None] = lambda document: None
         """Called for each document that is sent for insertion; may add fields for the test."""
         self._writes_left: int | None = None
-        """Writes that the gateway lives for; None is no limit."""
+        """The number of writes after which the gateway dies; None means no limit."""
         self._random = database.random
         self._served: set[asyncio.Task[Any]] = set()
 
@@ -63,7 +63,7 @@ class Line:
         forges = self.database.forges and self._random.random() < self.database.forges
         forged = self._random.randrange(len(documents)) if forges else None
         if forged is not None and self._random.random() < 0.5:
-            documents = []  # nor are those before it stored, of which it is said
+            documents = []  # nor are the documents before it stored, although the answer says so
         try:
             if documents:
                 await self[command["insert"]].insert_many(documents[:forged], ordered=command["ordered"])
@@ -80,7 +80,7 @@ class Line:
         self.cut = True
 
     def cut_before(self, number: int) -> None:
-        """Have the gateway die when it is about to write for this time, from 0 on."""
+        """Let the gateway die when it is about to make this write, counted from 0."""
         self._writes_left = number
 
     def _count_write(self) -> None:
@@ -109,7 +109,7 @@ class Line:
         return result
 
     async def write(self, steps: Callable[[], Steps], *, bulk: bool) -> Any:
-        """Carry out a write. The steps are those between which others may come."""
+        """Carry out a write in steps, between which other writes may come."""
         self._count_write()
         fault, restored = self._fault(), self.database.restored
         await self.pause()
@@ -163,7 +163,7 @@ class Line:
         if failure is not None and self.database.router_forgets and self._random.random() < _FORGOTTEN_SHARE:
             fault = "no majority"
         if fault == "no majority":
-            if self._random.random() < 0.5:  # as when the primary has lost touch with the others
+            if self._random.random() < 0.5:  # as if the primary had lost touch with the others
                 self.database.fail_over()
             raise _without_majority(failure, bulk=bulk)
         if not await self.database.replicate():

@@ -56,7 +56,7 @@ class MemoryObjects(Objects):
         await self._ask("tidy")
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     async def _ask(self, name: str) -> None:
         await self.before(name)
@@ -66,4 +66,4 @@ class MemoryObjects(Objects):
 
 
 async def _nothing(_name: str) -> None:
-    """All is well."""
+    """Do nothing: no request fails."""

@@ -17,7 +17,7 @@ _RISING = ("lastSeq", "heartbeat", "epoch")
 
 
 class Promises:
-    """Keeps what clients have been told, and what contradicts it. Times are those of the world's wall clock."""
+    """Keeps what clients have been told, and collects contradictions. Times are those of the world's wall clock."""
 
     def __init__(self, config: Config) -> None:
         self.broken: list[str] = []
@@ -26,11 +26,11 @@ class Promises:
         self.ended: dict[str, Session] = {}
         """Session → its end, as the first client was told of it."""
         self.enders: dict[str, int] = defaultdict(int)
-        """Session → how many have been told that it was they who ended it."""
+        """Session → the number of clients that were told that their request ended it."""
         self.holds: Callable[[str, int], bool] = lambda session_id, seq: True
         """Whether the primary's log holds this position."""
         self.is_void = False
-        """Whether what clients were told may be gone: the database is put back to older copies."""
+        """Whether what clients were told may be gone, because the database is restored from older copies."""
         self._config = config
         self._sent: dict[tuple[str, str], datetime] = {}
         self._seats: dict[str, list[list[datetime]]] = defaultdict(list)
@@ -42,17 +42,17 @@ class Promises:
         self.answered[session_id] = max(self.answered[session_id], seq or 0)
 
     def put_back(self) -> None:
-        """The database has forgotten, and with it what clients were told is void."""
+        """Drop what clients were told: the database has forgotten it."""
         self.is_void = True
 
     def seated(self, session_id: str, now: datetime) -> list[datetime]:
-        """Note that a publisher is connected from now on. Returns a function that notes when it leaves."""
+        """Record that a publisher is connected from now on. Return a function that records when it leaves."""
         seat = [now]
         self._seats[session_id].append(seat)
         return seat
 
     def read(self, session: Session, known: int, end: Session | None, how: str) -> None:
-        """A client was shown this session; before it asked, `known` and `end` had been told."""
+        """Check a session that a client was shown. `known` and `end` are what clients had been told before it asked."""
         if self.is_void:
             return
         if session.last_seq < known:
@@ -68,7 +68,7 @@ class Promises:
             self.broken.append(f"{how} of {session.session_id!r} shows another end: {session}, not {first}")
 
     def stored(self, before: Document | None, after: Document) -> None:
-        """Note that a document replaces another on the primary."""
+        """Check a document that replaces another on the primary."""
         if before is None or "startedAt" not in after:
             return
         for field in _RISING:
@@ -81,7 +81,7 @@ class Promises:
     def judge(
         self, sessions: Mapping[str, Document], events: Sequence[Document], states: Sequence[SessionState]
     ) -> None:
-        """Judge the end of a run: stored sessions, all events in order, and what gateways have in memory."""
+        """Judge the end of a run: stored sessions, the order of all events, and the memory of the gateways."""
         logs: dict[str, list[Document]] = defaultdict(list)
         for event in events:
             logs[event["sessionId"]].append(event)

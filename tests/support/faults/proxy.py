@@ -30,7 +30,7 @@ class Fault(Enum):
 
 
 Plan = Callable[[str], Fault | None]
-"""Called with the name of each request's command."""
+"""Called with the command name of each request."""
 
 
 class Proxy:
@@ -68,7 +68,7 @@ class Proxy:
             carried.cut()
 
     def half_open(self) -> None:
-        """Drop the database's ends of all connections. The client's ends stay open, and nothing answers there."""
+        """Drop the database's ends of all connections. The clients' ends stay open, and nothing answers there."""
         for carried in tuple(self._open):
             carried.leave_client_alone()
 
@@ -172,7 +172,7 @@ def _command_of(body: bytes) -> str:
 
 
 def every(count: int, commands: set[str], fault: Fault) -> Plan:
-    """Return a plan in which this happens to every n-th request of these commands."""
+    """Return a plan in which this fault happens to every n-th request of these commands."""
     seen: Counter[str] = Counter()
 
     def plan(command: str) -> Fault | None:

@@ -27,7 +27,7 @@ def now() -> float:
 
 
 async def eventually(condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
-    """Wait until the condition holds. Raises TimeoutError that says what did not come."""
+    """Wait until the condition holds. Raises TimeoutError with a text about what did not happen."""
     try:
         async with asyncio.timeout(timeout):
             while not condition():
@@ -49,7 +49,7 @@ def gateway_on(
 
 
 async def start(gateway: GatewayProcess, target: Target) -> None:
-    """Start the gateway and lead the clients to it."""
+    """Start the gateway and direct the clients to it."""
     await asyncio.to_thread(gateway.start)
     target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
 
@@ -60,7 +60,7 @@ async def kill(gateway: GatewayProcess) -> None:
 
 @asynccontextmanager
 async def serving(gateway: GatewayProcess, target: Target) -> AsyncIterator[GatewayProcess]:
-    """Run the gateway in this block, where clients find it."""
+    """Run the gateway in this block, and direct the clients to it."""
     async with gateway:
         target.url, target.process = gateway.url, f"gateway-{gateway.pid}"
         yield gateway
@@ -89,7 +89,7 @@ def pid_of(database: EmbeddedDatabase) -> int:
 
 
 class Pace:
-    """How far this machine lags by itself: how late a wait of a few milliseconds returns in the block."""
+    """Measures how much this machine lags by itself: how late a wait of a few milliseconds returns during the block."""
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []  # when, and by how many seconds

@@ -26,7 +26,7 @@ class Wire:
         return port
 
     def silence(self, silent: bool = True) -> None:
-        """Carry nothing either way, on open connections and new ones, until told otherwise."""
+        """Carry nothing in either direction, on open connections and new ones, until told otherwise."""
         (self._flowing.clear if silent else self._flowing.set)()
 
     def cut(self) -> None:
@@ -36,7 +36,7 @@ class Wire:
                 writer.transport.abort()
 
     def half_open(self) -> None:
-        """The far ends of all connections are gone; the near ones stay open, and nothing answers there."""
+        """Drop the far ends of all connections. The near ends stay open, and nothing answers there."""
         for writers in self._carried.values():
             for writer in writers[1:]:
                 writer.transport.abort()

@@ -1,6 +1,6 @@
 """A whole world in one process and in virtual time: gateways without sockets, a model of the database, and clients.
 
-The gateways are the real live sessions, event log and session store. All that happens follows from the seed.
+The gateways are the real live sessions, event log and session store. Everything that happens follows from the seed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CONFIG = Config(
 )
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 600.0
-"""Virtual seconds. If a run takes longer after all trouble is over, something in it waits for ever."""
+"""Virtual seconds. If a run takes longer after all trouble is over, some part of it waits for ever."""
 
 
 class Gateway:
@@ -55,7 +55,7 @@ class Gateway:
         self.name = name
         self.starts = 0
         self.at_crash: list[Callable[[], None]] = []
-        """How the clients of the present process notice its death."""
+        """How the clients of the present process learn of its death."""
         self.start()
 
     @property
@@ -70,6 +70,7 @@ class Gateway:
         parts = self.parts = SessionParts(
             self.world.config, self.store, self.world.metrics, clock, bus=self.world.line()
         )
+        parts.turns.clock = clock  # no pause because the machine is slow
         self._periodic = Periodic()
         parts.start(self._periodic)
 
@@ -80,8 +81,8 @@ class Gateway:
         self.line.stamp = stamp
 
     async def crash(self, *, leaving: bool = False) -> None:
-        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive. One that
-        is `leaving` writes down before what it knows of logs."""
+        """Lose everything in memory and start anew. Nothing more goes out; what is under way may still arrive. A
+        gateway that is `leaving` first stores what it knows about logs."""
         if leaving:
             await LogTails(self.store, self.parts.sessions).save(1.0)
         self.line.cut = True
@@ -110,14 +111,14 @@ class World:
     def __init__(
         self, seed: int, *, gateways: int, sessions: int = 2, hub: LossyHub | None = None, backups: bool = False
     ) -> None:
-        """With a `hub` the gateways hear of each other over it, and by asking the database. With `backups` the database
-        is put back to an older copy now and then, and forges answers."""
+        """With a `hub`, the gateways hear of each other through it, and by asking the database. With `backups`, the
+        database is restored from older copies now and then, and answers are forged."""
         self.random = Random(seed)
         self._hub = hub
         global_random.seed(seed)  # the pauses between attempts
         self.trouble = self.random.choice([0.0, 0.1, 0.3, 0.5])
         self.supervisors = 0
-        """How many still ask."""
+        """The number of supervisors that still ask."""
         self.calm = False
         """Whether all trouble is over."""
         self.metrics = Metrics()
@@ -129,9 +130,9 @@ class World:
         self.database.forges = 0.05 if backups else 0.0
         self.backups = backups
         self.put_back_at = 0.0
-        """When a copy was last put back, on the loop's clock."""
+        """When an older copy was last restored, on the loop's clock."""
         self.acked: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
-        """Session → (when, seq, eventId) of all that publishers have been told."""
+        """Session → (time, seq, eventId) of everything that publishers have been told."""
         self.histories = {f"s{number}": History(f"s{number}") for number in range(sessions)}
         self.gateways = [Gateway(self, name) for name in "ABC"[:gateways]]
         self.promises = Promises(self.config)
@@ -184,12 +185,12 @@ class World:
                 await asyncio.wait(writing)
                 self._judge()
                 if self._hub is None and not self.backups:
-                    for gateway in self.gateways:  # those of several that have not heard of the others' events
+                    for gateway in self.gateways:  # of several gateways, some have not heard of the others' events
                         await gateway.crash()
                 self.calm = True
                 await asyncio.wait(reading)
         if self.backups:
-            for session_id in self.histories:  # a flush may have come between two looks; the next reader puts it right
+            for session_id in self.histories:  # a flush may have come between two looks; the next reader corrects it
                 await self.gateway().parts.requests.view(session_id)
         for gateway in self.gateways:
             await gateway.stop()
@@ -223,7 +224,7 @@ class World:
                     self._put_back(copy)
 
     def _put_back(self, copy: Copy) -> None:
-        """The gateways' connections are gone, which their drivers notice before they make new ones."""
+        """Break the gateways' connections, which the drivers notice before they open new ones."""
         self.database.put_back(copy)
         self.put_back_at = asyncio.get_running_loop().time()
         for gateway in self.gateways:
@@ -232,7 +233,7 @@ class World:
 
     def _judge(self) -> None:
         events = sorted(self.database.majority["events"].values(), key=lambda event: int(event["seq"]))
-        # One in doubt looks again before it relies on what it knows.
+        # A gateway in doubt looks again before it relies on its knowledge.
         states = [
             live.state
             for gateway in self.gateways
@@ -252,7 +253,7 @@ class World:
             history.log += self.entries(session_id)
 
     def entries(self, session_id: str) -> list[Entry]:
-        """The log of a session, as it stands on the majority."""
+        """Return the log of a session as it is on the majority."""
         found = [each for each in self.database.majority["events"].values() if each["sessionId"] == session_id]
         return [
             Entry(

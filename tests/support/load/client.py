@@ -19,7 +19,7 @@ ANY = "any"
 
 
 class Target(Struct):
-    """Where clients connect to now. Whoever moves the gateway changes it."""
+    """Where clients connect at present. Whoever moves the gateway changes it."""
 
     url: str = "http://127.0.0.1:9"
     """Such as `http://127.0.0.1:34567`."""
@@ -31,7 +31,7 @@ class Target(Struct):
         return self.url.replace("http", "ws", 1)
 
     def choose(self) -> Target:
-        """Where the next connection, or request, goes."""
+        """Choose the gateway for the next connection or request."""
         return self
 
 
@@ -46,7 +46,7 @@ class Spread(Target):
 
 
 class Client:
-    """Makes connections until the work is done. `random` decides whatever is left open."""
+    """Makes connections until the work is done. `random` decides everything that is left open."""
 
     def __init__(self, http: aiohttp.ClientSession, target: Target, name: str, random: Random) -> None:
         self.http = http
@@ -67,7 +67,7 @@ class Client:
         self.process = where.process
         if self.process == ANY:
             self._connected += 1
-            self.process = f"{ANY}-{self.name}-{self._connected}"  # nothing follows from two connections having one
+            self.process = f"{ANY}-{self.name}-{self._connected}"  # two connections with the same process prove nothing
         self._ws = await self.http.ws_connect(
             where.ws_url + path,
             protocols=[self.codec.subprotocol],
@@ -91,7 +91,7 @@ class Client:
         await asyncio.sleep(self.random.uniform(*RETRY_SECONDS))
 
     async def until(self, condition: Any, timeout: float, what: str) -> None:
-        """Wait for news until the condition holds. Raises TimeoutError that says what did not come."""
+        """Wait for news until the condition holds. Raises TimeoutError with a text about what did not happen."""
         try:
             async with asyncio.timeout(timeout):
                 while not condition():

@@ -36,7 +36,7 @@ class Fleet:
         prefix: str = "run",
         commands: bool = True,
     ) -> None:
-        """`commands`: supervisors ask the first publishers for them."""
+        """`commands`: whether supervisors send commands to the first publishers."""
         self.target = target
         self.seed = seed
         self.random = Random(seed)
@@ -77,7 +77,7 @@ class Fleet:
             assert answer.status == 200, await answer.text()
 
     async def create_unnamed(self) -> str:
-        """Create a session whose sessionId the gateway makes; returns that."""
+        """Create a session whose sessionId the gateway chooses. Return the id."""
         async with self.http.post(f"{self.target.url}/sessions", json={"language": "en"}) as answer:
             assert answer.status == 200, await answer.text()
             session_id: str = (await answer.json())["sessionId"]
@@ -108,7 +108,7 @@ class Fleet:
         self.join(publisher)
 
     def join(self, publisher: LoadPublisher) -> None:
-        """One more publisher of a session that there is."""
+        """Add one more publisher to an existing session."""
         self.publishers.append(publisher)
         self._tasks.append(asyncio.create_task(publisher.run()))
 
@@ -135,8 +135,7 @@ class Fleet:
 
     async def settle(self, timeout: float = 30.0) -> None:
         """Let all publishers finish and all subscribers catch up, and then judge. Raises TimeoutError for a client that
-        does not get there, AssertionError for a broken promise.
-        """
+        does not complete this, and AssertionError for a broken promise."""
         for supervisor in self._supervisors:
             supervisor.finish()
         async with asyncio.timeout(timeout + TTL_SECONDS[1]):

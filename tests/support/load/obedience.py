@@ -1,4 +1,4 @@
-"""What a publisher under load does as a bot: it carries out commands, by the client library's own part."""
+"""What a publisher under load does as a bot: it carries out commands through the client library's own code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ COMMAND = "whisper"
 
 
 class Obedience:
-    """Of one bot process, over all its connections. Each carrying out is in the history."""
+    """The commands of one bot process, over all its connections. Everything that it carries out is recorded in the
+    history."""
 
     def __init__(self, name: str, history: History, random: Random, wake: Callable[[], None], *, obeys: bool) -> None:
-        """`wake` is told when there is something to send. Who does not obey says nothing, and gets no commands."""
+        """`wake` is called when there is something to send. A bot that does not obey says nothing, and gets no
+        commands."""
         self._name = name
         self._history = history
         self._random = random

@@ -1,7 +1,8 @@
 """A publisher in its own process, which can be stopped and woken: `python -m tests.support.load.process …`.
 
-It reads commands, one a line. `publish` connects and publishes until another publisher takes over. `finish` publishes
-until all its events are answered, writes its history and ends. It prints `opened`, `superseded` and `finished`.
+It reads commands, one on each line. `publish` connects and publishes until another publisher takes over. `finish`
+publishes until all its events are answered, writes its history, and exits. It prints `opened`, `superseded` and
+`finished`.
 """
 
 from __future__ import annotations

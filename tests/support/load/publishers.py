@@ -1,7 +1,7 @@
 """Publishers that put a gateway under load and keep the whole history of what they saw.
 
-They speak the protocol by themselves, independently of the client library (but for commands): a publisher reconnects,
-drops what `opened` says is stored and sends the rest again.
+They speak the protocol by themselves, independently of the client library (except for commands): a publisher
+reconnects, drops what `opened` reports as stored, and sends the rest again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class LoadPublisher(Client):
         rate: float,
         obeys: bool = False,
     ) -> None:
-        """`obeys`: it takes commands."""
+        """`obeys`: whether it takes commands."""
         super().__init__(http, target, name, random)
         self.history = history
         self.rate = rate

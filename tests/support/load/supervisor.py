@@ -1,4 +1,4 @@
-"""A supervisor who asks a bot by REST for one thing after the other, each again until it has come to an end."""
+"""A supervisor that requests one command after another from a bot by REST, each repeatedly until it has ended."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from turnwire.protocol.codec import JSON
 TTL_SECONDS = (1.0, 15.0)
 _HEADERS = {"Content-Type": "application/json"}
 _NOT_NOW = {409, 429, 502, 503}
-"""409 is said when no bot is connected."""
+"""The answer 409 means that no bot is connected."""
 _UNKNOWN = {502, 503}
 _PAUSE_SECONDS = 0.2
 
 
 class Supervisor:
-    """Of one session. What it was answered is in the history."""
+    """The supervisor of one session. The answers that it gets are recorded in the history."""
 
     def __init__(self, http: aiohttp.ClientSession, target: Target, history: History, random: Random) -> None:
         self._http = http
@@ -34,7 +34,7 @@ class Supervisor:
         self._over = asyncio.Event()
 
     def finish(self) -> None:
-        """Ask for nothing more; `run` returns when what was asked for has come to its end."""
+        """Request no more commands. `run` returns when the requested ones have ended."""
         self._over.set()
 
     async def run(self) -> None:
@@ -61,8 +61,8 @@ class Supervisor:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _ask(self, body: bytes) -> tuple[CommandAnswer | None, bool]:
-        """Return None when it was not answered, and may be asked again; and whether it may be in the log by now, and so
-        come to an end there. Raises AssertionError for what should not be said."""
+        """Request a command. Return None if there was no answer and it may be repeated, and whether the command may be
+        in the log by now, and so may end there. Raises AssertionError for an answer that should not come."""
         url = f"{self._target.choose().url}/sessions/{self._history.session_id}/commands"
         try:
             async with asyncio.timeout(30), self._http.post(url, data=body, headers=_HEADERS) as response:

@@ -61,7 +61,8 @@ class RestClient:
     async def _ask(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> bytes | None:
-        """None for an answer that says to try again. Raises AssertionError for any other that is not a success."""
+        """Send a request. Return None for an answer that says to try again. Raises AssertionError for any other that is
+        not a success."""
         async with self.http.request(
             method, self.target.choose().url + path, data=body, headers=headers or _JSON
         ) as answer:

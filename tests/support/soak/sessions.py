@@ -23,7 +23,7 @@ from tests.support.soak.clients import RestCaller, RestClient
 from turnwire.protocol.messages import Session
 
 SETTLE_SECONDS = 180.0
-"""An answer or event that takes longer than this counts as lost. Faults go on meanwhile."""
+"""Seconds after which a missing answer or event counts as lost. Faults go on meanwhile."""
 
 
 class Finished(Struct, gc=False):
@@ -41,7 +41,7 @@ class Tally(Struct):
     stored: int = 0
     acks: int = 0
     duplicates: int = 0
-    """Acks that say the event was stored before."""
+    """Acks that say that the event was stored before."""
     delivered: int = 0
     commands: int = 0
     carried_out: int = 0
@@ -137,8 +137,7 @@ class SoakSession:
 
     async def end(self, tally: Tally, directory: Path) -> None:
         """Let all clients finish, complete the session, and judge it. Raises TimeoutError for a client that does not
-        get there, AssertionError for a wrong answer.
-        """
+        complete this, and AssertionError for a wrong answer."""
         self.live = False
         self._over.set()
         self._supervisor.finish()

@@ -1,4 +1,5 @@
-"""What a soak runs on: one database, a proxy in front of it, gateways that others succeed, and all the clients."""
+"""The environment of a soak: one database, a proxy in front of it, gateways that replace each other, and all the
+clients."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _DRIVER = "&timeoutMS=3000&connectTimeoutMS=2000"  # so that faults end within t
 
 
 class SoakWorld:
-    """Owner of the processes and the sessions. `running` starts and ends all of it."""
+    """Owner of the processes and the sessions. `running` starts and ends all of them."""
 
     database: EmbeddedDatabase
     proxy: Proxy
@@ -51,7 +52,7 @@ class SoakWorld:
         self._rate = rate / sessions
         self._numbers = count(1)
         self.gateways: list[GatewayProcess] = []
-        """That run, those that clients are not led to any more included."""
+        """The gateways that run, including those that clients are no longer directed to."""
         self._targets: dict[GatewayProcess, Target] = {}
 
     @classmethod
@@ -88,7 +89,7 @@ class SoakWorld:
     # Gateways
 
     async def succeed(self, port: int = 0) -> None:
-        """Start one more gateway and lead clients to it."""
+        """Start one more gateway and direct clients to it."""
         number = next(self._numbers)
         env = _GATEWAY | ({} if self.redis is None else {"REDIS_URL": f"redis://127.0.0.1:{self.to_redis.port}"})
         gateway = gateway_on(self._directory / f"gateway-{number}", self.proxy.uri + _DRIVER, port=port, env=env)
@@ -98,13 +99,13 @@ class SoakWorld:
         self.target.among.append(target)
 
     def avoid(self, gateway: GatewayProcess) -> None:
-        """Lead no more clients to it, as a balancer does that has noticed."""
+        """Direct no more clients to it, like a balancer that has noticed its failure."""
         target = self._targets[gateway]
         if target in self.target.among:
             self.target.among.remove(target)
 
     def forget(self, gateway: GatewayProcess) -> None:
-        """It has ended."""
+        """Forget a gateway that has ended."""
         self.avoid(gateway)
         self.gateways.remove(gateway)
 
@@ -116,7 +117,7 @@ class SoakWorld:
     # Sessions
 
     async def serve_sessions(self) -> None:
-        """Run one session after the other in each slot, until the soak is over."""
+        """Run one session after another in each slot, until the soak is over."""
         async with asyncio.TaskGroup() as group:
             for slot in range(self._slots):
                 group.create_task(self._serve_slot(slot, Random(self._random.random())))
@@ -127,7 +128,7 @@ class SoakWorld:
             await self.rest.create(session_id)
             session = SoakSession(self.http, self.target, session_id, Random(random.random()), self._rate)
             self.sessions.append(session)
-            # The first ones end at different times, so that not all are young, or old, at once.
+            # The first sessions end at different times, so that sessions of all ages exist at any moment.
             shortest = LIFE_SECONDS[0] if number > 1 else LIFE_SECONDS[0] / 4
             with suppress(TimeoutError):
                 async with asyncio.timeout(random.uniform(shortest, LIFE_SECONDS[1])):

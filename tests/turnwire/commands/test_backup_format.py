@@ -96,9 +96,9 @@ def test_a_backup_with_other_lines_than_it_had_is_refused(tmp_path: Path, capsys
     path.write_bytes(gzip.compress(b"".join([begin, *sessions[1:], end])))
     assert "its checksum is wrong" in refusal(path, capsys)
     path.write_bytes(gzip.compress(b"".join([begin.replace(b"1,", b"2,", 1), *sessions, end])))
-    assert "of a newer Turnwire" in refusal(path, capsys)
+    assert "from a newer Turnwire" in refusal(path, capsys)
     path.write_bytes(gzip.compress(b"no backup\n"))
-    assert "it has a line that no backup has" in refusal(path, capsys)
+    assert "it has a line that does not belong in a backup" in refusal(path, capsys)
     path.write_bytes(b"no backup\n")
     assert "it is damaged" in refusal(path, capsys)
 

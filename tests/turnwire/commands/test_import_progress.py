@@ -110,7 +110,7 @@ async def test_an_import_that_was_killed_goes_on_behind_the_last_line_that_was_a
     result = await turnwire(gateway, "import", str(file))
     assert result.exit_code == 0, result.output
     assert sent == [1, 2, 3, 4, 5, 6]
-    assert "goes on after line 4, where it was stopped" in result.output
+    assert "continues after line 4, where it was stopped" in result.output
     assert "0 different, 0 refused" in result.output
     assert "compared: 6 calls with 12 events are stored as given" in result.output
     assert await logs(gateway) == [["e0", "e1"]] * COUNT
@@ -196,6 +196,6 @@ async def test_kill_9_leaves_nothing_twice_and_nothing_out(
             process.kill()
     result = await turnwire(gateway, "import", str(file))
     assert result.exit_code == 0, result.output
-    assert "goes on after line" in result.output
+    assert "continues after line" in result.output
     assert f"compared: {count} calls with {2 * count} events are stored as given" in result.output
     assert await logs(gateway, count) == [["e0", "e1"]] * count

@@ -147,7 +147,7 @@ async def test_calls_of_a_nestjs_service_come_in_from_its_database(
     result = await turnwire(gateway, "import", uri)
     assert result.exit_code == 0, result.output
     assert "3 imported, 0 unchanged, 0 different, 0 refused" in result.output
-    assert "skipped, as there is no such session: 1 event of 'nobody'" in result.output
+    assert "skipped, because there is no such session: 1 event of 'nobody'" in result.output
     done = await gateway.get("/sessions/done")
     assert (done["status"], done["startedAt"], done["endedAt"]) == (
         "completed",
@@ -238,6 +238,6 @@ async def test_an_import_from_a_database_goes_on_where_it_was_killed_and_takes_w
     await database[EVENTS].insert_one(old_event("c0", "e2", 5, payload={}))
     result = await turnwire(gateway, "import", uri, "--keep-open")
     assert result.exit_code == 0, result.output
-    assert "goes on after line 2" in result.output
+    assert "continues after line 2" in result.output
     logs = [(await gateway.get(f"/sessions/c{n}/events"))["events"] for n in range(4)]
     assert [[each["eventId"] for each in log] for log in logs] == [["e1", "e2"], ["e1"], ["e1"], ["e1"]]

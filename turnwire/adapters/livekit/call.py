@@ -17,7 +17,7 @@ AGENT_STATES: dict[str, State] = {
     "thinking": "thinking",
     "speaking": "speaking",
 }
-"""`initializing` is left out: it sounds the same as silence."""
+"""`initializing` is left out, because it sounds like silence."""
 
 
 class LiveKitCall:
@@ -45,11 +45,11 @@ class LiveKitCall:
         self._ended_for: str | None = None
 
     def supervisor_cuts_in(self) -> None:
-        """What the bot is saying now is cut short for a supervisor."""
+        """Note that the bot's current speech is cut short for a supervisor."""
         self._supervisor_cuts = self._is_speaking
 
     def supervisor_ends(self, reason: str) -> None:
-        """The session is about to close because a supervisor wants it."""
+        """Note that the session is about to close because a supervisor has ended the call."""
         self._ended_for = reason
 
     def handlers(self) -> dict[str, Callable[[Any], None]]:
@@ -91,7 +91,7 @@ class LiveKitCall:
     def item_added(self, event: Any) -> None:
         item = event.item
         if item.type == "agent_handoff":
-            if item.old_agent_id is not None:  # otherwise it is the agent that the session starts with
+            if item.old_agent_id is not None:  # the first agent of the session has no predecessor
                 self._notes.note("handoff", **{"from": item.old_agent_id}, to=item.new_agent_id)
         elif item.type == "message" and item.role == "user":
             self._user_said(item)

@@ -10,14 +10,14 @@ from turnwire.adapters.livekit.call import LiveKitCall
 from turnwire.protocol.control.commands import End, Say, Whisper
 
 DRAINS_WITHIN = 30.0
-"""Seconds for a session to close by itself once a supervisor has ended the call; a tool that runs may hold it up."""
+"""Seconds for a session to close by itself after a supervisor has ended the call. A running tool may hold it up."""
 
 
 class LiveKitSpeaker:
-    """Says and whispers by the session, and ends its job."""
+    """Speaks and whispers through the session, and ends its job."""
 
     def __init__(self, session: Any, ctx: Any, call: LiveKitCall, closed: Callable[[], Awaitable[object]]) -> None:
-        """`closed` returns when the session has closed."""
+        """`closed` returns once the session has closed."""
         self._session = session
         self._ctx = ctx
         self._call = call
@@ -47,7 +47,7 @@ class LiveKitSpeaker:
         await self._hang_up(asked.reason)
 
     async def _speak(self, text: str, *, interruptible: bool) -> bool:
-        """Returns when it has been said, whether somebody has cut in."""
+        """Wait until the text has been said. Return whether somebody cut in."""
         speech = self._session.say(text, allow_interruptions=interruptible)
         await speech.wait_for_playout()
         return bool(speech.interrupted)
@@ -63,5 +63,5 @@ class LiveKitSpeaker:
             async with asyncio.timeout(DRAINS_WITHIN):
                 await self._closed()
         except TimeoutError:
-            pass  # the end of the job closes it
+            pass  # the end of the job closes the session
         self._ctx.shutdown(reason=reason)

@@ -7,7 +7,7 @@ mapper = RealtimeMapper()
 async for event in connection:
     deliver(call, mapper.events(event))
 
-`speak_for(call, mapper, connection.send)` has supervisors speak through the model.
+`speak_for(call, mapper, connection.send)` lets supervisors speak through the model.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class RealtimeSpeech:
         self._cut_by: Cutter = "user"
 
     def supervisor_cuts_in(self, now: float) -> None:
-        """What is being made or played now is cut short for a supervisor."""
+        """Note that the speech that is being generated or played is cut short for a supervisor."""
         if not self.played_out(now):
             self._cut_by = "supervisor"
 
@@ -94,13 +94,13 @@ class RealtimeSpeech:
             self._notes.note("interruption", by=self._cut_by, turn=answer.turn, atMs=at, event_id=event_id)
 
     def cleared(self, now: float, event_id: str) -> None:
-        """The server, which plays the audio itself, has thrown away what it had not played."""
+        """Note that the server, which plays the audio itself, has discarded what it had not played."""
         if self._last is not None and not self.played_out(now):
             turn, at = self._last.turn, self._notes.ms(now)
             self._notes.note("interruption", by=self._cut_by, turn=turn, atMs=at, event_id=event_id)
 
     def seconds_left(self, now: float) -> float:
-        """How long what has been made still plays."""
+        """Return for how many seconds the generated audio goes on playing."""
         if self._last is None or self._last.ended is not None:
             return 0.0
         return max(0.0, (self._last.planned_end or now) - now)

@@ -84,23 +84,24 @@ class RealtimeMapper:
 
     @property
     def is_responding(self) -> bool:
-        """Whether a response is being made."""
+        """Whether a response is being generated."""
         return self._responses.is_busy
 
     async def until_free(self) -> None:
-        """Returns when no response is being made."""
+        """Wait until no response is being generated."""
         await self._responses.until_free()
 
     def response_of(self, tag: str) -> Awaitable[str]:
-        """The status with which the response of this tag ends. Raises RuntimeError when the server does not make it."""
+        """Return the status with which the response of this tag ends. Raises RuntimeError if the server does not
+        generate it."""
         return self._responses.ours(tag)
 
     def seconds_to_play(self) -> float:
-        """How long what has been made still plays."""
+        """Return for how many seconds the generated audio goes on playing."""
         return self._answers.seconds_left(self._clock())
 
     def supervisor_cuts_in(self) -> None:
-        """What is being said now is about to be cut short for a supervisor."""
+        """Note that the current speech is about to be cut short for a supervisor."""
         self._answers.supervisor_cuts_in(self._clock())
 
     def _table(self) -> dict[str, Step]:

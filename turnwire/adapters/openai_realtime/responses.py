@@ -1,15 +1,15 @@
-"""The responses of a Realtime session that are being made, for those who wait for their ends."""
+"""The responses that a Realtime session is generating, for tasks that wait for their ends."""
 
 from __future__ import annotations
 
 import asyncio
 
 TAG = "turnwire"
-"""The name, in a response's metadata, of what tells our own from others."""
+"""The key, in a response's metadata, of the tag that marks our own responses."""
 
 
 class Responses:
-    """A session makes one response at a time in its conversation."""
+    """The responses of a session. A session generates one response at a time in its conversation."""
 
     def __init__(self) -> None:
         self._making = 0
@@ -22,11 +22,12 @@ class Responses:
         return self._making > 0
 
     async def until_free(self) -> None:
-        """Returns when none is being made."""
+        """Wait until none is being generated."""
         await self._free.wait()
 
     def ours(self, tag: str) -> asyncio.Future[str]:
-        """Done with the status of the response of this tag; RuntimeError when the server does not make it."""
+        """Return a future for the final status of the response of this tag; RuntimeError if the server does not
+        generate it."""
         made: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ours[tag] = made
         return made
@@ -44,7 +45,7 @@ class Responses:
             made.set_result(status)
 
     def refused(self, tag: str | None, message: str) -> None:
-        """The server has answered what was sent with this tag by an error."""
+        """Note that the server has answered the request with this tag by an error."""
         made = self._ours.pop(tag or "", None)
         if made is not None and not made.done():
             made.set_exception(RuntimeError(message))

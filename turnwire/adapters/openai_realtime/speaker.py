@@ -1,4 +1,4 @@
-"""Carries out commands of supervisors in a Realtime session, by events that its client sends."""
+"""Carries out commands of supervisors in a Realtime session, through events that its client sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from turnwire.protocol.control.commands import End, Say, Whisper
 Send = Callable[[Any], Awaitable[object]]
 """Sends one client event, a dict."""
 HangUp = Callable[[str], Awaitable[object]]
-"""Ends the call, for this reason."""
+"""Ends the call, with this reason."""
 
 
 def speak_for(
@@ -28,17 +28,17 @@ def speak_for(
     hang_up: HangUp | None = None,
     interrupt: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Have supervisors whisper to the model, speak through it, and end the call.
+    """Let supervisors whisper to the model, speak through it, and end the call.
 
-    `send` is the connection's. `hang_up` ends the call; without it no `end` is accepted. `interrupt` stops your player
-    and tells the server what was heard; without it a response that is being made is cancelled, and audio that the
-    server plays itself, over WebRTC and SIP, is cleared.
+    `send` is the connection's. `hang_up` ends the call; without it, `end` is not accepted. `interrupt` stops your
+    player and tells the server what was heard. Without it, a response that is being generated is cancelled, and audio
+    that the server plays itself, over WebRTC and SIP, is cleared.
     """
     take_commands(call, RealtimeSpeaker(mapper, send, hang_up, interrupt), ends=hang_up is not None)
 
 
 class RealtimeSpeaker:
-    """Waits for the server's events by the mapper, which must be given all of them."""
+    """Waits for the server's events through the mapper, which must receive all of them."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class RealtimeSpeaker:
         self._hang_up = hang_up
         self._interrupt_player = interrupt
         self._turn = asyncio.Lock()
-        """A session makes one response at a time."""
+        """One response at a time, like the session itself."""
 
     async def whisper(self, asked: Whisper) -> None:
         if asked.interrupt:
@@ -87,7 +87,8 @@ class RealtimeSpeaker:
         await self._hang_up(reason)
 
     async def _speak(self, text: str) -> bool:
-        """Returns when it has been played, whether all of it was made. Raises RuntimeError when the server fails."""
+        """Wait until the text has been played. Return whether all of it was generated. Raises RuntimeError if the
+        server fails."""
         async with self._turn:
             await self._mapper.until_free()
             tag = uuid4().hex
@@ -111,7 +112,7 @@ class RealtimeSpeaker:
 
 
 def _spoken(text: str, tag: str) -> Mapping[str, Any]:
-    """A response that says this, whatever has been talked about."""
+    """Return a response that says this text, whatever the conversation was about."""
     return {
         "input": [],
         "instructions": f"Say exactly the following to the caller, word for word, and nothing else:\n\n{text}",

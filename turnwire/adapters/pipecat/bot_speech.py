@@ -137,7 +137,7 @@ class BotSpeech:
 
     def _close(self, at: float) -> None:
         texts = [voiced.text() for voiced in self._take_played()]
-        if not texts and self._voiced:  # it was played although no frame of it left the transport
+        if not texts and self._voiced:  # it was played, although no frame of it has left the transport
             texts = [self._voiced.pop(next(iter(self._voiced))).planned()]
         self._tell(" ".join(texts) or self._answer.strip(), at)
 

@@ -95,16 +95,16 @@ class CallObserver(BaseObserver):  # type: ignore[misc] # types are checked with
             step(frame, self._moment(data.timestamp))
 
     def _moment(self, nanoseconds: int) -> float:
-        """Convert a time of the pipeline's clock, which is 0 until it runs, to Unix time in seconds."""
+        """Convert a time of the pipeline's clock, which is 0 until the pipeline runs, to Unix time in seconds."""
         now = time.time()
         if not nanoseconds:
             return now
         zero = now - nanoseconds / 1e9
-        self._zero = zero if self._zero is None else min(self._zero, zero)  # the least delayed frame knows best
+        self._zero = zero if self._zero is None else min(self._zero, zero)  # the least delay is the best estimate
         return self._zero + nanoseconds / 1e9
 
     async def cleanup(self) -> None:
-        """End the session: no frame follows any more, not even the bot's last words."""
+        """End the session: no frame follows any more, not even one with the bot's last words."""
         await super().cleanup()
         status, reason = self._call.finish(time.time())
         await end(self._publisher, status, reason)

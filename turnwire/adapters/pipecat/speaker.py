@@ -23,7 +23,7 @@ from turnwire.protocol.control.commands import End, Say, Whisper
 
 @dataclass
 class SupervisorInterruptionFrame(InterruptionFrame):  # type: ignore[misc] # Pipecat is not there where types are checked
-    """What the bot is saying is cut short for a supervisor."""
+    """Cuts the bot's current speech short for a supervisor."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class AnnouncementFrame(TTSSpeakFrame):  # type: ignore[misc] # as above
 
 @dataclass
 class AnnouncementOverFrame(SystemFrame):  # type: ignore[misc] # as above
-    """The caller is heard again."""
+    """Lets the bot hear the caller again."""
 
 
 class DeafDuringAnnouncements(BaseUserMuteStrategy):  # type: ignore[misc] # as above
@@ -44,11 +44,11 @@ class DeafDuringAnnouncements(BaseUserMuteStrategy):  # type: ignore[misc] # as 
         self._going_on: set[int] = set()
 
     def release(self, announcement: TTSSpeakFrame) -> None:
-        """It has been said, or never will be."""
+        """Stop muting: the announcement has been said, or never will be."""
         self._going_on.discard(announcement.id)
 
     async def process_frame(self, frame: Frame) -> bool:
-        """Whether the user is muted after this frame."""
+        """Return whether the user is muted after this frame."""
         await super().process_frame(frame)
         if isinstance(frame, AnnouncementFrame):
             self._going_on.add(frame.id)
@@ -56,10 +56,10 @@ class DeafDuringAnnouncements(BaseUserMuteStrategy):  # type: ignore[misc] # as 
 
 
 class PipecatSpeaker:
-    """Puts frames into the pipeline of a worker. To be made before the worker runs."""
+    """Puts frames into the pipeline of a worker. Create it before the worker runs."""
 
     def __init__(self, worker: Any, aggregators: Iterable[LLMUserAggregator]) -> None:
-        """The aggregators are those of the worker: they decide what interrupts the bot."""
+        """`aggregators`: those of the worker, which decide what interrupts the bot."""
         self._worker = worker
         self._deaf = DeafDuringAnnouncements()
         self._can_announce = False
@@ -84,7 +84,7 @@ class PipecatSpeaker:
         await self._end(asked.reason)
 
     async def _speak(self, text: str, *, interruptible: bool, interrupt: bool = False) -> None:
-        """Returns when all that was in the pipeline has come out of it: the text has been said, or cut short."""
+        """Wait until everything that was in the pipeline has come out of it: the text has been said, or cut short."""
         speech = TTSSpeakFrame(text) if interruptible else AnnouncementFrame(text)
         try:
             await self._queue(speech, interrupt=interrupt)
@@ -93,7 +93,7 @@ class PipecatSpeaker:
         finally:
             if not interruptible:
                 self._deaf.release(speech)
-                await self._worker.queue_frame(AnnouncementOverFrame())  # strategies are asked when a frame comes
+                await self._worker.queue_frame(AnnouncementOverFrame())  # strategies are asked once a frame arrives
 
     async def _queue(self, frame: Frame, *, interrupt: bool) -> None:
         if interrupt:

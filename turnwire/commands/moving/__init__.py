@@ -1,1 +1,1 @@
-"""Past calls, brought into a gateway and out of it."""
+"""Moving past calls into a gateway and out of it."""

@@ -1,4 +1,4 @@
-"""`turnwire backup`: writes all sessions of a running gateway to a file, through whatever trouble on the way."""
+"""`turnwire backup`: writes all sessions of a running gateway to a file, and survives any trouble on the way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 5.0
 
 
 def backup(url: str, token: str | None, path: Path, *, resume: bool) -> None:
-    """Write the backup and print what is in it. Exits if it cannot be written."""
+    """Write the backup and print what it contains. Exits if the backup cannot be written."""
     run(_backup(url, token, path, resume=resume))
 
 
@@ -46,7 +46,7 @@ async def _backup(url: str, token: str | None, path: Path, *, resume: bool) -> N
         await rest.close()
     tally = writer.tally
     found = f"{times(tally.sessions - tally.unreadable, 'session')} with {times(tally.events, 'event')}"
-    console.print(printable(f"{path}: {found} in {size:,} bytes; what was acked before {writer.begun_at} is in it"))
+    console.print(printable(f"{path}: {found} in {size:,} bytes; everything acked before {writer.begun_at} is in it"))
     if tally.unreadable:
         raise fail(
             f"not in it: {times(tally.unreadable, 'archived session')} whose archive is damaged; the gateway's log, "
@@ -55,7 +55,7 @@ async def _backup(url: str, token: str | None, path: Path, *, resume: bool) -> N
 
 
 class _Reading:
-    """The answers of the gateway, until they are whole. After trouble it goes on behind the last whole session."""
+    """The gateway's answers, until they are complete. After trouble, reading continues after the last whole session."""
 
     def __init__(self, rest: Rest, writer: BackupWriter, progress: Progress) -> None:
         self._rest = rest
@@ -64,7 +64,7 @@ class _Reading:
         self._bar = progress.add_task("sessions read", total=None)
 
     async def run(self) -> None:
-        """Raises Unreachable when the gateway stays away."""
+        """Read until the backup is complete. Raises Unreachable if the gateway stays away."""
         loop = asyncio.get_running_loop()
         pause, heard = 0.1, loop.time()
         while not self._writer.complete:
@@ -77,7 +77,7 @@ class _Reading:
                 if self._writer.tally.sessions > before:
                     pause, heard = 0.1, loop.time()
                 if loop.time() - heard > GIVE_UP_AFTER:
-                    raise Unreachable(f"{error}; run it again with --resume to go on") from None
+                    raise Unreachable(f"{error}; run it again with --resume to continue") from None
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
 

@@ -1,4 +1,4 @@
-"""A whole backup, read as the lines of an import."""
+"""A complete backup, read as the lines of an import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class BackupFile:
 
     @classmethod
     def open(cls, path: Path, read: Callable[[int], None] = lambda _: None) -> BackupFile:
-        """Read all of the file, and call `read` with the number of bytes it has got to. Exits unless it is whole."""
+        """Read the whole file, and call `read` with the number of bytes read so far. Exits unless the file is
+        complete."""
         try:
             file = path.open("rb")
             try:
@@ -34,7 +35,7 @@ class BackupFile:
         return cls(file, str(path), begin, end)
 
     async def chunks(self, after: int) -> AsyncIterator[bytes]:
-        """Read the sessions in pieces, without the first `after` of them."""
+        """Read the sessions in pieces, skipping the first `after` of them."""
         for part in self._sessions(after):
             yield part
 
@@ -47,7 +48,7 @@ class BackupFile:
                     yield part
 
     async def left_out(self) -> list[str]:
-        """Return what of the backup is not among its lines: nothing."""
+        """Return what the lines of the backup leave out: nothing."""
         return []
 
     async def close(self) -> None:
@@ -55,14 +56,14 @@ class BackupFile:
 
 
 def check_whole(file: IO[bytes], read: Callable[[int], None]) -> tuple[Begin, End]:
-    """Raise BackupFault unless the file is whole."""
+    """Raise BackupFault unless the file is complete."""
     tally = Tally()
     for data, _ in unpacked(file):
         for _ in tally.take(data):
             pass
         read(file.tell())
         if tally.begin is not None and tally.begin.backup > FORMAT:
-            raise BackupFault(f"it is of format {tally.begin.backup}, of a newer Turnwire; this one reads {FORMAT}")
+            raise BackupFault(f"it has format {tally.begin.backup}, from a newer Turnwire; this one reads {FORMAT}")
     begin, end = tally.begin, tally.end
     if begin is None or end is None:
         raise BackupFault("it is cut short; `turnwire backup --resume` completes one that was stopped")

@@ -1,7 +1,8 @@
-"""The file of a backup: gzipped NDJSON. A line that says when it was begun, the sessions, and a line with a checksum.
+"""The file of a backup: gzipped NDJSON. A line with the time of its beginning, the sessions, and a line with a
+checksum.
 
-The file is a row of gzip members, each of which ends with a line. So a file that was cut short can be completed behind
-the last of them, and every tool can read it.
+The file is a series of gzip members, each of which ends with the end of a line. So a file that was cut short can be
+completed after its last whole member, and any tool can read it.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from msgspec import UNSET, Struct, UnsetType
 FORMAT: Final = 1
 _CHUNK: Final = 64 * 1024
 _HEAD: Final = 32 * 1024
-"""How much of a line is looked at to tell what it is."""
+"""The number of characters of a line that are enough to tell its kind."""
 _SESSION: Final = re.compile(rb'\{"at":\{"cursor":"([^"\\]+)","count":(\d+)\}')
 _UNREADABLE: Final = b',"unreadable":'
-"""What comes next in the line of a session of which the gateway could not read the events."""
+"""The key that follows in the line of a session whose events the gateway could not read."""
 _GZIP: Final = 31
-"""What zlib calls its format with a gzip header."""
+"""The number by which zlib knows its format with a gzip header."""
 
 
 class BackupFault(Exception):
-    """A file that cannot be restored. The text says why."""
+    """A file that cannot be restored. The text gives the reason."""
 
 
 class Begin(Struct):
@@ -38,7 +39,7 @@ class Begin(Struct):
 
 
 class End(Struct):
-    """What the last line has under `end`. `sha256` is that of all lines before it."""
+    """The value of `end` in the last line. `sha256` is the checksum of all lines before it."""
 
     sessions: int
     events: int = 0
@@ -51,26 +52,26 @@ class _Line(Struct):
 
 
 class Tally:
-    """Counts and sums up the lines of a backup as they pass, in pieces of any size."""
+    """Counts the lines of a backup and adds up their checksum as they pass, in pieces of any size."""
 
     def __init__(self) -> None:
         self.begin: Begin | None = None
         self.sessions = self.events = self.unreadable = 0
         self.cursor: str | None = None
-        """Where the last whole session stands."""
+        """The place of the last whole session."""
         self.end: End | None = None
         self._sha = hashlib.sha256()
         self._head: bytes | None = b""
-        """The beginning of a line of which it is not known yet what it is; None within one."""
+        """The beginning of a line whose kind is not known yet; None inside a line."""
         self.line = 0
-        """Which session's line it is that passes, from 1 on; 0: none."""
+        """The number of the session whose line is passing, starting at 1; 0 for none."""
         self._count = 0
-        """The events of that session."""
+        """The number of events of that session."""
         self._place: str | None = None
         self._is_unreadable = False
 
     def copy(self) -> Tally:
-        """Return the same, as it is now. To be called between two lines."""
+        """Return a copy in the present state. Call this only between two lines."""
         other = Tally()
         other.begin, other.sessions, other.events = self.begin, self.sessions, self.events
         other.unreadable = self.unreadable
@@ -116,7 +117,7 @@ class Tally:
         yield part
 
     def _is_last(self, head: bytes) -> bool:
-        """Note what the line is, by its beginning."""
+        """Determine the kind of the line from its beginning. Return whether it is the last line of the backup."""
         if self.end is not None:
             raise BackupFault("it goes on after its end")
         found = _SESSION.match(head)
@@ -131,14 +132,14 @@ class Tally:
                 return False
             self.end = msgspec.json.decode(head, type=_Line).end
         except msgspec.DecodeError:
-            raise BackupFault("it has a line that no backup has") from None
+            raise BackupFault("it has a line that does not belong in a backup") from None
         return True
 
 
 def unpacked(file: IO[bytes]) -> Iterator[tuple[bytes, int | None]]:
-    """Yield what the file holds, in pieces, and after each gzip member an empty piece with the place behind it.
+    """Yield the unpacked content in pieces, and after each gzip member an empty piece with the place of its end.
 
-    Raises BackupFault if the file is cut or damaged.
+    Raises BackupFault if the file is cut short or damaged.
     """
     packed = file.read(_CHUNK)
     while packed:
@@ -162,21 +163,21 @@ class Packer:
         self._file = file
         self._member = zlib.compressobj(wbits=_GZIP)
         self.size = 0
-        """Bytes that have been put into the present member."""
+        """The number of bytes that have been put into the present member."""
 
     def put(self, data: bytes) -> None:
         self.size += len(data)
         self._file.write(self._member.compress(data))
 
     def end_member(self) -> int:
-        """End the member, and return the place behind it."""
+        """End the member, and return the place of its end."""
         if self.size:
             self._file.write(self._member.flush())
             self._member, self.size = zlib.compressobj(wbits=_GZIP), 0
         return self._file.tell()
 
     def drop_member(self, place: int) -> None:
-        """Remove everything behind this place, at which a member ended."""
+        """Remove everything after this place, which is the end of a member."""
         self._member, self.size = zlib.compressobj(wbits=_GZIP), 0
         self._file.seek(place)
         self._file.truncate()

@@ -1,4 +1,4 @@
-"""Writes the file of a backup, which can be completed after whatever has cut it short."""
+"""Writes the file of a backup. A file that was cut short for any reason can be completed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import msgspec
 from turnwire.commands.moving.backup_format import FORMAT, BackupFault, Begin, End, Packer, Tally, unpacked
 
 _MEMBER: Final = 1024 * 1024
-"""Bytes after which a gzip member ends with the next line: about so much is fetched again after trouble."""
+"""The number of bytes after which a gzip member ends with the next line: about this much is fetched again after
+trouble."""
 
 
 class BackupWriter:
-    """A backup on its way into `FILE.part`, which becomes FILE once it is whole.
+    """A backup in progress in `FILE.part`, which becomes FILE once it is complete.
 
     All methods raise OSError.
     """
 
     def __init__(self, path: Path, file: IO[bytes], tally: Tally, place: int) -> None:
         self.tally = tally
-        """What has passed, up to the last line."""
+        """The tally of what has passed, up to the last whole line."""
         self._path = path
         self._file = file
         self._packer = Packer(file)
@@ -40,7 +41,7 @@ class BackupWriter:
 
     @classmethod
     def go_on(cls, path: Path) -> BackupWriter:
-        """Go on with what is there. Raises BackupFault if that is no backup."""
+        """Continue an existing file. Raises BackupFault if that is not a backup."""
         file = _part_of(path).open("r+b")
         tally, safe = Tally(), (Tally(), 0)
         try:
@@ -50,7 +51,7 @@ class BackupWriter:
                 if place is not None and tally.end is None:
                     safe = tally.copy(), place
         except BackupFault:
-            pass  # what comes after the last whole member is fetched again
+            pass  # what follows the last whole member is fetched again
         if safe[0].begin is None:
             file.close()
             raise BackupFault("it is not the beginning of a backup")
@@ -68,7 +69,7 @@ class BackupWriter:
         return self.tally.end is not None
 
     def take(self, data: bytes) -> None:
-        """Write bytes as the gateway has sent them. Raises BackupFault for what no gateway sends."""
+        """Write bytes as the gateway sent them. Raises BackupFault for bytes that no gateway sends."""
         for part in self.tally.take(data):
             self._packer.put(part)
             if self._packer.size >= _MEMBER and self.tally.between_lines:
@@ -78,13 +79,13 @@ class BackupWriter:
         self._safe = self.tally.copy(), self._packer.end_member()
 
     def rewind(self) -> None:
-        """Forget what has come since the last whole member: it is fetched again."""
+        """Drop what has arrived since the last whole member, because it is fetched again."""
         tally, place = self._safe
         self.tally = tally.copy()
         self._packer.drop_member(place)
 
     def finish(self) -> int:
-        """Make the file whole and durable. Return its size in bytes."""
+        """Complete the file and make it durable. Return its size in bytes."""
         tally = self.tally
         end = End(tally.sessions, tally.events, tally.sha256)
         self._packer.put(msgspec.json.encode({"end": end}) + b"\n")
@@ -101,7 +102,7 @@ class BackupWriter:
         return size
 
     def close(self) -> None:
-        """Keep what is whole, to go on with it later."""
+        """Keep the whole members, so that the backup can be continued later."""
         if not self._file.closed:
             self.rewind()
             self._file.close()

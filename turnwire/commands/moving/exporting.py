@@ -1,4 +1,4 @@
-"""`turnwire export`: writes sessions with their events, one a line, in the form that `turnwire import` reads."""
+"""`turnwire export`: writes sessions with their events, one on each line, in the form that `turnwire import` reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turnwire.rest.session_filter import SessionFilter
 
 
 def export(url: str, token: str | None, place: Path, sessions: Sequence[str], filter: SessionFilter) -> int:
-    """Write these sessions, or all that match. Return how many. `-` is standard output."""
+    """Write these sessions, or all that match. Return the number written. `-` is standard output."""
     if str(place) == "-":
         return run(_export(url, token, sys.stdout.buffer, sessions, filter))
     try:
@@ -50,7 +50,7 @@ async def _sessions(client: Client, ids: Sequence[str], filter: SessionFilter) -
 
 
 async def _write(client: Client, session: Session, file: IO[bytes]) -> None:
-    """Write one line: the session as it is listed, and its events up to then."""
+    """Write one line: the session as it is listed, and its events up to that state."""
     session.commands = session.archived = msgspec.UNSET
     file.write(JSON.encode(session).removesuffix(b"}") + b',"events":[')
     if session.last_seq:

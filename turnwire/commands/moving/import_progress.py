@@ -1,4 +1,4 @@
-"""How far an import has come, in a file that outlives the command, so that the next one goes on there."""
+"""The progress of an import, in a file that outlives the command, so that the next command continues from there."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct, field
 
 WRITE_SECONDS: Final = 1.0
-"""Pause between two writes. What was sent since the last one is sent again, and is stored already then."""
+"""Pause between two writes. Lines that were sent since the last write are sent again, and are then stored already."""
 
 
 class Reached(Struct):
-    """What has become of the lines up to `line`."""
+    """The results of the lines up to `line`."""
 
     line: int = 0
     results: dict[str, int] = field(default_factory=dict)
@@ -27,10 +27,10 @@ class Reached(Struct):
 
 
 class ImportProgress:
-    """The progress of one source at one gateway. It is not kept, and nothing is said, where no file can be written."""
+    """The progress of one source at one gateway. If no file can be written, the progress is silently not kept."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path`: None if the source cannot be found again, as standard input."""
+        """`path`: None if the source cannot be found again, like standard input."""
         self._path = path
         self._written = time.monotonic()
         self.begun = _read(path)
@@ -38,14 +38,14 @@ class ImportProgress:
 
     @classmethod
     def of(cls, gateway: str, source: str | None, *, keep_open: bool) -> ImportProgress:
-        """`source`: what names it, and changes with it; None if it cannot be found again."""
+        """`source`: a text that identifies the source and changes with it; None if the source cannot be found again."""
         if source is None:
             return cls(None)
         told = f"{gateway}\0{source}\0{keep_open}".encode()
         return cls(_folder() / f"import-{hashlib.blake2b(told, digest_size=12).hexdigest()}.json")
 
     def reached(self, reached: Reached) -> None:
-        """Keep this, unless something was kept a moment ago."""
+        """Store this progress, unless some was stored a moment ago."""
         now = time.monotonic()
         if self._path is None or now - self._written < WRITE_SECONDS:
             return
@@ -57,7 +57,7 @@ class ImportProgress:
             new.replace(self._path)
 
     def forget(self) -> None:
-        """Begin at the first line, now or with the next command."""
+        """Drop the progress, to begin at the first line."""
         self.begun = Reached()
         if self._path is not None:
             with suppress(OSError):

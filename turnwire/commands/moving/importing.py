@@ -17,7 +17,7 @@ from turnwire.rest.requests import Rest
 
 
 def source_of(place: str) -> OldDatabase | LineFile:
-    """Return the source that the command line names. Exits if it cannot be opened."""
+    """Return the source that the command line names. Exits if the source cannot be opened."""
     if place.startswith(("mongodb://", "mongodb+srv://")):
         return OldDatabase(place)
     return LineFile.open(Path(place))
@@ -26,7 +26,7 @@ def source_of(place: str) -> OldDatabase | LineFile:
 def import_calls(url: str, token: str | None, place: str, *, keep_open: bool, from_start: bool = False) -> bool:
     """Import all calls and print a report. Return whether all of them are stored as they were.
 
-    Goes on where an earlier command was stopped, unless `from_start`.
+    Continues where an earlier command stopped, unless `from_start` is set.
     """
     return run(_import(url, token, place, keep_open=keep_open, from_start=from_start))
 
@@ -42,11 +42,11 @@ async def _import(url: str, token: str | None, place: str, *, keep_open: bool, f
         kept.forget()
     first = kept.begun.line
     if first:
-        console.print(printable(f"{source.name}: goes on after line {first:,}, where it was stopped"))
+        console.print(printable(f"{source.name}: continues after line {first:,}, where it was stopped"))
     try:
         with progress_bar(console) as progress:
             sent, checked = await _send_and_compare(rest, source, progress, kept, keep_open=keep_open)
-            if any(line <= first for line in checked.bad):  # they have changed since, at one side or the other
+            if any(line <= first for line in checked.bad):  # these lines have changed since, at one side or the other
                 kept.forget()
                 sent, checked = await _send_and_compare(rest, source, progress, kept, keep_open=keep_open)
         kept.forget()
@@ -75,7 +75,7 @@ def _report(name: str, sent: Pass, checked: Pass, left_out: list[str]) -> list[s
         f"{'are' if checked.results['unchanged'] != 1 else 'is'} stored as given"
     )
     lines += shown(sent, checked)
-    lines += [f"skipped, as there is no such session: {text}" for text in left_out[:MOST_SHOWN]]
+    lines += [f"skipped, because there is no such session: {text}" for text in left_out[:MOST_SHOWN]]
     if len(left_out) > MOST_SHOWN:
         lines.append(f"skipped too: events of {times(len(left_out) - MOST_SHOWN, 'more session')}")
     return lines

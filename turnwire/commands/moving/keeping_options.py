@@ -20,13 +20,13 @@ def backup(
     """Write all sessions with all their events to a file, while the gateway goes on.
 
     \b
-    Every night, each to a file of its own:
+    Every night, each to its own file:
         turnwire backup /backup/turnwire-$(date +%F).ndjson.gz
-    One that was stopped, such as by Ctrl-C:
+    Continue a backup that was stopped, such as by Ctrl-C:
         turnwire backup /backup/turnwire.ndjson.gz --resume
 
-    What was acked before it began is in it. It is FILE.part until it is whole, and then takes the place of FILE. After
-    trouble with the gateway it goes on by itself. Needs the scope admin.
+    The backup holds everything that was acked before it began. It is written to FILE.part, which replaces FILE once it
+    is complete. After trouble with the gateway, it continues by itself. Needs the scope admin.
     """
     from turnwire.commands.moving.backing_up import backup as write  # noqa: PLC0415 -- --help need not wait for it
 
@@ -45,10 +45,10 @@ def restore(
     Into a new gateway, before bots and dashboards use it:
         turnwire restore /backup/turnwire-2025-12-21.ndjson.gz --url http://127.0.0.1:3001
 
-    A file that is damaged or cut short is refused before anything is changed. What is stored already stays as it is: it
-    adds what is missing, and reports what differs. Run it again if it is stopped. Events keep their ids, seqs and
-    times, so that what bots send again is a duplicate. Exits with status 1 if something of the backup is not stored.
-    Needs the scope admin.
+    A file that is damaged or cut short is refused before anything is changed. The command adds what is missing, leaves
+    what is stored as it is, and reports what differs. If it is stopped, run it again. Events keep their ids, seqs and
+    times, so an event that a bot sends again is a duplicate. Exits with status 1 if something of the backup is not
+    stored. Needs the scope admin.
     """
     from turnwire.commands.moving.restoring import restore as bring  # noqa: PLC0415 -- --help need not wait for it
 

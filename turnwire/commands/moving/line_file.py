@@ -1,4 +1,5 @@
-"""A file of past calls as NDJSON, plain or gzipped, one call a line; or standard input, kept in a temporary file."""
+"""A file of past calls as NDJSON, plain or gzipped, one call on each line; or standard input, kept in a temporary
+file."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class LineFile:
         self._file = file
         self.name = name
         self.identity = identity
-        """What names the file, and changes when it does; None if no other command can read it."""
+        """A text that identifies the file and changes with it; None if no later command can read the source."""
 
     @classmethod
     def open(cls, path: Path) -> LineFile:
@@ -41,7 +42,7 @@ class LineFile:
             raise fail(f"cannot read {path}: {error.strerror}") from None
 
     async def chunks(self, after: int) -> AsyncIterator[bytes]:
-        """Read the file in pieces, without its first `after` lines. Exits if it cannot be read."""
+        """Read the file in pieces, skipping its first `after` lines. Exits if the file cannot be read."""
         try:
             unpacked = self._unpacked()
             for _ in range(after):
@@ -59,7 +60,7 @@ class LineFile:
         return gzip.GzipFile(fileobj=self._file) if packed else self._file  # type: ignore[return-value]
 
     async def left_out(self) -> list[str]:
-        """Return what of the source is not among its lines: nothing."""
+        """Return what the lines leave out: nothing."""
         return []
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The database of a NestJS conversation service, as lines of past calls."""
+"""The database of a NestJS conversation service, read as lines of past calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Document = Mapping[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return the JSON value for one that JSON does not have: an integer of the driver, or an ObjectId as text."""
+    """Return the JSON value for a value that JSON lacks: an integer of the driver, or an ObjectId as text."""
     return int(value) if isinstance(value, int) else str(value)
 
 
@@ -37,7 +37,7 @@ class OldDatabase:
     """
 
     def __init__(self, uri: str) -> None:
-        """Exits if the URI names no database, or the driver is not installed."""
+        """`uri`: names the database. Exits if it names none, or if the driver is not installed."""
         try:
             from pymongo import AsyncMongoClient  # noqa: PLC0415 -- comes with the extra `server`
             from pymongo.errors import PyMongoError  # noqa: PLC0415
@@ -55,7 +55,7 @@ class OldDatabase:
         self.identity = uri
 
     async def chunks(self, after: int) -> AsyncIterator[bytes]:
-        """Read the sessions as lines, in pieces, without the first `after` of them."""
+        """Read the sessions as lines, in pieces, skipping the first `after` of them."""
         try:
             async for session in self._database[SESSIONS].find({}).sort("_id", 1).skip(after):
                 yield _head(session)
@@ -68,7 +68,7 @@ class OldDatabase:
             raise Unreachable(f"cannot read {self.name}: {error}") from None
 
     async def _events(self, session_id: Any) -> AsyncIterator[Document]:
-        """Read the events of a session by timestamp, which has an index, and put equal ones in the order of `_id`."""
+        """Read the events of a session by timestamp, which has an index. Order those with equal timestamps by `_id`."""
         equal: list[Document] = []
         async for event in self._database[EVENTS].find({"sessionId": session_id}).sort("timestamp", 1):
             if equal and equal[0].get("timestamp") != event.get("timestamp"):
@@ -80,7 +80,7 @@ class OldDatabase:
             yield each
 
     async def left_out(self) -> list[str]:
-        """Return a text for each sessionId of events that has no session."""
+        """Return a text for each sessionId that has events but no session."""
         try:
             counts: dict[Any, int] = {}
             lost: list[str] = []

@@ -35,10 +35,10 @@ def import_(
     From a file that `turnwire export` has written:
         turnwire import calls.ndjson.gz
 
-    The gateway ends calls that never ended as failed, with the reason imported. After the last call it compares all of
-    them. It can be stopped, or killed, and run again at any time: it goes on where it was, what is stored is left as it
-    is, and what differs is reported.
-    Exits with status 1 if a call is not stored as it was. Needs the scope admin.
+    The gateway ends calls that never ended as failed, with the reason imported. After the last call, it compares all of
+    them. The command can be stopped, or killed, and run again at any time. It then continues where it stopped, leaves
+    what is stored as it is, and reports what differs. Exits with status 1 if a call is not stored as it was. Needs the
+    scope admin.
     """
     from turnwire.commands.moving.importing import import_calls  # noqa: PLC0415 -- --help need not wait for it
 

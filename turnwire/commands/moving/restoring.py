@@ -1,4 +1,4 @@
-"""`turnwire restore`: checks a backup, adds to a gateway what it lacks of it, then has it compare all calls."""
+"""`turnwire restore`: checks a backup, adds what the gateway lacks of it, then makes the gateway compare all calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the lines of past calls to a gateway until each is answered."""
+"""Sends the lines of past calls to a gateway until each of them is answered."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.rest.requests import Rest, decoded
 
 GIVE_UP_AFTER = 120.0
-"""Seconds without an answer to any line after which the command stops."""
+"""Seconds without any answer after which the command stops."""
 MOST_SHOWN = 20
 _LONGEST_PAUSE = 5.0
 
 
 class Source(Protocol):
-    """Where past calls come from, one a line."""
+    """Where past calls come from, one on each line."""
 
     name: str
 
     def chunks(self, after: int) -> AsyncIterator[bytes]:
-        """Read the lines in pieces of any size, without the first `after` lines. May be called again."""
+        """Read the lines in pieces of any size, skipping the first `after` lines. It may be called again."""
 
     async def left_out(self) -> list[str]:
-        """Return what cannot be brought in, as texts."""
+        """Return texts about what cannot be imported."""
 
     async def close(self) -> None: ...
 
 
 class Pass:
-    """All lines of the source, sent once. After trouble it goes on behind the last line that was answered."""
+    """One pass over all lines of the source. After trouble, it continues after the last answered line."""
 
     def __init__(
         self,
@@ -51,14 +51,13 @@ class Pass:
         total: int | None = None,
         kept: ImportProgress | None = None,
     ) -> None:
-        """`total`: how many calls there are, if it is known. `kept`: where to go on, and where to say how far it has
-        come."""
+        """`total`: the number of calls, if known. `kept`: where to start, and where to record the progress."""
         self._kept = kept
         begun = Reached() if kept is None else kept.begun
         self.results: Counter[str] = Counter(begun.results)
         self.events = begun.events
         self.bad = set(begun.bad)
-        """The lines that are not stored as they are given."""
+        """The lines that are not stored as they were given."""
         self.shown = list(begun.shown)
         self._rest = rest
         self._source = source
@@ -70,10 +69,10 @@ class Pass:
         self._url = rest.address.http("import", query=query)
         self._good = ("unchanged", "ahead") if verify else ("imported", "unchanged", "ahead")
         self._answered = begun.line
-        """The last line that has been answered."""
+        """The number of the last line that has been answered."""
 
     async def run(self, known_bad: set[int] | None = None) -> Pass:
-        """Send all lines; what becomes of those that are `known_bad` is left out. Raises Unreachable."""
+        """Send all lines. Report nothing about those that are `known_bad`. Raises Unreachable."""
         loop = asyncio.get_running_loop()
         pause, heard = 0.1, loop.time()
         while True:
@@ -86,7 +85,7 @@ class Pass:
                     pause, heard = 0.1, loop.time()
                 if loop.time() - heard > GIVE_UP_AFTER:
                     where = f"after line {self._answered} of {self._source.name}"
-                    raise Unreachable(f"{error}; stopped {where}: run it again to go on") from None
+                    raise Unreachable(f"{error}; stopped {where}: run it again to continue") from None
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
@@ -119,7 +118,7 @@ class Pass:
 
 
 async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIterator[bytes]:
-    """Join small pieces, each of which would cost a frame of its own."""
+    """Join small pieces, because each piece costs a frame."""
     joined = bytearray()
     async for chunk in chunks:
         joined += chunk
@@ -131,6 +130,6 @@ async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIt
 
 
 def shown(sent: Pass, checked: Pass) -> list[str]:
-    """Return the calls that are not stored as they are given, as texts."""
+    """Return texts about the calls that are not stored as they were given."""
     lines, bad = [*sent.shown, *checked.shown][:MOST_SHOWN], len(sent.bad) + len(checked.bad)
     return lines if bad <= len(lines) else [*lines, f"and {times(bad - len(lines), 'more call')}"]

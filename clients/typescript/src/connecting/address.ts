@@ -1,4 +1,4 @@
-/** What a query may hold; undefined and null leave a parameter out. */
+/** The values of a query; undefined and null leave a parameter out. */
 export type Query = { [name: string]: string | number | boolean | null | undefined };
 
 /**

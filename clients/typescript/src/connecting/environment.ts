@@ -1,6 +1,6 @@
 import { type Token, TokenSource } from "./tokens.ts";
 
-/** What this library uses of a WebSocket, as browsers, Node and the package `ws` have it. */
+/** The part of a WebSocket that this library uses, and that browsers, Node and the package `ws` have. */
 export interface SocketLike {
   readonly protocol: string;
   readonly bufferedAmount: number;
@@ -18,7 +18,7 @@ export interface SocketLike {
   terminate?(): void;
 }
 
-/** Where warnings go. `info` tells of single attempts to connect. */
+/** The receiver of warnings. `info` reports single attempts to connect. */
 export interface Logger {
   warn(text: string): void;
   info?(text: string): void;
@@ -30,7 +30,7 @@ export interface ConnectionOptions {
   /** The WebSocket to use, such as that of the package `ws` in Node 20. */
   WebSocket?: (new (url: string, protocols: string[]) => SocketLike) | undefined;
   fetch?: typeof fetch | undefined;
-  /** Reads the JSON that comes; `JSON.parse` by default. Another function may keep integers beyond 2^53 exact. */
+  /** Parses received JSON; `JSON.parse` by default. Another function may keep integers beyond 2^53 exact. */
   parse?: ((text: string) => unknown) | undefined;
   /** By default, warnings go to the console. */
   log?: Logger | undefined;
@@ -38,7 +38,7 @@ export interface ConnectionOptions {
 
 const CONSOLE: Logger = { warn: (text) => console.warn(`turnwire: ${text}`) };
 
-/** What a client connects with. */
+/** The means by which a client connects. */
 export class Environment {
   readonly token: TokenSource;
   readonly WebSocket: new (

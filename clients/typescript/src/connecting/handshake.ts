@@ -1,4 +1,4 @@
-// Why a handshake failed. A WebSocket does not say it: it closes with 1006, as if the network had failed.
+// Why a handshake failed. A WebSocket does not say why: it closes with 1006, as if the network had failed.
 
 import { Lost, type Refused, refusal, textOf } from "../errors.ts";
 import type { ErrorCode } from "../protocol.ts";

@@ -40,7 +40,7 @@ export interface Vigilance {
   quietMs?: number | undefined;
   /** The silence after which the client asks for a sign of life; 80 % of `quietMs` by default. */
   pingAfterMs?: number | undefined;
-  /** Called with true when that is not answered soon, and with false when the gateway is heard again. */
+  /** Called with true if no answer comes soon, and with false when the gateway is heard again. */
   onStale?: ((isStale: boolean) => void) | undefined;
 }
 
@@ -108,7 +108,7 @@ export class Link {
     }
   }
 
-  /** Notice a silence sooner, as the gateway says that it pings every so many milliseconds. */
+  /** Notice a silence sooner, because the gateway pings every so many milliseconds. */
   pingsComeEvery(ms: number): void {
     this.#quiet = Math.min(LINK_TIMES.quiet, QUIET_PINGS * ms);
     this.#watch();

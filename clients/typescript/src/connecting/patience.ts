@@ -12,7 +12,7 @@ export class Patience {
   limit: number | undefined;
   /** Why the last attempt failed. */
   lastProblem: string | undefined;
-  /** When the present pause ends, as `Date.now()` tells it; null outside of a pause. */
+  /** When the present pause ends, on the clock of `Date.now()`; null outside of a pause. */
   retryAt: number | null = null;
   readonly #who: string;
   readonly #log: Logger;
@@ -61,7 +61,7 @@ export class Patience {
     try {
       await Promise.race([sleep(delay, stop), this.#hurry.wait()]);
     } finally {
-      this.#hurry.wake(); // to forget who waited
+      this.#hurry.wake(); // forgets who waited
       this.retryAt = null;
     }
   }

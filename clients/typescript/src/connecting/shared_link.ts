@@ -10,7 +10,7 @@ import { Patience } from "./patience.ts";
 import { now, sleep } from "./waiting.ts";
 
 /**
- * `connecting`: not connected so far. `live`: what comes is up to date. `stale`: the connection is open, but the gateway
+ * `connecting`: not connected so far. `live`: what arrives is up to date. `stale`: the connection is open, but the gateway
  * does not answer. `reconnecting`: the connection is lost. `closed`: nobody needs it, or it has been given up.
  */
 export type ConnectionState = "connecting" | "live" | "stale" | "reconnecting" | "closed";
@@ -20,24 +20,24 @@ export interface LinkOptions extends ConnectionOptions {
   giveUpAfterMs?: number | undefined;
 }
 
-/** How a connection that stays open is kept. */
+/** Options of a connection that stays open. */
 export interface Keeping extends Pick<Vigilance, "quietMs" | "pingAfterMs"> {
   /** Called whenever the state, or the time of the next attempt, has changed. */
   onState?: ((state: ConnectionState) => void) | undefined;
 }
 
-/** What a subscription gets. */
+/** What a subscription receives. */
 export type ChannelPush = Exclude<SubscriberPush, ErrorMessage>;
 
 /** A subscription, as its connection sees it. */
 export interface Channel {
   /** Return the fields of the `subscribe` message; undefined while nothing is wanted. */
   wanted(): object | undefined;
-  /** Take a message of so many characters. Throws Lost to be subscribed anew, Refused to fail. */
+  /** Take a message with this many characters. Throws Lost to be subscribed anew, Refused to fail. */
   received(message: ChannelPush, size: number): void;
-  /** The subscription has been interrupted. It goes on by itself. */
+  /** Called when the subscription has been interrupted. It continues by itself. */
   broken(): void;
-  /** The subscription has ended for good. */
+  /** Called when the subscription has ended for good. */
   failed(why: unknown): void;
 }
 
@@ -48,7 +48,7 @@ interface Membership {
 }
 
 const PROGRESS = ["events", "caughtUp", "sessions"];
-/** What a page hears when the network, or the machine, may have been away. */
+/** The events of a page after which the network, or the machine, may have been away. */
 const WAKING = ["online", "offline", "visibilitychange"];
 
 /** One connection for many channels. It is open while there are any, or until `close` if `keeping` is given. */
@@ -93,7 +93,7 @@ export class SharedLink {
     if (!this.#members.size && !this.#keeping) this.close();
   }
 
-  /** Subscribe, if there is a connection, and the channel wants to be and is not. */
+  /** Subscribe, if there is a connection, and the channel wants a subscription and has none. */
   ask(channel: Channel): void {
     const member = this.#members.get(channel);
     const wanted = channel.wanted();

@@ -24,7 +24,7 @@ export interface DeliveryCallbacks {
   onNack?: ((nack: NackItem) => void) | undefined;
 }
 
-/** Refused events that are kept; the oldest give way. A bot that goes on to send what is refused must not grow. */
+/** The most refused events that are kept. The oldest are dropped first: a bot whose events are all refused must not grow. */
 const MAX_NACKS = 1000;
 
 /** The state of one publisher, across connections. */
@@ -165,7 +165,7 @@ export class Delivery {
     this.#tell(this.#callbacks.onNack, nack);
   }
 
-  /** Throw EventsRejected for what was refused since the last time, unless a callback was told. */
+  /** Throw EventsRejected for what was refused since the last call, unless a callback was told. */
   reportNacks(session: Session | null): void {
     const nacks = this.#unreported;
     this.#unreported = [];

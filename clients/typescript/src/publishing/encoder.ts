@@ -15,7 +15,7 @@ export interface EventLimits {
   depth: number;
 }
 
-/** The limits until the gateway tells its own: the protocol's defaults. */
+/** The limits until the gateway states its own: the protocol's defaults. */
 export const UNTOLD: EventLimits = { bytes: 131_072, depth: 64 };
 
 /** Fields of an event that may be left out. */

@@ -16,7 +16,7 @@ export const LOOP_TIMES = {
   opened: 40_000,
   /** Without an answer that is due; the connection is then reopened. Also longer than the gateway waits. */
   answer: 60_000,
-  /** A connection that lasts so long makes the next attempt count as a first one. */
+  /** A connection that lasts this long makes the next attempt count as a first one. */
   steady: 5000,
   /** To look again whether the network takes more. */
   full: 50,
@@ -120,7 +120,7 @@ export class PublisherLoop {
     try {
       if (!this.#created) await this.#client.create(sessionId, language ?? "en", { metadata });
       this.#created = true;
-      // A WebSocket does not tell that its handshake was refused because there is no such session.
+      // A WebSocket does not say that its handshake was refused because there is no such session.
       if (language === null && !this.#delivery.opened) await this.#client.get(sessionId);
     } catch (error) {
       if (error instanceof Unreachable) throw new Lost(error.message);
@@ -170,7 +170,7 @@ export class PublisherLoop {
       link.send(text);
     }
     if (this.#delivery.awaitsAnswer) this.#answerIsDue(true);
-    this.changed.wake(); // who leaves waits for what is sent without an answer, too
+    this.changed.wake(); // a publisher that is leaving also waits for messages that get no answer
   }
 
   /** Start to wait for an answer, unless that is done already, or stop it. */

@@ -63,7 +63,7 @@ export class Requests {
     return undefined;
   }
 
-  /** Run a step with a limit on its time, and say what went wrong in an error of this library. */
+  /** Run a step with a limit on its time, and report failures as errors of this library. */
   async #watched<T>(
     url: string,
     step: (signal: AbortSignal) => Promise<T>,

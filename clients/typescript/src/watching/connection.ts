@@ -32,7 +32,7 @@ export class Connection {
     return this.#link.state;
   }
 
-  /** When the next attempt to connect begins, as `Date.now()` tells it; null if none is being waited for. */
+  /** When the next attempt to connect begins, on the clock of `Date.now()`; null if none is being waited for. */
   get retryAt(): number | null {
     return this.#link.retryAt;
   }

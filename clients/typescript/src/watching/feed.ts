@@ -7,13 +7,13 @@ import { later, Notice, sleep } from "../connecting/waiting.ts";
 import { SessionNotFound, Stopped, Unreachable } from "../errors.ts";
 import type { Session, SessionStatus, SessionsPush, Summary } from "../protocol.ts";
 
-/** Which sessions are followed, and who is told. */
+/** Which sessions are followed, and the callbacks. */
 export interface FollowedSessions {
   /** Only sessions of these statuses; all by default. */
   status?: SessionStatus[] | undefined;
   /** How many of the present sessions come, the newest ones; 500 by default. More are read by REST. */
   newest?: number | undefined;
-  /** Whether the gateway tells what is said in live sessions. See `summaryOf`. */
+  /** Whether the gateway reports what is said in live sessions. See `summaryOf`. */
   summaries?: boolean | undefined;
   /** Called when the feed begins, and when it begins anew after the connection was lost. */
   onBegun?: (() => void) | undefined;
@@ -149,7 +149,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     this.#changed.wake();
   }
 
-  // What the feed does not tell
+  // What the feed does not report
 
   #lookSoon(): void {
     this.#cancelLooking();
@@ -160,7 +160,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     });
   }
 
-  /** Read the sessions that the feed did not begin with, and what became of those that were running before a break. */
+  /** Read the sessions that the feed did not begin with, and the state of those that were running before a break. */
   async #look(stop: AbortSignal): Promise<void> {
     const backoff = new Backoff();
     while (!stop.aborted) {
@@ -190,7 +190,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     }
   }
 
-  /** Read the list, a hundred sessions at a time, for as long as that is cheaper than asking for each one. */
+  /** Read the list, a hundred sessions at a time, as long as that is cheaper than asking for each one. */
   async #lookThroughList(stop: AbortSignal): Promise<void> {
     const missed = this.#missed;
     const starts = [...missed].map((sessionId) => this.#live.get(sessionId)?.session.startedAt ?? "");
@@ -237,7 +237,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     this.#changed.wake();
   }
 
-  /** The session has been erased. A new one of its id is told of like any other. */
+  /** Forget an erased session. A new one of the same id is reported like any other. */
   #forget(sessionId: string): void {
     this.#missed.delete(sessionId);
     this.#pending.delete(sessionId);
@@ -250,7 +250,7 @@ function summaryIn({ summaries }: SessionsPush, { sessionId }: Session): Summary
   return summaries && Object.hasOwn(summaries, sessionId) ? summaries[sessionId] : undefined;
 }
 
-/** Return what tells two states apart. How long a session has been quiet is no state. */
+/** Return what distinguishes two states. How long a session has been quiet is not part of its state. */
 function textOf({ session, summary }: Known): string {
   return JSON.stringify([{ ...session, quietMs: 0 }, summary]);
 }

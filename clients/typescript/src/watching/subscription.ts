@@ -5,7 +5,7 @@ import { Stopped } from "../errors.ts";
 import type { Event, Session, SignalPush } from "../protocol.ts";
 import { type News, SubscriptionReader } from "./reader.ts";
 
-/** What is followed of a session, and who is told. */
+/** What is followed of a session, and the callbacks. */
 export interface FollowedSession {
   /** Begin after this seq; 0, the beginning, by default. */
   afterSeq?: number | undefined;
@@ -28,7 +28,7 @@ export class Subscription implements AsyncIterable<Event> {
   readonly sessionId: string;
   /** The seq of the last event delivered, from which a new subscription would continue. */
   lastSeq: number;
-  /** The seq of the last event that the gateway has told of. */
+  /** The seq of the last event that the gateway has reported. */
   head: number;
   /** The session as the gateway last described it. */
   session: Session | null = null;

@@ -1,4 +1,4 @@
-"""Trouble that the driver notices by itself, between operations or behind them."""
+"""Counts troubles that the driver notices by itself, outside the store's operations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from turnwire.store.condition import DatabaseCondition
 class TroubleListener(ServerListener):
     """A listener that counts a trouble for each server that goes away.
 
-    It hears of servers that no operation missed: nothing was asked meanwhile, or the driver retried by itself. A server
-    that comes back may hold less than before. Called from the driver's threads, one for each server.
+    No operation may have noticed this, because none was running or because the driver retried by itself. A server that
+    comes back may hold less than before. Called from the driver's threads, one for each server.
     """
 
     def __init__(self, condition: DatabaseCondition) -> None:
