@@ -38,6 +38,7 @@ class Measure(StrEnum):
     WORKERS = "workers"
     BOT = "bot"
     STALL = "stall"
+    STORM = "storm"
     ACCESS = "access"
 
 

@@ -99,6 +99,8 @@ GOALS = [
     ),
     Goal("an event with a key: CPU / without", _ratio("access_key.server_us", "access_open.server_us"), 1.03, 1.01),
     Goal("longest stop beside heavy work", _longest_stop, 10, 5, unit="ms"),
+    Goal("after kill -9: listening", _figure("storm.listening_ms"), 500, 300, unit="ms"),
+    Goal("after kill -9: 2,000 subscribers live again", _figure("storm.subscribers_all_ms"), 1500, 1000, unit="ms"),
     Goal(
         "an event nobody watches elsewhere: CPU with Redis / without",
         _ratio("unwatched_redis.server_us", "unwatched_polling.server_us"), 1.1, 1.03,

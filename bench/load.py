@@ -19,9 +19,10 @@ from bench.loads.insert import Insert
 from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
 from bench.loads.stall import Stall
+from bench.loads.storm import Storm
 from bench.meter import Figures
 
-Load = Bot | Calls | Fanout | History | Idle | Ingest | Insert | Paced | Posts | Stall
+Load = Bot | Calls | Fanout | History | Idle | Ingest | Insert | Paced | Posts | Stall | Storm
 SECONDS = 240.0
 """The longest time that a load may take."""
 

@@ -19,6 +19,7 @@ from bench.loads.insert import Insert
 from bench.loads.paced import Paced
 from bench.loads.requests import History, Posts
 from bench.loads.stall import Stall
+from bench.loads.storm import Storm
 from bench.meter import Figures, Target
 from bench.processes import Processes
 from bench.scale import Scale
@@ -60,6 +61,7 @@ class Measures:
             "workers": self.workers,
             "bot": self.bot,
             "stall": self.stall,
+            "storm": self.storm,
             "access": self.access,
         }
 
@@ -246,6 +248,21 @@ class Measures:
                 settle=scale.stall_settle,
             )
             return _grouped("stall", await self._processes.load(load))
+
+    async def storm(self) -> Figures:
+        """How long everybody is away after kill -9."""
+        async with self._processes.mortal_gateway() as (target, again):
+            await asyncio.sleep(_SETTLE_SECONDS)
+            load = Storm(
+                target=target,
+                prefix=_prefix(),
+                command=again.command,
+                directory=again.directory,
+                environment=again.environment,
+                subscribers=self._scale.storm_subscribers,
+                sessions=self._scale.storm_sessions,
+            )
+            return _grouped("storm", await self._processes.load(load))
 
     async def access(self) -> Figures:
         """Measure the same events with and without an API key, alternately, because the two costs are close."""

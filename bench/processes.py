@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 import psutil
 import pymongo
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.floors import READY
@@ -24,6 +25,7 @@ from bench.meter import Figures, Target
 from bench.redis_server import NoRedis, redis_server
 from turnwire.gateway.config import Config, environment_name
 from turnwire.protocol.rights import KeyLine, Scope, new_key, secret_digest
+from turnwire.store.embedded.places import HOST, free_port
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +37,14 @@ _POLL_SECONDS = 0.02
 
 class BenchError(Exception):
     """A process of the bench failed. The text contains its output."""
+
+
+class Start(Struct, frozen=True):
+    """What starts a process once more."""
+
+    command: list[str]
+    directory: str
+    environment: dict[str, str]
 
 
 class Processes:
@@ -84,20 +94,36 @@ class Processes:
                 yield replace(target, key=key)
 
     @asynccontextmanager
+    async def mortal_gateway(self) -> AsyncIterator[tuple[Target, Start]]:
+        """Start a gateway on a fresh database. Yield it with what starts the next one, when it has been killed."""
+        with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
+            database = f"bench-{uuid4().hex[:12]}"
+            serve = [*_SERVE[:-1], str(free_port(HOST))]
+            environment = self._settings(name, database)
+            async with _server(serve, Path(name), environment) as (url, pid):
+                try:
+                    yield Target(url, pid), Start([sys.executable, *serve], name, _environment(environment))
+                finally:
+                    self._drop(database)
+
+    @asynccontextmanager
     async def _fresh_gateway(self, **settings: str) -> AsyncIterator[tuple[Target, Path]]:
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
-            data_dir = Path(name)
-            environment = {"TURNWIRE_DATA_DIR": name, "TURNWIRE_LOG_FORMAT": "console", **settings}
-            database = f"bench-{uuid4().hex[:12]}"
-            if self._mongodb_uri is not None:
-                environment |= {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
-            elif self._embedded_command is not None:
-                environment["TURNWIRE_EMBEDDED_COMMAND"] = self._embedded_command
-            async with _server(_SERVE, data_dir, environment) as (url, pid):
+            data_dir, database = Path(name), f"bench-{uuid4().hex[:12]}"
+            async with _server(_SERVE, data_dir, self._settings(name, database) | settings) as (url, pid):
                 try:
                     yield Target(url, pid, self._database_pid or _child(pid)), data_dir
                 finally:
                     self._drop(database)
+
+    def _settings(self, data_dir: str, database: str) -> dict[str, str]:
+        """Return the settings of a gateway in this directory; the database is used on a MongoDB."""
+        settings = {"TURNWIRE_DATA_DIR": data_dir, "TURNWIRE_LOG_FORMAT": "console"}
+        if self._mongodb_uri is not None:
+            return settings | {"MONGODB_URI": self._mongodb_uri, "MONGODB_DATABASE": database}
+        if self._embedded_command is not None:
+            return settings | {"TURNWIRE_EMBEDDED_COMMAND": self._embedded_command}
+        return settings
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[tuple[Target, str]]:

@@ -49,6 +49,8 @@ class Scale(Struct, frozen=True, kw_only=True):
     stall_dashboards: int
     stall_large: int
     stall_settle: float
+    storm_subscribers: int
+    storm_sessions: int
     access_turns: int
     """How often gateways with and without a key are measured in one round."""
 
@@ -86,6 +88,8 @@ FULL = Scale(
     stall_dashboards=10,
     stall_large=50,
     stall_settle=5.0,
+    storm_subscribers=2000,
+    storm_sessions=20,
     access_turns=5,
 )
 """The scale of a real run, which takes a few minutes."""
@@ -123,6 +127,8 @@ SHORT = Scale(
     stall_dashboards=2,
     stall_large=2,
     stall_settle=0.0,
+    storm_subscribers=20,
+    storm_sessions=4,
     access_turns=1,
 )
 """The scale of a run that only shows that everything works. Its figures are meaningless."""

@@ -12,6 +12,11 @@ SLICE_SECONDS: Final = 0.002
 """Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
 
 
+_GLANCE_SECONDS: Final = 0.0005
+"""The same for looking over all there is, which happens all the time."""
+A_FEW: Final = 50
+"""So many of all sessions or connections are looked at between two pauses: a tenth of a millisecond, mostly."""
+
 LONGEST_PAUSE: Final = 1.0
 """Seconds. Whoever pauses keeps its memory."""
 
@@ -47,6 +52,7 @@ class Turns:
         """For what takes long: half of the time, so that threads and sockets get theirs."""
         self.wasted = Share(clock, 4.0)
         """For what is of no use to anybody, such as large messages that cannot be read: a fifth of the time."""
+        self._looking = Share(clock, 4.0)
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self._began_at: float | None = None
         """When the first request of this pass of the loop began; None before it."""
@@ -62,6 +68,11 @@ class Turns:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
         return None if now - self._began_at <= SLICE_SECONDS else self.next()
+
+    def look_over(self) -> Slices:
+        """Return the slices of a look at all sessions or connections, a few at a time. It is late for nobody, so all
+        that looks takes a fifth of the time."""
+        return Slices(self, self._looking, _GLANCE_SECONDS)
 
     def _begin_anew(self) -> None:
         self._began_at = None
@@ -92,15 +103,20 @@ class Turns:
 class Slices:
     """The slices of one piece of work that takes long."""
 
-    __slots__ = ("_began", "_turns")
+    __slots__ = ("_began", "_clock", "_seconds", "_share")
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, turns: Turns, share: Share | None = None, seconds: float = SLICE_SECONDS) -> None:
+        """`share`: that of long work by default. `seconds`: the length of a slice."""
+        self._clock = turns.clock
+        self._share = share or turns.long
+        self._seconds = seconds
         self._began = turns.clock()
 
-    async def pause(self) -> None:
-        """Let others go first if the slice is over. To be called after each small step."""
-        spent = self._turns.clock() - self._began
-        if spent > SLICE_SECONDS:
-            await self._turns.long.pause(spent)
-            self._began = self._turns.clock()
+    async def pause(self) -> bool:
+        """Let others go first if the slice is over. To be called after each small step. Return whether it was over."""
+        spent = self._clock() - self._began
+        if spent <= self._seconds:
+            return False
+        await self._share.pause(spent)
+        self._began = self._clock()
+        return True

@@ -18,12 +18,14 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
-from turnwire.store.driver_events import TroubleListener
+from turnwire.store.driver.loop import DriverLoop
+from turnwire.store.driver.trouble_listener import TroubleListener
 from turnwire.store.erasures import Erasures
 from turnwire.store.event_log import EventLog
 from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
-from turnwire.store.opening.format import PACKED, FormatStore
+from turnwire.store.opening.format import PACKED
+from turnwire.store.opening.format_store import FormatStore
 from turnwire.store.opening.server_check import is_packaged, unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
@@ -84,8 +86,10 @@ class Store:
         embedded: bool = False,
         insert_lanes: int = 1,
         max_waiting_bytes: int | None = None,
+        driver_loop: DriverLoop | None = None,
     ) -> None:
         self._client = client
+        self._driver_loop = driver_loop
         self._condition = condition or DatabaseCondition()
         self._unprepared: str | None = "the indexes have not been made yet"
         # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
@@ -152,7 +156,8 @@ class Store:
         `max_waiting_bytes` of events wait in memory; None means no limit.
         """
         condition = DatabaseCondition()
-        own: dict[str, Any] = {"appname": app_name, "io_loop": asyncio.get_running_loop()}
+        loop = DriverLoop(asyncio.get_running_loop())  # type: ignore[abstract]  # Motor asks for no more than it has
+        own: dict[str, Any] = {"appname": app_name, "io_loop": loop}
         options = options_beside(uri, maxPoolSize=connections)
         try:
             client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options)
@@ -165,6 +170,7 @@ class Store:
             embedded=embedded,
             insert_lanes=insert_lanes,
             max_waiting_bytes=max_waiting_bytes,
+            driver_loop=loop,
         )
 
     @property
@@ -251,3 +257,5 @@ class Store:
         deadline = time.monotonic() + CLOSE_SECONDS
         while closing.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
+        if self._driver_loop is not None:
+            self._driver_loop.release()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 _HELD_UP_TICKS = 3
@@ -16,34 +17,49 @@ class Liveness:
     """Checks all connections every `tick` seconds."""
 
     def __init__(
-        self, connections: OpenConnections, clock: Callable[[], float], tick: float, *, most_bytes: int
+        self, connections: OpenConnections, clock: Callable[[], float], turns: Turns, tick: float, *, most_bytes: int
     ) -> None:
         """`most_bytes`: limit of the bytes that wait for all connections together; 0 means no limit."""
         self._connections = connections
         self._clock = clock
+        self._turns = turns
         self._tick = tick
         self._most_bytes = most_bytes
         self._asked_at = 0.0
 
     async def keep_alive(self) -> None:
-        now, before = self._clock(), self._asked_at
-        self._asked_at = now
-        if now - before > _HELD_UP_TICKS * self._tick:
-            return  # the gateway itself was held up: frames that have arrived are read first
-        for connection in tuple(self._connections.connections):
-            if now >= connection.look_at:
-                connection.check_alive(now)
+        """Check a few connections at a time."""
+        if self._was_held_up():
+            return
+        now, waiting = self._asked_at, 0
         for follower in tuple(self._connections.followers):
             follower.check_alive(now)
+            waiting += follower.waiting_bytes
         for answer in tuple(self._connections.answers):
             answer.check_alive(now)
-        self._keep_within()
+            waiting += answer.waiting_bytes
+        slices, connections = self._turns.look_over(), tuple(self._connections.connections)
+        for start in range(0, len(connections), A_FEW):
+            if start and await slices.pause():
+                if self._was_held_up():
+                    return
+                now = self._asked_at
+            for connection in connections[start : start + A_FEW]:
+                if now >= connection.look_at:
+                    connection.check_alive(now)
+                waiting += connection.waiting_bytes
+        if 0 < self._most_bytes < waiting:
+            self._keep_within()
+
+    def _was_held_up(self) -> bool:
+        """Return whether the gateway itself was held up: frames that have arrived are read first."""
+        now, before = self._clock(), self._asked_at
+        self._asked_at = now
+        return now - before > _HELD_UP_TICKS * self._tick
 
     def _keep_within(self) -> None:
         """End the slowest readers until the bytes that wait for the others are within the limit."""
         waiting = self._connections.waiting_bytes
-        if not 0 < self._most_bytes < waiting:
-            return
         for size, end in sorted(self._readers(), key=lambda reader: reader[0], reverse=True):
             waiting -= size
             end()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 from aiohttp import hdrs, web
@@ -15,19 +16,25 @@ from turnwire.protocol.messages import Limits
 
 def add_documents(app: web.Application, limits: Limits) -> None:
     """Add the routes `/openapi.json` and `/asyncapi.json`."""
-    described, sockets = _made(limits)
-    app.router.add_get("/openapi.json", _serving(described))
-    app.router.add_get("/asyncapi.json", _serving(sockets))
+    app.router.add_get("/openapi.json", _serving(partial(_openapi, limits)))
+    app.router.add_get("/asyncapi.json", _serving(partial(_asyncapi, limits)))
 
 
 @lru_cache(maxsize=8)
-def _made(limits: Limits) -> tuple[bytes, bytes]:
-    """Make both documents, once for all gateways of this process."""
-    return msgspec.json.encode(document(limits)), msgspec.json.encode(asyncapi_document(limits))
+def _openapi(limits: Limits) -> bytes:
+    return msgspec.json.encode(document(limits))
 
 
-def _serving(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
+@lru_cache(maxsize=8)
+def _asyncapi(limits: Limits) -> bytes:
+    return msgspec.json.encode(asyncapi_document(limits))
+
+
+def _serving(make: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Serve what `make` returns. The first call takes some hundredths of a second, in a thread."""
+
     async def read_document(_request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(make)
         return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 
     return read_document

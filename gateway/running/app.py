@@ -118,7 +118,8 @@ class Gateway:
         self._periodic = Periodic()
         pause = tick(min(config.ping_interval, config.pong_timeout) / 4)
         self._alive_tick = pause
-        self._liveness = Liveness(self.connections, clock, pause, most_bytes=config.max_all_outbox_bytes)
+        turns, most_bytes = self.parts.turns, config.max_all_outbox_bytes
+        self._liveness = Liveness(self.connections, clock, turns, pause, most_bytes=most_bytes)
         self.metrics.gauges = self._gauges
         self.metrics.counts = self._counts
         in_use = InUse(config, self.parts, self.connections, self.arrivals)

@@ -67,9 +67,10 @@ class SessionParts:
         tracing = tracing or Untraced()
         self.search = search
         self.store = store
-        self.lazy_fields = LazyFields(store, self._stored_is_ahead, shared=config.mongodb_uri is not None)
-        self.figures = FiguresReader(store.events, self._give_figures)
         self.turns = Turns()
+        shared = config.mongodb_uri is not None
+        self.lazy_fields = LazyFields(store, self._stored_is_ahead, self.turns, shared=shared)
+        self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find, self.turns)
         self.peers = None if config.mongodb_uri is None else Peers(clock)
         announcer = None if self.peers is None else self.peers.announcer
@@ -108,7 +109,11 @@ class SessionParts:
         self.pages = Pages(self.context, self.sessions, search, self.turns)
         self.feed.quiet_ms = self.pages.quiet_ms
         self._tending = Tending(
-            self.context, self.sessions, idle_evict=config.idle_evict, storage_timeout=config.storage_timeout
+            self.context,
+            self.sessions,
+            self.turns,
+            idle_evict=config.idle_evict,
+            storage_timeout=config.storage_timeout,
         )
         self._sweep = Sweep(self.context, self.sessions)
         self.erasing = Erasing(self.context, self.sessions, self._forget_texts, rest_timeout=config.rest_timeout)

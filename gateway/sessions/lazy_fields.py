@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.store.mongo import Store
 from turnwire.store.sessions import MAX_UPDATES
 
@@ -26,11 +27,12 @@ class LazyFields:
     as the insert of many events.
     """
 
-    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None], *, shared: bool) -> None:
+    def __init__(self, store: Store, stored_is_ahead: Callable[[str], None], turns: Turns, *, shared: bool) -> None:
         """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more, or
         not as far as it was. `shared`: other gateways read the stored fields."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
+        self._turns = turns
         self._shared = shared
         self._due: dict[SessionState, None] = {}
         """In the order in which they became due."""
@@ -65,7 +67,12 @@ class LazyFields:
 
     async def flush_needed(self) -> None:
         """Write the due fields that somebody needs soon, and all pages. Raises as `flush` does."""
-        await self._write([state for state in self._due if self._is_needed(state)])
+        slices, due, needed = self._turns.look_over(), tuple(self._due), list[SessionState]()
+        for start in range(0, len(due), A_FEW):
+            if start:
+                await slices.pause()
+            needed += filter(self._is_needed, due[start : start + A_FEW])
+        await self._write(needed)
 
     def _is_needed(self, state: SessionState) -> bool:
         on_call = state.publisher is not None and not state.ended

@@ -9,6 +9,7 @@ from turnwire.gateway.live.instructing import is_unattended
 from turnwire.gateway.live.items import AbandonItem, BeatItem, ExpireItem, LapseItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 _BEATS = 4
@@ -18,27 +19,40 @@ _BEATS = 4
 class Tending:
     """Does the periodic work on all sessions in memory. Times are in seconds."""
 
-    def __init__(self, context: Context, sessions: LiveSessions, *, idle_evict: float, storage_timeout: float) -> None:
+    def __init__(
+        self, context: Context, sessions: LiveSessions, turns: Turns, *, idle_evict: float, storage_timeout: float
+    ) -> None:
         self._context = context
         self._sessions = sessions
+        self._turns = turns
         self._idle_evict = idle_evict
         self._storage_timeout = storage_timeout
         self._next_beat = context.clock() + context.abandon_after / _BEATS
 
     async def tend(self) -> None:
-        """Do what is due."""
+        """Do what is due, for a few sessions at a time."""
         now = self._context.clock()
         beat = now >= self._next_beat
         if beat:
             self._next_beat = now + self._context.abandon_after / _BEATS
-        for live in tuple(self._sessions.live.values()):
-            self._sessions.memory.weigh(live.state)
-            if live.state.publisher is not None:
-                self._tend_published(live, now, beat=beat)
-            elif not live.state.unwritten:
-                self._tend_unpublished(live, now)
-            if live.state.busy_since is None:
-                self._tend_idle(live)
+        slices, ids = self._turns.look_over(), tuple(self._sessions.live)
+        for start in range(0, len(ids), A_FEW):
+            if start:
+                await slices.pause()
+            for session_id in ids[start : start + A_FEW]:
+                live = self._sessions.live.get(session_id)
+                if live is not None:  # else it has left memory meanwhile
+                    self._tend(live, beat=beat)
+
+    def _tend(self, live: LiveSession, *, beat: bool) -> None:
+        now = self._context.clock()
+        self._sessions.memory.weigh(live.state)
+        if live.state.publisher is not None:
+            self._tend_published(live, now, beat=beat)
+        elif not live.state.unwritten:
+            self._tend_unpublished(live, now)
+        if live.state.busy_since is None:
+            self._tend_idle(live)
 
     def _tend_idle(self, live: LiveSession) -> None:
         if is_over(self._context, live.state, "expired"):

@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from turnwire.gateway.config import LogFormat, LogLevel
@@ -98,6 +97,10 @@ def _clean(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict
 def _shorten_malformed_request(record: logging.LogRecord) -> bool:
     """Log a request that is not HTTP as one line, without a traceback that quotes the client's bytes."""
     error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return logging.getLogger().isEnabledFor(record.levelno)
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 -- the embedded database starts before it
+
     if isinstance(error, HttpProcessingError):
         remote = record.args[0] if isinstance(record.args, tuple) and record.args else "unknown"
         record.msg, record.args = "refused a malformed request from %s: %s", (remote, type(error).__name__)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from structlog.typing import Processor
 
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.live.state import SessionState
-from turnwire.store.event_log import EventLog
 
 if TYPE_CHECKING:
+    from turnwire.gateway.live.state import SessionState
     from turnwire.gateway.tracing.tracing import Tracing
+    from turnwire.store.event_log import EventLog
 
 _MISSING: Final = "TURNWIRE_TRACING=on needs OpenTelemetry: pip install 'turnwire[otel]'"
 

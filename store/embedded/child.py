@@ -23,8 +23,9 @@ READY_SECONDS: Final = 60.0
 """Seconds that a start may take. Recovery after a kill reads the whole write-ahead log; 1 to 5 seconds were
 measured."""
 POLL_SECONDS: Final = 0.05
+_START_POLL_SECONDS: Final = 0.01
 _ANSWER_SECONDS: Final = 2.0
-STRANGER_POLLS: Final = 40
+STRANGER_POLLS: Final = 200
 """After this many answers from another process, the child will never answer."""
 
 
@@ -117,7 +118,7 @@ class Child:
                     f"process {answering} answers as the embedded database instead of {self._process.pid}, which was "
                     f"started: a script named in {SETTING} must start the server with exec"
                 )
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(_START_POLL_SECONDS)
 
     async def _answering_pid(self) -> int | None:
         """Return the process id of the database server that answers on this port; None if none answers."""

@@ -23,7 +23,7 @@ FANOUT = (
 GROUPS = {
     "insert", "sink_1", "ingest_1", "sink_10", "ingest_10", "paced_200", "idle_floor", "idle", "idle_publishers",
     "live", "across_redis_200", "unwatched_redis", "workers_2_1", "workers_2_10",
-    "history", "rest_floor", "rest_storing_floor", "rest", "calls", "calls_in_turns", "replay", "bot", "stall",
+    "history", "rest_floor", "rest_storing_floor", "rest", "calls", "calls_in_turns", "replay", "bot", "stall", "storm",
     "access_open", "access_key",
     *(group.format(20) for group in FANOUT),
 }  # fmt: skip

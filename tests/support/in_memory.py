@@ -153,6 +153,7 @@ class MemoryGateway:
         self.line = Line(database, 0.0)
         self.store = Store(self.line, "model")
         self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time, bus=bus)
+        self.parts.turns.clock = asyncio.get_running_loop().time  # no pause because the machine is slow
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
         """(method, arguments) of every call of the observer."""

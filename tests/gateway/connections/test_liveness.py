@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import count
 
 import pytest
 
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
 from tests.support.sockets import PING, PONG, TEXT, RawSocket, client_frame, publish_path, publisher, until
+from turnwire.gateway.connections.liveness import Liveness
+from turnwire.gateway.connections.open_connections import Kind, OpenConnections
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.gateway.watching.audience import watchers_of
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
@@ -158,3 +162,37 @@ async def test_a_publisher_that_the_gateway_does_not_read_is_not_closed(
         await asyncio.sleep(0.8)  # several pings' time
         assert connection.closing is None
     assert len(await bot.answers(10)) == 10
+
+
+class Silent:
+    """A connection that counts when it was checked."""
+
+    kind: Kind = "publisher"
+    closing: asyncio.Task[None] | None = None
+    look_at = 0.0
+    waiting_bytes = 0
+
+    def __init__(self, checked: list[float]) -> None:
+        self._checked = checked
+
+    def check_alive(self, now: float) -> None:
+        self._checked.append(now)
+
+    def judge_again(self) -> None: ...
+    def goaway(self, reason: str, after: float) -> None: ...
+    def close(self, code: int, reason: str) -> None: ...
+    def abort(self) -> None: ...
+
+
+@pytest.mark.parametrize(("held_up", "checked"), [(2.0, 3 * A_FEW), (4.0, A_FEW)])
+async def test_many_connections_are_checked_a_few_at_a_time_and_no_more_of_them_once_the_gateway_was_held_up(
+    held_up: float, checked: int
+) -> None:
+    """`held_up`: seconds that pass between a few and the next, of ticks of one second."""
+    looks, moments = count(), count(1.0, held_up)
+    connections, times = OpenConnections(), list[float]()
+    connections.connections |= {Silent(times) for _ in range(3 * A_FEW)}
+    turns = Turns(lambda: next(looks) / 1000)
+    await Liveness(connections, lambda: next(moments), turns, 1.0, most_bytes=0).keep_alive()
+    assert len(times) == checked
+    assert len(set(times)) == checked // A_FEW

@@ -12,6 +12,7 @@ from tests.support.gateways import StartGateway
 from turnwire.gateway.connections.large_answers import LargeAnswer
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
+from turnwire.gateway.turns import Turns
 
 
 class Reader:
@@ -60,7 +61,7 @@ async def test_the_slowest_readers_are_ended_until_the_others_are_within_the_bou
     connections.connections |= {some, more}
     connections.followers |= {most_of_all, least}
     assert connections.waiting_bytes == 1200
-    await Liveness(connections, lambda: 0.0, 1.0, most_bytes=most).keep_alive()
+    await Liveness(connections, lambda: 0.0, Turns(), 1.0, most_bytes=most).keep_alive()
     assert [some.ended, more.ended] == sockets
     assert [most_of_all.ended, least.ended] == streams
     assert large.ended == answer

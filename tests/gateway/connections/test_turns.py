@@ -85,6 +85,17 @@ async def test_a_slice_is_over_after_its_time() -> None:
     assert 8 <= passes.most <= 10
 
 
+async def test_a_look_at_all_there_is_takes_a_fifth_of_the_time_in_short_slices(pauses: list[float]) -> None:
+    passes = Passes()
+    slices = Turns(passes.clock).look_over()
+    paused = []
+    for _ in range(12):
+        passes.done(SLICE_SECONDS / 10)
+        paused.append(await slices.pause())
+    assert paused == [False, False, True] * 4
+    assert pauses[0] == pytest.approx(4 * 3 * SLICE_SECONDS / 10)
+
+
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of all pauses, which are not made."""

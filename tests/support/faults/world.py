@@ -70,6 +70,7 @@ class Gateway:
         parts = self.parts = SessionParts(
             self.world.config, self.store, self.world.metrics, clock, bus=self.world.line()
         )
+        parts.turns.clock = clock  # no pause because the machine is slow
         self._periodic = Periodic()
         parts.start(self._periodic)
 

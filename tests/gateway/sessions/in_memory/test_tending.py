@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import count, pairwise
+
 import pytest
 
-from tests.support.in_memory import Crowd, event, events, pass_time, send, until
+from tests.support.in_memory import Crowd, MemoryGateway, event, events, pass_time, send, until
 from tests.support.memory_fixtures import StartMemory
+from turnwire.gateway.sessions.tending import Tending
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import CloseCode
 
 
@@ -139,3 +144,39 @@ async def test_a_long_outage_does_not_make_a_publisher_at_another_gateway_look_g
     there.live["s"].release(seat)
     await pass_time(200)
     assert (await here.stored()).end_reason == "abandoned"
+
+
+def slow_tending(here: MemoryGateway) -> Tending:
+    """One that takes a millisecond, by its own clock, for each look at the clock. Unused sessions leave at once."""
+    looks = count()
+    turns = Turns(lambda: next(looks) / 1000)
+    return Tending(here.parts.context, here.parts.sessions, turns, idle_evict=0.0, storage_timeout=60.0)
+
+
+async def test_many_sessions_are_tended_a_few_at_a_time(here: MemoryGateway) -> None:
+    for number in range(5 * A_FEW):
+        await here.create(f"s{number}")
+    await pass_time(1)
+    tending = asyncio.create_task(slow_tending(here).tend())
+    sizes = [len(here.live)]
+    while not tending.done():
+        await asyncio.sleep(0.0001)
+        sizes.append(len(here.live))
+    assert (sizes[0], sizes[-1]) == (5 * A_FEW, 0)
+    assert max(before - after for before, after in pairwise(sizes)) == A_FEW
+
+
+async def test_a_session_that_comes_back_while_others_are_tended_is_not_taken_for_the_one_that_left(
+    here: MemoryGateway,
+) -> None:
+    for number in range(2 * A_FEW):
+        await here.create(f"s{number}")
+    last = here.live[f"s{2 * A_FEW - 1}"]
+    await pass_time(1)
+    tending = asyncio.create_task(slow_tending(here).tend())
+    await until(lambda: len(here.live) == A_FEW)
+    assert here.parts.sessions.evict(last)
+    back = await here.open(last.session_id)
+    with back.held():
+        await tending
+    assert here.live == {last.session_id: back}
