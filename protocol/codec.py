@@ -19,7 +19,6 @@ from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, 
 from turnwire.protocol.frame_encoder import FrameEncoder
 from turnwire.protocol.messages import (
     REF_CHARS,
-    TIMESTAMP,
     Append,
     BadEvent,
     Complete,
@@ -35,9 +34,9 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
-from turnwire.protocol.times import ROUNDED, cut_digits, cut_to_millis
+from turnwire.protocol.times import ROUNDED, cut_to_millis
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, TextTimedEvent
+from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -70,7 +69,6 @@ class Codec(FrameEncoder):
         self._raw_batch = format.Decoder(RawBatch)
         self._fields = format.Decoder(dict[str, Raw])
         self._event = format.Decoder(EventIn)
-        self._text_timed = format.Decoder(TextTimedEvent)
         self._refs = format.Decoder(Refs)
         self._subscriber_command = format.Decoder(SubscriberCommand | Auth)
         self._any = format.Decoder()
@@ -159,18 +157,13 @@ class Codec(FrameEncoder):
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
-            return _checked(self._cut_event(raw) if ROUNDED.search(raw) else self._event.decode(raw), limits)
+            cut = cut_times(raw, EventIn, self._format) if ROUNDED.search(raw) else raw
+            return _checked(self._event.decode(cut), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
         except UNDECODABLE as error:
             wrong = as_turnwire_error(error, limits)
             return BadEvent(self._event_id(raw, limits), ErrorCode.INVALID_EVENT, wrong.message)
-
-    def _cut_event(self, raw: Raw | bytes) -> EventIn:
-        """Decode an event after cutting its timestamp, which msgspec might round up."""
-        timed = self._text_timed.decode(raw)
-        moment = None if timed.timestamp is None else cut_digits(timed.timestamp)
-        return EventIn(timed.event_id, timed.type, timed.payload, msgspec.convert(moment, TIMESTAMP))
 
     def _event_id(self, raw: Raw | bytes, limits: Limits) -> str | None:
         try:
@@ -204,7 +197,8 @@ class Codec(FrameEncoder):
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """Decode a REST body into `kind`. Raises InvalidJson or InvalidMessage."""
         check_containers(body, limits.containers, text=self.text)
-        return cast("T", self._decode(self._format.Decoder(kind), body, limits))
+        cut = cut_times(body, kind, self._format) if ROUNDED.search(body) else body
+        return cast("T", self._decode(self._format.Decoder(kind), bytes(cut), limits))
 
     def decode_events_body(self, body: bytes, limits: Limits) -> tuple[list[EventIn], bool]:
         """Decode the body of `POST …/events`: return its events, and whether it was a batch.

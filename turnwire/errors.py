@@ -113,12 +113,16 @@ _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
     CloseCode.TOO_BIG: (ErrorCode.TOO_LARGE, "a frame was over the gateway's limit"),
     CloseCode.PROTOCOL_ERROR: (ErrorCode.INVALID_MESSAGE, "the gateway saw a protocol error"),
     CloseCode.UNAUTHENTICATED: (ErrorCode.UNAUTHENTICATED, "not authenticated"),
+    CloseCode.TOKEN_EXPIRED: (ErrorCode.UNAUTHENTICATED, "the token has expired, and there is no other"),
     CloseCode.FORBIDDEN: (ErrorCode.FORBIDDEN, "not allowed"),
     CloseCode.NOT_FOUND: (ErrorCode.NOT_FOUND, "there is no such session"),
     CloseCode.SUPERSEDED: (ErrorCode.SUPERSEDED, "a newer publisher has taken over the session"),
     CloseCode.SESSION_ENDED: (ErrorCode.SESSION_ENDED, "the session has ended"),
 }
-"""The close codes after which a client stops. After any other, it reconnects."""
+"""The close codes after which a client stops, the expiry of a token only if it has no way to another one.
+
+After any other code, it reconnects.
+"""
 
 
 def fresh(error: ClientError) -> ClientError:

@@ -14,18 +14,16 @@ import aiohttp
 from turnwire.address import Address
 from turnwire.connecting.link import codec_named
 from turnwire.connecting.tokens import Token, TokenSource
-from turnwire.errors import PublisherClosed, Unreachable, fresh
-from turnwire.protocol.messages import Complete, EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
+from turnwire.errors import ClientError, PublisherClosed, Unreachable, fresh
+from turnwire.protocol.messages import EventIn, EventType, FinalStatus, JsonObject, NackItem, Session
+from turnwire.publishing.call import Call, end_of_session
 from turnwire.publishing.commands import CommandHandler, Commands
 from turnwire.publishing.delivery import Acked, Delivery
 from turnwire.publishing.event_encoder import EventEncoder
 from turnwire.publishing.intake import Intake
 from turnwire.publishing.life import PublisherLife
-from turnwire.publishing.loop import Call
 from turnwire.publishing.outbox import Outbox
 from turnwire.publishing.spooled_outbox import SpooledOutbox
-
-MAX_REASON = 256
 
 
 class Publisher:
@@ -42,11 +40,12 @@ class Publisher:
 
     `post` and `hint` never wait, and raise only for a bad payload. Calls that wait raise Superseded, SessionEnded or
     another Refused if the gateway refuses for good, Unreachable once it has been away for `give_up_after` seconds (by
-    default never), and TimeoutError after their own `timeout`. All calls belong to the event loop of the publisher.
+    default never), and TimeoutError after their own `timeout`. With `wait=False`, leaving raises none of this: `error`
+    has it. Any thread may call `post` and `hint`; all other calls belong to the event loop of the publisher.
 
     Events that the gateway refuses go to `on_nack`, if given. Otherwise they are logged, and `flush`, `complete` and
-    leaving raise EventsRejected once for them. `nacks` keeps the newest 1,000. `on_ack` is called for every event that
-    became durable. Callbacks must not block.
+    leaving, unless `wait=False`, raise EventsRejected once for them. `nacks` keeps the newest 1,000. `on_ack` is called
+    for every event that became durable. Callbacks must not block.
     """
 
     def __init__(
@@ -109,10 +108,10 @@ class Publisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-        if error is None:
-            failure = self._life.failure
-            if self.pending and failure is not None and not isinstance(failure, PublisherClosed | Unreachable):
-                raise fresh(failure)
+        if error is None and self._wait:
+            failure = self.error
+            if self.pending and failure is not None and not isinstance(failure, Unreachable):
+                raise failure
             self._delivery.report_nacks(None)
 
     # Life
@@ -181,6 +180,12 @@ class Publisher:
         """The session as the gateway last described it: when a connection opened, or when the session ended."""
         return self._delivery.session
 
+    @property
+    def error(self) -> ClientError | None:
+        """Why the publisher has stopped by itself, such as Superseded; None otherwise, and after it was left."""
+        failure = self._life.failure
+        return None if failure is None or isinstance(failure, PublisherClosed) else fresh(failure)
+
     def unanswered(self) -> list[EventIn]:
         """Return the queued events without an answer, in order, to be kept elsewhere if the publisher cannot go on."""
         return self._delivery.unanswered()
@@ -210,16 +215,16 @@ class Publisher:
         It replaces an older one of the same key. Raises InvalidEvent for a bad key or payload, and nothing else.
         """
         encoded = self._encoder.signal(key, payload, self._delivery.limits)
-        self._delivery.add_signal(key, encoded)
-        self._life.work()
+        self._intake.hint(key, encoded)
 
     def on_command(self, handler: CommandHandler, *commands: str) -> None:
         """Call `handler` for supervisors' commands: the named ones, or by default `whisper`, `say` and `end`.
 
         The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`), in its own task.
         A text that it returns goes with the answer. CommandRefused refuses the command; any other error fails it.
+        Raises ValueError for a name that no command can have.
         """
-        self._commands.handle(handler, commands)
+        self._life.call(self._commands.handle, handler, commands)
 
     # Calls that may wait
 
@@ -254,7 +259,9 @@ class Publisher:
         if isinstance(type, EventIn):
             given = type
             type, payload, event_id, timestamp = given.type, given.payload, given.event_id, given.timestamp
-        entry = self._encoder.entry(type, payload or {}, event_id, timestamp, self._delivery.limits)
+        entry = self._encoder.entry(
+            type, {} if payload is None else payload, event_id, timestamp, self._delivery.limits
+        )
         async with asyncio.timeout(timeout):
             await self._intake.send(entry)
         return entry.event_id
@@ -275,16 +282,15 @@ class Publisher:
     ) -> Session:
         """End the session after all queued events, and return it as it ended (perhaps earlier, by another client).
 
-        The request survives reconnects. Raises EventsRejected, with the session, if events were refused. After a
-        timeout or cancellation the request stands, and leaving waits for the end too.
+        The request survives reconnects. Raises EventsRejected, with the session, if events were refused, and ValueError
+        for a wrong argument. After a timeout or cancellation the request stands, and leaving waits for the end too.
         """
-        if reason is not None and not 1 <= len(reason) <= MAX_REASON:
-            raise ValueError(f"the reason must have 1 to {MAX_REASON} characters")
+        end = end_of_session(status, reason)
         if not self._life.has_started:
             self._life.check()
         if self._delivery.ending is None:
             self._commands.ending()
-            self._delivery.ending = Complete(status, reason)
+            self._delivery.ending = end
         self._life.wake()
         async with asyncio.timeout(timeout):
             await self._life.until(lambda: self._delivery.ended and self.pending == 0)

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 import msgspec
 from aiohttp import hdrs, web
 
+from turnwire.gateway.http.query import refuse_unknown
 from turnwire.gateway.openapi.asyncapi import asyncapi_document
 from turnwire.gateway.openapi.document import document
 from turnwire.protocol.messages import Limits
@@ -33,7 +34,8 @@ def _asyncapi(limits: Limits) -> bytes:
 def _serving(make: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Serve what `make` returns. The first call takes some hundredths of a second, in a thread."""
 
-    async def read_document(_request: web.Request) -> web.Response:
+    async def read_document(request: web.Request) -> web.Response:
+        refuse_unknown(request, ())
         body = await asyncio.to_thread(make)
         return web.Response(body=body, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-cache"})
 

@@ -121,8 +121,8 @@ def add_service_routes(app: web.Application, health: HealthRoutes, metrics: Metr
 
 
 def add_socket_routes(app: web.Application, publisher: PublisherEndpoint, subscriber: SubscriberEndpoint) -> None:
-    app.router.add_get(f"/sessions/{_ID}/publish", publisher.publish)
-    app.router.add_get("/subscribe", subscriber.subscribe)
+    app.router.add_get(f"/sessions/{_ID}/publish", taking(publisher.publish, SESSION_ID, "language"))
+    app.router.add_get("/subscribe", taking(subscriber.subscribe))
 
 
 def _add_get(resource: web.Resource, handler: Handler) -> None:

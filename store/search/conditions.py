@@ -130,7 +130,8 @@ def _figures(more: SearchFilter) -> list[Condition]:
         found.append(_some("with_failed_tools", "tools_failed", least) if least else Condition("tools_failed >= 0"))
     if more.min_interruptions is not None:
         least = more.min_interruptions
-        among = Source("sessions INDEXED BY by_interruptions WHERE interruptions > 0 AND interruptions >= ?", (least,))
+        # The bound comes first: SQLite begins to read an index at the first of several.
+        among = Source("sessions INDEXED BY by_interruptions WHERE interruptions >= ? AND interruptions > 0", (least,))
         found.append(Condition("interruptions >= ?", (least,), among if least else None))
     if more.min_duration_ms is not None or more.max_duration_ms is not None:
         found.append(_ranged("by_duration", "duration", more.min_duration_ms, more.max_duration_ms))

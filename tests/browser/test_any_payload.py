@@ -101,6 +101,7 @@ async def test_any_metadata_spoils_at_most_its_own_row(gateway: Gateway, open_pa
         names = page.locator(".details dt").filter(has_not_text="Reason").nth(4)
         await expect(names).to_have_text(next(iter(metadata)))
         await check_sizes(page, TALL)
+        assert await page.locator(".figures").evaluate("(panel) => panel.scrollWidth <= panel.clientWidth")
 
 
 async def test_with_any_payload_the_page_stays_alive_and_shows_every_event(

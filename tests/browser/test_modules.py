@@ -87,6 +87,21 @@ async def test_the_clock_of_a_call_follows_measured_times_and_never_goes_back(pa
     assert [(span["start"], span["end"]) for span in read["spans"]] == [(500, 2500), (2000, 3000), (3100, 3500)]
 
 
+async def test_a_time_that_is_far_away_moves_no_other_event(page: Page) -> None:
+    script = """async (times) => {
+      const { Transcript } = await import("./static/data/transcript.js");
+      const transcript = new Transcript();
+      times.forEach(([timestamp, more], at) =>
+        transcript.add({ seq: at + 1, type: "user_speech", payload: { text: "a", ...more }, timestamp }));
+      return [transcript.items.map((item) => item.at), transcript.end];
+    }"""
+    near = [f"2025-12-21T10:30:{second:02}.000Z" for second in range(10)]
+    far, early = "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z"
+    odd = [(far, {}), (early, {}), (near[1], {"startedMs": 1e9, "endedMs": 1e9}), (near[1], {"endedAt": far})]
+    read = await page.evaluate(script, [(near[0], {}), *odd, (near[2], {}), (near[3], {"endedMs": 3500})])
+    assert read == [[0, 0, 0, 0, 0, 1000, 3500], 3500]
+
+
 async def test_an_utterance_that_arrives_late_is_shown_where_it_was_said(page: Page) -> None:
     read = await transcript(
         page,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from turnwire.protocol.bodies import CreateSession
 from turnwire.protocol.codec import CODECS, JSON, Batch, Codec
+from turnwire.protocol.errors import InvalidJson, InvalidMessage
 from turnwire.protocol.messages import BadEvent, Limits
-from turnwire.protocol.times import format_time
+from turnwire.protocol.past_calls.lines import PastSession
+from turnwire.protocol.times import format_time, to_utc
 
 LIMITS = Limits()
 CASES = [
@@ -40,6 +43,24 @@ def test_a_timestamp_with_many_digits_is_cut_in_a_body(sent: str, kept: str) -> 
     (event,), _ = JSON.decode_events_body(body, LIMITS)
     assert event.timestamp is not None
     assert format_time(event.timestamp) == kept
+
+
+@pytest.mark.parametrize(("sent", "kept"), CASES)
+def test_the_times_of_a_session_with_many_digits_are_cut(sent: str, kept: str) -> None:
+    fields = {"sessionId": sent, "language": sent, "startedAt": sent, "endedAt": sent, "metadata": {"startedAt": sent}}
+    made = JSON.decode_body(JSON.encode_value(fields), CreateSession, LIMITS)
+    past = JSON.decode_body(JSON.encode_value(fields), PastSession, LIMITS)
+    assert (made.session_id, made.language, made.metadata) == (sent, sent, {"startedAt": sent})
+    times = [made.started_at, past.started_at, past.ended_at]
+    assert [moment and format_time(to_utc(moment)) for moment in times] == [kept] * 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [b'{"startedAt":"x.1239999"}', b'{"startedAt":12.3459999}', b'["2.1239999"]', b"{.1239999"]
+)
+def test_a_body_with_many_digits_that_is_not_a_session_is_refused(wrong: bytes) -> None:
+    with pytest.raises((InvalidJson, InvalidMessage)):
+        JSON.decode_body(wrong, CreateSession, LIMITS)
 
 
 def test_text_with_many_digits_that_is_not_a_time_is_refused() -> None:

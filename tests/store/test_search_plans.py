@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from turnwire.protocol.messages import Interruptions, SessionFigures
 from turnwire.store.search import scan
@@ -155,6 +156,24 @@ def test_a_filter_that_few_sessions_meet_visits_these_alone_however_old_they_are
     windows = [each for each in statements if each.startswith("SELECT ordinal, id, started")]
     assert len(windows) <= 1
     assert all("json_each" in each for each in windows)
+    catalog.close()
+    finder.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"min_interruptions": 2}, {"min_response_p95_ms": 1000}, {"min_duration_ms": 10**6}, {"max_duration_ms": 0}],
+    ids=str,
+)
+def test_an_index_of_numbers_is_read_from_the_bound_on(tmp_path: Path, fields: dict[str, Any]) -> None:
+    catalog, finder = Catalog(tmp_path / FILE_NAME), Finder(tmp_path / FILE_NAME)
+    catalog.take([replace(record(1), session_id=f"s{number}") for number in range(1000)], [])
+    steps: list[int] = []
+    finder.connection.set_progress_handler(lambda: steps.append(1), 1)  # after each step of SQLite's machine
+    found = finder.page(query(**fields))
+    finder.connection.set_progress_handler(None, 1)
+    assert found.ids == []
+    assert len(steps) < 500
     catalog.close()
     finder.close()
 

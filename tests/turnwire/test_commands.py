@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from turnwire.cli import app
 from turnwire.client import Client
 from turnwire.errors import CommandRefused, Refused
 from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult
+from turnwire.protocol.errors import MESSAGE_CHARS
 from turnwire.protocol.messages import Opened, OpenedLimits, Session
 from turnwire.protocol.times import format_time
 from turnwire.publishing.commands import Commands
@@ -154,6 +156,26 @@ async def test_a_command_delivered_again_is_answered_again_and_not_repeated() ->
     commands.received(push("c1", now + timedelta(seconds=10)))
     assert await settled(commands) == [CommandResult("c1", "done")]
     assert done == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(object(), None), ({"said": 1}, None), ("x" * 2_000_000, "x" * MESSAGE_CHARS), ("half \ud83d", "half ?")],
+)
+async def test_whatever_a_handler_returns_leaves_a_result_that_can_be_sent(answer: Any, message: str | None) -> None:
+    commands = Commands(lambda: None)
+    commands.handle(lambda _: answer, ["say"])
+    now = datetime.now(UTC)
+    commands.connected(opened_at(now))
+    commands.received(push("c1", now + timedelta(seconds=10)))
+    results = (await settled(commands))[1:]
+    assert results == [CommandResult("c1", "accepted"), CommandResult("c1", "done", message)]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257, "\ud83d", 7])
+def test_a_name_that_no_command_can_have_is_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match="the name of a command must"):
+        Commands(lambda: None).handle(lambda _: None, ["say", name])
 
 
 async def test_a_result_that_may_be_lost_is_sent_again_on_the_next_connection() -> None:

@@ -65,6 +65,7 @@ def test_a_client_reconnects_after_a_temporary_close_code(code: int) -> None:
         (CloseCode.TOO_BIG, errors.Refused, ErrorCode.TOO_LARGE),
         (CloseCode.PROTOCOL_ERROR, errors.Refused, ErrorCode.INVALID_MESSAGE),
         (CloseCode.UNAUTHENTICATED, errors.NotAllowed, ErrorCode.UNAUTHENTICATED),
+        (CloseCode.TOKEN_EXPIRED, errors.NotAllowed, ErrorCode.UNAUTHENTICATED),
         (CloseCode.FORBIDDEN, errors.NotAllowed, ErrorCode.FORBIDDEN),
         (CloseCode.NOT_FOUND, errors.SessionNotFound, ErrorCode.NOT_FOUND),
         (CloseCode.SUPERSEDED, errors.Superseded, ErrorCode.SUPERSEDED),

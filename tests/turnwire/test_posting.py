@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,74 @@ async def test_post_does_not_raise_after_a_takeover(gateway: Gateway, caplog: py
     stops = [record for record in caplog.records if "has stopped" in record.message]
     assert len(stops) == 1
     assert stops[0].levelno == logging.WARNING
+
+
+async def test_leaving_without_waiting_raises_nothing_that_the_gateway_did(gateway: Gateway) -> None:
+    """The last line of a call must not fail because somebody else has its log."""
+    async with Publisher(gateway.url, "call", wait=False) as call:
+        call.post("system", {"n": 1}, event_id="e1")
+        await call.flush()
+        call.post("system", {"n": 2}, event_id="e1")  # refused: it is stored with another payload
+        await eventually(lambda: call.refused == 1)
+        async with Publisher(gateway.url, "call"):
+            await eventually(lambda: call.error is not None)
+    assert isinstance(call.error, errors.Superseded)
+    assert [nack.event_id for nack in call.nacks] == ["e1"]
+
+
+async def test_error_is_none_unless_the_publisher_stopped_by_itself(gateway: Gateway) -> None:
+    async with Publisher(gateway.url, "call", wait=False) as call:
+        assert call.error is None
+        await call.complete()
+    assert call.error is None
+
+
+async def test_other_threads_may_post_and_hint(gateway: Gateway) -> None:
+    """Callbacks of some SDKs come in threads of their own."""
+    async with Publisher(gateway.url, "call", wait=False) as call:
+
+        def callback(thread: int) -> None:
+            for n in range(100):
+                call.post("system", {"thread": thread, "n": n})
+                call.hint("user", {"n": n})
+
+        await asyncio.gather(*(asyncio.to_thread(callback, thread) for thread in range(3)))
+        await call.flush()
+    stored = [event.payload for event in await log_of(gateway.url, "call")]
+    for thread in range(3):
+        assert [each["n"] for each in stored if each["thread"] == thread] == list(range(100))
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_post_and_hint_raise_nothing_when_their_event_loop_is_closed(nowhere: str, foreign: bool) -> None:
+    loop = asyncio.new_event_loop()
+    call = Publisher(nowhere, "call", wait=False)
+
+    async def start() -> None:
+        call.start()
+        await asyncio.sleep(0)  # its task waits for something now
+
+    async def stop() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert call._life._own_http is not None
+        await call._life._own_http.close()
+
+    def use() -> None:
+        call.post("system", {})
+        call.hint("user", {})
+
+    loop.run_until_complete(start())
+    loop.run_until_complete(stop())
+    loop.close()
+    if foreign:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(use).result()
+    else:
+        use()
+    assert call.pending + call.dropped == 1
 
 
 async def test_each_raise_is_a_new_exception(gateway: Gateway) -> None:

@@ -173,12 +173,17 @@ async def test_an_unknown_session_raises_if_language_is_none(gateway: Gateway) -
         ({"url": "nowhere"}, "'nowhere' is not the URL of a gateway, such as http://localhost:3000"),
         ({"url": None}, "None is not the URL of a gateway, such as http://localhost:3000"),
         ({"session_id": ""}, "the session id must not be empty"),
+        ({"session_id": 7}, "the session id must be a text, not a int"),
+        ({"session_id": ".."}, "the session id must not be .."),
+        ({"session_id": "\ud83d"}, "the session id must be valid Unicode"),
         ({"codec": "xml"}, "the codec must be one of json, msgpack, not 'xml'"),
         ({"max_outbox": 0}, "max_outbox must be 1 or more, not 0"),
         ({"drain_timeout": -1}, "drain_timeout must be 0 or more seconds, not -1"),
         ({"language": ""}, "the language must have 1 to 64 characters, not 0"),
         ({"language": None, "metadata": {}}, "metadata is for a new session, which needs a language"),
         ({"metadata": ["bot"]}, "metadata must be a dict, not a list"),
+        ({"metadata": {"bot": object()}}, "metadata.bot: a value of the type object is no JSON value"),
+        ({"metadata": {"bot": "\ud83d"}}, "metadata cannot be encoded"),
         ({"token": "a\n"}, "a token must consist of visible ASCII characters, without spaces and line breaks"),
     ],
 )
@@ -204,4 +209,19 @@ async def test_a_publisher_that_is_taken_over_raises_superseded(gateway: Gateway
             await send_now(first, 3)
         assert raised.value.close_code == 4409
     await first.close()
+    assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("over", None), ("completed", 7), ("completed", ""), ("completed", "\ud83d")]
+)
+async def test_an_end_that_no_gateway_takes_is_refused_at_once_and_costs_no_event(
+    gateway: Gateway, status: Any, reason: Any
+) -> None:
+    async with Publisher(gateway.url, "call") as call:
+        call.post("system", {"n": 1})
+        with pytest.raises(ValueError, match=r"the (status|reason) must"):
+            await call.complete(status, reason)
+        call.post("system", {"n": 2})
+        await call.complete()
     assert [event.payload["n"] for event in await log_of(gateway.url, "call")] == [1, 2]

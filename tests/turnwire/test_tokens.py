@@ -166,6 +166,32 @@ async def test_a_close_with_4401_or_4403_is_final(door: Gatekeeper, code: int) -
     assert door.shown == ["t0"]
 
 
+async def use_until_expiry(door: Gatekeeper, kind: str) -> None:
+    """Use a fixed token until the gateway says that it has expired."""
+    if kind == "publisher":
+        async with Publisher(door.url, "call", token="good") as call:
+            await door.close(EXPIRED)
+            await eventually(lambda: not call.connected)
+            await call.send("system", {})
+    elif kind == "subscription":
+        async for _ in subscribe(door.url, "call", token="good"):
+            await door.close(EXPIRED)
+    else:
+        async for _ in follow_sessions(door.url, token="good"):
+            await door.close(EXPIRED)
+
+
+@pytest.mark.parametrize("kind", ["publisher", "subscription", "feed"])
+async def test_the_expiry_of_a_fixed_token_is_final_at_once(door: Gatekeeper, gateway: Gateway, kind: str) -> None:
+    """The gateway accepts an expired token for its leeway: a client that came back would be closed again and again."""
+    await gateway.create("call")
+    await gateway.fill("call", 1)
+    with pytest.raises(errors.NotAllowed, match="the token has expired, and there is no other") as raised:
+        await use_until_expiry(door, kind)
+    assert raised.value.close_code == EXPIRED
+    assert door.shown == ["good"]
+
+
 @pytest.mark.parametrize("token", ["", "two words", "line\n", "ü", 7])
 def test_an_impossible_token_is_refused_at_once(token: Any) -> None:
     with pytest.raises(ValueError, match="a token must"):

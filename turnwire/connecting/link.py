@@ -149,7 +149,7 @@ class Link:
     def _ended(self, kind: WSMsgType, data: Any, extra: str | None) -> Refused | Lost:
         if kind is WSMsgType.CLOSE:
             reason = extra or ""
-            if data == CloseCode.TOKEN_EXPIRED:
+            if data == CloseCode.TOKEN_EXPIRED and not self._token.is_fixed:
                 return Lost("the token has expired", self.retry_after, announced=True)
             return final_close(data, reason) or self._lost(f"closed with {data} {reason}".rstrip())
         if kind is WSMsgType.ERROR:

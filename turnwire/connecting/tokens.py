@@ -27,6 +27,11 @@ class TokenSource:
         """Whether the source may give another token."""
         return callable(self._token)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the source gives the same token for ever."""
+        return isinstance(self._token, str)
+
     async def headers(self) -> dict[str, str]:
         """Return the headers for a request. Raises TokenError if the function fails."""
         token = await self.fresh()

@@ -14,16 +14,19 @@ from msgspec import Struct
 from turnwire.errors import CommandRefused
 from turnwire.protocol.control.commands import STANDARD
 from turnwire.protocol.control.messages import Accept, CommandPush, CommandResult, ResultState
+from turnwire.protocol.errors import MESSAGE_CHARS
 from turnwire.protocol.messages import Opened
 from turnwire.protocol.times import parse_time
+from turnwire.publishing.call import check_text
 
 log = logging.getLogger("turnwire")
 
 CommandHandler = Callable[[CommandPush], Awaitable[str | None] | str | None]
-"""A function that carries out a command. A text that it returns goes with the result.
+"""A function that carries out a command. A text that it returns goes with the result; anything else does not.
 
 Raising CommandRefused refuses the command. Any other error means that it failed.
 """
+MAX_COMMAND = 256
 _REMEMBERED = 1000
 """The most commands whose ids and results are kept. A command is delivered for a minute at most."""
 
@@ -52,7 +55,12 @@ class Commands:
         """How far the gateway's clock is ahead of this machine's."""
 
     def handle(self, handler: CommandHandler, commands: Sequence[str]) -> None:
-        """Call the handler for these commands from now on; for the standard ones if none is named."""
+        """Call the handler for these commands from now on; for the standard ones if none is named.
+
+        Raises ValueError for a name that no gateway takes.
+        """
+        for command in commands:
+            check_text(command, "name of a command", MAX_COMMAND)
         for command in commands or STANDARD:
             self._handlers[command] = handler
         self._accept_due = True
@@ -112,13 +120,13 @@ class Commands:
             log.exception("the command %r failed", push.command)
             self._report(push.command_id, "failed", f"{type(error).__name__}: {error}")
         else:
-            self._report(push.command_id, "done", message)
+            self._report(push.command_id, "done", message if isinstance(message, str) else None)
 
     def _report(self, command_id: str, state: ResultState, message: str | None = None) -> None:
         known = self._known.get(command_id)
         if known is None or (known.result is not None and known.result.state != "accepted"):
             return
-        known.result = CommandResult(command_id, state, message)
+        known.result = CommandResult(command_id, state, None if message is None else _sendable(message))
         self._results.append(known.result)
         self._wake()
 
@@ -137,3 +145,8 @@ class Commands:
         """Cancel the commands being carried out."""
         for task in self._tasks:
             task.cancel()
+
+
+def _sendable(message: str) -> str:
+    """Return the text as a gateway takes it: of a limited length, and without halves of surrogate pairs."""
+    return message[:MESSAGE_CHARS].encode(errors="replace").decode()

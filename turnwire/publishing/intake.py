@@ -29,7 +29,11 @@ class Intake:
         self._taken = len(self._delivery.outbox)
 
     def post(self, entry: Entry) -> None:
-        """Queue an event, or drop it and count it."""
+        """Queue an event, or drop it and count it. From another thread, do so on the publisher's own."""
+        if not self._life.call(self._post, entry):
+            self._drop("its event loop is closed")
+
+    def _post(self, entry: Entry) -> None:
         obstacle = self._obstacle()
         if obstacle is None:
             try:
@@ -37,9 +41,20 @@ class Intake:
             except OverflowError as error:
                 obstacle = str(error)
         if obstacle is not None:
-            self._delivery.dropped += 1
-            if self._delivery.dropped == 1:
-                log.warning("the publisher of %r drops events: %s", self._session_id, obstacle)
+            self._drop(obstacle)
+
+    def _drop(self, obstacle: str) -> None:
+        self._delivery.dropped += 1
+        if self._delivery.dropped == 1:
+            log.warning("the publisher of %r drops events: %s", self._session_id, obstacle)
+
+    def hint(self, key: str, payload: bytes) -> None:
+        """Queue a signal, its payload encoded; drop it if no connection is open."""
+        self._life.call(self._hint, key, payload)
+
+    def _hint(self, key: str, payload: bytes) -> None:
+        self._delivery.add_signal(key, payload)
+        self._life.work()
 
     async def send(self, entry: Entry) -> None:
         """Queue an event once there is room, in the order of the callers. Raises as `check` does, and SpoolError."""

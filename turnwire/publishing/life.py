@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
+from typing import TypeVarTuple
 
 import aiohttp
 
 from turnwire.connecting.link import CLOSE_TIMEOUT, http_session
 from turnwire.errors import ClientError, PublisherClosed, Unreachable, fresh
 from turnwire.protocol.codec import Codec
+from turnwire.publishing.call import Call
 from turnwire.publishing.delivery import Delivery
-from turnwire.publishing.loop import Call, PublisherLoop
+from turnwire.publishing.loop import PublisherLoop
 from turnwire.publishing.uninterrupted import uninterrupted
 
 log = logging.getLogger("turnwire")
+
+Ts = TypeVarTuple("Ts")
 
 
 class PublisherLife:
@@ -28,6 +33,9 @@ class PublisherLife:
         self._delivery = delivery
         self._codec = codec
         self._http = http
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        """The thread of that event loop."""
         self._own_http: aiohttp.ClientSession | None = None
         self._loop: PublisherLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -44,7 +52,7 @@ class PublisherLife:
         """Start the loop. Raises PublisherClosed the second time, SpoolError if the spool cannot be used."""
         if self._loop is not None or self.failure is not None:
             raise PublisherClosed("a publisher can be opened only once")
-        asyncio.get_running_loop()
+        self._home, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._delivery.outbox.open()
         http = self._http
         if http is None:
@@ -89,15 +97,31 @@ class PublisherLife:
 
     def wake(self) -> None:
         """After any change, make the loop look for something to send, and waiting calls check their condition."""
-        if self._loop is not None:
+        if self._loop is not None and not self._is_over:
             self._loop.work.set()
             self._loop.changed.set()
             self._loop.changed.clear()
 
     def work(self) -> None:
         """Make the loop look for something to send."""
-        if self._loop is not None:
+        if self._loop is not None and not self._is_over:
             self._loop.work.set()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the event loop is closed, which wakes nobody any more."""
+        return self._home is not None and self._home.is_closed()
+
+    def call(self, do: Callable[[*Ts], None], *values: *Ts) -> bool:
+        """Call on the publisher's thread: now if this is that thread, else soon. Return False if that cannot be."""
+        if self._home is None or self._thread == threading.get_ident():
+            do(*values)
+            return True
+        try:
+            self._home.call_soon_threadsafe(do, *values)
+        except RuntimeError:
+            return False
+        return True
 
     async def until(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready()` is true. Raises the failure if the publisher stops before."""

@@ -7,19 +7,17 @@ import logging
 
 import aiohttp
 import msgspec
-from msgspec import Struct
 
-from turnwire.address import Address
 from turnwire.client import Client
 from turnwire.connecting.handshake import Lost
 from turnwire.connecting.link import Link, open_link
 from turnwire.connecting.patience import Patience
-from turnwire.connecting.tokens import Token, TokenSource
+from turnwire.connecting.tokens import TokenSource
 from turnwire.errors import SessionEnded, Unreachable, refusal
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Ack, Error, Goaway, JsonObject, Nack, Opened, PublisherReply
-from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
+from turnwire.protocol.messages import Ack, Error, Goaway, Nack, Opened, PublisherReply
 from turnwire.protocol.token_messages import Expiring
+from turnwire.publishing.call import Call
 from turnwire.publishing.delivery import Delivery
 
 log = logging.getLogger("turnwire")
@@ -32,31 +30,6 @@ LAST_WORD = 1.0
 """Seconds to wait for a close code after sending has failed."""
 STEADY = 5.0
 """Seconds a connection must last for the next attempt to count as a first one."""
-
-
-class Call(Struct, frozen=True):
-    """The session that a publisher is for, its gateway, and the limits on the time without a gateway, in seconds.
-
-    Raises ValueError for what a gateway would refuse, because `post` would lose a whole call to it.
-    """
-
-    address: Address
-    session_id: str
-    language: str | None
-    metadata: JsonObject | None
-    token: Token | None
-    connect_timeout: float | None
-    give_up_after: float | None
-
-    def __post_init__(self) -> None:
-        if not self.session_id:
-            raise ValueError("the session id must not be empty")
-        if self.metadata is not None and self.language is None:
-            raise ValueError("metadata is for a new session, which needs a language")
-        if self.language is not None and not 1 <= len(self.language) <= MAX_LANGUAGE_CHARS:
-            raise ValueError(f"the language must have 1 to {MAX_LANGUAGE_CHARS} characters, not {len(self.language)}")
-        if not isinstance(self.metadata, dict | None):
-            raise ValueError(f"metadata must be a dict, not a {type(self.metadata).__name__}")
 
 
 class PublisherLoop:

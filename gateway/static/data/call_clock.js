@@ -2,6 +2,8 @@
 import { field, numberOf } from "./values.js";
 
 const LATEST_MS = 1e12;
+// The longest step that is taken for one of the call. A time further away is wrong, and would push all others together.
+const LONGEST_STEP_MS = 24 * 60 * 60 * 1000;
 
 /** The value as a time of the call, or null if it is none. */
 export function callTime(value) {
@@ -20,13 +22,21 @@ export class CallClock {
   read({ type, payload, timestamp }) {
     const stamp = Date.parse(timestamp);
     this.#zero ??= stamp;
-    const started = this.#given(payload, "started");
-    const ended = this.#given(payload, "ended");
-    const given = { user_speech: ended, bot_speech: started, system: callTime(field(payload, "atMs")) }[type] ?? null;
-    const passed = this.#lastTimestamp === null ? 0 : Math.max(0, stamp - this.#lastTimestamp);
-    this.#lastTimestamp = stamp;
-    this.at = Math.max(this.at, given ?? this.at + passed);
+    const expected = this.at + this.#passed(stamp);
+    const near = (ms) => (ms !== null && ms <= expected + LONGEST_STEP_MS ? ms : null);
+    const started = near(this.#given(payload, "started"));
+    const ended = near(this.#given(payload, "ended"));
+    const atMs = near(callTime(field(payload, "atMs")));
+    const given = { user_speech: ended, bot_speech: started, system: atMs }[type] ?? null;
+    this.at = Math.max(this.at, given ?? expected);
     return { at: this.at, started, ended };
+  }
+
+  /** The milliseconds since the event before, or 0 if its clock or that of this one is wrong. */
+  #passed(stamp) {
+    const passed = stamp - (this.#lastTimestamp ?? stamp);
+    this.#lastTimestamp = stamp;
+    return passed > 0 && passed <= LONGEST_STEP_MS ? passed : 0;
   }
 
   /** The time in `<edge>Ms`, else in `<edge>At`, which is a moment on the same clock as the timestamps. */

@@ -221,6 +221,8 @@ async def test_counts_of_sessions_say_whether_they_are_exact(gateway: Gateway) -
         ("/sessions/s/events?after=1", "did you mean 'afterSeq'?"),
         ("/sessions/s/stats?zzz=1", "there are sessionId"),
         ("/stats?group=day", "did you mean 'groupBy'?"),
+        ("/openapi.json?format=yaml", "there is no parameter 'format' here, and no other"),
+        ("/asyncapi.json?format=yaml", "there is no parameter 'format' here, and no other"),
         ("/health?x=1", "and no other"),
         ("/sessions?zzz=1&yyy=2", "there are "),
     ],
