@@ -46,8 +46,8 @@ _STUCK_SECONDS: Final = 60.0
 """The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
 process helps. A database that is merely away does not hang it."""
 _COLLECTOR: Final = (5_000, 1, 5_000)
-"""How many more objects than were freed begin a scan of the new ones; every how many of these scans take the survivors
-of the last ones along; and every how many of those scan everything."""
+"""The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
+of these scans include the last survivors; and how many of those scan everything."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -114,7 +114,7 @@ async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] |
 
 
 class _Parts(NamedTuple):
-    """What a process is made of. To import it takes longer than the embedded database's start."""
+    """The parts of a process. Importing them takes longer than starting the embedded database."""
 
     gateway: type[Gateway]
     member: type[Member]
@@ -123,7 +123,7 @@ class _Parts(NamedTuple):
 
     @classmethod
     def load(cls) -> _Parts:
-        """Import them. Meant for a thread, while the database starts."""
+        """Import the parts. Meant for a thread, while the database starts."""
         from aiohttp.web import TCPSite  # noqa: PLC0415 -- as the others, only now
 
         from turnwire.gateway.running.app import Gateway  # noqa: PLC0415
@@ -273,11 +273,11 @@ async def start_database(config: Config) -> EmbeddedDatabase:
 
 
 def calm_collector() -> None:
-    """Run the garbage collector rarely on what is old, and often on little of what is new.
+    """Run the garbage collector rarely on old objects, and often on few new ones.
 
-    The loop stands still while it scans: some 0.3 µs an object. Objects made at the start stay, and need not be
+    The loop stands still during a scan: about 0.3 µs for each object. Objects made at the start stay, and need not be
     scanned. The path of an event makes no cycles, and what its session keeps stays for long. So an object is scanned
-    once or twice while it is new, with at most 15,000 others; all are scanned after some 50 million new ones.
+    once or twice while it is new, with at most 15,000 others. All objects are scanned after about 50 million new ones.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The format that a database has stored, in a collection of its own."""
+"""The format of the data in a database, stored in a separate collection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _KEY: Final = "format"
 
 
 class FormatStore:
-    """The format's document, in a collection of its own. Methods raise the driver's errors."""
+    """The format's document, in a separate collection. Methods raise the driver's errors."""
 
     def __init__(self, database: Any, name: str, *, raises: bool) -> None:
-        """`name` is that of the database. `raises`: what is stored from now on is of the present format; without it, a
-        database keeps the one that it has, so that older gateways may go on with it, too."""
+        """`name` is the database's name. With `raises`, what is stored from now on has the present format. Without it,
+        a database keeps its format, so that older gateways can go on using it."""
         self._raises = raises
         self._documents = database["turnwire"]
         self._name = f"the database {name}"
@@ -34,7 +34,7 @@ class FormatStore:
         return None if found is None else newer_format(self._name, int(found["format"]), found.get("writer"))
 
     async def keep(self) -> int:
-        """Store the format, where there is none or it is to be raised. It never goes back. Return it."""
+        """Store the format if there is none, or if it is to be raised; it never goes down. Return the stored format."""
         found = await self.read()
         present = {"format": FORMAT, "writer": this_version()}
         if found is None:
