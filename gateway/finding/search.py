@@ -57,9 +57,8 @@ class Search:
     """
 
     def __init__(self, store: Store, path: Path, *, shared: bool, settling: float = 0.0) -> None:
-        """`shared`: other gateways may use the database. Their sessions are taken when they begin, are amended and end,
-        and once more `settling` seconds later, when their log and their stored fields do not change any more.
-        """
+        """`shared`: other gateways may use the database. Their sessions are read when they begin, are amended, or end,
+        and again `settling` seconds later, when their log and their stored fields no longer change."""
         self.ready = False
         self.gathering = Gathering()
         self._store = store
@@ -128,7 +127,8 @@ class Search:
                 self._unwritten |= dict.fromkeys(lost)
 
     async def forget(self, session_id: str) -> None:
-        """Remove a session that is no more, with all its texts. When they cannot be reached now, that is done later."""
+        """Remove an erased session with all its texts. If it cannot be reached now, `_forget_erased` removes it
+        later."""
         self.gathering.erased(session_id)
         catalog = self._catalog
         if catalog is not None:
@@ -181,7 +181,7 @@ class Search:
         await self._forget_erased(catalog)
 
     async def _catch_up(self, catalog: Catalog, others: OtherGateways) -> None:
-        """Have those read again that were amended while this gateway was away."""
+        """Read again the sessions that were amended while this gateway was away."""
         looked = await self._write(catalog.looked)
         if looked is None:
             await self._write(partial(catalog.note_looked, others.looked_at))
@@ -189,8 +189,8 @@ class Search:
             self.gathering.missed |= dict.fromkeys(await others.amended_since(looked))
 
     async def _hear_of(self, catalog: Catalog, others: OtherGateways) -> datetime | None:
-        """Sessions of other gateways: found when they have begun or been amended, and whole when they have ended and
-        settled. Return when this look was, unless it has found nothing that has changed."""
+        """Learn of sessions of other gateways: first when they begin or are amended, and completely when they have
+        ended and settled. Return the time of this look, or None if nothing has changed."""
         changed = await others.look(partial(self._learn_record, catalog))
         self.gathering.missed |= dict.fromkeys(changed)
         return others.looked_at if changed else None
