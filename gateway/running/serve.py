@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import resource
@@ -19,6 +18,7 @@ import uvloop
 from turnwire.gateway.access.audit import configure_audit
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
+from turnwire.gateway.running.collector import calm_collector
 from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.telemetry.logs import configure_logging, hide_password
 from turnwire.gateway.tracing.switch import log_processors
@@ -45,9 +45,6 @@ _PING_SECONDS: Final = 0.2
 _STUCK_SECONDS: Final = 60.0
 """The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
 process helps. A database that is merely away does not hang it."""
-_COLLECTOR: Final = (5_000, 1, 5_000)
-"""The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
-of these scans include the last survivors; and how many of those scan everything."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -270,18 +267,6 @@ async def start_database(config: Config) -> EmbeddedDatabase:
     except EmbeddedDatabaseError as error:
         raise ServeError(str(error)) from None
     return database
-
-
-def calm_collector() -> None:
-    """Run the garbage collector rarely on old objects, and often on few new ones.
-
-    The loop stands still during a scan: about 0.3 µs for each object. Objects made at the start stay, and need not be
-    scanned. The path of an event makes no cycles, and what its session keeps stays for long. So an object is scanned
-    once or twice while it is new, with at most 15,000 others. All objects are scanned after about 50 million new ones.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTOR)
 
 
 def _end_process() -> None:

@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument(
         "--rate",
         type=float,
-        help="events a second, of all publishers; 1,100, or 400 for several gateways, whose commits are smaller",
+        help="events a second, of all publishers together; 1,100, or 400 for several gateways",
     )
     parser.add_argument("--gateways", type=int, default=1, help="this many at a time, with Redis between them")
     parser.add_argument("--long-forms", action="store_true", help="the long forms of the single fault runs instead")

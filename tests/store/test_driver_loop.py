@@ -38,10 +38,10 @@ async def test_no_more_threads_are_started_than_allowed_and_what_waits_is_run_in
     loop, gate = _loop(most_threads=1), threading.Event()
     ran: list[int] = []
     first = loop.run_in_executor(None, _held(gate))
-    others = [loop.run_in_executor(None, ran.append, number) for number in range(4)]
+    others: list[asyncio.Future[None]] = [loop.run_in_executor(None, ran.append, number) for number in range(4)]
     others[1].cancel()
     gate.set()
-    await asyncio.wait([first, *others])
+    await asyncio.gather(first, *others, return_exceptions=True)
     assert ran == [0, 2, 3]
     loop.release()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from turnwire.gateway.running.serve import calm_collector
+from turnwire.gateway.running.collector import calm_collector
 
 _MOST_AT_ONCE = 20_000
 """Some 5 ms."""
