@@ -67,7 +67,7 @@ class Search:
         self._writing = ThreadPoolExecutor(1, "search-write")
         self._pages = Reader(path, "search-read")
         self._sums = Reader(path, "search-sums")
-        """Of its own: sums over a month of calls take seconds."""
+        """A separate reader, because sums over a month of calls take seconds."""
         self._flushed = asyncio.Lock()
         self._warned = False
         self._others = OtherGateways(store, settling) if shared else None
