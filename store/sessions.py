@@ -248,7 +248,7 @@ class SessionStore:
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
         found: list[UnendedSession] = []
         for document in await self._condition.ask(_READ, cursor.to_list(length=None)):
-            found.append(_unended(document))
+            found.append(UnendedSession.in_document(document))
             if len(found) % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # others get a turn
         return found
@@ -256,18 +256,6 @@ class SessionStore:
     async def close(self) -> None:
         await self._inserts.close()
         await self._endings.close()
-
-
-def _unended(document: Document) -> UnendedSession:
-    return UnendedSession(
-        document["_id"],
-        document["epoch"],
-        document["heartbeat"],
-        document["lastSeq"],
-        max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
-        document.get("importing", False),
-        bool(document.get("commands")),
-    )
 
 
 def _nothing_around(_record: SessionRecord) -> AbstractAsyncContextManager[None]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from turnwire.store.session_record import SessionRecord
+from turnwire.store.session_record import Document, SessionRecord
 
 
 class UnendedSession(Struct, frozen=True):
@@ -33,3 +33,15 @@ class UnendedSession(Struct, frozen=True):
         latest = max(record.started_at, record.last_event_at or record.started_at)
         signs = record.session_id, record.epoch, record.heartbeat, record.last_seq
         return cls(*signs, latest, record.importing, record.commands is not None)
+
+    @classmethod
+    def in_document(cls, document: Document) -> UnendedSession:
+        return cls(
+            document["_id"],
+            document["epoch"],
+            document["heartbeat"],
+            document["lastSeq"],
+            max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
+            document.get("importing", False),
+            bool(document.get("commands")),
+        )
