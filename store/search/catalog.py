@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,9 @@ _MAX_PAIRS = 32
 _MAX_VALUE_CHARS = 256
 _MAX_ABOUT_CHARS = 8192
 _MILLISECOND = timedelta(milliseconds=1)
+_TEXTS_AT_ONCE = 100
+"""So many take a millisecond or two."""
+_REST_SECONDS = 0.005
 _NOTE, _AFTER_NOTES = "noted/", "noted0"
 """How the names of notes begin, and what sorts behind them all."""
 _LONGEST = timedelta(days=1)
@@ -144,9 +148,11 @@ class Catalog:
             connection.execute("BEGIN IMMEDIATE")
             for record in records:
                 self._keep(record)
-            for said in texts:
+            for number, said in enumerate(texts, 1):
                 if not self._say(said):
                     behind[said.session_id] = None
+                if number % _TEXTS_AT_ONCE == 0:
+                    time.sleep(_REST_SECONDS)  # acks need the interpreter and a processor more than this thread does
         return list(behind)
 
     def remove(self, session_ids: Iterable[str]) -> None:
