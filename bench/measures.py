@@ -250,7 +250,7 @@ class Measures:
             return _grouped("stall", await self._processes.load(load))
 
     async def storm(self) -> Figures:
-        """How long everybody is away after kill -9."""
+        """Measure how long all clients are away after kill -9."""
         async with self._processes.mortal_gateway() as (target, again):
             await asyncio.sleep(_SETTLE_SECONDS)
             load = Storm(

@@ -40,7 +40,7 @@ class BenchError(Exception):
 
 
 class Start(Struct, frozen=True):
-    """What starts a process once more."""
+    """Starts a process once more."""
 
     command: list[str]
     directory: str
@@ -95,7 +95,8 @@ class Processes:
 
     @asynccontextmanager
     async def mortal_gateway(self) -> AsyncIterator[tuple[Target, Start]]:
-        """Start a gateway on a fresh database. Yield it with what starts the next one, when it has been killed."""
+        """Start a gateway on a fresh database. Yield it with a function that starts the next one after it has been
+        killed."""
         with tempfile.TemporaryDirectory(prefix="turnwire-bench-") as name:
             database = f"bench-{uuid4().hex[:12]}"
             serve = [*_SERVE[:-1], str(free_port(HOST))]

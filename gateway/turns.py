@@ -1,4 +1,4 @@
-"""Shares of the event loop, for work that can wait: acks cannot."""
+"""Shares of the event loop, for work that can wait, because acks cannot."""
 
 from __future__ import annotations
 
@@ -9,49 +9,52 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 SLICE_SECONDS: Final = 0.002
-"""Work that can wait pauses after this time. An ack needs some passes of the loop, and each may take so much longer."""
+"""Seconds after which work that can wait pauses. An ack needs some passes of the loop, and each may be delayed by this
+time."""
 
 
 _GLANCE_SECONDS: Final = 0.0005
-"""The same for looking over all there is, which happens all the time."""
+"""The same for looks at all sessions or connections, which go on all the time."""
 A_FEW: Final = 50
-"""So many of all sessions or connections are looked at between two pauses: a tenth of a millisecond, mostly."""
+"""The number of sessions or connections that are looked at between two pauses: mostly a tenth of a millisecond."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds. Whoever pauses keeps its memory."""
+"""Seconds. Paused work keeps its memory."""
 
 
 class Share:
-    """A share of the loop's time, which all work of a kind gets together, in the order in which it asks."""
+    """A share of the loop's time. All work of one kind shares it, in the order in which it asks."""
 
     def __init__(self, clock: Callable[[], float], rest: float) -> None:
-        """`rest`: for how many seconds the others have the loop to themselves for each second of such work."""
+        """`rest`: seconds that the loop is left to others for each second of such work."""
         self._clock = clock
         self._rest = rest
         self._free_at = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that a pause would be longer than LONGEST_PAUSE."""
+        """Whether so much work waits that a pause would be longer than LONGEST_PAUSE."""
         return self._free_at - self._clock() > LONGEST_PAUSE
 
     async def pause(self, spent: float) -> None:
-        """Leave the loop to others for what has just taken so many seconds, and for what waits already."""
+        """Leave the loop to others, to make up for work that took this many seconds, and for the work that waits
+        already."""
         now = self._clock()
         self._free_at = max(now, self._free_at) + spent * self._rest
         await asyncio.sleep(self._free_at - now)
 
 
 class Turns:
-    """Lets work that has used up its turn go on. Shared by all that can wait in a gateway."""
+    """Lets work continue that has used up its turn. Shared by all work in a gateway that can wait."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock`: seconds. That of the loop does not do: it stands still during a pass."""
+        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
         self.clock = clock
         self.long = Share(clock, 1.0)
-        """For what takes long: half of the time, so that threads and sockets get theirs."""
+        """For slow work: half of the time, so that threads and sockets get theirs."""
         self.wasted = Share(clock, 4.0)
-        """For what is of no use to anybody, such as large messages that cannot be read: a fifth of the time."""
+        """For work that is of no use to anybody, such as reading large messages that cannot be decoded: a fifth of the
+        time."""
         self._looking = Share(clock, 4.0)
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self._began_at: float | None = None
@@ -70,8 +73,8 @@ class Turns:
         return None if now - self._began_at <= SLICE_SECONDS else self.next()
 
     def look_over(self) -> Slices:
-        """Return the slices of a look at all sessions or connections, a few at a time. It is late for nobody, so all
-        that looks takes a fifth of the time."""
+        """Return the slices of a look at all sessions or connections, a few at a time. Such a look is never urgent, so
+        all of them together take a fifth of the time."""
         return Slices(self, self._looking, _GLANCE_SECONDS)
 
     def _begin_anew(self) -> None:
@@ -101,19 +104,19 @@ class Turns:
 
 
 class Slices:
-    """The slices of one piece of work that takes long."""
+    """The slices of one piece of slow work."""
 
     __slots__ = ("_began", "_clock", "_seconds", "_share")
 
     def __init__(self, turns: Turns, share: Share | None = None, seconds: float = SLICE_SECONDS) -> None:
-        """`share`: that of long work by default. `seconds`: the length of a slice."""
+        """`share`: by default, that of slow work. `seconds`: the length of a slice."""
         self._clock = turns.clock
         self._share = share or turns.long
         self._seconds = seconds
         self._began = turns.clock()
 
     async def pause(self) -> bool:
-        """Let others go first if the slice is over. To be called after each small step. Return whether it was over."""
+        """Let others go first if the slice is over. Call this after each small step. Return whether it was over."""
         spent = self._clock() - self._began
         if spent <= self._seconds:
             return False

@@ -91,7 +91,7 @@ def is_within(pattern: str, others: Iterable[str]) -> bool:
 def check_key_id(key_id: str) -> None:
     """Raise ValueError for an invalid id of an API key."""
     if not _KEY_ID.fullmatch(key_id):
-        raise ValueError(f"{key_id[:80]!r} is no id: it takes 1 to 64 letters and digits, with . _ - between them")
+        raise ValueError(f"{key_id[:80]!r} is not an id: it takes 1 to 64 letters and digits, with . _ - between them")
 
 
 def new_key(key_id: str) -> str:

@@ -182,7 +182,7 @@ class Publisher:
 
     @property
     def error(self) -> ClientError | None:
-        """Why the publisher has stopped by itself, such as Superseded; None otherwise, and after it was left."""
+        """Why the publisher has stopped by itself, such as Superseded; None otherwise, and after leaving."""
         failure = self._life.failure
         return None if failure is None or isinstance(failure, PublisherClosed) else fresh(failure)
 

@@ -1,4 +1,4 @@
-"""A storm: kill -9 of a gateway under load, a new one in its place, and everybody comes back at once."""
+"""A storm: kill -9 of a gateway under load, a new gateway in its place, and all clients come back at once."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from bench.meter import Figures, Target, percentile
 from bench.wire import HttpConnection, Socket, client_frame, http_request
 
 _EVERY_SECONDS = 0.5
-"""Between two events of a publisher, which sends one at once when it is back."""
+"""Seconds between two events of a publisher, which sends one at once when it is back."""
 _BEFORE_SECONDS = 1.0
-"""How long events flow until the gateway is killed."""
+"""Seconds for which events flow until the gateway is killed."""
 _RETRY_SECONDS = (0.02, 0.1)
 _PROBE_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 _EVENTS = 480
-"""The most events of a publisher, as many as fit the longest time of a load."""
+"""The most events of a publisher, which suffice for the longest time of a load."""
 _SEQ = re.compile(rb'"seq":(\d+)')
 _AT_ONCE = 100
 
 
 class Storm(Struct, frozen=True, kw_only=True, tag=True):
-    """All times are from the kill, which the start of the next process follows at once."""
+    """The storm. All times are from the kill; the next process is started immediately after it."""
 
     target: Target
     prefix: str
     command: list[str]
-    """What starts the next gateway, on the same port."""
+    """Starts the next gateway, on the same port."""
     directory: str
     environment: dict[str, str]
     subscribers: int
@@ -46,8 +46,7 @@ class Storm(Struct, frozen=True, kw_only=True, tag=True):
 
     async def run(self) -> Figures:
         """Return the milliseconds until the port is open, and until publishers have acks and subscribers have events
-        that were sent after the kill. Raises ValueError if a subscriber misses an event or gets one twice.
-        """
+        that were sent after the kill. Raises ValueError if a subscriber misses an event or gets one twice."""
         calls = [_Call(self, number) for number in range(self.sessions)]
         async with asyncio.TaskGroup() as group:
             clients = [group.create_task(call.publish()) for call in calls]
@@ -82,7 +81,7 @@ class Storm(Struct, frozen=True, kw_only=True, tag=True):
         }
 
     async def _listens(self) -> None:
-        """Wait for an answer: the kernel takes connections for a killed process until it is gone."""
+        """Wait for an answer, because the kernel accepts connections for a killed process until it is gone."""
         while True:
             with suppress(OSError):
                 async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -94,7 +93,7 @@ class Storm(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class _Call:
-    """A session: its publisher, who sends again what has no ack, and how far it was when the gateway was killed."""
+    """A session: its publisher, which repeats events without an ack, and its progress when the gateway was killed."""
 
     def __init__(self, storm: Storm, number: int) -> None:
         self.session_id = f"{storm.prefix}-{number}"
@@ -167,7 +166,7 @@ class _Subscriber:
 
 
 async def _connect(target: Target, path: str, take: Callable[[bytes], None], random: Random) -> Socket:
-    """Try until there is a connection."""
+    """Try until a connection is open."""
     while True:
         with suppress(OSError):
             return await Socket.connect(target.address, path, take)

@@ -44,12 +44,12 @@ class Access(Struct, frozen=True):
     """Makes the guests of connections and streams."""
 
     async def refresh(self, *, force: bool = False) -> None:
-        """Read changed API keys and new revocations. To be called every REFRESH_SECONDS, and with `force` on SIGHUP."""
+        """Read changed API keys and new revocations. Call this every REFRESH_SECONDS, and with `force` on SIGHUP."""
         if self.credentials is not None and await self.credentials.refresh(force=force):
             self.audit.keys_changed()
 
     async def refresh_key_set(self, *, force: bool = False) -> None:
-        """Renew the JWKS if it is due, which may take 5 s. To be called every REFRESH_SECONDS, apart from `refresh`."""
+        """Renew the JWKS if it is due, which may take 5 s. Call this every REFRESH_SECONDS, apart from `refresh`."""
         if self.credentials is not None:
             await self.credentials.refresh_key_set(force=force)
 

@@ -21,7 +21,7 @@ class ClientAddresses:
         self._networks: list[Network] = [ip_network(each) for each in names if each != UNIX_PEER]
 
     def find(self, peer: str, forwarded: Sequence[str]) -> str:
-        """Return the client's address: the socket's, or the rightmost in X-Forwarded-For that is no trusted proxy.
+        """Return the client's address: the socket's, or the rightmost in X-Forwarded-For that is not a trusted proxy.
 
         `peer`: the socket's address; `unix` or empty for a UNIX socket. `forwarded`: the header's values. Of an IPv6
         address, the /64 network is returned.

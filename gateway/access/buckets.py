@@ -110,7 +110,7 @@ class Counts:
         return True
 
     def leave(self, key: str) -> None:
-        """Count one fewer. To be called once for each `enter` that returned True."""
+        """Count one fewer. Call this once for each `enter` that returned True."""
         count = self._counts.get(key, 0) - 1
         if count > 0:
             self._counts[key] = count

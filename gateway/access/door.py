@@ -88,7 +88,7 @@ class Door:
             raise
 
     def audit_refusal(self, refusal: Refusal, asked: Asked, principal: Principal | None) -> None:
-        """Audit a refusal. To be called for refusals by routes, too: 403 by scope, 429 by count."""
+        """Audit a refusal. Call this for refusals by routes, too: 403 by scope, 429 by count."""
         who = claimed_key(_readable_credential(asked)) if principal is None else principal.id
         self._audit.refused(refusal, self.address_of(asked), who, asked.method, asked.path)
 

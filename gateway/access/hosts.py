@@ -36,7 +36,8 @@ class Hosts:
         self._bound_to = bound_to.lower()
 
     def allow(self, host: str) -> bool:
-        """Return whether the header's value, with or without a port, is allowed. Raises ValueError if it is no host."""
+        """Return whether the header's value, with or without a port, is allowed. Raises ValueError if it is not a
+        host."""
         name = _name_in(host)
         if name is None:
             raise ValueError("no host")
@@ -47,7 +48,8 @@ class Hosts:
 
 @lru_cache(maxsize=256)
 def _name_in(host: str) -> str | None:
-    """Return the name in a Host header, in lower case; None if it is no host. A client's requests all have the same."""
+    """Return the name in a Host header, in lower case; None if it is not a host. Cached: a client always sends the
+    same."""
     found = _HOST.fullmatch(host)
     return None if found is None else found[1].lower().removesuffix(".")
 

@@ -26,7 +26,7 @@ class Lifetime:
             self._notice_at = max(self.expires_at - _NOTICE_SECONDS, half)
 
     def due(self, now: float) -> Due | None:
-        """Return what is due: `expiring` (once) to warn the client, `expired` to close. To be called every second."""
+        """Return what is due: `expiring` (once) to warn the client, `expired` to close. Call this every second."""
         if self.expires_at is None:
             return None
         if now >= self.expires_at:

@@ -37,7 +37,7 @@ class SessionQuotas:
     async def check(self, principal: Principal, session_id: str) -> None:
         """Raise Refusal (429) if the principal is over its rate of new sessions, unless the session exists already.
 
-        To be called before a session is created. Retries are free.
+        Call this before a session is created. Retries are free.
         """
         wait = self._rates.wait_to_create(principal)
         if wait > 0 and not await self._exists(session_id):
@@ -52,7 +52,7 @@ class SessionQuotas:
     def check_live(self, principal: Principal, session_id: str) -> None:
         """Raise Refusal (429) if the principal has as many sessions in memory as it may have.
 
-        To be called before a session is created or claimed.
+        Call this before a session is created or claimed.
         """
         most = self._rates.max_live_sessions
         held = self._held.get(principal.id)
@@ -71,7 +71,7 @@ class SessionQuotas:
             self._held.setdefault(principal.id, {})[session_id] = None
 
     async def forget_evicted(self) -> None:
-        """Forget sessions that have left memory. To be called from time to time."""
+        """Forget sessions that have left memory. Call this from time to time."""
         for principal_id in tuple(self._held):
             self._forget_evicted(principal_id)
 

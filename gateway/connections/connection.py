@@ -76,7 +76,7 @@ class Connection:
         """Whether the gateway has stopped reading because the client does not read."""
 
     def check(self) -> None:
-        """Raise InvalidMessage if the request is no valid handshake, Overloaded if no connection is accepted."""
+        """Raise InvalidMessage if the request is not a valid handshake, Overloaded if no connection is accepted."""
         check_subprotocol(self.request)
         check_handshake(self.request)
         if not self._ws.can_prepare(self.request):

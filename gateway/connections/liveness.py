@@ -52,7 +52,7 @@ class Liveness:
             self._keep_within()
 
     def _was_held_up(self) -> bool:
-        """Return whether the gateway itself was held up: frames that have arrived are read first."""
+        """Return whether the gateway itself was held up. If so, frames that have arrived are read first."""
         now, before = self._clock(), self._asked_at
         self._asked_at = now
         return now - before > _HELD_UP_TICKS * self._tick

@@ -34,7 +34,7 @@ class Turn:
         self.begin()
 
     def is_over(self) -> bool:
-        """Return whether `next` must be awaited. To be called after each frame."""
+        """Return whether `next` must be awaited. Call this after each frame."""
         now = self._turns.clock()
         took = now - self._began
         self._began = now

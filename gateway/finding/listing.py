@@ -65,7 +65,7 @@ class Listing:
             yield
 
     async def find(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        """Return the page, with a count up to `count_up_to` unless that is None. To be called within a `turn`.
+        """Return the page, with a count up to `count_up_to` unless that is None. Call this within a `turn`.
 
         Raises StorageUnavailable.
         """

@@ -151,7 +151,8 @@ class Search:
             self._warn(error)
 
     async def forget(self, session_id: str) -> None:
-        """Remove a session that is no more, with all its texts. When they cannot be reached now, that is done later."""
+        """Remove an erased session with all its texts. If it cannot be reached now, `_forget_erased` removes it
+        later."""
         self.gathering.erased(session_id)
         catalog = self._catalog
         if catalog is not None:
@@ -209,7 +210,7 @@ class Search:
         await self._forget_erased(catalog)
 
     async def _catch_up(self, catalog: Catalog, others: OtherGateways) -> None:
-        """Have those read again that were amended while this gateway was away."""
+        """Read again the sessions that were amended while this gateway was away."""
         looked = await self._write(catalog.looked)
         if looked is None:
             await self._write(partial(catalog.note_looked, others.looked_at))

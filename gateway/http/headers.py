@@ -53,7 +53,7 @@ def set_security_headers(response: web.StreamResponse) -> None:
 
 
 def add_headers(app: web.Application, config: Config) -> None:
-    """Have every answer get its headers. To be called after all routes have been added."""
+    """Add headers to every answer. Call this after all routes have been added."""
     origins = config.allowed_origins.split(",") if config.allowed_origins else []
     options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the package has no annotations there
         allow_credentials=False,

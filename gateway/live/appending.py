@@ -22,7 +22,7 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
 
     Appends of a fenced publisher, which is closed, and of a REST client that no longer waits are dropped.
 
-    An append with a condition comes alone. Its events are stored directly behind the log that the condition was asked
+    An append with a condition comes alone. Its events are stored directly after the log that the condition was asked
     about: what the condition allows holds across gateways, because a position can be taken once.
     """
     condition = appends[0].condition

@@ -56,7 +56,7 @@ class Observer(Protocol):
         """Called when the conversation must be read from the log to know its figures."""
 
     def round_answered(self, duplicates: int, refused: Sequence[ErrorCode], seconds: float | None) -> None:
-        """A round of appends was answered.
+        """Called when a round of appends has been answered.
 
         `duplicates`: events that had been stored before. `refused`: the code of each refused event. `seconds`: from
         receipt to ack of the first append; None if a REST client sent it.

@@ -55,7 +55,7 @@ class Storing(Protocol):
 
 
 class Audience(Protocol):
-    """Those who watch one session."""
+    """The watchers of one session."""
 
     def advanced(self, events: Sequence[Event], storing: Storing) -> None:
         """Called when the head has moved over these events, in the same step as the move, without an await in

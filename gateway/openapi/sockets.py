@@ -21,7 +21,7 @@ def _socket(operation_id: str, summary: str, description: str, *, errors: Sequen
 
 
 def publish(errors: Sequence[int]) -> Schema:
-    """A publisher's socket."""
+    """Return the operation of the publisher's socket."""
     language = {"type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_CHARS}
     return _socket(
         "publish",
@@ -33,7 +33,7 @@ def publish(errors: Sequence[int]) -> Schema:
 
 
 def subscribe(errors: Sequence[int]) -> Schema:
-    """A subscriber's socket."""
+    """Return the operation of the subscriber's socket."""
     return _socket(
         "subscribe",
         "Watch sessions",

@@ -37,7 +37,7 @@ class Asset(Struct):
     _packed: bytes | None = None
 
     async def packed(self) -> bytes:
-        """Return its gzip form, made in a thread when it is first asked for: all take a twentieth of a second."""
+        """Return the gzip form, made in a thread at the first request: all files take a twentieth of a second."""
         if self._packed is None:
             self._packed = await asyncio.to_thread(gzip.compress, self.body, _GZIP_LEVEL, mtime=0)
         return self._packed

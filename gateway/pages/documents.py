@@ -32,7 +32,7 @@ def _asyncapi(limits: Limits) -> bytes:
 
 
 def _serving(make: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Serve what `make` returns. The first time takes it some hundredths of a second, in a thread."""
+    """Serve what `make` returns. The first call takes some hundredths of a second, in a thread."""
 
     async def read_document(request: web.Request) -> web.Response:
         refuse_unknown(request, ())

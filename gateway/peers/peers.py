@@ -80,7 +80,7 @@ class Peers:
             yield self.exchange.run()
 
     async def tick(self) -> None:
-        """Forget silent gateways and report what this one wants. To be called several times a second."""
+        """Forget silent gateways and report what this one wants. Call this several times a second."""
         if self._readers.forget_silent():
             self._news.hush()
         self._feed_news.readers_changed()

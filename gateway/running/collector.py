@@ -6,16 +6,16 @@ import gc
 from typing import Final
 
 _COLLECTOR: Final = (5_000, 1, 5_000)
-"""How many more objects than were freed begin a scan of the new ones; every how many of these scans take the survivors
-of the last ones along; and every how many of those scan everything."""
+"""The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
+of these scans include the last survivors; and how many of those scan everything."""
 
 
 def calm_collector() -> None:
-    """Run the garbage collector rarely on what is old, and often on little of what is new.
+    """Run the garbage collector rarely on old objects, and often on few new ones.
 
-    The loop stands still while it scans: some 0.3 µs an object. Objects made at the start stay, and need not be
+    The loop stands still during a scan: about 0.3 µs for each object. Objects made at the start stay, and need not be
     scanned. The path of an event makes no cycles, and what its session keeps stays for long. So an object is scanned
-    once or twice while it is new, with at most 15,000 others; all are scanned after some 50 million new ones.
+    once or twice while it is new, with at most 15,000 others. All objects are scanned after about 50 million new ones.
     """
     gc.collect()
     gc.freeze()

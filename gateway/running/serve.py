@@ -39,8 +39,7 @@ _STOP_SECONDS: Final = 9.5
 _DATABASE_STOP_SECONDS: Final = 0.3
 """Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
 _SWITCH_SECONDS: Final = 0.001
-"""Seconds after which a thread gives the interpreter to another that waits. A commit needs it five times, for each step
-of the driver. With Python's default, a busy loop would keep it for 5 ms each time."""
+"""Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit needs it for five steps."""
 _PING_SECONDS: Final = 0.2
 """How long a sign of life waits for the database to answer a ping."""
 _STUCK_SECONDS: Final = 60.0
@@ -112,7 +111,7 @@ async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] |
 
 
 class _Parts(NamedTuple):
-    """What a process is made of. To import it takes longer than the embedded database's start."""
+    """The parts of a process. Importing them takes longer than starting the embedded database."""
 
     gateway: type[Gateway]
     member: type[Member]
@@ -121,7 +120,7 @@ class _Parts(NamedTuple):
 
     @classmethod
     def load(cls) -> _Parts:
-        """Import them. Meant for a thread, while the database starts."""
+        """Import the parts. Meant for a thread, while the database starts."""
         from aiohttp.web import TCPSite  # noqa: PLC0415 -- as the others, only now
 
         from turnwire.gateway.running.app import Gateway  # noqa: PLC0415

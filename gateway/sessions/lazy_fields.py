@@ -11,10 +11,10 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import MAX_UPDATES
 
 MOST_BEHIND = 64
-"""The most events by which the stored lastSeq of a call is left behind, where no other gateway reads it. Opening the
-session after a crash reads these from the log."""
+"""The most events by which the stored lastSeq of a call may lag behind, if no other gateway reads it. Opening the
+session after a crash reads these events from the log."""
 _UPDATES_ALONE = 16
-"""Updates in one bulk of the embedded database. Acks wait for a bulk, at some 0.8 ms an update."""
+"""Updates in one bulk of the embedded database. Acks wait for a bulk, about 0.8 ms for each update."""
 
 
 class LazyFields:
@@ -22,14 +22,14 @@ class LazyFields:
 
     Keeps `SessionState.unwritten` and `SessionState.stored_seq` up to date.
 
-    What a crash loses can be read from the log again. So a gateway that is alone at its database writes the fields of a
-    live call only with every 64th event, and when its publisher has left: an update costs the embedded database as much
-    as the insert of many events.
+    What a crash loses can be read from the log again. An update costs the embedded database as much as inserting many
+    events. So a gateway that is alone at its database writes the fields of a live call only with every 64th event, and
+    when the call's publisher has left.
     """
 
     def __init__(self, store: Store, stored_is_ahead: Callable[[str], None], turns: Turns, *, shared: bool) -> None:
-        """`stored_is_ahead` is called with the id of each session that is newer in the store, or not there any more, or
-        not as far as it was. `shared`: other gateways read the stored fields."""
+        """`stored_is_ahead` is called with the id of each session that is newer in the store, is gone from it, or has
+        lost events there. `shared`: other gateways read the stored fields."""
         self._store = store
         self._stored_is_ahead = stored_is_ahead
         self._turns = turns
@@ -45,7 +45,7 @@ class LazyFields:
         return len(self._due)
 
     def mark(self, state: SessionState) -> None:
-        """Have the session's fields written with the next flush."""
+        """Have the session's fields written by the next flush."""
         state.unwritten = True
         self._due[state] = None
 
@@ -57,7 +57,7 @@ class LazyFields:
             state.stored_seq = state.record.last_seq
 
     def forget(self, state: SessionState) -> None:
-        """The session is no more."""
+        """Forget a session that was erased or evicted."""
         self._due.pop(state, None)
         state.unwritten = False
 
@@ -108,8 +108,8 @@ class LazyFields:
             self._stored_is_ahead(session_id)
 
     async def _lost(self, states: Iterable[SessionState]) -> set[str]:
-        """After trouble with the storage: the sessions whose head is not in the log any more, so that nothing of it is
-        to be written beside the log either. Costs nothing otherwise."""
+        """After trouble with the storage, return the sessions whose head is no longer in the log. Nothing may be
+        written beside those logs. Costs nothing otherwise."""
         events = self._store.events
         doubtful = [state for state in states if state.log.as_of != events.troubles]
         if not doubtful:
@@ -121,5 +121,5 @@ class LazyFields:
         while pages:
             page, ids, times = pages[0]
             await self._store.events.digests.save(state.session_id, page, ids, times, state.record.life)
-            if pages:  # else the session has been erased meanwhile
+            if pages:  # otherwise the session has been erased meanwhile
                 pages.pop(0)

@@ -24,7 +24,7 @@ class LiveSessions:
     """The live sessions of this gateway, by sessionId."""
 
     def __init__(self, context: Context, *, most: int, most_bytes: int, rest_timeout: float) -> None:
-        """Hold at most `most` sessions, which take about `most_bytes`; 0 bytes is no limit. `rest_timeout`: seconds
+        """Hold at most `most` sessions, which take about `most_bytes`; 0 bytes means no limit. `rest_timeout`: seconds
         that a creation waits for the database's indexes."""
         self.live: dict[str, LiveSession] = {}
         self.prepared = asyncio.Event()

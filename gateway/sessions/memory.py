@@ -46,7 +46,7 @@ class Memory:
     """The sizes of the live sessions, and their sum. Owned by LiveSessions."""
 
     def __init__(self, most: int) -> None:
-        """`most` is in bytes; 0 is no limit."""
+        """`most` is in bytes; 0 means no limit."""
         self._most = most
         self.size = 0
         """The sum in bytes, as of the last weighing of each session."""

@@ -30,7 +30,7 @@ class Tending:
         self._next_beat = context.clock() + context.abandon_after / _BEATS
 
     async def tend(self) -> None:
-        """Do what is due, for a few sessions at a time."""
+        """Do what is due for all sessions, a few at a time."""
         now = self._context.clock()
         beat = now >= self._next_beat
         if beat:
@@ -41,7 +41,7 @@ class Tending:
                 await slices.pause()
             for session_id in ids[start : start + A_FEW]:
                 live = self._sessions.live.get(session_id)
-                if live is not None:  # else it has left memory meanwhile
+                if live is not None:  # otherwise it has left memory meanwhile
                     self._tend(live, beat=beat)
 
     def _tend(self, live: LiveSession, *, beat: bool) -> None:

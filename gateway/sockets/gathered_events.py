@@ -20,7 +20,7 @@ class GatheredEvents:
         self._taken_at = 0.0
 
     def add(self, events: list[EventIn | BadEvent], size: int, now: float) -> bool:
-        """Add the events of a frame of so many bytes. Return whether an append can take no more."""
+        """Add the events of a frame of this many bytes. Return whether an append can take no more."""
         if not self._events:
             self._taken_at = now
         self._events += events

@@ -39,7 +39,7 @@ class HttpMetrics(Collector):
         registry.register(self)
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
-        """Count a request that was answered in so many seconds. `response`: None if the client left before."""
+        """Count a request that was answered after this many seconds. `response`: None if the client left before."""
         method = request.method if request.method in METHODS else "OTHER"
         route = template_of(request.match_info.route.resource if was_routed(request) else None)
         answers = self._answers.get((method, route))

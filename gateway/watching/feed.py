@@ -90,7 +90,7 @@ class Feed:
         return reported.summary if summary is None and reported is not None else summary
 
     def changed(self, state: SessionState, before: SessionStatus) -> None:
-        """Note that the session has changed; `before` is its previous status. Imports of past calls are no news."""
+        """Note that the session has changed; `before` is its previous status. Ignores imports of past calls."""
         if self.subscriptions and not state.record.is_past:
             self._changed.setdefault(state, set()).add(before)
 

@@ -169,7 +169,7 @@ class FeedSubscription:
         return _Listed(session.session_id, session.started_at, encoded, has_ended(newest.status))
 
     def _turn_page(self, query: SessionQuery, page: Sequence[_Listed], size: int) -> None:
-        """Set the next page after these sessions, which have so many bytes."""
+        """Set the next page after these sessions, which have this many bytes together."""
         self._left -= len(page)
         if len(page) < query.limit or self._left <= 0:
             self._next_page = None
@@ -250,7 +250,7 @@ class FeedSubscription:
         self._sink.lags(self)
 
     async def catch_up(self) -> None:
-        """Continue with what is left. To be called when the outbox has room, until `behind` stays False.
+        """Continue with what is left. Call this when the outbox has room, until `behind` stays False.
 
         Raises StorageUnavailable.
         """

@@ -154,7 +154,7 @@ class EventSubscription(ABC):
     async def catch_up(self) -> None:
         """Put the next window from the store into the outbox, or join the live stream at the head.
 
-        To be called when the outbox has room. Raises StorageUnavailable.
+        Call this when the outbox has room. Raises StorageUnavailable.
         """
         if self.closed:
             return

@@ -28,7 +28,7 @@ def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
 
 
 def millis(value: Any) -> int | None:
-    """Return a time of the call rounded to whole milliseconds, or None for a value that is no such time."""
+    """Return a time of the call rounded to whole milliseconds, or None for a value that is not such a time."""
     if value is None:
         return None
     if type(value) is int and 0 <= value <= _LATEST_MS:  # as most values are

@@ -1,1 +1,1 @@
-"""What surrounds the driver: the threads that it works in, and what it notices by itself."""
+"""The surroundings of the driver: the threads that it works in, and the troubles that it notices by itself."""

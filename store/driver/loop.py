@@ -1,4 +1,4 @@
-"""The event loop as Motor sees it, with threads of its own for the driver's operations."""
+"""The event loop as Motor sees it, with separate threads for the driver's operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 MOST_THREADS: Final = 5 * (os.cpu_count() or 1)
-"""As many as Motor starts by itself."""
+"""As many as Motor starts by default."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -23,11 +23,11 @@ _Jobs = SimpleQueue[_Job | None]
 
 
 class DriverLoop(asyncio.AbstractEventLoop):
-    """The running loop, but `run_in_executor` uses threads of this object. Owned by that loop.
+    """The running loop, except that `run_in_executor` uses threads of this object. Owned by that loop.
 
-    Motor's own threads take turns, so that each is cold when it is woken, and a result passes through a second future
-    and its lock. Here the thread that was busy last goes first: a commit that comes alone takes a quarter less CPU.
-    Motor calls no other methods of its loop than these.
+    Motor's own threads take turns, so each is cold when it is woken, and a result passes through a second future and
+    its lock. Here, the thread that was busy last goes first: a commit that comes alone takes a quarter less CPU. Motor
+    calls no methods of its loop other than these.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most_threads: int = MOST_THREADS) -> None:
@@ -36,7 +36,7 @@ class DriverLoop(asyncio.AbstractEventLoop):
         """How many threads may still be started."""
         self._idle: list[_Jobs] = []
         self._waiting: deque[_Job] = deque()
-        """Operations for which there is no thread yet."""
+        """Operations that have no thread yet."""
         self._closed = False
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -53,9 +53,10 @@ class DriverLoop(asyncio.AbstractEventLoop):
         return self._loop.call_soon_threadsafe(callback, *args, context=context)
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Run `func` in one of the threads, whatever the executor. To be called in the loop's thread.
+        """Run `func` in one of the threads, whatever the executor. Call this in the loop's thread.
 
-        What is cancelled before it has a thread does not run. What is cancelled later runs, but nobody hears of it.
+        An operation that is cancelled before it has a thread does not run. One that is cancelled later runs, but its
+        result is dropped.
         """
         done: asyncio.Future[T] = self._loop.create_future()
         job = (done, partial(func, *args))
@@ -74,7 +75,7 @@ class DriverLoop(asyncio.AbstractEventLoop):
         threading.Thread(target=_work, args=(jobs, self._loop, self._finished), name="driver", daemon=True).start()
 
     def _finished(self, jobs: _Jobs, done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        """Give the thread its next operation, and report what has become of the last one."""
+        """Give the thread its next operation, and report the result of the last one."""
         self._idle.append(jobs)
         while self._waiting and self._idle:
             job = self._waiting.popleft()
@@ -90,7 +91,7 @@ class DriverLoop(asyncio.AbstractEventLoop):
             done.set_exception(error)
 
     def release(self) -> None:
-        """End the threads: those that work, after their operation. A process that ends does not wait for them."""
+        """End the threads; busy ones end after their operation. A process that ends does not wait for them."""
         self._closed = True
         self._dismiss()
 
@@ -113,4 +114,4 @@ def _work(jobs: _Jobs, loop: asyncio.AbstractEventLoop, finished: Callable[..., 
             loop.call_soon_threadsafe(finished, jobs, done, result, error)
         except RuntimeError:  # the loop is closed
             return
-        del job, done, operation, result, error  # an error refers to this frame, and the frame to the error
+        del job, done, operation, result, error  # the error and this frame refer to each other

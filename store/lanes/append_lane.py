@@ -41,7 +41,7 @@ class LogReader(Protocol):
         """Return whether the position holds an event, for certain."""
 
     async def stands(self, session_id: str, mark: Mark) -> bool:
-        """Whether the log holds this event, for certain."""
+        """Return for certain whether the log holds this event."""
 
 
 class AppendLane:

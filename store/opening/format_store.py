@@ -1,4 +1,4 @@
-"""The format that a database has stored, in a collection of its own."""
+"""The format of the data in a database, stored in a separate collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY: Final = "format"
 
 
 class FormatStore:
-    """The format's document, in a collection of its own. Methods raise the driver's errors."""
+    """The format's document, in a separate collection. Methods raise the driver's errors."""
 
     def __init__(self, database: Any, name: str, *, raises: bool) -> None:
         """`name` is the database's name. With `raises`, what is stored from now on has the present format. Without it,

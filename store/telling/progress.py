@@ -66,7 +66,7 @@ class Begun(Struct, frozen=True):
     last_seq: int
     """The stored value, which may be behind the log."""
     imported: bool
-    """Whether this is an imported past call, which is no news."""
+    """Whether this is an imported past call, about which nothing is told."""
 
 
 class ProgressStore:

@@ -47,7 +47,7 @@ def test_lines_of_turnwire_key_can_be_appended_and_expire(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("a b", "--scope", "metrics"), "is no id"),
+        (("a b", "--scope", "metrics"), "is not an id"),
         (("bot", "--scope", "session:reed"), "there is no scope"),
         (("bot", "--scope", " "), "at least one scope"),
         (("bot",), "--scope"),

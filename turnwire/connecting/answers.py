@@ -15,7 +15,7 @@ class _Envelope(Struct):
 
 
 def said(body: bytes, otherwise: str) -> tuple[str, ErrorCode | None]:
-    """Return text and code of an error answer, or `otherwise` and None for a body that is no envelope.
+    """Return text and code of an error answer, or `otherwise` and None for a body that is not an envelope.
 
     A code that only a newer gateway knows becomes None.
     """

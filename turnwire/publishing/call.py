@@ -1,4 +1,5 @@
-"""What a publisher is for, and the end that it asks for, checked: a gateway's refusal would cost a whole call's log."""
+"""Checks what a publisher is for, and the end that it requests, because a gateway's refusal would cost a whole call's
+log."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ MAX_REASON = 256
 class Call(Struct, frozen=True):
     """The session that a publisher is for, its gateway, and the limits on the time without a gateway, in seconds.
 
-    Raises ValueError for what every gateway would refuse, because `post` would lose a whole call to it.
+    Raises ValueError for values that every gateway would refuse, because `post` would lose a whole call to them.
     """
 
     address: Address
@@ -43,7 +44,7 @@ class Call(Struct, frozen=True):
 
 
 def end_of_session(status: FinalStatus, reason: str | None) -> Complete:
-    """Return the request for a session's end. Raises ValueError for what every gateway would refuse."""
+    """Return the request for a session's end. Raises ValueError for values that every gateway would refuse."""
     if status not in ("completed", "failed"):
         raise ValueError(f"the status must be completed or failed, not {status!r}")
     if reason is not None:
@@ -52,7 +53,8 @@ def end_of_session(status: FinalStatus, reason: str | None) -> Complete:
 
 
 def check_text(text: object, what: str, most: int | None = None) -> None:
-    """Raise ValueError, naming `what`, for no text, and for one that is empty, too long or not valid Unicode."""
+    """Raise ValueError, naming `what`, for a value that is not text, and for text that is empty, too long or not valid
+    Unicode."""
     if not isinstance(text, str):
         raise ValueError(f"the {what} must be a text, not a {type(text).__name__}")
     if most is not None and not 1 <= len(text) <= most:

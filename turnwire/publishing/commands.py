@@ -57,7 +57,7 @@ class Commands:
     def handle(self, handler: CommandHandler, commands: Sequence[str]) -> None:
         """Call the handler for these commands from now on; for the standard ones if none is named.
 
-        Raises ValueError for a name that no gateway takes.
+        Raises ValueError for a name that no gateway accepts.
         """
         for command in commands:
             check_text(command, "name of a command", MAX_COMMAND)
@@ -148,5 +148,5 @@ class Commands:
 
 
 def _sendable(message: str) -> str:
-    """Return the text as a gateway takes it: of a limited length, and without halves of surrogate pairs."""
+    """Return the text in the form that a gateway accepts: of limited length, and without lone surrogates."""
     return message[:MESSAGE_CHARS].encode(errors="replace").decode()

@@ -109,11 +109,12 @@ class PublisherLife:
 
     @property
     def _is_over(self) -> bool:
-        """Whether the event loop is closed, which wakes nobody any more."""
+        """Whether the event loop is closed, so that it wakes nobody any more."""
         return self._home is not None and self._home.is_closed()
 
     def call(self, do: Callable[[*Ts], None], *values: *Ts) -> bool:
-        """Call on the publisher's thread: now if this is that thread, else soon. Return False if that cannot be."""
+        """Call on the publisher's thread: at once if this is that thread, else soon. Return False if that is
+        impossible."""
         if self._home is None or self._thread == threading.get_ident():
             do(*values)
             return True

@@ -52,7 +52,7 @@ class Recovered(Struct, frozen=True):
 
 
 def recover(data: bytes) -> Recovered:
-    """Parse the bytes of a file. Raises ValueError for a file that is no spool."""
+    """Parse the bytes of a file. Raises ValueError for a file that is not a spool."""
     start = len(MAGIC)
     if not data.startswith(MAGIC) and _body(data, start)[:1] != b"H":
         if MAGIC.startswith(data):

@@ -180,7 +180,7 @@ class SpooledCall(Struct, frozen=True):
 
 
 def read_spool(path: str | Path) -> SpooledCall | None:
-    """Read a spool, in use or not. Return None if nothing was written yet. Raises SpoolError if it is no spool."""
+    """Read a spool, in use or not. Return None if nothing was written yet. Raises SpoolError if it is not a spool."""
     try:
         found = recover(Path(path).read_bytes())
         if found.owner is None:

@@ -77,7 +77,7 @@ class Credentials:
     def current(self, principal: Principal) -> Principal:
         """Return an open connection's principal with its current rights: those of an API key may have changed.
 
-        To be called when `generation` has changed; does no I/O. Raises Refusal (401) if the credential is gone or
+        Call this when `generation` has changed; does no I/O. Raises Refusal (401) if the credential is gone or
         revoked. Expiry is not checked here: see `expires_at`.
         """
         if principal.kind == "anonymous":

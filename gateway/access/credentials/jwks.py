@@ -88,7 +88,7 @@ class KeySource(Protocol):
         """
 
     async def refresh(self, *, force: bool = False) -> bool:
-        """Renew the keys if that is due. Return whether they have changed. To be called every few seconds."""
+        """Renew the keys if that is due. Return whether they have changed. Call this every few seconds."""
 
 
 def _pick(keys: KeySet, kid: str | None) -> PyJWK | None:

@@ -31,7 +31,7 @@ class AppendRound:
     __slots__ = ("_first_seq", "_ids", "_ledger", "_most", "_plans", "_session_id", "_stored", "duplicates", "refused")
 
     def __init__(self, ledger: Ledger, session_id: str, most: int) -> None:
-        """`most`: the events that the session's log may have; 0 is no limit."""
+        """`most`: the events that the session's log may have; 0 means no limit."""
         self._session_id = session_id
         self._most = most
         self._ledger = ledger

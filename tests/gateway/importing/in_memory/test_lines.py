@@ -83,7 +83,7 @@ async def test_what_was_not_read_of_a_long_line_is_skipped() -> None:
     [
         ('{"sessionId":', "the line is not a session"),
         ('{"events": {}}', "the line is not a session"),
-        (json.dumps({"metadata": {"text": "x" * 2000}}), "must have events, after its other fields"),
+        (json.dumps({"metadata": {"text": "x" * 2000}}), "must have events after its other fields"),
     ],
 )
 async def test_a_line_that_cannot_be_read_harms_no_other(broken: str, said: str) -> None:
@@ -103,7 +103,7 @@ async def test_a_line_that_cannot_be_read_harms_no_other(broken: str, said: str)
         (', "x', "the stream ends within the line"),
         (', "x\n', "the line ends within its events"),
         ('], "status": "failed"}\n', "events must be the last field"),
-        (f', "{"x" * 600}"]}}', "an event has over 500 bytes"),
+        (f', "{"x" * 600}"]}}', "an event has more than 500 bytes"),
     ],
 )
 async def test_a_long_line_that_breaks_off_says_how(end: str, said: str) -> None:
