@@ -1,7 +1,7 @@
 """Measures the cost of finding past calls: `python -m bench.past_calls --calls 1000000`.
 
 Creates this many ended sessions, with words spoken in them, in its own data folder. Then asks a gateway on it for
-pages, words and sums while a publisher streams, and prints the latencies of the answers and of the acks.
+pages, words and sums while ten publishers stream, and prints the latencies of the answers and of the acks.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from turnwire.store.session_record import document_of, kept_figures
 from turnwire.store.sessions import SessionRecord
 
 BATCH = 1000
-ASKED = 15
-"""How often each query is sent."""
+ASKED, ASKED_SECONDS = 20, 5.0
+"""How often each query is sent, one after the other, and for how long: at least so often, and so long."""
+PUBLISHERS, EVENTS_A_SECOND = 10, 5
 CALLS_A_DAY = 20_000
 _TALK = """
 hello yes no please thanks table two eight tomorrow today monday order number account invoice refund card address
@@ -123,6 +124,8 @@ def questions(count: int) -> dict[str, str]:
         "id prefix": f"/sessions?limit=50&idPrefix=call-{count // 2:08d}",
         "with errors": "/sessions?limit=50&hasErrors=true",
         "p95 at least 3 s": "/sessions?limit=50&minResponseP95Ms=3000",
+        "3 interruptions or more": "/sessions?limit=50&minInterruptions=3",
+        "reason, bot and language": "/sessions?limit=50&endReason=hangup&metadata.bot=ann&language=de",
         "oldest first": "/sessions?limit=50&order=asc",
         "count up to 1,000": "/sessions?limit=50&endReason=hangup&countUpTo=1000",
         "q, a common word": "/sessions?limit=50&q=hello",
@@ -137,17 +140,26 @@ def questions(count: int) -> dict[str, str]:
 async def ask(url: str, count: int) -> None:
     async with aiohttp.ClientSession() as client:
         acks: list[float] = []
-        publishing = asyncio.create_task(_publish(client, url, acks))
+        publishing = [asyncio.create_task(_publish(client, url, number, acks)) for number in range(PUBLISHERS)]
         print(f"{'question':<26}{'p50 ms':>9}{'max ms':>9}{'ack p50':>10}{'ack p99':>10}")
         for name, path in {"nothing": "", **questions(count)}.items():
             acks.clear()
-            took = [await _ask_once(client, url + path) if path else await _pause() for _ in range(ASKED)]
-            await asyncio.sleep(0.2)
+            took = await _ask_on(client, url + path if path else "")
             late = sorted(acks)
             p50, p99 = statistics.median(late) * 1000, late[int(len(late) * 0.99)] * 1000
             print(f"{name:<26}{statistics.median(took) * 1000:>9.1f}{max(took) * 1000:>9.1f}{p50:>10.1f}{p99:>10.1f}")
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
+        for each in publishing:
+            each.cancel()
+        await asyncio.gather(*publishing, return_exceptions=True)
+
+
+async def _ask_on(client: aiohttp.ClientSession, url: str) -> list[float]:
+    """Ask again and again, and return the latencies, in seconds. Without a URL, only let the time pass."""
+    took: list[float] = []
+    until = time.perf_counter() + ASKED_SECONDS
+    while len(took) < ASKED or time.perf_counter() < until:
+        took.append(await _ask_once(client, url) if url else await _pause())
+    return took
 
 
 async def _ask_once(client: aiohttp.ClientSession, url: str) -> float:
@@ -159,13 +171,15 @@ async def _ask_once(client: aiohttp.ClientSession, url: str) -> float:
 
 
 async def _pause() -> float:
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(ASKED_SECONDS / ASKED)
     return 0.0
 
 
-async def _publish(client: aiohttp.ClientSession, url: str, acks: list[float]) -> None:
-    """Publish an event every 10 ms, and collect the latencies of the acks, in seconds."""
-    async with client.ws_connect(f"{url}/sessions/publisher/publish?language=en") as socket:
+async def _publish(client: aiohttp.ClientSession, url: str, publisher: int, acks: list[float]) -> None:
+    """Publish EVENTS_A_SECOND in a session of its own, and collect the latencies of the acks, in seconds."""
+    pause = 1 / EVENTS_A_SECOND
+    await asyncio.sleep(pause * publisher / PUBLISHERS)
+    async with client.ws_connect(f"{url}/sessions/publisher-{publisher}/publish?language=en") as socket:
         await socket.receive_json()
         number = 0
         while True:
@@ -175,7 +189,7 @@ async def _publish(client: aiohttp.ClientSession, url: str, acks: list[float]) -
             await socket.send_json({"type": "append", "events": [event]})
             await socket.receive_json()
             acks.append(time.perf_counter() - began)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(max(0.0, began + pause - time.perf_counter()))
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ from turnwire.protocol.messages import (
 )
 from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
-from turnwire.protocol.times import ROUNDED, cut_to_millis
+from turnwire.protocol.times import cut_to_millis, may_round_up
 from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
@@ -94,7 +94,7 @@ class Codec(FrameEncoder):
         if type(command) is not PlainAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
-        if ROUNDED.search(frame):
+        if may_round_up(frame, text=self.text):
             raws = self._decode(self._raw_command, frame, limits).events
             return Batch([self.decode_new_event(raw, limits) for raw in raws])
         if len(frame) > limits.event_bytes:  # only the bytes of the event itself show whether it is over the limit
@@ -124,7 +124,7 @@ class Codec(FrameEncoder):
         if type(command) is not Append and type(command) is not RawAppend:
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
-        if type(command) is Append and len(frame) <= limits.event_bytes and not ROUNDED.search(frame):
+        if type(command) is Append and len(frame) <= limits.event_bytes and not may_round_up(frame, text=self.text):
             return Batch([_checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self.decode_new_event(raw, limits) for raw in raws])
@@ -157,7 +157,7 @@ class Codec(FrameEncoder):
         try:
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
-            cut = cut_times(raw, EventIn, self._format) if ROUNDED.search(raw) else raw
+            cut = cut_times(raw, EventIn, self._format) if may_round_up(raw, text=self.text) else raw
             return _checked(self._event.decode(cut), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
@@ -197,7 +197,7 @@ class Codec(FrameEncoder):
     def decode_body(self, body: bytes, kind: type[T], limits: Limits) -> T:
         """Decode a REST body into `kind`. Raises InvalidJson or InvalidMessage."""
         check_containers(body, limits.containers, text=self.text)
-        cut = cut_times(body, kind, self._format) if ROUNDED.search(body) else body
+        cut = cut_times(body, kind, self._format) if may_round_up(body, text=self.text) else body
         return cast("T", self._decode(self._format.Decoder(kind), bytes(cut), limits))
 
     def decode_events_body(self, body: bytes, limits: Limits) -> tuple[list[EventIn], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, inspect
 from turnwire.protocol.messages import EventIn
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.shape import Shape
-from turnwire.protocol.times import cut_digits
+from turnwire.protocol.times import cut_digits, cut_packed
 from turnwire.protocol.values import PlainObject
 
 
@@ -46,7 +47,7 @@ class Refs(Shape):
 
 
 def cut_times(data: Raw | bytes, kind: Any, format: Any) -> Raw | bytes:
-    """Return an object of this kind with its times cut to microseconds: a decoder would round them up.
+    """Return an object of this kind with its times cut, as a decoder would round them up.
 
     `format`: msgspec.json or msgspec.msgpack.
 
@@ -64,7 +65,9 @@ def cut_times(data: Raw | bytes, kind: Any, format: Any) -> Raw | bytes:
 
 def _cut(raw: Raw, format: Any) -> Raw:
     value = format.decode(raw)
-    return Raw(format.encode(cut_digits(value))) if isinstance(value, str) else raw
+    if isinstance(value, str):
+        return Raw(format.encode(cut_digits(value)))
+    return Raw(cut_packed(bytes(raw))) if isinstance(value, datetime) else raw
 
 
 @cache

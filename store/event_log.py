@@ -22,7 +22,7 @@ from turnwire.store.archive.archived_log import ArchivedLog
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, Mark, event_documents, event_of, position_key
-from turnwire.store.lanes.append_lane import AppendLane
+from turnwire.store.lanes.append_lane import append_lanes
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
@@ -61,7 +61,7 @@ class EventLog:
         self.digests = DigestStore(database["digests"], self._condition)
         self.archive = ArchivedLog(database, self._condition)
         insert = OrderedInsert(database, "events")
-        self._lanes = [AppendLane(insert, self, self._condition, self._committed) for _ in range(lanes)]
+        self._lanes = append_lanes(lanes, insert, self, self._condition, self._committed)
         self.on_commit: Callable[[int, float], None] | None = None
         """Called after each commit with the number of events stored and the seconds it took."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -55,6 +56,8 @@ class SessionStore:
     def __init__(self, sessions: Any, condition: DatabaseCondition, *, lanes: int, changing: _Changing) -> None:
         """`lanes` is the number of concurrent inserts, and of concurrent ends. `changing` is awaited before a session
         ends, or is amended after its end."""
+        self.around: Callable[[SessionRecord], AbstractAsyncContextManager[None]] = _nothing_around
+        """Entered around the creation of a session, and around a change of one that has ended."""
         self.packs = False
         """Whether to store large metadata as JSON, for a database that decodes what it reads."""
         self._sessions = sessions
@@ -69,7 +72,8 @@ class SessionStore:
 
     async def create(self, record: SessionRecord) -> bool:
         """Store a new session. Return False, and change nothing, if the id exists already or is being erased."""
-        return await self._inserts.create(document_of(record, packs=self.packs))
+        async with self.around(record):
+            return await self._inserts.create(document_of(record, packs=self.packs))
 
     async def load(self, session_id: str) -> SessionRecord | None:
         document = await self._condition.ask(_READ, self._sessions.find_one({"_id": session_id}))
@@ -159,7 +163,8 @@ class SessionStore:
         known = {**this_life(record), "amended": record.amended or None}
         stored = stored_metadata(metadata, packs=self.packs)
         change = {"metadata": stored, "language": language, "amended": record.amended + 1, "amendedAt": now}
-        return await self._update(known, {"$set": change})
+        async with nullcontext() if record.ended_at is None else self.around(record):
+            return await self._update(known, {"$set": change})
 
     async def _update(self, condition: Document, change: Document) -> bool:
         result = await self._condition.ask(_UPDATE, self._update_one(condition, change))
@@ -255,6 +260,10 @@ class SessionStore:
     async def close(self) -> None:
         await self._inserts.close()
         await self._endings.close()
+
+
+def _nothing_around(_record: SessionRecord) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:

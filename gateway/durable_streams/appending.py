@@ -10,7 +10,7 @@ from aiohttp import web
 
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import Writing, check_type
-from turnwire.gateway.durable_streams.item_ids import ItemId
+from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
 from turnwire.gateway.durable_streams.items import read_items
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.producers import AlreadyStored, Producers, Writers
@@ -67,7 +67,8 @@ class Appending:
             except AlreadyStored:
                 return await self._write(request, session_id, principal, body, writing)
         if writing.closes:
-            await self._storing.end(session_id, principal)
+            condition = None if writing.batch is None else partial(self._check_closing, writing.batch)
+            await self._storing.end(session_id, principal, condition)
         return _answer(writing, writers, last_seq, is_new=bool(body) and not repeated, takes_events=view.takes_events)
 
     async def _writers(self, view: View) -> Writers:
@@ -95,6 +96,10 @@ class Appending:
         if writing.batch is not None and writers.judge(writing.batch) == "repeated":
             raise AlreadyStored
         _check_order(writers, writing)
+
+    async def _check_closing(self, batch: Batch, record: SessionRecord) -> None:
+        """Judge a request that closes by all that is in the log, which may have more since it came."""
+        (await self._producers.of(record.session_id, record.life, record.last_seq)).judge(batch)
 
     def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
         def new_id(index: int, count: int) -> str:

@@ -34,7 +34,7 @@ class Storing:
             stored += [answer.event for answer in answers]
         return stored
 
-    async def end(self, session_id: str, principal: Principal) -> None:
+    async def end(self, session_id: str, principal: Principal, condition: Condition | None = None) -> None:
         """End the session as completed, unless it has already ended. Raises NoSuchSession, StorageUnavailable."""
         with self._enders.attributed(session_id, principal):
-            await self._requests.complete(session_id, "completed", None)
+            await self._requests.complete(session_id, "completed", None, condition=condition)

@@ -7,24 +7,21 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec.structs import replace
-
-from turnwire.gateway.finding.gathering import Gathering, text_in
-from turnwire.gateway.finding.others import OVERLAP, OtherGateways
+from turnwire.gateway.clock import utc_now
+from turnwire.gateway.finding.gathering import Gathering
+from turnwire.gateway.finding.learning import NOTED_AFTER, Learning
+from turnwire.gateway.finding.notes import Notes
+from turnwire.gateway.finding.others import OtherGateways
 from turnwire.gateway.finding.reader import Reader
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.protocol.messages import Event
-from turnwire.protocol.rules import status_after_event
-from turnwire.protocol.times import from_millis
-from turnwire.store.archive.manifest import ArchiveDamaged
-from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.mongo import Store
-from turnwire.store.search.catalog import Catalog, Said
+from turnwire.store.search.catalog import Catalog
 from turnwire.store.search.finder import Count, Found
 from turnwire.store.search.ordered_pages import ordered_page as page_in_order
 from turnwire.store.search.sums import Sums, SumsQuery
@@ -33,7 +30,6 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 FLUSH_SECONDS = 1.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
-_PAGE = 100
 _IDS = 50
 """Sessions of which the database is asked at a time whether they are still there. The embedded one takes 0.25 ms for
 each, and serves nobody else meanwhile."""
@@ -42,8 +38,6 @@ _REST = 9
 _CHECK_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """Pause between two looks at what is missing."""
-_PAUSE_SECONDS = 0.02
-"""Pause between two pages of sessions that are read into the search: others come first."""
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.search")
@@ -57,8 +51,10 @@ class Search:
     """
 
     def __init__(self, store: Store, path: Path, *, shared: bool, settling: float = 0.0) -> None:
-        """`shared`: other gateways may use the database. Their sessions are read when they begin, are amended, or end,
-        and again `settling` seconds later, when their log and their stored fields no longer change."""
+        """`settling`: for how many seconds after its end the log and the stored fields of a session still change.
+        `shared`: other gateways may use the database. Their sessions are taken when they begin, are amended and end,
+        and once more when they have settled.
+        """
         self.ready = False
         self.gathering = Gathering()
         self._store = store
@@ -67,7 +63,12 @@ class Search:
         self._writing = ThreadPoolExecutor(1, "search-write")
         self._pages = Reader(path, "search-read")
         self._sums = Reader(path, "search-sums")
-        """A separate reader, because sums over a month of calls take seconds."""
+        """Of its own: sums over a month of calls take seconds."""
+        self._learning = Learning(store, self._write, timedelta(seconds=settling))
+        self._notes = Notes(self._keep_notes)
+        self._is_complete = True
+        """Whether a start would read only those sessions that may have changed. Unknown as yet, which is as if."""
+        self._opening = asyncio.Lock()
         self._flushed = asyncio.Lock()
         self._warned = False
         self._others = OtherGateways(store, settling) if shared else None
@@ -114,17 +115,40 @@ class Search:
             catalog = self._catalog
             if catalog is None:
                 return
+            now = utc_now()
             records, said = self.gathering.take()
-            if not records and not said:
-                return
             try:
-                for behind in await self._write(lambda: catalog.take(records, said)):
-                    self.gathering.missed[behind] = None
+                if records or said:
+                    for behind in await self._write(lambda: catalog.take(records, said)):
+                        self.gathering.missed[behind] = None
+                await self._settle(catalog, now if records or said else None)
             except sqlite3.Error as error:
                 self._warn(error)
                 lost = [record.session_id for record in records] + [each.session_id for each in said]
                 self.gathering.missed |= dict.fromkeys(lost)
                 self._unwritten |= dict.fromkeys(lost)
+
+    async def _settle(self, catalog: Catalog, flushed: datetime | None) -> None:
+        """Note when everything was written, and remove the notes of sessions that need none any more."""
+        if self.gathering.missed or self._unwritten:
+            return
+        settled = self._notes.take_settled()
+        if flushed is not None or settled:
+            await self._write(lambda: catalog.settle(flushed, settled))
+
+    def around(self, record: SessionRecord) -> AbstractAsyncContextManager[None]:
+        """Enter this around a write to a session that is new or has ended, so that its change is never missed."""
+        is_new = record.ended_at is None and record.started_at > utc_now() - NOTED_AFTER
+        if is_new or not self._is_complete:  # a start finds it, or reads all sessions
+            return nullcontext()
+        return self._notes.around(record.session_id)
+
+    async def _keep_notes(self, session_ids: Sequence[str]) -> None:
+        try:
+            catalog = await self._open()
+            await self._write(lambda: catalog.note(session_ids))
+        except (sqlite3.Error, OSError) as error:
+            self._warn(error)
 
     async def forget(self, session_id: str) -> None:
         """Remove an erased session with all its texts. If it cannot be reached now, `_forget_erased` removes it
@@ -142,36 +166,41 @@ class Search:
         await prepared.wait()
         while True:
             try:
-                await self._open()
-                await self._keep_up()
+                await self._keep_up(await self._open())
             except (sqlite3.Error, OSError) as error:
                 self._warn(error)
             except StorageUnavailable:
                 pass  # /health tells of it; the next look goes on
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _open(self) -> None:
-        if self._catalog is None:
-            self._catalog = await self._write(lambda: Catalog(self._path))
-            await self._pages.open()
-            await self._sums.open()
+    async def _open(self) -> Catalog:
+        async with self._opening:
+            if self._catalog is None:
+                self._catalog = await self._write(lambda: Catalog(self._path))
+                await self._pages.open()
+                await self._sums.open()
+            return self._catalog
 
-    async def _keep_up(self) -> None:
-        catalog = self._catalog
-        assert catalog is not None
+    async def _keep_up(self, catalog: Catalog) -> None:
         if await self._write(catalog.rebuild_wanted):
-            self.ready = False
+            self.ready, self._is_complete = False, False
             await self._write(catalog.clear)
         if not self.ready:
-            self._unchecked = "" if await self._write(catalog.complete) else None
-            await self._learn_all(catalog)
+            self._is_complete = await self._write(catalog.complete)
+            self._unchecked = "" if self._is_complete else None
+            noted = await self._write(catalog.noted)
+            await self._learning.learn_all(catalog)
+            self._notes.learned(noted)
+            self._is_complete = True
+            await self.flush()
+            await self._write(catalog.note_complete)
             if self._others is not None:
                 await self._catch_up(catalog, self._others)
             self.ready = True
         looked = None if self._others is None else await self._hear_of(catalog, self._others)
         for session_id in self.gathering.take_missed():
             try:
-                await self._learn(catalog, session_id)
+                await self._learning.learn(catalog, session_id)
                 self._unwritten.pop(session_id, None)
             except BaseException:
                 self.gathering.missed[session_id] = None
@@ -189,33 +218,11 @@ class Search:
             self.gathering.missed |= dict.fromkeys(await others.amended_since(looked))
 
     async def _hear_of(self, catalog: Catalog, others: OtherGateways) -> datetime | None:
-        """Learn of sessions of other gateways: first when they begin or are amended, and completely when they have
-        ended and settled. Return the time of this look, or None if nothing has changed."""
-        changed = await others.look(partial(self._learn_record, catalog))
+        """Sessions of other gateways: found when they have begun or been amended, and whole when they have ended and
+        settled. Return when this look was, unless it has found nothing that has changed."""
+        changed = await others.look(partial(self._learning.learn_record, catalog))
         self.gathering.missed |= dict.fromkeys(changed)
         return others.looked_at if changed else None
-
-    async def _learn_all(self, catalog: Catalog) -> None:
-        """Read the sessions that the projection has as unended, then all that have started since.
-
-        If the projection was never complete, read all sessions.
-        """
-        complete = await self._write(catalog.complete)
-        if complete:
-            for known in await self._write(catalog.unended):
-                await self._learn(catalog, known.session_id)
-        newest = await self._write(catalog.newest_started) if complete else None
-        since = None if newest is None else from_millis(newest) - OVERLAP
-        query = SessionQuery(limit=_PAGE, started_after=since)
-        while page := await self._store.sessions.page(query):
-            for record in page:
-                await self._learn_record(catalog, record)
-            last = page[-1]
-            if len(page) < _PAGE:
-                break
-            query = replace(query, before=(last.started_at, last.session_id))
-            await asyncio.sleep(_PAUSE_SECONDS)
-        await self._write(catalog.note_complete)
 
     async def _forget_erased(self, catalog: Catalog) -> None:
         """Go on, for a while, to look whether the sessions from before the start are still there.
@@ -234,42 +241,6 @@ class Search:
                     await self.forget(session_id)
             self._unchecked = known[-1] if known else None
             await asyncio.sleep((loop.time() - began) * _REST)
-
-    async def _learn(self, catalog: Catalog, session_id: str) -> None:
-        record = await self._store.sessions.load(session_id)
-        if record is None:
-            await self._write(lambda: catalog.remove([session_id]))
-        else:
-            await self._learn_record(catalog, record, whole=True)
-
-    async def _learn_record(self, catalog: Catalog, record: SessionRecord, *, whole: bool = False) -> None:
-        """Write the session, and the texts of events that the projection lacks, read from the log.
-
-        `whole`: look for events after the stored `lastSeq` even if the session has ended.
-        """
-        await self._write(lambda: catalog.take([record], []))
-        indexed = await self._write(lambda: catalog.indexed(record.session_id)) or 0
-        events = self._store.events
-        while indexed < record.last_seq:
-            last = min(indexed + READ_WINDOW, record.last_seq)
-            try:
-                found = await events.read(record.session_id, indexed + 1, last, record.life)
-            except ArchiveDamaged:  # it must not keep all others from being found
-                return
-            await self._write_texts(catalog, found)
-            indexed = last
-        unsure = whole or record.ended_at is None  # the stored lastSeq may be behind, and so may the status
-        if unsure and (tail := await events.head_after(record.session_id, indexed, record.life)):
-            await self._write_texts(catalog, tail)
-            indexed = tail[-1].seq
-        if indexed and record.status == "initiated":
-            record.status = status_after_event(record.status)
-            await self._write(lambda: catalog.take([record], []))
-
-    async def _write_texts(self, catalog: Catalog, events: Sequence[Event]) -> None:
-        texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]
-        said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts))
-        await self._write(lambda: catalog.take([], [said]))
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)

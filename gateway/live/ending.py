@@ -30,6 +30,8 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return
+    if item.condition is not None and not state.ended:
+        await item.condition(state.record)
     ended_now = (
         False if state.ended else await _end(context, state, item.status, item.reason, item.done, at=item.ended_at)
     )

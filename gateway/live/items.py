@@ -26,7 +26,7 @@ from turnwire.store.session_record import SessionRecord
 
 T = TypeVar("T")
 Condition = Callable[[SessionRecord], Awaitable[object]]
-"""Checks that the log, whose head is in the record, still allows the events. An error that it raises refuses them."""
+"""Checks that the log, whose head is in the record, still allows the item. An error that it raises refuses the item."""
 
 
 def is_answered(done: asyncio.Future[Any] | None) -> bool:
@@ -94,6 +94,8 @@ class EndItem(Struct, eq=False):
     """The session, and whether this item ended it."""
     ended_at: datetime | None = None
     """When an imported past call ended; None stands for now."""
+    condition: Condition | None = None
+    """Asked before a session that has not ended is ended, once its log is known here."""
 
 
 class ClaimItem(Struct, eq=False):

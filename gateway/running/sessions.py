@@ -126,6 +126,8 @@ class SessionParts:
                 poll_interval=config.poll_interval,
                 erased=self._erased_elsewhere,
             )
+        if search is not None and self.peers is None:  # other gateways' changes are found by their times
+            store.sessions.around = search.around
         store.sessions.indexes.changes = search is not None and self.peers is not None
         store.sessions.indexes.metadata_keys = tuple(filter(None, config.metadata_indexes.split(",")))
         store.events.on_commit = tracing.committed(metrics.committed)

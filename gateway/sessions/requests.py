@@ -179,10 +179,15 @@ class Requests:
             raise Overloaded("too many events wait for the storage; try again", "waiting")
 
     async def complete(
-        self, session_id: str, status: FinalStatus, reason: str | None, ended_at: datetime | None = None
+        self,
+        session_id: str,
+        status: FinalStatus,
+        reason: str | None,
+        ended_at: datetime | None = None,
+        condition: Condition | None = None,
     ) -> tuple[Session, bool]:
         """End the session, now or at a time in the past. Return it, and whether this call ended it."""
-        return await self._ask(session_id, lambda done: EndItem(status, reason, done=done, ended_at=ended_at))
+        return await self._ask(session_id, lambda done: EndItem(status, reason, None, done, ended_at, condition))
 
     async def command(self, session_id: str, command: Command) -> CommandProgress:
         """Send a command to the session's bot. Return its state once the command is durable.

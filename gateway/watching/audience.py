@@ -12,8 +12,10 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
 from turnwire.protocol.messages import Event, JsonObject
 
-SLICE: Final = 200
-"""Watchers that are served before others get a turn: one or two milliseconds."""
+SLICE: Final = 100
+"""Watchers that are served before others get a turn: half a millisecond to one."""
+_SHORTEST_PAUSE: Final = 0.001
+"""Seconds. The loop counts in milliseconds, and takes less for nothing."""
 MOST_WAITING: Final = 500
 """The most events that wait for watchers to be served. With more, all watchers are served without a pause, which slows
 everybody down, so that events come no faster than the watchers get them."""
@@ -43,9 +45,9 @@ class Watchers:
 
     __slots__ = (
         "_batch",
+        "_began",
         "_clock",
         "_is_due",
-        "_owed",
         "_rest",
         "_rests",
         "_spent",
@@ -69,10 +71,10 @@ class Watchers:
         """The events after `_batch`."""
         self._is_due = False
         """Whether the loop is about to call `_go_on`."""
+        self._began: float | None = None
+        """When the last slice began, if its time is still to be counted."""
         self._spent = 0.0
-        """Seconds that it took to offer `_batch`."""
-        self._owed = 0.0
-        """Seconds that others get before the next slice if anybody waits for an ack."""
+        """Seconds that it took to offer `_batch`, up to the last slice."""
         self._storing: Storing | None = None
         self._rests = False
         """Whether a rest is due after `_batch`: its events came while the one before was offered."""
@@ -93,26 +95,31 @@ class Watchers:
     def _go_on(self) -> None:
         """Offer events to a slice of the watchers. If more are to be served, do so after others had their turn."""
         self._is_due = False
-        if self._owed and self._storing is not None and self._storing.size > 0:
-            pause, self._owed = self._owed, 0.0
+        pause = 0.0 if self._began is None else self._pause_after(self._clock() - self._began)
+        self._began = None
+        if pause:
             self._go_on_later(pause)
             return
         began = self._clock()
         self._serve_slice()
-        took = self._clock() - began
-        self._spent += took
-        self._owed = took if self._rest else 0.0
-        if self._rest:
+        if self._rest or self._waiting or self._rests:
+            self._began = began
             self._go_on_later()
-        elif self._waiting or self._rests:
-            self._rests = False
-            self._go_on_later(self._spent)
+
+    def _pause_after(self, took: float) -> float:
+        """Return for how many seconds others go first after a slice that `took` so long, its frames written to the
+        sockets: the loop does that at the end of a pass, and it is most of the time."""
+        self._spent += took
+        if self._rest:
+            return took if self._storing is not None and self._storing.size > 0 else 0.0
+        self._rests = False
+        return self._spent
 
     def _go_on_later(self, pause: float = 0.0) -> None:
         self._is_due = True
         loop = asyncio.get_running_loop()
         if pause:
-            loop.call_later(pause, self._go_on)
+            loop.call_later(max(_SHORTEST_PAUSE, pause), self._go_on)
         else:
             loop.call_soon(self._go_on)
 

@@ -14,6 +14,7 @@ from turnwire.store.embedded.scram import MECHANISM, Credentials, Exchange
 
 _OP_MSG: Final = 2013
 _INTERNAL_ERROR: Final = 1
+_AUTHENTICATION_FAILED: Final = 18
 
 
 class _Connection:
@@ -61,6 +62,30 @@ async def command(
     storage has failed cannot look the credentials up. It answers with an internal error, which is returned.
     """
     try:
+        return await _ask(host, port, document, seconds, credentials)
+    except _NotLetIn as refused:
+        return refused.answer if refused.answer.get("code") == _INTERNAL_ERROR else None
+
+
+async def is_broken(host: str, port: int, seconds: float, credentials: Credentials | None = None) -> bool:
+    """Return whether the server answers, but fails even at a query that matches nothing.
+
+    `credentials` are those that it has taken before. If it rejects them now, its storage has failed: SecantusDB's Rust
+    server then says that they are wrong.
+    """
+    query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
+    try:
+        answer = await _ask(host, port, query, seconds, credentials)
+    except _NotLetIn as refused:
+        return refused.answer.get("code") in (_INTERNAL_ERROR, _AUTHENTICATION_FAILED)
+    return answer is not None and answer.get("code") == _INTERNAL_ERROR
+
+
+async def _ask(
+    host: str, port: int, document: dict[str, Any], seconds: float, credentials: Credentials | None
+) -> dict[str, Any] | None:
+    """Return the answer, or None without one. Raises _NotLetIn if the server rejects the credentials."""
+    try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port)
             try:
@@ -70,14 +95,7 @@ async def command(
                 return await connection.ask(document)
             finally:
                 writer.close()
-    except _NotLetIn as refused:
-        return refused.answer if refused.answer.get("code") == _INTERNAL_ERROR else None
+    except _NotLetIn:
+        raise
     except (OSError, TimeoutError, EOFError, ValueError, KeyError, BSONError):
         return None
-
-
-async def is_broken(host: str, port: int, seconds: float, credentials: Credentials | None = None) -> bool:
-    """Return whether the server answers, but fails even at a query that matches nothing."""
-    query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}
-    answer = await command(host, port, query, seconds, credentials)
-    return answer is not None and answer.get("code") == _INTERNAL_ERROR

@@ -20,6 +20,8 @@ from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document
 from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
+OVERLAP_BYTES = 32 * 1024
+"""An insert of less is not worth its own command beside another. Some sixty events of a call."""
 _TRIES = 5
 """The number of tries after which a document with an unknown fault is refused, if others were stored meanwhile."""
 _LOOKS = 5
@@ -45,6 +47,9 @@ class LogReader(Protocol):
 class AppendLane:
     """A writer that sees appends through. Owner of its group commit, and of the appends that are set aside.
 
+    The group commit may have two batches in flight. They share nothing but the counts of inserts: an append is in one
+    of them, and its session waits for it before the next.
+
     A problem of one append (a position taken, a document refused, a shard that is away) never delays the others: the
     append is answered, or set aside for a while.
     """
@@ -55,13 +60,18 @@ class AppendLane:
         reader: LogReader,
         condition: DatabaseCondition,
         on_commit: Callable[[int, float], None],
+        *,
+        overlap: bool = False,
     ) -> None:
-        """`on_commit` is called after each commit with the number of events stored and the seconds it took."""
+        """`on_commit` is called after each commit with the number of events stored and the seconds it took. With
+        `overlap`, two inserts are under way at full speed: one lane alone takes turns with the database."""
         self._insert_ordered = insert
         self._reader = reader
         self._condition = condition
         self._on_commit = on_commit
-        self._lane: GroupCommit[PendingAppend] = GroupCommit(self._commit, max_weight=MAX_COMMIT_BYTES)
+        self._lane: GroupCommit[PendingAppend] = GroupCommit(
+            self._commit, max_weight=MAX_COMMIT_BYTES, overlap_weight=OVERLAP_BYTES if overlap else None
+        )
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
         """The number of inserts that stored something."""
@@ -249,6 +259,17 @@ class AppendLane:
         del self._aside[append]
         append.aside = False
         self._lane.submit(append)
+
+
+def append_lanes(
+    count: int,
+    insert: Callable[[list[Document]], Awaitable[tuple[int, Document | None]]],
+    reader: LogReader,
+    condition: DatabaseCondition,
+    on_commit: Callable[[int, float], None],
+) -> list[AppendLane]:
+    """Return so many lanes. A single one may have two inserts under way."""
+    return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]
 
 
 def _halve(first: PendingAppend, at_most: int, reason: str) -> int:

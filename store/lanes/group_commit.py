@@ -1,4 +1,4 @@
-"""Group commit: one write is in flight, and everything that arrives meanwhile goes into the next one."""
+"""Group commit: a write is in flight, and everything that arrives meanwhile goes into the next one."""
 
 from __future__ import annotations
 
@@ -25,16 +25,24 @@ class GroupCommit(Generic[S]):
     """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
     There is no timer: with nothing in flight, a submission is committed at once. Under load, batches grow by
-    themselves. A submission that nobody waits for any more is dropped. The queue's owner is a task that runs while the
-    queue holds something.
+    themselves. A submission that nobody waits for any more is dropped. The queue's owners are two tasks that run while
+    the queue holds something: one always, the other one when much waits beside a batch in flight.
     """
 
-    def __init__(self, commit: Callable[[Sequence[S]], Awaitable[None]], *, max_weight: int) -> None:
+    def __init__(
+        self, commit: Callable[[Sequence[S]], Awaitable[None]], *, max_weight: int, overlap_weight: int | None = None
+    ) -> None:
+        """With `overlap_weight`, `commit` is called for a second batch while one is in flight, once so much waits, and
+        half as much as is in flight. So one batch is written while those who submitted the other hear of it and go on.
+        """
         self._commit = commit
         self._max_weight = max_weight
+        self._overlap_weight = overlap_weight
         self._waiting: deque[S] = deque()
         self._task = OnDemandTask(Context())  # in a context of its own, because it works for all submitters
+        self._second = OnDemandTask(Context())
         self._closed = False
+        self._in_flight = 0
         self.weight = 0
         """The weight of everything that waits or is in flight."""
 
@@ -45,24 +53,45 @@ class GroupCommit(Generic[S]):
         self._waiting.append(submission)
         self.weight += submission.weight
         self._task.wake(self._run)
+        if self._has_for_two:
+            self._second.wake(self._run_beside)
+
+    @property
+    def _has_for_two(self) -> bool:
+        """Whether so much waits beside what is in flight that a second batch is worth it."""
+        if self._overlap_weight is None or not self._in_flight:
+            return False
+        return self.weight - self._in_flight >= max(self._overlap_weight, self._in_flight // 2)
 
     async def _run(self) -> None:
         while self._waiting:
-            # Give the callers just answered a chance to submit again before the next batch is cut.
-            await asyncio.sleep(0)
-            batch = self._cut()
-            try:
-                await self._commit(batch)
-            except Exception as error:
-                for submission in batch:
-                    if not submission.done.done():
-                        submission.done.set_exception(error)
-            except asyncio.CancelledError:  # it stays unknown whether the batch was written
-                for submission in batch:
-                    submission.done.cancel()
-                raise
-            finally:
-                self.weight -= sum(submission.weight for submission in batch)
+            await self._commit_next()
+
+    async def _run_beside(self) -> None:
+        while self._has_for_two:
+            await self._commit_next()
+
+    async def _commit_next(self) -> None:
+        # Give the callers just answered a chance to submit again before the next batch is cut.
+        await asyncio.sleep(0)
+        batch = self._cut()
+        if not batch:
+            return
+        weight = sum(submission.weight for submission in batch)
+        self._in_flight += weight
+        try:
+            await self._commit(batch)
+        except Exception as error:
+            for submission in batch:
+                if not submission.done.done():
+                    submission.done.set_exception(error)
+        except asyncio.CancelledError:  # it stays unknown whether the batch was written
+            for submission in batch:
+                submission.done.cancel()
+            raise
+        finally:
+            self.weight -= weight
+            self._in_flight -= weight
 
     def _cut(self) -> list[S]:
         batch: list[S] = []
@@ -79,6 +108,6 @@ class GroupCommit(Generic[S]):
     async def close(self) -> None:
         """Stop, and cancel everything not known to be written."""
         self._closed = True
-        await self._task.stop()
+        await asyncio.gather(self._task.stop(), self._second.stop())
         while self._waiting:
             self._waiting.popleft().done.cancel()

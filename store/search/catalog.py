@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,12 @@ _MAX_PAIRS = 32
 _MAX_VALUE_CHARS = 256
 _MAX_ABOUT_CHARS = 8192
 _MILLISECOND = timedelta(milliseconds=1)
+_TEXTS_AT_ONCE = 100
+"""So many take a millisecond or two."""
+_REST_SECONDS = 0.005
+_NOTE, _AFTER_NOTES = "noted/", "noted0"
+"""How the names of notes begin, and what sorts behind them all."""
+_LONGEST = timedelta(days=1)
 
 
 class Said(Struct, frozen=True):
@@ -94,6 +101,37 @@ class Catalog:
     def note_complete(self) -> None:
         self._connection.execute("INSERT OR REPLACE INTO state VALUES ('complete', 'yes')")
 
+    def ended_since(self, moment: datetime) -> list[str]:
+        """Return the ids of the sessions that ended then or later, and did not begin more than a day before."""
+        ordinal = first_ordinal(to_millis(moment - _LONGEST))
+        sql = "SELECT id FROM sessions WHERE ordinal >= ? AND ended >= ?"
+        return [row[0] for row in self._connection.execute(sql, (ordinal, to_millis(moment)))]
+
+    def flushed(self) -> datetime | None:
+        """Return when all that had happened was written last, as far as that was noted."""
+        row = self._one("SELECT value FROM state WHERE name = 'flushed'")
+        return None if row is None else from_millis(int(row[0]))
+
+    def noted(self) -> list[str]:
+        """Return the ids of the sessions that may have changed without this having been written."""
+        rows = self._connection.execute("SELECT name FROM state WHERE name > ? AND name < ?", (_NOTE, _AFTER_NOTES))
+        return [name.removeprefix(_NOTE) for (name,) in rows]
+
+    def note(self, session_ids: Iterable[str]) -> None:
+        """Write down that these sessions are about to change."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            names = [(_NOTE + session_id,) for session_id in session_ids]
+            connection.executemany("INSERT OR IGNORE INTO state VALUES (?, '')", names)
+
+    def settle(self, flushed: datetime | None, session_ids: Iterable[str]) -> None:
+        """Note when everything was written, if that is given, and remove the notes of these sessions."""
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if flushed is not None:
+                connection.execute("INSERT OR REPLACE INTO state VALUES ('flushed', ?)", (str(to_millis(flushed)),))
+            connection.executemany("DELETE FROM state WHERE name = ?", [(_NOTE + each,) for each in session_ids])
+
     def _one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
         return row
@@ -110,9 +148,11 @@ class Catalog:
             connection.execute("BEGIN IMMEDIATE")
             for record in records:
                 self._keep(record)
-            for said in texts:
+            for number, said in enumerate(texts, 1):
                 if not self._say(said):
                     behind[said.session_id] = None
+                if number % _TEXTS_AT_ONCE == 0:
+                    time.sleep(_REST_SECONDS)  # acks need the interpreter and a processor more than this thread does
         return list(behind)
 
     def remove(self, session_ids: Iterable[str]) -> None:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnwire.adapters.storable import MAX_ITEMS, MAX_LEVELS, fields
+from turnwire.adapters.storable import MAX_ITEMS, MAX_LEVELS, fields, metadata_of
 from turnwire.protocol.values import is_storable
+from turnwire.publishing.call import check_metadata
 
 KEYS = st.one_of(st.text(max_size=5), st.integers(), st.sampled_from(["$ref", "$id", "a\0b"]))
 LEAVES = st.one_of(
@@ -100,3 +101,15 @@ def test_a_value_that_contains_itself_is_cut_at_a_depth() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert is_storable(fields(value=endless), MAX_LEVELS + 1)
+
+
+@pytest.mark.parametrize("bad", [object(), {1, 2}, math.nan, "\ud83d", 2**70, {7: "x"}])
+def test_metadata_that_no_gateway_accepts_become_storable(bad: object) -> None:
+    metadata = metadata_of({"bot": "b1", "bad": bad})
+    check_metadata(metadata)
+    assert metadata["bot"] == "b1"
+
+
+def test_metadata_that_a_gateway_accepts_stay_as_they_are() -> None:
+    facts = {"bot": None, "long": "x" * 50_000, "list": list(range(1000)), "nested": {"": [1.0]}}
+    assert metadata_of(facts) == facts

@@ -100,9 +100,19 @@ def test_ctrl_c_stops_serve_in_order(tmp_path: Path) -> None:
         assert "Traceback" not in gateway.output
 
 
-def test_the_database_dies_with_a_killed_serve_and_the_next_start_has_every_event(tmp_path: Path) -> None:
+def test_the_database_dies_with_a_killed_serve_and_the_next_start_finds_every_session(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
+
+        def search() -> Any:
+            return call("GET", f"{gateway.url}/sessions?q=marmalade")[1]
+
         made = call("POST", f"{gateway.url}/sessions", {"sessionId": "s1", "language": "en"})
+        wait_until(lambda: "speech" in search()["searched"], "the search")
+        call("GET", f"{gateway.url}/sessions")  # for which the search writes what it knows
+        past = {"sessionId": "past", "language": "en", "startedAt": "2024-05-01T10:00:00Z"}  # older than a start looks
+        for path, body in ("", past), ("/past/complete", {"status": "failed"}):
+            assert call("POST", f"{gateway.url}/sessions{path}", body)[0] == 200
+        assert call("PATCH", f"{gateway.url}/sessions/past", {"metadata": {"outcome": "marmalade"}})[0] == 200
         database = gateway.database_pid
         gateway.kill()
         wait_until(lambda: not is_running(database), "the database's end")
@@ -110,6 +120,8 @@ def test_the_database_dies_with_a_killed_serve_and_the_next_start_has_every_even
         status_code, session = call("GET", f"{gateway.url}/sessions/s1")
         assert status_code == made[0] == 200
         assert session["startedAt"] == made[1]["startedAt"]
+        wait_until(lambda: "speech" in search()["searched"], "the search")
+        assert [each["sessionId"] for each in search()["sessions"]] == ["past"]
 
 
 def test_a_killed_database_is_restarted_under_a_running_gateway(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from struct import pack
+
 import pytest
+from msgspec.msgpack import Ext
 
 from turnwire.protocol.bodies import CreateSession
-from turnwire.protocol.codec import CODECS, JSON, Batch, Codec
+from turnwire.protocol.codec import CODECS, JSON, MSGPACK, Batch, Codec
 from turnwire.protocol.errors import InvalidJson, InvalidMessage
 from turnwire.protocol.messages import BadEvent, Limits
 from turnwire.protocol.past_calls.lines import PastSession
-from turnwire.protocol.times import format_time, to_utc
+from turnwire.protocol.times import format_time, to_millis, to_utc
 
 LIMITS = Limits()
 CASES = [
@@ -35,6 +38,25 @@ def test_a_timestamp_with_many_digits_is_cut_in_a_frame(codec: Codec, sent: str,
     assert not isinstance(second, BadEvent)
     assert first.timestamp is not None
     assert (format_time(first.timestamp), first.payload, second.timestamp) == (kept, payload, None)
+
+
+SECOND = 1_735_689_600
+"""2025-01-01T00:00:00Z"""
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 123_499_999, 123_999_499, 123_999_500, 999_999_999])
+@pytest.mark.parametrize("before_1970", [False, True])
+def test_nanoseconds_of_a_packed_timestamp_are_cut(nanoseconds: int, before_1970: bool) -> None:
+    packed = pack(">Iq", nanoseconds, -SECOND) if before_1970 else pack(">Q", nanoseconds << 34 | SECOND)
+    payload = {"n": 0x1FFFFFFF << 34}
+    events = [{"eventId": "a", "type": "system", "payload": payload, "timestamp": Ext(-1, packed)}]
+    batch = MSGPACK.decode_publisher(MSGPACK.encode_value({"type": "append", "events": events}), LIMITS)
+    assert isinstance(batch, Batch)
+    (event,) = batch.events
+    assert not isinstance(event, BadEvent)
+    assert event.timestamp is not None
+    assert to_millis(event.timestamp) == (-SECOND if before_1970 else SECOND) * 1000 + nanoseconds // 1_000_000
+    assert event.payload == payload
 
 
 @pytest.mark.parametrize(("sent", "kept"), CASES)

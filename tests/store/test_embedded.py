@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -19,6 +20,9 @@ from pymongo.errors import OperationFailure
 from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store.embedded import die_with_parent
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
+from turnwire.store.embedded.op_msg import is_broken
+from turnwire.store.embedded.places import HOST
+from turnwire.store.embedded.scram import Credentials
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 pytestmark = pytest.mark.e2e
@@ -83,6 +87,16 @@ async def test_only_its_own_user_is_let_in_and_one_from_before_there_were_users_
         old = f"{first.rpartition('@')[0]}@{database.uri.rpartition('@')[2]}"
         with pytest.raises(OperationFailure):
             await asyncio.to_thread(names, old)
+
+
+async def test_a_server_that_rejects_the_credentials_it_took_before_counts_as_broken(tmp_path: Path) -> None:
+    async with EmbeddedDatabase(tmp_path) as database:
+        at = urlsplit(database.uri)
+        assert at.port is not None
+        known = Credentials(at.username or "", at.password or "")
+        assert not await is_broken(HOST, at.port, 5.0, known)
+        assert await is_broken(HOST, at.port, 5.0, Credentials(known.user, "another"))
+    assert not await is_broken(HOST, at.port, 5.0, known), "who is away is not broken"
 
 
 async def test_credentials_that_cannot_be_read_are_said_plainly_and_lose_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: one write is in flight, and items that arrive meanwhile form the next one."""
+"""Group commit: a write is in flight, and items that arrive meanwhile form the next one, or a second beside it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Work:
 class Disk:
     """Notes the batches, and completes each when the test says so."""
 
-    def __init__(self, max_weight: int = 10) -> None:
+    def __init__(self, max_weight: int = 10, overlap_weight: int | None = None) -> None:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        self.lane: GroupCommit[Work] = GroupCommit(self._write, max_weight=max_weight)
+        self.lane: GroupCommit[Work] = GroupCommit(self._write, max_weight=max_weight, overlap_weight=overlap_weight)
 
     async def _write(self, batch: Sequence[Work]) -> None:
         self.batches.append([work.name for work in batch])
@@ -117,3 +117,66 @@ async def test_closing_a_group_commit_cancels_running_waiting_and_later_items() 
     disk.submit(third)
     assert [work.done.cancelled() for work in (first, second, third)] == [True, True, True]
     assert disk.batches == [["first"]]
+
+
+async def _settled() -> None:
+    """Let the tasks of a group commit begin whatever they can begin now."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_second_write_begins_once_enough_waits_and_half_as_much_as_is_in_flight() -> None:
+    disk = Disk(max_weight=100, overlap_weight=4)
+    disk.submit(Work("a", 12))
+    await begun(disk, 1)
+    disk.submit(Work("b", 3), Work("c", 2))
+    await _settled()
+    assert disk.batches == [["a"]]  # enough for a batch, but not half of what is in flight
+    disk.submit(Work("d", 1))
+    await begun(disk, 2)
+    assert disk.batches == [["a"], ["b", "c", "d"]]
+    await disk.lane.close()
+
+
+async def test_little_waits_however_little_is_in_flight() -> None:
+    disk = Disk(max_weight=100, overlap_weight=4)
+    disk.submit(Work("a", 1))
+    await begun(disk, 1)
+    disk.submit(Work("b", 1), Work("c", 2))
+    await _settled()
+    assert disk.batches == [["a"]]
+    disk.submit(Work("d", 1))
+    await begun(disk, 2)
+    assert disk.batches == [["a"], ["b", "c", "d"]]
+    await disk.lane.close()
+
+
+async def test_no_third_write_begins_and_what_waits_is_written_when_either_of_two_is_done() -> None:
+    disk = Disk(max_weight=100, overlap_weight=1)
+    works = [Work(name, 5) for name in "abcd"]
+    disk.submit(works[0])
+    await begun(disk, 1)
+    disk.submit(works[1])
+    await begun(disk, 2)
+    disk.submit(works[2], works[3])
+    await _settled()
+    assert disk.batches == [["a"], ["b"]]
+    disk.gate.release()
+    await begun(disk, 3)
+    assert disk.batches == [["a"], ["b"], ["c", "d"]]
+    for _ in range(2):
+        disk.gate.release()
+    await asyncio.gather(*(work.done for work in works))
+    assert disk.lane.weight == 0
+
+
+async def test_closing_cancels_both_writes_that_are_in_flight() -> None:
+    disk = Disk(max_weight=100, overlap_weight=1)
+    works = [Work(name) for name in "abc"]
+    disk.submit(works[0])
+    await begun(disk, 1)
+    disk.submit(works[1])
+    await begun(disk, 2)
+    disk.submit(works[2])
+    await disk.lane.close()
+    assert [work.done.cancelled() for work in works] == [True, True, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,6 +140,13 @@ def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Ca
     assert catalog.unended() == [Unended("s", 2)]
     assert catalog.take([], [Said("s", 3, 6, "five"), Said("s", 3, 6, "five")]) == []
     assert ids(finder, words=("five",)) == ["s"]
+
+
+def test_whoever_writes_many_texts_rests_between_them(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    catalog.take([ended("a")], [Said("a", seq, seq, "word") for seq in range(1, 351)])
+    assert (len(rests), catalog.indexed("a")) == (3, 350)
 
 
 def test_nobody_but_its_owner_can_read_the_search_index(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.faults.line import Line
 from turnwire.gateway.config import Config
+from turnwire.gateway.finding.search import Search
 from turnwire.gateway.live import advancing, amending, claiming, ending, erasing, grace, instructing
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AppendItem, ClaimItem, EndItem, Stored
@@ -146,14 +147,22 @@ class MemoryGateway:
     """All parts of a gateway that know no sockets. It shares the database with others of its kind, unless `alone`."""
 
     def __init__(
-        self, database: MemoryDatabase, *, alone: bool = False, bus: Bus | None = None, **settings: Any
+        self,
+        database: MemoryDatabase,
+        *,
+        alone: bool = False,
+        bus: Bus | None = None,
+        searching: Callable[[Store], Search] | None = None,
+        **settings: Any,
     ) -> None:
+        """`searching` makes its search, which nobody runs yet."""
         self.config = Config(**{"mongodb_uri": None if alone else "mongodb://model", **settings})
         self.database = database
         self.line = Line(database, 0.0)
         self.store = Store(self.line, "model")
-        self.parts = SessionParts(self.config, self.store, Metrics(), asyncio.get_running_loop().time, bus=bus)
-        self.parts.turns.clock = asyncio.get_running_loop().time  # no pause because the machine is slow
+        search, clock = searching and searching(self.store), asyncio.get_running_loop().time
+        self.parts = SessionParts(self.config, self.store, Metrics(), clock, bus=bus, search=search)
+        self.parts.turns.clock = clock  # no pause because the machine is slow
         self.sessions, self.requests = self.parts.sessions, self.parts.requests
         self.told = _record_calls(self.parts.context.observer)
         """(method, arguments) of every call of the observer."""

@@ -323,6 +323,31 @@ async def test_a_session_gets_its_language_its_metadata_and_its_end(gateway: Gat
 
 
 @pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ("7", "the session id must be a text"),
+        ("'..'", "and not . or .., but is .."),
+        ("'\\ud83d'", "the session id must be a text of valid Unicode"),
+        ("'c', { metadata: { a: 10n } }", "metadata.a: a bigint is not JSON"),
+    ],
+)
+async def test_a_session_that_no_gateway_takes_is_refused_at_once(node: Node, arguments: str, fault: str) -> None:
+    with pytest.raises(NodeError, match=f"TypeError: .*{fault}"):
+        await node.run(f"Publisher.start('http://127.0.0.1:1', {arguments});")
+
+
+@pytest.mark.parametrize("end", ["{ status: 'over' }", "{ reason: '' }", "{ reason: 7 }", "{ reason: '\\ud83d' }"])
+async def test_an_end_that_no_gateway_takes_is_refused_and_costs_no_event(
+    gateway: Gateway, node: Node, end: str
+) -> None:
+    await node.run("call = await Publisher.open(url, 'call'); call.post('system', { n: 1 });", url=gateway.url)
+    with pytest.raises(NodeError, match=r"RangeError: the (status|reason) must"):
+        await node.run(f"await call.complete({end});")
+    await node.run("call.post('system', { n: 2 }); await call.complete(); await call.close();")
+    assert await numbers(gateway) == [1, 2]
+
+
+@pytest.mark.parametrize(
     ("value", "fault"),
     [
         ("NaN", "payload.a: NaN is not JSON"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.values import INT64_MAX, INT64_MIN
+from turnwire.publishing.call import check_metadata
 
 MAX_LEVELS = 16
 MAX_CHARS = 20_000
@@ -23,6 +24,16 @@ def fields(**facts: Any) -> JsonObject:
     """Return a payload of the given facts. None is left out; any other value is made storable."""
     spent = _Spent()
     return {name: spent.stored(value, 1) for name, value in facts.items() if value is not None}
+
+
+def metadata_of(facts: Mapping[str, Any]) -> JsonObject:
+    """Return metadata as they are if a gateway accepts them; otherwise make them storable: no call fails for them."""
+    try:
+        check_metadata(facts)
+    except ValueError:
+        made: JsonObject = fields(metadata=facts)["metadata"]
+        return made
+    return dict(facts)
 
 
 class _Spent:

@@ -13,6 +13,9 @@ from turnwire.protocol.messages import Limits
 SESSION = "conformance"
 COUNT = 20
 """The number of events in a session."""
+LEAST_PAUSE = 0.05
+"""The seconds that a client must at least wait where it must wait."""
+MIN_RECEIVE_BYTES = 802_816
 _TIME = "2025-12-21T10:30:00.000Z"
 
 
@@ -26,8 +29,9 @@ class Exercise(ABC):
     succeeds: ClassVar[bool] = True
     """Whether the client can do its work. If not, it must exit with a status other than 0."""
     refusal: ClassVar[ErrorCode | None] = None
-    """The HTTP status with which the first `refusals` handshakes are refused."""
+    """The code with which the first `refusals` handshakes are refused."""
     refusals: ClassVar[int] = 0
+    session_id: ClassVar[str] = SESSION
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -89,7 +93,7 @@ def opened(log: Sequence[str], window: int = 256, ping_interval_ms: int = 20_000
             "maxBatchEvents": limits.batch_events,
             "pingIntervalMs": ping_interval_ms,
             "maxDepth": limits.depth,
-            "minReceiveBytes": 802_816,
+            "minReceiveBytes": MIN_RECEIVE_BYTES,
         },
         "serverTime": _TIME,
     }
@@ -111,3 +115,5 @@ GOAWAY: Message = {"type": "goaway", "reason": "restart", "reconnectAfterMs": 10
 UNKNOWN: Message = {"type": "typeOfTheFuture", "ref": "1", "value": {"any": [1, None]}}
 LARGE = "x" * 250_000
 """Makes a frame almost 256 KiB long."""
+LARGEST = "x" * 800_000
+"""Makes a frame almost MIN_RECEIVE_BYTES long."""

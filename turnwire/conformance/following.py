@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from turnwire.conformance.exercise import COUNT, GOAWAY, LARGE, SESSION, UNKNOWN, Exercise, event, session
+from turnwire.conformance.exercise import (
+    COUNT,
+    GOAWAY,
+    LARGE,
+    LARGEST,
+    MIN_RECEIVE_BYTES,
+    SESSION,
+    UNKNOWN,
+    Exercise,
+    event,
+    session,
+)
 from turnwire.conformance.line import Line, Message
 from turnwire.protocol.errors import CloseCode, ErrorCode
+
+_SUBSCRIBED: Final[Message] = {"session": session(COUNT), "lastSeq": COUNT, "minReceiveBytes": MIN_RECEIVE_BYTES}
+_DEEP: Final = 60
+"""Levels of a payload; 64 are allowed by default."""
 
 
 class Following(Exercise):
@@ -27,7 +42,7 @@ class Following(Exercise):
         if message.get("sessionId") != SESSION or not isinstance(ref, str) or not isinstance(after_seq, int):
             self.faults.append(f"subscribes with {message}")
             return
-        await line.send({"type": "subscribed", "ref": ref, "session": session(COUNT), "lastSeq": COUNT})
+        await line.send({"type": "subscribed", "ref": ref, **_SUBSCRIBED})
         await self.deliver(line, ref, after_seq)
 
     async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
@@ -74,6 +89,49 @@ class LargeFrame(Following):
         await self.finish(line, ref)
 
 
+class LargestFrame(Following):
+    name = "follow: the largest frame"
+    meaning = "receive frames of minReceiveBytes of `subscribed`"
+
+    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+        await self.send_events(line, ref, after_seq, after_seq + 1, text=LARGEST)
+        await self.send_events(line, ref, after_seq + 1, COUNT)
+        await self.finish(line, ref)
+
+
+class Values(Following):
+    name = "follow: values"
+    meaning = "read whatever JSON a payload may hold: integers of 64 bits, 60 levels, any character"
+
+    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+        deep: Any = None
+        for _ in range(_DEEP):
+            deep = {"": deep}
+        facts: Any = {
+            "id": 2**53 + 1,
+            "least": -(2**63),
+            "huge": 1e300,
+            "deep": deep,
+            "text": "\0\x85\u2028\u2029 ü 😀",
+        }
+        await self.send_events(line, ref, after_seq, COUNT, **facts)
+        await self.finish(line, ref)
+
+
+class Pings(Following):
+    name = "follow: pings"
+    meaning = "answer the gateway's pings"
+
+    async def play(self, line: Line) -> None:
+        await super().play(line)
+        if line.answered_pings == 0:
+            self.faults.append("does not answer pings")
+
+    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+        await line.ping()
+        await super().deliver(line, ref, after_seq)
+
+
 class Broken(Following):
     name = "follow: a broken connection"
     meaning = "connect again after a connection that broke, and go on after the last seq"
@@ -116,4 +174,15 @@ class NotAllowed(Following):
     refusals = 1_000_000
 
 
-FOLLOWING: Final[list[type[Exercise]]] = [Plain, Unknown, LargeFrame, Broken, Restart, Missing, NotAllowed]
+FOLLOWING: Final[list[type[Exercise]]] = [
+    Plain,
+    Unknown,
+    LargeFrame,
+    LargestFrame,
+    Values,
+    Pings,
+    Broken,
+    Restart,
+    Missing,
+    NotAllowed,
+]

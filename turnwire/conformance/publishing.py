@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final
 
-from turnwire.conformance.exercise import COUNT, GOAWAY, LARGE, UNKNOWN, Exercise, opened, session
+from turnwire.conformance.exercise import COUNT, LARGE, LEAST_PAUSE, UNKNOWN, Exercise, opened, session
 from turnwire.conformance.line import Line, Message
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
-_LEAST_PAUSE: Final = 0.05
-_PONG_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 0.2
 
 
@@ -33,7 +31,7 @@ class Publishing(Exercise):
         return [f"e{n}" for n in range(1, COUNT + 1)]
 
     def opened(self) -> Message:
-        return opened(self.log)
+        return opened(self.log, sessionId=self.session_id)
 
     async def play(self, line: Line) -> None:
         await line.send(self.opened())
@@ -84,7 +82,9 @@ class Publishing(Exercise):
         if self.log != self.expected:
             self.faults.append(f"ends the session with {len(self.log)} of {len(self.expected)} events stored")
         self.completed = True
-        await line.send({"type": "completed", "session": session(len(self.log), "completed")})
+        await line.send(
+            {"type": "completed", "session": session(len(self.log), "completed", sessionId=self.session_id)}
+        )
         await line.close(CloseCode.DONE)
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
@@ -100,6 +100,12 @@ def _ack(event_id: object, seq: int, *, duplicate: bool = False) -> Message:
 class Plain(Publishing):
     name = "publish"
     meaning = "send all events in order, then end the session"
+
+
+class Slash(Publishing):
+    name = "publish: an id with a slash"
+    meaning = "percent-encode the id in the path, or give it as ?sessionId= with - in its place"
+    session_id = "calls/ü 1"
 
 
 class Unknown(Publishing):
@@ -122,17 +128,18 @@ class LargeFrame(Publishing):
         return opened(self.log, metadata={"note": LARGE})
 
 
-class Window(Publishing):
-    name = "publish: the window"
-    meaning = "keep at most limits.maxInFlight events unanswered"
-    _WINDOW = 3
+class _Gathering(Publishing):
+    """Answers when the client sends nothing more."""
+
+    window: ClassVar[int]
 
     def __init__(self) -> None:
         super().__init__()
-        self._most = 0
+        self.most = 0
+        """The most events that have been unanswered at a time."""
 
     def opened(self) -> Message:
-        return opened(self.log, self._WINDOW)
+        return opened(self.log, self.window)
 
     async def play(self, line: Line) -> None:
         await line.send(self.opened())
@@ -142,8 +149,7 @@ class Window(Publishing):
             reading = reading or asyncio.create_task(line.receive())
             await asyncio.wait({reading}, timeout=_IDLE_SECONDS)
             if not reading.done():
-                for each in waiting:
-                    await line.send(self.stored(each))
+                await self.answer_all(line, waiting)
                 waiting = []
                 continue
             message, reading = reading.result(), None
@@ -151,54 +157,36 @@ class Window(Publishing):
                 return
             if message["type"] == "append":
                 waiting += message.get("events", [])
-                self._most = max(self._most, len(waiting))
+                self.most = max(self.most, len(waiting))
             elif message["type"] == "complete":
-                for each in waiting:
-                    await line.send(self.stored(each))
+                await self.answer_all(line, waiting)
                 await self.end(line)
+
+    async def answer_all(self, line: Line, waiting: Sequence[Message]) -> None:
+        for each in waiting:
+            await line.send(self.stored(each))
+
+
+class Window(_Gathering):
+    name = "publish: the window"
+    meaning = "keep at most limits.maxInFlight events unanswered"
+    window = 3
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
         yield from super().judge(status, lines)
-        if self._most > self._WINDOW:
-            yield f"has {self._most} events unanswered, {self._WINDOW} are allowed"
+        if self.most > self.window:
+            yield f"has {self.most} events unanswered, {self.window} are allowed"
 
 
-class Resume(Publishing):
-    name = "publish: a restart"
-    meaning = "connect again after a goaway, and send again what comes after lastEventId of `opened`"
-    breaks_after = 7
+class Together(_Gathering):
+    name = "publish: acks together"
+    meaning = "read every ack of a message: there may be many"
+    window = 256
 
-    async def break_off(self, line: Line) -> None:
-        await line.send(GOAWAY)
-        await line.close(CloseCode.RESTART)
-
-
-class LostAcks(Resume):
-    name = "publish: lost acks"
-    meaning = "not be confused by events that are stored without an ack"
-
-    async def answer(self, line: Line, reply: Message) -> None:
-        if self.connections > 1 or len(self.log) <= 3:
-            await super().answer(line, reply)
-
-
-class Broken(Publishing):
-    name = "publish: a broken connection"
-    meaning = "connect again after a connection that broke, and send again what has no ack"
-    breaks_after = 5
-
-
-class Silent(Publishing):
-    name = "publish: a silent connection"
-    meaning = "treat a connection as dead if nothing arrives for 1.5 times limits.pingIntervalMs"
-    breaks_after = 5
-
-    def opened(self) -> Message:
-        return opened(self.log, ping_interval_ms=500)
-
-    async def break_off(self, line: Line) -> None:
-        while self.connections == 1:
-            await asyncio.sleep(_IDLE_SECONDS)
+    async def answer_all(self, line: Line, waiting: Sequence[Message]) -> None:
+        acks = [ack for each in waiting for ack in self.stored(each)["acks"]]
+        if acks:
+            await line.send({"type": "ack", "acks": acks})
 
 
 class Pings(Publishing):
@@ -237,21 +225,6 @@ class RefusedEvent(Publishing):
         yield from super().judge(status if status is None else 0, lines)  # the client may report the refusal or not
 
 
-class TakenOver(Publishing):
-    name = "publish: a takeover"
-    meaning = "stop when a newer publisher has the session (close code 4409)"
-    succeeds = False
-    breaks_after = 5
-
-    async def break_off(self, line: Line) -> None:
-        await line.close(CloseCode.SUPERSEDED)
-
-    def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
-        yield from super().judge(status, lines)
-        if self.connections > 1:
-            yield "connects again, and takes the session from the newer publisher"
-
-
 class Overloaded(Publishing):
     name = "publish: no gateway"
     meaning = "try again, with a pause, while handshakes are answered with 503"
@@ -260,7 +233,7 @@ class Overloaded(Publishing):
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
         yield from super().judge(status, lines)
-        if any(later - earlier < _LEAST_PAUSE for earlier, later in pairwise(self.moments[:3])):
+        if any(later - earlier < LEAST_PAUSE for earlier, later in pairwise(self.moments[:3])):
             yield "tries again without a pause"
 
 
@@ -274,16 +247,13 @@ class Missing(Publishing):
 
 PUBLISHING: Final[list[type[Exercise]]] = [
     Plain,
+    Slash,
     Unknown,
     LargeFrame,
     Window,
-    Resume,
-    LostAcks,
-    Broken,
-    Silent,
+    Together,
     Pings,
     RefusedEvent,
-    TakenOver,
     Overloaded,
     Missing,
 ]

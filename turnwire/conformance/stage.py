@@ -10,14 +10,15 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from turnwire.conformance.exercise import SESSION, Exercise
+from turnwire.conformance.breaks import BREAKS
+from turnwire.conformance.exercise import Exercise, session
 from turnwire.conformance.following import FOLLOWING
 from turnwire.conformance.line import Line
 from turnwire.conformance.publishing import PUBLISHING
-from turnwire.protocol.codec import SUBPROTOCOL_JSON
+from turnwire.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from turnwire.protocol.errors import ErrorCode
 
-EXERCISES: Final[list[type[Exercise]]] = [*PUBLISHING, *FOLLOWING]
+EXERCISES: Final[list[type[Exercise]]] = [*PUBLISHING, *BREAKS, *FOLLOWING]
 AT_ONCE = 4
 """The number of exercises played concurrently."""
 _PATHS: Final = {"publish": "/sessions/{session_id}/publish", "follow": "/subscribe"}
@@ -81,7 +82,7 @@ async def _run(exercise: Exercise, client: Client) -> Verdict:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        outcome = await client([exercise.program, url, SESSION, *exercise.arguments])
+        outcome = await client([exercise.program, url, exercise.session_id, *exercise.arguments])
     finally:
         await runner.cleanup()
     faults = list(dict.fromkeys(exercise.judge(outcome.status, outcome.output.split())))
@@ -89,28 +90,49 @@ async def _run(exercise: Exercise, client: Client) -> Verdict:
 
 
 def _app(exercise: Exercise) -> web.Application:
+    def refusal() -> ErrorCode | None:
+        return exercise.refusal if len(exercise.moments) <= exercise.refusals else None
+
     async def serve(request: web.Request) -> web.StreamResponse:
         handshake = request.headers.get("Upgrade", "").lower() == "websocket"
         if handshake:
             exercise.moments.append(asyncio.get_running_loop().time())
-        if exercise.refusal is not None and len(exercise.moments) <= exercise.refusals:
-            return _refused(request, exercise.refusal)
-        if not handshake:
-            return _refused(request, ErrorCode.INVALID_MESSAGE)
-        socket = web.WebSocketResponse(protocols=(SUBPROTOCOL_JSON,), autoping=False, timeout=1.0)
+        refused = refusal() or _misplaced(request, exercise) or (None if handshake else ErrorCode.INVALID_MESSAGE)
+        if refused is not None:
+            return _refused(request, refused)
+        socket = web.WebSocketResponse(protocols=(SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK), autoping=False, timeout=1.0)
         await socket.prepare(request)
         exercise.connections += 1
         with suppress(ConnectionError):  # the client may leave at any moment
             await exercise.play(Line(socket, request.transport, exercise.faults))
         return socket
 
+    async def read(request: web.Request) -> web.StreamResponse:
+        """Answer a client that cannot see why its handshake was refused."""
+        refused = refusal() or _misplaced(request, exercise)
+        return web.json_response(session(0)) if refused is None else _refused(request, refused)
+
     async def elsewhere(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            exercise.faults.append(f"connects to {request.raw_path[:80]}, where there is no WebSocket for it")
         return _refused(request, ErrorCode.NOT_FOUND)
 
     app = web.Application()
     app.router.add_get(_PATHS[exercise.program], serve)
+    app.router.add_get("/sessions/{session_id}", read)
     app.router.add_route("*", "/{path:.*}", elsewhere)
     return app
+
+
+def _misplaced(request: web.Request, exercise: Exercise) -> ErrorCode | None:
+    """Return the code with which a request about another session is refused; None for the right one."""
+    asked = request.match_info.get("session_id", exercise.session_id)
+    if asked == "-":
+        asked = request.query.get("sessionId", asked)
+    if asked == exercise.session_id:
+        return None
+    exercise.faults.append(f"asks for the session {asked[:80]!r}, not for {exercise.session_id!r}")
+    return ErrorCode.NOT_FOUND
 
 
 def _refused(request: web.Request, code: ErrorCode) -> web.Response:

@@ -40,7 +40,7 @@ class Call(Struct, frozen=True):
         if self.language is not None:
             check_text(self.language, "language", MAX_LANGUAGE_CHARS)
         if self.metadata is not None:
-            _check_metadata(self.metadata)
+            check_metadata(self.metadata)
 
 
 def end_of_session(status: FinalStatus, reason: str | None) -> Complete:
@@ -67,7 +67,8 @@ def check_text(text: object, what: str, most: int | None = None) -> None:
         raise ValueError(f"the {what} must be valid Unicode, without halves of surrogate pairs") from None
 
 
-def _check_metadata(metadata: object) -> None:
+def check_metadata(metadata: object) -> None:
+    """Raise ValueError, naming the value, for metadata that are no object of JSON."""
     if type(metadata) is not dict:
         raise ValueError(f"metadata must be a dict, not a {type(metadata).__name__}")
     fault = object_fault(metadata, Limits().depth)

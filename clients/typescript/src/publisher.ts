@@ -5,6 +5,7 @@ import { type ConnectionOptions, Environment } from "./connecting/environment.ts
 import { now, within } from "./connecting/waiting.ts";
 import { ClientError, PublisherClosed, Stopped, TimedOut, textOf, Unreachable } from "./errors.ts";
 import type { EventIn, EventType, FinalStatus, JsonObject, NackItem, Session } from "./protocol.ts";
+import { checkCall, endOfSession } from "./publishing/call.ts";
 import { type CommandHandler, Commands } from "./publishing/commands.ts";
 import { Delivery, type DeliveryCallbacks } from "./publishing/delivery.ts";
 import { EventEncoder, type EventOptions } from "./publishing/encoder.ts";
@@ -43,7 +44,6 @@ export interface CompleteOptions extends TimeoutOptions {
 const CONNECT_TIMEOUT = 30_000;
 const DRAIN_TIMEOUT = 5000;
 const MAX_OUTBOX = 1000;
-const MAX_REASON = 256;
 const LATE = "not done within timeoutMs";
 
 /**
@@ -100,8 +100,7 @@ export class Publisher {
 
   private constructor(url: string, sessionId: string, options: PublisherOptions) {
     const { language = "en", metadata, wait = true, connectTimeoutMs, giveUpAfterMs } = options;
-    if (!sessionId) throw new TypeError("the session id must not be empty");
-    if (metadata && language === null) throw new TypeError("metadata is for a new session, which needs a language");
+    checkCall(sessionId, language, metadata);
     this.sessionId = sessionId;
     this.#options = options;
     this.#environment = new Environment(options);
@@ -221,12 +220,10 @@ export class Publisher {
    */
   async complete(options: CompleteOptions = {}): Promise<Session> {
     const { status = "completed", reason = null } = options;
-    if (reason !== null && !(reason.length >= 1 && [...reason].length <= MAX_REASON)) {
-      throw new RangeError(`the reason must have 1 to ${MAX_REASON} characters`);
-    }
+    const end = endOfSession(status, reason);
     if (!this.#delivery.ending) {
       this.#delivery.commands.ending();
-      this.#delivery.ending = { type: "complete", status, reason };
+      this.#delivery.ending = end;
     }
     this.#loop.work();
     await this.#until(() => this.#delivery.ended && this.pending === 0, deadlineOf(options.timeoutMs));

@@ -174,9 +174,9 @@ async def test_a_creation_that_was_cut_off_is_completed_when_it_is_repeated_else
     items: list[object] = [EVENT, "two", 3]
     whole = getattr(here.parts.requests, cut)
 
-    async def cut_off(session_id: str, *arguments: object) -> object:
+    async def cut_off(session_id: str, *arguments: object, **options: object) -> object:
         if cut == "append" and batch < len(items) and not here.live[session_id].state.record.last_seq:
-            return await whole(session_id, *arguments)
+            return await whole(session_id, *arguments, **options)
         raise StorageUnavailable
 
     monkeypatch.setattr(here.parts.requests, cut, cut_off)

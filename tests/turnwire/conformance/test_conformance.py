@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
+import aiohttp
+import msgspec
+import pytest
 from typer.testing import CliRunner
 
 from tests.turnwire.conformance import python_client, wrong_client
 from turnwire.cli import app
+from turnwire.conformance.exercise import COUNT, SESSION
 from turnwire.conformance.stage import EXERCISES, Client, Outcome, Verdict, examine, program
+from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
 
 
 def in_process(main: Callable[..., Awaitable[None]], timeout: float) -> Client:
@@ -34,15 +40,23 @@ def faults_of(verdicts: list[Verdict]) -> dict[str, list[str]]:
     return {verdict.name: verdict.faults for verdict in verdicts if verdict.faults}
 
 
-async def test_the_python_client_does_nothing_wrong() -> None:
-    verdicts = await examine(in_process(python_client.main, 60))
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+async def test_the_python_client_does_nothing_wrong(codec: str) -> None:
+    verdicts = await examine(in_process(partial(python_client.main, codec=codec), 60))
     assert faults_of(verdicts) == {}
     assert len(verdicts) == len(EXERCISES)
 
 
 async def test_a_wrong_client_is_told_what_it_does_wrong() -> None:
-    found = faults_of(await examine(in_process(wrong_client.main, 2)))
+    found = faults_of(await examine(in_process(wrong_client.main, 1)))
     assert found.keys() == {exercise.name for exercise in EXERCISES} - {"publish", "follow", "follow: the future"}
+    (place,) = [fault for fault in found["publish: an id with a slash"] if fault.startswith("connects to")]
+    assert place == "connects to /sessions/calls/%C3%BC%201/publish, where there is no WebSocket for it"
+    assert found["publish: acks together"][0] == "did not end in time"
+    assert "connects again after close code 4403" in found["publish: close 4403"]
+    assert "connects again without a pause" in found["publish: close 1013"]
+    assert found["follow: values"] == [f"prints nothing in place of each seq from 1 to {COUNT} once"]
+    assert "does not answer pings" in found["follow: pings"]
     assert "has 20 events unanswered, 3 are allowed" in found["publish: the window"]
     assert "does not answer pings" in found["publish: pings"]
     assert "connects again, and takes the session from the newer publisher" in found["publish: a takeover"]
@@ -50,6 +64,20 @@ async def test_a_wrong_client_is_told_what_it_does_wrong() -> None:
     assert "did not end in time" in found["publish: a silent connection"]
     assert "ended with status 0, as if its work were done" in found["follow: not allowed"]
     assert found["follow: a restart"][0].startswith("prints 1 2 3 4 5 6 7 1 2 3")
+
+
+async def test_a_client_that_packs_records_as_arrays_is_told_so() -> None:
+    async def main(say: Callable[[object], None], program: str, url: str, session_id: str, count: str = "0") -> None:
+        if program == "publish" and session_id == SESSION:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(f"{url}/sessions/{session_id}/publish", protocols=[SUBPROTOCOL_MSGPACK]) as socket,
+            ):
+                await socket.receive()
+                await socket.send_bytes(msgspec.msgpack.encode(["append", []]))
+
+    found = faults_of(await examine(in_process(main, 5)))
+    assert found["publish"][0].startswith("sends an array in place of a map: ")
 
 
 async def test_a_program_that_goes_on_too_long_is_ended() -> None:

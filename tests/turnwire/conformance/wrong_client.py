@@ -1,14 +1,17 @@
 """A client that does wrong what can be done wrong, as `turnwire conformance` runs it.
 
-It sends everything at once, waits for as many answers as there are events, knows no close code, connects again at once,
-follows from the beginning again, and takes what it gets for what it expects.
+It sends everything at once, waits for as many answers as there are events, encodes no path, knows no close code,
+connects again at once, follows from the beginning again, answers no ping, and takes what it gets for what it expects:
+one ack in a message, integers of 53 bits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -29,7 +32,7 @@ async def publish(http: aiohttp.ClientSession, url: str, session_id: str, count:
                     sent = n
                 acks = 0
                 while acks < count:
-                    acks += len((await ws.receive_json())["acks"])
+                    acks += bool((await ws.receive_json())["acks"])
                 await ws.send_json({"type": "complete"})
                 while (await ws.receive()).type is WSMsgType.TEXT:
                     pass
@@ -38,13 +41,23 @@ async def publish(http: aiohttp.ClientSession, url: str, session_id: str, count:
             continue
 
 
+def _with_doubles(text: str) -> Any:
+    return json.loads(text, parse_int=_double)
+
+
+def _double(digits: str) -> int:
+    if int(digits) != int(float(digits)):
+        raise TypeError(f"{digits} is no double")
+    return int(digits)
+
+
 async def follow(http: aiohttp.ClientSession, url: str, session_id: str, say: Callable[[object], None]) -> None:
     for _ in range(ATTEMPTS):
         try:
-            async with http.ws_connect(f"{url}/subscribe", max_msg_size=32768) as ws:
+            async with http.ws_connect(f"{url}/subscribe", autoping=False, max_msg_size=32768) as ws:
                 await ws.send_json({"type": "subscribe", "ref": "a", "sessionId": session_id, "afterSeq": 0})
                 while True:
-                    message = await ws.receive_json()
+                    message = await ws.receive_json(loads=_with_doubles)
                     for event in message.get("events", []):
                         say(event["seq"])
                     if message["type"] == "session":

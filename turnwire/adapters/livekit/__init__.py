@@ -12,6 +12,7 @@ from typing import Any
 
 from turnwire.adapters.gateway_url import gateway_url
 from turnwire.adapters.livekit.binding import bind_to
+from turnwire.adapters.storable import metadata_of
 from turnwire.protocol.messages import JsonObject
 from turnwire.publisher import Publisher
 
@@ -35,7 +36,7 @@ def bind(
     your own: `call.post(…)`. Raises ValueError without a URL.
     """
     facts = {"framework": "livekit", "room": ctx.job.room.name, "agent": ctx.job.agent_name or None, **(metadata or {})}
-    known = {name: value for name, value in facts.items() if value is not None}
+    known = metadata_of({name: value for name, value in facts.items() if value is not None})
     call = Publisher(gateway_url(url), session_id or ctx.job.id, language, metadata=known, wait=False, **options)
     bind_to(session, ctx, call, commands=commands)
     return call

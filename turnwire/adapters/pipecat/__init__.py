@@ -11,6 +11,7 @@ from typing import Any
 
 from turnwire.adapters.gateway_url import gateway_url
 from turnwire.adapters.session_ids import new_session_id
+from turnwire.adapters.storable import metadata_of
 from turnwire.protocol.messages import JsonObject
 from turnwire.publisher import Publisher
 
@@ -34,7 +35,7 @@ def attach(
     """
     from turnwire.adapters.pipecat.observer import add_observers  # noqa: PLC0415 -- it imports Pipecat
 
-    facts = {"framework": "pipecat", **(metadata or {})}
+    facts = metadata_of({"framework": "pipecat", **(metadata or {})})
     call = Publisher(gateway_url(url), session_id or new_session_id(), language, metadata=facts, wait=False, **options)
     add_observers(worker, call, commands=commands)
     return call

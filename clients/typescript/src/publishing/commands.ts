@@ -13,6 +13,7 @@ export type CommandHandler = (command: CommandPush) => unknown;
 const STANDARD = ["whisper", "say", "end"];
 /** The most commands whose ids and results are kept. A command is delivered for a minute at most. */
 const REMEMBERED = 1000;
+const MESSAGE_CHARS = 400;
 
 interface Known {
   endsCall: boolean;
@@ -107,7 +108,12 @@ export class Commands {
   #report(commandId: string, state: CommandResult["state"], message?: string): void {
     const known = this.#known.get(commandId);
     if (!known || this.#closed || (known.result && known.result.state !== "accepted")) return;
-    known.result = { type: "commandResult", commandId, state, ...(message !== undefined && { message }) };
+    known.result = {
+      type: "commandResult",
+      commandId,
+      state,
+      ...(message !== undefined && { message: sendable(message) }),
+    };
     this.#results.push(known.result);
     this.#wake();
   }
@@ -127,4 +133,9 @@ export class Commands {
   close(): void {
     this.#closed = true;
   }
+}
+
+/** Return the text as a gateway takes it: of a limited length, and without halves of surrogate pairs. */
+function sendable(message: string): string {
+  return new TextDecoder().decode(new TextEncoder().encode(message.slice(0, MESSAGE_CHARS)));
 }

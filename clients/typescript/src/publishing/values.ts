@@ -5,6 +5,11 @@ const INTEGERS_END = 2 ** 63;
 const EXPONENTS_BEGIN = 1e21;
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
+/** Return whether a value is a text of valid Unicode. */
+export function isText(value: unknown): value is string {
+  return typeof value === "string" && !LONE_SURROGATE.test(value);
+}
+
 /**
  * Return why an object cannot be sent and read back exactly, after its path, as in `.a[3]: …`; undefined if it can. The
  * object itself is level 1. As in JSON, fields that are undefined are left out, and `toJSON` decides about its object.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import cast
 
@@ -13,24 +15,42 @@ from tests.gateway.durable_streams.calls import sending
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import MemoryGateway, events
 from turnwire.gateway.access.enders import Enders
-from turnwire.gateway.access.principals import ANONYMOUS
+from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.durable_streams.appending import Appending
 from turnwire.gateway.durable_streams.item_ids import ItemId
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
 from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.live.items import Condition
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 
 SCHEDULES = 30
 _EPOCHS, _REQUESTS = 4, 4
 
 
+class NoEnders:
+    """Remembers nobody."""
+
+    def attributed(self, *_: object) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class LateEnd(Storing):
+    """Something happens before a stream is closed."""
+
+    before: Callable[[], Awaitable[object]]
+
+    async def end(self, session_id: str, principal: Principal, condition: Condition | None = None) -> None:
+        await self.before()
+        await super().end(session_id, principal, condition)
+
+
 class Writer:
     """Writes to the stream `s` through one gateway."""
 
-    def __init__(self, gateway: MemoryGateway) -> None:
+    def __init__(self, gateway: MemoryGateway, kind: type[Storing] = Storing) -> None:
         limits = gateway.config.limits
-        storing = Storing(limits, gateway.requests, cast("Enders", None))
+        storing = self.storing = kind(limits, gateway.requests, cast("Enders", NoEnders()))
         self._appending = Appending(limits, gateway.requests, storing, Producers(gateway.store.events, patience=60))
 
     async def post(self, headers: dict[str, str], body: bytes = b'["one","two"]') -> int:
@@ -138,3 +158,20 @@ async def test_a_refusal_is_due_to_what_another_gateway_has_just_stored(
     assert await after.insist(sent) == 200
     with pytest.raises(refusal):
         await before.insist(headers)
+
+
+@pytest.mark.parametrize("body", [b"", b'["last"]'])
+async def test_a_stream_is_not_closed_by_an_epoch_that_was_overtaken_while_it_was_closing(
+    here: MemoryGateway, there: MemoryGateway, body: bytes
+) -> None:
+    await here.create("s")
+    await there.open("s")
+    old, new = Writer(there, LateEnd), Writer(here)
+    await old.insist(sending("bot", 0, 0))
+    assert isinstance(old.storing, LateEnd)
+    old.storing.before = lambda: new.insist(sending("bot", 1, 0))
+    with pytest.raises(StaleEpoch):
+        await old.post(sending("bot", 0, 1) | {"Stream-Closed": "true"}, body)
+    assert (await here.requests.view("s")).session.status == "active"
+    assert await new.post(sending("bot", 1, 1) | {"Stream-Closed": "true"}, b"") == 204
+    assert (await there.requests.view("s")).session.status == "completed"

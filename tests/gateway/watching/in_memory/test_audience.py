@@ -184,6 +184,18 @@ async def test_slices_get_half_of_the_time_while_anybody_waits_for_an_ack() -> N
     assert stage.heard() == [[1]] * MANY
 
 
+async def test_what_the_loop_takes_to_write_the_frames_of_a_slice_counts_too() -> None:
+    stage = Stage(MANY)
+    stage.storing.size = 1
+    stage.advance()
+    stage.passes.done(0.01)  # at the end of the pass
+    await turns(3)
+    await asyncio.sleep(0.009)
+    assert len(stage.order) == SLICE
+    await asyncio.sleep(0.004)
+    assert len(stage.order) == 2 * SLICE
+
+
 async def test_the_slices_of_an_event_that_comes_alone_follow_each_other() -> None:
     stage = Stage(MANY)
     stage.storing.size = 1  # the event itself counts until its append is done
