@@ -11,13 +11,12 @@ from typing import Final
 SLICE_SECONDS: Final = 0.002
 """Seconds after which work that can wait pauses. An ack needs some passes of the loop, and each may be delayed by this
 time."""
-
-
 _GLANCE_SECONDS: Final = 0.0005
 """The same for looks at all sessions or connections, which go on all the time."""
+DECODING_SECONDS: Final = 35e-9
+"""Seconds to decode and check a byte of JSON full of small values."""
 A_FEW: Final = 50
 """The number of sessions or connections that are looked at between two pauses: mostly a tenth of a millisecond."""
-
 LONGEST_PAUSE: Final = 1.0
 """Seconds. Paused work keeps its memory."""
 
@@ -71,6 +70,12 @@ class Turns:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
         return None if now - self._began_at <= SLICE_SECONDS else self.next()
+
+    async def decode(self, size: int) -> None:
+        """Wait until JSON of so many bytes may be decoded, if that takes long."""
+        seconds = size * DECODING_SECONDS
+        if seconds > SLICE_SECONDS / 10:
+            await self.next(seconds)
 
     def look_over(self) -> Slices:
         """Return the slices of a look at all sessions or connections, a few at a time. Such a look is never urgent, so

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from turnwire.protocol.messages import Message, Shape, Summary
+from turnwire.protocol.values import PackedObject, unpacked
 
 
 class _EventsFrame(Shape, tag_field="type", tag="events"):
@@ -35,11 +37,21 @@ class _SignalFrame(Shape, tag_field="type", tag="signal"):
     payload: Raw
 
 
-def _plain_int(value: object) -> object:
-    """Return a database driver's integer, such as a BSON Int64, as an int. Raises TypeError for other types."""
+def plain_value(value: Any) -> object:
+    """Return a database driver's integer, such as a BSON Int64, as an int, and a packed object as it is decoded.
+
+    Raises TypeError for other types.
+    """
     if isinstance(value, int):
         return int(value)
+    if type(value) is PackedObject:
+        return unpacked(value)
     raise TypeError(f"cannot encode a {type(value).__name__}")
+
+
+def _json_value(value: Any) -> object:
+    """Return the same, with the text of a packed object for an encoder of JSON to copy."""
+    return Raw(value.text) if type(value) is PackedObject else plain_value(value)
 
 
 _C2: Final = 0xC2
@@ -65,7 +77,7 @@ class FrameEncoder:
     """The encoder of one subprotocol's frames. Stateless."""
 
     def __init__(self, format: Any) -> None:
-        self._encoder = format.Encoder(enc_hook=_plain_int)
+        self._encoder = format.Encoder(enc_hook=_json_value if format is msgspec.json else plain_value)
 
     def encode(self, message: Message | Shape) -> bytes:
         frame: bytes = self._encoder.encode(message)

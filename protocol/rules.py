@@ -15,7 +15,7 @@ from msgspec import Struct
 from turnwire.protocol.errors import InvalidMessage, MalformedEvent, TooLarge
 from turnwire.protocol.messages import Event, EventIn, JsonObject, Limits, SessionStatus, Signal
 from turnwire.protocol.times import to_utc
-from turnwire.protocol.values import fault_of, is_storable
+from turnwire.protocol.values import json_text, object_fault, packed, plain_text, unpacked
 
 DIGEST_PAGE = 1000
 """Events for each page of a session's digests."""
@@ -72,26 +72,25 @@ def check_signal(signal: Signal, size: int, limits: Limits) -> None:
         raise InvalidMessage(f"payload{fault}")
 
 
-def check_metadata(metadata: JsonObject, limits: Limits) -> None:
-    """Raise InvalidMessage or TooLarge for metadata that must not be stored."""
-    fault = object_fault(metadata, limits.depth)
-    if fault is not None:
-        raise InvalidMessage(f"metadata{fault}")
-    if len(msgspec.json.encode(metadata)) > limits.metadata_bytes:
+def checked_metadata(metadata: JsonObject, limits: Limits) -> JsonObject:
+    """Return metadata as it is kept in memory: packed if it is large.
+
+    It must have been decoded from JSON. Raises InvalidMessage or TooLarge for what must not be stored.
+    """
+    text = plain_text(metadata, limits.depth)
+    if text is None:
+        fault = object_fault(metadata, limits.depth)
+        if fault is not None:
+            raise InvalidMessage(f"metadata{fault}")
+        text = json_text(metadata)
+    if len(text) > limits.metadata_bytes:
         raise TooLarge(f"metadata is over the limit of {limits.metadata_bytes} bytes")
+    return packed(metadata, text)
 
 
 def check_end_reason(reason: str | None, limits: Limits) -> None:
     if reason is not None:
         check_id(reason, "reason", limits)
-
-
-def object_fault(value: JsonObject, max_depth: int) -> str | None:
-    """Return why a decoded JSON object cannot be stored and read back exactly, or None if it can.
-
-    The text starts with the path of the offending value, as in `.a[3]: …`. The object itself is depth 1.
-    """
-    return None if is_storable(value, max_depth) else fault_of(value, max_depth)
 
 
 def same_event(stored: Event, event: EventIn) -> bool:
@@ -106,6 +105,7 @@ def same_event(stored: Event, event: EventIn) -> bool:
 
 def same_object(stored: JsonObject, given: JsonObject) -> bool:
     """Return whether two JSON objects are equal; `1`, `1.0` and `true` differ."""
+    stored, given = unpacked(stored), unpacked(given)
     return stored == given and _canonical(stored) == _canonical(given)
 
 

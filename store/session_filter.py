@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from turnwire.protocol.messages import JsonObject, SessionFigures
+from turnwire.protocol.values import unpacked
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
@@ -50,9 +51,10 @@ class SearchFilter(Struct, frozen=True, kw_only=True):
         """
         if self.id_prefix is not None and not session_id.startswith(self.id_prefix):
             return False
-        if any((as_text(metadata.get(key)) or "") != value for key, value in self.metadata):
+        known = unpacked(metadata) if self.wants_metadata else metadata
+        if any((as_text(known.get(key)) or "") != value for key, value in self.metadata):
             return False
-        if self.words and not set(self.words) <= set(words_of(about(session_id, metadata))):
+        if self.words and not set(self.words) <= set(words_of(about(session_id, known))):
             return False
         if not self.wants_end:
             return True
@@ -119,7 +121,7 @@ def values_written(text: str) -> list[Any]:
 def about(session_id: str, metadata: JsonObject) -> str:
     """Return the id and all metadata values as one text for searching."""
     found = [session_id]
-    stack: list[Any] = [metadata]
+    stack: list[Any] = [unpacked(metadata)]
     while stack:
         value = stack.pop()
         if isinstance(value, dict):

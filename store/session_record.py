@@ -16,7 +16,7 @@ from turnwire.protocol.messages import JsonObject, Session, SessionFigures, Sess
 from turnwire.protocol.times import format_time
 from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
-from turnwire.store.session_metadata import as_json, metadata_in, stored_metadata
+from turnwire.store.session_metadata import metadata_in, stored_metadata
 
 Document = dict[str, Any]
 ERASED = "erased"
@@ -197,15 +197,9 @@ class StoredSession(Struct, frozen=True):
     _document: RawBSONDocument
     _codec: CodecOptions[Document]
 
-    def record(self, *, for_json: bool = False) -> SessionRecord:
-        """Decode the session. Returns a new object each time.
-
-        `for_json`: leave metadata that is stored as JSON undecoded, as a msgspec.Raw for an encoder of JSON.
-        """
-        document = decode(self._document.raw, self._codec)
-        if for_json:
-            document["metadata"] = as_json(document["metadata"])
-        return record_of(document)
+    def record(self) -> SessionRecord:
+        """Decode the session. Returns a new object each time."""
+        return record_of(decode(self._document.raw, self._codec))
 
 
 class StoredSessions:

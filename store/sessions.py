@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ from turnwire.store.unended import UnendedSession
 
 MAX_UPDATES = 100
 """The most lazy updates in one bulk."""
+_AT_ONCE = 500
+"""Documents that are made use of in a turn: a millisecond."""
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
 _UPDATE = "update sessions"
@@ -243,19 +246,12 @@ class SessionStore:
         names = ("epoch", "heartbeat", "lastSeq", "startedAt", "lastEventAt", "importing", "commands")
         fields = dict.fromkeys(names, 1)
         cursor = self._sessions.find({"status": {"$in": ["initiated", "active"]}}, fields)
-        documents = await self._condition.ask(_READ, cursor.to_list(length=None))
-        return [
-            UnendedSession(
-                document["_id"],
-                document["epoch"],
-                document["heartbeat"],
-                document["lastSeq"],
-                max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
-                document.get("importing", False),
-                bool(document.get("commands")),
-            )
-            for document in documents
-        ]
+        found: list[UnendedSession] = []
+        for document in await self._condition.ask(_READ, cursor.to_list(length=None)):
+            found.append(_unended(document))
+            if len(found) % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # others get a turn
+        return found
 
     async def close(self) -> None:
         await self._inserts.close()
@@ -264,6 +260,18 @@ class SessionStore:
 
 def _nothing_around(_record: SessionRecord) -> AbstractAsyncContextManager[None]:
     return nullcontext()
+
+
+def _unended(document: Document) -> UnendedSession:
+    return UnendedSession(
+        document["_id"],
+        document["epoch"],
+        document["heartbeat"],
+        document["lastSeq"],
+        max(document["startedAt"], document["lastEventAt"] or document["startedAt"]),
+        document.get("importing", False),
+        bool(document.get("commands")),
+    )
 
 
 def _lazy_update(record: SessionRecord) -> UpdateOne:

@@ -17,7 +17,7 @@ from msgspec import Meta, field
 from turnwire.errors import ClientError
 from turnwire.protocol.errors import TurnwireError
 from turnwire.protocol.messages import EventIn, EventType, JsonObject, Limits, Shape
-from turnwire.protocol.rules import check_event, check_metadata, check_new_session_id
+from turnwire.protocol.rules import check_event, check_new_session_id, checked_metadata
 from turnwire.protocol.salvage import UNDECODABLE
 
 _GZIP = b"\x1f\x8b"
@@ -91,7 +91,7 @@ def _lines(plain: IO[bytes], packed: bool, path: Path) -> Iterator[bytes]:
 
 def _check(recording: Recording) -> None:
     check_new_session_id(recording.session_id, _LIMITS)
-    check_metadata(recording.metadata, _LIMITS)
+    checked_metadata(recording.metadata, _LIMITS)
     seen: set[str] = set()
     offset = 0
     for index, event in enumerate(recording.events):

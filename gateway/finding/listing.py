@@ -70,7 +70,7 @@ class Listing:
         Raises StorageUnavailable.
         """
         if not query.more and count_up_to is None and not query.ascending:
-            return Listed(*await self._pages.find(query, _listed, for_json=True))
+            return Listed(*await self._pages.find(query, _listed))
         if self._search is not None and self._search.ready:
             try:
                 return await self._ask(self._search, query, count_up_to)
@@ -83,7 +83,7 @@ class Listing:
         count = None if count_up_to is None else await search.count(query, count_up_to)
         stopped = None if found.stopped_at is None else (from_millis(found.stopped_at[0]), found.stopped_at[1])
         return Listed(
-            await self._pages.show(stored, query, _listed, for_json=True),
+            await self._pages.show(stored, query, _listed),
             stopped,
             None if count is None else SessionCount(count.value, count.exact),
             ["id", "metadata", "speech"] if query.more.words else None,
@@ -102,11 +102,11 @@ class Listing:
         return found, stored
 
     async def _scan(self, query: SessionQuery, count_up_to: int | None) -> Listed:
-        found, stopped = await self._pages.scan(query, _listed, for_json=True)
+        found, stopped = await self._pages.scan(query, _listed)
         count = None
         if count_up_to is not None:
             every = replace(query, limit=count_up_to + 1, before=None)
-            counted, unfinished = await self._pages.scan(every, lambda _: None, for_json=True)
+            counted, unfinished = await self._pages.scan(every, lambda _: None)
             exact = unfinished is None and len(counted) <= count_up_to
             count = SessionCount(min(len(counted), count_up_to), exact)
         searched: list[Literal["id", "metadata", "speech"]] = ["id", "metadata"]

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 
 from turnwire.gateway.finding.search import Search
+from turnwire.protocol.values import unpacked
 from turnwire.store.mongo import Store
 from turnwire.store.search.sums import Row, Sums, SumsQuery, key_of, summed
 from turnwire.store.session_filter import as_text
@@ -33,7 +34,7 @@ class Summing:
 
 
 def _row(query: SumsQuery, record: SessionRecord) -> Row:
-    value = as_text(record.metadata.get(query.key)) if query.group_by == "metadata" else None
+    value = as_text(unpacked(record.metadata).get(query.key)) if query.group_by == "metadata" else None
     key = key_of(query, record.started_at, record.language, record.end_reason, value)
     seen = record.figures
     if seen is None or record.ended_at is None:

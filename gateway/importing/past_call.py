@@ -13,7 +13,7 @@ from turnwire.protocol.messages import BadEvent, EventIn, JsonObject, Limits, Se
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.past_calls.lines import PastSession
 from turnwire.protocol.past_calls.times import past_time
-from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, has_ended
+from turnwire.protocol.rules import check_end_reason, check_new_session_id, checked_metadata, has_ended
 
 IMPORTED = "imported"
 """The end reason of a call that never ended."""
@@ -63,7 +63,7 @@ def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, re
     fault = language_fault(line.language)
     if fault is not None:
         raise InvalidMessage(fault)
-    check_metadata(line.metadata, limits)
+    metadata = checked_metadata(line.metadata, limits)
     check_end_reason(line.end_reason, limits)
     started_at = past_time(line.started_at, "startedAt", now)
     ended_at = None if line.ended_at is None else past_time(line.ended_at, "endedAt", now)
@@ -76,7 +76,7 @@ def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, re
         status, reason = "failed", IMPORTED
     times = (started_at, status, ended_at, reason, started_at)
     marks = (restored, restored and line.importing, restored and line.published and not has_ended(status))
-    return PastCall(line.session_id, line.language, line.metadata, *times, *marks)
+    return PastCall(line.session_id, line.language, metadata, *times, *marks)
 
 
 def _check_end(status: SessionStatus, ended_at: datetime | None, reason: str | None) -> None:

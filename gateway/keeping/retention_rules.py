@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from turnwire.protocol.messages import FinalStatus
+from turnwire.protocol.values import unpacked
 from turnwire.store.session_record import SessionRecord
 
 _FOR_EVER = timedelta.max
@@ -29,7 +30,8 @@ class _Rule(Struct, forbid_unknown_fields=True):
     metadata: dict[str, str | bool | int | float] = field(default_factory=dict)
 
     def matches(self, record: SessionRecord) -> bool:
-        same = (_same(record.metadata.get(key), value) for key, value in self.metadata.items())
+        known = unpacked(record.metadata) if self.metadata else {}
+        same = (_same(known.get(key), value) for key, value in self.metadata.items())
         return self.status in (None, record.status) and all(same)
 
 

@@ -12,7 +12,8 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AmendItem, FiguresItem, resolve
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import JsonObject
-from turnwire.protocol.rules import check_metadata
+from turnwire.protocol.rules import checked_metadata
+from turnwire.protocol.values import unpacked
 from turnwire.store.waiting import persist
 
 
@@ -24,9 +25,9 @@ async def amend(context: Context, state: SessionState, item: AmendItem) -> None:
     """
     sessions, record = context.store.sessions, state.record
     while not item.done.done():
-        metadata = record.metadata if item.metadata is None else merged(record.metadata, item.metadata)
+        known = unpacked(record.metadata)
+        metadata = checked_metadata(known if item.metadata is None else merged(known, item.metadata), context.limits)
         language = item.language or record.language
-        check_metadata(metadata, context.limits)
         now = utc_now()
         if await persist(partial(sessions.amend, record, metadata, language, now), wanted=item.done):
             state.amend(metadata, language, record.amended + 1)

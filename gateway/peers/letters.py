@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from turnwire.protocol.frame_encoder import plain_value
 from turnwire.protocol.messages import JsonObject, Session, SessionStatus, Summary
 
 VERSION: Final = 1
@@ -72,7 +73,7 @@ class Letter(Struct, omit_defaults=True):
     feed: list[SessionNews] = field(default_factory=list)
 
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=plain_value)
 _decoder = msgspec.msgpack.Decoder(Letter)
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from turnwire.gateway.sessions.memory import metadata_bytes
 from turnwire.gateway.watching.feed import Change
 from turnwire.protocol.messages import Session
+from turnwire.protocol.values import packed
 
 MOST: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -39,6 +40,7 @@ class ReportedSessions:
 
     def keep(self, change: Change) -> None:
         """Keep the newest report, and drop the session's previous one."""
+        change.session.metadata = packed(change.session.metadata)
         session_id = change.session.session_id
         self.drop(session_id)
         kept = _Kept(Change(change.session, change.summary), _size_of(change.session))  # without the encoded frames

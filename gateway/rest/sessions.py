@@ -43,7 +43,8 @@ from turnwire.protocol.paging import (
 )
 from turnwire.protocol.past_calls.times import past_time
 from turnwire.protocol.rights import Scope
-from turnwire.protocol.rules import check_end_reason, check_metadata, check_new_session_id, object_fault
+from turnwire.protocol.rules import check_end_reason, check_new_session_id, checked_metadata
+from turnwire.protocol.values import object_fault
 from turnwire.store.event_log import EventLog
 
 
@@ -78,6 +79,7 @@ class SessionRoutes:
         principal = principal_of(request)
         principal.require(Scope.CREATE)
         raw = not_empty(await self._bodies.read(request))
+        await self._turns.decode(len(raw))  # large metadata takes some milliseconds
         slices = Slices(self._turns)
         body = JSON.decode_body(raw, CreateSession, self._limits)
         principal.require_new_session(body.session_id)
@@ -86,8 +88,8 @@ class SessionRoutes:
         fault = language_fault(body.language)
         if fault is not None:
             raise InvalidMessage(fault)
-        check_metadata(body.metadata, self._limits)
-        await slices.pause()  # large metadata takes some milliseconds
+        metadata = checked_metadata(body.metadata, self._limits)
+        await slices.pause()
         started_at = None if body.started_at is None else past_time(body.started_at, "startedAt", utc_now())
         if body.status not in get_args(InitialStatus):
             return await self._existing(session_id)
@@ -95,7 +97,7 @@ class SessionRoutes:
             principal,
             session_id,
             body.language,
-            body.metadata,
+            metadata,
             status=cast("InitialStatus", body.status),
             started_at=started_at,
         )

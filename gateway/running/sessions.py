@@ -115,7 +115,7 @@ class SessionParts:
             idle_evict=config.idle_evict,
             storage_timeout=config.storage_timeout,
         )
-        self._sweep = Sweep(self.context, self.sessions)
+        self._sweep = Sweep(self.context, self.sessions, self.turns)
         self.erasing = Erasing(self.context, self.sessions, self._forget_texts, rest_timeout=config.rest_timeout)
         if self.peers is not None:
             self.peers.join(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import JsonObject
+from turnwire.protocol.values import is_packed, json_text
 from turnwire.store.sessions import SessionRecord
 
 _SESSION_BYTES: Final = 6 * 1024
@@ -22,10 +22,12 @@ _CONTAINER_BYTES: Final = 200
 
 
 def metadata_bytes(metadata: JsonObject) -> int:
-    """Return about how many bytes decoded metadata takes."""
+    """Return about how many bytes metadata takes."""
     if not metadata:
         return 0
-    text = msgspec.json.encode(metadata, enc_hook=int)  # a driver's Int64 is encoded as an int
+    text = json_text(metadata)
+    if is_packed(metadata):
+        return len(text) + _CONTAINER_BYTES
     values = text.count(b",") + text.count(b":")
     containers = text.count(b"[") + text.count(b"{")
     return 2 * len(text) + values * _VALUE_BYTES + containers * _CONTAINER_BYTES

@@ -32,8 +32,7 @@ _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 T = TypeVar("T")
 Show: TypeAlias = Callable[[Session], T]
-"""Turns a session of a list into a result as soon as it is decoded: usually its encoded form, which is much smaller.
-With `for_json`, large metadata may be a msgspec.Raw, which an encoder of JSON copies."""
+"""Turns a session of a list into a result as soon as it is decoded: usually its encoded form."""
 Place = tuple[datetime, str]
 """(startedAt, sessionId)."""
 
@@ -68,22 +67,21 @@ class Pages:
         async with self._lists:
             yield
 
-    async def list_sessions(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> list[T]:
+    async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
         """Return a page of sessions in their current state, once it is its turn. Raises StorageUnavailable."""
-        for_json = for_json and not self._context.shared_database  # other gateways are told of these sessions
         async with self.turn():
-            sessions, _ = await self.find(query, show, for_json=for_json)
+            sessions, _ = await self.find(query, show)
             return sessions
 
-    async def find(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
+    async def find(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Do the same within a `turn`. Also return where the search stopped, if it ran out of time before the page was
         full. Raises StorageUnavailable."""
         known = None if self._widens(query) else await self._indexed(query)
         if known is None:
-            return await self.scan(query, show, for_json=for_json)
-        return await self.show(known, query, show, for_json=for_json), None
+            return await self.scan(query, show)
+        return await self.show(known, query, show), None
 
-    async def scan(self, query: SessionQuery, show: Show[T], *, for_json: bool = False) -> tuple[list[T], Place | None]:
+    async def scan(self, query: SessionQuery, show: Show[T]) -> tuple[list[T], Place | None]:
         """Return sessions that pass `query.takes`, and where the search stopped if it ran out of time. Raises
         StorageUnavailable."""
         loop = asyncio.get_running_loop()
@@ -94,7 +92,7 @@ class Pages:
         before = query.before
         while True:
             page = await self.stored(replace(widened, limit=size, before=before))
-            found += await self.show(page, query, show, filtered=True, for_json=for_json)
+            found += await self.show(page, query, show, filtered=True)
             if len(found) >= query.limit or len(page) < size:
                 return found[: query.limit], None
             before = page[-1].started_at, page[-1].session_id
@@ -131,18 +129,16 @@ class Pages:
         show: Show[T],
         *,
         filtered: bool = False,
-        for_json: bool = False,
     ) -> list[T]:
         """Return what `show` makes of these sessions in their current state, at most `query.limit` of them; with
         `filtered`, only of those that pass `query.takes`. Each session is decoded, shown and dropped before the next.
         Raises StorageUnavailable."""
         heads = await self._heads(stored)
-        for_json = for_json and not (filtered and query.more.wants_metadata)
         shown: list[T] = []
         slices = Slices(self._turns)
         for each in stored:
             await self._freshen(each.session_id)
-            record = self._as_known(each.record(for_json=for_json), heads.get(each.session_id))
+            record = self._as_known(each.record(), heads.get(each.session_id))
             if not filtered or query.takes(record):
                 shown.append(show(self._as_now(record, query)))
                 if len(shown) == query.limit:

@@ -13,6 +13,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.turns import Turns
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
 from turnwire.store.unended import UnendedSession
 
@@ -61,9 +62,10 @@ class Sweep:
     `abandon_after` seconds is opened and, if the store still agrees, ended.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions) -> None:
+    def __init__(self, context: Context, sessions: LiveSessions, turns: Turns) -> None:
         self._context = context
         self._sessions = sessions
+        self._turns = turns
         self._seen: dict[str, _Seen] = {}
         self._looked = context.clock()
         self._blind = False
@@ -83,7 +85,9 @@ class Sweep:
         now = self._looked = self._context.clock()
         before, self._seen = self._seen, {}
         was_blind, self._blind = self._blind, False
+        slices = self._turns.look_over()
         for session in found:
+            await slices.pause()
             if session.session_id not in self._sessions.live:
                 known = before.get(session.session_id)
                 if known is None or known.session.signs != session.signs:
@@ -91,14 +95,13 @@ class Sweep:
                 elif was_blind:
                     known.since = now
                 self._seen[session.session_id] = known
-        await self._catch_up(first=not before)
+        await self._catch_up(now, first=not before)
 
-    async def _catch_up(self, *, first: bool) -> None:
+    async def _catch_up(self, now: float, *, first: bool) -> None:
         """Open quiet sessions whose fields are behind their log. At the `first` look, open those with fresh signs, too.
 
-        Later on, a session with a fresh sign of life is left to the gateway that has it.
+        Later on, a session with a fresh sign of life, seen `now`, is left to the gateway that has it.
         """
-        now = self._context.clock()
         quiet = [seen for seen in self._seen.values() if not seen.caught_up and (first or seen.since < now)]
         ahead = await self._context.store.events.advanced(
             {seen.session.session_id: seen.session.last_seq for seen in quiet}
@@ -112,11 +115,22 @@ class Sweep:
         if not self._context.shared_database:
             self._note_no_change()
         today = utc_now()
-        for reason in _REASONS:
-            over = [seen for seen in self._seen.values() if seen.is_over(reason, self._context, today, self._looked)]
-            await asyncio.gather(*(self._end(seen, reason, today) for seen in over))
-        left = [seen for seen in self._seen.values() if seen.is_unattended(self._context, self._looked)]
+        slices = self._turns.look_over()
+        over, left = list[tuple[_Seen, Reason]](), list[_Seen]()
+        for seen in tuple(self._seen.values()):
+            reason = self._reason_of(seen, today)
+            if reason is not None:
+                over.append((seen, reason))
+            elif seen.is_unattended(self._context, self._looked):
+                left.append(seen)
+            await slices.pause()
+        await asyncio.gather(*(self._end(seen, reason, today) for seen, reason in over))
         await asyncio.gather(*map(self._attend, left))
+
+    def _reason_of(self, seen: _Seen, today: datetime) -> Reason | None:
+        """Return why the session is over; None if it is not."""
+        reasons = (each for each in _REASONS if seen.is_over(each, self._context, today, self._looked))
+        return next(reasons, None)
 
     def _note_no_change(self) -> None:
         """Without other gateways, record that the signs have not changed since they were read. While the storage was

@@ -17,6 +17,7 @@ from turnwire.gateway.tracing.usage import Used, add_usage
 from turnwire.protocol.messages import Event, EventType, JsonObject, Session, SessionFigures
 from turnwire.protocol.talk.utterances import Side
 from turnwire.protocol.times import parse_time, to_millis
+from turnwire.protocol.values import unpacked
 
 MOST_EVENTS: Final = 20_000
 """The most events of a call that are read for its trace."""
@@ -125,8 +126,9 @@ class CallReader:
 
 def agent_name(session: Session) -> str | None:
     """Return the name of the call's bot from the metadata, chosen as in the dashboard; None without a name."""
+    metadata = unpacked(session.metadata)
     for key in _NAMES:
-        value = session.metadata.get(key)
+        value = metadata.get(key)
         if isinstance(value, str) and value.strip():
             return value[:200]
     return None

@@ -18,6 +18,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.times import to_millis
+from turnwire.protocol.values import unpacked
 from turnwire.store.session_record import SessionRecord
 
 TRACEPARENT: Final = "traceparent"
@@ -45,7 +46,7 @@ def identity_of(record: SessionRecord) -> CallIdentity:
     own = f"{record.session_id}\0{to_millis(record.started_at)}".encode()
     digest = blake2b(own, digest_size=_TRACE_BYTES + _SPAN_BYTES).digest()
     trace_id, span_id = int.from_bytes(digest[:_TRACE_BYTES]), int.from_bytes(digest[_TRACE_BYTES:])
-    for given in (record.metadata.get(TRACEPARENT), record.traceparent):
+    for given in (unpacked(record.metadata).get(TRACEPARENT), record.traceparent):
         parent = _context_of(given)
         found = trace.get_current_span(parent).get_span_context()
         if found.is_valid:

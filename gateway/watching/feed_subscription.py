@@ -58,13 +58,8 @@ class _Listed(Struct, frozen=True):
 
 
 class ListSessions(Protocol):
-    async def __call__(
-        self, query: SessionQuery, show: Callable[[Session], _Listed], *, for_json: bool
-    ) -> list[_Listed]:
-        """Read a page, and return what the function makes of each session.
-
-        `for_json`: metadata may be a msgspec.Raw, which an encoder of JSON copies. Raises StorageUnavailable.
-        """
+    async def __call__(self, query: SessionQuery, show: Callable[[Session], _Listed]) -> list[_Listed]:
+        """Read a page, and return what the function makes of each session. Raises StorageUnavailable."""
 
 
 class _Part:
@@ -153,7 +148,7 @@ class FeedSubscription:
         """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
         size = 0
         while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
-            page = await self._list_sessions(query, self._list, for_json=self._sink.codec.text)
+            page = await self._list_sessions(query, self._list)
             if self._closed:
                 return
             page_bytes = sum(len(each.encoded) for each in page)

@@ -11,10 +11,10 @@ from msgspec import Meta, Struct
 from turnwire.protocol.control.messages import Accept, CommandResult, State
 from turnwire.protocol.errors import MESSAGE_CHARS, InvalidMessage, TooLarge
 from turnwire.protocol.messages import Event, EventIn, Limits
-from turnwire.protocol.rules import check_id, object_fault
+from turnwire.protocol.rules import check_id
 from turnwire.protocol.shape import JsonObject, OrNull, Shape
 from turnwire.protocol.times import format_time, parse_time
-from turnwire.protocol.values import in_words
+from turnwire.protocol.values import in_words, object_fault
 
 MAX_ACCEPTED = 64
 """The most names in one `accept`."""

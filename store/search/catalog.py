@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from turnwire.protocol.times import from_millis, to_millis
+from turnwire.protocol.values import unpacked
 from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_projection, text_rowid
 from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
@@ -204,7 +205,7 @@ class Catalog:
             self._unsay(rowid, _folded(before))
             execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
         execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (rowid, _folded(text)))
-        pairs = [(key, as_text(value)) for key, value in record.metadata.items()]
+        pairs = [(key, as_text(value)) for key, value in unpacked(record.metadata).items()]
         kept = [(key, value, ordinal) for key, value in pairs if value is not None and len(value) <= _MAX_VALUE_CHARS]
         self._connection.executemany("INSERT OR IGNORE INTO metadata VALUES (?, ?, ?)", kept[:_MAX_PAIRS])
 

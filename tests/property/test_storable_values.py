@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -12,10 +13,20 @@ from hypothesis import strategies as st
 
 from tests.property.wire_values import encode, hostile_objects, is_json, json_objects, search
 from turnwire.protocol.codec import JSON, MSGPACK, Batch, Codec
+from turnwire.protocol.errors import InvalidMessage, TooLarge
 from turnwire.protocol.messages import EventIn, Limits
-from turnwire.protocol.rules import object_fault
+from turnwire.protocol.rules import checked_metadata
 from turnwire.protocol.salvage import UNDECODABLE
-from turnwire.protocol.values import PLAIN_DEPTH, PlainObject, is_storable, may_hide_fault
+from turnwire.protocol.values import (
+    PLAIN_DEPTH,
+    PackedObject,
+    PlainObject,
+    is_storable,
+    json_text,
+    may_hide_fault,
+    object_fault,
+    unpacked,
+)
 
 pytestmark = pytest.mark.property
 both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
@@ -88,3 +99,24 @@ def test_a_plain_object_is_recognized_as_one(value: dict[str, Any]) -> None:
     for codec in (JSON, MSGPACK):
         if is_json(value, PLAIN_DEPTH):
             assert repr(PLAIN[codec].decode(encode(codec, value))) == repr(value)
+
+
+@search(100)
+@given(text=json_texts(), depth=st.integers(1, 70), most=st.integers(2, 300))
+def test_metadata_is_refused_like_any_object_and_otherwise_kept_as_it_is(text: str, depth: int, most: int) -> None:
+    try:
+        metadata = msgspec.json.decode(text)
+    except UNDECODABLE:
+        return
+    fault = object_fault(metadata, depth)
+    size = 0 if fault else len(msgspec.json.encode(metadata))
+    limits = Limits(depth=depth, metadata_bytes=most)
+    if fault is not None:
+        with pytest.raises(InvalidMessage, match=f"^{re.escape(f'metadata{fault}')}$"):
+            checked_metadata(metadata, limits)
+    elif size > most:
+        with pytest.raises(TooLarge):
+            checked_metadata(metadata, limits)
+    else:
+        kept = checked_metadata(metadata, limits)
+        assert repr(kept) == repr(unpacked(PackedObject(json_text(kept)))) == repr(metadata)

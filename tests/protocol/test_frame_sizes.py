@@ -10,7 +10,7 @@ from tests.protocol.frames import LIMITS, both, encode
 from turnwire.protocol.codec import JSON, Batch, Codec
 from turnwire.protocol.errors import ErrorCode, TooLarge, TurnwireError
 from turnwire.protocol.messages import BadEvent, EventIn
-from turnwire.protocol.rules import check_metadata
+from turnwire.protocol.rules import checked_metadata
 
 
 def event_of(codec: Codec, size: int, event_id: str = "big") -> dict[str, Any]:
@@ -104,6 +104,6 @@ def test_a_rest_event_over_the_size_limit_is_too_large_and_the_error_names_the_l
 
 
 def test_metadata_has_its_own_size_limit() -> None:
-    check_metadata({"k": "x" * (64 * 1024 - len('{"k":""}'))}, LIMITS)
+    checked_metadata({"k": "x" * (64 * 1024 - len('{"k":""}'))}, LIMITS)
     with pytest.raises(TooLarge, match="65536"):
-        check_metadata({"k": "x" * (64 * 1024 - len('{"k":""}') + 1)}, LIMITS)
+        checked_metadata({"k": "x" * (64 * 1024 - len('{"k":""}') + 1)}, LIMITS)

@@ -13,13 +13,13 @@ from turnwire.protocol.rules import (
     check_end_reason,
     check_event,
     check_id,
-    check_metadata,
     check_timestamp,
+    checked_metadata,
     has_ended,
-    object_fault,
     same_event,
     status_after_event,
 )
+from turnwire.protocol.values import object_fault
 
 LIMITS = Limits()
 
@@ -92,11 +92,11 @@ def test_a_long_path_to_a_fault_is_cut() -> None:
 
 
 def test_metadata_has_the_rules_of_a_payload() -> None:
-    check_metadata(nested(64), LIMITS)
+    checked_metadata(nested(64), LIMITS)
     with pytest.raises(InvalidMessage, match=r"metadata: nested .* 64"):
-        check_metadata(nested(65), LIMITS)
+        checked_metadata(nested(65), LIMITS)
     with pytest.raises(InvalidMessage, match=r"metadata\.a: .*int64"):
-        check_metadata({"a": 2**63}, LIMITS)
+        checked_metadata({"a": 2**63}, LIMITS)
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

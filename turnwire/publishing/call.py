@@ -11,8 +11,8 @@ from turnwire.protocol.codec import JSON
 from turnwire.protocol.limits import Limits
 from turnwire.protocol.messages import Complete, FinalStatus, JsonObject
 from turnwire.protocol.paging import MAX_LANGUAGE_CHARS
-from turnwire.protocol.rules import object_fault
 from turnwire.protocol.salvage import UNDECODABLE
+from turnwire.protocol.values import object_fault
 
 MAX_REASON = 256
 

@@ -9,9 +9,9 @@ from typing import get_args
 from turnwire.errors import InvalidEvent
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.messages import EventType, JsonObject, Shape, Signal
-from turnwire.protocol.rules import object_fault
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.times import format_time, parse_time, to_utc
+from turnwire.protocol.values import object_fault
 from turnwire.publishing.delivery import EventLimits
 from turnwire.publishing.outbox import Entry
 

@@ -75,6 +75,20 @@ async def test_requests_at_the_same_moment_begin_in_a_pass_until_its_slice_is_ov
     assert least <= passes.most <= most
 
 
+@pytest.mark.parametrize(("size", "most"), [(1_000, 50), (20_000, 3), (1_000_000, 1)])
+async def test_large_json_is_decoded_in_turns_by_its_size(size: int, most: int) -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+
+    async def request() -> None:
+        await turns.decode(size)
+        passes.done()
+
+    with passes:
+        await asyncio.gather(*(request() for _ in range(50)))
+    assert passes.most == most
+
+
 async def test_a_slice_is_over_after_its_time() -> None:
     passes = Passes()
     slices = Slices(Turns(passes.clock))

@@ -158,3 +158,17 @@ async def test_metadata_over_its_limit_is_refused(gateway: Gateway) -> None:
     envelope = await gateway.refused("POST", "/sessions", 413, json=body)
     assert envelope["code"] == "too_large"
     assert str(limit) in envelope["message"]
+
+
+async def test_large_metadata_waits_for_its_turn_before_it_is_decoded(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[int]()
+
+    async def decode(size: int) -> None:
+        waited.append(size)
+
+    monkeypatch.setattr(gateway.gateway.parts.turns, "decode", decode)
+    await gateway.create(metadata={"a": "x" * 50_000})
+    assert len(waited) == 1
+    assert waited[0] > 50_000

@@ -64,8 +64,7 @@ class Board:
     def lags(self, subscription: FeedSubscription) -> None:
         self.lagging = True
 
-    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T], *, for_json: bool) -> list[T]:
-        assert for_json is self.codec.text
+    async def list_sessions(self, query: SessionQuery, show: Callable[[Session], T]) -> list[T]:
         self.queries.append(query)
         await asyncio.sleep(0)
         if self.away:

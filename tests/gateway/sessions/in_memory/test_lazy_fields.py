@@ -12,6 +12,7 @@ from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import MemoryGateway, event, events, itself, pass_time, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.items import BeatItem
+from turnwire.gateway.sessions import pages
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.protocol.messages import SessionStatus
 from turnwire.store.sessions import SessionQuery
@@ -92,7 +93,10 @@ async def test_a_flush_learns_of_a_stored_end_and_does_not_undo_it(here: MemoryG
     assert live.state.record.end_reason == "lost"
 
 
-async def test_a_list_by_status_is_exact_although_no_status_has_been_written(join: StartMemory) -> None:
+async def test_a_list_by_status_is_exact_although_no_status_has_been_written(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "SCAN_SECONDS", 5.0)  # of virtual time, in which a query takes long
     here = join(alone=True)
     for number in range(5):
         await here.create(f"new-{number}")

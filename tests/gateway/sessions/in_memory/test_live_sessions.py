@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.memory import metadata_bytes
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
+from turnwire.protocol.values import JsonObject, is_packed, packed
 
 
 async def test_opening_a_session_many_times_at_once_reads_it_once(
@@ -232,7 +234,7 @@ async def test_a_session_is_weighed_with_its_log_and_its_metadata_until_it_leave
     await until(lambda: here.sessions.memory.size > empty)
     with_log = here.sessions.memory.size
     await here.requests.amend("s", LARGE, None)
-    await until(lambda: here.sessions.memory.size == with_log + metadata_bytes(LARGE))
+    await until(lambda: here.sessions.memory.size == with_log + metadata_bytes(packed(LARGE)))
     await until(lambda: here.sessions.memory.size == 0)
     assert not here.live
 
@@ -247,3 +249,15 @@ async def test_metadata_weighs_more_the_more_containers_it_has() -> None:
     flat = {"notes": "x" * 3000}
     assert metadata_bytes({}) == 0
     assert metadata_bytes(flat) < 3 * 3000 < 10 * 3000 < metadata_bytes({"notes": [[]] * 1000}) < 100 * 3000
+
+
+async def test_large_metadata_is_not_kept_decoded(here: MemoryGateway) -> None:
+    large: JsonObject = {"notes": [[]] * 20_000}
+    assert metadata_bytes(packed(large)) < 2 * len(msgspec.json.encode(large))
+    await here.create()
+    shown = await here.requests.amend("s", large, None)
+    live = await here.open()
+    assert is_packed(live.state.record.metadata)
+    assert shown.metadata == live.state.record.metadata == large
+    await here.requests.amend("s", {"notes": None, "name": "Ada"}, None)
+    assert live.state.record.metadata == {"name": "Ada"}

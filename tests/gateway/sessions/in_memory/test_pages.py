@@ -73,8 +73,9 @@ async def test_a_filter_by_status_finds_what_another_gateway_has_not_written_yet
 
 
 async def test_a_page_is_filled_although_some_that_were_read_do_not_pass(
-    here: MemoryGateway, there: MemoryGateway
+    here: MemoryGateway, there: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pages, "SCAN_SECONDS", 5.0)  # of virtual time, in which a query takes long
     for number in range(12):
         await here.create(f"s{number:02}", *(events("a") if number in (0, 1, 9) else []))
     assert list(await listed(there, "active", limit=2)) == ["s09", "s01"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,17 +11,20 @@ from msgspec import UNSET
 
 from tests.support.in_memory import MemoryGateway, Seat, event, itself, pass_time, record, send, until, virtual_now
 from tests.support.memory_fixtures import StartMemory
+from tests.support.passes import Passes
 from turnwire.gateway.live.items import AcceptItem, BeatItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sessions import sweeping
 from turnwire.gateway.sessions.sweeping import Sweep
+from turnwire.gateway.turns import SLICE_SECONDS, Turns
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.sessions import SessionQuery
 
 QUICK: dict[str, Any] = {"abandon_after": 10.0, "expire_after": 0}
 
 
-def sweep_of(gateway: MemoryGateway) -> Sweep:
-    return Sweep(gateway.context, gateway.sessions)
+def sweep_of(gateway: MemoryGateway, turns: Turns | None = None) -> Sweep:
+    return Sweep(gateway.context, gateway.sessions, turns or gateway.parts.turns)
 
 
 async def look_and_tend(sweep: Sweep, seconds: float) -> None:
@@ -202,3 +207,30 @@ async def test_commands_stand_while_their_bot_may_live_at_another_gateway(join: 
     await pass_time(9)
     assert ((await here.stored()).commands, watched.record.commands) == (None, None)
     assert (await here.stored()).ended_at is None
+
+
+async def test_many_left_sessions_are_looked_through_a_slice_at_a_time(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, here = join(**QUICK), join(**QUICK)
+    for number in range(64):
+        await gone.create(str(number))
+    passes, looked, pauses = Passes(), [0], list[int]()
+    sweep = sweep_of(here, Turns(passes.clock))
+    await sweep.look()
+    is_over = sweeping._Seen.is_over
+
+    def slow(*arguments: Any) -> bool:
+        passes.done(SLICE_SECONDS / 16)  # asked twice of each
+        looked[0] += 1
+        return is_over(*arguments)
+
+    async def pause(_seconds: float) -> None:
+        pauses.append(looked[0])
+
+    monkeypatch.setattr(sweeping._Seen, "is_over", slow)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    await sweep.tend()
+    assert looked[0] == 128
+    assert len(pauses) >= 6
+    assert all(after - before <= 18 for before, after in pairwise(pauses))

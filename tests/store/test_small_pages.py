@@ -1,4 +1,4 @@
-"""A page of the oldest sessions costs about as much as one of the newest, also where the database reads every match."""
+"""Any page costs about as much as one of the newest sessions, also where the database reads every match."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.faults import collection
 from tests.support.faults.database import Document, MemoryDatabase, matching
 from tests.support.faults.line import Line
+from turnwire.protocol.messages import SessionStatus
 from turnwire.store.mongo import Store
 from turnwire.store.session_record import SessionRecord, document_of
 from turnwire.store.sessions import SessionQuery
@@ -45,11 +47,14 @@ class Reads:
 
     def __init__(self) -> None:
         self.queries = self.documents = 0
+        self.after_query: Callable[[], object] = lambda: None
 
     def matching(self, documents: dict[str, Document], condition: Document) -> list[Any]:
         found = matching(documents, condition)
         self.queries += 1
-        self.documents += len(found)
+        many = "status" in condition and isinstance(condition["status"], dict)  # for that it reads every session
+        self.documents += len(documents) if many else len(found)
+        self.after_query()
         return found
 
 
@@ -73,9 +78,13 @@ async def page_of(database: MemoryDatabase, query: SessionQuery) -> list[str]:
         await store.close()
 
 
-def put(database: MemoryDatabase, starts: list[datetime]) -> list[str]:
+def put(
+    database: MemoryDatabase, starts: list[datetime], status: Callable[[int], SessionStatus] = lambda _: "initiated"
+) -> list[str]:
     """Store sessions, and return their ids in the order of lists, oldest first."""
-    documents = [document_of(SessionRecord(f"s{at:04}", "en", each)) for at, each in enumerate(starts)]
+    documents = [
+        document_of(SessionRecord(f"s{at:04}", "en", each, status=status(at))) for at, each in enumerate(starts)
+    ]
     database.majority["sessions"] = {each["_id"]: each for each in documents}
     return [each["_id"] for each in sorted(documents, key=lambda each: (each["startedAt"], each["_id"]))]
 
@@ -89,3 +98,38 @@ async def test_the_oldest_are_found_without_reading_the_others(
     assert await page_of(database, query) == in_order[:20]
     assert reads.queries < 250
     assert reads.documents < max(COUNT / 2, 2)
+
+
+def any_status(at: int) -> SessionStatus:
+    """Few have failed."""
+    statuses: tuple[SessionStatus, ...] = ("active", "completed", "initiated", "completed")
+    return statuses[at % 4] if at % 500 else "failed"
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("statuses", [("active", "completed"), ("failed", "initiated", "active")])
+async def test_pages_of_several_statuses_are_found_without_reading_the_others(
+    database: MemoryDatabase, reads: Reads, statuses: tuple[SessionStatus, ...], *, ascending: bool
+) -> None:
+    in_order = put(database, by_day(), any_status)
+    stored = database.majority["sessions"]
+    wanted = [each for each in in_order if stored[each]["status"] in statuses]
+    walked = list[str]()
+    query = SessionQuery(limit=20, status=statuses, ascending=ascending)
+    for _ in range(3):
+        page = await page_of(database, query)
+        walked += page
+        query = replace(query, before=(stored[page[-1]]["startedAt"], page[-1]))
+    assert walked == (wanted if ascending else wanted[::-1])[:60]
+    assert reads.documents < COUNT
+
+
+async def test_a_session_that_gets_on_while_its_page_is_read_stands_in_it_once(
+    database: MemoryDatabase, reads: Reads
+) -> None:
+    in_order = put(database, steady(), any_status)
+    stored = database.majority["sessions"]
+    newest = next(each for each in reversed(in_order) if stored[each]["status"] == "active")
+    reads.after_query = lambda: stored[newest].update(status="completed")
+    page = await page_of(database, SessionQuery(limit=20, status=("completed", "active")))
+    assert (page.count(newest), len(set(page))) == (1, 20)
