@@ -32,7 +32,7 @@ from turnwire.store.sessions import SessionRecord
 
 BATCH = 1000
 ASKED, ASKED_SECONDS = 20, 5.0
-"""How often each query is sent, one after the other, and for how long: at least so often, and so long."""
+"""The minimum number of times that each query is sent, one after the other, and the minimum duration."""
 PUBLISHERS, EVENTS_A_SECOND = 10, 5
 CALLS_A_DAY = 20_000
 _TALK = """
@@ -154,7 +154,7 @@ async def ask(url: str, count: int) -> None:
 
 
 async def _ask_on(client: aiohttp.ClientSession, url: str) -> list[float]:
-    """Ask again and again, and return the latencies, in seconds. Without a URL, only let the time pass."""
+    """Send the query again and again, and return the latencies in seconds. Without a URL, only let the time pass."""
     took: list[float] = []
     until = time.perf_counter() + ASKED_SECONDS
     while len(took) < ASKED or time.perf_counter() < until:
@@ -176,7 +176,7 @@ async def _pause() -> float:
 
 
 async def _publish(client: aiohttp.ClientSession, url: str, publisher: int, acks: list[float]) -> None:
-    """Publish EVENTS_A_SECOND in a session of its own, and collect the latencies of the acks, in seconds."""
+    """Publish EVENTS_A_SECOND in a separate session, and collect the latencies of the acks in seconds."""
     pause = 1 / EVENTS_A_SECOND
     await asyncio.sleep(pause * publisher / PUBLISHERS)
     async with client.ws_connect(f"{url}/sessions/publisher-{publisher}/publish?language=en") as socket:

@@ -14,7 +14,7 @@ time."""
 _GLANCE_SECONDS: Final = 0.0005
 """The same for looks at all sessions or connections, which go on all the time."""
 DECODING_SECONDS: Final = 35e-9
-"""Seconds that decoding and checking take for a byte of JSON full of small values."""
+"""Seconds to decode and check a byte of JSON full of small values."""
 A_FEW: Final = 50
 """The number of sessions or connections that are looked at between two pauses: mostly a tenth of a millisecond."""
 LONGEST_PAUSE: Final = 1.0

@@ -98,7 +98,8 @@ class Appending:
         _check_order(writers, writing)
 
     async def _check_closing(self, batch: Batch, record: SessionRecord) -> None:
-        """Judge a request that closes by all that is in the log, which may have more since it came."""
+        """Judge a request that closes the stream by everything in the log, which may have grown since the request
+        arrived."""
         (await self._producers.of(record.session_id, record.life, record.last_seq)).judge(batch)
 
     def _events(self, body: bytes, writing: Writing) -> list[EventIn]:

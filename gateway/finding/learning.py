@@ -1,4 +1,5 @@
-"""Reads sessions from the database into the search's projection: all, or those that a killed gateway did not write."""
+"""Reads sessions from the database into the search's projection: all, or those that a killed gateway may not have
+written."""
 
 from __future__ import annotations
 
@@ -20,11 +21,12 @@ from turnwire.store.search.catalog import Catalog, Said
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 NOTED_AFTER = timedelta(seconds=30)
-"""A session that began so long ago is noted before it is created: a start looks for new ones alone."""
+"""Sessions that began longer ago than this are noted before they are created, because a start looks only for newer
+ones."""
 _LOOK_BACK = 2 * NOTED_AFTER
 _PAGE = 100
 _PAUSE_SECONDS = 0.02
-"""Pause between two pages of sessions that are read into the search: others come first."""
+"""Pause between two pages of sessions that are read into the search: other work comes first."""
 
 T = TypeVar("T")
 
@@ -39,13 +41,14 @@ class Learning:
     """Reads into one projection. Methods raise StorageUnavailable and sqlite3.Error."""
 
     def __init__(self, store: Store, write: Write, settling: timedelta) -> None:
-        """`settling`: how long after its end a session still changes."""
+        """`settling`: how long a session still changes after its end."""
         self._store = store
         self._write = write
         self._settling = settling
 
     async def learn_all(self, catalog: Catalog) -> None:
-        """Read all sessions; if the projection was once complete, those alone that it may not know as they are."""
+        """Read all sessions. If the projection was once complete, read only those whose current state it may not
+        know."""
         since = None
         if await self._write(catalog.complete):
             since = await self._learn_changed(catalog)
@@ -60,8 +63,8 @@ class Learning:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _learn_changed(self, catalog: Catalog) -> datetime | None:
-        """Read the sessions that have not ended, as far as the projection knows, those that had just ended when it was
-        written last, and those that are noted. Return from when on all others must be read, by their start."""
+        """Read the sessions that have not ended as far as the projection knows, those that had just ended when it was
+        last written, and those that are noted. Return the start time from which on all other sessions must be read."""
         flushed = await self._write(catalog.flushed)
         known = {each.session_id: None for each in await self._write(catalog.unended)}
         if flushed is not None:

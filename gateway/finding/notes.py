@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 SETTLED_SECONDS = 5.0
-"""How long a note stays after the change: by then, the search has taken it in."""
+"""How long a note stays after the change. By then, the search has taken the change in."""
 
 
 class Notes:
-    """The notes of one search, which lays them down and removes them."""
+    """The notes of one search, which adds and removes them."""
 
     def __init__(self, keep: Callable[[Sequence[str]], Awaitable[None]]) -> None:
         """`keep` writes the notes of these sessions."""
@@ -25,11 +25,11 @@ class Notes:
         self._turn = asyncio.Lock()
         self._open: Counter[str] = Counter()
         self._over: dict[str, float] = {}
-        """Sessions whose changes are over, and since when, in this order."""
+        """Sessions whose changes are over, in the order of their ends, and when each ended."""
 
     @asynccontextmanager
     async def around(self, session_id: str) -> AsyncIterator[None]:
-        """Note the session before it is changed. Those that come at the same time are written together."""
+        """Note the session before it is changed. Concurrent notes are written together."""
         self._open[session_id] += 1
         self._over.pop(session_id, None)
         try:
@@ -54,13 +54,14 @@ class Notes:
                 raise
 
     def learned(self, session_ids: Sequence[str]) -> None:
-        """The search has read these sessions, noted before the start, from the database."""
+        """Record that the search has read these sessions from the database. They had been noted before the start."""
         for session_id in session_ids:
             if session_id not in self._open:
                 self._over[session_id] = time.monotonic()
 
     def take_settled(self) -> list[str]:
-        """Remove and return those whose notes may go, as the search has written whatever it was told of them."""
+        """Remove and return the sessions whose notes may go, because the search has written everything that it was told
+        about them."""
         until = time.monotonic() - SETTLED_SECONDS
         settled = []
         for session_id, since in self._over.items():

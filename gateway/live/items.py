@@ -95,7 +95,7 @@ class EndItem(Struct, eq=False):
     ended_at: datetime | None = None
     """When an imported past call ended; None stands for now."""
     condition: Condition | None = None
-    """Asked before a session that has not ended is ended, once its log is known here."""
+    """Called before a session that has not ended is ended, once its log is known here."""
 
 
 class ClaimItem(Struct, eq=False):

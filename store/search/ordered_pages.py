@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from turnwire.protocol.times import from_millis, to_millis
 from turnwire.store.search.scan import Row, Scan
-from turnwire.store.search.tables import first_ordinal
+from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal
 from turnwire.store.sessions import SessionQuery
 
 ORDERED_SECONDS = 0.5
@@ -32,7 +32,7 @@ def ordered_page(connection: sqlite3.Connection, query: SessionQuery) -> list[st
     while count <= _MOST_ROWS:
         rows: list[Row] = []
         widened = _widened(query)
-        if widened.started_before is not None and not first_ordinal(to_millis(widened.started_before)):
+        if widened.started_before is not None and _is_too_early(to_millis(widened.started_before)):
             return None
         search = Scan(connection, widened)
         if search.run(count, ORDERED_SECONDS, rows.extend) is not None or _has_spilled(rows):
@@ -68,6 +68,10 @@ def _ordered(rows: Sequence[Row], query: SessionQuery) -> list[tuple[int, str]]:
         place = to_millis(query.before[0]), query.before[1]
         found = [each for each in found if (each > place if query.ascending else each < place)]
     return sorted(found, reverse=not query.ascending)
+
+
+def _is_too_early(started: int) -> bool:
+    return first_ordinal(started) == LEAST_ORDINAL
 
 
 def _has_spilled(rows: Sequence[Row]) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from turnwire.protocol.times import to_millis
 from turnwire.store.search.conditions import Condition, Source, conditions, says, says_between, texts_with
-from turnwire.store.search.tables import first_ordinal, ordinal_of_text, started_of
+from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal, ordinal_of_text, started_of
 from turnwire.store.sessions import SessionQuery
 
 MANY = 20_000
@@ -50,7 +50,7 @@ class Scan:
 
     def _bounds(self, query: SessionQuery, *, whole: bool) -> tuple[int, int]:
         """Return the range of ordinals to scan: inclusive start, exclusive end."""
-        low = 0 if query.started_after is None else first_ordinal(to_millis(query.started_after) + 1)
+        low = LEAST_ORDINAL if query.started_after is None else first_ordinal(to_millis(query.started_after) + 1)
         high = _END if query.started_before is None else first_ordinal(to_millis(query.started_before))
         if query.before is not None and not whole:
             here = self._place(to_millis(query.before[0]), query.before[1])

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 """The version of the tables. A projection of another version is upgraded if possible, or else dropped and filled
 again."""
 FILE_NAME = "search.sqlite3"
@@ -17,7 +17,10 @@ _CHUNK_BITS = 14
 MAX_CHUNKS = 2**_CHUNK_BITS
 """The most texts of one session."""
 _ZERO_MS = 1_577_836_800_000
-"""2020-01-01, so that 41 bits of milliseconds suffice until 2089."""
+"""2020-01-01. 41 bits of milliseconds reach from there back to 1950 and on until 2089."""
+_LEAST_MS, _MOST_MS = -(2**41), 2**41 - 2**20
+LEAST_ORDINAL = _LEAST_MS << _SAME_MOMENT_BITS
+"""That of sessions from before 1950, which are in no order."""
 
 _TABLES = """
 CREATE TABLE sessions (
@@ -75,9 +78,22 @@ def open_projection(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
-        change = _FROM_2 if version == 2 else _dropped(connection) + _TABLES
-        connection.executescript(f"BEGIN; {change} {_ORDERED_INDEXES} PRAGMA user_version = {VERSION}; COMMIT;")
+        change = _upgrade(connection, version)
+        connection.executescript(f"BEGIN; {change} PRAGMA user_version = {VERSION}; COMMIT;")
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> str:
+    """Return the SQL that makes the tables of this version from those of another one."""
+    if version in (2, 3) and not _begins_too_early(connection):
+        return f"{_FROM_2} {_ORDERED_INDEXES}" if version == 2 else ""
+    return f"{_dropped(connection)} {_TABLES} {_ORDERED_INDEXES}"
+
+
+def _begins_too_early(connection: sqlite3.Connection) -> bool:
+    """Return whether there are sessions from before 2020, which earlier versions did not keep in order."""
+    row = connection.execute("SELECT started FROM sessions ORDER BY ordinal LIMIT 1").fetchone()
+    return row is not None and int(row[0]) < _ZERO_MS
 
 
 def _keep_private(path: Path) -> None:
@@ -108,7 +124,7 @@ def request_rebuild(path: Path) -> None:
 
 def first_ordinal(started_ms: int) -> int:
     """Return the lowest ordinal of sessions that started in this millisecond or later."""
-    return max(0, started_ms - _ZERO_MS) << _SAME_MOMENT_BITS
+    return min(max(started_ms - _ZERO_MS, _LEAST_MS), _MOST_MS) << _SAME_MOMENT_BITS
 
 
 def started_of(ordinal: int) -> int:

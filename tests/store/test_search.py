@@ -291,7 +291,7 @@ def test_no_order_is_told_where_it_cannot_be(catalog: Catalog, finder: Finder, m
 def test_no_order_is_told_of_sessions_from_before_the_first_ordinal(
     catalog: Catalog, finder: Finder, ascending: bool
 ) -> None:
-    early = datetime(2019, 5, 1, tzinfo=UTC)
+    early = datetime(1949, 5, 1, tzinfo=UTC)
     catalog.take([ended("new"), SessionRecord("old", "en", early), SessionRecord("older", "en", early)], [])
     query = SessionQuery(limit=3, ascending=ascending)
     assert ordered_page(finder.connection, query) is None

@@ -84,18 +84,21 @@ class _Final(_Closed):
             yield f"connects again after close code {self.code.value}"
 
 
-class _Paused(_Closed):
+class Paused(_Closed):
+    """Expects a pause before the next handshake."""
+
     def __init__(self) -> None:
         super().__init__()
-        self._closed_at = 0.0
+        self.closed_at = 0.0
+        """When it closed the connection, on the loop's clock; 0 before."""
 
     async def break_off(self, line: Line) -> None:
-        self._closed_at = asyncio.get_running_loop().time()
+        self.closed_at = asyncio.get_running_loop().time()
         await super().break_off(line)
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
         yield from super().judge(status, lines)
-        if any(0 < moment - self._closed_at < LEAST_PAUSE for moment in self.moments if self._closed_at):
+        if any(0 < moment - self.closed_at < LEAST_PAUSE for moment in self.moments if self.closed_at):
             yield "connects again without a pause"
 
 
@@ -129,7 +132,7 @@ BREAKS: Final[list[type[Exercise]]] = [
     _after(CloseCode.SESSION_ENDED, _Final, _STOP),
     _after(CloseCode.GOING_AWAY, _Closed, _AGAIN),
     _after(CloseCode.NO_PONG, _Closed, _AGAIN),
-    _after(CloseCode.INTERNAL, _Paused, _PAUSE),
-    _after(CloseCode.TRY_LATER, _Paused, _PAUSE),
-    _after(CloseCode.RATE_LIMITED, _Paused, _PAUSE),
+    _after(CloseCode.INTERNAL, Paused, _PAUSE),
+    _after(CloseCode.TRY_LATER, Paused, _PAUSE),
+    _after(CloseCode.RATE_LIMITED, Paused, _PAUSE),
 ]

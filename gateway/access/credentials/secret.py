@@ -46,7 +46,7 @@ def read_secret(path: Path) -> Secret:
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
     except InvalidKeyError:
-        raise SecretError(f"{path} must hold a random secret; it holds a key of a different kind") from None
+        raise SecretError(f"{path} must hold a random secret; it holds a key of another kind") from None
     if mode & (stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH):
         _log.warning("%s may be read or written by others; run: chmod 600 %s", path, path)
     return Secret(value)
