@@ -23,7 +23,7 @@ _EVERY_SECONDS = 0.5
 """Seconds between two events of a publisher, which sends one at once when it is back."""
 _BEFORE_SECONDS = 1.0
 """Seconds for which events flow until the gateway is killed."""
-_RETRY_SECONDS = (0.02, 0.1)
+_RETRY_SECONDS = (0.1, 0.5)
 _PROBE_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 _EVENTS = 480
