@@ -121,11 +121,11 @@ class _Parts(NamedTuple):
     @classmethod
     def load(cls) -> _Parts:
         """Import the parts. Meant for a thread, while the database starts."""
-        from aiohttp.web import TCPSite  # noqa: PLC0415 -- as the others, only now
+        from aiohttp.web import TCPSite  # noqa: PLC0415 -- the embedded database starts meanwhile
 
-        from turnwire.gateway.running.app import Gateway  # noqa: PLC0415
-        from turnwire.gateway.running.worker_member import Member  # noqa: PLC0415
-        from turnwire.store.mongo import Store  # noqa: PLC0415
+        from turnwire.gateway.running.app import Gateway  # noqa: PLC0415 -- the embedded database starts meanwhile
+        from turnwire.gateway.running.worker_member import Member  # noqa: PLC0415 -- the same
+        from turnwire.store.mongo import Store  # noqa: PLC0415 -- the same
 
         return cls(Gateway, Member, Store, TCPSite)
 
