@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, TypeVar
 
-from turnwire.gateway.fair_queue import FairQueue
+from turnwire.store.sharing.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -112,45 +111,6 @@ class Turns:
                 left -= spent
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._let_through)
-
-
-class Places:
-    """The places of work of which only a few pieces may be under way. Clients get them equally."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
-
-    @asynccontextmanager
-    async def hold(self, client: Hashable = None, cost: float = 1.0) -> AsyncIterator[None]:
-        """Hold a place during the block, once it is this client's turn. `cost`: about how long the work takes, compared
-        with that of others."""
-        await self._enter(client, cost)
-        try:
-            yield
-        finally:
-            self._leave()
-
-    async def _enter(self, client: Hashable, cost: float) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.put(place, client, cost)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._leave()
-            raise
-
-    def _leave(self) -> None:
-        while self._waiting:
-            place = self._waiting.take()
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1
 
 
 class Slices:

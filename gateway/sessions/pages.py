@@ -15,12 +15,13 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.conversing import freshen
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_heads import Head, heads_behind
-from turnwire.gateway.turns import Places, Slices, Turns
+from turnwire.gateway.turns import Slices, Turns
 from turnwire.protocol.messages import Session, SessionStatus
 from turnwire.protocol.rules import status_after_event
 from turnwire.protocol.times import parse_time, to_millis
 from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.sharing.places import Places
 
 SCAN_SECONDS: Final = 1.0
 """Seconds for which sessions are examined one after the other. The answer then says how far the search has come."""

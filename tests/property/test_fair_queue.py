@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.wire_values import search
-from turnwire.gateway.fair_queue import FairQueue
+from turnwire.store.sharing.fair_queue import FairQueue
 
 clients = st.sampled_from("abcd")
 pieces = st.tuples(clients, st.integers(1, 50))

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.passes import Passes
 from turnwire.gateway.connections.turn import Turn
-from turnwire.gateway.turns import SLICE_SECONDS, Places, Share, Slices, Turns
+from turnwire.gateway.turns import SLICE_SECONDS, Share, Slices, Turns
+from turnwire.store.sharing.places import Places
 
 
 async def work(passes: Passes, turns: Turns, count: int, seconds: float) -> None:
