@@ -54,8 +54,8 @@ async def test_a_cancelled_list_costs_the_search_nothing_that_it_was_told(tmp_pa
         return State(int(session_id.removeprefix("s"))).record
 
     sessions = SimpleNamespace(page=no_sessions, load=load)
-    events = SimpleNamespace(head_after=no_sessions)
-    search = Search(cast("Store", SimpleNamespace(sessions=sessions, events=events)), tmp_path / FILE_NAME, shared=False)
+    store = cast("Store", SimpleNamespace(sessions=sessions, events=SimpleNamespace(head_after=no_sessions)))
+    search = Search(store, tmp_path / FILE_NAME, shared=False)
     prepared = asyncio.Event()
     prepared.set()
     running = asyncio.create_task(search.run(prepared))
