@@ -69,7 +69,7 @@ class Listing:
 
         Raises StorageUnavailable.
         """
-        if not query.more and count_up_to is None and not query.ascending:
+        if not query.more and count_up_to is None:  # every session is in it from its creation on, as exports need
             return Listed(*await self._pages.find(query, _listed))
         if self._search is not None and self._search.ready:
             try:
