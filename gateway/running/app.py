@@ -251,7 +251,8 @@ class Gateway:
     async def drain(self) -> None:
         """Close all connections in order, as on SIGTERM."""
         parts = self.parts
-        back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
+        others = parts.peers is not None and bool(parts.peers.names)
+        back = drain.Return(0.0 if others else self.config.reconnect_after, self.config.drain_spread)
         await drain.drain(
             self.connections,
             parts.sessions,
