@@ -103,6 +103,12 @@ def test_a_backup_with_other_lines_than_it_had_is_refused(tmp_path: Path, capsys
     assert "it is damaged" in refusal(path, capsys)
 
 
+def test_an_export_is_not_taken_for_a_damaged_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "calls.ndjson"
+    path.write_bytes(b'{"sessionId":"s1"}\n')
+    assert "not gzipped, as a backup is; `turnwire import` reads NDJSON" in refusal(path, capsys)
+
+
 @pytest.mark.parametrize("lost", [0, 1, 300, 10**6])
 async def test_a_backup_that_was_stopped_goes_on_behind_its_last_whole_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
