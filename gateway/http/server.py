@@ -36,7 +36,7 @@ Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None] | None]
-Begin = Callable[[], Awaitable[None] | None]
+Begin = Callable[[web.Request], Awaitable[None] | None]
 
 
 class Arrivals(Protocol):
@@ -105,7 +105,7 @@ class HttpRunner(Runner):
             try:
                 try:
                     check_framing(request)
-                    if (turn := begin()) is not None:
+                    if (turn := begin(request)) is not None:
                         await turn
                     response = await guard(request, routed)
                 except UnknownCoding as error:

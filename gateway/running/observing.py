@@ -106,6 +106,10 @@ class GatewayObserver:
     def written(self, state: SessionState) -> None:
         self._lazy_fields.written(state)
 
+    def contested(self, state: SessionState) -> None:
+        if self._announcer is not None:
+            self._announcer.amended(state)
+
     def unread(self, state: SessionState) -> None:
         self._figures.read(state)
 
