@@ -30,6 +30,8 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 FLUSH_SECONDS = 1.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
+_SESSIONS = 500
+"""How many sessions are written at a time. Until then, the event loop copies what is known of them: a millisecond."""
 _IDS = 50
 """Sessions of which the database is asked at a time whether they are still there. The embedded one takes 0.25 ms for
 each, and serves nobody else meanwhile."""
@@ -115,18 +117,34 @@ class Search:
             catalog = self._catalog
             if catalog is None:
                 return
-            now = utc_now()
-            records, said = self.gathering.take()
             try:
-                if records or said:
-                    for behind in await self._write(lambda: catalog.take(records, said)):
-                        self.gathering.missed[behind] = None
-                await self._settle(catalog, now if records or said else None)
+                await self._write_cut(catalog)  # what a flush that was cancelled has left
+                now = utc_now() if self.gathering.cut() else None
+                await self._write_cut(catalog)
+                await self._settle(catalog, now)
             except sqlite3.Error as error:
                 self._warn(error)
-                lost = [record.session_id for record in records] + [each.session_id for each in said]
-                self.gathering.missed |= dict.fromkeys(lost)
-                self._unwritten |= dict.fromkeys(lost)
+                self._lose(self.gathering.drop())
+
+    async def _write_cut(self, catalog: Catalog) -> None:
+        """Write what is set aside, some sessions at a time. Raises sqlite3.Error."""
+        while self.gathering.is_cut:
+            await self._write_some(catalog)
+
+    async def _write_some(self, catalog: Catalog) -> None:
+        records, said = self.gathering.take(_SESSIONS)
+        try:
+            for behind in await self._write(lambda: catalog.take(records, said)):
+                self.gathering.missed[behind] = None
+        except sqlite3.Error:
+            self._lose([record.session_id for record in records] + [each.session_id for each in said])
+            raise
+
+    def _lose(self, session_ids: Sequence[str]) -> None:
+        """Note sessions that could not be written, to read them later."""
+        lost = dict.fromkeys(session_ids)
+        self.gathering.missed |= lost
+        self._unwritten |= lost
 
     async def _settle(self, catalog: Catalog, flushed: datetime | None) -> None:
         """Note when everything was written, and remove the notes of sessions that need none any more."""
