@@ -65,6 +65,8 @@ class SessionRecord(Struct):
     """When the session was created, if it had begun before that; None if it was created when it began."""
     creation: str | None = None
     """The request that created the session, until all events and the end that belong to it are stored."""
+    contested: int = 0
+    """A count that a gateway raises when others take the log's next position before it again and again."""
     traceparent: str | None = None
     """The trace named by the latest publisher that named one, in the form of W3C Trace Context."""
     archiving: str | None = None
@@ -175,6 +177,7 @@ def record_of(document: Document) -> SessionRecord:
         holder=document.get("holder"),
         created_at=document.get("createdAt"),
         creation=document.get("creation"),
+        contested=document.get("contested", 0),
         traceparent=document.get("traceparent"),
         importing=document.get("importing", False),
         archiving=document.get("archiving"),

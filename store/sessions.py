@@ -113,6 +113,10 @@ class SessionStore:
         """Record that timestamps do not rise with seq, before the first event for which they do not."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
 
+    async def contest(self, record: SessionRecord) -> None:
+        """Record that this gateway loses the races for the log's next position, so that the others give way."""
+        await self._update(this_life(record), {"$max": {"contested": record.contested + 1}})
+
     async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
         """Set the stored lastSeq back from `was` to `last_seq`, where the log turned out to end. It never goes back
         otherwise."""

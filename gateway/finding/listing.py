@@ -54,12 +54,12 @@ class Listing:
         self._longest_wait = longest_wait
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, client: str, limit: int) -> AsyncIterator[None]:
         """Hold `Pages.turn` during the block. Raises Overloaded if others hold it for too long."""
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._longest_wait):
-                    await stack.enter_async_context(self._pages.turn())
+                    await stack.enter_async_context(self._pages.turn(client, limit))
             except TimeoutError:
                 raise Overloaded("too many requests for lists of sessions; try again", "lists") from None
             yield
@@ -69,7 +69,7 @@ class Listing:
 
         Raises StorageUnavailable.
         """
-        if not query.more and count_up_to is None and not query.ascending:
+        if not query.more and count_up_to is None:  # every session is in it from its creation on, as exports need
             return Listed(*await self._pages.find(query, _listed))
         if self._search is not None and self._search.ready:
             try:

@@ -136,7 +136,7 @@ class Search:
         try:
             for behind in await self._write(lambda: catalog.take(records, said)):
                 self.gathering.missed[behind] = None
-        except sqlite3.Error:
+        except BaseException:  # also if the request is cancelled whose list needed this
             self._lose([record.session_id for record in records] + [each.session_id for each in said])
             raise
 

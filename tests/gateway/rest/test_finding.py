@@ -108,6 +108,17 @@ async def test_pages_of_found_sessions_join_in_either_order(start_gateway: Start
         assert pages == expected
 
 
+async def test_a_list_in_either_order_has_a_session_from_its_creation_on(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    """An export takes the oldest first, and would leave out what the index has not heard of yet."""
+    gateway = await searching(start_gateway, tmp_path)
+    for number in range(3):
+        await call(gateway, f"call-{number}")
+        for query in ("order=asc", "order=desc", "order=asc&startedAfter=2020-01-01T00:00:00Z"):
+            assert len(await found(gateway, query)) == number + 1
+
+
 async def test_spoken_words_are_found_during_a_live_call(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await searching(start_gateway, tmp_path)
     await call(gateway, "s", "I would like BREAKFAST.", end=False)
