@@ -22,7 +22,7 @@ from turnwire.gateway.finding.reader import Reader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog
-from turnwire.store.search.finder import Count, Found
+from turnwire.store.search.finder import COUNT_SECONDS, Count, Found
 from turnwire.store.search.ordered_pages import ordered_page as page_in_order
 from turnwire.store.search.sums import Sums, SumsQuery
 from turnwire.store.search.sums import sums as sums_of
@@ -101,9 +101,9 @@ class Search:
         except sqlite3.Error:
             return None
 
-    async def count(self, query: SessionQuery, up_to: int) -> Count:
-        """Raises sqlite3.Error."""
-        return await self._pages.ask(lambda finder: finder.count(query, up_to))
+    async def count(self, query: SessionQuery, up_to: int, left: float = 0.0) -> Count:
+        """Count for COUNT_SECONDS and what the page has `left`. Raises sqlite3.Error."""
+        return await self._pages.ask(lambda finder: finder.count(query, up_to, COUNT_SECONDS + left))
 
     async def sums(self, query: SumsQuery) -> Sums:
         """Raises sqlite3.Error."""
