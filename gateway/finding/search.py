@@ -122,11 +122,13 @@ class Search:
                     for behind in await self._write(lambda: catalog.take(records, said)):
                         self.gathering.missed[behind] = None
                 await self._settle(catalog, now if records or said else None)
-            except sqlite3.Error as error:
-                self._warn(error)
+            except BaseException as error:  # also if the request is cancelled whose list needed this
                 lost = [record.session_id for record in records] + [each.session_id for each in said]
                 self.gathering.missed |= dict.fromkeys(lost)
                 self._unwritten |= dict.fromkeys(lost)
+                if not isinstance(error, sqlite3.Error):
+                    raise
+                self._warn(error)
 
     async def _settle(self, catalog: Catalog, flushed: datetime | None) -> None:
         """Note when everything was written, and remove the notes of sessions that need none any more."""

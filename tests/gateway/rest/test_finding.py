@@ -11,8 +11,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.gateways import Gateway, StartGateway, new_event
+from turnwire.gateway.finding.listing import count_of
 from turnwire.gateway.sessions import pages
+from turnwire.protocol.bodies import SessionCount
 from turnwire.store.search.catalog import Catalog
+from turnwire.store.search.finder import Count
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
 from turnwire.store.sessions import SessionRecord
 
@@ -103,6 +106,17 @@ async def test_pages_of_found_sessions_join_in_either_order(start_gateway: Start
             pages += [session["sessionId"] for session in page["sessions"]]
             cursor = page["nextCursor"]
         assert pages == expected
+
+
+async def test_a_list_in_either_order_has_a_session_from_its_creation_on(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    """An export takes the oldest first, and would leave out what the index has not heard of yet."""
+    gateway = await searching(start_gateway, tmp_path)
+    for number in range(3):
+        await call(gateway, f"call-{number}")
+        for query in ("order=asc", "order=desc", "order=asc&startedAfter=2020-01-01T00:00:00Z"):
+            assert len(await found(gateway, query)) == number + 1
 
 
 async def test_spoken_words_are_found_during_a_live_call(start_gateway: StartGateway, tmp_path: Path) -> None:
@@ -209,6 +223,12 @@ async def test_counts_of_sessions_say_whether_they_are_exact(gateway: Gateway) -
         await call(gateway, f"s{n}")
     assert (await gateway.get("/sessions?countUpTo=4&limit=1"))["count"] == {"value": 4, "exact": True}
     assert (await gateway.get("/sessions?countUpTo=3&limit=1"))["count"] == {"value": 3, "exact": False}
+
+
+def test_a_count_that_stopped_early_is_never_less_than_what_its_page_shows() -> None:
+    assert count_of(Count(3, exact=False), 50) == SessionCount(50, exact=False)
+    assert count_of(Count(60, exact=False), 50) == SessionCount(60, exact=False)
+    assert count_of(Count(49, exact=True), 50) == SessionCount(49, exact=True), "one has been erased in between"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from turnwire.gateway.turns import SLICE_SECONDS, Turns
 class Connection:
     """One with room for everything."""
 
-    closing: asyncio.Task[None] | None = None
+    closing: asyncio.Future[None] | None = None
 
     def __init__(self) -> None:
         self.outbox = FrameOutbox(cast("Any", None), None, 1_000_000)
