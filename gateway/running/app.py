@@ -219,7 +219,7 @@ class Gateway:
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
-            begin=partial(self.parts.turns.begin, lambda request: self.access.door.address_of(asked_of(request))),
+            begin=partial(self.parts.turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
