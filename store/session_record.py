@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, field
 
 from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.times import format_time
+from turnwire.protocol.values import LARGE
 from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
 from turnwire.store.session_metadata import metadata_in, stored_metadata
@@ -199,6 +200,11 @@ class StoredSession(Struct, frozen=True):
     values."""
     _document: RawBSONDocument
     _codec: CodecOptions[Document]
+
+    @property
+    def may_hold_large_document(self) -> bool:
+        """Whether its metadata may be as large as what is stored as JSON, and is not."""
+        return type(self._document["metadata"]) is not bytes and len(self._document.raw) >= LARGE
 
     def record(self) -> SessionRecord:
         """Decode the session. Returns a new object each time."""

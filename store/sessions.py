@@ -173,6 +173,13 @@ class SessionStore:
         async with nullcontext() if record.ended_at is None else self.around(record):
             return await self._update(known, {"$set": change})
 
+    async def pack(self, record: SessionRecord) -> bool:
+        """Store the metadata as JSON if it is large. Return False if it is not, or if it was changed since the record
+        was read."""
+        stored = stored_metadata(record.metadata, packs=True)
+        known = {**this_life(record), "amended": record.amended or None}
+        return type(stored) is bytes and await self._update(known, {"$set": {"metadata": stored}})
+
     async def _update(self, condition: Document, change: Document) -> bool:
         result = await self._condition.ask(_UPDATE, self._update_one(condition, change))
         return bool(result is not None and result.matched_count)

@@ -81,6 +81,7 @@ class SessionRoutes:
         raw = not_empty(await self._bodies.read(request))
         slices = Slices(self._turns)  # large metadata takes some milliseconds
         body = JSON.decode_body(raw, CreateSession, self._limits)
+        await slices.pause()
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_new_session_id(session_id, self._limits)

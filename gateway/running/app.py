@@ -136,11 +136,11 @@ class Gateway:
         )
 
     def _make_watching(self, clock: Callable[[], float]) -> Watching:
-        log, fell_behind, peers = self.parts.store.events, self.metrics.fell_behind, self.parts.peers
+        replays, fell_behind, peers = self.parts.replays, self.metrics.fell_behind, self.parts.peers
         return (
-            Watching(log, clock, fell_behind)
+            Watching(replays, clock, fell_behind)
             if peers is None
-            else Watching(log, clock, fell_behind, peers.watch_changed)
+            else Watching(replays, clock, fell_behind, peers.watch_changed)
         )
 
     def _make_search(self, store: Store) -> Search | None:

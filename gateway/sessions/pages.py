@@ -25,6 +25,10 @@ from turnwire.store.sharing.places import Places
 
 SCAN_SECONDS: Final = 1.0
 """Seconds for which sessions are examined one after the other. The answer then says how far the search has come."""
+_LEAST_SCANNED: Final = 2000
+"""So many sessions are examined all the same, lest a busy machine find less than an idle one, unless that takes
+_LONGEST times as long."""
+_LONGEST: Final = 5
 _SCAN_PAGE: Final = 200
 _AT_ONCE: Final = 2
 """The number of lists that are read at a time; one on the embedded database, which has one core. Each list may hold a
@@ -89,7 +93,7 @@ class Pages:
         """Return sessions that pass `query.takes`, and where the search stopped if it ran out of time. Raises
         StorageUnavailable."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + SCAN_SECONDS
+        began, examined = loop.time(), 0
         size = _SCAN_PAGE if query.more else query.limit
         widened = replace(query, status=tuple({*query.status, *_UNENDED})) if self._widens(query) else query
         found: list[T] = []
@@ -101,7 +105,8 @@ class Pages:
                 return found[: query.limit], None
             before = page[-1].started_at, page[-1].session_id
             size = _SCAN_PAGE
-            if loop.time() > deadline:
+            examined += len(page)
+            if _is_enough(examined, loop.time() - began):
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
@@ -199,3 +204,7 @@ class Pages:
         if session.last_event_at is None or self._context.shared_database:
             return None
         return max(0, to_millis(utc_now()) - to_millis(parse_time(session.last_event_at)))
+
+
+def _is_enough(examined: int, seconds: float) -> bool:
+    return seconds > SCAN_SECONDS and (examined >= _LEAST_SCANNED or seconds > _LONGEST * SCAN_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -18,6 +19,7 @@ AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HINT: Final = "TURNWIRE_WEBHOOK_ALLOW_PRIVATE=true allows it"
 
 
@@ -69,11 +71,21 @@ def check_url(text: str, *, allow_private: bool) -> str:
         raise InvalidMessage(f"url is not valid: {error}") from None
     if url.scheme not in ("http", "https") or not url.host or port is None:
         raise InvalidMessage("url must be an https:// URL")
+    if port == 0 or not _is_host(url.raw_host or ""):
+        raise InvalidMessage("url is not valid: no host can have this name, or this port")
     if url.user is not None or url.password is not None or url.fragment:
         raise InvalidMessage("url must have no user name, password or fragment")
     if not allow_private:
         _check_public(url, url.host)
     return text
+
+
+def _is_host(name: str) -> bool:
+    """Return whether a host may have this name or address. Of all that ends in a number, only addresses may."""
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return _NAME.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _check_public(url: URL, host: str) -> None:

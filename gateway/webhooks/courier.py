@@ -79,4 +79,8 @@ def _why(error: Exception) -> str:
     """Return why no answer came."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"its answer is not HTTP: {error.message.partition(':')[0].lower()}"
     return f"{type(error).__name__}: {error}".strip(": ")

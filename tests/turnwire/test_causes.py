@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.support.gateways import Gateway
 from tests.turnwire.certificates import self_signed
 from turnwire import Client, Publisher, errors, follow_sessions, subscribe
+from turnwire.connecting.causes import what_broke
 
 
 async def publish(url: str) -> None:
@@ -128,3 +129,8 @@ def test_an_unknown_error_code_does_not_hide_the_gateways_text() -> None:
 
     assert said(b'{"code":"session_overflown","message":"too much"}', "HTTP 409") == ("too much", None)
     assert said(b"<html>", "HTTP 502") == ("HTTP 502", None)
+
+
+def test_an_answer_that_breaks_off_is_told_without_the_words_of_a_library() -> None:
+    error = aiohttp.ClientPayloadError("Response payload is not completed: <TransferEncodingError: 400>")
+    assert what_broke(error) == "its answer broke off"

@@ -53,6 +53,8 @@ def what_broke(error: BaseException) -> str:
         return "there is no host of that name"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer, as a port for https:// does to http://"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "its answer broke off"
     inner = getattr(error, "os_error", None) or error
     if isinstance(inner, ssl.SSLError):  # its errno comes from OpenSSL, not from the system
         return f"TLS failed: {_reason(inner)}"

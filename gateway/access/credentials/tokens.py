@@ -105,11 +105,14 @@ class Tokens:
                 leeway=LEEWAY,
                 options={"require": list(_REQUIRED)},
             )
-            claims = msgspec.convert(payload, Claims)
         except jwt.PyJWTError as error:
             raise _refusal(error) from None
-        except (msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, RecursionError):
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
             raise _malformed() from None
+        try:
+            claims = msgspec.convert(payload, Claims)
+        except msgspec.MsgspecError:
+            raise _wrong_claims() from None
         _check(claims)
         return claims
 
@@ -132,13 +135,13 @@ def _check(claims: Claims) -> None:
     """Check what PyJWT does not. Raises Refusal."""
     times = (claims.exp, claims.iat, claims.since)
     if not 1 <= len(claims.sub) <= _MAX_SUB_CHARS or len(claims.sessions) > MAX_PATTERNS:
-        raise _malformed()
+        raise _wrong_claims()
     if not all(time is None or 0 <= time < _MAX_TIME for time in times):
-        raise _malformed()
+        raise _wrong_claims()
     try:
         "".join((claims.sub, claims.jti or "", *claims.sessions, *claims.by)).encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
-        raise _malformed() from None
+        raise _wrong_claims() from None
 
 
 def principal_of(claims: Claims, *, is_ours: bool) -> Principal:
@@ -168,6 +171,13 @@ def _refusal(error: jwt.PyJWTError) -> Refusal:
 
 def _malformed() -> Refusal:
     return unauthenticated("token_malformed", f"this is neither an API key nor a token of at most {MAX_BYTES} bytes")
+
+
+def _wrong_claims() -> Refusal:
+    """Return the refusal of a token whose signature is right: its issuer must learn what to change."""
+    text = f"sub must have 1 to {_MAX_SUB_CHARS} characters, scope be a text with spaces between the scopes"
+    text += f", sessions a list of at most {MAX_PATTERNS} texts, exp and iat seconds since 1970, and jti a text"
+    return unauthenticated("token_claims", f"the token's claims are not right: {text}")
 
 
 def _as_jwk(secret: Secret) -> dict[str, Any]:

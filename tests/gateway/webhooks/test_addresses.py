@@ -47,6 +47,8 @@ def test_private_addresses_are_connected_to_if_they_are_allowed() -> None:
         *("http://example.com/", "https://10.0.0.1/", "https://[::1]/", "https://localhost/", "https://localhost./"),
         *("ftp://example.com/", "https://", "example.com", "https://u:p@example.com/", "https://example.com/#a"),
         *("https://example.com:99999/", f"https://example.com/{'x' * 2100}"),
+        *("https://exa mple.com/", "https://\0/", "https://example.com:0/", "https://2130706433/", "https://127.1/"),
+        *("https://a..b/", "https://.a/", "https://a%2fb/"),
     ],
 )
 def test_urls_that_no_message_may_go_to_are_refused(url: str) -> None:
@@ -57,3 +59,11 @@ def test_urls_that_no_message_may_go_to_are_refused(url: str) -> None:
 def test_what_is_allowed_is_taken_as_it_is() -> None:
     assert check_url("https://example.com:8443/a?b=c", allow_private=False) == "https://example.com:8443/a?b=c"
     assert check_url("http://127.0.0.1:80/", allow_private=True) == "http://127.0.0.1:80/"
+    for url in (
+        "https://bücher.example/",
+        "https://my_host.example./",
+        "https://[2606:4700::1111]/",
+        "https://1e100.net/",
+    ):
+        assert check_url(url, allow_private=False) == url
+    assert check_url("http://receiver:8080/", allow_private=True) == "http://receiver:8080/"

@@ -91,6 +91,27 @@ async def test_a_redirect_is_not_followed(service: Service, courier: Courier) ->
     assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "it closed the connection without an answer"),
+        (b"\x00\xff\r\n\r\n", "its answer is not HTTP: bad status line"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 1000, "its answer is not HTTP: too many headers received"),
+    ],
+)
+async def test_what_is_no_answer_is_told_in_plain_words(courier: Courier, answer: bytes, reason: str) -> None:
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotTaken) as refused:
+            await courier.send(f"http://127.0.0.1:{port}/", MESSAGE, [new_secret()])
+    assert str(refused.value) == reason
+
+
 async def test_an_endpoint_says_when_to_come_back_and_that_it_is_gone(service: Service, courier: Courier) -> None:
     service.status, service.headers = 503, {"Retry-After": "90"}
     with pytest.raises(NotTaken) as busy:

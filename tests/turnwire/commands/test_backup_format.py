@@ -16,7 +16,7 @@ from turnwire.commands.moving.backup_file import BackupFile, check_whole
 from turnwire.commands.moving.backup_format import BackupFault
 from turnwire.commands.moving.backup_writer import BackupWriter
 
-NOW = "2025-12-21T10:30:00.000Z"
+NOW, LATER = "2025-12-21T10:30:00.000Z", "2025-12-21T11:00:00.000Z"
 END = b'{"end":{"sessions":3}}\n'
 
 
@@ -103,6 +103,12 @@ def test_a_backup_with_other_lines_than_it_had_is_refused(tmp_path: Path, capsys
     assert "it is damaged" in refusal(path, capsys)
 
 
+def test_an_export_is_not_taken_for_a_damaged_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "calls.ndjson"
+    path.write_bytes(b'{"sessionId":"s1"}\n')
+    assert "not gzipped, as a backup is; `turnwire import` reads NDJSON" in refusal(path, capsys)
+
+
 @pytest.mark.parametrize("lost", [0, 1, 300, 10**6])
 async def test_a_backup_that_was_stopped_goes_on_behind_its_last_whole_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
@@ -115,13 +121,13 @@ async def test_a_backup_that_was_stopped_goes_on_behind_its_last_whole_member(
     part = path.with_name("backup.part")
     bytes_left = part.read_bytes()
     part.write_bytes(bytes_left[: max(90, len(bytes_left) - lost)])
-    resumed = BackupWriter.go_on(path)
+    stopped._file.close()
+    resumed = BackupWriter.go_on(path, LATER)
     assert resumed.begun_at == NOW
     left = {None: LINES, "c1": LINES[1:], "c40": LINES[2:]}[resumed.tally.cursor]
     resumed.take(b"".join(left) + END)
     resumed.finish()
     assert await sessions_in(path) == b"".join(LINES)
-    stopped._file.close()
 
 
 async def test_what_came_after_the_last_whole_member_is_forgotten_when_it_is_fetched_again(tmp_path: Path) -> None:
@@ -138,5 +144,46 @@ async def test_what_came_after_the_last_whole_member_is_forgotten_when_it_is_fet
 def test_what_is_no_backup_cannot_be_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "backup.part").write_bytes(b"something else")
     with pytest.raises(BackupFault, match="not the beginning of a backup"):
-        BackupWriter.go_on(tmp_path / "backup")
+        BackupWriter.go_on(tmp_path / "backup", LATER)
     assert (tmp_path / "backup.part").read_bytes() == b"something else"
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_backup_of_which_nothing_is_there_yet_begins_anew(tmp_path: Path, there: bool) -> None:
+    """A command that is killed as it begins leaves an empty file, and --resume must not ask for its removal."""
+    path = tmp_path / "backup"
+    if there:
+        path.with_name("backup.part").touch()
+    resumed = BackupWriter.go_on(path, LATER)
+    assert resumed.begun_at == LATER
+    resumed.take(b"".join(LINES) + END)
+    resumed.finish()
+    assert await sessions_in(path) == b"".join(LINES)
+
+
+async def test_what_a_killed_command_has_fetched_is_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup_writer, "_MEMBER", 100)
+    killed = BackupWriter.begin(tmp_path / "backup", NOW)
+    killed.take(LINES[1])
+    (tmp_path / "copy.part").write_bytes((tmp_path / "backup.part").read_bytes())
+    resumed = BackupWriter.go_on(tmp_path / "copy", LATER)
+    assert (resumed.begun_at, resumed.tally.cursor) == (NOW, "c40")
+    for each in (killed, resumed):
+        each.close()
+
+
+async def test_two_commands_never_write_one_backup_at_once(tmp_path: Path) -> None:
+    """As when cron starts a backup while yesterday's is still running."""
+    path = tmp_path / "backup"
+    first = BackupWriter.begin(path, NOW)
+    for begin in (BackupWriter.begin, BackupWriter.go_on):
+        with pytest.raises(BackupFault, match="another `turnwire backup` is writing it"):
+            begin(path, LATER)
+    first.take(b"".join(LINES) + END)
+    first.finish()
+    second = BackupWriter.begin(path, LATER)
+    second.take(END)
+    assert await sessions_in(path) == b"".join(LINES)
+    second.close()

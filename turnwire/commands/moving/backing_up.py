@@ -31,7 +31,7 @@ async def _backup(url: str, token: str | None, path: Path, *, resume: bool) -> N
         await check_gateway(client)
     console, rest = output(), Rest(url, token, None, timeout=60.0)
     try:
-        writer = BackupWriter.go_on(path) if resume else BackupWriter.begin(path, format_time(datetime.now(UTC)))
+        writer = (BackupWriter.go_on if resume else BackupWriter.begin)(path, format_time(datetime.now(UTC)))
         try:
             with progress_bar(console) as progress:
                 await _Reading(rest, writer, progress).run()

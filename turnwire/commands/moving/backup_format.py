@@ -23,6 +23,8 @@ _HEAD: Final = 32 * 1024
 _SESSION: Final = re.compile(rb'\{"at":\{"cursor":"([^"\\]+)","count":(\d+)\}')
 _UNREADABLE: Final = b',"unreadable":'
 """The key that follows in the line of a session whose events the gateway could not read."""
+_TEXT: Final = (b"{", b"[", b"\n")
+"""How an export begins, and other text that may be taken for a backup."""
 _GZIP: Final = 31
 """The number by which zlib knows its format with a gzip header."""
 
@@ -142,6 +144,8 @@ def unpacked(file: IO[bytes]) -> Iterator[tuple[bytes, int | None]]:
     Raises BackupFault if the file is cut short or damaged.
     """
     packed = file.read(_CHUNK)
+    if packed[:1] in _TEXT:
+        raise BackupFault("it is not gzipped, as a backup is; `turnwire import` reads NDJSON")
     while packed:
         member = zlib.decompressobj(_GZIP)
         while not member.eof:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import IO, Final
@@ -32,17 +33,26 @@ class BackupWriter:
 
     @classmethod
     def begin(cls, path: Path, now: str) -> BackupWriter:
-        """`now` is a wire time."""
-        file = _part_of(path).open("wb")
+        """`now` is a wire time. Raises BackupFault if another command writes this backup."""
+        return cls._begin(path, _opened(path), now)
+
+    @classmethod
+    def _begin(cls, path: Path, file: IO[bytes], now: str) -> BackupWriter:
         writer = cls(path, file, Tally(), 0)
+        writer.rewind()
         writer.take(msgspec.json.encode(Begin(FORMAT, now)) + b"\n")
         writer._end_member()
         return writer
 
     @classmethod
-    def go_on(cls, path: Path) -> BackupWriter:
-        """Continue an existing file. Raises BackupFault if that is not a backup."""
-        file = _part_of(path).open("r+b")
+    def go_on(cls, path: Path, now: str) -> BackupWriter:
+        """Continue the file, or begin one if there is none or nothing in it.
+
+        Raises BackupFault if it is not a backup, or if another command writes it.
+        """
+        file = _opened(path)
+        if not os.fstat(file.fileno()).st_size:
+            return cls._begin(path, file, now)
         tally, safe = Tally(), (Tally(), 0)
         try:
             for data, place in unpacked(file):
@@ -77,6 +87,7 @@ class BackupWriter:
 
     def _end_member(self) -> None:
         self._safe = self.tally.copy(), self._packer.end_member()
+        self._file.flush()  # --resume finds it even after a kill
 
     def rewind(self) -> None:
         """Drop what has arrived since the last whole member, because it is fetched again."""
@@ -106,6 +117,26 @@ class BackupWriter:
         if not self._file.closed:
             self.rewind()
             self._file.close()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open the unfinished file, or make it, and lock it for as long as it is open."""
+    part = _part_of(path)
+    while True:
+        file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            file.close()
+            raise BackupFault("another `turnwire backup` is writing it") from None
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # another command has just completed this file
 
 
 def _part_of(path: Path) -> Path:
