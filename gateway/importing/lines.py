@@ -14,7 +14,7 @@ from turnwire.protocol.salvage import UNDECODABLE
 BATCH = 100
 """The most events that are handed on at a time."""
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_EVENTS = msgspec.json.Decoder(list[Raw])
+_EVENTS = msgspec.json.Decoder(list[Raw] | None)
 _MOST_AFTER_EVENTS = 64
 """The most bytes of a long line after its events: a bracket, and white space."""
 
@@ -89,7 +89,7 @@ class Lines:
     def _whole_line(self, text: bytes) -> Line | BadLine:
         try:
             fields = _FIELDS.decode(text)
-            events = _EVENTS.decode(fields.pop("events", b"[]"))
+            events = _EVENTS.decode(fields.pop("events", b"null")) or []
         except UNDECODABLE as error:
             return BadLine(self._number, InvalidJson(f"the line is not a session: {error}"))
         head = msgspec.json.encode(fields)
