@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, TypeVar
+
+from turnwire.store.sharing.fair_queue import FairQueue
+
+T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.002
 """Seconds after which work that can wait pauses. An ack needs some passes of the loop, and each may be delayed by this
@@ -55,12 +58,13 @@ class Turns:
         """For work that is of no use to anybody, such as reading large messages that cannot be decoded: a fifth of the
         time."""
         self._looking = Share(clock, 4.0)
-        self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._waiting: FairQueue[tuple[asyncio.Future[None], float]] = FairQueue()
         self._began_at: float | None = None
         """When the first request of this pass of the loop began; None before it."""
 
-    def begin(self) -> Awaitable[None] | None:
-        """Return what a new request must wait for before it begins; None if it may begin at once.
+    def begin(self, client_of: Callable[[T], Hashable], request: T) -> Awaitable[None] | None:
+        """Return what a new request must wait for before it begins; None if it may begin at once. `client_of` returns
+        whose request it is.
 
         When hundreds of clients come at the same moment, requests begin until the first of them was SLICE_SECONDS ago.
         Each takes 0.05 to 1 ms until it first waits for something.
@@ -69,13 +73,13 @@ class Turns:
         if self._began_at is None:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
-        return None if now - self._began_at <= SLICE_SECONDS else self.next()
+        return None if now - self._began_at <= SLICE_SECONDS else self.next(client=client_of(request))
 
-    async def decode(self, size: int) -> None:
-        """Wait until JSON of so many bytes may be decoded, if that takes long."""
+    async def decode(self, size: int, client: Hashable = None) -> None:
+        """Wait until JSON of so many bytes may be decoded, if that takes long. `client`: who has sent it."""
         seconds = size * DECODING_SECONDS
         if seconds > SLICE_SECONDS / 10:
-            await self.next(seconds)
+            await self.next(seconds, client)
 
     def look_over(self) -> Slices:
         """Return the slices of a look at all sessions or connections, a few at a time. Such a look is never urgent, so
@@ -85,14 +89,15 @@ class Turns:
     def _begin_anew(self) -> None:
         self._began_at = None
 
-    async def next(self, spent: float = SLICE_SECONDS / 4) -> None:
+    async def next(self, spent: float = SLICE_SECONDS / 4, client: Hashable = None) -> None:
         """Wait for the next turn. `spent`: seconds that the last one took, as an estimate of the next.
 
-        In each pass of the loop, work of about SLICE_SECONDS is let through, in the order in which it asked.
+        In each pass of the loop, work of about SLICE_SECONDS is let through. Clients are served equally, and so are the
+        short and the long work of a client: a short piece does not wait for many long ones.
         """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((turn, spent))
+        self._waiting.put((turn, spent), (client, spent > SLICE_SECONDS), spent)
         if len(self._waiting) == 1:
             loop.call_soon(self._let_through)
         await turn
@@ -100,7 +105,7 @@ class Turns:
     def _let_through(self) -> None:
         left = SLICE_SECONDS
         while self._waiting and left > 0:
-            turn, spent = self._waiting.popleft()
+            turn, spent = self._waiting.take()
             if not turn.done():
                 turn.set_result(None)
                 left -= spent

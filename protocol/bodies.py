@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import UNSET, UnsetType, field
 
 from turnwire.protocol.control.messages import State
-from turnwire.protocol.errors import ErrorCode
+from turnwire.protocol.errors import ErrorCode, MalformedEvent, TurnwireError
 from turnwire.protocol.messages import (
     TIMESTAMP,
+    BadEvent,
     Event,
     EventIn,
     EventType,
@@ -226,3 +228,16 @@ class CommandAnswer(Shape, omit_defaults=True):
     command_id: str
     state: State
     message: str | None = None
+
+
+def good_events(decoded: Sequence[EventIn | BadEvent], *, is_batch: bool) -> list[EventIn]:
+    """Return the events. Raises MalformedEvent or TooLarge, with one text for each bad one, if any is bad."""
+    bad = [(index, event) for index, event in enumerate(decoded) if isinstance(event, BadEvent)]
+    if not bad:
+        return [event for event in decoded if isinstance(event, EventIn)]
+    if not is_batch:
+        raise TurnwireError(bad[0][1].code, bad[0][1].message, [bad[0][1].message])
+    texts = [f"events[{index}]: {event.message}" for index, event in bad]
+    if all(event.code is ErrorCode.TOO_LARGE for _, event in bad):
+        raise TurnwireError(ErrorCode.TOO_LARGE, texts[0], texts)
+    raise MalformedEvent(texts[0], texts)

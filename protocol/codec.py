@@ -12,10 +12,11 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
+from turnwire.protocol.bodies import good_events
 from turnwire.protocol.containers import check_containers
 from turnwire.protocol.control.commands import check_accept, check_result
 from turnwire.protocol.control.messages import Accept, CommandResult
-from turnwire.protocol.errors import ErrorCode, InvalidMessage, MalformedEvent, TooLarge, TurnwireError
+from turnwire.protocol.errors import ErrorCode, InvalidMessage, TooLarge, TurnwireError
 from turnwire.protocol.frame_encoder import FrameEncoder
 from turnwire.protocol.messages import (
     REF_CHARS,
@@ -205,23 +206,21 @@ class Codec(FrameEncoder):
 
         Raises MalformedEvent, with one text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
+        raws, is_batch = self.split_events_body(body, limits)
+        return good_events([self.decode_new_event(raw, limits) for raw in raws], is_batch=is_batch), is_batch
+
+    def split_events_body(self, body: bytes, limits: Limits) -> tuple[list[Raw], bool]:
+        """Return the undecoded events of the body of `POST …/events`, and whether it was a batch.
+
+        Raises TooLarge, InvalidJson or InvalidMessage.
+        """
         check_containers(body, limits.containers, text=self.text)
         probe = self._decode(self._fields, body, limits)
         if "events" not in probe:
-            event = self.decode_new_event(Raw(body.strip() if self.text else body), limits)
-            if isinstance(event, BadEvent):
-                raise TurnwireError(event.code, event.message, [event.message])
-            return [event], False
-        raws = self._decode(self._raw_batch, body, limits).events
+            return [Raw(body.strip() if self.text else body)], False
+        raws: list[Raw] = self._decode(self._raw_batch, body, limits).events
         _check_count(len(raws), limits)
-        decoded = [self.decode_new_event(raw, limits) for raw in raws]
-        bad = [(index, event) for index, event in enumerate(decoded) if isinstance(event, BadEvent)]
-        if bad:
-            texts = [f"events[{index}]: {event.message}" for index, event in bad]
-            if all(event.code is ErrorCode.TOO_LARGE for _, event in bad):
-                raise TurnwireError(ErrorCode.TOO_LARGE, texts[0], texts)
-            raise MalformedEvent(texts[0], texts)
-        return [event for event in decoded if isinstance(event, EventIn)], True
+        return raws, True
 
     def _decode(self, decoder: Any, data: bytes, limits: Limits) -> Any:
         """Decode `data`, replacing what the decoder cannot read. Raises InvalidJson or InvalidMessage."""

@@ -26,6 +26,7 @@ from turnwire.store.lanes.append_lane import append_lanes
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
+from turnwire.store.sharing.reads import Reads
 
 READ_WINDOW = 50
 """The most positions of one query. With more, the embedded database takes longer for each key."""
@@ -57,6 +58,7 @@ class EventLog:
         self._certain = self._events.with_options(read_concern=ReadConcern("linearizable"))
         self._condition = condition or DatabaseCondition()
         self._targeted = not embedded
+        self._reads = Reads(self._events, self._condition, embedded=embedded)
         self._max_waiting_bytes = max_waiting_bytes
         self.digests = DigestStore(database["digests"], self._condition)
         self.archive = ArchivedLog(database, self._condition)
@@ -231,7 +233,7 @@ class EventLog:
             condition: Document = {"_id": {"$in": [each["_id"] for each in window]}}
             if self._targeted:
                 condition["sessionId"] = {"$in": list({each["sessionId"] for each in window})}
-            documents = await self._condition.ask(_READ, self._events.find(condition, IDENTITY).to_list(length=None))
+            documents = await self._reads.find(condition, IDENTITY, count=len(window))
             found |= {document["_id"]: document for document in documents}
         return found
 
@@ -248,10 +250,8 @@ class EventLog:
         condition: Document = {"_id": {"$in": list(keys)}}
         if self._targeted:
             condition["sessionId"] = session
-        found: list[Document] = await self._condition.ask(
-            _READ, self._events.find(condition, projection).to_list(length=None)
-        )
-        return found
+        session_id = session if isinstance(session, str) else None
+        return await self._reads.find(condition, projection, count=len(keys), session_id=session_id)
 
     async def read_ids(self, session_id: str, first: int, last: int) -> list[tuple[int, str, datetime]]:
         """Return (seq, eventId, timestamp) of positions first…last, all known to be durable, in order.

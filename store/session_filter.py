@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import Any
@@ -118,11 +119,11 @@ def values_written(text: str) -> list[Any]:
     return [text] if value is None or isinstance(value, dict | list | str) else [text, value]
 
 
-def about(session_id: str, metadata: JsonObject) -> str:
-    """Return the id and all metadata values as one text for searching."""
-    found = [session_id]
+def about(session_id: str, metadata: JsonObject, most_chars: float = math.inf) -> str:
+    """Return the id and the metadata values as one text for searching. It ends after about `most_chars`."""
+    found, left = [session_id], most_chars
     stack: list[Any] = [unpacked(metadata)]
-    while stack:
+    while stack and left > 0:
         value = stack.pop()
         if isinstance(value, dict):
             stack += value.values()
@@ -130,4 +131,5 @@ def about(session_id: str, metadata: JsonObject) -> str:
             stack += value
         elif (text := as_text(value)) is not None:
             found.append(text)
+            left -= len(text) + 1
     return "\n".join(found)

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, field
 
 from turnwire.protocol.messages import JsonObject, Session, SessionFigures, SessionStatus
 from turnwire.protocol.times import format_time
+from turnwire.protocol.values import LARGE
 from turnwire.store.archive.mark import ArchiveMark, archive_mark_of
 from turnwire.store.session_commands import CommandMark, mark_of
 from turnwire.store.session_metadata import metadata_in, stored_metadata
@@ -64,6 +65,8 @@ class SessionRecord(Struct):
     """When the session was created, if it had begun before that; None if it was created when it began."""
     creation: str | None = None
     """The request that created the session, until all events and the end that belong to it are stored."""
+    contested: int = 0
+    """A count that a gateway raises when others take the log's next position before it again and again."""
     traceparent: str | None = None
     """The trace named by the latest publisher that named one, in the form of W3C Trace Context."""
     archiving: str | None = None
@@ -174,6 +177,7 @@ def record_of(document: Document) -> SessionRecord:
         holder=document.get("holder"),
         created_at=document.get("createdAt"),
         creation=document.get("creation"),
+        contested=document.get("contested", 0),
         traceparent=document.get("traceparent"),
         importing=document.get("importing", False),
         archiving=document.get("archiving"),
@@ -196,6 +200,11 @@ class StoredSession(Struct, frozen=True):
     values."""
     _document: RawBSONDocument
     _codec: CodecOptions[Document]
+
+    @property
+    def may_hold_large_document(self) -> bool:
+        """Whether its metadata may be as large as what is stored as JSON, and is not."""
+        return type(self._document["metadata"]) is not bytes and len(self._document.raw) >= LARGE
 
     def record(self) -> SessionRecord:
         """Decode the session. Returns a new object each time."""

@@ -22,6 +22,8 @@ from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reaso
 
 MAX_CREATES = 200
 """The most sessions created in one insert."""
+_BYTES_PER_WEIGHT = 1024
+"""Bytes of large metadata that count as one session: events wait until an insert is done."""
 MAX_ENDS = 20
 """The most sessions ended in one bulk. An end costs the database much more than an event, and delays events."""
 _INSERT = "insert into sessions"
@@ -58,7 +60,8 @@ class _Create:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.weight = 1
+        metadata = document["metadata"]
+        self.weight = 1 + (len(metadata) // _BYTES_PER_WEIGHT if type(metadata) is bytes else 0)
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def settle(self, condition: DatabaseCondition, error: Document | None) -> None:

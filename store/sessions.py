@@ -113,6 +113,10 @@ class SessionStore:
         """Record that timestamps do not rise with seq, before the first event for which they do not."""
         await self._update(this_life(record), {"$set": {"timeOrdered": False}})
 
+    async def contest(self, record: SessionRecord) -> None:
+        """Record that this gateway loses the races for the log's next position, so that the others give way."""
+        await self._update(this_life(record), {"$max": {"contested": record.contested + 1}})
+
     async def put_back(self, session_id: str, was: int, last_seq: int, last_event_at: datetime | None) -> None:
         """Set the stored lastSeq back from `was` to `last_seq`, where the log turned out to end. It never goes back
         otherwise."""
@@ -168,6 +172,13 @@ class SessionStore:
         change = {"metadata": stored, "language": language, "amended": record.amended + 1, "amendedAt": now}
         async with nullcontext() if record.ended_at is None else self.around(record):
             return await self._update(known, {"$set": change})
+
+    async def pack(self, record: SessionRecord) -> bool:
+        """Store the metadata as JSON if it is large. Return False if it is not, or if it was changed since the record
+        was read."""
+        stored = stored_metadata(record.metadata, packs=True)
+        known = {**this_life(record), "amended": record.amended or None}
+        return type(stored) is bytes and await self._update(known, {"$set": {"metadata": stored}})
 
     async def _update(self, condition: Document, change: Document) -> bool:
         result = await self._condition.ask(_UPDATE, self._update_one(condition, change))

@@ -29,6 +29,20 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
         raise StorageUnavailable(_TOO_LATE) from None
 
 
+async def shared(task: asyncio.Task[T]) -> T:
+    """Return the result of a task that several wait for; one who stops waiting does not cancel it.
+
+    Raises its error, and StorageUnavailable if the task was cancelled, because the gateway stops.
+    """
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        waiter = asyncio.current_task()
+        if task.cancelled() and waiter is not None and not waiter.cancelling():
+            raise StorageUnavailable("the gateway is going away; try again") from None
+        raise
+
+
 class Deadlines:
     """The deadlines of many futures, with a single timer. A timer for each would take longer to set and cancel than
     most answers take to arrive."""

@@ -115,7 +115,8 @@ def upgrade(
     A MongoDB, while gateways of the older version go on:
         turnwire upgrade --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
 
-    `turnwire serve` does the same. What a newer Turnwire has stored is refused and left as it is. Make a backup first.
+    `turnwire serve` does the same, except that it leaves large metadata of old sessions as it is, which makes lists of
+    them slow. What a newer Turnwire has stored is refused and left as it is. Make a backup first.
     """
     import asyncio  # noqa: PLC0415 -- --help need not wait for these
 

@@ -80,6 +80,11 @@ def principal_of(request: web.Request) -> Principal:
     return request[_PRINCIPAL]
 
 
+def client_of(request: web.Request) -> str:
+    """Return whom the limits count for a request that was admitted."""
+    return request[_PRINCIPAL].counted_as(request[_ADDRESS])
+
+
 def guest_of(request: web.Request, reception: Reception) -> Guest:
     """Return a new guest for the principal of a request, for one connection or stream."""
     return reception.receive(request[_PRINCIPAL], request[_ADDRESS])

@@ -50,6 +50,10 @@ class Guest:
         self.expires = None if principal.expires_at is None else Lifetime(principal, self._reception.now())
 
     @property
+    def counted_as(self) -> str:
+        return self.principal.counted_as(self.address)
+
+    @property
     def rates(self) -> Rates:
         return self._reception.rates
 

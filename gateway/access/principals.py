@@ -46,6 +46,10 @@ class Principal(Struct, frozen=True, kw_only=True):
         """The name for whoever asked in a session's log; None without authentication, where nobody is known."""
         return None if self.kind == "anonymous" else self.id
 
+    def counted_as(self, address: str) -> str:
+        """Return whom limits count: the principal, or the address of one without a credential."""
+        return address if self.kind == "anonymous" else self.id
+
     @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes

@@ -63,7 +63,11 @@ class TimeSettings(Settings):
     )
     header_timeout: float = Field(10, gt=0, le=600, description="Seconds that a client has to send request headers.")
     reconnect_after: float = Field(
-        0.5, ge=0, le=600, description="Seconds that a client is asked to wait before it reconnects after a goaway."
+        0.5,
+        ge=0,
+        le=600,
+        description="Seconds that a client is asked to wait before it reconnects after a goaway, if no other gateway "
+        "is there.",
     )
     webhook_timeout: float = Field(
         15, gt=0, le=120, description="Seconds within which a webhook's endpoint must answer."

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from aiohttp import web
 
+from turnwire.gateway.connections.outbox import FrameOutbox
+
 _LONGEST_POLL_SECONDS = 0.05
+_MAX_REASON_BYTES = 120
 
 
 async def hang_up(request: web.Request, *, broken: bool) -> None:
@@ -28,7 +33,27 @@ async def hang_up(request: web.Request, *, broken: bool) -> None:
         pause = min(_LONGEST_POLL_SECONDS, pause * 2 + 0.001)
 
 
-def retrieve(task: asyncio.Task[None]) -> None:
-    """Take the error of a task that has ended, so that asyncio does not report it."""
+def close_reason(reason: str) -> bytes:
+    """Return the reason, cut to what a close frame has room for."""
+    return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore").encode()
+
+
+def begin_closing(steps: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+    """Return a task that takes these steps. Its error is not reported."""
+    task = asyncio.get_running_loop().create_task(steps)
+    task.add_done_callback(_retrieve)
+    return task
+
+
+def closed(outbox: FrameOutbox) -> asyncio.Future[None]:
+    """Close the outbox of a connection whose transport is gone. Return its closing, which is done: nobody is left to
+    say goodbye to."""
+    outbox.close()
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
-from turnwire.gateway.connections.closing import hang_up, retrieve
+from turnwire.gateway.connections.closing import begin_closing, close_reason, closed, hang_up
 from turnwire.gateway.connections.frames import is_utf8, server_frame
 from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol
 from turnwire.gateway.connections.open_connections import Kind
@@ -23,9 +23,10 @@ from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
-_MAX_REASON_BYTES = 120
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
+_GOODBYE_SECONDS = 0.0001
+"""How long the gateway's part of a closing handshake takes."""
 _PING_FRAME = b"\x89\x00"
 
 
@@ -51,7 +52,7 @@ class Connection:
         self.codec: Codec = JSON
         self.paused = False
         """Whether the gateway has stopped reading for its own reasons. Silence then says nothing about the client."""
-        self.closing: asyncio.Task[None] | None = None
+        self.closing: asyncio.Future[None] | None = None
         self.deaf = False
         """Whether frames that arrive are ignored."""
         self._config = serving.config
@@ -60,6 +61,7 @@ class Connection:
             max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
             compress=False,
             autoping=False,
+            autoclose=False,
             timeout=_CLOSE_SECONDS,
             decode_text=False,
         )
@@ -245,10 +247,9 @@ class Connection:
         if self._outbox is None:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
-            if not self._close_received:
-                self._closed_with = code
-            self.closing = asyncio.get_running_loop().create_task(self._close(code, reason))
-            self.closing.add_done_callback(retrieve)
+            self._closed_with = None if self._close_received else code
+            gone = self.request.transport is None
+            self.closing = closed(self.outbox) if gone else begin_closing(self._close(code, reason))
 
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
@@ -267,14 +268,13 @@ class Connection:
             self.request.transport.abort()
 
     async def _close(self, code: int, reason: str) -> None:
-        message = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore").encode()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.outbox.flushed()
         self.outbox.close()
         with suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(_CLOSE_SECONDS * 2):
-                await self._ws.close(code=code, message=message, drain=False)
+                await self._ws.close(code=code, message=close_reason(reason), drain=False)
         if not self._close_received and not self._broken:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -287,10 +287,11 @@ class Connection:
 
     async def finish(self) -> None:
         """Close the connection and wait until nothing of it is left. The handler's last step."""
-        if self.closing is None:
-            self.close(CloseCode.DONE, "")
-        assert self.closing is not None
         try:
-            await asyncio.wait([self.closing])
+            if self.closing is None and self.request.transport is not None:  # many may say goodbye in the same moment
+                await self.serving.turns.next(_GOODBYE_SECONDS)
+            self.close(CloseCode.DONE, "")
+            if self.closing is not None and not self.closing.done():
+                await asyncio.wait([self.closing])
         finally:
             self.serving.connections.connections.discard(self)

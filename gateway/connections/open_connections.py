@@ -14,7 +14,7 @@ class OpenConnection(Protocol):
     """An open WebSocket."""
 
     kind: Kind
-    closing: asyncio.Task[None] | None
+    closing: asyncio.Future[None] | None
 
     @property
     def waiting_bytes(self) -> int:

@@ -19,7 +19,7 @@ from turnwire.protocol.errors import Overloaded
 from turnwire.protocol.messages import Session
 from turnwire.protocol.times import from_millis
 from turnwire.store.mongo import Store
-from turnwire.store.search.finder import Found
+from turnwire.store.search.finder import Count, Found
 from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery
 
@@ -54,12 +54,12 @@ class Listing:
         self._longest_wait = longest_wait
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, client: str, limit: int) -> AsyncIterator[None]:
         """Hold `Pages.turn` during the block. Raises Overloaded if others hold it for too long."""
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._longest_wait):
-                    await stack.enter_async_context(self._pages.turn())
+                    await stack.enter_async_context(self._pages.turn(client, limit))
             except TimeoutError:
                 raise Overloaded("too many requests for lists of sessions; try again", "lists") from None
             yield
@@ -80,12 +80,14 @@ class Listing:
 
     async def _ask(self, search: Search, query: SessionQuery, count_up_to: int | None) -> Listed:
         found, stored = await self._page_of(search, query)
-        count = None if count_up_to is None else await search.count(query, count_up_to)
+        count = None
+        if count_up_to is not None:
+            count = count_of(await search.count(query, count_up_to), min(len(stored), count_up_to))
         stopped = None if found.stopped_at is None else (from_millis(found.stopped_at[0]), found.stopped_at[1])
         return Listed(
             await self._pages.show(stored, query, _listed),
             stopped,
-            None if count is None else SessionCount(count.value, count.exact),
+            count,
             ["id", "metadata", "speech"] if query.more.words else None,
         )
 
@@ -111,6 +113,11 @@ class Listing:
             count = SessionCount(min(len(counted), count_up_to), exact)
         searched: list[Literal["id", "metadata", "speech"]] = ["id", "metadata"]
         return Listed(found, stopped, count, searched if query.more.words else None)
+
+
+def count_of(counted: Count, on_page: int) -> SessionCount:
+    """Return the count, which is never less than what the page shows: a count may stop before a page does."""
+    return SessionCount(counted.value if counted.exact else max(counted.value, on_page), counted.exact)
 
 
 def _listed(session: Session) -> ListedSession:

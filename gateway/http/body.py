@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
 from aiohttp import hdrs, web
 
+from turnwire.gateway.turns import Turns
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidJson, InvalidMessage, TooLarge
 from turnwire.protocol.messages import Limits
@@ -19,14 +21,19 @@ _JSON_TYPE = re.compile(r"application/(?:[^/]+\+)?json")
 
 
 class BodyReader:
-    """Reads bodies of at most `limits.frame_bytes`, within `seconds`."""
+    """Reads bodies of at most `limits.frame_bytes`, within `seconds`. A large one then waits until it may be
+    decoded."""
 
-    def __init__(self, limits: Limits, seconds: float) -> None:
+    def __init__(self, limits: Limits, seconds: float, turns: Turns, client_of: Callable[[web.Request], str]) -> None:
+        """`client_of` returns whose request it is: large bodies of one client do not keep those of others waiting."""
         self._limits = limits
         self._seconds = seconds
+        self._turns = turns
+        self._client_of = client_of
 
     async def read(self, request: web.Request, *, any_type: bool = False) -> bytes:
-        """Return the whole body; empty if there is none. Its type is left to the caller to check with `any_type`.
+        """Return the whole body, once it is its turn to be decoded; empty if there is none. Its type is left to the
+        caller to check with `any_type`.
 
         Raises TooLarge, InvalidMessage for a body that violates HTTP, and an HTTPException with 408 or 415.
         """
@@ -53,6 +60,7 @@ class BodyReader:
             raise TooLarge(f"the body is over the limit of {limit} bytes")
         if body and not any_type:
             _check_content_type(request)
+        await self._turns.decode(len(body), self._client_of(request))
         return bytes(body)
 
     async def decode(self, request: web.Request, kind: type[T]) -> T:

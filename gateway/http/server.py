@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import hdrs, web
@@ -19,6 +20,7 @@ from aiohttp.http_websocket import WebSocketReader
 from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, was_routed
 from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
+from turnwire.gateway.http.farewells import Farewells
 from turnwire.gateway.http.framing import UNKNOWN_CODING, UnknownCoding, check_framing, has_unknown_coding
 from turnwire.gateway.http.headers import set_security_headers
 from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
@@ -34,7 +36,7 @@ Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
 SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None] | None]
-Begin = Callable[[], Awaitable[None] | None]
+Begin = Callable[[web.Request], Awaitable[None] | None]
 
 
 class Arrivals(Protocol):
@@ -103,7 +105,7 @@ class HttpRunner(Runner):
             try:
                 try:
                     check_framing(request)
-                    if (turn := begin()) is not None:
+                    if (turn := begin(request)) is not None:
                         await turn
                     response = await guard(request, routed)
                 except UnknownCoding as error:
@@ -144,11 +146,14 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = ("_arrivals", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
+    __slots__ = ("_arrivals", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
 
-    def __init__(self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
+    def __init__(
+        self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, farewells: Farewells, **kwargs: Any
+    ) -> None:
         super().__init__(manager, **kwargs)
         self._arrivals = arrivals
+        self._farewells = farewells
         self._frames: StrictReader | None = None
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
@@ -162,6 +167,9 @@ class _Connection(HttpProtocol):
         self._arrivals.came(self, transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._farewells.say(partial(self._let_go, exc))
+
+    def _let_go(self, exc: BaseException | None) -> None:
         self._arrivals.left(self)
         self._stop_head_timer()
         super().connection_lost(exc)
@@ -251,6 +259,9 @@ class _Server(Server):
         super().__init__(handler, **kwargs)
         self._head_timeout = head_timeout
         self._arrivals = arrivals
+        self._farewells = Farewells()
 
     def make_protocol(self, **options: Any) -> HttpProtocol:
-        return _Connection(self, head_timeout=self._head_timeout, arrivals=self._arrivals, **options)
+        return _Connection(
+            self, head_timeout=self._head_timeout, arrivals=self._arrivals, farewells=self._farewells, **options
+        )

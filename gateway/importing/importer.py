@@ -20,6 +20,7 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.requests import Requests
+from turnwire.gateway.turns import DECODING_SECONDS, Turns
 from turnwire.protocol.errors import (
     InvalidMessage,
     MalformedEvent,
@@ -79,8 +80,11 @@ class Importer:
     in between leaves the session open and marked, and importing the same line again completes it.
     """
 
-    def __init__(self, context: Context, sessions: LiveSessions, requests: Requests) -> None:
+    def __init__(
+        self, context: Context, sessions: LiveSessions, requests: Requests, turns: Turns | None = None
+    ) -> None:
         self._context = context
+        self._loop_turns = turns or Turns()
         self._sessions = sessions
         self._requests = requests
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -105,6 +109,7 @@ class Importer:
             if restore and named.unreadable is not None:
                 raise InvalidMessage(f"it was not readable when the backup was made: {named.unreadable}")
             now = NO_FUTURE if restore else utc_now()
+            await self._loop_turns.decode(len(line.head))
             call = read_call(line.head, self._context.limits, now, keep_open=keep_open or restore, restored=restore)
             async with self._turns.setdefault(call.session_id, asyncio.Lock()):
                 batches = await self._batches(line, call, progress)
@@ -128,12 +133,13 @@ class Importer:
 
     async def _read(self, line: Line, call: PastCall, progress: _Progress) -> AsyncIterator[_Batch]:
         async for texts in line.events:
+            size = sum(map(len, texts))
+            await self._loop_turns.next(size * DECODING_SECONDS)
             now = NO_FUTURE if call.restored else utc_now()
             events = read_events(texts, progress.events, self._context.limits, now)
             progress.events += len(events)
             call.saw(events)
-            yield _Batch(events, sum(map(len, texts)))
-            await asyncio.sleep(0)  # gives other tasks a turn
+            yield _Batch(events, size)
 
     # --- storing -----------------------------------------------------------------------------------------------------
 

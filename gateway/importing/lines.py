@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import msgspec
@@ -13,6 +14,10 @@ from turnwire.protocol.salvage import UNDECODABLE
 
 BATCH = 100
 """The most events that are handed on at a time."""
+_BATCH_BYTES = 64 * 1024
+"""About the most bytes of them."""
+_PIECE = 16 * 1024
+"""Bytes of a long line that are scanned before others get a turn: a millisecond, if they are full of brackets three."""
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _EVENTS = msgspec.json.Decoder(list[Raw] | None)
 _MOST_AFTER_EVENTS = 64
@@ -107,15 +112,18 @@ class Lines:
         return Line(self._number, head, self._long_events(), False)
 
     async def _long_events(self) -> AsyncIterator[list[bytes]]:
-        elements = Elements(self._most_element)
+        elements, text = Elements(self._most_element), b""
         while True:
-            found, self._buffer = elements.take(self._buffer)
+            found, text = elements.take(text + self._buffer[:_PIECE])
+            self._buffer = self._buffer[_PIECE:]
             for batch in _slices(found):
                 yield batch
             if elements.closed:
                 break
-            if not await self._fill():
+            await asyncio.sleep(0)
+            if not self._buffer and not await self._fill():
                 raise InvalidJson("the stream ends within the line")
+        self._buffer = text + self._buffer
         await self._check_end()
 
     async def _check_end(self) -> None:
@@ -134,5 +142,12 @@ async def _in_batches(events: list[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 def _slices(events: list[bytes]) -> Iterator[list[bytes]]:
-    for first in range(0, len(events), BATCH):
-        yield events[first : first + BATCH]
+    """Divide events into batches."""
+    first = size = 0
+    for at, event in enumerate(events):
+        if at - first == BATCH or (size > 0 and size + len(event) > _BATCH_BYTES):
+            yield events[first:at]
+            first, size = at, 0
+        size += len(event)
+    if first < len(events):
+        yield events[first:]

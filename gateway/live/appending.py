@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from turnwire.gateway.live.advancing import advance, fence
-from turnwire.gateway.live.catching_up import is_stale, refresh, verify
+from turnwire.gateway.live.catching_up import give_way, is_stale, refresh, verify
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import AppendItem, is_answered
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
+from turnwire.gateway.live.log.contest import Contest
 from turnwire.gateway.live.rolling_back import make_sure, roll_back
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogRolledBack, SessionHasEnded
@@ -30,6 +31,9 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
         await refresh(context, state)
     elif context.shared_database and any(each.publisher is None for each in appends):
         await verify(context, state)  # a publisher knows which session it has; REST means the session that exists now
+    if state.way_until:
+        await give_way(context, state)
+    contest = Contest(context, state)
     while appends := [each for each in appends if _is_wanted(state, each)]:
         if condition is not None:
             await condition(state.record)
@@ -39,9 +43,7 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
             continue
         weight = sum(each.weight for each in appends)
         try:
-            durable = await log_writer.commit(
-                context.store, state, ledger, weight, context.clock, behind_head=condition is not None
-            )
+            durable = await contest.commit(ledger, weight, behind_head=condition is not None)
         except LogRolledBack:
             await roll_back(context, state)
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from turnwire.gateway.live.advancing import advance, fence, report_amendment
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.grace import adopt_end
@@ -12,6 +14,11 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.messages import Event
 from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
+
+_BUSY_LOOK_SECONDS = 0.5
+"""How often a session is read whose commits take most of the time."""
+_LOOK_SECONDS = 0.02
+"""Pause between two looks at the next position while it is left to another gateway."""
 
 
 async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
@@ -25,9 +32,14 @@ async def renew(context: Context, state: SessionState, item: RenewItem) -> None:
 def is_stale(context: Context, state: SessionState) -> bool:
     """Return whether the store must be asked before new events are accepted.
 
-    True once the last check is half a grace time ago: the session may have ended at another gateway since.
+    True once the last check is half a grace time ago: the session may have ended at another gateway since. Also true
+    much sooner if commits take most of the time: another gateway may then lose every race for the next position.
     """
-    return context.shared_database and context.clock() - state.verified_at >= context.end_grace / 2
+    if not context.shared_database:
+        return False
+    elapsed = context.clock() - state.verified_at
+    busy = elapsed >= _BUSY_LOOK_SECONDS and state.commit_seconds >= _BUSY_LOOK_SECONDS / 2
+    return busy or elapsed >= context.end_grace / 2
 
 
 async def refresh(context: Context, state: SessionState, wanted: Wanted = None) -> None:
@@ -37,7 +49,7 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
     stored = await persist(lambda: context.store.sessions.reload(state.record), wanted)
     await compare(context, state, stored, wanted)
     await learn(context, state, stored, wanted)
-    state.verified_at = began
+    state.verified(began)
 
 
 async def verify(context: Context, state: SessionState) -> None:
@@ -46,7 +58,7 @@ async def verify(context: Context, state: SessionState) -> None:
     stored = await persist(lambda: context.store.sessions.reload(state.record))
     if state.is_behind(stored):
         await learn(context, state, stored)
-    state.verified_at = began
+    state.verified(began)
 
 
 async def learn(context: Context, state: SessionState, stored: SessionRecord, wanted: Wanted = None) -> None:
@@ -63,6 +75,15 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
     adopt_end(context, state, stored)
 
 
+async def give_way(context: Context, state: SessionState) -> None:
+    """Leave the next position to another gateway until it has taken it, or `way_until` is over."""
+    while context.clock() < state.way_until:
+        await _catch_up(context, state)
+        if state.way_until:
+            await asyncio.sleep(_LOOK_SECONDS)
+    state.let_in()
+
+
 async def adopt_found(context: Context, state: SessionState, item: FoundItem) -> None:
     """Adopt events that another gateway has stored.
 
@@ -75,12 +96,12 @@ async def adopt_found(context: Context, state: SessionState, item: FoundItem) ->
         return
     in_doubt = {item.as_of, state.log.as_of} != {context.store.events.troubles}
     if in_doubt or state.publisher is not None or found[0].seq != head + 1:
-        await _catch_up(context, state, None)
+        await _catch_up(context, state)
         return
     _adopt(context, state, found)
 
 
-async def _catch_up(context: Context, state: SessionState, wanted: Wanted) -> None:
+async def _catch_up(context: Context, state: SessionState, wanted: Wanted = None) -> None:
     """Adopt the events that others have stored after the head, and the epoch of their publisher."""
     events, sessions = context.store.events, context.store.sessions
     while True:
@@ -102,3 +123,4 @@ def _adopt(context: Context, state: SessionState, found: list[Event]) -> None:
     durable = Durable()
     durable.add_found(found)
     advance(context, state, durable)
+    state.let_in()

@@ -52,6 +52,9 @@ class Observer(Protocol):
         """Called when metadata, language, figures or accepted commands have changed; `ours`: this gateway has just
         stored them."""
 
+    def contested(self, state: SessionState) -> None:
+        """Called when the store has a mark that this gateway loses the races for the log's next position."""
+
     def unread(self, state: SessionState) -> None:
         """Called when the conversation must be read from the log to know its figures."""
 

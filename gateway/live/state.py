@@ -17,6 +17,9 @@ from turnwire.store.archive.mark import ArchiveMark
 from turnwire.store.event_documents import Mark
 from turnwire.store.sessions import SessionRecord
 
+WAY_SECONDS = 2.0
+"""How long the log's next position is left, at most, to a gateway that has lost the races for it."""
+
 
 class SessionState:
     """The state of one session in memory. Its task alone changes `record`, through the methods here.
@@ -29,6 +32,7 @@ class SessionState:
         "audience",
         "busy_since",
         "commands",
+        "commit_seconds",
         "conversation",
         "erased",
         "grace_timer",
@@ -44,6 +48,7 @@ class SessionState:
         "takes_events",
         "unwritten",
         "verified_at",
+        "way_until",
     )
 
     def __init__(self, record: SessionRecord, now: float) -> None:
@@ -61,6 +66,10 @@ class SessionState:
         """When the head last moved, on the loop's clock."""
         self.verified_at = now
         """When the state here was last known to match the store, on the loop's clock."""
+        self.commit_seconds = 0.0
+        """Time spent on commits since then."""
+        self.way_until = 0.0
+        """Until when the log's next position is left to another gateway, on the loop's clock; 0 if it is not."""
         self.busy_since: float | None = None
         """When the session's task began its current item, on the loop's clock; None while it is idle."""
         self.commands: OpenCommands | None = None
@@ -122,7 +131,8 @@ class SessionState:
         ended = has_ended(stored.status) and not self.ended
         disordered = record.time_ordered and not stored.time_ordered
         archived = stored.archive is not None and record.archive is None
-        changed = archived or disordered or stored.amended > record.amended or self._differs(stored)
+        counted = stored.contested > record.contested or stored.amended > record.amended
+        changed = archived or counted or disordered or self._differs(stored)
         return ended or changed or stored.last_seq > record.last_seq or stored.epoch > record.epoch
 
     def _differs(self, stored: SessionRecord) -> bool:
@@ -233,6 +243,18 @@ class SessionState:
         """Note that the store has the session marked as archived."""
         self.record.archiving, self.record.archive = mark.attempt, mark
 
+    def verified(self, began: float) -> None:
+        """Note that the state here matches what the store had at this time, on the loop's clock."""
+        self.verified_at, self.commit_seconds = began, 0.0
+
+    def contest(self) -> None:
+        """Note that the store has a mark of this gateway's lost races."""
+        self.record.contested += 1
+
+    def let_in(self) -> None:
+        """Note that another gateway has stored events, so that the next position is no longer left to it."""
+        self.way_until = 0.0
+
     def beat(self) -> None:
         """Raise the heartbeat, which shows other gateways that the publisher is here."""
         self.record.heartbeat += 1
@@ -253,6 +275,8 @@ class SessionState:
         """
         if stored.epoch > self.record.epoch or stored.heartbeat > self.record.heartbeat:
             self.last_active = now
+        if stored.contested > self.record.contested:
+            self.record.contested, self.way_until = stored.contested, now + WAY_SECONDS
         self.record.heartbeat = max(self.record.heartbeat, stored.heartbeat)
         if stored.epoch >= self.record.epoch:
             self.record.holder, self.record.traceparent = stored.holder, stored.traceparent

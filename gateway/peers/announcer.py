@@ -69,7 +69,8 @@ class Announcer:
         self._post.claim(state.session_id, state.record.epoch)
 
     def amended(self, state: SessionState) -> None:
-        """Report that this gateway has stored new metadata, another language, or other commands of this session."""
+        """Report that this gateway has stored new metadata, another language, or other commands of this session, or
+        that others store events in it all the time before this gateway can."""
         self._post.change(state.session_id)
 
     def attention_changed(self, state: SessionState) -> None:

@@ -15,14 +15,18 @@ from turnwire.gateway.rest.sse import SseRoute
 from turnwire.gateway.rest.streams import HttpStream, Streams
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.gateway.sessions.windows import FIRST_WINDOW, next_window
-from turnwire.protocol.bodies import EventBatch, EventPage
+from turnwire.gateway.turns import Slices, Turns
+from turnwire.protocol.bodies import EventBatch, EventPage, good_events
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.frame_encoder import one_line
-from turnwire.protocol.messages import Event, Limits
+from turnwire.protocol.messages import BadEvent, Event, EventIn, Limits
 from turnwire.protocol.paging import DEFAULT_WINDOW_LIMIT, MAX_INTEGER, MAX_LIMIT
 from turnwire.protocol.rights import Scope
 from turnwire.store.event_log import EventLog
+
+_LARGE_BODY = 16 * 1024
+"""Size in bytes above which a body is decoded in slices."""
 
 
 class EventRoutes:
@@ -37,6 +41,7 @@ class EventRoutes:
         sse: SseRoute,
         *,
         streams: Streams,
+        turns: Turns,
         slow_timeout: float,
     ) -> None:
         """`slow_timeout`: seconds after which a client that does not read a stream is disconnected."""
@@ -46,17 +51,30 @@ class EventRoutes:
         self._log = log
         self._sse = sse
         self._streams = streams
+        self._turns = turns
         self._slow_timeout = slow_timeout
 
     async def append_events(self, request: web.Request) -> web.Response:
         session_id = session_id_of(request, self._limits)
         principal_of(request).require(Scope.PUBLISH, session_id)
         body = not_empty(await self._bodies.read(request))
-        events, is_batch = JSON.decode_events_body(body, self._limits)
+        events, is_batch = await self._decode(body)
         stored = await self._requests.append(session_id, events, len(body))
         replayed = all(each.duplicate for each in stored)
         answer = EventBatch(events=[each.event for each in stored]) if is_batch else stored[0].event
         return json_answer(answer, status=201, replayed=replayed)
+
+    async def _decode(self, body: bytes) -> tuple[list[EventIn], bool]:
+        """Return the events of a body, decoded a few at a time, and whether it was a batch. Raises MalformedEvent,
+        TooLarge, InvalidJson, InvalidMessage."""
+        if len(body) <= _LARGE_BODY:
+            return JSON.decode_events_body(body, self._limits)
+        raws, is_batch = JSON.split_events_body(body, self._limits)
+        slices, decoded = Slices(self._turns), list[EventIn | BadEvent]()
+        for raw in raws:
+            decoded.append(JSON.decode_new_event(raw, self._limits))
+            await slices.pause()
+        return good_events(decoded, is_batch=is_batch), is_batch
 
     async def read_events(self, request: web.Request) -> web.StreamResponse:
         session_id = session_id_of(request, self._limits)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from turnwire.gateway.access.guard import principal_of
+from turnwire.gateway.access.guard import client_of, principal_of
 from turnwire.gateway.access.refusals import forbidden
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.finding.listing import Listed, Listing
@@ -65,7 +65,7 @@ class ListingRoutes:
         )
         count_up_to = query.optional_integer("countUpTo", low=1, high=MAX_COUNT)
         query.check()
-        async with self._listing.turn():
+        async with self._listing.turn(client_of(request), limit):
             return json_answer(_answer(await self._listing.find(wanted, count_up_to), limit))
 
     async def read_sums(self, request: web.Request) -> web.Response:

@@ -79,9 +79,9 @@ class SessionRoutes:
         principal = principal_of(request)
         principal.require(Scope.CREATE)
         raw = not_empty(await self._bodies.read(request))
-        await self._turns.decode(len(raw))  # large metadata takes some milliseconds
-        slices = Slices(self._turns)
+        slices = Slices(self._turns)  # large metadata takes some milliseconds
         body = JSON.decode_body(raw, CreateSession, self._limits)
+        await slices.pause()
         principal.require_new_session(body.session_id)
         session_id = str(uuid_utils.uuid7()) if body.session_id is None else body.session_id
         check_new_session_id(session_id, self._limits)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.buckets import Counts
-from turnwire.gateway.access.guard import guest_of
+from turnwire.gateway.access.guard import client_of, guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.connections.open_connections import OpenConnections
@@ -83,7 +83,7 @@ class Streams:
     ) -> Iterator[HttpStream]:
         """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
-        who = _counted_as(guest)
+        who = guest.counted_as
         stream = HttpStream(guest, session_id, end, outbox, scope)
         with guest.counted():
             self._enter(guest, who)
@@ -100,7 +100,7 @@ class Streams:
         """Raise Overloaded if there is no room for another stream. Call this before finding out whether the session
         exists."""
         self._check_all()
-        who = _counted_as(guest_of(request, self._access.reception))
+        who = client_of(request)
         if 0 < self._each.limit <= self._each.of(who):
             raise self._too_many()
 
@@ -116,7 +116,3 @@ class Streams:
 
     def _too_many(self) -> Overloaded:
         return Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")
-
-
-def _counted_as(guest: Guest) -> str:
-    return guest.address if guest.principal.kind == "anonymous" else guest.principal.id

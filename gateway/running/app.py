@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 from aiohttp import web
 
 from turnwire.gateway.access.access import build_access
 from turnwire.gateway.access.arrivals import Arrivals
-from turnwire.gateway.access.guard import Guard
+from turnwire.gateway.access.asking import asked_of
+from turnwire.gateway.access.guard import Guard, client_of
 from turnwire.gateway.access.session_quotas import SessionQuotas
 from turnwire.gateway.config import Config
 from turnwire.gateway.connections.large_answers import LargeAnswers
@@ -134,11 +136,11 @@ class Gateway:
         )
 
     def _make_watching(self, clock: Callable[[], float]) -> Watching:
-        log, fell_behind, peers = self.parts.store.events, self.metrics.fell_behind, self.parts.peers
+        replays, fell_behind, peers = self.parts.replays, self.metrics.fell_behind, self.parts.peers
         return (
-            Watching(log, clock, fell_behind)
+            Watching(replays, clock, fell_behind)
             if peers is None
-            else Watching(log, clock, fell_behind, peers.watch_changed)
+            else Watching(replays, clock, fell_behind, peers.watch_changed)
         )
 
     def _make_search(self, store: Store) -> Search | None:
@@ -152,9 +154,10 @@ class Gateway:
     def _make_app(self) -> web.Application:
         config, parts, log = self.config, self.parts, self.parts.store.events
         limits, sessions, requests = config.limits, parts.sessions, parts.requests
+        slow_timeout = config.slow_pong_timeout
         app = web.Application(client_max_size=config.max_frame_bytes)
         app.cleanup_ctx.append(self._run)
-        bodies = BodyReader(limits, config.header_timeout)
+        bodies = BodyReader(limits, config.header_timeout, parts.turns, client_of)
         access, creating = self.access, Creating(self._quotas, requests)
         streams = Streams(self.connections, access, most=config.max_streams, most_each=config.max_streams_per_principal)
         sse = SseRoute(self._serving, streams, requests, self._watching)
@@ -162,17 +165,17 @@ class Gateway:
             app,
             self._make_session_routes(bodies, creating),
             self._make_listing_routes(),
-            EventRoutes(limits, bodies, requests, log, sse, streams=streams, slow_timeout=config.slow_pong_timeout),
+            EventRoutes(
+                limits, bodies, requests, log, sse, streams=streams, turns=parts.turns, slow_timeout=slow_timeout
+            ),
             StatsRoute(limits, sessions, requests, log),
         )
         add_command_routes(app, CommandRoutes(limits, bodies, requests))
-        importer = Importer(parts.context, sessions, requests)
-        add_import_routes(
-            app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=config.slow_pong_timeout)
-        )
+        importer = Importer(parts.context, sessions, requests, parts.turns)
+        add_import_routes(app, ImportRoute(limits, importer, streams, access.audit, slow_timeout=slow_timeout))
         add_webhook_routes(app, WebhookRoutes(self.telling.registry, bodies, limits, access.audit))
         backup = BackupLines(parts.pages, requests, parts.store, lambda place: encode_cursor(*place))
-        add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=config.slow_pong_timeout))
+        add_backup_routes(app, BackupRoute(limits, backup, streams, slow_timeout=slow_timeout))
         add_streams(app, config, parts, access=access, bodies=bodies, creating=creating, sse=sse)
         health = HealthRoutes(self.probe, self.connections, self._bus_state)
         add_service_routes(app, health, MetricsRoute(self.metrics, self.recent, self.probe, self._siblings))
@@ -216,7 +219,7 @@ class Gateway:
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
-            begin=self.parts.turns.begin,
+            begin=partial(self.parts.turns.begin, lambda request: self.access.door.address_of(asked_of(request))),
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )
@@ -248,7 +251,8 @@ class Gateway:
     async def drain(self) -> None:
         """Close all connections in order, as on SIGTERM."""
         parts = self.parts
-        back = drain.Return(self.config.reconnect_after, self.config.drain_spread)
+        others = parts.peers is not None and bool(parts.peers.names)
+        back = drain.Return(0.0 if others else self.config.reconnect_after, self.config.drain_spread)
         await drain.drain(
             self.connections,
             parts.sessions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_tails import LogTails
-from turnwire.protocol.errors import CloseCode
+from turnwire.protocol.errors import CloseCode, StorageUnavailable
 from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.drain")
@@ -20,6 +21,8 @@ _CLOSING_SECONDS = 2.5
 _TAILS_SECONDS = 1.0
 """The share of the time that writing the tails of logs may take. Clients wait for it, and are then served sooner
 elsewhere."""
+_EARLY_SECONDS = 1.0
+"""The share of the time that writing them, and the lazy fields, may take while clients still work."""
 _POLL_SECONDS = 0.01
 
 
@@ -42,12 +45,15 @@ async def drain(
 ) -> None:
     """Send goaway, finish what is in flight, close all connections with 1012, and write the lazy fields meanwhile.
 
-    Takes at most `seconds`. Frames that arrive from now on are ignored: they stay unacked, and their senders resume
-    elsewhere. Lazy fields that are not written in time are found in the log again.
+    Most of what other gateways would otherwise read from the logs is stored before that, while clients still work. All
+    of it takes at most `seconds`. Frames that arrive after goaway are ignored: they stay unacked, and their senders
+    resume elsewhere. Lazy fields that are not written in time are found in the log again.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    connections.leaving = connections.draining = True
+    connections.leaving = True
+    await _store_most(lazy_fields, tails, min(_EARLY_SECONDS, seconds / 4))
+    connections.draining = True
     leaving = tuple(connections.connections)
     for place, connection in enumerate(leaving):
         connection.goaway("restart", back.after + back.spread * place / len(leaving))
@@ -73,6 +79,13 @@ async def drain(
         writing.cancel()
         await asyncio.wait([writing])
         _log.info("sessions whose documents are behind their logs: %d; the next start reads on there", len(lazy_fields))
+
+
+async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:
+    with suppress(TimeoutError, StorageUnavailable):
+        async with asyncio.timeout(seconds):
+            await tails.save(seconds)
+            await lazy_fields.flush()
 
 
 async def _write_out(lazy_fields: LazyFields) -> None:

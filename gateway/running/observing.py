@@ -13,6 +13,7 @@ from turnwire.gateway.sessions.figures_reader import FiguresReader
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.watching.feed import Feed
+from turnwire.gateway.watching.replays import Replays
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import JsonObject, SessionStatus
 
@@ -26,6 +27,7 @@ class GatewayObserver:
         feed: Feed,
         metrics: Metrics,
         figures: FiguresReader,
+        replays: Replays,
         *,
         search: Gathering | None,
         announcer: Announcer | None,
@@ -37,6 +39,7 @@ class GatewayObserver:
         `call_ended` traces a call."""
         self._lazy_fields = lazy_fields
         self._figures = figures
+        self._replays = replays
         self._search = search
         self._feed = feed
         self._metrics = metrics
@@ -103,6 +106,10 @@ class GatewayObserver:
     def written(self, state: SessionState) -> None:
         self._lazy_fields.written(state)
 
+    def contested(self, state: SessionState) -> None:
+        if self._announcer is not None:
+            self._announcer.amended(state)
+
     def unread(self, state: SessionState) -> None:
         self._figures.read(state)
 
@@ -118,6 +125,7 @@ class GatewayObserver:
         self._forget(state)
         self._lazy_fields.forget(state)
         self._figures.forget(state)
+        self._replays.forget(state.session_id)
         self._feed.erased(state.session_id)
         self._feed.summaries.forget(state)
         if self._announcer is not None:
@@ -127,6 +135,7 @@ class GatewayObserver:
 
     def rolled_back(self, state: SessionState) -> None:
         self._metrics.log_rollbacks += 1
+        self._replays.forget(state.session_id)
         if self._announcer is not None:
             self._announcer.rolled_back(state)
         self._feed.changed(state, state.record.status)

@@ -27,6 +27,7 @@ from turnwire.gateway.telemetry.metrics import Metrics
 from turnwire.gateway.tracing.switch import AnyTracing, Untraced
 from turnwire.gateway.turns import Turns
 from turnwire.gateway.watching.feed import Feed
+from turnwire.gateway.watching.replays import Replays
 from turnwire.store.mongo import Store
 
 _SWEEP_SECONDS = 60.0
@@ -72,6 +73,7 @@ class SessionParts:
         self.lazy_fields = LazyFields(store, self._stored_is_ahead, self.turns, shared=shared)
         self.figures = FiguresReader(store.events, self._give_figures)
         self.feed = Feed(store.events, self._find, self.turns)
+        self.replays = Replays(store.events)
         self.peers = None if config.mongodb_uri is None else Peers(clock)
         announcer = None if self.peers is None else self.peers.announcer
         self.context = Context(
@@ -91,6 +93,7 @@ class SessionParts:
                 self.feed,
                 metrics,
                 self.figures,
+                self.replays,
                 search=None if search is None else search.gathering,
                 announcer=announcer,
                 enders=enders,
@@ -191,4 +194,5 @@ class SessionParts:
         if self.peers is not None:
             await self.peers.stop()
         await self.erasing.stop()
+        await self.replays.stop()
         await self.sessions.stop()

@@ -9,6 +9,7 @@ from turnwire.gateway.telemetry.logs import hide_password
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.embedded.directory_mark import DirectoryMark, DirectoryRefused, read_mark
 from turnwire.store.mongo import Store
+from turnwire.store.opening.old_metadata import pack_metadata
 
 
 async def upgrade(config: Config) -> list[str]:
@@ -41,11 +42,13 @@ async def _upgrade_database(uri: str, config: Config, *, embedded: bool) -> str:
         before = await store.stored_format()
         await store.prepare()
         after = await store.stored_format()
+        packed = await pack_metadata(store.sessions)
     except StorageUnavailable as error:
         raise ServeError(f"the database cannot be used: {(await store.state()).reason or error}") from None
     finally:
         await store.close()
-    return f"the database {config.mongodb_database}: format {after}, before: {before or 'none, as of 0.1.0'}"
+    rewritten = f"; sessions whose large metadata is now stored as JSON: {packed}" if packed else ""
+    return f"the database {config.mongodb_database}: format {after}, before: {before or 'none, as of 0.1.0'}{rewritten}"
 
 
 def _said(mark: DirectoryMark | None) -> str:

@@ -14,10 +14,10 @@ from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.loading import load
 from turnwire.gateway.sessions.memory import Memory, size_of
-from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
+from turnwire.protocol.errors import NoSuchSession, Overloaded
 from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
-from turnwire.store.waiting import storage_deadline
+from turnwire.store.waiting import shared, storage_deadline
 
 
 class LiveSessions:
@@ -51,7 +51,7 @@ class LiveSessions:
         StorageUnavailable, and Overloaded if memory is full of sessions that are in use.
         """
         while (live := self.live.get(session_id)) is None:
-            await _outcome(self._opening.get(session_id) or self._begin_opening(session_id))
+            await shared(self._opening.get(session_id) or self._begin_opening(session_id))
         live.state.last_used = self._context.clock()
         return live
 
@@ -196,17 +196,6 @@ class LiveSessions:
 
 async def _nothing(_session_id: str) -> None:
     """Do nothing: nobody erases sessions here."""
-
-
-async def _outcome(opening: asyncio.Task[None]) -> None:
-    """Wait for the opening. Raises its error, and StorageUnavailable if `stop` has cancelled it."""
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        waiter = asyncio.current_task()
-        if opening.cancelled() and waiter is not None and not waiter.cancelling():
-            raise StorageUnavailable("the gateway is going away; try again") from None
-        raise
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

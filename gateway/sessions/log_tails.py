@@ -19,14 +19,16 @@ _log = logging.getLogger("turnwire.sessions")
 
 
 class LogTails:
-    """Stores the tails of the sessions that continue elsewhere. Holds no state."""
+    """Stores the tails of the sessions that continue elsewhere. Knows which it has stored."""
 
     def __init__(self, store: Store, sessions: LiveSessions) -> None:
         self._store = store
         self._sessions = sessions
+        self._saved: dict[str, int] = {}
+        """sessionId → the head of the log when its tail was stored."""
 
     async def save(self, seconds: float) -> None:
-        """Store as many tails as possible in this time, longest first. Call this when no session is at work.
+        """Store as many tails as possible in this time, longest first, if much has come since they were last stored.
 
         Reading the logs of 20 calls event by event takes the embedded database seconds, during which everybody waits.
         """
@@ -44,13 +46,17 @@ class LogTails:
 
     def _is_worth_it(self, state: SessionState) -> bool:
         goes_on = not (state.ended or state.erased)
-        return goes_on and state.log.tail_length >= MIN_TAIL and self._is_sure(state)
+        new = state.record.last_seq - self._saved.get(state.session_id, 0)
+        return goes_on and min(new, state.log.tail_length) >= MIN_TAIL and self._is_sure(state)
 
     def _is_sure(self, state: SessionState) -> bool:
-        """Return whether the known end of the log is certainly stored, and does not move."""
-        return state.busy_since is None and state.log.as_of == self._store.events.troubles
+        """Return whether what is known of the log is whole, and certainly stored."""
+        return state.log.whole and state.log.as_of == self._store.events.troubles
 
     async def _save(self, states: Iterable[SessionState]) -> None:
-        tails = [(state.session_id, state.record.life, state.log.tail()) for state in states if self._is_sure(state)]
-        if tails:
+        sure = [state for state in states if self._is_sure(state)]
+        if sure:
+            heads = {state.session_id: state.record.last_seq for state in sure}
+            tails = [(state.session_id, state.record.life, state.log.tail()) for state in sure]
             await self._store.events.digests.save_tails(tails)
+            self._saved |= heads

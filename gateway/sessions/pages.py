@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -21,13 +21,19 @@ from turnwire.protocol.rules import status_after_event
 from turnwire.protocol.times import parse_time, to_millis
 from turnwire.store.session_record import StoredSession
 from turnwire.store.sessions import SessionQuery, SessionRecord
+from turnwire.store.sharing.places import Places
 
 SCAN_SECONDS: Final = 1.0
 """Seconds for which sessions are examined one after the other. The answer then says how far the search has come."""
+_LEAST_SCANNED: Final = 2000
+"""So many sessions are examined all the same, lest a busy machine find less than an idle one, unless that takes
+_LONGEST times as long."""
+_LONGEST: Final = 5
 _SCAN_PAGE: Final = 200
 _AT_ONCE: Final = 2
 """The number of lists that are read at a time; one on the embedded database, which has one core. Each list may hold a
 hundred sessions with all their stored metadata."""
+_LONG_LIST: Final = 50
 _UNENDED: Final[tuple[SessionStatus, ...]] = ("initiated", "active")
 
 T = TypeVar("T")
@@ -59,17 +65,19 @@ class Pages:
         self._index = index
         self._turns = turns or Turns()
         self._sessions = sessions
-        self._lists = asyncio.Semaphore(_AT_ONCE if context.shared_database else 1)
+        self._lists = Places(_AT_ONCE if context.shared_database else 1)
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait until few others read lists, and hold one of the places during the block."""
-        async with self._lists:
-            yield
+    def turn(self, client: str | None = None, limit: int = _LONG_LIST) -> AbstractAsyncContextManager[None]:
+        """Wait until few others read lists, and hold one of the places during the block.
 
-    async def list_sessions(self, query: SessionQuery, show: Show[T]) -> list[T]:
-        """Return a page of sessions in their current state, once it is its turn. Raises StorageUnavailable."""
-        async with self.turn():
+        Clients get them equally, and so do the short and the long lists of a client. `limit`: the most sessions.
+        """
+        return self._lists.hold((client, limit >= _LONG_LIST), float(limit))
+
+    async def list_sessions(self, query: SessionQuery, show: Show[T], client: str | None = None) -> list[T]:
+        """Return a page of sessions in their current state, once it is this client's turn. Raises
+        StorageUnavailable."""
+        async with self.turn(client, query.limit):
             sessions, _ = await self.find(query, show)
             return sessions
 
@@ -85,7 +93,7 @@ class Pages:
         """Return sessions that pass `query.takes`, and where the search stopped if it ran out of time. Raises
         StorageUnavailable."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + SCAN_SECONDS
+        began, examined = loop.time(), 0
         size = _SCAN_PAGE if query.more else query.limit
         widened = replace(query, status=tuple({*query.status, *_UNENDED})) if self._widens(query) else query
         found: list[T] = []
@@ -97,7 +105,8 @@ class Pages:
                 return found[: query.limit], None
             before = page[-1].started_at, page[-1].session_id
             size = _SCAN_PAGE
-            if loop.time() > deadline:
+            examined += len(page)
+            if _is_enough(examined, loop.time() - began):
                 return found, before
 
     async def stored(self, query: SessionQuery) -> list[StoredSession]:
@@ -195,3 +204,7 @@ class Pages:
         if session.last_event_at is None or self._context.shared_database:
             return None
         return max(0, to_millis(utc_now()) - to_millis(parse_time(session.last_event_at)))
+
+
+def _is_enough(examined: int, seconds: float) -> bool:
+    return seconds > SCAN_SECONDS and (examined >= _LEAST_SCANNED or seconds > _LONGEST * SCAN_SECONDS)

@@ -26,7 +26,7 @@ class Laggard(Protocol):
 class Viewing(Protocol):
     """The connection."""
 
-    closing: asyncio.Task[None] | None
+    closing: asyncio.Future[None] | None
 
     @property
     def outbox(self) -> FrameOutbox: ...

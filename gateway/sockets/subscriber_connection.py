@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 from msgspec import Struct
@@ -25,6 +26,7 @@ from turnwire.protocol.errors import InvalidMessage, Overloaded, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
     Ping,
+    Session,
     Subscribe,
     Subscribed,
     SubscriberCommand,
@@ -34,8 +36,10 @@ from turnwire.protocol.messages import (
 from turnwire.protocol.rights import Scope
 from turnwire.protocol.rules import check_id
 from turnwire.protocol.token_messages import Auth
+from turnwire.store.sessions import SessionQuery
 from turnwire.store.waiting import storage_deadline
 
+T = TypeVar("T")
 Subscription = SessionSubscription | FeedSubscription
 
 
@@ -164,11 +168,14 @@ class SubscriberConnection(GuestConnection):
         )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start(self.parts.pages.list_sessions, principal.patterns)
+            await subscription.start(self._list_sessions, principal.patterns)
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()
             raise
+
+    def _list_sessions(self, query: SessionQuery, show: Callable[[Session], T]) -> Awaitable[list[T]]:
+        return self.parts.pages.list_sessions(query, show, self.guest.counted_as)
 
     def _covers(self, session_id: str) -> bool:
         return self.guest.principal.covers(session_id)  # asked each time: a key's rights may change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -58,7 +58,7 @@ class _Listed(Struct, frozen=True):
 
 
 class ListSessions(Protocol):
-    async def __call__(self, query: SessionQuery, show: Callable[[Session], _Listed]) -> list[_Listed]:
+    def __call__(self, query: SessionQuery, show: Callable[[Session], _Listed]) -> Awaitable[list[_Listed]]:
         """Read a page, and return what the function makes of each session. Raises StorageUnavailable."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -11,23 +11,23 @@ from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
 from turnwire.gateway.watching.encoded_batch import EncodedBatch
-from turnwire.protocol.errors import StorageUnavailable
+from turnwire.gateway.watching.replays import Frames, Replays
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.replay import Gap, overlap
-from turnwire.store.event_log import READ_WINDOW, EventLog
+from turnwire.store.event_log import READ_WINDOW
 
 _FIRST_WINDOW = 8
 _TARGET_BYTES = 256 * 1024
 """The next window of a replay is smaller if the last one was larger than this."""
 
-Frames = Sequence[tuple[bytes, int]]
-"""Frames of consecutive events, each with the seq of its last event."""
+
+__all__ = ["EventSubscription", "Frames", "Watching"]
 
 
 class Watching(Struct, frozen=True):
     """What all subscriptions of a gateway share."""
 
-    log: EventLog
+    replays: Replays
     clock: Callable[[], float]
     """The loop's clock."""
     switched: Callable[[], None]
@@ -163,14 +163,10 @@ class EventSubscription(ABC):
             self._join()
             return
         last = min(self.cursor + self._window, head)
-        record = self.state.record
-        events = await self._watching.log.read(record.session_id, self.cursor + 1, last, record.life)
+        frames = await self._watching.replays.frames(self.state.record, self.cursor + 1, last, self.frames)
         if self.closed:
             return
-        if not events or events[0].seq != self.cursor + 1:
-            raise StorageUnavailable(f"events after seq={self.cursor} cannot be read, head={head}")
-        frames = self.frames(EncodedBatch(events))
-        self._fit_window(len(events), sum(len(frame) for frame, _ in frames))
+        self._fit_window(frames[-1][1] - self.cursor, sum(len(frame) for frame, _ in frames))
         await self.outbox.room()
         if not self.closed:
             self._put(frames)

@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.times import from_millis, to_millis
-from turnwire.protocol.values import unpacked
+from turnwire.protocol.values import is_packed, unpacked
 from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_projection, text_rowid
 from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
@@ -24,6 +25,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _TEXTS_AT_ONCE = 100
 """So many take a millisecond or two."""
 _REST_SECONDS = 0.005
+_SHORT_REST_SECONDS = 0.001
 _NOTE, _AFTER_NOTES = "noted/", "noted0"
 """How the names of notes begin, and what sorts behind them all."""
 _LONGEST = timedelta(days=1)
@@ -149,6 +151,8 @@ class Catalog:
             connection.execute("BEGIN IMMEDIATE")
             for record in records:
                 self._keep(record)
+                if is_packed(record.metadata):  # large
+                    time.sleep(_SHORT_REST_SECONDS)
             for number, said in enumerate(texts, 1):
                 if not self._say(said):
                     behind[said.session_id] = None
@@ -181,7 +185,8 @@ class Catalog:
 
     def _keep(self, record: SessionRecord) -> None:
         known = self._one("SELECT ordinal, about FROM sessions WHERE id = ?", record.session_id)
-        text = about(record.session_id, record.metadata)[:_MAX_ABOUT_CHARS]
+        metadata = unpacked(record.metadata)  # decoding large metadata takes half a millisecond
+        text = about(record.session_id, metadata, _MAX_ABOUT_CHARS)[:_MAX_ABOUT_CHARS]
         if known is None:
             ordinal = self._free_ordinal(to_millis(record.started_at))
             columns = ", ".join("?" * 18)
@@ -197,15 +202,15 @@ class Catalog:
                 f"UPDATE sessions SET ({assigned}) = ({values}) WHERE ordinal = ?", (*_columns(record), text, ordinal)
             )
         if known is None or known[1] != text:
-            self._describe(ordinal, record, None if known is None else known[1], text)
+            self._describe(ordinal, metadata, None if known is None else known[1], text)
 
-    def _describe(self, ordinal: int, record: SessionRecord, before: str | None, text: str) -> None:
+    def _describe(self, ordinal: int, metadata: JsonObject, before: str | None, text: str) -> None:
         execute, rowid = self._connection.execute, text_rowid(ordinal, 0)
         if before is not None:
             self._unsay(rowid, _folded(before))
             execute("DELETE FROM metadata WHERE ordinal = ?", (ordinal,))
         execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (rowid, _folded(text)))
-        pairs = [(key, as_text(value)) for key, value in unpacked(record.metadata).items()]
+        pairs = [(key, as_text(value)) for key, value in metadata.items()]
         kept = [(key, value, ordinal) for key, value in pairs if value is not None and len(value) <= _MAX_VALUE_CHARS]
         self._connection.executemany("INSERT OR IGNORE INTO metadata VALUES (?, ?, ?)", kept[:_MAX_PAIRS])
 

@@ -12,9 +12,9 @@ from turnwire.store.search.tables import open_projection
 from turnwire.store.sessions import SessionQuery
 
 PAGE_SECONDS = 0.06
-"""Seconds after which a search for a page stops. The answer then says how far the search has come."""
+"""Seconds of work after which a search for a page stops. The answer then says how far the search has come."""
 COUNT_SECONDS = 0.03
-"""Seconds after which a search for a count stops."""
+"""Seconds of work after which a search for a count stops."""
 
 
 class Found(Struct, frozen=True):

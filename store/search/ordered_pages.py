@@ -14,7 +14,7 @@ from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal
 from turnwire.store.sessions import SessionQuery
 
 ORDERED_SECONDS = 0.5
-"""The longest search for a page that must be complete, in seconds. The database would need longer."""
+"""The longest search for a page that must be complete, in seconds of work. The database would need longer."""
 _TIES, _MORE_ROWS, _MOST_ROWS = 64, 4, 4096
 """Rows read beyond a page, for sessions that started in the same millisecond: at first, their growth, and the most."""
 _SPILL = 16

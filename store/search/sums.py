@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from array import array
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -12,7 +11,6 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from turnwire.protocol.bodies import SessionGroup
-from turnwire.protocol.figures import percentile
 from turnwire.protocol.times import to_millis
 from turnwire.store.search.tables import first_ordinal
 
@@ -77,62 +75,80 @@ def key_of(query: SumsQuery, started_at: datetime, language: str, end_reason: st
 def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
     """Sum rows by group. Groups of time are in order of time, others in order of their number of calls. Rows with an
     empty key belong to no group."""
-    by_key: dict[Any, _Group] = defaultdict(_Group)
-    for key, *row in rows:
-        by_key[key or None].add(*row)
+    by_key: dict[Any, _Group] = {}
+    for row in rows:
+        key = row[0] or None
+        group = by_key.get(key)
+        if group is None:
+            group = by_key[key] = _Group()
+        group.add(row)
     total = _Group()
     for group in by_key.values():
         total.join(group)
-    groups = [group.shown(key) for key, group in by_key.items()]
     if group_by in ("day", "hour"):
-        groups.sort(key=lambda group: group.key or "")
-        most = len(groups)
+        keys, most = sorted(by_key, key=lambda key: key or ""), len(by_key)
     else:
-        groups.sort(key=lambda group: (-group.calls, group.key or ""))
-        most = MAX_GROUPS
-    return Sums(groups[:most], total.shown(None), max(0, len(groups) - most))
+        keys, most = sorted(by_key, key=lambda key: (-by_key[key].calls, key or "")), MAX_GROUPS
+    return Sums([by_key[key].shown(key) for key in keys[:most]], total.shown(None), max(0, len(keys) - most))
 
 
 class _Group:
-    """The sums of a group. A group may have a million sessions, so only two percentiles are kept of each."""
+    """The sums of a group. A group may have a million sessions, and there may be as many groups. So there is one count
+    for all sessions of the same percentile, and the percentiles are sought only in groups that are shown."""
 
-    __slots__ = ("calls", "counts", "failed", "p50", "p95")
+    __slots__ = ("calls", "errors", "failed", "interruptions", "missed", "p50", "p95", "talk", "tools_failed")
 
     def __init__(self) -> None:
-        self.calls = self.failed = 0
-        self.counts = [0] * 5
-        """Talk time, missed, interruptions, failed tools, errors."""
-        self.p50, self.p95 = array("q"), array("q")
+        self.calls = self.failed = self.talk = self.missed = self.interruptions = self.tools_failed = self.errors = 0
+        self.p50: dict[int, int] = {}
+        self.p95: dict[int, int] = {}
 
-    def add(self, status: str, talk: int | None, p50: int | None, p95: int | None, *counts: int | None) -> None:
+    def add(self, row: Row) -> None:
+        _, status, talk, p50, p95, missed, interruptions, tools_failed, errors = row
         self.calls += 1
         self.failed += status == "failed"
         if p50 is not None:
-            self.p50.append(p50)
+            self.p50[p50] = self.p50.get(p50, 0) + 1
         if p95 is not None:
-            self.p95.append(p95)
-        for at, count in enumerate((talk, *counts)):
-            if count:
-                self.counts[at] += count
+            self.p95[p95] = self.p95.get(p95, 0) + 1
+        self.talk += talk or 0
+        self.missed += missed or 0
+        self.interruptions += interruptions or 0
+        self.tools_failed += tools_failed or 0
+        self.errors += errors or 0
 
     def join(self, other: _Group) -> None:
         self.calls += other.calls
         self.failed += other.failed
-        self.p50 += other.p50
-        self.p95 += other.p95
-        self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        for mine, more in ((self.p50, other.p50), (self.p95, other.p95)):
+            for value, count in more.items():
+                mine[value] = mine.get(value, 0) + count
+        self.talk += other.talk
+        self.missed += other.missed
+        self.interruptions += other.interruptions
+        self.tools_failed += other.tools_failed
+        self.errors += other.errors
 
     def shown(self, key: str | None) -> SessionGroup:
-        talk, missed, interruptions, tools_failed, errors = self.counts
         return SessionGroup(
             key=key,
             calls=self.calls,
             failed=self.failed,
-            talk_ms=talk,
-            response_p50_ms=percentile(sorted(self.p50), 0.5),
-            response_p95_ms=percentile(sorted(self.p95), 0.95),
-            missed=missed,
-            interruptions=interruptions,
-            tools_failed=tools_failed,
-            errors=errors,
+            talk_ms=self.talk,
+            response_p50_ms=_percentile(self.p50, 0.5),
+            response_p95_ms=_percentile(self.p95, 0.95),
+            missed=self.missed,
+            interruptions=self.interruptions,
+            tools_failed=self.tools_failed,
+            errors=self.errors,
         )
+
+
+def _percentile(counts: dict[int, int], share: float) -> int | None:
+    """Return the nearest-rank percentile of values that occur this often. Return None for no values."""
+    left = max(1, math.ceil(share * sum(counts.values())))
+    for value in sorted(counts):
+        left -= counts[value]
+        if left <= 0:
+            return value
+    return None

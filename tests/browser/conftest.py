@@ -134,7 +134,7 @@ async def pages_in(browser: Browser) -> AsyncIterator[OpenPage]:
         context = await browser.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         watch = _Watch(urlsplit(url).netloc, allowed)
         watches.append(watch)
         page.on("console", watch.console)

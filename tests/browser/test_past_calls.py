@@ -201,6 +201,71 @@ async def test_the_page_offers_the_filters_that_the_gateways_openapi_document_li
     assert asked[-1] == wanted
 
 
+async def test_past_calls_are_not_requested_before_the_filters_of_the_gateway_are_known(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    """Otherwise the list would begin again under the reader's hands."""
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/health/live")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/sessions?" in request.url else None)
+    described = asyncio.Event()
+
+    async def describe_late(route: Route) -> None:
+        await described.wait()
+        await route.continue_()
+
+    await page.route("**/openapi.json", describe_late)
+    await page.goto(f"{gateway.url}/#/?order=asc")
+    await expect(page.locator(".connection")).to_have_text("LIVE")
+    assert asked == []
+    described.set()
+    await expect(page.locator(".call-row")).to_have_count(3)
+    assert [url for url in asked if "order=asc" not in url] == []
+
+
+async def test_past_calls_are_requested_without_a_description_of_the_gateway(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/health/live", allowed=("404",))
+    await page.route("**/openapi.json", lambda route: route.fulfill(status=404))
+    await page.goto(gateway.url)
+    await expect(page.locator(".call-row")).to_have_count(3)
+
+
+@pytest.mark.parametrize("first", ["show", "reload"])
+async def test_a_page_wanted_during_another_request_is_read_after_it(
+    gateway: Gateway, open_page: OpenPage, first: str
+) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/docs", allowed=("503",))
+    answers = iter(range(3))
+
+    async def refuse_the_first(route: Route) -> None:
+        if next(answers) == 0:
+            await route.fulfill(status=503, body='{"message": "no storage"}', content_type="application/json")
+        else:
+            await route.continue_()
+
+    await page.route("**/sessions?*", refuse_the_first)
+    script = """async (first) => {
+      const { PastCalls } = await import("./static/data/past_calls.js");
+      const past = new PastCalls();
+      const filter = { query: { status: "failed" }, compare: () => 0 };
+      if (first === "reload") {
+        past.filter = filter;
+        past.pages = [{ cursor: null, rows: null, count: 3, last: null }];
+        past.reload(0);
+      } else past.show(filter);
+      past.loadNext();
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
+      for (let left = 150; left > 0 && !past.loaded; left -= 1) await pause();
+      return [past.failure, past.pages.at(-1)?.rows?.length];
+    }"""
+    assert await page.evaluate(script, first) == [None, 3]
+
+
 async def test_a_call_that_ends_is_listed_in_its_place_among_past_calls(gateway: Gateway, open_page: OpenPage) -> None:
     for name in ("old", "mid", "new"):
         await gateway.create(name)

@@ -36,6 +36,13 @@ async def store_as_0_1_0(folder: Path) -> None:
                 **{"lastSeq": 1, "lastEventAt": AT, "heartbeat": 0, "endReason": None, "epoch": 0, "timeOrdered": True},
             }
         )
+        await stored["sessions"].insert_one(
+            {
+                **{"_id": "big", "status": "completed", "language": "en", "startedAt": AT, "endedAt": AT},
+                **{"metadata": {"text": "a" * 5000}, "lastSeq": 0, "lastEventAt": None, "heartbeat": 0},
+                **{"endReason": None, "epoch": 0, "timeOrdered": True},
+            }
+        )
         event = {"sessionId": "s", "seq": 1, "eventId": "e1", "type": "user_speech", "payload": {}, "timestamp": AT}
         await stored["events"].insert_one({"_id": "s/0000000001", **event})
     for name in ("turnwire.json", "database.credentials"):
@@ -50,13 +57,18 @@ async def test_the_data_directory_of_0_1_0_is_upgraded_and_goes_on(tmp_path: Pat
         f"the data directory {folder}: format {FORMAT}, Turnwire {__version__}, database engine "
     )
     assert directory.endswith("before: no format, as of 0.1.0")
-    assert database == f"the database turnwire: format {FORMAT}, before: none, as of 0.1.0"
+    assert database == (
+        f"the database turnwire: format {FORMAT}, before: none, as of 0.1.0; "
+        "sessions whose large metadata is now stored as JSON: 1"
+    )
     assert json.loads((folder / "turnwire.json").read_text())["format"] == FORMAT
     async with EmbeddedDatabase(folder) as embedded:
         gateway = await Gateway.start(mongodb_uri=embedded.uri, expire_after=0)
         try:
             again = await gateway.post("/sessions/s/events", new_event("e1"), status=201)
             new = await gateway.post("/sessions/s/events", new_event("e2"), status=201)
+            big = await gateway.get("/sessions/big")
+            assert big["metadata"] == {"text": "a" * 5000}
             assert (again["seq"], again["timestamp"], new["seq"]) == (1, "2025-01-01T00:00:00.000Z", 2)
         finally:
             await gateway.stop()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -117,6 +118,25 @@ async def test_stopping_the_embedded_database_leaves_no_process_and_keeps_its_da
     await database.stop()  # a stop may be repeated
     async with EmbeddedDatabase(tmp_path) as again:
         assert await asyncio.to_thread(names, again.uri) == ["a"]
+
+
+async def test_the_journal_of_changes_is_short_even_after_a_version_that_kept_it_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server removes what is too much while acks wait: a thousand entries at a time, if there are never more."""
+
+    def store_and_count(uri: str, numbers: range) -> int:
+        with MongoClient[dict[str, Any]](uri) as client:
+            client["kept"]["things"].insert_many([{"_id": str(number)} for number in numbers])
+            return sum(1 for _ in client["local"]["oplog.rs"].find({}, {"_id": 1}))
+
+    with monkeypatch.context() as older:
+        older.setattr("turnwire.store.embedded.data_directory.SETTINGS", "# none\n")
+        async with EmbeddedDatabase(tmp_path) as database:
+            assert await asyncio.to_thread(store_and_count, database.uri, range(2500)) > 2500
+    async with EmbeddedDatabase(tmp_path) as database:
+        assert await asyncio.to_thread(store_and_count, database.uri, range(2500, 3000)) < 2000
+        assert len(await asyncio.to_thread(names, database.uri)) == 3000
 
 
 async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_path: Path) -> None:

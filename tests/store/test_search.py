@@ -7,7 +7,10 @@ import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,6 +227,21 @@ def test_pages_of_the_search_join_without_a_hole(
     assert finder.count(SessionQuery(limit=1, before=before, more=more), 100) == Count(len(found), exact=True)
     catalog.close()
     finder.close()
+
+
+def test_a_search_finds_and_counts_as_much_on_a_busy_machine_as_on_an_idle_one(
+    catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that has to wait for a processor has not worked yet. Only so much later, it stops all the same."""
+    monkeypatch.setattr(scan, "_FIRST_WINDOW", 10)
+    monkeypatch.setattr(scan, "_LAST_WINDOW", 10)
+    catalog.take([ended(f"s{n}", minutes=n, errors=int(n < 199)) for n in range(200)], [])
+    query = SessionQuery(limit=1, more=SearchFilter(has_errors=False))
+    for waits, found in ((0.1, 1), (1.0, 0)):
+        clock = SimpleNamespace(thread_time=lambda: 0.0, monotonic=partial(next, count(0, waits)))
+        monkeypatch.setattr(scan, "time", clock)
+        assert len(finder.page(query, seconds=0.5).ids) == found
+        assert finder.count(query, 10, seconds=0.5) == Count(found, exact=bool(found))
 
 
 def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(

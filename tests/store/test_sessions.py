@@ -79,6 +79,14 @@ async def test_a_claim_does_not_depend_on_the_order_of_times(store: Store) -> No
     assert await store.sessions.claim(known)
 
 
+async def test_a_lost_race_is_counted_in_the_session_and_never_taken_back(store: Store) -> None:
+    known = record()
+    await store.sessions.create(known)
+    for count, contested in ((0, 1), (1, 2), (0, 2)):
+        await store.sessions.contest(replace(known, contested=count))
+        assert (await load(store)).contested == contested
+
+
 async def test_a_session_document_is_ended_once(store: Store) -> None:
     await store.sessions.create(record())
     later = NOW + timedelta(seconds=5)

@@ -131,12 +131,12 @@ async def test_clients_that_lost_the_gateway_together_reconnect_spread_over_a_se
     waits: list[float] = []
     next_delay = Backoff.next_delay
 
-    def noted(backoff: Backoff, asked: float | None = None) -> float:
-        waits.append(next_delay(backoff, asked))
+    def noted(backoff: Backoff, asked: float | None = None, *, by_goaway: bool = False) -> float:
+        waits.append(next_delay(backoff, asked, by_goaway=by_goaway))
         return waits[-1]
 
     monkeypatch.setattr(Backoff, "next_delay", noted)
-    first = await start_gateway(reconnect_after=0.3)
+    first = await start_gateway(reconnect_after=0.3, drain_spread=0.8)
     second = await start_gateway()
     loop = asyncio.get_running_loop()
     async with Relay(first.port) as relay:

@@ -40,6 +40,14 @@ def test_a_reconnect_waits_at_least_as_long_as_the_gateway_asks() -> None:
     assert delays(1, asked=0)[0] <= 1
 
 
+def test_a_client_is_back_as_soon_as_a_leaving_gateway_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turnwire.connecting.backoff.SPREAD", 1.0)
+    for asked in (0.0, 0.5):
+        backoff = Backoff()
+        assert asked <= backoff.next_delay(asked, by_goaway=True) <= asked + 0.1
+        assert backoff.next_delay() >= 0.2, "no other gateway was there"
+
+
 async def test_without_give_up_after_a_client_waits_for_ever() -> None:
     patience = Patience(None, "test")
     await patience.pause(Lost("away"))

@@ -132,6 +132,18 @@ async def test_a_connection_that_is_waiting_can_be_told_to_connect_at_once(
     assert await node.run("return gateway.retryAt;") is None
 
 
+async def test_a_connection_is_back_as_soon_as_a_leaving_gateway_has_asked(node: Node) -> None:
+    await node.run("PAUSES.spread = 3_600_000;" + SCRIPTED + OPEN + "follow('call');")
+    await node.run("""
+        await until(() => gateway.state === 'live');
+        globalThis.first = socket;
+        socket.tell({ type: 'goaway', reason: 'restart', reconnectAfterMs: 20 });
+        socket.onclose({ code: 1012, reason: '' });
+        await until(() => socket !== first && gateway.state === 'live');
+    """)
+    assert await node.run("return states;") == ["connecting", "live", "reconnecting", "live"]
+
+
 async def test_a_proxy_without_a_gateway_is_asked_again(node: Node) -> None:
     code = """
         class Refused { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} }

@@ -9,13 +9,15 @@ LONGEST = 10.0
 GROWTH = 2.0
 SPREAD = 1.0
 """Seconds over which the reconnects of clients that lost the gateway at the same moment are spread."""
+SPREAD_AFTER_GOAWAY = 0.1
+"""The same for clients that the gateway has told when to reconnect: it has given each of them another time."""
 
 
 class Backoff:
     """Pauses that double from 0.2 to 10 seconds, each cut at random to 50-100 %, plus a random time of up to a second.
 
-    Without that second, all clients of a restarted gateway would reconnect within a few milliseconds. Call `reset`
-    after a successful attempt.
+    Without that second, all clients of a gateway that has died would reconnect within a few milliseconds. A gateway
+    that leaves spreads them itself. Call `reset` after a successful attempt.
     """
 
     def __init__(self) -> None:
@@ -24,11 +26,12 @@ class Backoff:
     def reset(self) -> None:
         self._attempts = 0
 
-    def next_delay(self, asked: float | None = None) -> float:
-        """Return the seconds to wait. `asked` is the least that the gateway wants clients to wait."""
+    def next_delay(self, asked: float | None = None, *, by_goaway: bool = False) -> float:
+        """Return the seconds to wait. `asked` is the least that the gateway wants this client to wait, or, unless it
+        has said so `by_goaway`, all clients."""
         longest = min(LONGEST, FIRST * GROWTH ** min(self._attempts, 16))
         self._attempts += 1
         delay = longest * random.uniform(0.5, 1.0)
         if asked is not None:
             delay = max(asked, delay if self._attempts > 1 else 0.0)
-        return delay + random.uniform(0.0, SPREAD)
+        return delay + random.uniform(0.0, min(SPREAD, SPREAD_AFTER_GOAWAY) if by_goaway else SPREAD)

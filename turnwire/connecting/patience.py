@@ -48,7 +48,7 @@ class Patience:
     async def pause(self, lost: Lost) -> None:
         """Wait before the next attempt. Raises Unreachable if that attempt would be after the limit."""
         self.last_problem = str(lost)
-        delay = self._backoff.next_delay(lost.retry_after)
+        delay = self._backoff.next_delay(lost.retry_after, by_goaway=lost.announced and lost.retry_after is not None)
         if self.limit is not None and _now() + delay > self._seen_at + self.limit:
             raise Unreachable(f"gave up after {self.limit:g} s: {lost}") from None
         self._tell(lost, delay)

@@ -54,6 +54,11 @@ class KnownLog:
         """The number of events after the full pages; 0 if the ledger has not been read."""
         return 0 if self.ledger is None else self.ledger.tail_length
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the tail is known. While a commit goes on, the times of its last events may be missing."""
+        return self.ledger is not None and self.ledger.tail_length == len(self._times)
+
     def tail(self) -> LogTail:
         """Return what is known about the events after the full pages. The ledger must have been read."""
         assert self.ledger is not None

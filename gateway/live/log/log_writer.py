@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from turnwire.gateway.live.log.durable import Durable, rise, time_of
@@ -78,13 +78,14 @@ async def commit(
     weight: int,
     clock: Callable[[], float],
     *,
+    lost: Callable[[], Awaitable[None]],
     behind_head: bool = False,
 ) -> Durable:
     """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
     If a newer publisher has stored events meanwhile, drop the remaining pending events; `Durable.record` then has the
-    newer epoch. With `behind_head`, drop them whoever has stored events. Raises LogRolledBack if the head is no longer
-    in the log.
+    newer epoch. With `behind_head`, drop them whoever has stored events. `lost` is called each time that another
+    gateway has taken the next position first. Raises LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
     unsure = False
@@ -109,6 +110,7 @@ async def commit(
             break
         _note_stored(ledger, durable, pending[:stored])
         unsure |= appended.unsure
+        await lost()
         if await _read_taken(store, state, ledger, durable, dict(pending[stored:]) if unsure else {}):
             unsure = False
         if durable.record is not None:
@@ -146,7 +148,8 @@ async def _read_taken(
     """
     session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
-    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life))):
+    width = min(READ_WINDOW, 1 + len(durable.foreign))  # whoever was that far behind is so again
+    while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life, width))):
         if store.events.troubles != state.log.as_of or not await _is_taken(store, state, ledger.head + 1):
             return False
         await asyncio.sleep(_INVISIBLE_SECONDS)  # the position is taken, but its event is not yet on a majority

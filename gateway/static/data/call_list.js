@@ -30,9 +30,13 @@ export class CallList {
     }, TICK_MS);
   }
 
-  /** Show the calls that match these values from the address. The gateway is asked again only if its filters change. */
+  /**
+   * Show the calls that match these values from the address. The gateway is asked for past calls once its features are known,
+   * and again only if its filters change.
+   */
   apply(values) {
     this.filter = makeFilter(values, features.listing);
+    if (!features.known) return;
     const asked = JSON.stringify(wantsPast(values) ? this.filter.query : null);
     if (asked === this.#shown) {
       if (this.past.filter !== null) this.past.filter = this.filter;

@@ -2,9 +2,10 @@
 import { Observable } from "./observable.js";
 import { askFigures } from "./rest.js";
 
-/** The features. `listing` has the names of the parameters of `GET /sessions`. */
+/** The features. `listing` has the names of the parameters of `GET /sessions`; it is final once `known` is true. */
 class Features extends Observable {
   listing = new Set();
+  known = false;
 
   async read() {
     try {
@@ -12,10 +13,11 @@ class Features extends Observable {
       const parameters = described.paths["/sessions"].get.parameters ?? [];
       const named = (each) => each.name ?? described.components.parameters[each.$ref?.split("/").at(-1)]?.name;
       this.listing = new Set(parameters.map(named).filter(Boolean));
-      this.changed();
     } catch {
       // the page continues with what every gateway can do
     }
+    this.known = true;
+    this.changed();
   }
 }
 

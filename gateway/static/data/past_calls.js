@@ -6,6 +6,7 @@ const PAGE = 100;
 const MOST_PAGES = 12;
 const MOST_FRESH = 500;
 const PAGES_TO_CATCH_UP = 5;
+const PAUSE_AFTER_FAILURE_MS = 2000;
 
 /**
  * A window onto the gateway's list of calls, in the order of the filter: consecutive pages, down to the very last call.
@@ -16,6 +17,9 @@ const PAGES_TO_CATCH_UP = 5;
 export class PastCalls extends Observable {
   #generation = 0;
   #busy = false;
+  /** Whether the next page was wanted while another request was under way. */
+  #wantsNext = false;
+  #retryAt = 0;
   /** Whether calls may have ended that the first page, when it comes, does not have. */
   #stale = false;
   #wanted = new Set();
@@ -41,6 +45,7 @@ export class PastCalls extends Observable {
   show(filter) {
     this.#generation += 1;
     this.#busy = false;
+    this.#wantsNext = false;
     this.#stale = false;
     this.filter = filter;
     this.pages = [];
@@ -56,9 +61,13 @@ export class PastCalls extends Observable {
     this.changed();
   }
 
-  /** Read the page after the last one. */
+  /** Read the page after the last one. If that is asked for during another request, the page is read after it. */
   async loadNext() {
-    if (this.#busy || this.atEnd) return;
+    if (this.filter === null || this.atEnd) return;
+    if (this.#busy) {
+      this.#wantsNext = true;
+      return;
+    }
     await this.#load(async () => {
       const cursor = this.next;
       const answer = await this.#read(cursor);
@@ -69,15 +78,16 @@ export class PastCalls extends Observable {
         this.pages.push({ cursor, rows, count: 0, last: rows.at(-1) ?? null });
         this.#goOnFrom(answer.nextCursor);
         this.loaded = true;
+        this.#wantsNext = false;
         this.#forget(this.pages.length - 1);
       };
     });
   }
 
-  /** Read a page again that is no longer in memory. */
+  /** Read a page again that is no longer in memory; after a failure not before a pause. */
   async reload(index) {
     const page = this.pages[index];
-    if (this.#busy || !page || page.rows !== null) return;
+    if (this.#busy || !page || page.rows !== null || performance.now() < this.#retryAt) return;
     await this.#load(async () => {
       const answer = await this.#read(page.cursor);
       return () => {
@@ -105,10 +115,14 @@ export class PastCalls extends Observable {
     } catch (error) {
       if (generation !== this.#generation) return;
       this.failure = error.message;
+      this.#retryAt = performance.now() + PAUSE_AFTER_FAILURE_MS;
     }
     this.#busy = false;
     this.changed();
-    if (this.#stale && this.loaded) this.catchUp();
+    if (this.#wantsNext) {
+      this.#wantsNext = false;
+      this.loadNext();
+    } else if (this.#stale && this.loaded) this.catchUp();
   }
 
   #read(cursor) {

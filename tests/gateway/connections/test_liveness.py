@@ -168,7 +168,7 @@ class Silent:
     """A connection that counts when it was checked."""
 
     kind: Kind = "publisher"
-    closing: asyncio.Task[None] | None = None
+    closing: asyncio.Future[None] | None = None
     look_at = 0.0
     waiting_bytes = 0
 

@@ -19,7 +19,7 @@ class Reader:
     """A WebSocket or a stream for which this many bytes wait."""
 
     kind: Kind = "subscriber"
-    closing: asyncio.Task[None] | None = None
+    closing: asyncio.Future[None] | None = None
     look_at = 0.0
 
     def __init__(self, waiting_bytes: int) -> None:

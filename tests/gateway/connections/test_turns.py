@@ -9,6 +9,7 @@ import pytest
 from tests.support.passes import Passes
 from turnwire.gateway.connections.turn import Turn
 from turnwire.gateway.turns import SLICE_SECONDS, Share, Slices, Turns
+from turnwire.store.sharing.places import Places
 
 
 async def work(passes: Passes, turns: Turns, count: int, seconds: float) -> None:
@@ -65,7 +66,7 @@ async def test_requests_at_the_same_moment_begin_in_a_pass_until_its_slice_is_ov
     turns = Turns(passes.clock)
 
     async def request() -> None:
-        if (turn := turns.begin()) is not None:
+        if (turn := turns.begin(hash, 1)) is not None:
             await turn
         passes.done(seconds)
 
@@ -87,6 +88,61 @@ async def test_large_json_is_decoded_in_turns_by_its_size(size: int, most: int) 
     with passes:
         await asyncio.gather(*(request() for _ in range(50)))
     assert passes.most == most
+
+
+@pytest.mark.parametrize("other", ["another", "same"])
+async def test_a_short_piece_does_not_wait_for_many_long_ones(other: str) -> None:
+    order: list[float] = []
+    turns = Turns()
+
+    async def take(seconds: float, client: str) -> None:
+        await turns.next(seconds, client)
+        order.append(seconds)
+
+    await asyncio.gather(*(take(0.03, "same") for _ in range(100)), take(SLICE_SECONDS / 4, other))
+    assert order[0] == SLICE_SECONDS / 4
+
+
+async def test_the_request_of_a_client_does_not_wait_for_a_thousand_of_another() -> None:
+    passes = Passes()
+    turns, order = Turns(passes.clock), list[str]()
+
+    async def request(client: str) -> None:
+        if (turn := turns.begin(str, client)) is not None:
+            await turn
+        passes.done(SLICE_SECONDS / 2)
+        order.append(client)
+
+    await asyncio.gather(*(request(client) for client in ["many"] * 1000 + ["one"]))
+    assert order.index("one") < 10
+
+
+async def test_places_go_to_the_clients_in_turn_and_one_who_leaves_keeps_none() -> None:
+    places, order = Places(2), list[str]()
+
+    async def work(client: str) -> None:
+        async with places.hold(client):
+            order.append(client)
+            await asyncio.sleep(0)
+
+    gone = [asyncio.create_task(work("gone")) for _ in range(3)]  # the third waits
+    tasks = [asyncio.create_task(work(client)) for client in ["many"] * 6 + ["one"] * 2]
+    await asyncio.sleep(0)
+    gone[2].cancel()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    assert order == ["gone", "gone", "many", "one", "many", "one", "many", "many", "many", "many"]
+
+
+async def test_a_place_that_comes_to_one_who_has_just_left_goes_on() -> None:
+    places = Places(1)
+    async with places.hold():
+        last = asyncio.create_task(places.hold().__aenter__())
+        await asyncio.sleep(0)
+    last.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await last
+    async with asyncio.timeout(5), places.hold():
+        pass
 
 
 async def test_a_slice_is_over_after_its_time() -> None:

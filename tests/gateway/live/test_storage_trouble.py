@@ -145,7 +145,7 @@ async def test_creations_claims_and_ends_whose_answers_are_lost_are_done_once(
 async def test_after_the_storage_timeout_a_publisher_is_closed_and_resumes(
     start_gateway: StartGateway, database_uri: str
 ) -> None:
-    gateway = await start_gateway(storage_timeout=0.3)
+    gateway = await start_gateway(storage_timeout=1.0)
     session_id = new_id("s")
     bot = await publisher(gateway, session_id)
     await bot.acked("a")

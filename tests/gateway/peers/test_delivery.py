@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.gateway.peers.conftest import StartPeers, watched_elsewhere
+from tests.gateway.peers.conftest import StartPeers, knows, watched_elsewhere
 from tests.support.gateways import Gateway, new_event, new_id
 from tests.support.sockets import Socket, publisher, subscriber, until
 
@@ -45,6 +45,17 @@ async def test_events_appended_by_rest_elsewhere_reach_the_publishers_gateway(pa
     assert [event["eventId"] for event in await board.events(1)] == ["rest"]
     await bot.acked("after")
     assert [event["eventId"] for event in await board.events(2, 1)] == ["after"]
+
+
+async def test_clients_of_a_leaving_gateway_go_to_another_one_at_once(pair: list[Gateway]) -> None:
+    here, there = pair
+    bots = [await publisher(here, new_id("s")) for _ in range(2)]
+    await here.gateway.drain()
+    assert sorted([(await bot.next("goaway"))["reconnectAfterMs"] for bot in bots]) == [0, 250]
+    last = await publisher(there, new_id("s"))
+    await until(lambda: knows(there, 0), "that it is alone")
+    await there.gateway.drain()
+    assert (await last.next("goaway"))["reconnectAfterMs"] == 500
 
 
 async def test_an_event_stored_while_a_subscription_begins_elsewhere_is_delivered(pair: list[Gateway]) -> None:

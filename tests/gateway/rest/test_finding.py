@@ -11,8 +11,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.gateways import Gateway, StartGateway, new_event
+from turnwire.gateway.finding.listing import count_of
 from turnwire.gateway.sessions import pages
+from turnwire.protocol.bodies import SessionCount
 from turnwire.store.search.catalog import Catalog
+from turnwire.store.search.finder import Count
 from turnwire.store.search.tables import FILE_NAME, request_rebuild
 from turnwire.store.sessions import SessionRecord
 
@@ -220,6 +223,12 @@ async def test_counts_of_sessions_say_whether_they_are_exact(gateway: Gateway) -
         await call(gateway, f"s{n}")
     assert (await gateway.get("/sessions?countUpTo=4&limit=1"))["count"] == {"value": 4, "exact": True}
     assert (await gateway.get("/sessions?countUpTo=3&limit=1"))["count"] == {"value": 3, "exact": False}
+
+
+def test_a_count_that_stopped_early_is_never_less_than_what_its_page_shows() -> None:
+    assert count_of(Count(3, exact=False), 50) == SessionCount(50, exact=False)
+    assert count_of(Count(60, exact=False), 50) == SessionCount(60, exact=False)
+    assert count_of(Count(49, exact=True), 50) == SessionCount(49, exact=True), "one has been erased in between"
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ def _matches(document: Document, condition: Document) -> bool:
 
 def changed_by(document: Document, change: Document) -> Document:
     """Return the document after `$set` and `$max`."""
-    raised = {field: max(document[field], value) for field, value in change.get("$max", {}).items()}
-    return {**document, **change["$set"], **raised}
+    raised = {field: max(document.get(field, value), value) for field, value in change.get("$max", {}).items()}
+    return {**document, **change.get("$set", {}), **raised}
 
 
 def _of_a_kind(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:

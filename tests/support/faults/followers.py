@@ -23,7 +23,7 @@ class Reader(EventSubscription):
     numbers = 0
 
     def __init__(self, world: World, gateway: Gateway, live: LiveSession, following: Following) -> None:
-        watching = Watching(gateway.store.events, asyncio.get_running_loop().time, lambda: None)
+        watching = Watching(gateway.parts.replays, asyncio.get_running_loop().time, lambda: None)
         if (peers := gateway.parts.peers) is not None:
             watching = replace(watching, watch_changed=peers.watch_changed)
         super().__init__(watching, live.state, following.after_seq, FrameOutbox(self._take, None, 600))

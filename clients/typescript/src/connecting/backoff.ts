@@ -4,11 +4,14 @@ export const PAUSES = {
   longest: 10_000,
   /** The time over which the reconnects of clients that lost the gateway at the same moment are spread. */
   spread: 1000,
+  /** The same for clients that the gateway has told when to reconnect: it has given each of them another time. */
+  spreadAfterGoaway: 100,
 };
 
 /**
  * Pauses that double from 0.2 to 10 seconds, each cut at random to 50-100 %, plus a random time of up to a second.
- * Without that second, all clients of a restarted gateway would reconnect within a few milliseconds.
+ * Without that second, all clients of a gateway that has died would reconnect within a few milliseconds. A gateway that
+ * leaves spreads them itself.
  */
 export class Backoff {
   #attempts = 0;
@@ -18,12 +21,15 @@ export class Backoff {
     this.#attempts = 0;
   }
 
-  /** Return the milliseconds to wait. `asked` is the least that the gateway wants clients to wait. */
-  nextDelay(asked?: number): number {
+  /**
+   * Return the milliseconds to wait. `asked` is the least that the gateway wants this client to wait, or, unless it has
+   * said so `byGoaway`, all clients.
+   */
+  nextDelay(asked?: number, byGoaway = false): number {
     const longest = Math.min(PAUSES.longest, PAUSES.first * 2 ** Math.min(this.#attempts, 16));
     this.#attempts += 1;
     let delay = longest * (0.5 + Math.random() / 2);
     if (asked !== undefined) delay = Math.max(asked, this.#attempts > 1 ? delay : 0);
-    return delay + Math.random() * PAUSES.spread;
+    return delay + Math.random() * (byGoaway ? Math.min(PAUSES.spread, PAUSES.spreadAfterGoaway) : PAUSES.spread);
   }
 }

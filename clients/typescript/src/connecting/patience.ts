@@ -52,7 +52,7 @@ export class Patience {
   /** Wait before the next attempt. Throws Unreachable if that would be after the limit, Stopped if told to stop. */
   async pause(lost: Lost, stop: AbortSignal): Promise<void> {
     this.lastProblem = lost.message;
-    const delay = this.#backoff.nextDelay(lost.retryAfterMs);
+    const delay = this.#backoff.nextDelay(lost.retryAfterMs, lost.announced && lost.retryAfterMs !== undefined);
     if (this.limit !== undefined && now() + delay > this.#seenAt + this.limit) {
       throw new Unreachable(`gave up after ${this.limit / 1000} s: ${lost.message}`);
     }

@@ -11,6 +11,7 @@ import pytest
 from tests.support.faults.database import MemoryDatabase
 from tests.support.in_memory import STARTED, MemoryGateway, event, events, record, shrink_pages
 from turnwire.gateway.live.log import log_writer
+from turnwire.gateway.live.log.contest import Contest
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogHole
@@ -35,7 +36,7 @@ async def commit(gateway: MemoryGateway, state: SessionState, ledger: Ledger, se
     for each in sent:
         each.timestamp = each.timestamp or STARTED
     assert ledger.admit_new(sent) is not None
-    return await log_writer.commit(gateway.store, state, ledger, 100, gateway.context.clock)
+    return await Contest(gateway.context, state).commit(ledger, 100, behind_head=False)
 
 
 def brought(durable: Durable) -> list[tuple[int, str]]:

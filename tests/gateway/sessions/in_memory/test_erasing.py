@@ -12,6 +12,7 @@ from tests.support.in_memory import Crowd, MemoryGateway, Seat, event, events, p
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.rest.sse import SseFollower
+from turnwire.gateway.watching.replays import Replays
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.errors import (
     CloseCode,
@@ -273,7 +274,7 @@ async def test_what_waits_of_it_for_a_slow_reader_is_not_sent(join: StartMemory)
 
     outbox = FrameOutbox(write, None, 1 << 20)
     clock = asyncio.get_running_loop().time
-    follower = SseFollower(Watching(alone.store.events, clock, lambda: None), alone.live["s"].state, 0, outbox)
+    follower = SseFollower(Watching(Replays(alone.store.events), clock, lambda: None), alone.live["s"].state, 0, outbox)
     follower.start()
     await alone.requests.append("s", events("a", "b", "c"), 100)
     await until(lambda: bool(read))  # `caughtUp`, which is on its way

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.support.in_memory import MemoryGateway, events, shrink_pages
+from tests.support.in_memory import MemoryGateway, events, shrink_pages, until
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.log_tails import LogTails
@@ -73,6 +74,37 @@ async def test_what_was_stored_after_it_has_left_is_read_from_the_log(
         (12, False),
     ]
     assert noted == [(9, 11)], "the first page is a digest by now, so that the tail says nothing more"
+
+
+async def test_a_tail_is_stored_again_only_if_much_has_come_since(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await here.create("s", *events(*named(range(1, 4))))
+    save, saved = here.store.events.digests.save_tails, list[list[str]]()
+
+    async def save_tails(tails: list[tuple[str, int | None, LogTail]]) -> None:
+        saved.extend(list(tail.ids) for _, _, tail in tails)
+        await save(tails)
+
+    monkeypatch.setattr(here.store.events.digests, "save_tails", save_tails)
+    tails = LogTails(here.store, here.sessions)
+    for number in (4, 5, 6):
+        await tails.save(1.0)
+        await here.append(live, *events(f"e{number}"))
+    await tails.save(1.0)
+    assert saved == [named(range(1, 4)), named(range(1, 6))]
+
+
+async def test_a_tail_is_stored_while_events_are_under_way(here: MemoryGateway, there: MemoryGateway) -> None:
+    live = await here.create("s", *events(*named(range(1, 4))))
+    under_way = asyncio.create_task(here.append(live, *events("late")))
+    await until(lambda: live.state.busy_since is not None)
+    await LogTails(here.store, here.sessions).save(1.0)
+    await under_way
+    assert await judged(there, await there.open(), ["e2", "late", "new"]) == [(2, True), (4, True), (5, False)]
+    stored = await here.store.events.digests.load_tail("s", live.state.record.life)
+    assert stored is not None
+    assert list(stored.ids) == named(range(1, 4))
 
 
 async def test_pages_that_begin_with_what_was_handed_over_are_digests_as_any(

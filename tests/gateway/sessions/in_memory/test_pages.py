@@ -150,11 +150,11 @@ async def test_two_lists_are_read_at_a_time_and_the_others_in_their_order(here: 
 
 async def test_a_list_whose_turn_does_not_come_in_time_is_refused(here: MemoryGateway) -> None:
     listing = Listing(here.parts.pages, here.store, None, longest_wait=2.0)
-    async with listing.turn(), listing.turn():
+    async with listing.turn("c", 1), listing.turn("c", 1):
         with pytest.raises(Overloaded):
-            async with listing.turn():
+            async with listing.turn("c", 1):
                 pass
-    async with listing.turn():
+    async with listing.turn("c", 1):
         assert len((await listing.find(SessionQuery(limit=1), None)).sessions) == 0
 
 

@@ -1,0 +1,1 @@
+"""Shares of what is scarce."""

@@ -1,0 +1,39 @@
+"""Reads of the log, which leave the database and the driver's threads to commits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from turnwire.store.condition import DatabaseCondition
+from turnwire.store.driver.loop import MOST_THREADS
+from turnwire.store.event_documents import Document
+from turnwire.store.sharing.places import Places
+
+_AT_ONCE_EMBEDDED: Final = 2
+"""Reads of several documents at a time. The embedded database has one core, and a commit waits until it has answered
+them: some milliseconds each."""
+_AT_ONCE: Final = max(2, MOST_THREADS // 2)
+
+
+class Reads:
+    """Finds documents of one collection. Of reads of several documents, only a few are under way at a time; sessions
+    get them equally."""
+
+    def __init__(self, collection: Any, condition: DatabaseCondition, *, embedded: bool) -> None:
+        self._collection = collection
+        self._condition = condition
+        self._places = Places(_AT_ONCE_EMBEDDED if embedded else _AT_ONCE)
+
+    async def find(
+        self, wanted: Document, projection: dict[str, int] | None, *, count: int, session_id: str | None = None
+    ) -> list[Document]:
+        """Return the documents that are wanted. `count`: how many there may be. Raises StorageUnavailable."""
+        if count == 1:
+            return await self._find(wanted, projection)
+        async with self._places.hold(session_id, float(count)):
+            return await self._find(wanted, projection)
+
+    async def _find(self, wanted: Document, projection: dict[str, int] | None) -> list[Document]:
+        answer = self._collection.find(wanted, projection).to_list(length=None)
+        found: list[Document] = await self._condition.ask("read events", answer)
+        return found
