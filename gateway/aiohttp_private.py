@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
+from aiohttp.web_protocol import _ErrInfo
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
@@ -87,6 +88,11 @@ class HttpProtocol(web.RequestHandler):
         if self._payload_parser is not None:  # a WebSocket
             return False
         return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the request that has arrived last, and waits for its answer, could not be parsed."""
+        return bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
 
     @property
     def is_given_up(self) -> bool:

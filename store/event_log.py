@@ -26,10 +26,8 @@ from turnwire.store.lanes.append_lane import append_lanes
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
-from turnwire.store.sharing.reads import Reads
+from turnwire.store.sharing.reads import READ_WINDOW, Reads
 
-READ_WINDOW = 50
-"""The most positions of one query. With more, the embedded database takes longer for each key."""
 _READ = "read events"
 
 ANY_LIFE = -1
@@ -241,8 +239,8 @@ class EventLog:
         self, session_id: str, keys: Sequence[str], projection: dict[str, int] | None = None
     ) -> list[Document]:
         documents: list[Document] = []
-        for start in range(0, len(keys), READ_WINDOW):
-            documents += await self._ask(keys[start : start + READ_WINDOW], session_id, projection)
+        for start in range(0, len(keys), self._reads.window):
+            documents += await self._ask(keys[start : start + self._reads.window], session_id, projection)
         return documents
 
     async def _ask(self, keys: Sequence[str], session: object, projection: dict[str, int] | None) -> list[Document]:

@@ -68,6 +68,11 @@ class Door:
         """Return the client's address, by which limits count and which the audit log shows."""
         return self._addresses.find(asked.peer, asked.forwarded)
 
+    def waits_as(self, asked: Asked) -> str:
+        """Return whom a request counts for while it waits to begin: its client's address. Probes count for nobody's."""
+        is_probe = opening_of(asked.method, asked.path) is Opening.PROBE
+        return "probes" if is_probe else self.address_of(asked)
+
     async def admit(self, asked: Asked) -> Principal:
         """Return the principal of a request; ANONYMOUS on open routes, whatever credential the request carries.
 

@@ -146,7 +146,9 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = ("_arrivals", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer")
+    __slots__ = (  # several a line: a line for each would hide the class
+        "_arrivals", "_deaf", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer",
+    )  # fmt: skip
 
     def __init__(
         self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, farewells: Farewells, **kwargs: Any
@@ -160,6 +162,9 @@ class _Connection(HttpProtocol):
         self._head = b""
         """The start of the last request head, from which an error names the request."""
         self._head_is_whole = False
+        self._deaf = False
+        """Whether what arrives is dropped, because it follows a request that could not be parsed. The parser would copy
+        it, fail again and keep another error for each piece."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -176,8 +181,11 @@ class _Connection(HttpProtocol):
         self._frames = None  # the frames refer back: only the garbage collector would free both
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         if not self.expects_head:
             super().data_received(data)
+            self._deaf = self.is_broken
             return
         if self._head_is_whole:
             self._head, self._head_is_whole = b"", False
@@ -185,6 +193,7 @@ class _Connection(HttpProtocol):
             self._head += data[: self.max_line_size]
         heads = self.heads_read
         super().data_received(data)
+        self._deaf = self.is_broken
         if self.heads_read != heads:
             self._head_is_whole = True
             self._stop_head_timer()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import Final, Protocol
 
 from turnwire.gateway.connections.outbox import FrameOutbox
-from turnwire.gateway.turns import Turns
+from turnwire.gateway.turns import SLICE_SECONDS, Turns
 from turnwire.protocol.errors import CloseCode, StorageUnavailable
 from turnwire.store.on_demand import OnDemandTask
 
 _log = logging.getLogger("turnwire.subscriber")
 _RETRY_SECONDS = 0.2
+_SERVING: Final = SLICE_SECONDS / 2
+"""Seconds that a window of one subscription takes, its frames written to the socket."""
 
 
 class Laggard(Protocol):
@@ -56,7 +58,7 @@ class Lagging:
         while self._subscriptions:
             for subscription in tuple(self._subscriptions):
                 await self._connection.outbox.room()
-                await self._turns.next()  # room can come to many connections in the same pass of the loop
+                await self._turns.next(_SERVING)  # room can come to many connections in the same pass of the loop
                 if self._connection.closing is not None:
                     self._subscriptions.clear()
                     return

@@ -20,7 +20,7 @@ from turnwire.store.sessions import SessionQuery
 
 MAX_SNAPSHOT = 500
 """Most sessions in the snapshot that a feed begins with."""
-CHANGES_AT_ONCE = 100
+CHANGES_AT_ONCE = 50
 """Changes that are put into the outbox at once. The rest follows when other connections have had their turn."""
 _FIRST_PAGE = 20
 _PAGE_BYTES = 256 * 1024

@@ -9,9 +9,13 @@ from turnwire.store.driver.loop import MOST_THREADS
 from turnwire.store.event_documents import Document
 from turnwire.store.sharing.places import Places
 
-_AT_ONCE_EMBEDDED: Final = 2
-"""Reads of several documents at a time. The embedded database has one core, and a commit waits until it has answered
-them: some milliseconds each."""
+READ_WINDOW: Final = 50
+"""The most positions of one query. With more, the embedded database takes longer for each key."""
+_SHORT_WINDOW: Final = 25
+"""The same where commits wait for a query."""
+_AT_ONCE_EMBEDDED: Final = 1
+"""Reads of several documents at a time. The embedded database has one core, and takes a quarter of a millisecond for
+each document; a commit waits meanwhile."""
 _AT_ONCE: Final = max(2, MOST_THREADS // 2)
 
 
@@ -22,6 +26,8 @@ class Reads:
     def __init__(self, collection: Any, condition: DatabaseCondition, *, embedded: bool) -> None:
         self._collection = collection
         self._condition = condition
+        self.window = _SHORT_WINDOW if embedded else READ_WINDOW
+        """The most documents to ask for at a time."""
         self._places = Places(_AT_ONCE_EMBEDDED if embedded else _AT_ONCE)
 
     async def find(

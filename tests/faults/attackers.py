@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from tests.faults.crowds import CROWDS
 from tests.support.gateways import new_event
 from tests.support.sockets import PING, client_frame, publish_path
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
@@ -237,7 +238,7 @@ SETUPS: dict[str, Attack] = {"lists": make_large_sessions, "snapshots": make_lar
 async def main(name: str, url: str) -> None:
     async with aiohttp.ClientSession() as client:
         print("attacking", flush=True)
-        await ATTACKS[name](url, client)
+        await (ATTACKS | CROWDS)[name](url, client)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from tests.faults.attackers import ATTACKS, SETUPS
+from tests.faults.crowds import CROWDS, fill
 from tests.support.gateways import new_event
 from tests.support.processes import GatewayProcess, running_python
 from tests.support.sockets import publish_path
@@ -136,3 +137,14 @@ async def test_much_that_is_stored_or_not_read_holds_nobody_up(tmp_path: Path, a
                 await SETUPS[attack](gateway.url, client)
         async with good_publisher(gateway) as good:
             assert await faults_of(gateway, good, attack) == []
+
+
+@pytest.mark.timeout(300)
+async def test_many_connections_and_requests_hold_nobody_up(tmp_path: Path) -> None:
+    env = {"TURNWIRE_MAX_LIVE_BYTES": str(LIVE_BYTES), "TURNWIRE_WEBHOOK_ALLOW_PRIVATE": "true"}
+    with GatewayProcess(tmp_path, env=env) as gateway:
+        async with aiohttp.ClientSession() as client:
+            await fill(gateway.url, client)
+        async with good_publisher(gateway) as good:
+            faults = [each for attack in CROWDS for each in await faults_of(gateway, good, attack)]
+    assert faults == []

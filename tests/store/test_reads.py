@@ -42,7 +42,7 @@ async def test_few_reads_of_many_documents_are_under_way_and_those_of_one_pass_t
     tasks = [read("page", 8, "short"), read("one", 1, "long")]
     await asyncio.sleep(0)
     most = len(collection.begun) - 1
-    assert 1 < most < MOST_THREADS
+    assert 1 <= most < MOST_THREADS
     assert collection.begun[-1][0] == "one"
     for at in range(52):
         collection.begun[at][1].set_result([at])

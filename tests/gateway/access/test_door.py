@@ -212,3 +212,9 @@ def test_the_facts_for_admission_are_read_from_a_request() -> None:
 def test_an_upgrade_on_any_other_path_is_a_request(path: str) -> None:
     asked = asked_of(make_mocked_request("GET", path, headers=[("Upgrade", "websocket")]))
     assert (asked.is_upgrade, asked.is_handshake) == (True, False)
+
+
+def test_a_probe_waits_for_nobodys_requests_to_begin(guarded: Access) -> None:
+    waits_as = guarded.door.waits_as
+    assert waits_as(ask()) == waits_as(with_key("/stats")) == "192.0.2.1"
+    assert waits_as(ask("/health/live")) == waits_as(ask("/health/ready", peer="192.0.2.2")) != "192.0.2.1"
