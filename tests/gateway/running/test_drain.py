@@ -203,7 +203,7 @@ async def test_goaway_spreads_the_return_of_clients_over_time(start_gateway: Sta
 
 
 async def test_a_gateway_in_its_drain_delay_is_not_ready_and_still_serves(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(drain_delay=3600)
+    gateway = await start_gateway(drain_delay=300)
     session_id = await gateway.create()
     leaving = asyncio.create_task(gateway.gateway.leave())
     await asyncio.sleep(0)
