@@ -148,12 +148,10 @@ def test_what_is_no_backup_cannot_be_gone_on_with(tmp_path: Path) -> None:
     assert (tmp_path / "backup.part").read_bytes() == b"something else"
 
 
-@pytest.mark.parametrize("there", [True, False])
-async def test_a_backup_of_which_nothing_is_there_yet_begins_anew(tmp_path: Path, there: bool) -> None:
+async def test_a_backup_of_which_nothing_is_there_yet_begins_anew(tmp_path: Path) -> None:
     """A command that is killed as it begins leaves an empty file, and --resume must not ask for its removal."""
     path = tmp_path / "backup"
-    if there:
-        path.with_name("backup.part").touch()
+    path.with_name("backup.part").touch()
     resumed = BackupWriter.go_on(path, LATER)
     assert resumed.begun_at == LATER
     resumed.take(b"".join(LINES) + END)

@@ -34,7 +34,7 @@ class BackupWriter:
     @classmethod
     def begin(cls, path: Path, now: str) -> BackupWriter:
         """`now` is a wire time. Raises BackupFault if another command writes this backup."""
-        return cls._begin(path, _opened(path), now)
+        return cls._begin(path, _opened(path, os.O_CREAT), now)
 
     @classmethod
     def _begin(cls, path: Path, file: IO[bytes], now: str) -> BackupWriter:
@@ -46,7 +46,7 @@ class BackupWriter:
 
     @classmethod
     def go_on(cls, path: Path, now: str) -> BackupWriter:
-        """Continue the file, or begin one if there is none or nothing in it.
+        """Continue the file, or begin anew if nothing is in it yet.
 
         Raises BackupFault if it is not a backup, or if another command writes it.
         """
@@ -119,11 +119,11 @@ class BackupWriter:
             self._file.close()
 
 
-def _opened(path: Path) -> IO[bytes]:
-    """Open the unfinished file, or make it, and lock it for as long as it is open."""
+def _opened(path: Path, flags: int = 0) -> IO[bytes]:
+    """Open the unfinished file, and lock it for as long as it is open. `flags`: O_CREAT to make it if it is missing."""
     part = _part_of(path)
     while True:
-        file = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+        file = os.fdopen(os.open(part, os.O_RDWR | os.O_CLOEXEC | flags, 0o666), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(file.fileno()), part.stat()):
