@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime
-from hashlib import blake2b
 from itertools import count, islice
 
 import msgspec
 from msgspec import Struct
 
 from turnwire.protocol.errors import InvalidMessage, MalformedEvent, TooLarge
+from turnwire.protocol.log.event_digests import event_digest, packed_digests, unpacked_digests
 from turnwire.protocol.messages import Event, EventIn, JsonObject, Limits, SessionStatus, Signal
 from turnwire.protocol.times import to_utc
 from turnwire.protocol.values import json_text, object_fault, packed, plain_text, unpacked
@@ -137,23 +136,6 @@ class Duplicate(Struct, frozen=True, gc=False):
     same: bool
 
 
-def event_digest(event_id: str) -> int:
-    """Return 8 bytes of BLAKE2b (RFC 7693) of the eventId, as an unsigned integer. Long logs keep ids in this form."""
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
-
-
-def pack_digests(event_ids: Sequence[str]) -> bytes:
-    """Return the digests of these eventIds, in order: 8 bytes each, little-endian."""
-    return _little_endian(array("Q", map(event_digest, event_ids))).tobytes()
-
-
-def _little_endian(digests: array[int]) -> array[int]:
-    """Convert from this machine's byte order to little-endian, or back, in place."""
-    if sys.byteorder == "big":
-        digests.byteswap()
-    return digests
-
-
 class Ledger:
     """The ids that a session's writer knows: those of events 1…head, and those numbered but not yet durable.
 
@@ -164,7 +146,7 @@ class Ledger:
     Each known event takes about 120 bytes, or 135 for a UUID kept exactly (tracemalloc, CPython 3.11).
     """
 
-    __slots__ = ("_digests", "_exact", "_pending", "head")
+    __slots__ = ("_digests", "_exact", "_fresh", "_made", "_pending", "head")
 
     def __init__(self) -> None:
         self.head = 0
@@ -172,6 +154,10 @@ class Ledger:
         self._exact: dict[str, int] = {}
         self._digests: dict[int, int | list[int]] = {}
         self._pending: dict[str, EventIn] = {}
+        self._fresh: list[int] = []
+        """The digests of all pending ids, or of none."""
+        self._made = array("Q")
+        """The digests of the last ids in `_exact`: of those that had been compared with others by digest."""
 
     @property
     def next_seq(self) -> int:
@@ -184,7 +170,7 @@ class Ledger:
         """
         if self._exact or self._pending:
             raise ValueError(f"digests come first, {len(self._exact)} known and {len(self._pending)} pending")
-        for digest in _little_endian(array("Q", packed)):
+        for digest in unpacked_digests(packed):
             self.head += 1
             self._add_digest(digest, self.head)
 
@@ -202,7 +188,8 @@ class Ledger:
             raise ValueError(f"learned seq={seq}, expected={self.head + 1}")
         self.head = seq
         self._exact[event_id] = seq
-        self._pending.pop(event_id, None)
+        del self._made[:]
+        self.drop_pending(event_id)
 
     def candidates(self, event_id: str) -> list[int]:
         """Return the durable positions that may hold this id; at most one does. Empty for an id that is new."""
@@ -230,6 +217,7 @@ class Ledger:
                 return Duplicate(seq, same_event(found, event))
         admitted = Admitted(self.next_seq)
         self._pending[event.event_id] = event
+        self._fresh = []
         return admitted
 
     def admit_new(self, events: Sequence[EventIn]) -> int | None:
@@ -239,9 +227,11 @@ class Ledger:
             return None
         if self._pending and not self._pending.keys().isdisjoint(new):
             return None
-        if self._digests and not self._digests.keys().isdisjoint(map(event_digest, new)):
+        digests = list(map(event_digest, new)) if self._digests else []
+        if not self._digests.keys().isdisjoint(digests):
             return None
         first = self.next_seq
+        self._fresh = digests if not self._pending else []
         self._pending.update(new)
         return first
 
@@ -253,15 +243,21 @@ class Ledger:
         """Learn that all pending events are durable, at the positions from `pending`."""
         self._exact.update(zip(self._pending, count(self.head + 1)))
         self.head += len(self._pending)
-        self._pending.clear()
+        if self._fresh:
+            self._made.extend(self._fresh)
+        elif self._made and self._pending:
+            del self._made[:]
+        self.forget_pending()
 
     def drop_pending(self, event_id: str) -> None:
         """Drop one pending event. The ones after it move up."""
-        self._pending.pop(event_id, None)
+        if self._pending.pop(event_id, None) is not None:
+            self._fresh = []
 
     def forget_pending(self) -> None:
         """Drop all pending events. They may or may not be stored: only the log can tell."""
         self._pending.clear()
+        self._fresh = []
 
     @property
     def tail_length(self) -> int:
@@ -281,12 +277,20 @@ class Ledger:
         pages = []
         while self.head - folded >= DIGEST_PAGE:
             ids = list(islice(self._exact, DIGEST_PAGE))
-            packed = pack_digests(ids)
-            for event_id, digest in zip(ids, _little_endian(array("Q", packed)), strict=True):
+            digests = self._digests_of(ids)
+            for event_id, digest in zip(ids, digests, strict=True):
                 self._add_digest(digest, self._exact.pop(event_id))
-            pages.append(packed)
+            pages.append(packed_digests(digests))
             folded += DIGEST_PAGE
         return pages
+
+    def _digests_of(self, ids: Sequence[str]) -> array[int]:
+        """Return the digests of the first ids in `_exact`, and keep only those of the ids after them."""
+        missing = min(len(ids), len(self._exact) - len(self._made))
+        made = len(ids) - missing
+        digests = array("Q", map(event_digest, ids[:missing])) + self._made[:made]
+        del self._made[:made]
+        return digests
 
     @property
     def folded_pages(self) -> int:

@@ -47,7 +47,7 @@ class DigestStore:
         self._condition = condition
 
     async def save(self, session_id: str, page: int, ids: bytes, times: bytes, life: int | None = None) -> None:
-        """Store page number `page` (from 0), as packed by `protocol.rules.pack_digests` and `pack_times`.
+        """Store page number `page` (from 0), as packed by `protocol.log.event_digests` and `pack_times`.
 
         Safe to repeat. A page that the database refuses is logged and left out.
         """

@@ -78,6 +78,9 @@ def serve(
     Brackets show the environment variable of an option, and its default. An option overrides the environment, which
     overrides .env. .env.example lists all settings.
     """
+    from turnwire.gateway.running.collector import hold_collector  # noqa: PLC0415 -- holds it during the next imports
+
+    hold_collector()
     from turnwire.gateway.config import ConfigError, load_config  # noqa: PLC0415 -- these need the extra `server`
     from turnwire.gateway.running import serve as serving  # noqa: PLC0415
 

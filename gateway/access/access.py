@@ -5,24 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.credentials.fetching import fetch
-from turnwire.gateway.access.credentials.jwks import Fetch, JwksError, KeySetFile, KeySetUrl, KeySource
 from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
 from turnwire.gateway.access.credentials.minting import Minting
 from turnwire.gateway.access.credentials.revocations import Revocations, SharedRevocations
 from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
-from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.door import Door
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Reception
 from turnwire.gateway.access.mode import Mode, choose_mode
 from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from turnwire.gateway.access.credentials.jwks import Fetch, KeySource
 
 REFRESH_SECONDS = 2.0
 """How often `Access.refresh` must be called so that connections of revoked credentials are closed within 5 s."""
@@ -108,13 +110,23 @@ def _credentials(
         source = None if config.jwks is None else _key_source(config.jwks, fetch, clock)
     except KeysError as error:
         raise ConfigError(f"TURNWIRE_API_KEYS_FILE: {error}") from None
-    except JwksError as error:
-        raise ConfigError(f"TURNWIRE_JWKS: {error}") from None
     tokens = None
     if secret is not None or source is not None:
+        from turnwire.gateway.access.credentials.tokens import Tokens  # noqa: PLC0415 -- jwt takes 40 ms to import
+
         tokens = Tokens(secret, source, config.jwt_issuer, config.jwt_audience)
     return Credentials(keys, tokens, source, revocations, now)
 
 
 def _key_source(where: str, fetch: Fetch, clock: Callable[[], float]) -> KeySource:
-    return KeySetUrl(where, fetch, clock) if "://" in where else KeySetFile(Path(where))
+    """Return the source of this file or URL. Raises ConfigError."""
+    from turnwire.gateway.access.credentials.jwks import (  # noqa: PLC0415 -- jwt takes 40 ms to import
+        JwksError,
+        KeySetFile,
+        KeySetUrl,
+    )
+
+    try:
+        return KeySetUrl(where, fetch, clock) if "://" in where else KeySetFile(Path(where))
+    except JwksError as error:
+        raise ConfigError(f"TURNWIRE_JWKS: {error}") from None

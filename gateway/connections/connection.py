@@ -93,7 +93,7 @@ class Connection:
         self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
         self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
         self._pulse = Pulse(self.serving.clock(), self._config)
-        self.serving.connections.connections.add(self)
+        self.serving.connections.came(self)
         if self.serving.connections.draining:
             self.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
         elif self._close_when_open is not None:
@@ -294,4 +294,4 @@ class Connection:
             if self.closing is not None and not self.closing.done():
                 await asyncio.wait([self.closing])
         finally:
-            self.serving.connections.connections.discard(self)
+            self.serving.connections.left(self)

@@ -48,6 +48,7 @@ class Liveness:
                 if now >= connection.look_at:
                     connection.check_alive(now)
                 waiting += connection.waiting_bytes
+        self._connections.bytes_seen = waiting
         if 0 < self._most_bytes < waiting:
             self._keep_within()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Literal, Protocol
 
 from turnwire.protocol.errors import Overloaded
@@ -68,8 +69,12 @@ class OpenConnections:
 
     def __init__(self) -> None:
         self.connections: set[OpenConnection] = set()
+        """Changed by `came` and `left`."""
+        self._kinds: Counter[Kind] = Counter()
         self.followers: set[Follower] = set()
         self.answers: set[Sending] = set()
+        self.bytes_seen = 0
+        """`waiting_bytes` when all were last looked at, a second ago at most."""
         self.leaving = False
         """Whether the gateway is about to drain: it still serves, but reports that it is not ready."""
         self.draining = False
@@ -80,11 +85,20 @@ class OpenConnections:
         if self.draining:
             raise Overloaded("the gateway is going away; reconnect", limit=None)
 
+    def came(self, connection: OpenConnection) -> None:
+        self.connections.add(connection)
+        self._kinds[connection.kind] += 1
+
+    def left(self, connection: OpenConnection) -> None:
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._kinds[connection.kind] -= 1
+
     def count(self, kind: Kind) -> int:
-        return sum(connection.kind == kind for connection in self.connections)
+        return self._kinds[kind]
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes that wait for readers, of WebSockets, of streams and of large answers."""
+        """Bytes that wait for readers, of WebSockets, of streams and of large answers. Looks at all of them."""
         readers = (self.connections, self.followers, self.answers)
         return sum(reader.waiting_bytes for kind in readers for reader in kind)

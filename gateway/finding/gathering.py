@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec.structs import replace
 
 from turnwire.gateway.live.log.durable import Durable
@@ -22,6 +24,10 @@ class _Texts:
         self.last = first - 1
         self.texts: list[str] = []
 
+    @property
+    def chars(self) -> int:
+        return sum(map(len, self.texts))
+
 
 def text_in(type: EventType, payload: JsonObject) -> str | None:
     """Return the text of an event; None if it has none or only an interim one."""
@@ -38,6 +44,8 @@ class Gathering:
     def __init__(self) -> None:
         self._said: dict[str, _Texts] = {}
         self._changed: dict[SessionState, None] = {}
+        self._cut_said: dict[str, _Texts] = {}
+        self._cut_changed: dict[SessionState, None] = {}
         self._chars = 0
         self.missed: dict[str, None] = {}
         """Sessions with texts that were left out. They are read from the log later."""
@@ -65,19 +73,49 @@ class Gathering:
 
     def erased(self, session_id: str) -> None:
         """Discard what is waiting for an erased session."""
-        said = self._said.pop(session_id, None)
-        if said is not None:
-            self._chars -= sum(map(len, said.texts))
-        self._changed = {state: None for state in self._changed if state.session_id != session_id}
+        for texts in (self._said.pop(session_id, None), self._cut_said.pop(session_id, None)):
+            self._chars -= 0 if texts is None else texts.chars
+        self._changed = _without(session_id, self._changed)
+        self._cut_changed = _without(session_id, self._cut_changed)
         self.missed[session_id] = None
 
-    def take(self) -> tuple[list[SessionRecord], list[Said]]:
-        """Remove and return everything that waits: the changed sessions in their current state, and the texts."""
-        records = [replace(state.record) for state in self._changed]
-        said = [Said(key, each.first, each.last, "\n".join(each.texts)) for key, each in self._said.items()]
-        self._changed, self._said, self._chars = {}, {}, 0
-        return records, said
+    def cut(self) -> bool:
+        """Set aside what waits, for `take`. Return whether there is anything. Call this when nothing is set aside."""
+        self._cut_changed, self._changed = self._changed, {}
+        self._cut_said, self._said = self._said, {}
+        return self.is_cut
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether anything is set aside."""
+        return bool(self._cut_changed or self._cut_said)
+
+    def take(self, most: int) -> tuple[list[SessionRecord], list[Said]]:
+        """Remove and return what is set aside for at most so many sessions: the changed ones in their current state,
+        and what was said in them. Texts of other sessions come last."""
+        states = list(islice(self._cut_changed, most))
+        for state in states:
+            del self._cut_changed[state]
+        records = [replace(state.record) for state in states]
+        ids = [record.session_id for record in records] or list(islice(self._cut_said, most))
+        return records, [self._take_said(each) for each in ids if each in self._cut_said]
+
+    def _take_said(self, session_id: str) -> Said:
+        kept = self._cut_said.pop(session_id)
+        self._chars -= kept.chars
+        return Said(session_id, kept.first, kept.last, "\n".join(kept.texts))
+
+    def drop(self) -> list[str]:
+        """Discard what is set aside, and return the ids of its sessions."""
+        ids = [*(state.session_id for state in self._cut_changed), *self._cut_said]
+        self._chars -= sum(kept.chars for kept in self._cut_said.values())
+        self._cut_changed, self._cut_said = {}, {}
+        return ids
 
     def take_missed(self) -> list[str]:
         missed, self.missed = self.missed, {}
         return list(missed)
+
+
+def _without(session_id: str, states: dict[SessionState, None]) -> dict[SessionState, None]:
+    return {state: None for state in states if state.session_id != session_id}

@@ -82,7 +82,7 @@ class Listing:
         found, stored = await self._page_of(search, query)
         count = None
         if count_up_to is not None:
-            count = count_of(await search.count(query, count_up_to), min(len(stored), count_up_to))
+            count = count_of(await search.count(query, count_up_to, found.left), min(len(stored), count_up_to))
         stopped = None if found.stopped_at is None else (from_millis(found.stopped_at[0]), found.stopped_at[1])
         return Listed(
             await self._pages.show(stored, query, _listed),

@@ -22,7 +22,7 @@ from turnwire.gateway.finding.reader import Reader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog
-from turnwire.store.search.finder import Count, Found
+from turnwire.store.search.finder import COUNT_SECONDS, Count, Found
 from turnwire.store.search.ordered_pages import ordered_page as page_in_order
 from turnwire.store.search.sums import Sums, SumsQuery
 from turnwire.store.search.sums import sums as sums_of
@@ -30,6 +30,8 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 FLUSH_SECONDS = 1.5
 """Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
+_SESSIONS = 500
+"""How many sessions are written at a time. Until then, the event loop copies what is known of them: a millisecond."""
 _IDS = 50
 """Sessions of which the database is asked at a time whether they are still there. The embedded one takes 0.25 ms for
 each, and serves nobody else meanwhile."""
@@ -99,9 +101,9 @@ class Search:
         except sqlite3.Error:
             return None
 
-    async def count(self, query: SessionQuery, up_to: int) -> Count:
-        """Raises sqlite3.Error."""
-        return await self._pages.ask(lambda finder: finder.count(query, up_to))
+    async def count(self, query: SessionQuery, up_to: int, left: float = 0.0) -> Count:
+        """Count for COUNT_SECONDS and what the page has `left`. Raises sqlite3.Error."""
+        return await self._pages.ask(lambda finder: finder.count(query, up_to, COUNT_SECONDS + left))
 
     async def sums(self, query: SumsQuery) -> Sums:
         """Raises sqlite3.Error."""
@@ -115,20 +117,34 @@ class Search:
             catalog = self._catalog
             if catalog is None:
                 return
-            now = utc_now()
-            records, said = self.gathering.take()
             try:
-                if records or said:
-                    for behind in await self._write(lambda: catalog.take(records, said)):
-                        self.gathering.missed[behind] = None
-                await self._settle(catalog, now if records or said else None)
-            except BaseException as error:  # also if the request is cancelled whose list needed this
-                lost = [record.session_id for record in records] + [each.session_id for each in said]
-                self.gathering.missed |= dict.fromkeys(lost)
-                self._unwritten |= dict.fromkeys(lost)
-                if not isinstance(error, sqlite3.Error):
-                    raise
+                await self._write_cut(catalog)  # what a flush that was cancelled has left
+                now = utc_now() if self.gathering.cut() else None
+                await self._write_cut(catalog)
+                await self._settle(catalog, now)
+            except sqlite3.Error as error:
                 self._warn(error)
+                self._lose(self.gathering.drop())
+
+    async def _write_cut(self, catalog: Catalog) -> None:
+        """Write what is set aside, some sessions at a time. Raises sqlite3.Error."""
+        while self.gathering.is_cut:
+            await self._write_some(catalog)
+
+    async def _write_some(self, catalog: Catalog) -> None:
+        records, said = self.gathering.take(_SESSIONS)
+        try:
+            for behind in await self._write(lambda: catalog.take(records, said)):
+                self.gathering.missed[behind] = None
+        except BaseException:  # also if the request is cancelled whose list needed this
+            self._lose([record.session_id for record in records] + [each.session_id for each in said])
+            raise
+
+    def _lose(self, session_ids: Sequence[str]) -> None:
+        """Note sessions that could not be written, to read them later."""
+        lost = dict.fromkeys(session_ids)
+        self.gathering.missed |= lost
+        self._unwritten |= lost
 
     async def _settle(self, catalog: Catalog, flushed: datetime | None) -> None:
         """Note when everything was written, and remove the notes of sessions that need none any more."""

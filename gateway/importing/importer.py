@@ -62,10 +62,14 @@ class _Progress(Struct):
     line: int
     session_id: str | None = None
     events: int = 0
+    is_open: bool = False
+    """Whether the session stores the line as it is read."""
 
     def outcome(self, result: ImportResult, error: TurnwireError | Differs | None = None) -> ImportOutcome:
         code = error.code if isinstance(error, TurnwireError) else None
         text = None if error is None else str(error)
+        if result == "refused" and self.is_open:
+            text = f"{text}; what comes before it is in an open session, which the corrected line completes"
         return ImportOutcome(self.line, self.session_id, result, self.events, code, text)
 
 
@@ -109,7 +113,7 @@ class Importer:
             call = read_call(line.head, self._context.limits, now, keep_open=keep_open or restore, restored=restore)
             async with self._turns.setdefault(call.session_id, asyncio.Lock()):
                 batches = await self._batches(line, call, progress)
-                result = await (self._verify(call, batches) if verify else self._store(call, batches))
+                result = await (self._verify(call, batches) if verify else self._store(call, batches, progress))
         except (Differs, ArchiveDamaged) as difference:
             return progress.outcome("different", Differs(str(difference)))
         except NoSuchSession as error:
@@ -139,7 +143,7 @@ class Importer:
 
     # --- storing -----------------------------------------------------------------------------------------------------
 
-    async def _store(self, call: PastCall, batches: AsyncIterator[_Batch]) -> ImportResult:
+    async def _store(self, call: PastCall, batches: AsyncIterator[_Batch], progress: _Progress) -> ImportResult:
         record = SessionRecord(
             call.session_id,
             call.language,
@@ -154,7 +158,7 @@ class Importer:
             with live.held():
                 if not created:
                     await self._patiently(lambda: self._requests.bring_up_to_date(live))
-                return await self._complete(live, call, batches, created=created)
+                return await self._complete(live, call, batches, progress, created=created)
         finally:
             if self._sessions.live.get(call.session_id) is live:
                 self._sessions.evict(live)
@@ -168,7 +172,7 @@ class Importer:
             await self._sessions.open(session_id)
 
     async def _complete(
-        self, live: LiveSession, call: PastCall, batches: AsyncIterator[_Batch], *, created: bool
+        self, live: LiveSession, call: PastCall, batches: AsyncIterator[_Batch], progress: _Progress, *, created: bool
     ) -> ImportResult:
         """Add to the stored session what it lacks of the call. Raises Differs unless it is the beginning of the
         call."""
@@ -177,8 +181,9 @@ class Importer:
         open_here = not has_ended(session.status)
         published = record.epoch > 0 and not (call.restored and holder_of(self._context, live.state) is None)
         if open_here and published and (call.ends or not call.restored):
-            raise Differs("a publisher is connected to it, and it has not ended")
-        added = await self._walk(session, record.life, call, batches, may_append=open_here and not published)
+            raise Differs("a publisher has claimed it, and it has not ended")
+        progress.is_open = open_here and not published
+        added = await self._walk(session, record.life, call, batches, may_append=progress.is_open)
         if not open_here:
             check_end(session, call)
             return _compared(session, call, added)

@@ -19,7 +19,7 @@ _BATCH_BYTES = 64 * 1024
 _PIECE = 16 * 1024
 """Bytes of a long line that are scanned before others get a turn: a millisecond, if they are full of brackets three."""
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_EVENTS = msgspec.json.Decoder(list[Raw])
+_EVENTS = msgspec.json.Decoder(list[Raw] | None)
 _MOST_AFTER_EVENTS = 64
 """The most bytes of a long line after its events: a bracket, and white space."""
 
@@ -94,7 +94,7 @@ class Lines:
     def _whole_line(self, text: bytes) -> Line | BadLine:
         try:
             fields = _FIELDS.decode(text)
-            events = _EVENTS.decode(fields.pop("events", b"[]"))
+            events = _EVENTS.decode(fields.pop("events", b"null")) or []
         except UNDECODABLE as error:
             return BadLine(self._number, InvalidJson(f"the line is not a session: {error}"))
         head = msgspec.json.encode(fields)

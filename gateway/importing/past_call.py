@@ -13,7 +13,7 @@ from turnwire.protocol.messages import BadEvent, EventIn, JsonObject, Limits, Se
 from turnwire.protocol.paging import language_fault
 from turnwire.protocol.past_calls.lines import PastSession
 from turnwire.protocol.past_calls.times import past_time
-from turnwire.protocol.rules import check_end_reason, check_new_session_id, checked_metadata, has_ended
+from turnwire.protocol.rules import check_id, check_new_session_id, checked_metadata, has_ended
 
 IMPORTED = "imported"
 """The end reason of a call that never ended."""
@@ -64,7 +64,8 @@ def read_call(head: bytes, limits: Limits, now: datetime, *, keep_open: bool, re
     if fault is not None:
         raise InvalidMessage(fault)
     metadata = checked_metadata(line.metadata, limits)
-    check_end_reason(line.end_reason, limits)
+    if line.end_reason is not None:
+        check_id(line.end_reason, "endReason", limits)
     started_at = past_time(line.started_at, "startedAt", now)
     ended_at = None if line.ended_at is None else past_time(line.ended_at, "endedAt", now)
     status = line.status or ("active" if ended_at is None else "completed")

@@ -20,7 +20,8 @@ from turnwire.store.sessions import SessionQuery, SessionRecord
 
 _log = logging.getLogger("turnwire.peers")
 _REST = 2
-"""After each window, pause for this many times as long as the reading took: others come first."""
+"""After each window, pause for this many times as long as the reading took, but no longer than between two rounds:
+others come first, but watchers wait for news."""
 _ROUNDS = 10
 """While the bus works, one in this many rounds is done. A session with a publisher here and no watchers is also read in
 only one of this many rounds, because its next append shows whether another gateway has written."""
@@ -132,7 +133,7 @@ class Poller:
                 self._look_at(session_id)
         for record in await self._store.sessions.load_all(list(heads)):
             self._take_over(record)
-        await asyncio.sleep(_REST * (loop.time() - began))
+        await asyncio.sleep(min(_REST * (loop.time() - began), self._interval))
 
     def _look_at(self, session_id: str) -> None:
         live = self._sessions.live.get(session_id)

@@ -287,12 +287,10 @@ class Gateway:
             yield "bus_messages_dropped", "Messages to other gateways that were dropped.", peers.dropped
 
     def _gauges(self) -> Iterator[Gauge]:
-        live = self.parts.sessions.live
-        publishers = sum(each.state.publisher is not None for each in live.values())
-        yield "publishers", "Connected publishers.", publishers
+        yield "publishers", "Connected publishers.", self.connections.count("publisher")
         yield "subscribers", "Connected subscribers.", self.connections.count("subscriber")
-        yield "live_sessions", "Sessions held in memory.", len(live)
-        yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.waiting_bytes
+        yield "live_sessions", "Sessions held in memory.", len(self.parts.sessions.live)
+        yield "outbox_bytes", "Bytes that wait for readers of WebSockets and streams.", self.connections.bytes_seen
         yield from self.telling.gauges()
         if (up := self._bus_state()) is not None:
             yield "bus_up", "Whether the gateways reach each other over Redis.", int(up)

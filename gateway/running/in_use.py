@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sized
 
 from turnwire.gateway.config import Config
@@ -22,11 +21,11 @@ class InUse:
 
     def connections(self) -> Mapping[str, int]:
         """Return the open connections by role: `publisher`, `subscriber`, and `stream` for NDJSON and SSE."""
-        counts = Counter(each.kind for each in self._connections.connections)
+        connections = self._connections
         return {
-            "publisher": counts["publisher"],
-            "subscriber": counts["subscriber"],
-            "stream": len(self._connections.followers),
+            "publisher": connections.count("publisher"),
+            "subscriber": connections.count("subscriber"),
+            "stream": len(connections.followers),
         }
 
     def bounds(self) -> Mapping[str, float]:
@@ -39,6 +38,6 @@ class InUse:
             "live_sessions": (len(parts.sessions.live), config.max_live_sessions),
             "live_bytes": (parts.sessions.memory.size, config.max_live_bytes),
             "waiting_bytes": (parts.context.waiting.size, config.max_waiting_bytes),
-            "all_outbox_bytes": (connections.waiting_bytes, config.max_all_outbox_bytes),
+            "all_outbox_bytes": (connections.bytes_seen, config.max_all_outbox_bytes),
         }
         return {name: size / most for name, (size, most) in used.items() if most}

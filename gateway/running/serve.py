@@ -11,17 +11,16 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvloop
 
-from turnwire.gateway.access.audit import configure_audit
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.collector import calm_collector
 from turnwire.gateway.running.systemd import Systemd
-from turnwire.gateway.telemetry.logs import configure_logging, hide_password
-from turnwire.gateway.tracing.switch import log_processors
+from turnwire.gateway.telemetry.hiding import hide_password
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.server import EmbeddedDatabase
 
@@ -55,16 +54,26 @@ class ServeError(Exception):
 
 def run(config: Config) -> None:
     """Serve until a signal stops it. Raises ServeError and ConfigError."""
+    uvloop.run(serve(config, prepare=partial(_configure_logs, config)))
+
+
+def _configure_logs(config: Config) -> None:
+    from turnwire.gateway.access.audit import configure_audit  # noqa: PLC0415 -- the embedded database starts meanwhile
+    from turnwire.gateway.telemetry.logs import configure_logging  # noqa: PLC0415 -- the same
+    from turnwire.gateway.tracing.switch import log_processors  # noqa: PLC0415 -- the same
+
     configure_logging(config.log_level, config.log_format, *log_processors(config))
     configure_audit()
-    uvloop.run(serve(config))
 
 
-async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -> None:
+async def serve(
+    config: Config, on_ready: Callable[[str], None] | None = None, prepare: Callable[[], None] = lambda: None
+) -> None:
     """Serve until SIGTERM, SIGINT or cancellation, then stop in order. A second signal ends the process at once.
 
-    `on_ready` is called with the URL once the gateway listens. Must run in the main thread. Raises ServeError, and
-    ConfigError for an invalid MongoDB URI.
+    `on_ready` is called with the URL once the gateway listens, and `prepare` in a thread, before anything but the
+    embedded database has begun. Must run in the main thread. Raises ServeError, what `prepare` raises, and ConfigError
+    for an invalid MongoDB URI.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -84,7 +93,7 @@ async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     try:
-        await _run_until_cancelled(config, on_ready)
+        await _run_until_cancelled(_Process(config, prepare), on_ready)
     except asyncio.CancelledError:
         if not received:
             raise
@@ -94,8 +103,7 @@ async def serve(config: Config, on_ready: Callable[[str], None] | None = None) -
             loop.remove_signal_handler(number)
 
 
-async def _run_until_cancelled(config: Config, on_ready: Callable[[str], None] | None) -> None:
-    process = _Process(config)
+async def _run_until_cancelled(process: _Process, on_ready: Callable[[str], None] | None) -> None:
     try:
         url = await process.start()
         calm_collector()
@@ -119,8 +127,9 @@ class _Parts(NamedTuple):
     site: type[web.TCPSite]
 
     @classmethod
-    def load(cls) -> _Parts:
-        """Import the parts. Meant for a thread, while the database starts."""
+    def load(cls, prepare: Callable[[], None]) -> _Parts:
+        """Call `prepare`, and import the parts. Meant for a thread, while the database starts."""
+        prepare()
         from aiohttp.web import TCPSite  # noqa: PLC0415 -- the embedded database starts meanwhile
 
         from turnwire.gateway.running.app import Gateway  # noqa: PLC0415 -- the embedded database starts meanwhile
@@ -133,8 +142,9 @@ class _Parts(NamedTuple):
 class _Process:
     """The parts of a running gateway, started and stopped by `serve`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, prepare: Callable[[], None]) -> None:
         self._config = config
+        self._prepare = prepare
         self._database: EmbeddedDatabase | None = None
         self._database_uri = config.mongodb_uri or ""
         self._store: Store | None = None
@@ -147,7 +157,7 @@ class _Process:
         """Start all parts. Return the URL the gateway listens on. After an error, call `stop` for what was started."""
         choose_mode(self._config)  # raises for settings that must not be served, before anything is started
         _raise_open_files_limit()
-        loading = asyncio.create_task(asyncio.to_thread(_Parts.load))
+        loading = asyncio.create_task(asyncio.to_thread(_Parts.load, self._prepare))
         try:
             if self._config.mongodb_uri is None:
                 self._database = await start_database(self._config)

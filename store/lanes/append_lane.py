@@ -16,7 +16,8 @@ from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
 from turnwire.store.lanes.group_commit import GroupCommit
-from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, fault_of, reason_in
+from turnwire.store.lanes.pace import Pace
+from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
@@ -70,7 +71,10 @@ class AppendLane:
         self._condition = condition
         self._on_commit = on_commit
         self._lane: GroupCommit[PendingAppend] = GroupCommit(
-            self._commit, max_weight=MAX_COMMIT_BYTES, overlap_weight=OVERLAP_BYTES if overlap else None
+            self._commit,
+            max_weight=MAX_COMMIT_BYTES,
+            overlap_weight=OVERLAP_BYTES if overlap else None,
+            pace=Pace() if overlap else None,
         )
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
@@ -121,7 +125,7 @@ class AppendLane:
         if isinstance(error, PyMongoError):
             self._condition.trouble(_INSERT, error)
         if first:
-            _log.warning("storage trouble: %d appends wait and will be retried: %s", waiting, _brief(error))
+            _log.warning("storage trouble: %d appends wait and will be retried: %s", waiting, brief(error))
 
     async def _make_sure_of(self, appends: list[PendingAppend]) -> list[PendingAppend]:
         """After trouble, verify that the log still holds the event before each append. Return the appends to insert.
@@ -292,7 +296,3 @@ def _fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
     if all(append.pending for append in appends):  # no document is at fault: do not retry forever
         for append in appends:
             append.fail(cause)
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]

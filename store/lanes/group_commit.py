@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, Protocol, TypeVar
 
+from turnwire.store.lanes.pace import Pace
 from turnwire.store.on_demand import OnDemandTask
 
 
@@ -24,20 +25,29 @@ S = TypeVar("S", bound=Submission)
 class GroupCommit(Generic[S]):
     """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
-    There is no timer: with nothing in flight, a submission is committed at once. Under load, batches grow by
-    themselves. A submission that nobody waits for any more is dropped. The queue's owners are two tasks that run while
-    the queue holds something: one always, the other one when much waits beside a batch in flight.
+    Without a pace, a submission is committed at once if nothing is in flight. Under load, batches grow by themselves. A
+    submission that nobody waits for any more is dropped. The queue's owners are two tasks that run while the queue
+    holds something: one always, the other one when much waits beside a batch in flight.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[S]], Awaitable[None]], *, max_weight: int, overlap_weight: int | None = None
+        self,
+        commit: Callable[[Sequence[S]], Awaitable[None]],
+        *,
+        max_weight: int,
+        overlap_weight: int | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """With `overlap_weight`, `commit` is called for a second batch while one is in flight, once so much waits, and
         half as much as is in flight. So one batch is written while those who submitted the other hear of it and go on.
+        `pace` lets small batches wait for company, until they weigh `overlap_weight`.
         """
         self._commit = commit
         self._max_weight = max_weight
         self._overlap_weight = overlap_weight
+        self._pace = pace
+        self._company: asyncio.Future[None] | None = None
+        """Resolved once the next batch need not wait any longer for further submissions."""
         self._waiting: deque[S] = deque()
         self._task = OnDemandTask(Context())  # in a context of its own, because it works for all submitters
         self._second = OnDemandTask(Context())
@@ -53,6 +63,8 @@ class GroupCommit(Generic[S]):
         self._waiting.append(submission)
         self.weight += submission.weight
         self._task.wake(self._run)
+        if self._company is not None and self._is_enough:
+            self._end_wait()
         if self._has_for_two:
             self._second.wake(self._run_beside)
 
@@ -65,11 +77,36 @@ class GroupCommit(Generic[S]):
 
     async def _run(self) -> None:
         while self._waiting:
+            await self._keep_pace()
             await self._commit_next()
 
     async def _run_beside(self) -> None:
         while self._has_for_two:
             await self._commit_next()
+
+    async def _keep_pace(self) -> None:
+        """Wait before a small batch, while it is likely to grow."""
+        loop = asyncio.get_running_loop()
+        left = 0.0 if self._pace is None else self._pace.wait(loop.time())
+        if left > 0 and not self._is_enough:
+            self._company = loop.create_future()
+            timer = loop.call_later(left, self._end_wait)
+            try:
+                await self._company
+            finally:
+                timer.cancel()
+                self._company = None
+
+    @property
+    def _is_enough(self) -> bool:
+        """Whether what waits is worth a command now, whatever else may come."""
+        if self._pace is None or self._pace.is_enough(len(self._waiting)):
+            return True
+        return self._overlap_weight is not None and self.weight - self._in_flight >= self._overlap_weight
+
+    def _end_wait(self) -> None:
+        if self._company is not None and not self._company.done():
+            self._company.set_result(None)
 
     async def _commit_next(self) -> None:
         # Give the callers just answered a chance to submit again before the next batch is cut.
@@ -77,6 +114,8 @@ class GroupCommit(Generic[S]):
         batch = self._cut()
         if not batch:
             return
+        if self._pace is not None:
+            self._pace.begin(asyncio.get_running_loop().time(), len(batch))
         weight = sum(submission.weight for submission in batch)
         self._in_flight += weight
         try:
@@ -92,6 +131,8 @@ class GroupCommit(Generic[S]):
         finally:
             self.weight -= weight
             self._in_flight -= weight
+            if self._pace is not None:
+                self._pace.end(asyncio.get_running_loop().time())
 
     def _cut(self) -> list[S]:
         batch: list[S] = []

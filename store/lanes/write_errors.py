@@ -56,6 +56,11 @@ def reason_in(error: Document) -> str:
     return f"{error.get('errmsg') or 'refused'} (code {error.get('code')})"
 
 
+def brief(error: Exception) -> str:
+    """Return the kind and the first line of an exception, for a log line."""
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
+
+
 def as_failure(error: Document) -> OperationFailure:
     return OperationFailure(str(error.get("errmsg")), error.get("code"), error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,17 +15,19 @@ from turnwire.store.sessions import SessionQuery
 PAGE_SECONDS = 0.06
 """Seconds of work after which a search for a page stops. The answer then says how far the search has come."""
 COUNT_SECONDS = 0.03
-"""Seconds of work after which a search for a count stops."""
+"""Seconds of work for a count, beside those that its page leaves of PAGE_SECONDS."""
 
 
 class Found(Struct, frozen=True):
     """The ids found, in order.
 
-    `stopped_at` is the (start in milliseconds since 1970, id) of the last session searched, if time ran out.
+    `stopped_at` is the (start in milliseconds since 1970, id) of the last session searched, if time ran out. `left` are
+    the seconds of work that were left.
     """
 
     ids: list[str]
     stopped_at: tuple[int, str] | None = None
+    left: float = 0.0
 
 
 class Count(Struct, frozen=True):
@@ -49,12 +52,13 @@ class Finder:
 
     def page(self, query: SessionQuery, seconds: float = PAGE_SECONDS) -> Found:
         found: list[str] = []
+        until = time.thread_time() + seconds
         search = Scan(self._connection, query)
         stopped = search.run(query.limit, seconds, lambda rows: found.extend(row[1] for row in rows))
-        return Found(found[: query.limit], stopped)
+        return Found(found[: query.limit], stopped, max(0.0, until - time.thread_time()))
 
     def count(self, query: SessionQuery, up_to: int, seconds: float = COUNT_SECONDS) -> Count:
-        """Count the matches over all pages, regardless of the cursor, up to `up_to`."""
+        """Count the matches over all pages, regardless of the cursor, up to `up_to`, for so many seconds of work."""
         counted = 0
 
         def add(rows: list[Row]) -> None:

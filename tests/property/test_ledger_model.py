@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.property.wire_values import search
 from turnwire.protocol import rules
+from turnwire.protocol.log.event_digests import event_digest
 from turnwire.protocol.messages import Event, EventIn
-from turnwire.protocol.rules import Admitted, Duplicate, Ledger, event_digest
+from turnwire.protocol.rules import Admitted, Duplicate, Ledger
 
 PAGE = 4
 names = st.sampled_from([f"e{n}" for n in range(12)])

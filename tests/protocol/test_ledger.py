@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from turnwire.protocol import rules
+from turnwire.protocol.log.event_digests import event_digest, pack_digests, packed_digests
 from turnwire.protocol.messages import Event, EventIn, JsonObject
-from turnwire.protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger, event_digest, pack_digests
+from turnwire.protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger
 
 
 def event(event_id: str, payload: JsonObject | None = None) -> EventIn:
@@ -97,6 +100,57 @@ def test_a_full_page_is_folded_into_digests_that_another_ledger_can_learn() -> N
     assert again.admit(event("new"), {}) == Admitted(2 * DIGEST_PAGE + 1)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_hold_the_digests_of_their_ids_however_the_ids_came(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr(rules, "DIGEST_PAGE", 7)
+    chance, ledger, ids, pages = Random(seed), Ledger(), list[str](), list[bytes]()
+    for turn in range(60):
+        batch = [f"{turn}-{n}" for n in range(chance.randint(1, 4))]
+        way = chance.choice(
+            ["together", "together", "together", "singly", "foreign", "dropped", "forgotten", "late", "both"]
+        )
+        if way == "foreign":
+            for event_id in batch:
+                ledger.learn(ledger.head + 1, event_id)
+        elif way == "singly":
+            admitted(ledger, *batch)
+        else:
+            assert ledger.admit_new([event(event_id) for event_id in batch])
+        if way == "dropped":
+            ledger.drop_pending(batch.pop())
+        if way == "forgotten":
+            ledger.forget_pending()
+            batch = []
+        if way == "late":
+            more = f"{turn}-more"
+            assert ledger.admit_new([event(more)])
+            batch.append(more)
+        if way == "both":
+            admitted(ledger, f"{turn}-more")
+            batch.append(f"{turn}-more")
+        ledger.settle()
+        ids += batch
+        pages += ledger.fold()
+    assert len(pages) == len(ids) // 7
+    assert b"".join(pages) == pack_digests(ids[: len(pages) * 7])
+
+
+def test_an_id_of_a_long_log_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(event_id: str) -> int:
+        hashed.append(event_id)
+        return event_digest(event_id)
+
+    monkeypatch.setattr(rules, "event_digest", counted)
+    ledger = Ledger()
+    for first in range(0, 3 * DIGEST_PAGE, 10):
+        assert ledger.admit_new([event(f"e{n}") for n in range(first, first + 10)])
+        ledger.settle()
+        ledger.fold()
+    assert sorted(hashed) == sorted(f"e{n}" for n in range(3 * DIGEST_PAGE))
+
+
 def test_less_than_a_full_page_is_not_folded_into_digests() -> None:
     ledger = Ledger()
     admitted(ledger, *(f"e{n}" for n in range(DIGEST_PAGE - 1)))
@@ -107,7 +161,7 @@ def test_less_than_a_full_page_is_not_folded_into_digests() -> None:
 def test_a_match_by_digest_is_verified_against_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "event_digest", len)
     ledger = Ledger()
-    ledger.add_digests(pack_digests(["a", "bb", "c"]))
+    ledger.add_digests(packed_digests([1, 2, 1]))
     assert ledger.candidates("x") == [1, 3]
     log = {1: stored(1, "a"), 3: stored(3, "c")}
     assert ledger.admit(event("c"), log) == Duplicate(3, same=True)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.failpoints import failing
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.protocol.rules import DIGEST_PAGE, pack_digests
+from turnwire.protocol.log.event_digests import pack_digests
+from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.store.digests import pack_times, unpack_times
 from turnwire.store.mongo import Store
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.pace import Pace
 
 
 class Work:
@@ -20,11 +21,13 @@ class Work:
 class Disk:
     """Notes the batches, and completes each when the test says so."""
 
-    def __init__(self, max_weight: int = 10, overlap_weight: int | None = None) -> None:
+    def __init__(self, max_weight: int = 10, overlap_weight: int | None = None, pace: Pace | None = None) -> None:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        self.lane: GroupCommit[Work] = GroupCommit(self._write, max_weight=max_weight, overlap_weight=overlap_weight)
+        self.lane: GroupCommit[Work] = GroupCommit(
+            self._write, max_weight=max_weight, overlap_weight=overlap_weight, pace=pace
+        )
 
     async def _write(self, batch: Sequence[Work]) -> None:
         self.batches.append([work.name for work in batch])

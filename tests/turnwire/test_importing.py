@@ -23,6 +23,19 @@ def test_a_bot_imports_nothing_of_the_server() -> None:
     assert (output.strip(), errors) == ("", "")
 
 
+def test_the_embedded_database_starts_before_the_rest_is_imported_and_nothing_of_tokens_without_a_key() -> None:
+    program = """
+import sys
+from turnwire.gateway.running import serve
+print(*{"structlog", "rich", "aiohttp", "motor", "jwt"} & sys.modules.keys())
+from turnwire.gateway.running.app import Gateway
+print(*{"jwt", "cryptography"} & sys.modules.keys())
+"""
+    with running_python("-c", program) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output.strip(), errors) == ("", "")
+
+
 def test_turnwire_exports_exactly_its_public_names() -> None:
     for name in turnwire.__all__:
         assert getattr(turnwire, name) is not None

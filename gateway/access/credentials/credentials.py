@@ -7,15 +7,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from turnwire.gateway.access.credentials.jwks import KeySource
 from turnwire.gateway.access.credentials.keys import ApiKeys
 from turnwire.gateway.access.credentials.revocations import Revocations
-from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import forbidden, unauthenticated
 from turnwire.protocol.errors import StorageUnavailable
+
+if TYPE_CHECKING:  # jwt takes 40 ms to import
+    from turnwire.gateway.access.credentials.jwks import KeySource
+    from turnwire.gateway.access.credentials.tokens import Tokens
 
 _log = logging.getLogger("turnwire.access")
 _KEY_PREFIX: Final = "tw_"

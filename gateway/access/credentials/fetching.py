@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import aiohttp
 
-from turnwire.gateway.access.credentials.jwks import MAX_BYTES
+MAX_BYTES: Final = 64 * 1024
+"""The most bytes of a key set."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 

@@ -12,11 +12,11 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
+from turnwire.gateway.access.credentials.fetching import MAX_BYTES
 from turnwire.gateway.access.credentials.watched_file import WatchedFile
 
 _log = logging.getLogger("turnwire.access")
 
-MAX_BYTES: Final = 64 * 1024
 _FRESH_SECONDS: Final = 600.0
 _KEPT_SECONDS: Final = 86_400.0
 _LEAST_PAUSE: Final = 60.0

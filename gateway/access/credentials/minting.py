@@ -6,11 +6,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
-import jwt
 from msgspec import Meta
 
 from turnwire.gateway.access.credentials.secret import Secret
-from turnwire.gateway.access.credentials.tokens import MAX_BYTES
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import forbidden
 from turnwire.protocol.errors import InvalidMessage
@@ -65,6 +63,10 @@ class Minting:
             raise forbidden(
                 "no_secret", "this gateway has no secret to sign tokens with; set TURNWIRE_JWT_SECRET_FILE to mint here"
             )
+        import jwt  # noqa: PLC0415 -- takes 40 ms; most gateways have no secret
+
+        from turnwire.gateway.access.credentials.tokens import MAX_BYTES  # noqa: PLC0415 -- imports jwt
+
         scopes = _checked_scope(asked)
         _check_rights(minter, scopes, asked.sessions)
         now = self._clock()

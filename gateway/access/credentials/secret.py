@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from jwt import InvalidKeyError
-from jwt.algorithms import HMACAlgorithm
 from msgspec import Struct
 
 _log = logging.getLogger("turnwire.access")
@@ -31,6 +29,9 @@ class Secret(Struct, frozen=True):
 
 def read_secret(path: Path) -> Secret:
     """Return the bytes of the file without a final newline. Raises SecretError."""
+    from jwt import InvalidKeyError  # noqa: PLC0415 -- takes 40 ms; most gateways have no secret
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 -- the same
+
     try:
         with path.open("rb") as file:
             value = file.read(_MAX_BYTES + 2)

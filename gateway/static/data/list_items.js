@@ -41,6 +41,7 @@ export function pastItems(calls, now) {
 }
 
 function counted(past, filter, count) {
+  if (!past.loaded) return "";
   // At the end of the list all calls have been counted here, even beyond the gateway's own limit.
   if (past.count && !filter.searchesHere && !past.atEnd) {
     const { value, exact } = past.count;

@@ -31,7 +31,7 @@ export async function ask(path, { accept = "application/json", signal, send, met
     headers,
     signal,
     body: send && JSON.stringify(send),
-  });
+  }).catch(inWords);
   const date = Date.parse(response.headers.get("date") ?? "");
   // The header has whole seconds: smaller differences are ignored.
   if (date) clockOffset = Math.abs(date + 500 - Date.now()) < 1500 ? 0 : date + 500 - Date.now();
@@ -44,6 +44,11 @@ export async function ask(path, { accept = "application/json", signal, send, met
     // not the gateway's envelope: the answer of a proxy
   }
   throw new RestError(response.status, text);
+}
+
+/** Throw the error of a request again. Each browser has its own words for a gateway that it cannot reach. */
+function inWords(error) {
+  throw error instanceof TypeError ? new TypeError("The gateway cannot be reached.", { cause: error }) : error;
 }
 
 /** The answer's JSON, with numbers in payloads and metadata as they were sent. */

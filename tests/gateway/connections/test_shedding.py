@@ -62,6 +62,7 @@ async def test_the_slowest_readers_are_ended_until_the_others_are_within_the_bou
     connections.followers |= {most_of_all, least}
     assert connections.waiting_bytes == 1200
     await Liveness(connections, lambda: 0.0, Turns(), 1.0, most_bytes=most).keep_alive()
+    assert connections.bytes_seen == 1200
     assert [some.ended, more.ended] == sockets
     assert [most_of_all.ended, least.ended] == streams
     assert large.ended == answer

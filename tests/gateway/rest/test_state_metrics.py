@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import publisher, subscriber, until
+from turnwire.gateway.connections.open_connections import OpenConnection
 
 
 async def value(gateway: Gateway, name: str, **labels: str) -> float | None:
@@ -31,6 +33,25 @@ async def test_open_connections_are_counted_by_role(gateway: Gateway) -> None:
     async with gateway.request("GET", f"/sessions/{session_id}/events", headers=headers):
         counts = [await value(gateway, "connections", role=role) for role in ("publisher", "subscriber", "stream")]
     assert counts == [1, 2, 1]
+
+
+class Unseen(set[OpenConnection]):
+    """Connections that nobody may look at one by one."""
+
+    def __iter__(self) -> Iterator[OpenConnection]:
+        raise AssertionError("somebody looks at all of them")
+
+
+async def test_a_scrape_does_not_look_at_each_connection(gateway: Gateway) -> None:
+    await publisher(gateway, await gateway.create())
+    connections = gateway.gateway.connections
+    seen, connections.connections = connections.connections, Unseen(connections.connections)
+    try:
+        counts = {family.name: family.samples for family in gateway.gateway.metrics.registry.collect()}
+    finally:
+        connections.connections = seen
+    assert [sample.value for sample in counts["turnwire_publishers"]] == [1]
+    assert counts["turnwire_outbox_bytes"]
 
 
 async def test_the_used_share_of_each_bound_is_shown_unless_the_bound_is_turned_off(

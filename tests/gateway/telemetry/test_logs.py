@@ -10,7 +10,8 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
 from turnwire.gateway.config import LogFormat
-from turnwire.gateway.telemetry.logs import configure_logging, hide_credentials, hide_password
+from turnwire.gateway.telemetry.hiding import hide_credentials, hide_password
+from turnwire.gateway.telemetry.logs import configure_logging
 
 log = logging.getLogger("turnwire.test")
 

@@ -44,6 +44,8 @@ async def _import(url: str, token: str | None, place: str, *, keep_open: bool, f
     if first:
         console.print(printable(f"{source.name}: continues after line {first:,}, where it was stopped"))
     try:
+        if isinstance(source, OldDatabase):
+            await source.check()
         with progress_bar(console) as progress:
             sent, checked = await _send_and_compare(rest, source, progress, kept, keep_open=keep_open)
             if any(line <= first for line in checked.bad):  # these lines have changed since, at one side or the other

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
@@ -50,7 +51,7 @@ class LineFile:
                     pass
             while chunk := unpacked.read(_CHUNK):
                 yield chunk
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise fail(f"cannot read {self.name}: {error}") from None
 
     def _unpacked(self) -> IO[bytes]:

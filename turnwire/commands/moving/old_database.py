@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from turnwire.commands.console import fail, times
+from turnwire.commands.moving.old_values import plain
 from turnwire.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -22,12 +23,8 @@ _FIELDS = ("sessionId", "status", "language", "startedAt", "endedAt", "metadata"
 Document = Mapping[str, Any]
 
 
-def _plain(value: Any) -> Any:
-    """Return the JSON value for a value that JSON lacks: an integer of the driver, or an ObjectId as text."""
-    return int(value) if isinstance(value, int) else str(value)
-
-
-_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+def _encode(document: Document) -> bytes:
+    return msgspec.json.encode(plain(document))
 
 
 class OldDatabase:
@@ -46,13 +43,24 @@ class OldDatabase:
         self._away = PyMongoError
         try:
             self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-                uri, tz_aware=True, serverSelectionTimeoutMS=5000
+                uri,
+                tz_aware=True,
+                datetime_conversion="DATETIME_AUTO",  # one time beyond the year 9999 must not stop the import
+                unicode_decode_error_handler="replace",
+                serverSelectionTimeoutMS=5000,
             )
             self._database: AsyncDatabase[dict[str, Any]] = self._client.get_default_database()
         except (PyMongoError, ValueError) as error:
             raise fail(f"name the database, as in mongodb://host/conversation-service: {error}") from None
         self.name = f"the database {self._database.name}"
         self.identity = uri
+
+    async def check(self) -> None:
+        """Read one session, so that a wrong address or password is told at once."""
+        try:
+            await self._database[SESSIONS].find_one({}, {"_id": 1})
+        except self._away as error:
+            raise self._unreachable(error) from None
 
     async def chunks(self, after: int) -> AsyncIterator[bytes]:
         """Read the sessions as lines, in pieces, skipping the first `after` of them."""
@@ -65,7 +73,7 @@ class OldDatabase:
                     begun = True
                 yield b"]}\n"
         except self._away as error:
-            raise Unreachable(f"cannot read {self.name}: {error}") from None
+            raise self._unreachable(error) from None
 
     async def _events(self, session_id: Any) -> AsyncIterator[Document]:
         """Read the events of a session by timestamp, which has an index. Order those with equal timestamps by `_id`."""
@@ -92,12 +100,16 @@ class OldDatabase:
                     counts = {}
             return lost + await self._without_session(counts)
         except self._away as error:
-            raise Unreachable(f"cannot read {self.name}: {error}") from None
+            raise self._unreachable(error) from None
 
     async def _without_session(self, counts: Mapping[Any, int]) -> list[str]:
         found = self._database[SESSIONS].find({"sessionId": {"$in": list(counts)}}, {"sessionId": 1})
         known = {each.get("sessionId") async for each in found}
-        return [f"{times(events, 'event')} of {key!r}" for key, events in counts.items() if key not in known]
+        return [f"{times(events, 'event')} of {plain(key)!r}" for key, events in counts.items() if key not in known]
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        text = str(error).partition(" (configured timeouts")[0].partition(", full error:")[0]
+        return Unreachable(f"cannot read {self.name}: {text}")
 
     async def close(self) -> None:
         await self._client.close()
@@ -115,4 +127,9 @@ def _event(event: Document) -> Document:
 
 
 def _by_id(events: list[Document]) -> Iterator[Document]:
-    return iter(sorted(events, key=lambda each: each["_id"]) if len(events) > 1 else events)
+    return iter(sorted(events, key=_place) if len(events) > 1 else events)
+
+
+def _place(event: Document) -> tuple[str, Any]:
+    """Return what orders events: ids of one type by their value, as those of different types cannot be compared."""
+    return type(event["_id"]).__name__, event["_id"]

@@ -91,7 +91,16 @@ class Pass:
 
     async def _send(self, known_bad: set[int]) -> None:
         first = self._answered
-        chunks = _large(self._source.chunks(first))
+        read = _Reading(self._source.chunks(first))
+        try:
+            async with asyncio.timeout(None) as read.exchange:
+                await self._exchange(first, _large(read.chunks()), known_bad)
+        except (Unreachable, TimeoutError):
+            if read.fault is not None:
+                raise read.fault from None
+            raise
+
+    async def _exchange(self, first: int, chunks: AsyncIterator[bytes], known_bad: set[int]) -> None:
         async with aclosing(self._rest.exchange(self._url, chunks)) as answers:
             async for line in answers:
                 outcome = decoded(line, ImportOutcome, self._url)
@@ -114,7 +123,28 @@ class Pass:
             self.bad.add(self._answered)
             if len(self.shown) < MOST_SHOWN:
                 text = f": {outcome.message}" if outcome.message else ""
-                self.shown.append(f"line {self._answered}, session {outcome.session_id}: {outcome.result}{text}")
+                whose = "" if outcome.session_id is None else f", session {outcome.session_id}"
+                self.shown.append(f"line {self._answered}{whose}: {outcome.result}{text}")
+
+
+class _Reading:
+    """The reading of a source. Its fault ends the exchange: the gateway would wait for the rest of the request, and its
+    answers for the gateway."""
+
+    exchange: asyncio.Timeout
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.fault: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except Exception as fault:
+            self.fault = fault
+            self.exchange.reschedule(0)
+            raise
 
 
 async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIterator[bytes]:

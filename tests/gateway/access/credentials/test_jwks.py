@@ -12,8 +12,8 @@ from aiohttp import web
 from jwt.algorithms import RSAAlgorithm
 
 from tests.support.credentials import Clock, key_set, public_jwk, rsa_key
-from turnwire.gateway.access.credentials.fetching import fetch
-from turnwire.gateway.access.credentials.jwks import MAX_BYTES, JwksError, KeySetFile, KeySetUrl, read_key_set
+from turnwire.gateway.access.credentials.fetching import MAX_BYTES, fetch
+from turnwire.gateway.access.credentials.jwks import JwksError, KeySetFile, KeySetUrl, read_key_set
 
 URL = "https://idp.example/keys"
 

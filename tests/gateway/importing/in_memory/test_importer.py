@@ -43,7 +43,8 @@ def past_call(count: int = 3, **fields: Json) -> Json:
 async def bring(
     gateway: MemoryGateway, *calls: Json, keep_open: bool = False, verify: bool = False, most_whole: int = 1_000_000
 ) -> list[ImportOutcome]:
-    chunks = [json.dumps(call).encode() + b"\n" for call in calls]
+    sent = b"".join(json.dumps(call).encode() + b"\n" for call in calls)
+    chunks = [sent[at : at + most_whole] for at in range(0, len(sent), most_whole)]
 
     async def read() -> bytes:
         return chunks.pop(0) if chunks else b""
@@ -131,6 +132,7 @@ async def test_a_different_call_of_this_id_is_reported(here: MemoryGateway, chan
         ({"events": [past_event(1), past_event(1)]}, "eventId 'e1' is in the line twice"),
         ({"sessionId": ".."}, "sessionId"),
         ({"startedAt": None}, "startedAt"),
+        ({"endReason": ""}, "endReason must have 1 to 256 characters"),
     ],
 )
 async def test_a_call_that_cannot_have_been_is_refused_and_nothing_of_it_stored(
@@ -140,6 +142,21 @@ async def test_a_call_that_cannot_have_been_is_refused_and_nothing_of_it_stored(
     assert refused == "refused"
     assert fault in text
     assert not any(database.primary.values())
+
+
+async def test_a_long_line_that_is_refused_says_what_of_it_is_stored(here: MemoryGateway) -> None:
+    call = past_call(400)
+    call["events"][399]["type"] = "song"
+    refused, text = await said(here, call, most_whole=1000)
+    assert refused == "refused"
+    assert text.endswith("what comes before it is in an open session, which the corrected line completes")
+    assert await result(here, past_call(400), most_whole=1000) == "imported"
+    assert "open session" not in (await said(here, call, most_whole=1000))[1]
+
+
+async def test_events_may_be_null_as_every_field_that_may_be_left_out(here: MemoryGateway) -> None:
+    (outcome,) = await bring(here, past_call(events=None))
+    assert (outcome.result, outcome.events) == ("imported", 0)
 
 
 async def test_a_call_that_never_ended_comes_in_as_failed(here: MemoryGateway) -> None:
@@ -185,7 +202,7 @@ async def test_a_call_that_a_bot_publishes_here_is_left_alone(here: MemoryGatewa
     call = past_call(metadata={}, startedAt=started_at, endedAt=None, status="active", endReason=None)
     outcome, text = await said(here, call)
     assert outcome == "different"
-    assert "a publisher is connected" in text
+    assert "a publisher has claimed it" in text
     assert await here.log() == ["e1"]
 
 

@@ -9,7 +9,8 @@ import pytest
 from tests.support.in_memory import event, shrink_pages
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.log.known_log import KnownLog
-from turnwire.protocol.rules import Ledger, pack_digests
+from turnwire.protocol.log.event_digests import pack_digests
+from turnwire.protocol.rules import Ledger
 from turnwire.protocol.times import to_millis
 from turnwire.store.digests import unpack_times
 

@@ -1,0 +1,66 @@
+"""How long a small commit waits for company, so that several appends share the cost of one command."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+INTERVAL: Final = 0.003
+"""Seconds between the beginnings of two small commits. It delays an ack by half as much on average."""
+REST: Final = 0.001
+"""Seconds from the end of a commit to a small next one, because those who are answered may send again at once."""
+WORTH: Final = 2.2
+"""The appends that commits which have waited must hold on average, to go on waiting."""
+PATIENCE: Final = 100
+"""The number of commits that do not wait after others have waited in vain."""
+LAST: Final = 8
+"""The number of commits by which the next ones are judged. One in so many waits to the end."""
+
+
+class Pace:
+    """The pace of the small commits of one lane. Owned by its group commit.
+
+    A command costs the driver and the database as much as tens of events. So while the events of many sessions come
+    fast, a commit begins at the earliest INTERVAL after the beginning of the one before and REST after its end, or once
+    it holds as much as any of the LAST ones. Senders that wait for each ack lose next to nothing by this, because they
+    have all sent again by then. One or two of them are not worth a pause: PATIENCE commits that do not wait follow.
+    """
+
+    __slots__ = ("_due", "_hasty", "_held", "_waited", "_waits")
+
+    def __init__(self) -> None:
+        self._due = float("-inf")
+        """When the next commit may begin, on the loop's clock."""
+        self._held: deque[int] = deque(maxlen=LAST)
+        """The appends in the last commits that have waited."""
+        self._hasty = 0
+        """How many commits still do not wait."""
+        self._waited = False
+        """Whether the next commit has waited."""
+        self._waits = 0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds that the next commit has to wait; 0 if it may begin."""
+        left = 0.0 if self._hasty else max(0.0, self._due - now)
+        self._waited = left > 0
+        self._waits += self._waited
+        return left
+
+    def is_enough(self, appends: int) -> bool:
+        """Return whether a commit of so many appends need not wait any longer."""
+        return appends >= max(self._held, default=appends + 1) and self._waits % LAST > 0
+
+    def begin(self, now: float, appends: int) -> None:
+        """Note that a commit of so many appends begins."""
+        self._due = now + INTERVAL
+        if self._hasty:
+            self._hasty -= 1
+        elif self._waited:
+            self._held.append(appends)
+            if sum(self._held) < WORTH * len(self._held):
+                self._held.clear()
+                self._hasty = PATIENCE
+
+    def end(self, now: float) -> None:
+        """Note that a commit has ended."""
+        self._due = max(self._due, now + REST)
