@@ -308,3 +308,18 @@ async def test_a_list_of_past_calls_that_could_not_be_read_is_requested_again(
     await page.route("**/sessions?*", lambda route: route.abort())
     await page.get_by_label("State").select_option("failed")
     await expect(page.get_by_role("alert")).to_have_text("The gateway cannot be reached.")
+
+
+async def test_a_list_that_could_not_be_read_is_read_when_the_network_is_back(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
+    await end_calls(gateway, range(3))
+    page = await open_page(f"{gateway.url}/health/live", allowed=("ERR_INTERNET_DISCONNECTED",))
+    await page.route("**/sessions?*", lambda route: route.abort("internetdisconnected"))
+    await page.goto(gateway.url)
+    await expect(page.get_by_role("alert")).to_have_count(1)
+    await expect(page.locator(".connection")).to_have_text("LIVE")
+    await page.unroute("**/sessions?*")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator(".call-row")).to_have_count(3)
+    await expect(page.get_by_role("alert")).to_have_count(0)

@@ -105,7 +105,7 @@ def run(finder: Finder, asked: SessionQuery) -> tuple[list[str], list[str]]:
     """Return what was found, and the statements that found it."""
     statements: list[str] = []
     finder.connection.set_trace_callback(statements.append)
-    found = finder.page(asked)
+    found = finder.page(asked, seconds=60)  # a collection of garbage may take the usual time
     finder.connection.set_trace_callback(None)
     return found.ids, [each for each in statements if not each.startswith("--")]
 

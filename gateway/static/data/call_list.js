@@ -25,6 +25,7 @@ export class CallList {
     });
     this.filter = makeFilter({}, features.listing);
     features.read();
+    addEventListener("online", () => this.past.catchUp());
     setInterval(() => {
       if (connection.state === "live") this.live.askWhoSpeaks(Date.now());
     }, TICK_MS);

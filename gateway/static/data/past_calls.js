@@ -191,7 +191,7 @@ export class PastCalls extends Observable {
     if (row === null) return;
     this.fresh.delete(sessionId);
     for (const page of this.pages) page.rows = page.rows?.filter((each) => each !== row) ?? null;
-    if (this.count) this.count = { ...this.count, value: Math.max(0, this.count.value - 1) };
+    if (this.count?.exact) this.count = { ...this.count, value: Math.max(0, this.count.value - 1) };
     this.changed();
   }
 

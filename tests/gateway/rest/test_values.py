@@ -165,7 +165,7 @@ async def test_large_metadata_waits_for_its_turn_before_it_is_decoded(
 ) -> None:
     waited = list[int]()
 
-    async def decode(size: int) -> None:
+    async def decode(size: int, _client: object) -> None:
         waited.append(size)
 
     monkeypatch.setattr(gateway.gateway.parts.turns, "decode", decode)
