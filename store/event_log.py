@@ -239,8 +239,9 @@ class EventLog:
         self, session_id: str, keys: Sequence[str], projection: dict[str, int] | None = None
     ) -> list[Document]:
         documents: list[Document] = []
-        for start in range(0, len(keys), self._reads.window):
-            documents += await self._ask(keys[start : start + self._reads.window], session_id, projection)
+        window = self._reads.window if projection is None else READ_WINDOW
+        for start in range(0, len(keys), window):
+            documents += await self._ask(keys[start : start + window], session_id, projection)
         return documents
 
     async def _ask(self, keys: Sequence[str], session: object, projection: dict[str, int] | None) -> list[Document]:

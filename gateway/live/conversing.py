@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
 
 from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.log.durable import Durable
@@ -24,6 +27,9 @@ _LONGEST_PAUSE = 1.0
 _RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
+_measuring: Final = ThreadPoolExecutor(1, "figures")
+"""One thread. Each thread that computes takes the interpreter from the loop for a millisecond at a time, and whoever
+stores events needs it several times."""
 _log = logging.getLogger("turnwire.session")
 
 
@@ -80,10 +86,19 @@ async def final_figures(context: Context, state: SessionState) -> SessionFigures
 
 
 async def measured(conversation: Conversation, measure: Callable[[Conversation], T]) -> T:
-    """Return `measure(conversation)`, computed in a thread if the conversation is long."""
+    """Return `measure(conversation)`, computed in a thread if the conversation is long, one after the other."""
     if len(conversation) < LONG:
         return measure(conversation)
-    return await asyncio.to_thread(measure, conversation.frozen())
+    return await asyncio.get_running_loop().run_in_executor(_measuring, _rested, measure, conversation.frozen())
+
+
+def _rested(measure: Callable[[Conversation], T], conversation: Conversation) -> T:
+    """Return `measure(conversation)`, and have the thread rest afterwards for as long as that took."""
+    began = time.perf_counter()
+    measured_now = measure(conversation)
+    with suppress(RuntimeError):  # the process is about to end
+        _measuring.submit(time.sleep, time.perf_counter() - began)
+    return measured_now
 
 
 async def freshen(state: SessionState) -> None:

@@ -37,9 +37,9 @@ async def test_few_reads_of_many_documents_are_under_way_and_those_of_one_pass_t
     def read(name: str, count: int, session_id: str) -> asyncio.Task[list[Any]]:
         return asyncio.create_task(reads.find({"_id": name}, None, count=count, session_id=session_id))
 
-    exports = [read("export", 8, "long") for _ in range(50)]
+    exports = [read("export", 20, "long") for _ in range(50)]
     await asyncio.sleep(0)
-    tasks = [read("page", 8, "short"), read("one", 1, "long")]
+    tasks = [read("page", 20, "short"), read("one", 1, "long")]
     await asyncio.sleep(0)
     most = len(collection.begun) - 1
     assert 1 <= most < MOST_THREADS

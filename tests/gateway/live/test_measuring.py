@@ -1,0 +1,39 @@
+"""However many ask for the figures of long sessions, one thread computes them: each more would delay acks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import cast
+
+from turnwire.gateway.live.conversing import measured
+from turnwire.protocol.conversation import Conversation
+from turnwire.protocol.talk.percentiles import LONG
+
+
+class LongConversation:
+    def __len__(self) -> int:
+        return LONG
+
+    def frozen(self) -> LongConversation:
+        return self
+
+
+async def test_figures_of_long_conversations_are_computed_one_after_the_other() -> None:
+    at_it: list[int] = []
+    lock = threading.Lock()
+
+    def measure(_conversation: Conversation) -> bool:
+        alone = lock.acquire(blocking=False)
+        for _ in range(100):
+            os.sched_yield()
+        if alone:
+            lock.release()
+        at_it.append(threading.get_ident())
+        return alone
+
+    conversation = cast("Conversation", LongConversation())
+    assert all(await asyncio.gather(*(measured(conversation, measure) for _ in range(20))))
+    assert len(at_it) == 20
+    assert at_it[0] != threading.get_ident()
